@@ -1,0 +1,91 @@
+"""The VGG networks as plain data: layers, channels, stride and reach.
+
+Nothing here needs TensorFlow, so that flags and weights files can be checked
+before it is imported.
+
+Source:
+    Simonyan, Zisserman. Very Deep Convolutional Networks for Large-Scale Image
+    Recognition. ICLR 2015, table 1, columns D (VGG16) and E (VGG19).
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Convolution(NamedTuple):
+    """One 3 x 3 convolution with its ReLU, named as Keras names it."""
+
+    name: str
+    block: int  # from 1; a 2 x 2 pooling stands between two blocks
+    in_channels: int
+    out_channels: int
+    stride: int  # pixels from one position to the next
+    reach: int  # pixels seen to each side of a position's own stride square
+
+
+class Architecture(NamedTuple):
+    """A chain of blocks of 3 x 3 convolutions, 2 x 2 pooling between them."""
+
+    depths: tuple[int, ...]  # convolutions in each block
+    channels: tuple[int, ...]  # channels of each block
+
+
+def convolutions(network: str) -> list[Convolution]:
+    """Lists the convolutions of a network from the image on.
+
+    The position (row, column) of a layer of stride s covers the pixels
+    s * row ... s * row + s - 1 and sees `reach` pixels more to each side: a
+    3 x 3 convolution adds its own stride to the reach, a pooling nothing.
+
+    Args:
+        network: A key of `NETWORKS`.
+
+    Returns:
+        The convolutions, in the order in which they are computed.
+    """
+    depths, channels = NETWORKS[network]
+    layers = []
+    in_channels, stride, reach = 3, 1, 0
+    for block, (depth, width) in enumerate(
+        zip(depths, channels, strict=True), start=1
+    ):
+        for index in range(1, depth + 1):
+            reach += stride
+            name = f"block{block}_conv{index}"
+            layers.append(
+                Convolution(name, block, in_channels, width, stride, reach)
+            )
+            in_channels = width
+        stride *= 2
+    return layers
+
+
+def check_layers(network: str, layers: Iterable[str]) -> None:
+    """Raises ValueError, with a suggestion, for a layer not in a network."""
+    names = [layer.name for layer in convolutions(network)]
+    for layer in layers:
+        if layer not in names:
+            raise ValueError(
+                f"{network} has no layer {layer!r}"
+                f"{suggestion(layer, names)}; its layers are "
+                f"{names[0]} to {names[-1]}."
+            )
+
+
+def deepest(network: str, layers: Iterable[str]) -> Convolution:
+    """Returns the last convolution that the given layers need."""
+    wanted = set(layers)
+    return [c for c in convolutions(network) if c.name in wanted][-1]
+
+
+def suggestion(word: str, words: Iterable[str]) -> str:
+    """Returns '; did you mean ...?' for a near miss, else nothing."""
+    near = difflib.get_close_matches(word, list(words), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+NETWORKS = {
+    "vgg16": Architecture((2, 2, 3, 3, 3), (64, 128, 256, 512, 512)),
+    "vgg19": Architecture((2, 2, 4, 4, 4), (64, 128, 256, 512, 512)),
+}

@@ -1,0 +1,77 @@
+"""The descent: a compiled train step, and the loop over the levels.
+
+The loop is a generator of facts. Progress, previews, checkpoints and early
+stops are things that its reader does between two steps.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+
+import tensorflow as tf
+
+from nst_tf import objective as objectives
+from nst_tf import optimizers, pyramid
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One step that was taken. Nothing has been copied from the device."""
+
+    level: int  # index of the level, from 0
+    index: int  # steps taken at this level, from 1
+    evaluation: objectives.Evaluation  # at the image before the update
+    optimizer: optimizers.Optimizer
+
+    @property
+    def image(self) -> tf.Tensor:
+        """The image, [1, h, w, 3] in [0, 1]; read it before the next step."""
+        return self.optimizer.result()
+
+
+def descend(
+    make_objective_at: Callable[[int, int], objectives.Objective],
+    make_optimizer: Callable[[tf.Variable], optimizers.Optimizer],
+    levels: Sequence[pyramid.Level],
+    image: tf.Tensor,
+) -> Iterator[Step]:
+    """Minimizes an objective over an image, from level to level.
+
+    The train step is traced once a level, whatever is read between steps.
+
+    Args:
+        make_objective_at: (height, width) -> the objective at that size.
+        make_optimizer: Makes the optimizer of a level's image.
+        levels: Sizes and steps, from coarse to fine.
+        image: Where to start, [1, H, W, 3] in [0, 1], of any size.
+
+    Yields:
+        A `Step` after each update.
+    """
+    for number, level in enumerate(levels):
+        variable = tf.Variable(
+            enlarge(image, level.height, level.width), trainable=False
+        )
+        optimizer = make_optimizer(variable)
+        train_step = make_train_step(
+            optimizer, make_objective_at(level.height, level.width)
+        )
+        for index in range(1, level.steps + 1):
+            yield Step(number, index, train_step(), optimizer)
+        image = optimizer.result()
+
+
+def make_train_step(
+    optimizer: optimizers.Optimizer, objective: objectives.Objective
+) -> Callable[[], objectives.Evaluation]:
+    """Compiles one step: evaluation, gradient, update and projection."""
+    return tf.function(lambda: optimizer.step(objective), autograph=False)
+
+
+def enlarge(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
+    """Resamples an image on the device, [1, H, W, 3] to [1, h, w, 3]."""
+    if image.shape[1:3].as_list() == [height, width]:
+        return image
+    resized = tf.image.resize(
+        image, (height, width), "lanczos3", antialias=True
+    )
+    return tf.clip_by_value(tf.cast(resized, image.dtype), 0.0, 1.0)

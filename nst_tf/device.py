@@ -1,0 +1,71 @@
+"""What this machine computes with: its device, and the type that is fast."""
+
+import os
+from pathlib import Path
+
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+
+
+def describe() -> str:
+    """Names the device that TensorFlow will use, for people."""
+    gpus = _gpus()
+    if not gpus:
+        return f"the CPU, {os.cpu_count()} cores (TensorFlow sees no GPU)"
+    return _details(gpus[0]).get("device_name", gpus[0].name)
+
+
+def prepare() -> None:
+    """Lets a GPU's memory grow as needed, instead of taking all of it."""
+    import tensorflow as tf
+
+    for gpu in _gpus():
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:  # the device is already in use
+            return
+
+
+def resolve_precision(precision: str) -> str:
+    """Chooses the type that the network computes in.
+
+    "auto" is bfloat16 where it is fast: on a GPU of compute capability 8 or
+    more, and on a CPU with AMX, through oneDNN. Elsewhere it is float32:
+    without these units bfloat16 is several times slower.
+
+    Args:
+        precision: One of `PRECISIONS`.
+
+    Returns:
+        "float32", "bfloat16" or "float16".
+    """
+    if precision != "auto":
+        return precision
+    gpus = _gpus()
+    if gpus:
+        capability = _details(gpus[0]).get("compute_capability", (0, 0))
+        fast = tuple(capability) >= (8, 0)
+    else:
+        fast = _cpu_has_amx() and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+    return "bfloat16" if fast else "float32"
+
+
+def _gpus() -> list:  # type: ignore[type-arg]
+    """Lists the GPUs that TensorFlow sees."""
+    import tensorflow as tf
+
+    return tf.config.list_physical_devices("GPU")
+
+
+def _details(gpu) -> dict:  # type: ignore[no-untyped-def, type-arg]
+    """Reads name and compute capability of a GPU."""
+    import tensorflow as tf
+
+    return tf.config.experimental.get_device_details(gpu)
+
+
+def _cpu_has_amx(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Tells whether the CPU multiplies bfloat16 matrices in hardware."""
+    try:
+        return "amx_bf16" in cpuinfo.read_text().split()
+    except OSError:  # not Linux
+        return False

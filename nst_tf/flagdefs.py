@@ -1,0 +1,265 @@
+"""Flags <-> `Job`, and flag files, before absl sees them.
+
+The flags are made from the fields of `Job`, on an object of their own: absl's
+global flags stay as whoever imports this left them.
+
+One function expands flag files: nested ones, presets by name, pictures beside
+their file. What is nearer to the user wins: a flag that is typed replaces that
+of a flag file, and a flag of a file replaces that of the files it names,
+whatever their order, also for flags that may be repeated.
+"""
+
+import dataclasses
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from nst_tf import architectures, job
+
+_FIELDS = {field.name: field for field in dataclasses.fields(job.Job)}
+
+
+def parse(arguments: Sequence[str]) -> job.Job:
+    """Maps command line arguments, without the program's name, to a `Job`.
+
+    Raises:
+        ValueError: If a flag, a flag file or a value is not as it should be.
+    """
+    values: Any = flags.FlagValues()  # type: ignore[no-untyped-call]
+    for field in _FIELDS.values():
+        _define(field, values)
+    expanded = expand(arguments)
+    for name in map(_flag_name, expanded):
+        _check_name(name)
+    try:
+        rest = values(["nst-tf", *expanded])[1:]
+    except flags.Error as error:
+        raise ValueError(f"{error}.") from error
+    if rest:
+        raise ValueError(
+            f"unexpected argument {rest[0]!r}; flags are written --name=value."
+        )
+    settings: dict[str, Any] = {name: values[name].value for name in _FIELDS}
+    settings["style"] = tuple(settings["style"])
+    try:
+        settings["steps"] = tuple(int(s) for s in settings["steps"])
+    except ValueError as error:
+        raise ValueError(
+            f"steps is {','.join(settings['steps'])!r}, expected whole numbers "
+            f"separated by commas."
+        ) from error
+    return job.Job(**settings)
+
+
+def expand(
+    arguments: Sequence[str], folder: Path | None = None, depth: int = 0
+) -> list[str]:
+    """Replaces --flagfile=NAME by the flags of that file.
+
+    Args:
+        arguments: Flags as typed, or as they stand in a file.
+        folder: Where that file is; relative pictures and flag files are looked
+            for there first. None for the command line.
+        depth: Of nesting.
+
+    Returns:
+        Flags, --name=value each: those of files first, those of `arguments`
+        after them; of repeatable flags only the nearest.
+
+    Raises:
+        ValueError: If a flag file is missing, not text, or names itself.
+    """
+    if depth > 8:
+        raise ValueError(f"flag files in {folder} name each other in a circle.")
+    own: list[str] = []
+    inherited: list[str] = []
+    queue = list(arguments)
+    while queue:
+        argument = queue.pop(0)
+        name = _flag_name(argument)
+        if name is None:
+            if argument.strip("-") or not argument:
+                raise ValueError(
+                    f"unexpected argument {argument!r}; flags are written "
+                    f"--name=value."
+                )
+            continue  # a bare "--"
+        if "=" not in argument and _takes_value(name):
+            if not queue or folder is not None:
+                raise ValueError(
+                    f"flag --{name} has no value; write --{name}=."
+                )
+            argument = f"--{name}={queue.pop(0)}"
+        if name != "flagfile":
+            own.append(_resolve(argument, name, folder))
+            continue
+        path = find_flag_file(argument.partition("=")[2], folder)
+        inherited = _without(
+            inherited, nested := expand(_read(path), path.parent, depth + 1)
+        )
+        inherited += nested
+    return _without(inherited, own) + own
+
+
+def find_flag_file(name: str, folder: Path | None = None) -> Path:
+    """Finds a flag file: as named, beside another one, or a preset.
+
+    "configs/starry.cfg", "starry.cfg" and "starry" all name a preset, from any
+    folder, in a checkout and installed.
+
+    Raises:
+        ValueError: If there is none, with a suggestion.
+    """
+    given = Path(name).expanduser()
+    places = [given] if folder is None else [folder / given, given]
+    for path in places:
+        if path.is_file():
+            return path
+    if given.parent in (Path(), Path("configs")):
+        for path in (presets() / given.name, presets() / f"{given.name}.cfg"):
+            if path.is_file():
+                return path
+    names = sorted(path.stem for path in presets().glob("*.cfg"))
+    raise ValueError(
+        f"there is no flag file {name}"
+        f"{architectures.suggestion(given.stem, names)}; "
+        f"the presets are {', '.join(names)}."
+    )
+
+
+def presets() -> Path:
+    """The folder of the presets, in the package or beside it."""
+    package = Path(__file__).resolve().parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
+def usage() -> str:
+    """The text of --help."""
+    lines = [
+        "Neural style transfer: one picture's content in another's manner.",
+        "",
+        "  python -m nst_tf.run --content=PICTURE --style=PICTURE",
+        "  python -m nst_tf.run --flagfile=starry [--name=value ...]",
+        "",
+        "nst-tf is the same as python -m nst_tf.run. A flag file holds one",
+        "--name=value a line, and lines that begin with #; what is typed",
+        "replaces what a file says. Presets:",
+        "  " + ", ".join(sorted(p.stem for p in presets().glob("*.cfg"))),
+    ]
+    group = ""
+    for field in _FIELDS.values():
+        if field.metadata["group"] != group:
+            group = field.metadata["group"]
+            lines += ["", f"{group}:"]
+        lines += _flag_usage(field)
+    lines += [
+        "",
+        "Exit status: 0 done; 1 wrong input; 3 out of memory; 130 and 143",
+        "stopped by Ctrl-C and SIGTERM, with the picture so far saved.",
+    ]
+    return "\n".join(lines)
+
+
+def _flag_usage(field: dataclasses.Field) -> list[str]:  # type: ignore[type-arg]
+    """The lines of one flag in --help."""
+    text = field.metadata["help"]
+    if "choices" in field.metadata:
+        text += f" One of {', '.join(field.metadata['choices'])}."
+    default = field.default
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    if default not in ("", False):
+        text += f" (default: {default})"
+    switch = field.type is bool
+    name = f"--[no]{field.name}" if switch else f"--{field.name}="
+    body = textwrap.wrap(text, 54, break_on_hyphens=False)
+    if len(name) > 20:
+        return [f"  {name}", *(f"  {'':20}  {line}" for line in body)]
+    first, *rest = body
+    return [f"  {name:20}  {first}", *(f"  {'':20}  {line}" for line in rest)]
+
+
+def _define(field: dataclasses.Field, values: flags.FlagValues) -> None:  # type: ignore[type-arg]
+    """Defines the flag of a field."""
+    define: Any = {
+        str: flags.DEFINE_string,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        bool: flags.DEFINE_bool,
+        tuple[str, ...]: flags.DEFINE_multi_string,
+        tuple[int, ...]: flags.DEFINE_list,
+    }[field.type]  # type: ignore[index]
+    default: Any = field.default
+    if field.type == tuple[int, ...]:
+        default = [str(number) for number in default]
+    define(field.name, default, field.metadata["help"], flag_values=values)
+
+
+def _flag_name(argument: str) -> str | None:
+    """Returns 'size' of '--size=512' and '--size', None of anything else."""
+    if not argument.startswith("-") or not argument.strip("-"):
+        return None
+    return argument.lstrip("-").partition("=")[0]
+
+
+def _takes_value(name: str) -> bool:
+    """Tells whether a flag is written with a value."""
+    if name == "flagfile":
+        return True
+    return name in _FIELDS and _FIELDS[name].type is not bool
+
+
+def _check_name(name: str | None) -> None:
+    """Raises ValueError, with a suggestion, for a flag that there is not."""
+    switches = {f"no{n}" for n, field in _FIELDS.items() if field.type is bool}
+    if name is None or name in _FIELDS or name in switches:
+        return
+    raise ValueError(
+        f"unknown flag --{name}"
+        f"{architectures.suggestion(name, [*_FIELDS, 'flagfile'])}; "
+        f"--help lists them."
+    )
+
+
+def _read(path: Path) -> list[str]:
+    """Reads the flags of a flag file."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(
+            f"flag file {path} cannot be read: {error}."
+        ) from error
+    found = []
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if not line or line.startswith(("#", "//")):
+            continue
+        name = _flag_name(line)
+        if name is None or " " in name:
+            raise ValueError(
+                f"flag file {path}, line {number}, has {line!r}; expected "
+                f"--name=value, or a comment that begins with #."
+            )
+        found.append(line)
+    return found
+
+
+def _resolve(argument: str, name: str, folder: Path | None) -> str:
+    """Makes a picture's path in a flag file one that is found from here."""
+    rules = _FIELDS[name].metadata if name in _FIELDS else {}
+    value = argument.partition("=")[2]
+    if folder is None or not rules.get("path") or not value:
+        return argument
+    if value in rules.get("keywords", ()):
+        return argument
+    beside = folder / Path(value).expanduser()
+    return f"--{name}={beside}" if beside.exists() else argument
+
+
+def _without(inherited: list[str], nearer: list[str]) -> list[str]:
+    """Leaves out the flags that a nearer place sets."""
+    names = {_flag_name(argument) for argument in nearer}
+    return [a for a in inherited if _flag_name(a) not in names]

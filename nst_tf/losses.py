@@ -1,0 +1,285 @@
+"""Losses: additive statistics of a feature map, and a distance of them.
+
+The statistics of a whole are the sum of the statistics of its parts. Masks,
+tiles and blends of styles rest on that law: a mask says how much each position
+counts, and the distance divides by the mass, the sum of the mask.
+
+Every distance is relative: 0 at the target, 1 for a map of zeros (or, for the
+total variation, for steps of one at each pixel), at every size and for every
+network.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol
+
+import tensorflow as tf
+
+
+class Statistics(NamedTuple):
+    """Sums over positions; those of a whole are the sum of its parts'."""
+
+    total: tf.Tensor
+    mass: tf.Tensor  # how many positions were summed, []
+
+
+class Loss(Protocol):
+    """What every loss is.
+
+    Laws: the statistics of parts add up to those of the whole; positions
+    further than `reach` from the mask do not count; the distance is never
+    negative, and zero at the loss's own target.
+    """
+
+    name: str  # "style/block3_conv1", for the log
+    layer: str  # a layer of the extractor, or "image"
+    weight: float
+    reach: int  # positions it looks beyond its own
+    maps: Mapping[str, tf.Tensor]  # aligned with the feature map, cut with it
+
+    @property
+    def statistics(self) -> Callable[..., Statistics]:
+        """(features, mask=None, **maps) -> sums over the positions of a map.
+
+        Features are [1, h, w, C], a mask is [1, h, w, 1] in [0, 1].
+        """
+
+    def distance(self, statistics: Statistics) -> tf.Tensor:
+        """Compares the statistics of a whole with the target, []."""
+
+
+class ContentLoss:
+    """Mean squared difference to the content's features, relative.
+
+    distance = sum(mask * (features - target)^2) / sum(mask * target^2)
+
+    Gatys et al. take half of the sum of squared differences.
+
+    Args:
+        layer: Layer of the extractor that is compared.
+        target: Features of the content image, [1, h, w, C].
+        weight: Weight in the objective.
+        region: How much each position counts, [1, h, w, 1], in [0, 1].
+
+    Source:
+        Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
+        Networks. CVPR 2016, equation 1.
+    """
+
+    reach = 0
+
+    def __init__(
+        self,
+        layer: str,
+        target: tf.Tensor,
+        weight: float = 1.0,
+        region: tf.Tensor | None = None,
+    ):
+        self.name = f"content/{layer}"
+        self.layer = layer
+        self.weight = weight
+        self.maps = _maps(target=target, region=region)
+        self._scale = _mean(
+            self.statistics(tf.zeros_like(target), None, **self.maps)
+        )
+
+    def statistics(
+        self,
+        features: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        *,
+        target: tf.Tensor,
+        region: tf.Tensor | None = None,
+    ) -> Statistics:
+        """Sums squared differences to the target."""
+        features, target = _wide(features), _wide(target)
+        difference = tf.math.squared_difference(features, target)
+        return _masked_sum(difference, _product(mask, region))
+
+    def distance(self, statistics: Statistics) -> tf.Tensor:
+        """Divides by the mean square of the target, []."""
+        return tf.math.divide_no_nan(_mean(statistics), self._scale)
+
+
+class GramLoss:
+    """Squared difference of two Gram matrices, relative to the target's.
+
+    distance = |gram - target|^2 / |target|^2, Frobenius norms. Gatys et al.
+    divide the squared difference by 4 N^2 M^2 instead (their E_l), so that it
+    grows with the fourth power of the activations of a layer.
+
+    Args:
+        layer: Layer of the extractor that is compared.
+        target: Gram matrix of the style image, [C, C].
+        weight: Weight in the objective.
+        region: How much each position counts, [1, h, w, 1], in [0, 1].
+
+    Source:
+        Gatys, Ecker, Bethge. CVPR 2016, equations 3 to 5.
+    """
+
+    reach = 0
+
+    def __init__(
+        self,
+        layer: str,
+        target: tf.Tensor,
+        weight: float = 1.0,
+        region: tf.Tensor | None = None,
+    ):
+        self.name = f"style/{layer}"
+        self.layer = layer
+        self.weight = weight
+        self.maps = _maps(region=region)
+        self._target = target
+        self._scale = tf.reduce_sum(tf.square(target))
+
+    @staticmethod
+    def target(statistics: Statistics) -> tf.Tensor:
+        """The Gram matrix, [C, C], of the statistics of a style image."""
+        return _mean(statistics)
+
+    def statistics(
+        self,
+        features: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        *,
+        region: tf.Tensor | None = None,
+    ) -> Statistics:
+        """Sums products of channels, as `gram_statistics`."""
+        return gram_statistics(features, _product(mask, region))
+
+    def distance(self, statistics: Statistics) -> tf.Tensor:
+        """Divides by the squared norm of the target, []."""
+        difference = _mean(statistics) - self._target
+        return tf.math.divide_no_nan(
+            tf.reduce_sum(tf.square(difference)), self._scale
+        )
+
+
+class TotalVariationLoss:
+    """Mean squared difference of neighboring pixels.
+
+    The mean is over all pairs of a pixel and the one below or to the right of
+    it, and over the channels: a checkerboard of 0 and 1 has 1. A pair counts
+    as much as its upper or left pixel.
+
+    Args:
+        weight: Weight in the objective.
+
+    Source:
+        Mahendran, Vedaldi. Understanding Deep Image Representations by
+        Inverting Them. CVPR 2015, section 3.2, with beta = 2.
+    """
+
+    name = "total_variation"
+    layer = "image"
+    reach = 1
+
+    def __init__(self, weight: float = 1.0):
+        self.weight = weight
+        self.maps: Mapping[str, tf.Tensor] = {}
+
+    def statistics(
+        self, features: tf.Tensor, mask: tf.Tensor | None = None
+    ) -> Statistics:
+        """Sums squared differences of neighbors."""
+        image = _wide(features)
+        down = _masked_sum(
+            tf.math.squared_difference(image[:, 1:], image[:, :-1]),
+            None if mask is None else mask[:, :-1],
+        )
+        right = _masked_sum(
+            tf.math.squared_difference(image[:, :, 1:], image[:, :, :-1]),
+            None if mask is None else mask[:, :, :-1],
+        )
+        return Statistics(down.total + right.total, down.mass + right.mass)
+
+    def distance(self, statistics: Statistics) -> tf.Tensor:
+        """Averages over the pairs, []."""
+        return _mean(statistics)
+
+
+def gram_matrix(
+    features: tf.Tensor, mask: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Averages the product of every two channels over the positions of a map.
+
+    gram[i, j] = sum(mask * features[..., i] * features[..., j]) / sum(mask).
+    Gatys et al. sum where we average, so that sizes and regions compare: the
+    mean squared difference of two of ours is 4 times their E_l, for two images
+    of one size.
+
+    Args:
+        features: Feature map, [1, H, W, C].
+        mask: How much each position counts, [1, H, W, 1], in [0, 1]; all of
+            them if None.
+
+    Returns:
+        Gram matrix, [C, C], symmetric, in squared feature units.
+
+    Raises:
+        ValueError: If `mask` and `features` differ in height or width.
+
+    Source:
+        Gatys, Ecker, Bethge. CVPR 2016, equations 3 to 5.
+    """
+    return _mean(gram_statistics(features, mask))
+
+
+def gram_statistics(
+    features: tf.Tensor, mask: tf.Tensor | None = None
+) -> Statistics:
+    """The sums of which `gram_matrix` is the quotient."""
+    if mask is not None and mask.shape[1:3] != features.shape[1:3]:
+        raise ValueError(
+            f"mask is {mask.shape[2]} x {mask.shape[1]} positions, but the "
+            f"feature map is {features.shape[2]} x {features.shape[1]}."
+        )
+    channels = features.shape[-1]
+    wide = _wide(features)
+    flat = tf.reshape(wide, [-1, channels])  # [H * W, C]
+    if mask is None:
+        mass = tf.cast(tf.shape(flat)[0], flat.dtype)
+        return Statistics(tf.matmul(flat, flat, transpose_a=True), mass)
+    mask = tf.cast(mask, flat.dtype)
+    weighted = tf.reshape(wide * mask, [-1, channels])
+    total = tf.matmul(weighted, flat, transpose_a=True)
+    return Statistics(total, tf.reduce_sum(mask))
+
+
+def _masked_sum(values: tf.Tensor, mask: tf.Tensor | None) -> Statistics:
+    """Sums the mean over channels of a map, [1, h, w, C], over positions."""
+    channels = tf.cast(tf.shape(values)[-1], values.dtype)
+    if mask is None:
+        mass = tf.cast(tf.size(values), values.dtype) / channels
+        return Statistics(tf.reduce_sum(values) / channels, mass)
+    mask = tf.cast(mask, values.dtype)
+    total = tf.reduce_sum(values * mask) / channels
+    return Statistics(total, tf.reduce_sum(mask))
+
+
+def _mean(statistics: Statistics) -> tf.Tensor:
+    """Divides the sums by the mass; nothing counts where the mass is zero."""
+    return tf.math.divide_no_nan(statistics.total, statistics.mass)
+
+
+def _product(
+    mask: tf.Tensor | None, region: tf.Tensor | None
+) -> tf.Tensor | None:
+    """Multiplies two masks, either of which may be absent."""
+    if mask is None or region is None:
+        return region if mask is None else mask
+    return tf.cast(mask, region.dtype) * region
+
+
+def _maps(**maps: tf.Tensor | None) -> Mapping[str, tf.Tensor]:
+    """Leaves out the maps that are absent."""
+    return {name: value for name, value in maps.items() if value is not None}
+
+
+def _wide(values: tf.Tensor) -> tf.Tensor:
+    """Casts half precision to float32: its sums would overflow or round."""
+    return values if values.dtype == tf.float64 else tf.cast(values, tf.float32)
+
+
+STYLE_LOSSES = {"gram": GramLoss}

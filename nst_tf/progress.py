@@ -1,0 +1,167 @@
+"""What a run says of itself: the plan, the progress, the end."""
+
+import io
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import SupportsFloat, TextIO
+
+from nst_tf import memory, pyramid
+
+TIMED_STEPS = 10  # at a level, before a time is estimated
+PLAIN_SECONDS = 10.0  # between two lines where there is no terminal
+TERMINAL_SECONDS = 0.2
+
+
+def plan(
+    levels: Sequence[pyramid.Level],
+    *,
+    output: str,
+    device: str,
+    precision: str,
+    network: str,
+    origin: str,
+    content_size: tuple[int, int],
+) -> str:
+    """Describes what will be done, in a few lines for people.
+
+    Args:
+        levels: Sizes and steps.
+        output: Where the picture will be written.
+        device: What computes.
+        precision: Type that the network computes in.
+        network: Its name.
+        origin: Where its weights came from.
+        content_size: (height, width) of the content image.
+    """
+    last = levels[-1]
+    sizes = ", ".join(
+        f"{level.width} x {level.height} ({level.steps})" for level in levels
+    )
+    enlarged = (
+        f", enlarged from {content_size[1]} x {content_size[0]}"
+        if max(last.height, last.width) > max(content_size)
+        else ""
+    )
+    gigabytes = memory.estimate(last.height, last.width, precision) / 1e9
+    return "\n".join(
+        [
+            f"picture   {output}, {last.width} x {last.height}{enlarged}",
+            f"device    {device}, {precision}",
+            f"network   {network}, {origin}",
+            f"levels    {sizes}: {sum(level.steps for level in levels)} steps",
+            f"memory    about {gigabytes:.1f} GB; the time once "
+            f"{TIMED_STEPS} steps are timed",
+        ]
+    )
+
+
+class Progress:
+    """A line that is renewed on a terminal, plain lines elsewhere.
+
+    The loss is read, which waits for the device, only when it is shown.
+
+    Args:
+        levels: Sizes and steps of the run.
+        file: Where to write; standard output if None.
+    """
+
+    def __init__(
+        self, levels: Sequence[pyramid.Level], file: TextIO | None = None
+    ):
+        self._levels = levels
+        self._file = file or sys.stdout
+        self._terminal = self._file.isatty()
+        self._interval = TERMINAL_SECONDS if self._terminal else PLAIN_SECONDS
+        self._seconds_per_pixel = 0.0
+        self._first_seconds = 0.0  # of a level: targets, and the trace
+        self._level_start = time.monotonic()
+        self._first_step = 0.0  # when it was over
+        self._shown = 0.0
+
+    def say(self, line: str) -> None:
+        """Writes a line; a reader that has gone does not end the run."""
+        self._write(f"\r\033[K{line}\n" if self._terminal else f"{line}\n")
+
+    def update(self, level: int, index: int, loss: SupportsFloat) -> None:
+        """Takes note of a step.
+
+        Args:
+            level: Index of the level, from 0.
+            index: Steps taken at the level, from 1.
+            loss: Of the step; to read it is to wait for the device.
+        """
+        here = self._levels[level]
+        if index == 1:
+            float(loss)
+            self._first_step = time.monotonic()
+            self._first_seconds = self._first_step - self._level_start
+        last = index == here.steps
+        timed = index == 1 + TIMED_STEPS and level == 0
+        due = time.monotonic() - self._shown > self._interval
+        if not (last or timed or due):
+            return
+        value = float(loss)
+        now = time.monotonic()
+        self._shown = now
+        if last:
+            self._level_start = now
+        if index > TIMED_STEPS:
+            pixels = here.height * here.width * (index - 1)
+            self._seconds_per_pixel = (now - self._first_step) / pixels
+        line = (
+            f"level {level + 1}/{len(self._levels)}, {here.width} x "
+            f"{here.height}, step {index}/{here.steps}, loss {value:.4g}"
+        )
+        if self._seconds_per_pixel:
+            line += f", about {duration(self.remaining(level, index))} left"
+        if self._terminal:
+            self._write(f"\r\033[K{line}")
+        else:
+            self.say(line)
+
+    def remaining(self, level: int, index: int) -> float:
+        """Estimates the seconds left after a step.
+
+        A step takes time in proportion to its pixels, and each level begins
+        with as long a pause as the present one did.
+        """
+        here = self._levels[level]
+        later = self._levels[level + 1 :]
+        pixels = here.height * here.width * (here.steps - index)
+        pixels += sum(each.height * each.width * each.steps for each in later)
+        pauses = self._first_seconds * len(later)
+        return pixels * self._seconds_per_pixel + pauses
+
+    def _write(self, text: str) -> None:
+        """Writes, unless there is nobody left to read."""
+        if self._file.closed:
+            return
+        try:
+            self._file.write(text)
+            self._file.flush()
+        except OSError:
+            self._file = io.StringIO()
+
+
+def summary(path: str, seconds: float, terms: Mapping[str, float]) -> str:
+    """Says where the picture is, how long it took, and the losses."""
+    width = max(map(len, terms))
+    return "\n".join(
+        [
+            *(
+                f"  {name:{width}}  {value:.4g}"
+                for name, value in terms.items()
+            ),
+            f"{path} is done, in {duration(seconds)}",
+        ]
+    )
+
+
+def duration(seconds: float) -> str:
+    """Writes seconds as people do."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,73 @@
+"""Sizes from coarse to fine, and the steps at each.
+
+Large structures are found where they are cheap, on a small image; each level
+then starts from the enlarged picture of the one below.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+GROWTH = 2.0**0.5  # from the long side of one level to that of the next
+SHORTEST_SIDE = 32  # pixels; coarser levels hold nothing to optimize
+
+
+class Level(NamedTuple):
+    """One size of the pyramid."""
+
+    height: int
+    width: int
+    steps: int
+
+
+def output_size(height: int, width: int, size: int) -> tuple[int, int]:
+    """Scales (height, width) so that the long side becomes `size`."""
+    scale = size / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def levels(
+    height: int,
+    width: int,
+    steps: Sequence[int],
+    *,
+    min_size: int = 128,
+    max_levels: int = 0,
+) -> list[Level]:
+    """Lists the levels of an output of height x width, from coarse to fine.
+
+    Long sides are min_size * GROWTH^k and, last, the output's own. A size so
+    near to the output's that it would save little (less than the square root
+    of GROWTH) is left out. So the levels of a large output contain those of a
+    small one, for sizes min_size * GROWTH^k.
+
+    Args:
+        height: Of the output, in pixels.
+        width: Of the output, in pixels.
+        steps: Steps at each level, from the coarsest on; the last number is
+            repeated for all finer levels.
+        min_size: Long side of the coarsest level.
+        max_levels: At most so many, the finest; 0 for all.
+
+    Returns:
+        At least one level; the last is the output's size.
+    """
+    long_side = max(height, width)
+    sides: list[float] = []
+    side = float(min_size)
+    while side * GROWTH**0.5 < long_side:
+        sides.append(side)
+        side *= GROWTH
+    sizes = [
+        (rows, columns)
+        for rows, columns in (
+            output_size(height, width, round(side)) for side in sides
+        )
+        if min(rows, columns) >= SHORTEST_SIDE
+    ]
+    sizes.append((height, width))
+    if max_levels:
+        sizes = sizes[-max_levels:]
+    return [
+        Level(rows, columns, steps[min(index, len(steps) - 1)])
+        for index, (rows, columns) in enumerate(sizes)
+    ]

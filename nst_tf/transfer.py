@@ -1,0 +1,68 @@
+"""The method: targets, objective, optimizer and levels put together."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf import (
+    descent,
+    extractors,
+    losses,
+    objective,
+    optimizers,
+    pyramid,
+    targets,
+)
+
+
+def stylize_steps(
+    content: np.ndarray,
+    styles: Sequence[targets.Style],
+    *,
+    weights: targets.LossWeights,
+    make_extractor: Callable[[Sequence[str]], extractors.Extractor],
+    make_optimizer: Callable[[tf.Variable], optimizers.Optimizer],
+    levels: Sequence[pyramid.Level],
+    init: np.ndarray | None = None,
+    extra_losses: Callable[[int, int], list[losses.Loss]] | None = None,
+) -> Iterator[descent.Step]:
+    """Paints the content image in the manner of the style images.
+
+    Args:
+        content: Content image, [H, W, 3], RGB in [0, 1].
+        styles: Style images with their shares.
+        weights: Which layers count, and how much.
+        make_extractor: Layers -> extractor, such as a partial
+            `extractors.vgg`.
+        make_optimizer: Image variable -> optimizer, such as `optimizers.Adam`.
+        levels: Sizes and steps, from coarse to fine.
+        init: Where to start, [H, W, 3] in [0, 1], of any size; the content
+            image if None.
+        extra_losses: (height, width) -> further losses at that size.
+
+    Yields:
+        A `descent.Step` after each update; the last one's image is the result.
+
+    Source:
+        Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
+        Networks. CVPR 2016; coarse to fine: Gatys et al. Controlling
+        Perceptual Factors in Neural Style Transfer. CVPR 2017, section 6.
+    """
+    extractor = make_extractor(weights.layers)
+
+    def make_objective_at(height: int, width: int) -> objective.Objective:
+        loss_list = targets.perceptual_losses(
+            extractor, content, styles, weights, height, width
+        )
+        if extra_losses is not None:
+            loss_list += extra_losses(height, width)
+        return objective.make_objective(extractor, loss_list)
+
+    start = content if init is None else init
+    yield from descent.descend(
+        make_objective_at,
+        make_optimizer,
+        levels,
+        tf.constant(start[None], tf.float32),
+    )

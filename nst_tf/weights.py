@@ -1,0 +1,290 @@
+"""Network weights: where they are found, fetched, and how they are read.
+
+Everything here works without TensorFlow, so that a wrong file is refused
+before it is imported.
+"""
+
+import hashlib
+import os
+import queue
+import tempfile
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+from nst_tf import architectures
+
+# Where Keras itself downloads from, and what it calls the files. A mirror of
+# the folder can be named by the environment variable NST_TF_WEIGHTS_URL.
+HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
+MD5 = {
+    "vgg16": "6d6bbae143d832006294945121d1f1fc",
+    "vgg19": "253f8cb515780f3b799900260a226db6",
+}
+
+FIRST_BYTE_SECONDS = 3.0  # for a host to be looked up, to accept and to answer
+STALL_SECONDS = 10.0  # without a byte, once the answer has begun
+RETRY_SECONDS = 3600.0  # how long a failed download is remembered
+
+Layers = Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+class NetworkWeights(NamedTuple):
+    """The weights of a network, and where they came from."""
+
+    layers: Layers  # name -> kernel [3, 3, in, out], bias [out]
+    origin: str  # for people: a path, or how it was found
+
+
+def load(
+    network: str,
+    source: str = "auto",
+    *,
+    say: Callable[[str], None] = lambda line: None,
+) -> NetworkWeights:
+    """Finds and reads the weights of a network.
+
+    Args:
+        network: A key of `architectures.NETWORKS`.
+        source: The path of an HDF5 file as Keras writes it; or "imagenet": our
+            cache, Keras's cache, or a download; or "auto": the file named by
+            the environment variable NST_TF_WEIGHTS, then as "imagenet".
+        say: Is told, in a line, that a download begins.
+
+    Returns:
+        The weights, float32.
+
+    Raises:
+        ValueError: If there are none, or the file is not of this network.
+    """
+    if source not in ("auto", "imagenet"):
+        return NetworkWeights(read(Path(source).expanduser(), network), source)
+    reasons = []
+    for path, name in _places(network, source):
+        try:
+            return NetworkWeights(read(path, network), f"{name}, {path}")
+        except ValueError as error:
+            if path.exists():
+                reasons.append(str(error))
+    try:
+        path = _fetch(network, say)
+        return NetworkWeights(read(path, network), f"downloaded to {path}")
+    except OSError as error:
+        reasons.append(f"{_url(network)}: {error}.")
+    raise ValueError(
+        f"no weights for {network} were found. Put {_file_name(network)} into "
+        f"{cache_folder()}, or name the file with --weights=PATH or the "
+        f"environment variable NST_TF_WEIGHTS. ({' '.join(reasons)})"
+    )
+
+
+def read(path: Path, network: str) -> Layers:
+    """Reads the convolutions of a network from a file that Keras wrote.
+
+    Files with and without the classifier, of Keras 2 and 3, whole models or
+    weights only, are told apart by what is in them, not by their name.
+
+    Args:
+        path: An HDF5 file.
+        network: A key of `architectures.NETWORKS`.
+
+    Returns:
+        For each layer its kernel, [3, 3, in, out], and its bias, [out].
+
+    Raises:
+        ValueError: If the file is missing, damaged, or of another network.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, expected an HDF5 weights file.")
+    if not path.exists():
+        raise ValueError(f"there is no weights file {path}.")
+    if not h5py.is_hdf5(path):
+        raise ValueError(
+            f"{path} is not an HDF5 file, as Keras writes weights to (.h5)."
+        )
+    try:
+        with h5py.File(path) as file:
+            arrays = _arrays_by_layer(file, network)
+    except OSError as error:
+        raise ValueError(f"weights file {path} is damaged: {error}.") from error
+    expected = {
+        layer.name: (
+            (3, 3, layer.in_channels, layer.out_channels),
+            (layer.out_channels,),
+        )
+        for layer in architectures.convolutions(network)
+    }
+    shapes = {
+        name: (kernel.shape, bias.shape)
+        for name, (kernel, bias) in arrays.items()
+    }
+    for name in [*expected, *shapes]:
+        if expected.get(name) != shapes.get(name):
+            found = " and ".join(map(str, shapes.get(name, ("nothing",))))
+            raise ValueError(
+                f"weights file {path} is not of {network}: for {name} it has "
+                f"{found}, expected "
+                f"{' and '.join(map(str, expected.get(name, ('nothing',))))}."
+            )
+    return arrays
+
+
+def cache_folder() -> Path:
+    """The folder of our own downloads; it may not exist."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "nst_tf"
+
+
+def _places(network: str, source: str) -> list[tuple[Path, str]]:
+    """Lists the files to try before a download, with their names."""
+    places = []
+    named = os.environ.get("NST_TF_WEIGHTS")
+    if source == "auto" and named:
+        path = Path(named).expanduser()
+        if not path.exists():
+            raise ValueError(
+                f"the environment variable NST_TF_WEIGHTS names {named}, but "
+                f"there is no such file."
+            )
+        places.append((path, "NST_TF_WEIGHTS"))
+    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    name = _file_name(network)
+    places.append((cache_folder() / name, "our cache"))
+    places.append((keras / "models" / name, "Keras's cache"))
+    return places
+
+
+def _file_name(network: str) -> str:
+    """The name of the file on Keras's host."""
+    return f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+
+def _url(network: str) -> str:
+    """The address of the file."""
+    host = os.environ.get("NST_TF_WEIGHTS_URL") or HOST
+    return f"{host.rstrip('/')}/{network}/{_file_name(network)}"
+
+
+def _fetch(network: str, say: Callable[[str], None]) -> Path:
+    """Downloads the weights into our cache, unless that failed lately."""
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _file_name(network)
+    failed = path.with_suffix(".failed")
+    if failed.exists():
+        age = time.time() - failed.stat().st_mtime
+        if age < RETRY_SECONDS:
+            raise OSError(
+                f"{failed.read_text().strip()}; tried {age / 60:.0f} minutes "
+                f"ago, and again {(RETRY_SECONDS - age) / 60:.0f} minutes from "
+                f"now or once {failed} is deleted"
+            )
+    say(f"downloading {_url(network)} (80 MB) to {folder} ...")
+    try:
+        download(_url(network), path, MD5[network])
+    except (OSError, ValueError) as error:
+        failed.write_text(f"{error}\n")
+        raise OSError(error) from error
+    failed.unlink(missing_ok=True)
+    return path
+
+
+def download(url: str, path: Path, md5: str) -> None:
+    """Downloads a file, in one move, if its digest is right.
+
+    Args:
+        url: Address of the file.
+        path: Where to; its folder exists.
+        md5: The digest expected, in hexadecimal.
+
+    Raises:
+        OSError: If the host does not answer within `FIRST_BYTE_SECONDS`, stops
+            for `STALL_SECONDS`, or sends something else. Nothing is left.
+        ValueError: If the address is not one.
+    """
+    digest = hashlib.md5(usedforsecurity=False)
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            response, chunk = _begin(url)
+            with response:
+                while chunk:
+                    digest.update(chunk)
+                    file.write(chunk)
+                    chunk = response.read(1 << 20)
+        if digest.hexdigest() != md5:
+            raise OSError(
+                f"what was sent has the MD5 digest {digest.hexdigest()}, "
+                f"expected {md5}"
+            )
+        os.replace(beside, path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def _begin(url: str):  # type: ignore[no-untyped-def]
+    """Opens an address and reads its first bytes, within a time limit.
+
+    Neither the look-up of a name nor the second of two addresses respects a
+    socket's time limit, so a thread waits, and is left behind if need be.
+    """
+    answers: queue.Queue[object] = queue.Queue()
+
+    def ask() -> None:
+        try:
+            response = urllib.request.urlopen(url, timeout=STALL_SECONDS)
+            answers.put((response, response.read(1 << 16)))
+        except (OSError, ValueError) as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=FIRST_BYTE_SECONDS)
+    except queue.Empty:
+        raise TimeoutError(
+            f"no answer within {FIRST_BYTE_SECONDS:g} seconds"
+        ) from None
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+def _arrays_by_layer(file: h5py.File, network: str) -> Layers:
+    """Reads every 3 x 3 convolution of a file, by the name of its layer."""
+    root = file.get("model_weights", file)
+    if "layers" in root:  # Keras 3's .weights.h5 numbers layers by class
+        names = [layer.name for layer in architectures.convolutions(network)]
+        numbered = {
+            int(key.removeprefix("conv2d").lstrip("_") or 0): group
+            for key, group in root["layers"].items()
+            if key.startswith("conv2d")
+        }
+        groups = {
+            names[i] if i < len(names) else f"convolution {i + 1}": group
+            for i, (_, group) in enumerate(sorted(numbered.items()))
+        }
+    else:
+        groups = {name: root[name] for name in root if "_conv" in name}
+    arrays = {}
+    for name, group in groups.items():
+        found: dict[int, np.ndarray] = {}
+        group.visititems(
+            lambda _, item, found=found: (
+                found.__setitem__(item.ndim, item[()])
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+        if 4 in found and 1 in found:
+            arrays[name] = (
+                found[4].astype(np.float32, copy=False),
+                found[1].astype(np.float32, copy=False),
+            )
+    return arrays

@@ -1,0 +1,51 @@
+"""What every test starts from: no weights at hand, no home, exact floats."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+# Before TensorFlow is imported, by any test.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+REAL_WEIGHTS = os.environ.get("NST_TF_WEIGHTS")
+sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch, tmp_path, request):
+    """Hides the user's caches, and the host; shows real weights if marked."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("NST_TF_WEIGHTS_URL", "http://localhost:9")
+    for name in ("NST_TF_WEIGHTS", "KERAS_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    if request.node.get_closest_marker("weights"):
+        if not REAL_WEIGHTS:
+            pytest.skip("NST_TF_WEIGHTS does not name a VGG19 file")
+        monkeypatch.setenv("NST_TF_WEIGHTS", REAL_WEIGHTS)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _exact_floats():
+    """Switches TF32 off, which keeps three digits on recent GPUs."""
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+@pytest.fixture
+def toy(monkeypatch, tmp_path):
+    """Adds the network "toy" and a file of its weights: its path."""
+    import toys
+
+    from nst_tf import architectures, job
+
+    monkeypatch.setitem(architectures.NETWORKS, "toy", toys.ARCHITECTURE)
+    field = job.Job.__dataclass_fields__["extractor"]
+    rules = {**field.metadata, "choices": tuple(architectures.NETWORKS)}
+    monkeypatch.setattr(field, "metadata", rules)
+    path = tmp_path / "toy.h5"
+    toys.write_weights(path)
+    return path

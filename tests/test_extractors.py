@@ -1,0 +1,130 @@
+"""The network: geometry, types, pooling, preprocessing; Keras's own VGG19."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+
+from nst_tf import architectures, extractors, weights
+
+
+def test_geometry_of_vgg19_is_that_of_the_literature():
+    layers = {c.name: c for c in architectures.convolutions("vgg19")}
+    assert len(layers) == 16
+    # Reach 70 pixels and stride 16 at relu5_1; 156 is its receptive field:
+    # 70 + 16 + 70.
+    assert layers["block5_conv1"].stride == 16
+    assert layers["block5_conv1"].reach == 70
+    assert layers["block4_conv1"].reach * 2 + 8 == 68
+    assert layers["block3_conv1"].reach * 2 + 4 == 24
+    assert len(architectures.convolutions("vgg16")) == 13
+
+
+@pytest.mark.parametrize("layer", toys.LAYERS)
+def test_a_position_sees_its_reach_and_no_more(monkeypatch, layer):
+    network = toys.extractor(monkeypatch, dtype="float64", pooling="average")
+    picture = tf.constant(toys.image(24, 24, 0, "float64")[None])
+    with tf.GradientTape() as tape:
+        tape.watch(picture)
+        position = network.model(picture)[layer][0, 5, 5]
+    gradient = tape.gradient(position, picture)[0]
+    rows = np.flatnonzero(np.abs(gradient).sum(axis=(1, 2)))
+    stride, reach = network.stride[layer], network.reach[layer]
+    assert rows.min() == 5 * stride - reach
+    assert rows.max() == 5 * stride + stride - 1 + reach
+
+
+def test_features_equal_nested_loops(monkeypatch):
+    network = toys.extractor(monkeypatch, dtype="float64", pooling="max")
+    picture = toys.image(6, 7, 0, "float64")
+    mean = np.array([103.939, 116.779, 123.68])
+    x = picture[..., ::-1] * 255 - mean  # BGR, as Keras and Caffe
+    values = toys.weights()
+    x = _convolve(x, *values["block1_conv1"])
+    outputs = network.model(tf.constant(picture[None]))
+    np.testing.assert_allclose(outputs["block1_conv1"][0], x, atol=1e-4)
+    x = x[:6, :6].reshape(3, 2, 3, 2, -1).max(axis=(1, 3))
+    x = _convolve(x, *values["block2_conv1"])
+    np.testing.assert_allclose(outputs["block2_conv1"][0], x, atol=1e-4)
+
+
+def _convolve(x, kernel, bias):
+    """3 x 3, zeros beyond the border, then ReLU."""
+    height, width, _ = x.shape
+    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+    result = np.zeros((height, width, len(bias)))
+    for row in range(height):
+        for column in range(width):
+            patch = padded[row : row + 3, column : column + 3]
+            result[row, column] = np.tensordot(patch, kernel, 3) + bias
+    return np.maximum(result, 0)
+
+
+def test_symmetric_padding_belongs_to_each_convolution(monkeypatch):
+    network = toys.extractor(monkeypatch, dtype="float64", padding="symmetric")
+    flat = tf.fill((1, 12, 12, 3), tf.constant(0.4, tf.float64))
+    for features in network.model(flat).values():
+        # A constant picture has no border that could be seen.
+        np.testing.assert_allclose(
+            features, np.broadcast_to(features[:, :1, :1], features.shape)
+        )
+
+
+def test_network_is_cut_at_the_deepest_layer_asked_for(monkeypatch):
+    network = toys.extractor(monkeypatch, ["block1_conv1"])
+    assert list(network.model(tf.zeros((1, 8, 8, 3)))) == ["block1_conv1"]
+    assert network.model.count_params() == 3 * 3 * 3 * 6 + 6
+    assert network.stride == {"block1_conv1": 1}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_features_have_the_type_asked_for_whatever_the_policy(
+    monkeypatch, dtype
+):
+    tf.keras.config.set_dtype_policy("mixed_float16")
+    tf.keras.backend.set_image_data_format("channels_first")
+    try:
+        network = toys.extractor(monkeypatch, dtype=dtype)
+        picture = toys.image(8, 9, 0, "float64" if dtype == "float64" else "f4")
+        features = network.model(tf.constant(picture[None]))["block2_conv1"]
+        assert features.dtype == dtype
+        assert features.shape == (1, 4, 4, 8)
+    finally:
+        tf.keras.config.set_dtype_policy("float32")
+        tf.keras.backend.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"layers": ["block1_conv7"]}, "toy has no layer 'block1_conv7'; did"),
+        ({"pooling": "mean"}, "pooling is 'mean', expected one of"),
+        ({"padding": "same"}, "padding is 'same', expected one of"),
+    ],
+)
+def test_unknown_names_are_refused(monkeypatch, options, words):
+    with pytest.raises(ValueError, match=words):
+        toys.extractor(monkeypatch, **options)
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize("pooling", ["max"])
+def test_vgg19_equals_kerass_own(pooling):
+    found = weights.load("vgg19")
+    layers = ["block1_conv1", "block4_conv2", "block5_conv4"]
+    network = extractors.vgg("vgg19", layers, found.layers, pooling=pooling)
+    keras = tf.keras.applications.VGG19(include_top=False, weights=None)
+    for name, arrays in found.layers.items():
+        keras.get_layer(name).set_weights(arrays)
+    outputs = {layer: keras.get_layer(layer).output for layer in layers}
+    keras = tf.keras.Model(keras.inputs, outputs)
+    picture = toys.image(70, 83)[None]
+    expected = keras(
+        tf.keras.applications.vgg19.preprocess_input(255 * picture)
+    )
+    actual = network.model(picture)
+    for layer in layers:
+        scale = float(tf.reduce_max(expected[layer]))
+        np.testing.assert_allclose(
+            actual[layer], expected[layer], atol=1e-4 * scale
+        )

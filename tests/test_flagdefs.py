@@ -1,0 +1,184 @@
+"""Flags and flag files: nesting, presets, replacement, mistakes."""
+
+import dataclasses
+import re
+
+import pytest
+
+from nst_tf import device, flagdefs, job
+
+
+def _files(tmp_path, **texts):
+    for name, text in texts.items():
+        (tmp_path / f"{name}.cfg").write_text(text)
+    return f"--flagfile={tmp_path / next(iter(texts))}.cfg"
+
+
+def test_flags_become_a_job():
+    request = flagdefs.parse(
+        [
+            "--content=a.jpg",
+            "--style",
+            "b, c.jpg",
+            "--style=d.jpg",
+            "--steps=30,20",
+            "--size=300",
+            "--tv_weight=1e-2",
+            "--overwrite",
+            "--nodry_run",
+        ]
+    )
+    assert request == job.Job(
+        content="a.jpg",
+        style=("b, c.jpg", "d.jpg"),
+        steps=(30, 20),
+        size=300,
+        tv_weight=0.01,
+        overwrite=True,
+    )
+
+
+def test_without_flags_the_defaults_are_the_jobs():
+    assert flagdefs.parse([]) == job.Job()
+
+
+def test_a_typed_style_replaces_those_of_a_flag_file(tmp_path):
+    file = _files(tmp_path, a="--style=one.jpg\n--style=two.jpg\n--size=99\n")
+    assert flagdefs.parse([file]).style == ("one.jpg", "two.jpg")
+    typed = flagdefs.parse([file, "--style=mine.jpg"])
+    assert typed.style == ("mine.jpg",)
+    assert typed.size == 99
+
+
+def test_what_is_typed_wins_on_either_side_of_the_flag_file(tmp_path):
+    file = _files(tmp_path, a="--size=99\n--nooverwrite\n")
+    for arguments in (["--size=7", file], [file, "--size=7"]):
+        assert flagdefs.parse(arguments).size == 7
+    assert flagdefs.parse(["--overwrite", file]).overwrite
+
+
+def test_nested_files_are_found_beside_their_file(tmp_path, monkeypatch):
+    monkeypatch.chdir("/")
+    file = _files(
+        tmp_path,
+        a="--flagfile=base.cfg\n--style=a.jpg\n",
+        base="# a\n  # indented\n\n--style=b.jpg\n--style=c.jpg\n--seed=4\n",
+    )
+    request = flagdefs.parse([file])
+    assert (request.style, request.seed) == (("a.jpg",), 4)
+
+
+def test_of_two_files_the_later_wins(tmp_path):
+    first = _files(tmp_path, a="--style=a.jpg\n--size=1\n")
+    second = _files(tmp_path, b="--style=b.jpg\n")
+    request = flagdefs.parse([first, second])
+    assert (request.style, request.size) == (("b.jpg",), 1)
+
+
+def test_pictures_are_found_beside_the_file_that_names_them(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "own.jpg").touch()
+    (tmp_path / "here.jpg").touch()
+    file = tmp_path / "sub" / "a.cfg"
+    file.write_text("--content=own.jpg\n--style=here.jpg\n--init=content\n")
+    monkeypatch.chdir(tmp_path)
+    request = flagdefs.parse([f"--flagfile={file}"])
+    assert request.content == str(tmp_path / "sub" / "own.jpg")
+    assert request.style == ("here.jpg",)
+    assert request.init == "content"
+
+
+@pytest.mark.parametrize(
+    "name", ["configs/starry.cfg", "starry.cfg", "starry", "./starry"]
+)
+def test_presets_are_found_by_name_from_any_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = flagdefs.parse([f"--flagfile={name}"])
+    assert request.content.endswith("harbor_at_dusk.jpg")
+    assert all(map(_exists, (request.content, *request.style)))
+
+
+def _exists(path):
+    return flagdefs.Path(path).is_file()
+
+
+def test_a_file_of_the_working_directory_comes_before_a_preset(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "starry").write_text("--size=77\n")
+    assert flagdefs.parse(["--flagfile=starry"]).size == 77
+
+
+def test_a_file_with_windows_line_ends_and_mark_is_read(tmp_path):
+    path = tmp_path / "a.cfg"
+    path.write_bytes(b"\xef\xbb\xbf--size=31\r\n--style=\xc3\xa9.jpg\r\n")
+    request = flagdefs.parse([f"--flagfile={path}"])
+    assert (request.size, request.style) == (31, ("é.jpg",))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--stlye=a.jpg"], "unknown flag --stlye; did you mean 'style'"),
+        (["a.jpg"], "unexpected argument 'a.jpg'"),
+        (["--", "a.jpg"], "unexpected argument 'a.jpg'"),
+        (["--size=many"], "size=many"),
+        (["--size"], "flag --size has no value"),
+        (["--steps=1,a"], "steps is '1,a', expected whole numbers"),
+        (["--overwrite=perhaps"], "overwrite=perhaps"),
+        (["--flagfile=stary"], "no flag file stary; did you mean 'starry'"),
+        (["--flagfile=/none/a.cfg"], "there is no flag file /none/a.cfg"),
+        (["--preset=starry"], "unknown flag --preset"),
+    ],
+)
+def test_mistakes_get_a_sentence(arguments, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        flagdefs.parse(arguments)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--steps 7", "line 2, has '--steps 7'; expected --name=value"),
+        ("size=7", "line 2, has 'size=7'"),
+        ("--size", "flag --size has no value"),
+        ("--siez=7", "unknown flag --siez; did you mean 'size'"),
+        ("--flagfile=a.cfg", "name each other in a circle"),
+    ],
+)
+def test_mistakes_in_files_get_a_sentence(tmp_path, line, words):
+    file = _files(tmp_path, a=f"# a comment\n{line}\n")
+    with pytest.raises(ValueError, match=re.escape(words)):
+        flagdefs.parse([file])
+
+
+def test_a_picture_is_no_flag_file(tmp_path):
+    path = tmp_path / "a.cfg"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe")
+    with pytest.raises(ValueError, match="cannot be read"):
+        flagdefs.parse([f"--flagfile={path}"])
+
+
+def test_help_explains_every_flag():
+    text = flagdefs.usage()
+    for field in dataclasses.fields(job.Job):
+        assert field.name in text
+        assert field.metadata["help"].split()[0] in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_choices_are_those_of_the_tables():
+    from nst_tf import extractors, optimizers
+
+    choices = {
+        field.name: field.metadata.get("choices")
+        for field in dataclasses.fields(job.Job)
+    }
+    assert set(choices["optimizer"]) == set(optimizers.OPTIMIZERS)
+    assert choices["pooling"] == extractors.POOLINGS
+    assert choices["padding"] == extractors.PADDINGS
+    assert choices["precision"] == device.PRECISIONS

@@ -1,0 +1,105 @@
+"""Arrows between the modules, and that importing has no effect."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import nst_tf
+
+PACKAGE = Path(nst_tf.__file__).parent
+
+# What each module may import of the package; nst_tf/README.md is its map.
+ARROWS = {
+    "__init__": set(),
+    "architectures": set(),
+    "image_io": set(),
+    "pyramid": set(),
+    "device": set(),
+    "memory": set(),
+    "weights": {"architectures"},
+    "extractors": {"architectures"},
+    "losses": set(),
+    "objective": {"extractors", "losses"},
+    "targets": {"extractors", "image_io", "losses"},
+    "optimizers": {"objective"},
+    "descent": {"objective", "optimizers", "pyramid"},
+    "transfer": {
+        "descent",
+        "extractors",
+        "losses",
+        "objective",
+        "optimizers",
+        "pyramid",
+        "targets",
+    },
+    "job": {
+        "architectures",
+        "descent",
+        "device",
+        "extractors",
+        "image_io",
+        "optimizers",
+        "pyramid",
+        "targets",
+        "transfer",
+        "weights",
+    },
+    "flagdefs": {"architectures", "job"},
+    "progress": {"memory", "pyramid"},
+    "run": {"device", "flagdefs", "image_io", "job", "progress"},
+}
+
+
+def _imports(path):
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "nst_tf":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert not node.module.startswith("nst_tf."), "import modules"
+    return found
+
+
+def test_imports_follow_the_arrows():
+    modules = {path.stem: path for path in PACKAGE.glob("*.py")}
+    assert modules.keys() == ARROWS.keys()
+    for name, path in modules.items():
+        assert _imports(path) == ARROWS[name], name
+
+
+def test_the_map_names_every_module():
+    text = (PACKAGE / "README.md").read_text()
+    for name in ARROWS.keys() - {"__init__"}:
+        assert f"`{name}`" in text, name
+
+
+def test_public_names_are_there():
+    assert nst_tf.__all__ == [
+        "Job",
+        "load_image",
+        "run_job",
+        "save_image",
+        "stylize",
+        "stylize_steps",
+    ]
+    for name in nst_tf.__all__:
+        assert callable(getattr(nst_tf, name))
+
+
+def test_importing_has_no_effect_and_loads_no_tensorflow(tmp_path):
+    code = (
+        "import sys, logging; import nst_tf, nst_tf.run, nst_tf.flagdefs;"
+        "nst_tf.stylize;"
+        "from absl import flags;"
+        "assert 'tensorflow' not in sys.modules;"
+        "assert 'size' not in flags.FLAGS;"
+        "assert not logging.getLogger().handlers"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)},
+        check=True,
+    )
+    assert not list(tmp_path.iterdir())

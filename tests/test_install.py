@@ -1,0 +1,120 @@
+"""Installs: from the tree, from git, editable; presets travel along.
+
+`--no-deps`, into an environment that sees the TensorFlow of this one.
+"""
+
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+pytestmark = pytest.mark.slow
+
+
+def _run(*command, cwd, check=True):
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ("PYTHONPATH", "NST_TF_WEIGHTS")
+    }
+    result = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=environment,
+    )
+    assert not check or result.returncode == 0, result.stderr
+    return result
+
+
+@pytest.fixture
+def environment(tmp_path):
+    """An environment that sees this one's packages, but not nst_tf: bin/."""
+    folder = tmp_path / "environment"
+    venv.create(folder, with_pip=False)
+    (site,) = folder.glob("lib/python*/site-packages")
+    # Only what is a folder or a module there: an editable nst_tf is a finder.
+    (site / "packages.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return folder / "bin"
+
+
+def _install(environment, *arguments, cwd):
+    _run(
+        sys.executable, "-m", "pip", "--python", environment / "python",
+        "install", "--quiet", "--no-deps", "--force-reinstall", *arguments,
+        cwd=cwd,
+    )  # fmt: skip
+
+
+def _check_presets(environment, tmp_path):
+    """Presets and their pictures are found from an empty folder."""
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    code = (
+        "import os, nst_tf; from nst_tf import flagdefs\n"
+        "for path in sorted(flagdefs.presets().glob('*.cfg')):\n"
+        "    for name in (path.stem, path.name, f'configs/{path.name}'):\n"
+        "        job = flagdefs.parse([f'--flagfile={name}'])\n"
+        "        for picture in (job.content, *job.style):\n"
+        "            assert os.path.isfile(picture), picture\n"
+        "    print(path.stem, path)\n"
+        "print(nst_tf.__file__)\n"
+    )
+    result = _run(environment / "python", "-c", code, cwd=folder)
+    assert "starry" in result.stdout
+    program = environment / "nst-tf"
+    help_text = _run(program, "--help", cwd=folder).stdout
+    assert "--style_layers=" in help_text
+    module = _run(environment / "python", "-m", "nst_tf.run", "-h", cwd=folder)
+    assert module.stdout == help_text
+    wrong = _run(
+        program, "--flagfile=starry", "--size=0", cwd=folder, check=False
+    )
+    assert wrong.returncode == 1
+    assert wrong.stderr == (
+        "nst-tf: size is 0, expected at least 1 and at most 65536.\n"
+    )
+    return result.stdout
+
+
+def test_pip_install_from_the_tree(environment, tmp_path):
+    _install(environment, ".", cwd=ROOT)
+    paths = _check_presets(environment, tmp_path)
+    assert str(ROOT) not in paths
+
+
+def test_pip_install_from_git(environment, tmp_path):
+    _install(environment, f"git+file://{ROOT}", cwd=tmp_path)
+    assert str(ROOT) not in _check_presets(environment, tmp_path)
+
+
+def test_pip_install_editable(environment, tmp_path):
+    clone = tmp_path / "clone"
+    _run("git", "clone", "--quiet", ROOT, clone, cwd=tmp_path)
+    _install(environment, "--editable", ".", cwd=clone)
+    assert str(clone / "nst_tf") in _check_presets(environment, tmp_path)
+
+
+def test_wheel_and_source_archive_are_complete(tmp_path):
+    _run(
+        sys.executable, "-m", "build", "--outdir", tmp_path / "dist", ROOT,
+        cwd=tmp_path,
+    )  # fmt: skip
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for path in (*ROOT.glob("nst_tf/*.py"), ROOT / "nst_tf" / "py.typed"):
+        assert f"nst_tf/{path.name}" in names
+    for path in (*ROOT.glob("configs/*.cfg"), *ROOT.glob("configs/*/*.jpg")):
+        assert f"nst_tf/{path.relative_to(ROOT).as_posix()}" in names
+    assert not [n for n in names if n.startswith(("tests", "scripts"))]
+    (archive,) = (tmp_path / "dist").glob("*.tar.gz")
+    listing = _run("tar", "tzf", archive, cwd=tmp_path).stdout
+    for name in ("scripts/demo", "tests/toys.py", "configs/starry.cfg"):
+        assert f"/{name}\n" in listing

@@ -1,0 +1,361 @@
+"""Jobs: what is refused, where pictures go, the library's face."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toys
+from PIL import Image
+
+import nst_tf
+from nst_tf import image_io, job, progress, pyramid
+
+TOY = {
+    "extractor": "toy",
+    "content_layers": toys.CONTENT_LAYER,
+    "style_layers": ",".join(toys.STYLE_LAYERS),
+    "precision": "float32",
+    "min_size": 48,
+}
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A content and a style picture: their paths."""
+    paths = tmp_path / "town.png", tmp_path / "paint.png"
+    for seed, (path, size) in enumerate(
+        zip(paths, ((60, 80), (80, 50)), strict=True)
+    ):
+        image_io.save_image(path, toys.image(*size, seed))
+    return [str(path) for path in paths]
+
+
+@pytest.fixture
+def request_(pictures, toy, tmp_path):
+    """A job on the toy network, ready to run."""
+    return job.Job(
+        content=pictures[0],
+        style=(pictures[1],),
+        output=str(tmp_path / "out.png"),
+        weights=str(toy),
+        size=96,
+        steps=(4,),
+        **TOY,
+    )
+
+
+def _change(request, **changes):
+    return dataclasses.replace(request, **changes)
+
+
+# Input
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"content": ""}, "no content image; name one with --content"),
+        ({"style": ()}, "no style image; name one with --style"),
+        ({"content": "none.jpg"}, "there is no file none.jpg"),
+        ({"style": ("none.jpg",)}, "there is no file none.jpg"),
+        ({"init": "contnet"}, "there is no file contnet"),
+        ({"size": 0}, "size is 0, expected at least 1"),
+        ({"size": 1}, "size is 1, so that the output would be 1 x 1 pixels"),
+        ({"size": 10**6}, "size is 1000000, expected at least 1 and at most"),
+        ({"steps": ()}, "steps is empty"),
+        ({"steps": (3, 0)}, "steps is 0, expected at least 1"),
+        ({"style_weight": -1.0}, "style_weight is -1.0, expected at least 0"),
+        ({"tv_weight": float("nan")}, "tv_weight is nan, expected at least 0"),
+        (
+            {"style_weight": 0.0, "content_weight": 0.0},
+            "content_weight and style_weight are both 0",
+        ),
+        ({"init_noise": 1.5}, "init_noise is 1.5, expected at least 0 and at"),
+        ({"beta_1": 1.0}, "beta_1 is 1.0, expected at least 0 and below 1"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0, expected above 0"),
+        ({"optimizer": "adm"}, "unknown optimizer 'adm'; did you mean 'adam'"),
+        ({"pooling": "avg"}, "unknown pooling 'avg'"),
+        ({"extractor": "vgg91"}, "unknown extractor 'vgg91'; did you mean"),
+        ({"precision": "half"}, "unknown precision 'half'"),
+        ({"style_layers": "block1_conv9"}, "toy has no layer 'block1_conv9'"),
+        ({"style_layers": "block1_conv1:-1"}, "style_layers has 'block1_conv1"),
+        ({"style_layers": "block1_conv1:x"}, "expected name:weight with a"),
+        ({"style_layers": "block1_conv1:0"}, "no layer has a weight above 0"),
+        (
+            {"content_layers": "block1_conv1,block1_conv1"},
+            "content_layers has block1_conv1 twice",
+        ),
+        ({"weights": "none.h5"}, "there is no weights file none.h5"),
+        ({"output": "none/a.png"}, "output folder none does not exist"),
+        ({"output": "a.gif"}, "output a.gif has the extension '.gif'"),
+        ({"output": "/proc/a.png"}, "output folder /proc cannot be written"),
+        ({"output": "."}, "is a folder, expected a file's name"),
+    ],
+)
+def test_wrong_input_is_refused_in_a_sentence(request_, changes, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        job.prepare_files(_change(request_, **changes))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["content", "style"])
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        ((1, 1), "image is 1 x 1 pixels, but block2_conv2 needs at least 2"),
+        ((200, 3), "longer than 32 times"),
+    ],
+)
+def test_a_picture_too_small_is_refused(request_, tmp_path, name, size, words):
+    path = str(tmp_path / "small.png")
+    Image.new("RGB", size).save(path)
+    value = path if name == "content" else (path,)
+    with pytest.raises(ValueError, match=f"{name} image is") as e:
+        job.prepare_files(_change(request_, **{name: value}))
+    assert words in str(e.value)
+
+
+def test_a_full_folder_is_refused(request_, monkeypatch):
+    usage = type("Usage", (), {"free": 1000})
+    monkeypatch.setattr(job.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(ValueError, match=r"has 0.0 MB free, but the picture"):
+        job.prepare_files(request_)
+
+
+def test_an_existing_output_is_kept_unless_told(request_):
+    Path(request_.output).write_text("mine")
+    with pytest.raises(ValueError, match="exists; .* with --overwrite"):
+        job.prepare_files(request_)
+    job.run_job(_change(request_, overwrite=True))
+    assert image_io.load_image(request_.output).shape == (72, 96, 3)
+
+
+def test_an_input_is_never_the_output(request_):
+    for name in (request_.content, *request_.style):
+        with pytest.raises(ValueError, match="is one of the input pictures"):
+            job.prepare_files(_change(request_, output=name, overwrite=True))
+
+
+def test_the_default_output_is_numbered(request_, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths = [job.run_job(_change(request_, output="")).path for _ in range(3)]
+    assert [path.name for path in paths] == [
+        "town-paint.png",
+        "town-paint-2.png",
+        "town-paint-3.png",
+    ]
+
+
+def test_a_file_that_appears_during_the_run_is_kept(request_):
+    path, _ = job.prepare_files(request_)
+    path.write_text("mine")
+    saved = job.save_result(request_, path, toys.image(4, 4))
+    assert path.read_text() == "mine"
+    assert saved.name == "out-2.png"
+
+
+# Runs
+
+
+def test_a_job_makes_a_picture_of_the_size_asked_for(request_):
+    result = job.run_job(_change(request_, size=90))
+    assert image_io.load_image(result.path).shape == (68, 90, 3)
+    assert set(result.terms) == {
+        "content/block2_conv2",
+        "style/block1_conv1",
+        "style/block2_conv1",
+    }
+
+
+def test_a_run_lowers_the_style_loss_and_leaves_the_content(request_):
+    path, inputs = job.prepare_files(_change(request_, steps=(40,)))
+    steps = [
+        {k: float(v) for k, v in step.evaluation.terms.items()}
+        for step in job.job_steps(_change(request_, steps=(40,)), inputs)
+        if step.level == len(inputs.levels) - 1
+    ]
+    for name in ("style/block1_conv1", "style/block2_conv1"):
+        first_level_start = 1.0
+        assert steps[-1][name] < 0.1 * first_level_start
+    assert steps[-1]["content/block2_conv2"] < 0.9
+    assert not path.exists()
+
+
+def test_the_same_seed_gives_the_same_bits(request_):
+    def picture(seed):
+        changes = {"init": "noise", "seed": seed, "overwrite": True}
+        job.run_job(_change(request_, **changes))
+        return image_io.load_image(request_.output)
+
+    one, two, other = picture(1), picture(1), picture(2)
+    np.testing.assert_array_equal(one, two)
+    assert np.abs(one - other).max() > 0.05
+
+
+def test_one_trace_a_level_whatever_the_steps_and_what_is_read(
+    request_, monkeypatch
+):
+    from nst_tf import descent
+
+    compiled = []
+    make = descent.make_train_step
+    monkeypatch.setattr(
+        descent,
+        "make_train_step",
+        lambda *args: compiled.append(make(*args)) or compiled[-1],
+    )
+    changed = _change(request_, steps=(7, 5))
+    _, inputs = job.prepare_files(changed)
+    for step in job.job_steps(changed, inputs):
+        float(step.evaluation.loss)
+        step.image.numpy()
+    assert len(compiled) == len(inputs.levels) == 3
+    for function in compiled:
+        assert function.experimental_get_tracing_count() == 1
+
+
+@pytest.mark.parametrize("init", ["content", "noise", "style", "gray"])
+def test_every_start_is_of_the_first_levels_size(request_, init):
+    _, inputs = job.prepare_files(_change(request_, init=init))
+    assert inputs.init.shape == (36, 48, 3)
+    expected = {
+        "content": image_io.resize(inputs.content, 36, 48),
+        "style": image_io.cover(inputs.styles[0], 36, 48),
+        "gray": np.full((36, 48, 3), 0.5),
+    }.get(init, inputs.init)
+    np.testing.assert_allclose(inputs.init, expected, atol=1e-6)
+
+
+def test_noise_is_mixed_into_the_start(request_):
+    starts = {
+        share: job.prepare_files(
+            _change(request_, init="gray", init_noise=share)
+        )[1].init
+        for share in (0.0, 0.25, 1.0)
+    }
+    expected = 0.75 * starts[0.0] + 0.25 * starts[1.0]
+    np.testing.assert_allclose(starts[0.25], expected, atol=1e-6)
+    assert starts[1.0].std() > 0.25
+
+
+def test_a_picture_may_be_the_start(request_):
+    _, inputs = job.prepare_files(_change(request_, init=request_.style[0]))
+    expected = image_io.cover(inputs.styles[0], 36, 48)
+    np.testing.assert_allclose(inputs.init, expected, atol=1e-6)
+
+
+def test_style_images_keep_their_shape(request_, monkeypatch):
+    from nst_tf import targets
+
+    seen = []
+    features = targets._features
+    monkeypatch.setattr(
+        targets,
+        "_features",
+        lambda network, image: (
+            seen.append(image.shape[:2]) or features(network, image)
+        ),
+    )
+    job.run_job(request_)
+    for content, style in zip(seen[::2], seen[1::2], strict=True):
+        assert style[0] / style[1] == pytest.approx(80 / 50, rel=0.05)
+        assert np.prod(style) == pytest.approx(np.prod(content), rel=0.05)
+
+
+def test_two_styles_are_blended(request_, pictures):
+    # Blended with itself a style is itself; with another it is not.
+    def picture(*styles):
+        changes = {"style": styles, "overwrite": True}
+        job.run_job(_change(request_, **changes))
+        return image_io.load_image(request_.output)
+
+    alone = picture(pictures[1])
+    np.testing.assert_allclose(
+        picture(pictures[1], pictures[1]), alone, atol=2 / 255
+    )
+    other = picture(pictures[1], pictures[0])
+    assert np.abs(other - alone).max() > 0.05
+
+
+def test_shares_of_layers_add_up_to_the_weight(request_):
+    changed = _change(
+        request_, style_layers="block1_conv1:3,block2_conv1:1", style_weight=8
+    )
+    weights = job.loss_weights(changed)
+    assert weights.style == {"block1_conv1": 6.0, "block2_conv1": 2.0}
+    assert weights.content == {"block2_conv2": 5.0}
+
+
+# The library
+
+
+def test_stylize_takes_paths_and_arrays_and_agrees_with_the_program(
+    request_, pictures, toy
+):
+    settings = {"size": 96, "steps": 4, "weights": str(toy), **TOY}
+    from_paths = nst_tf.stylize(pictures[0], pictures[1], **settings)
+    arrays = [np.asarray(Image.open(path)) for path in pictures]
+    from_arrays = nst_tf.stylize(arrays[0], [arrays[1]], **settings)
+    np.testing.assert_array_equal(from_paths, from_arrays)
+    assert from_paths.dtype == np.float32
+    job.run_job(request_)
+    np.testing.assert_allclose(
+        image_io.load_image(request_.output), from_paths, atol=0.5 / 255 + 1e-6
+    )
+
+
+def test_stylize_steps_may_be_left(pictures, toy):
+    settings = {"size": 96, "steps": (4,), "weights": str(toy), **TOY}
+    for step in nst_tf.stylize_steps(*pictures, **settings):
+        if step.level == 1:
+            break
+    assert step.image.shape == (1, 51, 68, 3)
+    assert step.index == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "words"),
+    [
+        (np.zeros((40, 40)), ValueError, r"has shape \(40, 40\)"),
+        (np.full((40, 40, 3), 7.0), ValueError, r"outside \[0, 1\]"),
+        (np.zeros((40, 40, 3), int), TypeError, "has type int64"),
+        ("none.png", ValueError, "there is no file"),
+    ],
+)
+def test_stylize_refuses_what_is_no_picture(pictures, content, error, words):
+    with pytest.raises(error, match=words):
+        nst_tf.stylize(content, pictures[1])
+
+
+def test_stylize_has_no_setting_for_files(pictures):
+    with pytest.raises(TypeError, match="output is for the program"):
+        nst_tf.stylize(*pictures, output="a.png")
+    with pytest.raises(TypeError, match="sise"):
+        nst_tf.stylize(*pictures, sise=3)
+
+
+# Progress
+
+
+def test_remaining_time_counts_pixels_steps_and_pauses(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: clock[0])
+    levels = [pyramid.Level(10, 10, 30), pyramid.Level(20, 20, 5)]
+    report = progress.Progress(levels)
+    clock[0] = 2.0  # the first step is over after a pause
+    report.update(0, 1, 1.0)
+    for index in range(2, 12):
+        clock[0] += 0.1
+        report.update(0, index, 1.0)
+    # 19 steps here, 5 of four times the pixels, and one pause.
+    assert report.remaining(0, 11) == pytest.approx(1.9 + 2.0 + 2.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(59.6, "60 s"), (130, "2 min"), (9000, "2.5 h")],
+)
+def test_durations_read_as_people_say_them(seconds, words):
+    assert progress.duration(seconds) == words

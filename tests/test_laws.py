@@ -1,0 +1,270 @@
+"""What every loss, every objective and every optimizer must obey.
+
+A new class is tested by adding it to a list.
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+
+from nst_tf import descent, losses, objective, optimizers
+
+SIZE = (12, 14)
+
+
+def _features(seed=0, channels=5):
+    rng = np.random.default_rng(seed)
+    return tf.constant(rng.normal(size=(1, *SIZE, channels)))
+
+
+def _region(seed=7):
+    return toys.mask(*SIZE, seed=seed)
+
+
+# name -> (loss made at its own target, features at the target)
+def _content():
+    return losses.ContentLoss("layer", _features()), _features()
+
+
+def _content_region():
+    return losses.ContentLoss("layer", _features(), 1, _region()), _features()
+
+
+def _gram():
+    gram = losses.gram_matrix(_features())
+    return losses.GramLoss("layer", gram), _features()
+
+
+def _gram_region():
+    gram = losses.gram_matrix(_features(), _region())
+    return losses.GramLoss("layer", gram, 1, _region()), _features()
+
+
+def _total_variation():
+    flat = tf.fill((1, *SIZE, 3), tf.constant(0.3, tf.float64))
+    return losses.TotalVariationLoss(), flat
+
+
+LOSSES = [_content, _content_region, _gram, _gram_region, _total_variation]
+every_loss = pytest.mark.parametrize("make", LOSSES)
+
+
+@every_loss
+def test_statistics_of_parts_add_up_to_the_whole(make):
+    loss, features = make()
+    features = features + _features(3, features.shape[-1])
+    part = toys.mask(*SIZE)
+    whole = loss.statistics(features, None, **loss.maps)
+    one = loss.statistics(features, part, **loss.maps)
+    other = loss.statistics(features, 1 - part, **loss.maps)
+    for total, a, b in zip(whole, one, other, strict=True):
+        np.testing.assert_allclose(a + b, total, rtol=1e-12)
+
+
+@every_loss
+def test_distance_is_zero_at_the_target_and_never_negative(make):
+    loss, features = make()
+    at_target = loss.distance(loss.statistics(features, None, **loss.maps))
+    assert abs(float(at_target)) < 1e-12
+    for seed in range(5):
+        other = features + _features(seed, features.shape[-1])
+        statistics = loss.statistics(other, None, **loss.maps)
+        assert float(loss.distance(statistics)) > 0
+
+
+@every_loss
+def test_scaling_a_mask_changes_nothing(make):
+    loss, features = make()
+    features = features + _features(3, features.shape[-1])
+    distances = [
+        loss.distance(
+            loss.statistics(features, scale * toys.mask(*SIZE), **loss.maps)
+        )
+        for scale in (1.0, 0.1)
+    ]
+    np.testing.assert_allclose(distances[0], distances[1], rtol=1e-12)
+
+
+@every_loss
+def test_positions_beyond_the_reach_of_the_mask_do_not_count(make):
+    loss, features = make()
+    features = features + _features(3, features.shape[-1])
+    mask = np.zeros((1, *SIZE, 1))
+    mask[:, 4:8, 5:9] = 1
+    near = np.zeros((1, *SIZE, 1))
+    reach = loss.reach
+    near[:, 4 - reach : 8 + reach, 5 - reach : 9 + reach] = 1
+    changed = features + (1 - near) * 100
+    for a, b in zip(
+        loss.statistics(features, tf.constant(mask), **loss.maps),
+        loss.statistics(changed, tf.constant(mask), **loss.maps),
+        strict=True,
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+@every_loss
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_gradient_on_a_constant_image_is_finite(make, value):
+    loss, features = make()
+    constant = tf.fill(features.shape, tf.constant(value, tf.float64))
+    with tf.GradientTape() as tape:
+        tape.watch(constant)
+        distance = loss.distance(loss.statistics(constant, None, **loss.maps))
+    assert np.isfinite(tape.gradient(distance, constant)).all()
+
+
+def test_a_target_of_zeros_gives_no_nan():
+    zeros = tf.zeros((1, *SIZE, 5), tf.float64)
+    for loss in (
+        losses.ContentLoss("layer", zeros),
+        losses.GramLoss("layer", losses.gram_matrix(zeros)),
+    ):
+        statistics = loss.statistics(_features(), None, **loss.maps)
+        assert np.isfinite(float(loss.distance(statistics)))
+
+
+# Objectives: name -> (objective, image)
+
+
+def _whole(monkeypatch, pooling="average", padding="zeros", dtype="float64"):
+    network = toys.extractor(
+        monkeypatch, dtype=dtype, pooling=pooling, padding=padding
+    )
+    content = toys.image(11, 13, 1, dtype)
+    loss_list = toys.style_and_content(
+        network, content, toys.image(10, 15, 2, dtype)
+    )
+    picture = tf.constant(toys.image(11, 13, 3, dtype)[None])
+    return objective.make_objective(network, loss_list), picture, loss_list
+
+
+@pytest.mark.parametrize("padding", ["zeros", "symmetric"])
+@pytest.mark.parametrize("pooling", ["max", "average", "average_rescaled"])
+def test_gradient_of_the_objective_equals_finite_differences(
+    monkeypatch, pooling, padding
+):
+    evaluate, picture, _ = _whole(monkeypatch, pooling, padding)
+    evaluate = tf.function(evaluate)
+    gradient = evaluate(picture).gradient.numpy()
+    rng = np.random.default_rng(0)
+    scale = np.abs(gradient).max()
+    step = 1e-6
+    for index in zip(
+        *(rng.integers(0, n, 25) for n in picture.shape), strict=True
+    ):
+        delta = np.zeros(picture.shape)
+        delta[index] = step
+        up, down = evaluate(picture + delta), evaluate(picture - delta)
+        difference = (up.loss - down.loss) / (2 * step)
+        # Rounding of the losses, of order 10, leaves 1e-15 * 10 / step.
+        assert abs(float(difference) - gradient[index]) < 1e-6 * scale + 1e-7
+
+
+def test_terms_times_weights_sum_to_the_loss(monkeypatch):
+    evaluate, picture, loss_list = _whole(monkeypatch)
+    evaluation = evaluate(picture)
+    total = sum(
+        loss.weight * float(evaluation.terms[loss.name]) for loss in loss_list
+    )
+    np.testing.assert_allclose(evaluation.loss, total, rtol=1e-12)
+    assert len(evaluation.terms) == len(loss_list)
+
+
+def test_objective_is_traced_once_for_ten_steps(monkeypatch):
+    evaluate, picture, _ = _whole(monkeypatch, dtype="float32")
+    traces = []
+
+    def counted(image):
+        traces.append(1)
+        return evaluate(image)
+
+    compiled = tf.function(counted)
+    for _ in range(10):
+        compiled(picture)
+    assert len(traces) == 1
+
+
+def test_half_precision_gives_the_gradient_of_single(monkeypatch):
+    # Two or three digits are what these types keep; float16 also has to stay
+    # in its range, 6e-8 to 65504.
+    evaluate, picture, _ = _whole(monkeypatch, dtype="float32")
+    expected = evaluate(picture).gradient.numpy().ravel()
+    for dtype, cosine in (("float16", 0.9999), ("bfloat16", 0.995)):
+        network = toys.extractor(monkeypatch, dtype=dtype, pooling="average")
+        loss_list = toys.style_and_content(
+            network, toys.image(11, 13, 1), toys.image(10, 15, 2)
+        )
+        compiled = tf.function(objective.make_objective(network, loss_list))
+        evaluation = compiled(picture)
+        assert evaluation.gradient.dtype == tf.float32
+        actual = evaluation.gradient.numpy().ravel()
+        norms = np.linalg.norm(actual) * np.linalg.norm(expected)
+        assert actual @ expected / norms > cosine
+
+
+# Optimizers
+
+OPTIMIZERS = sorted(optimizers.OPTIMIZERS)
+every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
+
+
+def _variable(seed=0, size=(6, 5)):
+    return tf.Variable(toys.image(*size, seed)[None])
+
+
+@every_optimizer
+def test_finds_the_minimum_of_a_bowl(name):
+    target = toys.image(6, 5, 1)[None]
+    optimizer = optimizers.OPTIMIZERS[name](_variable())
+    step = descent.make_train_step(optimizer, toys.bowl(target))
+    for _ in range(400):
+        step()
+    np.testing.assert_allclose(optimizer.result(), target, atol=2e-3)
+
+
+@every_optimizer
+def test_never_leaves_the_box(name):
+    target = 4 * toys.image(6, 5, 1)[None] - 2  # far outside
+    optimizer = optimizers.OPTIMIZERS[name](_variable(), learning_rate=0.3)
+    step = descent.make_train_step(optimizer, toys.bowl(target))
+    for _ in range(30):
+        step()
+        for image in (optimizer.image, optimizer.result()):
+            assert float(tf.reduce_min(image)) >= 0
+            assert float(tf.reduce_max(image)) <= 1
+    far = np.abs(target - 0.5) > 0.6
+    np.testing.assert_array_equal(
+        optimizer.image.numpy()[far], np.clip(target, 0, 1)[far]
+    )
+
+
+@every_optimizer
+def test_step_is_traced_once_whatever_is_read_between(name):
+    traces = []
+    bowl = toys.bowl(toys.image(6, 5, 1)[None])
+
+    def counted(image):
+        traces.append(1)
+        return bowl(image)
+
+    optimizer = optimizers.OPTIMIZERS[name](_variable())
+    step = descent.make_train_step(optimizer, counted)
+    for _ in range(10):
+        float(step().loss)
+        optimizer.result().numpy()
+    assert len(traces) == 1
+
+
+@every_optimizer
+def test_repeats_to_the_bit(name):
+    results = []
+    for _ in range(2):
+        optimizer = optimizers.OPTIMIZERS[name](_variable())
+        target = toys.image(6, 5, 1)[None]
+        step = descent.make_train_step(optimizer, toys.bowl(target))
+        for _ in range(20):
+            step()
+        results.append(optimizer.result().numpy())
+    np.testing.assert_array_equal(*results)

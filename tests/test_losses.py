@@ -1,0 +1,100 @@
+"""Losses against definitions written out again."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+
+from nst_tf import losses
+
+
+def _features(seed=0, shape=(1, 5, 4, 3)):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_gram_matrix_equals_nested_loops(masked):
+    features = _features()
+    mask = toys.mask(5, 4).numpy() if masked else np.ones((1, 5, 4, 1))
+    expected = np.zeros((3, 3))
+    for i in range(3):
+        for j in range(3):
+            for row in range(5):
+                for column in range(4):
+                    f = features[0, row, column]
+                    expected[i, j] += mask[0, row, column, 0] * f[i] * f[j]
+    expected /= mask.sum()
+    actual = losses.gram_matrix(
+        tf.constant(features), tf.constant(mask) if masked else None
+    )
+    np.testing.assert_allclose(actual, expected, rtol=1e-12)
+
+
+def test_gram_distance_is_four_times_the_papers_over_the_targets_norm():
+    features, style = _features(0), _features(1)
+    n, m = 3, 5 * 4
+    flat, flat_style = features.reshape(-1, 3), style.reshape(-1, 3)
+    g, a = flat.T @ flat, flat_style.T @ flat_style
+    paper = ((g - a) ** 2).sum() / (4 * n**2 * m**2)
+    loss = losses.GramLoss("layer", losses.gram_matrix(tf.constant(style)))
+    actual = loss.distance(loss.statistics(tf.constant(features)))
+    mean_square_of_target = ((a / m) ** 2).mean()
+    np.testing.assert_allclose(
+        actual, 4 * paper / mean_square_of_target, rtol=1e-12
+    )
+
+
+def test_content_distance_is_relative():
+    features, target = _features(0), _features(1)
+    loss = losses.ContentLoss("layer", tf.constant(target))
+    actual = loss.distance(
+        loss.statistics(tf.constant(features), None, **loss.maps)
+    )
+    expected = ((features - target) ** 2).sum() / (target**2).sum()
+    np.testing.assert_allclose(actual, expected, rtol=1e-12)
+
+
+def test_content_region_counts_by_its_mask():
+    features, target = _features(0), _features(1)
+    mask = toys.mask(5, 4).numpy()
+    loss = losses.ContentLoss(
+        "layer", tf.constant(target), region=tf.constant(mask)
+    )
+    actual = loss.distance(
+        loss.statistics(tf.constant(features), None, **loss.maps)
+    )
+    difference = (mask * (features - target) ** 2).sum()
+    np.testing.assert_allclose(
+        actual, difference / (mask * target**2).sum(), rtol=1e-12
+    )
+
+
+def test_total_variation_of_a_checkerboard_is_one():
+    # 8 x 8: 7 * 8 pairs down, 8 * 7 to the right, each with a step of 1.
+    loss = losses.TotalVariationLoss()
+    statistics = loss.statistics(toys.checkerboard(8, 8))
+    assert float(statistics.total) == pytest.approx(112, rel=1e-6)
+    assert float(statistics.mass) == 112
+    assert float(loss.distance(statistics)) == pytest.approx(1, rel=1e-6)
+
+
+def test_total_variation_of_a_ramp_counts_one_direction():
+    # Rows of 0, 0.1, 0.2, 0.3: 2 * 3 pairs of 0.01 among 6 + 4 pairs.
+    ramp = tf.constant(np.tile(np.arange(4) / 10, (2, 1))[None, ..., None])
+    loss = losses.TotalVariationLoss()
+    actual = loss.distance(loss.statistics(ramp))
+    assert float(actual) == pytest.approx(6 * 0.01 / 10)
+
+
+def test_statistics_of_half_precision_are_summed_in_single():
+    # 90000 positions of 1: float16 would overflow, bfloat16 stop at 256.
+    for dtype in ("float16", "bfloat16"):
+        ones = tf.ones((1, 300, 300, 2), dtype)
+        statistics = losses.gram_statistics(ones)
+        assert statistics.total.dtype == tf.float32
+        np.testing.assert_array_equal(statistics.total, np.full((2, 2), 9e4))
+
+
+def test_a_mask_of_another_size_is_refused_by_sizes():
+    with pytest.raises(ValueError, match=r"mask is 3 x 2 .* map is 4 x 5"):
+        losses.gram_matrix(tf.constant(_features()), toys.mask(2, 3))

@@ -1,0 +1,56 @@
+"""Levels: growth, the shortest side, and previews inside large runs."""
+
+from nst_tf import pyramid
+
+
+def _sizes(*args, **options):
+    levels = pyramid.levels(*args, **options)
+    return [(level.height, level.width) for level in levels]
+
+
+def test_long_sides_grow_by_the_root_of_two():
+    assert _sizes(384, 512, [10]) == [
+        (96, 128),
+        (136, 181),
+        (192, 256),
+        (272, 362),
+        (384, 512),
+    ]
+
+
+def test_a_large_output_contains_the_levels_of_its_preview():
+    preview = pyramid.levels(384, 512, [30, 20, 10])
+    large = pyramid.levels(1536, 2048, [30, 20, 10])
+    assert large[: len(preview)] == preview
+    assert large[-1][:2] == (1536, 2048)
+
+
+def test_the_last_number_of_steps_is_repeated():
+    levels = pyramid.levels(384, 512, [30, 20])
+    assert [level.steps for level in levels] == [30, 20, 20, 20, 20]
+
+
+def test_an_output_below_the_smallest_size_is_one_level():
+    assert _sizes(48, 64, [5]) == [(48, 64)]
+    assert _sizes(384, 512, [5], min_size=1000) == [(384, 512)]
+
+
+def test_levels_with_a_short_side_below_32_are_left_out():
+    assert min(min(size) for size in _sizes(100, 2000, [5])) >= 32
+    assert _sizes(20, 600, [5]) == [(20, 600)]
+
+
+def test_a_level_close_to_the_output_is_left_out():
+    assert _sizes(600, 600, [5])[-2:] == [(362, 362), (600, 600)]
+    assert _sizes(540, 540, [5])[-2:] == [(362, 362), (540, 540)]
+
+
+def test_at_most_so_many_levels_the_finest():
+    assert _sizes(384, 512, [5], max_levels=2) == [(272, 362), (384, 512)]
+    assert _sizes(384, 512, [5], max_levels=1) == [(384, 512)]
+
+
+def test_output_size_has_the_long_side_asked_for():
+    assert pyramid.output_size(768, 1024, 512) == (384, 512)
+    assert pyramid.output_size(1024, 768, 512) == (512, 384)
+    assert pyramid.output_size(1, 1000, 100) == (1, 100)

@@ -1,0 +1,212 @@
+"""Where weights are found; files of all kinds; a host that fails."""
+
+import hashlib
+import http.server
+import socket
+import threading
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import toys
+
+from nst_tf import weights
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    """Serves <tmp>/host on localhost, as NST_TF_WEIGHTS_URL; counts hits."""
+    folder = tmp_path / "host"
+    (folder / "toy").mkdir(parents=True)
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        hits = 0
+
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(folder))
+
+        def do_GET(self):
+            type(self).hits += 1
+            super().do_GET()
+
+        def log_message(self, *args):
+            pass
+
+    httpd = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    url = f"http://localhost:{httpd.server_port}"
+    monkeypatch.setenv("NST_TF_WEIGHTS_URL", url)
+    yield folder / "toy", Handler
+    httpd.shutdown()
+
+
+def _name():
+    return "toy_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+
+def _check(layers):
+    for name, (kernel, bias) in toys.weights().items():
+        np.testing.assert_array_equal(layers[name][0], kernel)
+        np.testing.assert_array_equal(layers[name][1], bias)
+
+
+def test_reads_what_keras_2_wrote(toy):
+    _check(weights.read(toy, "toy"))
+
+
+def test_reads_a_whole_model(toy, tmp_path):
+    path = tmp_path / "model.h5"
+    with h5py.File(toy) as source, h5py.File(path, "w") as file:
+        source.copy(source["/"], file, "model_weights")
+    _check(weights.read(path, "toy"))
+
+
+def test_reads_what_keras_3_writes_whatever_its_name(toy, tmp_path):
+    path = tmp_path / "renamed.data"
+    with h5py.File(path, "w") as file:
+        for number, (kernel, bias) in enumerate(toys.weights().values()):
+            suffix = f"_{number}" if number else ""
+            group = file.create_group(f"layers/conv2d{suffix}/vars")
+            group["0"], group["1"] = kernel, bias
+        file.create_group("layers/max_pooling2d/vars")
+    _check(weights.read(path, "toy"))
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda p: p.unlink(), "there is no weights file"),
+        (lambda p: p.write_text("not weights"), "is not an HDF5 file"),
+        (lambda p: p.write_bytes(p.read_bytes()[:3000]), "is damaged"),
+        (
+            lambda p: toys.write_weights(
+                p, dict(list(toys.weights().items())[:2])
+            ),
+            "is not of toy: for block2_conv2 it has nothing",
+        ),
+        (
+            lambda p: toys.write_weights(
+                p,
+                {**toys.weights(), "block3_conv1": (np.zeros((3, 3, 8, 8)),
+                                                    np.zeros(8))},
+            ),
+            "is not of toy: for block3_conv1 .* expected nothing",
+        ),
+        (lambda p: (p.unlink(), p.mkdir()), "is a folder"),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_refused_in_a_sentence(toy, damage, words):
+    damage(toy)
+    with pytest.raises(ValueError, match=words):
+        weights.read(toy, "toy")
+
+
+def test_auto_takes_the_environments_file_first(toy, monkeypatch):
+    monkeypatch.setenv("NST_TF_WEIGHTS", str(toy))
+    found = weights.load("toy")
+    _check(found.layers)
+    assert found.origin == f"NST_TF_WEIGHTS, {toy}"
+
+
+def test_a_missing_file_in_the_environment_is_an_error(toy, monkeypatch):
+    monkeypatch.setenv("NST_TF_WEIGHTS", str(toy) + "x")
+    with pytest.raises(ValueError, match="NST_TF_WEIGHTS names .*toy.h5x"):
+        weights.load("toy")
+
+
+@pytest.mark.parametrize("place", ["ours", "keras", "keras_home"])
+def test_auto_finds_the_caches(toy, tmp_path, monkeypatch, place):
+    folder = {
+        "ours": weights.cache_folder(),
+        "keras": Path.home() / ".keras" / "models",
+        "keras_home": tmp_path / "elsewhere" / "models",
+    }[place]
+    if place == "keras_home":
+        monkeypatch.setenv("KERAS_HOME", str(tmp_path / "elsewhere"))
+    folder.mkdir(parents=True)
+    toy.rename(folder / _name())
+    assert str(folder) in weights.load("toy").origin
+
+
+def test_a_damaged_file_in_a_cache_is_passed_over_and_kept(
+    toy, server, monkeypatch
+):
+    host, _ = server
+    folder = Path.home() / ".keras" / "models"
+    folder.mkdir(parents=True)
+    (folder / _name()).write_text("half a download")
+    _publish(toy, host, monkeypatch)
+    assert "downloaded" in weights.load("toy").origin
+    assert (folder / _name()).read_text() == "half a download"
+
+
+def _publish(toy, host, monkeypatch, digest=None):
+    content = toy.read_bytes()
+    (host / _name()).write_bytes(content)
+    digest = digest or hashlib.md5(content).hexdigest()
+    monkeypatch.setitem(weights.MD5, "toy", digest)
+
+
+def test_downloads_once(toy, server, monkeypatch):
+    host, handler = server
+    _publish(toy, host, monkeypatch)
+    said = []
+    _check(weights.load("toy", say=said.append).layers)
+    assert "downloading" in said[0]
+    assert "our cache" in weights.load("toy").origin
+    assert handler.hits == 1
+    assert [p.name for p in weights.cache_folder().iterdir()] == [_name()]
+
+
+def test_a_wrong_digest_leaves_no_file_and_is_remembered(
+    toy, server, monkeypatch
+):
+    host, handler = server
+    _publish(toy, host, monkeypatch, "0" * 32)
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no weights for toy .* MD5"):
+            weights.load("toy")
+    assert handler.hits == 1
+    assert [p.suffix for p in weights.cache_folder().iterdir()] == [".failed"]
+
+
+def test_a_failure_is_forgotten_after_an_hour(toy, server, monkeypatch):
+    host, _ = server
+    monkeypatch.setitem(weights.MD5, "toy", "0" * 32)
+    with pytest.raises(ValueError, match=f"Put {_name()} into .*--weights="):
+        weights.load("toy")
+    _publish(toy, host, monkeypatch)
+    monkeypatch.setattr(weights, "RETRY_SECONDS", 0)
+    _check(weights.load("toy").layers)
+
+
+def test_a_silent_host_costs_at_most_four_seconds_and_then_none(
+    toy, monkeypatch
+):
+    monkeypatch.setitem(weights.MD5, "toy", "0" * 32)
+    with socket.create_server(("localhost", 0)) as silent:
+        port = silent.getsockname()[1]
+        monkeypatch.setenv("NST_TF_WEIGHTS_URL", f"http://localhost:{port}")
+        for limit in (4.0, 0.5):
+            start = time.monotonic()
+            with pytest.raises(ValueError, match="no answer within 3 seconds"):
+                weights.load("toy")
+            assert time.monotonic() - start < limit
+
+
+def test_a_host_that_cuts_the_file_off_is_noticed(toy, server, monkeypatch):
+    host, _ = server
+    _publish(toy, host, monkeypatch)
+    whole = (host / _name()).read_bytes()
+    (host / _name()).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match="MD5"):
+        weights.load("toy")
+
+
+def test_nothing_listens_and_no_home_to_write_to(toy, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
+    monkeypatch.setitem(weights.MD5, "toy", "0" * 32)
+    with pytest.raises(ValueError, match="no weights for toy were found"):
+        weights.load("toy")
