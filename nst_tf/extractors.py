@@ -21,10 +21,11 @@ MEAN_COLOR = np.array([123.68, 116.779, 103.939]) / 255.0
 # Average pooling shrinks activations after a ReLU: of four values the largest
 # is kept by max pooling, the mean by average pooling. The factor restores the
 # size that the next layer was trained with. It was fitted, not derived: the
-# geometric mean, over the four poolings of VGG19 and nine real pictures, of
-# rms(max pooled) / rms(average pooled) of the same maps
-# (scripts/benchmarks/boundaries.py prints it).
-AVERAGE_POOLING_SCALE = 1.3
+# geometric mean, over the four poolings of VGG19 and the six pictures of
+# configs/images, of rms(max pooled) / rms(average pooled) of the same maps
+# (scripts/benchmarks/boundaries.py prints it; by pooling it is 1.2, 1.6, 1.4
+# and 1.9).
+AVERAGE_POOLING_SCALE = 1.5
 
 
 class Extractor(NamedTuple):
@@ -56,8 +57,12 @@ def vgg(
             input of 0..255 less ImageNet's mean, and its bias, [out].
         pooling: "max", "average", or "average_rescaled": average times
             `AVERAGE_POOLING_SCALE`, so that activations keep their size.
-        padding: What a convolution sees beyond the border: "zeros", or
-            "symmetric", the mirrored map.
+        padding: What a convolution sees beyond the border: "zeros";
+            "symmetric", the mirrored map; or "symmetric_first", mirrored for
+            the first convolution, the one that sees the picture, and zeros
+            for all others. Of the three the last shows least along the sides
+            of a picture, and costs no time
+            (scripts/benchmarks/boundaries.py).
         dtype: Type that the network computes in; its outputs have it too.
 
     Returns:
@@ -118,12 +123,15 @@ def _convolve(
     kernel, bias = network_weights
     if layer.in_channels == 3:
         kernel = 255.0 * kernel[:, :, ::-1, :]  # RGB in [0, 1], mean removed
-    if padding == "symmetric":
+    mirrored = padding == "symmetric" or (
+        padding == "symmetric_first" and layer.in_channels == 3
+    )
+    if mirrored:
         features = _SymmetricPadding(dtype=dtype)(features)
     convolution = tf.keras.layers.Conv2D(
         layer.out_channels,
         3,
-        padding="valid" if padding == "symmetric" else "same",
+        padding="valid" if mirrored else "same",
         activation="relu",
         data_format="channels_last",
         dtype=dtype,
@@ -167,4 +175,4 @@ def _wide(dtype: str) -> str:
 
 
 POOLINGS = ("max", "average", "average_rescaled")
-PADDINGS = ("zeros", "symmetric")
+PADDINGS = ("zeros", "symmetric_first", "symmetric")

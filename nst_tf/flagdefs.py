@@ -147,7 +147,8 @@ def usage() -> str:
         "",
         "nst-tf is the same as python -m nst_tf.run. A flag file holds one",
         "--name=value a line, and lines that begin with #; what is typed",
-        "replaces what a file says. Presets:",
+        "replaces what a file says. --help prints this, --version the version.",
+        "Presets:",
         "  " + ", ".join(sorted(p.stem for p in presets().glob("*.cfg"))),
     ]
     group = ""

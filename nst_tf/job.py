@@ -197,10 +197,11 @@ class Job:
         choices=("max", "average", "average_rescaled"),
     )
     padding: str = setting(
-        "zeros",
+        "symmetric_first",
         "The network",
-        "What a convolution sees beyond the border.",
-        choices=("zeros", "symmetric"),
+        "What a convolution sees beyond the border: zeros, or the mirrored "
+        "map, at the first layer or at all.",
+        choices=("zeros", "symmetric_first", "symmetric"),
     )
     precision: str = setting(
         "auto",

@@ -70,6 +70,22 @@ def test_symmetric_padding_belongs_to_each_convolution(monkeypatch):
         )
 
 
+def test_symmetric_first_mirrors_what_the_first_convolution_sees(monkeypatch):
+    first, everywhere, zeros = (
+        toys.extractor(monkeypatch, dtype="float64", padding=padding).model(
+            tf.constant(toys.image(12, 12, 0, "float64")[None])
+        )
+        for padding in ("symmetric_first", "symmetric", "zeros")
+    )
+    np.testing.assert_array_equal(
+        first["block1_conv1"], everywhere["block1_conv1"]
+    )
+    for other in (everywhere, zeros):
+        difference = np.abs(first["block2_conv1"] - other["block2_conv1"])
+        assert difference[:, 2:-2, 2:-2].max() < 1e-9
+        assert difference[:, 0].max() > 0.1
+
+
 def test_network_is_cut_at_the_deepest_layer_asked_for(monkeypatch):
     network = toys.extractor(monkeypatch, ["block1_conv1"])
     assert list(network.model(tf.zeros((1, 8, 8, 3)))) == ["block1_conv1"]

@@ -1,0 +1,513 @@
+"""Measures one step of Adam on VGG19, on the CPU, beside plain PyTorch.
+
+    python scripts/benchmarks/step_time.py --sizes=256,512,1024
+
+The step is the same on both sides: features to block5_conv1, Gram losses,
+content loss, gradient of the image, Adam, clipping. The contestants step in
+turn, so that what else the machine does meets all of them alike, and a ratio
+is formed within each round: PyTorch's time / ours, above 1 where ours is
+faster. Peak memory is that of a fresh process for each contestant and size, in
+all and above what its imports take.
+
+PyTorch, whose step is always in float32, is optional. The weights do not
+change the time, so that random ones serve where VGG19's are not at hand. Let
+nothing else run: PyTorch's threads wait for each other in a busy loop and lose
+far more to another program than TensorFlow's do. What others took is reported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+PRECISIONS = ("float32", "bfloat16", "float16")
+CONTENT_LAYERS = {"block4_conv2": 1.0}
+STYLE_LAYERS = {f"block{block}_conv1": 0.2 for block in range(1, 6)}
+LEARNING_RATE, BETAS = 0.02, (0.9, 0.99)
+MEAN_COLOR = (123.68, 116.779, 103.939)  # as extractors, without TensorFlow
+LOSS_TOLERANCE, LEAST_COSINE = 1e-3, 0.999  # of float32 against PyTorch
+PAUSE_SECONDS = 0.05  # idle threads of the other library spin a little longer
+
+# -> each loss's distance by name, and the gradient, [H, W, 3], before the
+# update, both as the library has them.
+Step = Callable[[], tuple[Mapping[str, Any], Any]]
+
+
+class Problem(NamedTuple):
+    """What every contestant is given."""
+
+    content: np.ndarray  # the three images are [H, W, 3] in [0, 1]
+    style: np.ndarray
+    init: np.ndarray
+    network_weights: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    pooling: str
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the benchmark; 1 if both sides differ or an input is wrong."""
+    flags = _parse(arguments)
+    sys.path.insert(0, str(ROOT))
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if flags.peak_of:
+        print(json.dumps(_own_peak(flags.peak_of, flags)))
+        return 0
+    names = [*flags.precisions]
+    if importlib.util.find_spec("torch"):
+        names.insert(0, "torch")
+    else:
+        print("PyTorch is not installed: only ours is measured.")
+    # A process inherits the peak of the one that starts it, so that these
+    # start before this one has loaded anything.
+    sizes = flags.sizes if flags.peak else []
+    peaks = {(s, name): _peak(name, s, flags) for s in sizes for name in names}
+    try:
+        network_weights, kind = _network_weights(flags.weights)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    agreed = True
+    for size in flags.sizes:
+        problem = _problem(size, network_weights, flags.pooling)
+        measured = _measure(names, problem, flags.repeats)
+        for name, row in measured["contestants"].items():
+            row |= peaks.get((size, name), {})
+        record = {
+            **_machine(),
+            "size": [size, problem.init.shape[0]],
+            "pooling": flags.pooling,
+            "weights": kind,
+            "repeats": flags.repeats,
+            **measured,
+        }
+        print(_table(record), flush=True)
+        flags.json.parent.mkdir(parents=True, exist_ok=True)
+        with flags.json.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        agreed &= measured["agreed"] is not False
+    return 0 if agreed else 1
+
+
+def make_step(name: str, problem: Problem) -> Step:
+    """Makes the step of a contestant: "torch", or a precision of ours."""
+    return PlainTorch(problem).step if name == "torch" else ours(name, problem)
+
+
+def ours(precision: str, problem: Problem) -> Step:
+    """Makes our compiled train step; its first call traces and compiles.
+
+    Args:
+        precision: Type that the network computes in.
+        problem: Images, network weights and pooling.
+
+    Returns:
+        The step; on a CPU it returns when all of it is done.
+    """
+    import tensorflow as tf
+
+    from nst_tf import descent, extractors, objective, optimizers, targets
+
+    weights = targets.LossWeights(CONTENT_LAYERS, STYLE_LAYERS)
+    extractor = extractors.vgg(
+        "vgg19",
+        weights.layers,
+        problem.network_weights,
+        pooling=problem.pooling,
+        dtype=precision,
+    )
+    height, width = problem.init.shape[:2]
+    style = targets.Style(problem.style)
+    loss_list = targets.perceptual_losses(
+        extractor, problem.content, [style], weights, height, width
+    )
+    image = tf.Variable(tf.constant(problem.init[None]), trainable=False)
+    optimizer = optimizers.Adam(
+        image, LEARNING_RATE, beta_1=BETAS[0], beta_2=BETAS[1]
+    )
+    train_step = descent.make_train_step(
+        optimizer, objective.make_objective(extractor, loss_list)
+    )
+
+    def step() -> tuple[Mapping[str, Any], Any]:
+        evaluation = train_step()
+        return evaluation.terms, evaluation.gradient[0]
+
+    return step
+
+
+class PlainTorch:
+    """The step as the PyTorch tools of the field write it, in float32.
+
+    One forward pass, channels first; losses of the features kept; backward;
+    `torch.optim.Adam` on a leaf image; clamping in place.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        import torch
+
+        torch.set_num_threads(os.cpu_count() or 1)
+        kinds: dict[str, Any] = {
+            "average": torch.nn.functional.avg_pool2d,
+            "max": torch.nn.functional.max_pool2d,
+        }
+        self._pool = kinds[problem.pooling]
+        self._mean = torch.tensor(MEAN_COLOR).reshape(1, 3, 1, 1) / 255.0
+        self._convolutions = _torch_convolutions(problem)
+        with torch.no_grad():
+            self._content = self._features(_torch_image(problem.content))
+            style = self._features(_torch_image(problem.style))
+            self._grams = {name: _torch_gram(style[name]) for name in style}
+        self._image = _torch_image(problem.init).requires_grad_()
+        self._optimizer = torch.optim.Adam(
+            [self._image], lr=LEARNING_RATE, betas=BETAS
+        )
+
+    def step(self) -> tuple[Mapping[str, Any], Any]:
+        """Evaluates, updates, clamps."""
+        import torch
+
+        self._optimizer.zero_grad()
+        features = self._features(self._image)
+        terms, loss = {}, torch.zeros(())
+        for layer, weight in CONTENT_LAYERS.items():
+            term = _relative(features[layer], self._content[layer])
+            terms[f"content/{layer}"] = term.detach()
+            loss = loss + weight * term
+        for layer, weight in STYLE_LAYERS.items():
+            term = _relative(_torch_gram(features[layer]), self._grams[layer])
+            terms[f"style/{layer}"] = term.detach()
+            loss = loss + weight * term
+        torch.autograd.backward(loss)
+        self._optimizer.step()
+        with torch.no_grad():
+            self._image.clamp_(0.0, 1.0)
+        assert self._image.grad is not None
+        return terms, self._image.grad[0].permute(1, 2, 0)
+
+    def _features(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Runs the network on [1, 3, H, W]; keeps the layers of the losses."""
+        from torch.nn import functional
+
+        outputs = {}
+        features = image - self._mean
+        for name, kernel, bias in self._convolutions:
+            if name.endswith("conv1") and name != "block1_conv1":
+                features = self._pool(features, 2)
+            features = functional.conv2d(features, kernel, bias, padding=1)
+            features = functional.relu(features)
+            if name in CONTENT_LAYERS or name in STYLE_LAYERS:
+                outputs[name] = features
+        return outputs
+
+
+def _torch_convolutions(
+    problem: Problem,
+) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
+    """Turns the weights to channels first, for RGB less its mean."""
+    import torch
+
+    convolutions = []
+    for name, (kernel, bias) in problem.network_weights.items():
+        if name == "block1_conv1":
+            kernel = 255.0 * kernel[:, :, ::-1]
+        tensor = torch.tensor(kernel.transpose(3, 2, 0, 1).copy())
+        convolutions.append((name, tensor, torch.tensor(bias)))
+        if name == "block5_conv1":
+            break
+    return convolutions
+
+
+def _torch_image(image: np.ndarray) -> torch.Tensor:
+    """Turns [H, W, 3] to [1, 3, H, W]."""
+    import torch
+
+    return torch.tensor(image.transpose(2, 0, 1)[None].copy())
+
+
+def _torch_gram(features: torch.Tensor) -> torch.Tensor:
+    """The Gram matrix, [C, C], of [1, C, H, W]."""
+    flat = features.flatten(2)[0]  # [C, H * W]
+    return flat @ flat.T / flat.shape[1]
+
+
+def _relative(value: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """The squared difference, relative to the target's square."""
+    return (value - target).square().sum() / target.square().sum()
+
+
+def _measure(
+    names: Sequence[str], problem: Problem, repeats: int
+) -> dict[str, Any]:
+    """Steps the contestants in turn; the part of a record about them."""
+    steps = {name: make_step(name, problem) for name in names}
+    first = {name: _timed(step) for name, step in steps.items()}
+    start, others = time.perf_counter(), _others_seconds()
+    rounds = [
+        {name: _timed(step)[0] for name, step in steps.items()}
+        for _ in range(repeats)
+    ]
+    others = (_others_seconds() - others) / (time.perf_counter() - start)
+    rows: dict[str, dict[str, Any]] = {}
+    for name in names:
+        rows[name] = {
+            "seconds": _spread([times[name] for times in rounds]),
+            "compile_seconds": round(first[name][0], 3),
+        }
+        if name != "torch" and "torch" in names:
+            ratios = [times["torch"] / times[name] for times in rounds]
+            rows[name]["ratio"] = _spread(ratios)
+            rows[name] |= _agreement(first[name][1], first["torch"][1])
+    found = rows.get("float32", {})
+    agreed = (
+        found["loss_difference"] <= LOSS_TOLERANCE
+        and found["gradient_cosine"] > LEAST_COSINE
+        if "loss_difference" in found
+        else None
+    )
+    return {
+        "contestants": rows,
+        "agreed": agreed,
+        "cores_taken_by_others": round(others, 2),
+    }
+
+
+def _timed(step: Step) -> tuple[float, Any]:
+    """Takes a step once the threads of others rest; seconds, and its value."""
+    time.sleep(PAUSE_SECONDS)
+    start = time.perf_counter()
+    value = step()
+    return time.perf_counter() - start, value
+
+
+def _others_seconds() -> float:
+    """Processor time that all other processes have had; 0 if not on Linux."""
+    path = Path("/proc/stat")
+    if not path.exists():
+        return 0.0
+    ticks = [int(word) for word in path.read_text().split(maxsplit=9)[1:9]]
+    busy = sum(ticks) - ticks[3] - ticks[4]  # less idle and waiting
+    return busy / os.sysconf("SC_CLK_TCK") - sum(os.times()[:2])
+
+
+def _agreement(actual: Any, expected: Any) -> dict[str, float]:
+    """The largest relative difference of a loss, and the gradients' cosine."""
+    import numpy as np
+
+    difference = max(
+        abs(float(actual[0][name]) / float(value) - 1)
+        for name, value in expected[0].items()
+    )
+    a, b = (np.asarray(x, "f8").ravel() for x in (actual[1], expected[1]))
+    cosine = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
+    return {
+        "loss_difference": float(f"{difference:.2e}"),
+        "gradient_cosine": round(cosine, 7),
+    }
+
+
+def _peak(name: str, size: int, flags: argparse.Namespace) -> dict[str, int]:
+    """Starts a fresh process that takes two steps; its peaks in MB."""
+    print(f"peak memory of {name} at {size} ...", flush=True)
+    command = [sys.executable, __file__, f"--peak_of={name}"]
+    command += [f"--sizes={size}", f"--pooling={flags.pooling}"]
+    child = subprocess.run(command, capture_output=True, text=True)
+    if child.returncode:
+        print(f"failed ({child.returncode}): {child.stderr[-300:].strip()}")
+        return {}
+    return dict(json.loads(child.stdout.splitlines()[-1]))
+
+
+def _own_peak(name: str, flags: argparse.Namespace) -> dict[str, int]:
+    """Takes two steps; this process's peak, in all and beyond its imports."""
+    importlib.import_module("torch" if name == "torch" else "nst_tf.transfer")
+    imported = _resident_peak()
+    step = make_step(
+        name, _problem(flags.sizes[0], _random_weights(), flags.pooling)
+    )
+    for _ in range(2):
+        step()
+    peak = _resident_peak()
+    return {"peak_mb": peak, "peak_above_import_mb": peak - imported}
+
+
+def _resident_peak() -> int:
+    """The peak of this process's resident memory, in MB."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6)
+
+
+def _problem(size: int, network_weights: Any, pooling: str) -> Problem:
+    """Makes three images of 4:3, smooth noise with a little grain."""
+    import numpy as np
+
+    from nst_tf import image_io
+
+    height, width = round(size * 3 / 4), size
+    images = []
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        smooth = image_io.resize(rng.random((12, 16, 3)), height, width)
+        grain = rng.random((height, width, 3))
+        images.append((0.8 * smooth + 0.2 * grain).astype("f4"))
+    return Problem(images[0], images[1], images[2], network_weights, pooling)
+
+
+def _network_weights(source: str) -> tuple[Any, str]:
+    """Reads the weights, or makes random ones; and says which they are."""
+    from nst_tf import weights
+
+    if source != "random":
+        try:
+            return weights.load("vgg19", source, say=print).layers, "vgg19"
+        except ValueError as error:
+            if source != "auto":
+                raise
+            print(f"Random weights serve instead: {error}")
+    return _random_weights(), "random"
+
+
+def _random_weights() -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Draws He-normal kernels; the biases are zero."""
+    import numpy as np
+
+    from nst_tf import architectures
+
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for layer in architectures.convolutions("vgg19"):
+        shape = (3, 3, layer.in_channels, layer.out_channels)
+        scale = np.float32((2 / (9 * layer.in_channels)) ** 0.5)
+        kernel = scale * rng.standard_normal(shape, "f4")
+        arrays[layer.name] = kernel, np.zeros(layer.out_channels, "f4")
+    return arrays
+
+
+def _machine() -> dict[str, Any]:
+    """The part of a record about code, libraries and processor."""
+    cpuinfo = Path("/proc/cpuinfo")  # on Linux
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.partition(": ")[2] for line in lines if "model name" in line]
+    packages = ["tensorflow", "keras", "torch"]
+    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
+    try:
+        commit = subprocess.run(git, capture_output=True, text=True).stdout
+    except OSError:  # there is no git
+        commit = ""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return {
+        "commit": commit.strip() or None,
+        "date": now.isoformat(timespec="seconds"),
+        "versions": {
+            "python": platform.python_version(),
+            **{
+                package: importlib.metadata.version(package)
+                for package in packages
+                if importlib.util.find_spec(package)
+            },
+        },
+        "cpu": models[0] if models else platform.processor(),
+        "cores": os.cpu_count(),
+        "amx_bf16": any("amx_bf16" in line.split() for line in lines),
+    }
+
+
+def _spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, smallest and largest."""
+    spread = statistics.median(values), min(values), max(values)
+    names = ("median", "min", "max")
+    return {n: round(v, 4) for n, v in zip(names, spread, strict=True)}
+
+
+def _table(record: Mapping[str, Any]) -> str:
+    """Writes a record for people, in lines of at most 80 columns."""
+    width, height = record["size"]
+    lines = [
+        f"\n{width} x {height}, {record['pooling']} pooling, "
+        f"{record['weights']} weights, {record['repeats']} rounds: "
+        "median (min-max)",
+        f"{'':9}{'seconds a step':>23}{'torch / ours':>20}"
+        f"{'first step':>11}{'peak MB':>8}{'above':>8}",
+    ]
+    for name, row in record["contestants"].items():
+        lines.append(
+            f"{name:9}{_range(row['seconds'], 3):>23}"
+            f"{_range(row['ratio'], 2) if 'ratio' in row else '-':>20}"
+            f"{row['compile_seconds']:11.2f}{row.get('peak_mb', '-'):>8}"
+            f"{row.get('peak_above_import_mb', '-'):>8}"
+        )
+    for name, row in record["contestants"].items():
+        if "loss_difference" in row:
+            lines.append(
+                f"{name} and torch: losses within {row['loss_difference']:.1e},"
+                f" cosine of the gradients {row['gradient_cosine']:.6f}"
+            )
+    if record["agreed"] is False:
+        lines.append("float32 and torch do NOT agree.")
+    if record["cores_taken_by_others"] > 0.1:
+        lines.append(
+            f"Other programs took {record['cores_taken_by_others']:.2f} of "
+            f"{record['cores']} cores: the times are not to be trusted."
+        )
+    return "\n".join(lines)
+
+
+def _range(spread: Mapping[str, float], digits: int) -> str:
+    """Writes a spread such as "1.25 (1.20-1.31)"."""
+    median, low, high = (f"{value:.{digits}f}" for value in spread.values())
+    return f"{median} ({low}-{high})"
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Reads the flags."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    results = Path(__file__).resolve().parent / "results" / "step_time.jsonl"
+    on_off = argparse.BooleanOptionalAction
+    add = parser.add_argument
+    add("--sizes", default="256,512,1024", help="long sides (256,512,1024)")
+    add("--precisions", default="float32,bfloat16", help=f"of {PRECISIONS}")
+    add("--pooling", choices=["average", "max"], default="average")
+    add("--repeats", type=int, default=7, help="rounds (7)")
+    add("--weights", default="auto", help="file, imagenet, random, or auto")
+    add("--peak", action=on_off, default=True, help="measure memory too")
+    add("--json", type=Path, default=results, help="gets a line for each size")
+    add("--peak_of", help=argparse.SUPPRESS)
+    flags = parser.parse_args(arguments)
+    named = flags.weights not in ("auto", "imagenet", "random")
+    if named and not Path(flags.weights).expanduser().exists():
+        parser.error(f"there is no weights file {flags.weights}")
+    flags.precisions = flags.precisions.split(",")
+    if set(flags.precisions) - set(PRECISIONS):
+        parser.error(f"--precisions: expected some of {', '.join(PRECISIONS)}")
+    try:
+        flags.sizes = [int(size) for size in flags.sizes.split(",")]
+    except ValueError:
+        parser.error("--sizes: expected whole numbers, such as 256,512")
+    if min(flags.sizes) < 32 or flags.repeats < 1:
+        parser.error("expected --sizes of 32 or more, --repeats of 1 or more")
+    return flags
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

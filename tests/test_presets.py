@@ -1,0 +1,64 @@
+"""The presets: what they say of themselves, and that they paint."""
+
+import dataclasses
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nst_tf import flagdefs, image_io, job
+
+PRESETS = sorted(path.stem for path in flagdefs.presets().glob("*.cfg"))
+every_preset = pytest.mark.parametrize("name", PRESETS)
+
+
+def test_there_are_at_least_four():
+    assert len(PRESETS) >= 4
+    assert "starry" in PRESETS
+
+
+@every_preset
+def test_a_preset_opens_with_what_it_makes_and_the_command(name):
+    lines = (flagdefs.presets() / f"{name}.cfg").read_text().splitlines()
+    assert re.match(r"# [A-Z].*\.$", lines[0])
+    assert re.match(r"# \d+ x \d+ in \w+ levels?; time and memory:", lines[1])
+    assert lines[2] == f"# Run:  python -m nst_tf.run --flagfile={name}"
+    readme = (flagdefs.presets() / "README.md").read_text()
+    assert f"`{name}`" in readme
+
+
+@every_preset
+def test_a_preset_names_pictures_of_ours_and_no_output(name):
+    request = flagdefs.parse([f"--flagfile={name}"])
+    job.check(request)
+    assert not request.output
+    for picture in (request.content, *request.style):
+        assert Path(picture).parent == flagdefs.presets() / "images"
+        rows, columns, _ = image_io.load_image(picture).shape
+        assert max(rows, columns) >= 768
+        assert Path(picture).stat().st_size <= 250_000
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+@every_preset
+def test_a_preset_paints(name, tmp_path):
+    request = dataclasses.replace(
+        flagdefs.parse([f"--flagfile={name}"]),
+        output=str(tmp_path / "a.png"),
+        size=192,
+        steps=(40,),
+    )
+    start = time.monotonic()
+    result = job.run_job(request)
+    assert time.monotonic() - start < 300
+    # A content image has a relative style distance of about 1 to 0.1; a
+    # painted one, at each layer, far less.
+    style = [v for k, v in result.terms.items() if k.startswith("style")]
+    assert np.mean(style) < 0.1
+    assert 0 < result.terms["content/block4_conv2"] < 1.2
+    picture = image_io.load_image(result.path)
+    assert picture.shape == (144, 192, 3)
+    assert picture.std() > 0.05
