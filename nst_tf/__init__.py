@@ -13,10 +13,10 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Job": "nst_tf.job",
     "load_image": "nst_tf.image_io",
-    "run_job": "nst_tf.job",
+    "run_job": "nst_tf.execution",
     "save_image": "nst_tf.image_io",
-    "stylize": "nst_tf.job",
-    "stylize_steps": "nst_tf.job",
+    "stylize": "nst_tf.execution",
+    "stylize_steps": "nst_tf.execution",
 }
 __all__ = sorted(_PUBLIC)
 

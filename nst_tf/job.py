@@ -1,31 +1,15 @@
-"""A request in plain data, and its execution: file to file, array to array.
+"""A request in plain data: one picture to make, and what a request may say.
 
 `Job` is what the flags, a notebook and a batch have in common: every setting
-is a field of it, once. No module below this one takes a `Job`. TensorFlow is
-imported only when work starts, so that a wrong request is refused at once.
+is a field of it, once.
 """
 
-import collections
 import dataclasses
-import functools
 import math
-import os
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-import numpy as np
-
-from nst_tf import architectures, device, image_io, pyramid
-from nst_tf import weights as network_weights
-
-if TYPE_CHECKING:
-    from nst_tf import descent, targets
-
-ImageLike = np.ndarray | str | os.PathLike[str]
+from nst_tf import architectures, device
 
 LARGEST_SIZE = 65536  # pixels, a side; beyond it Pillow's formats end
 
@@ -85,7 +69,7 @@ class Job:
         100.0, "What is minimized", "Weight of the style loss.", low=0
     )
     tv_weight: float = setting(
-        0.0,
+        50.0,
         "What is minimized",
         "Weight of the total variation: smooths the picture.",
         low=0,
@@ -103,7 +87,7 @@ class Job:
         "style weight.",
     )
     steps: tuple[int, ...] = setting(
-        (150, 120, 100, 80, 60),
+        (100, 80, 70, 60, 50),
         "How it is minimized",
         "Steps at each level, from the coarsest; the last number is repeated.",
         low=1,
@@ -211,233 +195,6 @@ class Job:
     )
 
 
-class Inputs(NamedTuple):
-    """What a job needs before any work starts, read and checked."""
-
-    content: np.ndarray  # [H, W, 3] in [0, 1]
-    styles: tuple[np.ndarray, ...]
-    init: np.ndarray  # at the first level's size
-    levels: list[pyramid.Level]
-    network: network_weights.NetworkWeights
-
-
-class Result(NamedTuple):
-    """What came out of a job."""
-
-    path: Path
-    seconds: float
-    terms: Mapping[str, float]  # the last step's losses, unweighted
-
-
-def stylize(
-    content: ImageLike, styles: ImageLike | Sequence[ImageLike], **settings: Any
-) -> np.ndarray:
-    """Paints a content image in the manner of style images.
-
-    Args:
-        content: Content image: a path, or an array, [H, W, 3], of uint8 or of
-            floats in [0, 1], RGB.
-        styles: One style image or several, likewise.
-        **settings: Fields of `Job`, such as size=512 or style_weight=200.
-
-    Returns:
-        The generated image, [h, w, 3], float32 in [0, 1]; its long side is
-        `size`.
-
-    Raises:
-        ValueError: If an image or a setting is not as it should be.
-        TypeError: If there is no such setting.
-
-    Source:
-        Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
-        Networks. CVPR 2016.
-    """
-    return _last(stylize_steps(content, styles, **settings)).image.numpy()[0]
-
-
-def stylize_steps(
-    content: ImageLike, styles: ImageLike | Sequence[ImageLike], **settings: Any
-) -> "Iterator[descent.Step]":
-    """Paints as `stylize` does, and yields each step as it is taken.
-
-    Stop reading to stop the run. Each step has its level, its index, its
-    losses and its image; nothing is copied from the device until it is read.
-
-    Args:
-        content: As in `stylize`.
-        styles: As in `stylize`.
-        **settings: As in `stylize`.
-
-    Returns:
-        An iterator of `descent.Step`; the last one's image is the result.
-
-    Raises:
-        ValueError: If an image or a setting is not as it should be.
-        TypeError: If there is no such setting.
-    """
-    for name in ("content", "style", "output", "overwrite", "preview_every"):
-        if name in settings:
-            raise TypeError(
-                f"{name} is for the program, not a setting of stylize; pass "
-                f"the images as the first two arguments, and save the result."
-            )
-    if isinstance(settings.get("steps"), int):
-        settings["steps"] = (settings["steps"],)
-    job = Job(**settings)
-    many: Sequence[Any] = (
-        styles if isinstance(styles, (list, tuple)) else [styles]
-    )
-    return job_steps(
-        job,
-        prepare(
-            job,
-            _as_image(content, "content"),
-            [_as_image(style, "style") for style in many],
-        ),
-    )
-
-
-def run_job(job: Job) -> Result:
-    """Makes the picture of a job, from file to file.
-
-    Raises:
-        ValueError: If a file or a setting is not as it should be.
-        OSError: If the output cannot be written.
-    """
-    start = time.monotonic()
-    path, inputs = prepare_files(job)
-    step = _last(job_steps(job, inputs))
-    path = save_result(job, path, step.image.numpy()[0])
-    terms = {
-        name: float(value) for name, value in step.evaluation.terms.items()
-    }
-    return Result(path, time.monotonic() - start, terms)
-
-
-def job_steps(job: Job, inputs: Inputs) -> "Iterator[descent.Step]":
-    """Runs the method on prepared inputs; the work starts with the first."""
-    from nst_tf import targets, transfer
-
-    device.prepare()
-    styles = [targets.Style(image) for image in inputs.styles]
-    return transfer.stylize_steps(
-        inputs.content,
-        styles,
-        levels=inputs.levels,
-        init=inputs.init,
-        **method_options(job, inputs.network),
-    )
-
-
-def method_options(
-    job: Job, network: network_weights.NetworkWeights
-) -> dict[str, Any]:
-    """Maps a job to the keywords of `transfer.stylize_steps`."""
-    from nst_tf import extractors, optimizers
-
-    return {
-        "weights": loss_weights(job),
-        "make_extractor": functools.partial(
-            extractors.vgg,
-            job.extractor,
-            network_weights=network.layers,
-            pooling=job.pooling,
-            padding=job.padding,
-            dtype=device.resolve_precision(job.precision),
-        ),
-        "make_optimizer": functools.partial(
-            optimizers.OPTIMIZERS[job.optimizer],
-            learning_rate=job.learning_rate,
-            beta_1=job.beta_1,
-            beta_2=job.beta_2,
-            epsilon=job.epsilon,
-            average=job.average,
-        ),
-    }
-
-
-def loss_weights(job: Job) -> "targets.LossWeights":
-    """Shares the weights of a job among its layers."""
-    from nst_tf import targets
-
-    return targets.LossWeights(
-        _shared(parse_layers(job.content_layers), job.content_weight),
-        _shared(parse_layers(job.style_layers), job.style_weight),
-        job.tv_weight,
-    )
-
-
-def prepare_files(
-    job: Job, say: Callable[[str], None] = lambda line: None
-) -> tuple[Path, Inputs]:
-    """Checks a job of files, and reads all that it names.
-
-    Args:
-        job: The request.
-        say: Is told, in a line, what takes time.
-
-    Returns:
-        Where the picture will be written, and what it is made from.
-
-    Raises:
-        ValueError: In one sentence: what was received, what was expected.
-    """
-    check(job)
-    if not job.content:
-        raise ValueError("no content image; name one with --content=PICTURE.")
-    if not job.style:
-        raise ValueError("no style image; name one with --style=PICTURE.")
-    content = image_io.load_image(job.content)
-    styles = [image_io.load_image(path) for path in job.style]
-    path = output_path(job)
-    height, width = _output_size(job, content)
-    _check_writable(path, height * width * 4)
-    return path, prepare(job, content, styles, say)
-
-
-def prepare(
-    job: Job,
-    content: np.ndarray,
-    styles: Sequence[np.ndarray],
-    say: Callable[[str], None] = lambda line: None,
-) -> Inputs:
-    """Checks a job and its images, and finds the network's weights.
-
-    Raises:
-        ValueError: In one sentence: what was received, what was expected.
-    """
-    check(job)
-    layers = [
-        *parse_layers(job.content_layers),
-        *parse_layers(job.style_layers),
-    ]
-    deepest = architectures.deepest(job.extractor, layers)
-    _check_image(content, "content", deepest)
-    for style in styles:
-        _check_image(style, "style", deepest)
-    height, width = _output_size(job, content)
-    if min(height, width) < deepest.stride:
-        raise ValueError(
-            f"size is {job.size}, so that the output would be {width} x "
-            f"{height} pixels, but {deepest.name} needs at least "
-            f"{deepest.stride} x {deepest.stride}; raise the size."
-        )
-    levels = pyramid.levels(
-        height,
-        width,
-        job.steps,
-        min_size=job.min_size,
-        max_levels=job.levels,
-    )
-    return Inputs(
-        content,
-        tuple(styles),
-        _initial(job, content, styles, levels[0]),
-        levels,
-        network_weights.load(job.extractor, job.weights, say=say),
-    )
-
-
 def check(job: Job) -> None:
     """Checks every field that can be checked by itself.
 
@@ -502,121 +259,6 @@ def parse_layers(text: str, name: str = "layers") -> dict[str, float]:
     return layers
 
 
-def output_path(job: Job) -> Path:
-    """Where the picture goes: as named, or <content>-<style>.png, numbered.
-
-    Raises:
-        ValueError: If that is no place for a picture, or one is there already.
-    """
-    if not job.output:
-        stems = [Path(name).stem for name in (job.content, *job.style)]
-        return free_path(Path("-".join(stems) + ".png"))
-    path = Path(job.output).expanduser()
-    if path.is_dir():
-        raise ValueError(f"output {path} is a folder, expected a file's name.")
-    if path.suffix.lower() not in image_io.EXTENSIONS:
-        raise ValueError(
-            f"output {path} has the extension {path.suffix!r}, expected "
-            f"{_either(image_io.EXTENSIONS)}."
-        )
-    if path.exists():
-        for name in (job.content, *job.style):
-            if path.samefile(name):
-                raise ValueError(
-                    f"output {path} is one of the input pictures; name "
-                    f"another file."
-                )
-        if not job.overwrite:
-            raise ValueError(
-                f"output {path} exists; name another file, or replace it with "
-                f"--overwrite."
-            )
-    return path
-
-
-def free_path(path: Path) -> Path:
-    """Returns the path, or with -2, -3 ... the first that does not exist."""
-    number, candidate = 1, path
-    while candidate.exists():
-        number += 1
-        candidate = path.with_stem(f"{path.stem}-{number}")
-    return candidate
-
-
-def preview_path(path: Path) -> Path:
-    """Where the previews of an output go."""
-    return path.with_name(f"{path.stem}.preview.png")
-
-
-def save_result(job: Job, path: Path, image: np.ndarray) -> Path:
-    """Writes the picture; a file that has appeared meanwhile is kept.
-
-    Returns:
-        Where it was written.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    if not job.overwrite:
-        path = free_path(path)
-    image_io.save_image(path, image)
-    return path
-
-
-def _last(steps: "Iterator[descent.Step]") -> "descent.Step":
-    """Reads to the last step; there is always one."""
-    return collections.deque(steps, maxlen=1).pop()
-
-
-def _as_image(image: ImageLike, name: str) -> np.ndarray:
-    """Reads a path, or checks an array."""
-    if isinstance(image, (str, os.PathLike)):
-        return image_io.load_image(image)
-    array = np.asarray(image)
-    if array.ndim != 3 or array.shape[-1] != 3:
-        raise ValueError(
-            f"{name} image has shape {array.shape}, expected (height, width, "
-            f"3), RGB."
-        )
-    if array.dtype == np.uint8:
-        return array.astype(np.float32) / 255.0
-    if not np.issubdtype(array.dtype, np.floating):
-        raise TypeError(
-            f"{name} image has type {array.dtype}, expected uint8 or floats in "
-            f"[0, 1]."
-        )
-    if not (array.size and array.min() >= 0 and array.max() <= 1):
-        raise ValueError(
-            f"{name} image has values outside [0, 1]; divide those of 0..255 "
-            f"by 255."
-        )
-    return array.astype(np.float32)
-
-
-def _output_size(job: Job, content: np.ndarray) -> tuple[int, int]:
-    """The (height, width) of the picture."""
-    rows, columns = content.shape[:2]
-    return pyramid.output_size(rows, columns, job.size)
-
-
-def _check_image(
-    image: np.ndarray, name: str, deepest: architectures.Convolution
-) -> None:
-    """Raises ValueError if an image is too small for the network."""
-    height, width = image.shape[:2]
-    if min(height, width) < deepest.stride:
-        raise ValueError(
-            f"{name} image is {width} x {height} pixels, but {deepest.name} "
-            f"needs at least {deepest.stride} x {deepest.stride}; pass a "
-            f"larger image."
-        )
-    if max(height, width) > 32 * min(height, width):
-        raise ValueError(
-            f"{name} image is {width} x {height} pixels, longer than 32 times "
-            f"its width; cut it."
-        )
-
-
 def _check_number(name: str, value: float, rules: Mapping[str, Any]) -> None:
     """Raises ValueError if a number breaks the rules of its field."""
     words = []
@@ -635,54 +277,6 @@ def _check_number(name: str, value: float, rules: Mapping[str, Any]) -> None:
         words.append(f"below {rules['below']}")
     if not fine:
         raise ValueError(f"{name} is {value}, expected {' and '.join(words)}.")
-
-
-def _check_writable(path: Path, size: int) -> None:
-    """Raises ValueError unless a file of so many bytes can be written."""
-    folder = path.parent
-    if not folder.is_dir():
-        raise ValueError(f"output folder {folder} does not exist; make it.")
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"output folder {folder} cannot be written to: {error.strerror}."
-        ) from error
-    free = shutil.disk_usage(folder).free
-    if free < size:
-        raise ValueError(
-            f"output folder {folder} has {free / 1e6:.1f} MB free, but the "
-            f"picture may need {size / 1e6:.1f} MB."
-        )
-
-
-def _initial(
-    job: Job,
-    content: np.ndarray,
-    styles: Sequence[np.ndarray],
-    level: pyramid.Level,
-) -> np.ndarray:
-    """Makes the image to start from, at the first level's size."""
-    size = level.height, level.width
-    noise = np.random.default_rng(job.seed).uniform(size=(*size, 3))
-    starts: dict[str, Callable[[], np.ndarray]] = {
-        "content": lambda: image_io.resize(content, *size),
-        "style": lambda: image_io.cover(styles[0], *size),
-        "gray": lambda: np.full_like(noise, 0.5),
-        "noise": lambda: noise,
-    }
-    load = starts.get(
-        job.init, lambda: image_io.cover(image_io.load_image(job.init), *size)
-    )
-    mixed = (1 - job.init_noise) * load() + job.init_noise * noise
-    return mixed.astype(np.float32)
-
-
-def _shared(layers: Mapping[str, float], weight: float) -> dict[str, float]:
-    """Shares a weight among layers, in proportion to theirs."""
-    total = sum(layers.values())
-    return {layer: weight * share / total for layer, share in layers.items()}
 
 
 def _either(words: Sequence[str]) -> str:

@@ -11,7 +11,15 @@ from pathlib import Path
 from types import FrameType
 
 import nst_tf
-from nst_tf import device, flagdefs, image_io, job, progress
+from nst_tf import (
+    device,
+    execution,
+    flagdefs,
+    image_io,
+    job,
+    outputs,
+    progress,
+)
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY = 0, 1, 3
 # Stopped by a signal: 128 + its number, as shells count: 130 and 143.
@@ -41,7 +49,7 @@ def main(arguments: Sequence[str]) -> int:
     start = time.monotonic()
     try:
         request = flagdefs.parse(arguments)
-        path, inputs = job.prepare_files(request, print)
+        path, inputs = execution.prepare_files(request, print)
     except (ValueError, OSError) as error:
         print(f"nst-tf: {error}", file=sys.stderr)
         return WRONG_INPUT
@@ -56,7 +64,7 @@ def main(arguments: Sequence[str]) -> int:
 def _paint(
     request: job.Job,
     path: Path,
-    inputs: job.Inputs,
+    inputs: execution.Inputs,
     signals: "_Signals",
     start: float,
 ) -> int:
@@ -82,7 +90,7 @@ def _paint(
     if request.dry_run:
         return DONE
     step = None
-    steps = job.job_steps(request, inputs)
+    steps = execution.job_steps(request, inputs)
     count = 0
     try:
         for step in steps:
@@ -105,7 +113,7 @@ def _paint(
         )
         image = image_io.resize(image, last.height, last.width)
     try:
-        saved = job.save_result(request, path, image)
+        saved = outputs.save_result(path, image, request.overwrite)
     except OSError as error:
         print(f"nst-tf: {path} cannot be written: {error}", file=sys.stderr)
         return WRONG_INPUT
@@ -117,9 +125,9 @@ def _paint(
 def _preview(path: Path, image, report: progress.Progress) -> None:  # type: ignore[no-untyped-def]
     """Writes a preview; a run does not end for want of one."""
     try:
-        image_io.save_image(job.preview_path(path), image)
+        image_io.save_image(outputs.preview_path(path), image)
     except OSError as error:
-        report.say(f"preview {job.preview_path(path)} failed: {error}")
+        report.say(f"preview {outputs.preview_path(path)} failed: {error}")
 
 
 def _out_of_memory() -> int:

@@ -33,13 +33,17 @@ ARROWS = {
         "pyramid",
         "targets",
     },
-    "job": {
+    "job": {"architectures", "device"},
+    "outputs": {"image_io"},
+    "execution": {
         "architectures",
         "descent",
         "device",
         "extractors",
         "image_io",
+        "job",
         "optimizers",
+        "outputs",
         "pyramid",
         "targets",
         "transfer",
@@ -47,7 +51,15 @@ ARROWS = {
     },
     "flagdefs": {"architectures", "job"},
     "progress": {"memory", "pyramid"},
-    "run": {"device", "flagdefs", "image_io", "job", "progress"},
+    "run": {
+        "device",
+        "execution",
+        "flagdefs",
+        "image_io",
+        "job",
+        "outputs",
+        "progress",
+    },
 }
 
 

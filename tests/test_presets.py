@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nst_tf import flagdefs, image_io, job
+from nst_tf import execution, flagdefs, image_io, job
 
 PRESETS = sorted(path.stem for path in flagdefs.presets().glob("*.cfg"))
 every_preset = pytest.mark.parametrize("name", PRESETS)
@@ -52,7 +52,7 @@ def test_a_preset_paints(name, tmp_path):
         steps=(40,),
     )
     start = time.monotonic()
-    result = job.run_job(request)
+    result = execution.run_job(request)
     assert time.monotonic() - start < 300
     # A content image has a relative style distance of about 1 to 0.1; a
     # painted one, at each layer, far less.

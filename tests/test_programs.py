@@ -15,7 +15,7 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import image_io, job, run
+from nst_tf import execution, image_io, run
 
 ROOT = Path(nst_tf.__file__).parent.parent
 
@@ -113,7 +113,7 @@ def test_out_of_memory_is_status_3(flag_file, monkeypatch, capsys):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM")
         yield
 
-    monkeypatch.setattr(job, "job_steps", exhausted)
+    monkeypatch.setattr(execution, "job_steps", exhausted)
     assert run.main([flag_file]) == 3
     assert "out of memory; make a smaller picture" in capsys.readouterr().err
 
@@ -124,7 +124,7 @@ def test_out_of_memory_is_status_3(flag_file, monkeypatch, capsys):
 def test_a_signal_ends_the_run_with_the_picture_saved(
     flag_file, monkeypatch, capsys, number, status
 ):
-    steps = job.job_steps
+    steps = execution.job_steps
 
     def interrupted(*arguments):
         for count, step in enumerate(steps(*arguments)):
@@ -132,7 +132,7 @@ def test_a_signal_ends_the_run_with_the_picture_saved(
                 signal.raise_signal(number)
             yield step
 
-    monkeypatch.setattr(job, "job_steps", interrupted)
+    monkeypatch.setattr(execution, "job_steps", interrupted)
     before = signal.getsignal(number)
     assert run.main([flag_file]) == status
     assert signal.getsignal(number) is before
@@ -219,3 +219,28 @@ def test_the_real_network_paints(tmp_path, monkeypatch, capsys):
     assert "NST_TF_WEIGHTS" in capsys.readouterr().out
     picture = image_io.load_image("harbor_at_dusk-swirling_night.png")
     assert picture.shape == (72, 96, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.weights
+@pytest.mark.parametrize(
+    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_a_killed_program_leaves_its_picture(tmp_path, number, status):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nst_tf.run", "--flagfile=starry"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.startswith("level 1/5, 128 x 96, step 11"):
+            process.send_signal(number)
+            break
+    rest = process.stdout.read()
+    assert process.wait(timeout=60) == status
+    assert "enlarged to 512 x 384" in rest
+    picture = tmp_path / "harbor_at_dusk-swirling_night.png"
+    assert [p for p in tmp_path.iterdir() if p.is_file()] == [picture]
+    assert image_io.load_image(picture).shape == (384, 512, 3)

@@ -25,6 +25,7 @@ import numpy as np
 from nst_tf import (
     architectures,
     device,
+    execution,
     image_io,
     job,
     pyramid,
@@ -166,7 +167,7 @@ def _steps(
         content,
         [targets.Style(style)],
         levels=[pyramid.Level(rows, columns, steps)],
-        **job.method_options(request, network),
+        **execution.method_options(request, network),
     )
 
 
