@@ -15,7 +15,13 @@ def describe() -> str:
 
 
 def prepare() -> None:
-    """Lets a GPU's memory grow as needed, instead of taking all of it."""
+    """Imports TensorFlow: with its own Keras, and a GPU's memory as needed.
+
+    A Keras configured for another backend, by environment or by file, could
+    not be imported.
+    """
+    os.environ["KERAS_BACKEND"] = "tensorflow"
+    os.environ.pop("TF_USE_LEGACY_KERAS", None)
     import tensorflow as tf
 
     for gpu in _gpus():

@@ -6,6 +6,7 @@ refused at once. No module below this one takes a `Job`.
 
 import collections
 import functools
+import numbers
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -64,7 +65,7 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
-    return _last(stylize_steps(content, styles, **settings)).image.numpy()[0]
+    return picture(_last(stylize_steps(content, styles, **settings)))
 
 
 def stylize_steps(
@@ -87,14 +88,24 @@ def stylize_steps(
         ValueError: If an image or a setting is not as it should be.
         TypeError: If there is no such setting.
     """
-    for name in ("content", "style", "output", "overwrite", "preview_every"):
+    for name in (
+        "content",
+        "style",
+        "output",
+        "overwrite",
+        "preview_every",
+        "dry_run",
+    ):
         if name in settings:
             raise TypeError(
                 f"{name} is for the program, not a setting of stylize; pass "
                 f"the images as the first two arguments, and save the result."
             )
-    if isinstance(settings.get("steps"), int):
+    if isinstance(settings.get("steps"), numbers.Integral):
         settings["steps"] = (settings["steps"],)
+    for name in ("init", "weights"):
+        if isinstance(settings.get(name), os.PathLike):
+            settings[name] = os.fspath(settings[name])
     request = job.Job(**settings)
     many: Sequence[Any] = (
         styles if isinstance(styles, (list, tuple)) else [styles]
@@ -115,22 +126,39 @@ def run_job(request: job.Job) -> Result:
     Raises:
         ValueError: If a file or a setting is not as it should be.
         OSError: If the output cannot be written.
+        FloatingPointError: If the picture turned into no numbers.
     """
     start = time.monotonic()
     path, inputs = prepare_files(request)
     step = _last(job_steps(request, inputs))
-    path = outputs.save_result(path, step.image.numpy()[0], request.overwrite)
+    path = outputs.save_result(path, picture(step), request.overwrite)
     terms = {
         name: float(value) for name, value in step.evaluation.terms.items()
     }
     return Result(path, time.monotonic() - start, terms)
 
 
+def picture(step: "descent.Step") -> np.ndarray:
+    """Copies the image of a step from the device, [h, w, 3] in [0, 1].
+
+    Raises:
+        FloatingPointError: If it is not made of numbers any more.
+    """
+    image = step.image.numpy()[0]
+    if not np.isfinite(image).all():
+        raise FloatingPointError(
+            "the picture is not made of numbers any more (NaN); try "
+            "--precision=float32, smaller weights, or a smaller "
+            "--learning_rate."
+        )
+    return image
+
+
 def job_steps(request: job.Job, inputs: Inputs) -> "Iterator[descent.Step]":
     """Runs the method on prepared inputs; the work starts with the first."""
+    device.prepare()
     from nst_tf import targets, transfer
 
-    device.prepare()
     styles = [targets.Style(image) for image in inputs.styles]
     return transfer.stylize_steps(
         inputs.content,
@@ -199,15 +227,19 @@ def prepare_files(
     job.check(request)
     if not request.content:
         raise ValueError("no content image; name one with --content=PICTURE.")
-    if not request.style:
-        raise ValueError("no style image; name one with --style=PICTURE.")
     content = image_io.load_image(request.content)
     styles = [image_io.load_image(path) for path in request.style]
+    files = [request.content, *request.style]
+    if request.output:  # these have no part in the name of the default one
+        files += [request.init, request.weights]
     path = outputs.output_path(
-        request.output, [request.content, *request.style], request.overwrite
+        request.output,
+        files,
+        overwrite=request.overwrite,
+        previews=request.preview_every > 0,
     )
     height, width = _output_size(request, content)
-    outputs.check_writable(path, height * width * 4)
+    outputs.check_writable(path, height, width)
     return path, prepare(request, content, styles, say)
 
 
@@ -223,6 +255,8 @@ def prepare(
         ValueError: In one sentence: what was received, what was expected.
     """
     job.check(request)
+    if not styles and (request.style_weight or request.init == "style"):
+        raise ValueError("no style image; name one with --style=PICTURE.")
     layers = [
         *job.parse_layers(request.content_layers),
         *job.parse_layers(request.style_layers),
@@ -278,8 +312,8 @@ def _as_image(image: ImageLike, name: str) -> np.ndarray:
         )
     if not (array.size and array.min() >= 0 and array.max() <= 1):
         raise ValueError(
-            f"{name} image has values outside [0, 1]; divide those of 0..255 "
-            f"by 255."
+            f"{name} image has values outside [0, 1], or none at all; divide "
+            f"those of 0..255 by 255."
         )
     return array.astype(np.float32)
 
@@ -303,8 +337,8 @@ def _check_image(
         )
     if max(height, width) > 32 * min(height, width):
         raise ValueError(
-            f"{name} image is {width} x {height} pixels, longer than 32 times "
-            f"its width; cut it."
+            f"{name} image is {width} x {height} pixels, more than 32 times "
+            f"as long as wide; cut it."
         )
 
 
@@ -323,10 +357,7 @@ def _initial(
         "gray": lambda: np.full_like(noise, 0.5),
         "noise": lambda: noise,
     }
-    load = starts.get(
-        request.init,
-        lambda: image_io.cover(image_io.load_image(request.init), *size),
-    )
+    load = starts.get(request.init, lambda: _loaded(request.init, size))
     mixed = (1 - request.init_noise) * load() + request.init_noise * noise
     return mixed.astype(np.float32)
 
@@ -335,3 +366,14 @@ def _shared(layers: Mapping[str, float], weight: float) -> dict[str, float]:
     """Shares a weight among layers, in proportion to theirs."""
     total = sum(layers.values())
     return {layer: weight * share / total for layer, share in layers.items()}
+
+
+def _loaded(path: str, size: tuple[int, int]) -> np.ndarray:
+    """Reads a picture to start from, cut to the size."""
+    image = image_io.load_image(path)
+    if max(image.shape[:2]) > 32 * min(image.shape[:2]):
+        raise ValueError(
+            f"init image is {image.shape[1]} x {image.shape[0]} pixels, more "
+            f"than 32 times as long as wide; cut it."
+        )
+    return image_io.cover(image, *size)

@@ -9,7 +9,9 @@ of a flag file, and a flag of a file replaces that of the files it names,
 whatever their order, also for flags that may be repeated.
 """
 
+import collections
 import dataclasses
+import os
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -32,8 +34,8 @@ def parse(arguments: Sequence[str]) -> job.Job:
     for field in _FIELDS.values():
         _define(field, values)
     expanded = expand(arguments)
-    for name in map(_flag_name, expanded):
-        _check_name(name)
+    for argument in expanded:
+        _check_flag(argument)
     try:
         rest = values(["nst-tf", *expanded])[1:]
     except flags.Error as error:
@@ -44,13 +46,7 @@ def parse(arguments: Sequence[str]) -> job.Job:
         )
     settings: dict[str, Any] = {name: values[name].value for name in _FIELDS}
     settings["style"] = tuple(settings["style"])
-    try:
-        settings["steps"] = tuple(int(s) for s in settings["steps"])
-    except ValueError as error:
-        raise ValueError(
-            f"steps is {','.join(settings['steps'])!r}, expected whole numbers "
-            f"separated by commas."
-        ) from error
+    settings["steps"] = tuple(map(int, settings["steps"]))
     return job.Job(**settings)
 
 
@@ -73,12 +69,15 @@ def expand(
         ValueError: If a flag file is missing, not text, or names itself.
     """
     if depth > 8:
-        raise ValueError(f"flag files in {folder} name each other in a circle.")
+        raise ValueError(
+            f"flag files in {folder} name each other in a circle, or more than "
+            f"8 deep."
+        )
     own: list[str] = []
     inherited: list[str] = []
-    queue = list(arguments)
+    queue = collections.deque(arguments)
     while queue:
-        argument = queue.pop(0)
+        argument = queue.popleft()
         name = _flag_name(argument)
         if name is None:
             if argument.strip("-") or not argument:
@@ -92,7 +91,7 @@ def expand(
                 raise ValueError(
                     f"flag --{name} has no value; write --{name}=."
                 )
-            argument = f"--{name}={queue.pop(0)}"
+            argument = f"--{name}={queue.popleft()}"
         if name != "flagfile":
             own.append(_resolve(argument, name, folder))
             continue
@@ -113,7 +112,7 @@ def find_flag_file(name: str, folder: Path | None = None) -> Path:
     Raises:
         ValueError: If there is none, with a suggestion.
     """
-    given = Path(name).expanduser()
+    given = Path(os.path.expanduser(name))
     places = [given] if folder is None else [folder / given, given]
     for path in places:
         if path.is_file():
@@ -214,16 +213,39 @@ def _takes_value(name: str) -> bool:
     return name in _FIELDS and _FIELDS[name].type is not bool
 
 
-def _check_name(name: str | None) -> None:
-    """Raises ValueError, with a suggestion, for a flag that there is not."""
+def _check_flag(argument: str) -> None:
+    """Raises ValueError for a flag that there is not, or a wrong value."""
+    name, value = _flag_name(argument), argument.partition("=")[2]
     switches = {f"no{n}" for n, field in _FIELDS.items() if field.type is bool}
-    if name is None or name in _FIELDS or name in switches:
+    if name is None or name in switches:
         return
-    raise ValueError(
-        f"unknown flag --{name}"
-        f"{architectures.suggestion(name, [*_FIELDS, 'flagfile'])}; "
-        f"--help lists them."
-    )
+    if name not in _FIELDS:
+        raise ValueError(
+            f"unknown flag --{name}"
+            f"{architectures.suggestion(name, [*_FIELDS, 'flagfile'])}; "
+            f"--help lists them."
+        )
+    readers: dict[Any, Any] = {
+        int: (int, "a whole number"),
+        float: (float, "a number"),
+        tuple[int, ...]: (_whole_numbers, "whole numbers, such as 100,80,60"),
+    }
+    reader, words = readers.get(_FIELDS[name].type, (str, "text"))
+    if _FIELDS[name].type is bool and "=" in argument:
+        reader, words = _SWITCH.__getitem__, "true or false"
+        value = value.lower()
+    try:
+        reader(value)
+    except (KeyError, ValueError):
+        raise ValueError(f"{name} is {value!r}, expected {words}.") from None
+
+
+_SWITCH = {"true": True, "t": True, "1": True, "false": 0, "f": 0, "0": 0}
+
+
+def _whole_numbers(text: str) -> list[int]:
+    """Reads "100,80,60"."""
+    return [int(part) for part in text.split(",")]
 
 
 def _read(path: Path) -> list[str]:
@@ -234,6 +256,8 @@ def _read(path: Path) -> list[str]:
         raise ValueError(
             f"flag file {path} cannot be read: {error}."
         ) from error
+    if any("\0" in line for line in lines):
+        raise ValueError(f"flag file {path} is not a text file.")
     found = []
     for number, line in enumerate(map(str.strip, lines), start=1):
         if not line or line.startswith(("#", "//")):
@@ -256,7 +280,7 @@ def _resolve(argument: str, name: str, folder: Path | None) -> str:
         return argument
     if value in rules.get("keywords", ()):
         return argument
-    beside = folder / Path(value).expanduser()
+    beside = folder / os.path.expanduser(value)
     return f"--{name}={beside}" if beside.exists() else argument
 
 

@@ -1,7 +1,9 @@
 """Image files <-> float RGB arrays: [H, W, 3], float32 in [0, 1], sRGB."""
 
 import os
+import stat
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,9 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 # What an output may be named; Pillow writes each of them from 8-bit RGB.
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+
+
+LONGEST_SIDE = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}  # pixels
 
 
 def load_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -26,21 +31,31 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         ValueError: If there is no such file, or it is not a whole image.
     """
-    path = Path(path).expanduser()
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder, expected an image file.")
-    if not path.exists():
-        raise ValueError(f"there is no file {path}.")
+    path = Path(os.path.expanduser(path))
     try:
-        with Image.open(path) as file:
-            return _to_array(ImageOps.exif_transpose(file))
+        if path.is_dir():
+            raise ValueError(f"{path} is a folder, expected an image file.")
+        if not path.exists():
+            raise ValueError(f"there is no file {path}.")
+        if not path.is_file():  # to open a pipe could wait for ever
+            raise ValueError(f"{path} is not a regular file.")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(path) as file:
+                return _to_array(ImageOps.exif_transpose(file))
     except UnidentifiedImageError as error:
         raise ValueError(
             f"{path} is not an image that can be read; expected a JPEG, PNG, "
             f"WebP, TIFF, BMP or GIF file."
         ) from error
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} cannot be read: {error}.") from error
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise anything on damaged files
+        reason = str(error).rstrip(".")
+        raise ValueError(f"{path} cannot be read: {reason}.") from error
 
 
 def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
@@ -54,13 +69,23 @@ def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         image: [H, W, 3] in [0, 1]; what is outside is clipped.
 
     Raises:
+        ValueError: If that is no image, or the format cannot hold it.
         OSError: If the file cannot be written; nothing is left behind.
     """
-    path = Path(path)
+    path = Path(os.path.expanduser(path))
+    check_format(path, *np.shape(image)[:2])
+    if np.ndim(image) != 3 or np.shape(image)[-1] != 3:
+        raise ValueError(
+            f"image has shape {np.shape(image)}, expected (height, width, 3)."
+        )
+    if not np.isfinite(image).all():
+        raise ValueError("image has values that are not numbers (NaN).")
+    if path.is_symlink():  # the link stays, and what it names is written
+        path = path.resolve()
     pixels = np.rint(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
     options = {"quality": 95} if path.suffix.lower() != ".png" else {}
     handle, beside = tempfile.mkstemp(
-        suffix=path.suffix, prefix=f".{path.stem}-", dir=path.parent
+        suffix=path.suffix, prefix=".nst-", dir=path.parent
     )
     try:
         with os.fdopen(handle, "wb") as file:
@@ -69,12 +94,29 @@ def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
                 Image.registered_extensions()[path.suffix.lower()],
                 **options,
             )
-        # A temporary file is its owner's alone; a picture is not.
-        os.chmod(beside, 0o666 & ~_umask())
+        # A temporary file is its owner's alone; a picture is as others are.
+        mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
+        os.chmod(beside, stat.S_IMODE(mode))
         os.replace(beside, path)
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
+
+
+def check_format(path: Path, height: int, width: int) -> None:
+    """Raises ValueError if a file of that name cannot hold the picture."""
+    extension = path.suffix.lower()
+    if extension not in EXTENSIONS:
+        raise ValueError(
+            f"output {path} has the extension {path.suffix!r}, expected one "
+            f"of {', '.join(EXTENSIONS)}."
+        )
+    longest = LONGEST_SIDE.get(extension, max(height, width))
+    if max(height, width) > longest:
+        raise ValueError(
+            f"output {path} would be {width} x {height} pixels, but "
+            f"{extension} files end at {longest}; write a .png."
+        )
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -107,8 +149,16 @@ def cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def _to_array(image: Image.Image) -> np.ndarray:
     """Converts a decoded image of any mode."""
-    if image.mode.startswith("I;16"):  # Pillow's own conversion would clamp
-        gray = np.asarray(image, np.float32) / 65535.0
+    if image.mode.startswith("I"):  # 16 bits; Pillow's conversion would clamp
+        gray = np.asarray(image).astype(np.float32) / 65535.0
+        return np.repeat(np.clip(gray, 0, 1)[..., None], 3, axis=-1)
+    if image.mode == "F":
+        gray = np.asarray(image)
+        if not (gray.min() >= 0 and gray.max() <= 1):
+            raise ValueError(
+                f"its values are {gray.min()} to {gray.max()}, expected floats "
+                f"in [0, 1]"
+            )
         return np.repeat(gray[..., None], 3, axis=-1)
     if image.has_transparency_data:
         image = image.convert("RGBA")

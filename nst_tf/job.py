@@ -6,6 +6,7 @@ is a field of it, once.
 
 import dataclasses
 import math
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -63,16 +64,25 @@ class Job:
     )
     dry_run: bool = setting(False, "Pictures", "Print the plan, and stop.")
     content_weight: float = setting(
-        5.0, "What is minimized", "Weight of the content loss.", low=0
+        5.0,
+        "What is minimized",
+        "Weight of the content loss.",
+        low=0,
+        high=1e9,
     )
     style_weight: float = setting(
-        100.0, "What is minimized", "Weight of the style loss.", low=0
+        100.0,
+        "What is minimized",
+        "Weight of the style loss.",
+        low=0,
+        high=1e9,
     )
     tv_weight: float = setting(
         50.0,
         "What is minimized",
         "Weight of the total variation: smooths the picture.",
         low=0,
+        high=1e9,
     )
     content_layers: str = setting(
         "block4_conv2",
@@ -91,6 +101,7 @@ class Job:
         "How it is minimized",
         "Steps at each level, from the coarsest; the last number is repeated.",
         low=1,
+        high=10**6,
     )
     levels: int = setting(
         0,
@@ -124,6 +135,7 @@ class Job:
         "How it is minimized",
         "Seed of the noise; the same seed gives the same picture.",
         low=0,
+        high=2**32 - 1,
     )
     optimizer: str = setting(
         "adam", "How it is minimized", "Optimizer.", choices=("adam",)
@@ -200,19 +212,28 @@ def check(job: Job) -> None:
 
     Raises:
         ValueError: In one sentence: what was received, what was expected.
+        TypeError: Likewise, if a field holds something of another type.
     """
     for field in dataclasses.fields(job):
         value = getattr(job, field.name)
         rules = field.metadata
+        _check_type(field, value)
         if "choices" in rules and value not in rules["choices"]:
             raise ValueError(
                 f"unknown {field.name} {value!r}"
                 f"{architectures.suggestion(value, rules['choices'])}; "
                 f"expected {_either(rules['choices'])}."
             )
-        for number in value if isinstance(value, tuple) else (value,):
-            if not isinstance(number, str):
-                _check_number(field.name, number, rules)
+        if "keywords" in rules and not value:
+            raise ValueError(
+                f"{field.name} is empty, expected "
+                f"{_either([*rules['keywords'], 'a path'])}."
+            )
+        for part in value if isinstance(value, tuple) else (value,):
+            if field.name == "style" and not part:
+                raise ValueError("style is empty, expected a picture's path.")
+            if not isinstance(part, str):
+                _check_number(field.name, part, rules)
     if not job.steps:
         raise ValueError("steps is empty, expected a number for each level.")
     for field_name in ("content_layers", "style_layers"):
@@ -246,10 +267,10 @@ def parse_layers(text: str, name: str = "layers") -> dict[str, float]:
             value = float(weight or 1)
         except ValueError:
             value = math.nan
-        if not (0 <= value < math.inf):
+        if not (layer and 0 <= value <= 1e9):
             raise ValueError(
                 f"{name} has {part.strip()!r}, expected name:weight with a "
-                f"weight of at least 0."
+                f"weight of at least 0 and at most 1e9."
             )
         if layer in layers:
             raise ValueError(f"{name} has {layer} twice.")
@@ -259,10 +280,38 @@ def parse_layers(text: str, name: str = "layers") -> dict[str, float]:
     return layers
 
 
+def _check_type(field: dataclasses.Field, value: object) -> None:
+    """Raises TypeError if a field does not hold what it is declared for."""
+    kinds: dict[Any, Any] = {
+        str: str,
+        bool: bool,
+        int: numbers.Integral,
+        float: numbers.Real,
+        tuple[str, ...]: str,
+        tuple[int, ...]: numbers.Integral,
+    }
+    several = field.type in (tuple[str, ...], tuple[int, ...])
+    parts = value if several and isinstance(value, tuple) else (value,)
+    wrong = several and not isinstance(value, tuple)
+    for part in parts:
+        wrong |= not isinstance(part, kinds[field.type])
+        wrong |= isinstance(part, bool) and field.type is not bool
+    if wrong:
+        name = (
+            getattr(field.type, "__name__", "tuple")
+            if not several
+            else (str(field.type))
+        )
+        raise TypeError(
+            f"{field.name} is {value!r} of type {type(value).__name__}, "
+            f"expected {name}."
+        )
+
+
 def _check_number(name: str, value: float, rules: Mapping[str, Any]) -> None:
     """Raises ValueError if a number breaks the rules of its field."""
     words = []
-    fine = math.isfinite(value)
+    fine = not isinstance(value, float) or math.isfinite(value)
     if "low" in rules:
         fine &= value >= rules["low"]
         words.append(f"at least {rules['low']}")

@@ -1,5 +1,6 @@
 """Where pictures go: names, numbers, and folders that take them."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -9,49 +10,43 @@ import numpy as np
 
 from nst_tf import image_io
 
+LONGEST_NAME = 255  # bytes, on most file systems
 
-def output_path(output: str, inputs: Sequence[str], overwrite: bool) -> Path:
+
+def output_path(
+    output: str,
+    inputs: Sequence[str],
+    *,
+    overwrite: bool = False,
+    previews: bool = False,
+) -> Path:
     """Where the picture goes: as named, or <content>-<style>.png, numbered.
 
     Args:
         output: The name asked for; empty for one made from the inputs'.
-        inputs: Files that the picture is made from, the content first; none
+        inputs: Files that the picture is made from, the pictures first; none
             of them is ever replaced.
         overwrite: Whether another file of that name may be.
+        previews: Whether previews will be written beside it.
 
     Raises:
         ValueError: If that is no place for a picture, or one is there already.
     """
     if not output:
-        stems = [Path(name).stem for name in inputs]
-        return free_path(Path("-".join(stems) + ".png"))
-    path = Path(output).expanduser()
-    if path.is_dir():
-        raise ValueError(f"output {path} is a folder, expected a file's name.")
-    if path.suffix.lower() not in image_io.EXTENSIONS:
-        raise ValueError(
-            f"output {path} has the extension {path.suffix!r}, expected one "
-            f"of {', '.join(image_io.EXTENSIONS)}."
-        )
-    if path.exists():
-        for name in inputs:
-            if path.samefile(name):
-                raise ValueError(
-                    f"output {path} is one of the input pictures; name "
-                    f"another file."
-                )
-        if not overwrite:
-            raise ValueError(
-                f"output {path} exists; name another file, or replace it with "
-                f"--overwrite."
-            )
+        stems = "-".join(Path(name).stem for name in inputs)
+        return free_path(Path(f"{stems[:60]}.png"), previews)
+    path = Path(os.path.expanduser(output))
+    for each in [path, preview_path(path)] if previews else [path]:
+        _check_place(each, inputs, overwrite)
     return path
 
 
-def free_path(path: Path) -> Path:
-    """Returns the path, or with -2, -3 ... the first that does not exist."""
+def free_path(path: Path, previews: bool = False) -> Path:
+    """Returns the path, or with -2, -3 ... the first that is not taken."""
     number, candidate = 1, path
-    while candidate.exists():
+    while os.path.lexists(candidate) or (
+        previews and os.path.lexists(preview_path(candidate))
+    ):
         number += 1
         candidate = path.with_stem(f"{path.stem}-{number}")
     return candidate
@@ -62,26 +57,18 @@ def preview_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.preview.png")
 
 
-def save_result(path: Path, image: np.ndarray, overwrite: bool) -> Path:
-    """Writes the picture; a file that has appeared meanwhile is kept.
-
-    Returns:
-        Where it was written.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    if not overwrite:
-        path = free_path(path)
-    image_io.save_image(path, image)
-    return path
-
-
-def check_writable(path: Path, size: int) -> None:
-    """Raises ValueError unless a file of so many bytes can be written."""
+def check_writable(path: Path, height: int, width: int) -> None:
+    """Raises ValueError unless a picture of that size can be written."""
+    image_io.check_format(path, height, width)
     folder = path.parent
     if not folder.is_dir():
         raise ValueError(f"output folder {folder} does not exist; make it.")
+    name = preview_path(path).name
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise ValueError(
+            f"output name {path.name[:40]}... is too long; name a shorter one "
+            f"with --output."
+        )
     try:
         with tempfile.TemporaryFile(dir=folder):
             pass
@@ -89,9 +76,59 @@ def check_writable(path: Path, size: int) -> None:
         raise ValueError(
             f"output folder {folder} cannot be written to: {error.strerror}."
         ) from error
-    free = shutil.disk_usage(folder).free
-    if free < size:
+    free, need = shutil.disk_usage(folder).free, 4 * height * width
+    if free < need:
         raise ValueError(
             f"output folder {folder} has {free / 1e6:.1f} MB free, but the "
-            f"picture may need {size / 1e6:.1f} MB."
+            f"picture may need {need / 1e6:.1f} MB."
+        )
+
+
+def save_result(path: Path, image: np.ndarray, overwrite: bool) -> Path:
+    """Writes the picture, somewhere else if need be, so that it is not lost.
+
+    A file that has appeared meanwhile is kept. Where the folder takes no file
+    any more, the working directory and the folder for temporary files are
+    tried.
+
+    Returns:
+        Where it was written.
+
+    Raises:
+        OSError: If it cannot be written anywhere.
+    """
+    if not overwrite:
+        path = free_path(path)
+    try:
+        image_io.save_image(path, image)
+        return path
+    except OSError as error:
+        failure = error
+    for folder in (Path(), Path(tempfile.gettempdir())):
+        try:
+            elsewhere = free_path(folder / path.name)
+            image_io.save_image(elsewhere, image)
+            return elsewhere
+        except OSError:
+            continue
+    raise failure
+
+
+def _check_place(path: Path, inputs: Sequence[str], overwrite: bool) -> None:
+    """Raises ValueError if a file that is there forbids to write one."""
+    if path.is_dir():
+        raise ValueError(f"output {path} is a folder, expected a file's name.")
+    if not os.path.lexists(path):
+        return
+    if not path.is_file():
+        raise ValueError(f"output {path} is there, and is no regular file.")
+    for name in map(os.path.expanduser, inputs):
+        if os.path.exists(name) and path.samefile(name):
+            raise ValueError(
+                f"output {path} is one of the inputs; name another file."
+            )
+    if not overwrite:
+        raise ValueError(
+            f"output {path} exists; name another file, or replace it with "
+            f"--overwrite."
         )

@@ -70,7 +70,7 @@ class Progress:
         self, levels: Sequence[pyramid.Level], file: TextIO | None = None
     ):
         self._levels = levels
-        self._file = file or sys.stdout
+        self._file = file or sys.stdout or io.StringIO()
         self._terminal = self._file.isatty()
         self._interval = TERMINAL_SECONDS if self._terminal else PLAIN_SECONDS
         self._seconds_per_pixel = 0.0
@@ -83,13 +83,18 @@ class Progress:
         """Writes a line; a reader that has gone does not end the run."""
         self._write(f"\r\033[K{line}\n" if self._terminal else f"{line}\n")
 
-    def update(self, level: int, index: int, loss: SupportsFloat) -> None:
+    def update(
+        self, level: int, index: int, loss: SupportsFloat
+    ) -> float | None:
         """Takes note of a step.
 
         Args:
             level: Index of the level, from 0.
             index: Steps taken at the level, from 1.
             loss: Of the step; to read it is to wait for the device.
+
+        Returns:
+            The loss, if it was read.
         """
         here = self._levels[level]
         if index == 1:
@@ -100,7 +105,7 @@ class Progress:
         timed = index == 1 + TIMED_STEPS and level == 0
         due = time.monotonic() - self._shown > self._interval
         if not (last or timed or due):
-            return
+            return None
         value = float(loss)
         now = time.monotonic()
         self._shown = now
@@ -119,6 +124,12 @@ class Progress:
             self._write(f"\r\033[K{line}")
         else:
             self.say(line)
+        return value
+
+    def end_line(self) -> None:
+        """Ends the line that is being renewed, before somebody else writes."""
+        if self._terminal:
+            self._write("\n")
 
     def remaining(self, level: int, index: int) -> float:
         """Estimates the seconds left after a step.

@@ -1,6 +1,7 @@
 """The program: python -m nst_tf.run --flagfile=configs/starry.cfg."""
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -9,6 +10,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
+
+import numpy as np
 
 import nst_tf
 from nst_tf import (
@@ -27,7 +30,16 @@ DONE, WRONG_INPUT, OUT_OF_MEMORY = 0, 1, 3
 
 def cli() -> None:
     """The console script nst-tf."""
-    sys.exit(main(sys.argv[1:]))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names may hold anything
+            stream.reconfigure(errors="backslashreplace")
+    status = main(sys.argv[1:])
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:  # nobody reads; Python would complain at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(status)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -41,24 +53,26 @@ def main(arguments: Sequence[str]) -> int:
         stopped by SIGINT and SIGTERM, with the picture so far saved.
     """
     if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(arguments):
-        print(flagdefs.usage())
+        _say(flagdefs.usage())
         return DONE
     if "--version" in arguments:
-        print(f"nst-tf {nst_tf.__version__}")
+        _say(f"nst-tf {nst_tf.__version__}")
         return DONE
     start = time.monotonic()
-    try:
-        request = flagdefs.parse(arguments)
-        path, inputs = execution.prepare_files(request, print)
-    except (ValueError, OSError) as error:
-        print(f"nst-tf: {error}", file=sys.stderr)
-        return WRONG_INPUT
-    except MemoryError:
-        return _out_of_memory()
-    except KeyboardInterrupt:
-        return 128 + signal.SIGINT
     with _Signals() as signals:
-        return _paint(request, path, inputs, signals, start)
+        try:
+            request = flagdefs.parse(arguments)
+            path, inputs = execution.prepare_files(request, _say)
+            signals.wait = True
+            return _paint(request, path, inputs, signals, start)
+        except (ValueError, OSError) as error:
+            if signals.wait:  # what was asked for is right; this is a bug
+                raise
+            return _complain(str(error))
+        except _Stopped:
+            return 128 + signals.received
+        except MemoryError:
+            return _out_of_memory()
 
 
 def _paint(
@@ -71,6 +85,7 @@ def _paint(
     """Runs a prepared job, and reports it."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _silent_stderr():
+        device.prepare()
         import tensorflow as tf
 
         description = device.describe()
@@ -88,23 +103,26 @@ def _paint(
         )
     )
     if request.dry_run:
-        return DONE
+        return 128 + signals.received if signals.received else DONE
     step = None
     steps = execution.job_steps(request, inputs)
-    count = 0
     try:
-        for step in steps:
-            count += 1
-            report.update(step.level, step.index, step.evaluation.loss)
+        for count, step in enumerate(steps, start=1):
+            loss = report.update(step.level, step.index, step.evaluation.loss)
+            if loss is not None and not math.isfinite(loss):
+                execution.picture(step)
             if request.preview_every and count % request.preview_every == 0:
-                _preview(path, step.image.numpy()[0], report)
+                _preview(path, execution.picture(step), report)
             if signals.received:
                 break
-        image = None if step is None else step.image.numpy()[0]
+        if step is None:
+            return 128 + signals.received
+        image = execution.picture(step)
     except (tf.errors.ResourceExhaustedError, MemoryError):
         return _out_of_memory()
-    if step is None or image is None:
-        return 128 + signals.received
+    except FloatingPointError as error:
+        report.end_line()
+        return _complain(str(error))
     last = inputs.levels[-1]
     if image.shape[:2] != (last.height, last.width):
         report.say(
@@ -114,15 +132,16 @@ def _paint(
         image = image_io.resize(image, last.height, last.width)
     try:
         saved = outputs.save_result(path, image, request.overwrite)
-    except OSError as error:
-        print(f"nst-tf: {path} cannot be written: {error}", file=sys.stderr)
-        return WRONG_INPUT
+    except (OSError, ValueError) as error:
+        return _complain(f"{path} cannot be written: {error}")
     terms = {k: float(v) for k, v in step.evaluation.terms.items()}
     report.say(progress.summary(str(saved), time.monotonic() - start, terms))
+    if saved.parent.resolve() != path.parent.resolve():
+        return _complain(f"{path.parent} took no file; the picture is {saved}")
     return 128 + signals.received if signals.received else DONE
 
 
-def _preview(path: Path, image, report: progress.Progress) -> None:  # type: ignore[no-untyped-def]
+def _preview(path: Path, image: np.ndarray, report: progress.Progress) -> None:
     """Writes a preview; a run does not end for want of one."""
     try:
         image_io.save_image(outputs.preview_path(path), image)
@@ -130,24 +149,43 @@ def _preview(path: Path, image, report: progress.Progress) -> None:  # type: ign
         report.say(f"preview {outputs.preview_path(path)} failed: {error}")
 
 
+def _say(text: str) -> None:
+    """Prints, if somebody reads."""
+    with contextlib.suppress(OSError):
+        if sys.stdout:
+            print(text, flush=True)
+
+
+def _complain(sentence: str) -> int:
+    """Prints an error, in one line, and returns its status."""
+    with contextlib.suppress(OSError):
+        if sys.stderr:
+            print(f"nst-tf: {' '.join(sentence.split())}", file=sys.stderr)
+    return WRONG_INPUT
+
+
 def _out_of_memory() -> int:
     """Says what to do when memory ran out."""
-    print(
-        "nst-tf: out of memory; make a smaller picture with --size, or use "
-        "--precision=bfloat16.",
-        file=sys.stderr,
+    _complain(
+        "out of memory; make a smaller picture with --size, or use "
+        "--precision=bfloat16."
     )
     return OUT_OF_MEMORY
 
 
+class _Stopped(BaseException):
+    """A signal came while nothing was to be saved yet."""
+
+
 class _Signals:
-    """Remembers SIGINT and SIGTERM, so that a run ends after its step.
+    """Ends a run after its step, and what comes before it at once.
 
     A second signal ends the program at once, as it would without this.
     """
 
     def __init__(self) -> None:
         self.received = 0
+        self.wait = False  # for the end of a step
 
     def __enter__(self) -> "_Signals":
         self._before = {
@@ -165,6 +203,8 @@ class _Signals:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.received = number
+        if not self.wait:
+            raise _Stopped
 
 
 @contextlib.contextmanager
@@ -174,9 +214,13 @@ def _silent_stderr() -> Iterator[None]:
     Some of its lines are written before any log level counts. If the import
     fails, what was kept is shown.
     """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    with tempfile.TemporaryFile() as kept:
+    with contextlib.ExitStack() as stack:
+        try:
+            kept = stack.enter_context(tempfile.TemporaryFile())
+            saved = os.dup(2)
+        except OSError:  # no temporary folder, or no stderr
+            yield
+            return
         os.dup2(kept.fileno(), 2)
         try:
             yield

@@ -5,8 +5,10 @@ before it is imported.
 """
 
 import hashlib
+import http.client
 import os
 import queue
+import re
 import tempfile
 import threading
 import time
@@ -64,12 +66,16 @@ def load(
         ValueError: If there are none, or the file is not of this network.
     """
     if source not in ("auto", "imagenet"):
-        return NetworkWeights(read(Path(source).expanduser(), network), source)
+        return NetworkWeights(
+            read(Path(os.path.expanduser(source)), network), source
+        )
     reasons = []
     for path, name in _places(network, source):
         try:
             return NetworkWeights(read(path, network), f"{name}, {path}")
         except ValueError as error:
+            if name == "NST_TF_WEIGHTS":  # asked for, so never replaced
+                raise
             if path.exists():
                 reasons.append(str(error))
     try:
@@ -104,33 +110,26 @@ def read(path: Path, network: str) -> Layers:
         raise ValueError(f"{path} is a folder, expected an HDF5 weights file.")
     if not path.exists():
         raise ValueError(f"there is no weights file {path}.")
-    if not h5py.is_hdf5(path):
+    if not path.is_file() or not h5py.is_hdf5(path):
         raise ValueError(
             f"{path} is not an HDF5 file, as Keras writes weights to (.h5)."
         )
     try:
         with h5py.File(path) as file:
-            arrays = _arrays_by_layer(file, network)
-    except OSError as error:
-        raise ValueError(f"weights file {path} is damaged: {error}.") from error
-    expected = {
-        layer.name: (
-            (3, 3, layer.in_channels, layer.out_channels),
-            (layer.out_channels,),
-        )
-        for layer in architectures.convolutions(network)
-    }
-    shapes = {
-        name: (kernel.shape, bias.shape)
-        for name, (kernel, bias) in arrays.items()
-    }
-    for name in [*expected, *shapes]:
-        if expected.get(name) != shapes.get(name):
-            found = " and ".join(map(str, shapes.get(name, ("nothing",))))
+            found = _find(file, network)
+            mistake = _mistake(found, network)
+            arrays = {} if mistake else _arrays(found)
+    except Exception as error:  # a damaged file raises anything
+        raise ValueError(
+            f"weights file {path} is damaged: {str(error).rstrip('.')}."
+        ) from error
+    if mistake:
+        raise ValueError(f"weights file {path} is not of {network}: {mistake}.")
+    for name, (kernel, bias) in arrays.items():
+        if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
             raise ValueError(
-                f"weights file {path} is not of {network}: for {name} it has "
-                f"{found}, expected "
-                f"{' and '.join(map(str, expected.get(name, ('nothing',))))}."
+                f"weights file {path} is damaged: {name} has values that are "
+                f"not numbers (NaN)."
             )
     return arrays
 
@@ -146,12 +145,7 @@ def _places(network: str, source: str) -> list[tuple[Path, str]]:
     places = []
     named = os.environ.get("NST_TF_WEIGHTS")
     if source == "auto" and named:
-        path = Path(named).expanduser()
-        if not path.exists():
-            raise ValueError(
-                f"the environment variable NST_TF_WEIGHTS names {named}, but "
-                f"there is no such file."
-            )
+        path = Path(os.path.expanduser(named))
         places.append((path, "NST_TF_WEIGHTS"))
     keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     name = _file_name(network)
@@ -179,18 +173,19 @@ def _fetch(network: str, say: Callable[[str], None]) -> Path:
     failed = path.with_suffix(".failed")
     if failed.exists():
         age = time.time() - failed.stat().st_mtime
-        if age < RETRY_SECONDS:
+        url, _, reason = failed.read_text().partition("\n")
+        if age < RETRY_SECONDS and url == _url(network):
             raise OSError(
-                f"{failed.read_text().strip()}; tried {age / 60:.0f} minutes "
-                f"ago, and again {(RETRY_SECONDS - age) / 60:.0f} minutes from "
-                f"now or once {failed} is deleted"
+                f"{reason.strip()}; tried {age / 60:.0f} minutes ago, and "
+                f"again {(RETRY_SECONDS - age) / 60:.0f} minutes from now or "
+                f"once {failed} is deleted"
             )
     say(f"downloading {_url(network)} (80 MB) to {folder} ...")
     try:
         download(_url(network), path, MD5[network])
-    except (OSError, ValueError) as error:
-        failed.write_text(f"{error}\n")
-        raise OSError(error) from error
+    except OSError as error:
+        failed.write_text(f"{_url(network)}\n{error}\n")
+        raise
     failed.unlink(missing_ok=True)
     return path
 
@@ -204,9 +199,9 @@ def download(url: str, path: Path, md5: str) -> None:
         md5: The digest expected, in hexadecimal.
 
     Raises:
-        OSError: If the host does not answer within `FIRST_BYTE_SECONDS`, stops
-            for `STALL_SECONDS`, or sends something else. Nothing is left.
-        ValueError: If the address is not one.
+        OSError: If the address is none, the host does not answer within
+            `FIRST_BYTE_SECONDS`, stops for `STALL_SECONDS`, or sends something
+            else. Nothing is left.
     """
     digest = hashlib.md5(usedforsecurity=False)
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
@@ -224,6 +219,9 @@ def download(url: str, path: Path, md5: str) -> None:
                 f"expected {md5}"
             )
         os.replace(beside, path)
+    except http.client.HTTPException as error:
+        Path(beside).unlink(missing_ok=True)
+        raise OSError(f"the answer broke off: {error}") from error
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
@@ -241,7 +239,7 @@ def _begin(url: str):  # type: ignore[no-untyped-def]
         try:
             response = urllib.request.urlopen(url, timeout=STALL_SECONDS)
             answers.put((response, response.read(1 << 16)))
-        except (OSError, ValueError) as error:
+        except Exception as error:  # urllib raises many kinds
             answers.put(error)
 
     threading.Thread(target=ask, daemon=True).start()
@@ -251,20 +249,25 @@ def _begin(url: str):  # type: ignore[no-untyped-def]
         raise TimeoutError(
             f"no answer within {FIRST_BYTE_SECONDS:g} seconds"
         ) from None
-    if isinstance(answer, Exception):
+    if isinstance(answer, OSError):
         raise answer
+    if isinstance(answer, Exception):
+        raise OSError(f"{type(answer).__name__}: {answer}") from answer
     return answer
 
 
-def _arrays_by_layer(file: h5py.File, network: str) -> Layers:
-    """Reads every 3 x 3 convolution of a file, by the name of its layer."""
+Datasets = Mapping[str, dict[int, h5py.Dataset]]
+
+
+def _find(file: h5py.File, network: str) -> Datasets:
+    """Finds the datasets of every convolution: by layer, by dimensions."""
     root = file.get("model_weights", file)
     if "layers" in root:  # Keras 3's .weights.h5 numbers layers by class
         names = [layer.name for layer in architectures.convolutions(network)]
         numbered = {
-            int(key.removeprefix("conv2d").lstrip("_") or 0): group
-            for key, group in root["layers"].items()
-            if key.startswith("conv2d")
+            int(found[1] or 0): root["layers"][key]
+            for key in root["layers"]
+            if (found := re.fullmatch(r"conv2d(?:_(\d+))?", key))
         }
         groups = {
             names[i] if i < len(names) else f"convolution {i + 1}": group
@@ -272,19 +275,57 @@ def _arrays_by_layer(file: h5py.File, network: str) -> Layers:
         }
     else:
         groups = {name: root[name] for name in root if "_conv" in name}
-    arrays = {}
-    for name, group in groups.items():
-        found: dict[int, np.ndarray] = {}
-        group.visititems(
-            lambda _, item, found=found: (
-                found.__setitem__(item.ndim, item[()])
-                if isinstance(item, h5py.Dataset)
-                else None
+    return {name: _datasets(group) for name, group in groups.items()}
+
+
+def _datasets(group: h5py.Group) -> dict[int, h5py.Dataset]:
+    """The datasets of a layer, by their number of dimensions."""
+    found: dict[int, h5py.Dataset] = {}
+
+    def take(_: str, item: h5py.HLObject) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[item.ndim] = item
+
+    group.visititems(take)
+    return found
+
+
+def _mistake(found: Datasets, network: str) -> str:
+    """Says what is wrong with the layers of a file, or nothing."""
+    expected = {
+        layer.name: {
+            4: (3, 3, layer.in_channels, layer.out_channels),
+            1: (layer.out_channels,),
+        }
+        for layer in architectures.convolutions(network)
+    }
+    shapes = {
+        name: {ndim: data.shape for ndim, data in datasets.items()}
+        for name, datasets in found.items()
+    }
+    for name in [*expected, *shapes]:
+        if expected.get(name) != shapes.get(name):
+            has, wants = (
+                " and ".join(map(str, layers.get(name, {}).values()))
+                for layers in (shapes, expected)
             )
+            return f"for {name} it has {has or 'nothing'}, expected " + (
+                wants or "nothing"
+            )
+    kinds = {
+        data.dtype for datasets in found.values() for data in datasets.values()
+    }
+    if wrong := [kind for kind in kinds if kind.kind != "f"]:
+        return f"it has values of type {wrong[0]}, expected floats"
+    return ""
+
+
+def _arrays(found: Datasets) -> Layers:
+    """Reads the kernels and biases."""
+    return {
+        name: (
+            np.asarray(datasets[4], np.float32),
+            np.asarray(datasets[1], np.float32),
         )
-        if 4 in found and 1 in found:
-            arrays[name] = (
-                found[4].astype(np.float32, copy=False),
-                found[1].astype(np.float32, copy=False),
-            )
-    return arrays
+        for name, datasets in found.items()
+    }

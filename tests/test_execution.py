@@ -90,6 +90,14 @@ def _change(request, **changes):
         ({"weights": "none.h5"}, "there is no weights file none.h5"),
         ({"output": "none/a.png"}, "output folder none does not exist"),
         ({"output": "a.gif"}, "output a.gif has the extension '.gif'"),
+        ({"content": "/dev/zero"}, "/dev/zero is not a regular file"),
+        ({"content": "~nobody-x.jpg"}, "there is no file ~nobody-x.jpg"),
+        ({"init": ""}, "init is empty, expected content, noise, style, gray"),
+        ({"style": ("",)}, "style is empty"),
+        ({"seed": 10**400}, "expected at least 0 and at most 4294967295"),
+        ({"style_weight": 1e39}, "style_weight is 1e+39, expected at least 0"),
+        ({"content_layers": ","}, "content_layers has '', expected name:wei"),
+        ({"output": "/dev/null"}, "is there, and is no regular file"),
         ({"output": "/proc/a.png"}, "output folder /proc cannot be written"),
         ({"output": "."}, "is a folder, expected a file's name"),
     ],
@@ -105,7 +113,7 @@ def test_wrong_input_is_refused_in_a_sentence(request_, changes, words):
     ("size", "words"),
     [
         ((1, 1), "image is 1 x 1 pixels, but block2_conv2 needs at least 2"),
-        ((200, 3), "longer than 32 times"),
+        ((200, 3), "more than 32 times as long"),
     ],
 )
 def test_a_picture_too_small_is_refused(request_, tmp_path, name, size, words):
@@ -132,12 +140,92 @@ def test_an_existing_output_is_kept_unless_told(request_):
     assert image_io.load_image(request_.output).shape == (72, 96, 3)
 
 
-def test_an_input_is_never_the_output(request_):
-    for name in (request_.content, *request_.style):
-        with pytest.raises(ValueError, match="is one of the input pictures"):
-            execution.prepare_files(
-                _change(request_, output=name, overwrite=True)
-            )
+def test_an_input_is_never_the_output(request_, tmp_path):
+    weights = request_.weights
+    request_ = _change(request_, overwrite=True, init=str(tmp_path / "i.png"))
+    image_io.save_image(request_.init, toys.image(60, 80))
+    for name in (request_.content, *request_.style, request_.init):
+        with pytest.raises(ValueError, match="is one of the inputs"):
+            execution.prepare_files(_change(request_, output=name))
+    link = tmp_path / "link.png"
+    link.symlink_to(weights)
+    with pytest.raises(ValueError, match="is one of the inputs"):
+        execution.prepare_files(_change(request_, output=str(link)))
+
+
+def test_a_preview_never_replaces_a_file(request_, tmp_path):
+    preview = tmp_path / "out.preview.png"
+    image_io.save_image(preview, toys.image(60, 80))
+    changed = _change(request_, preview_every=1)
+    with pytest.raises(ValueError, match="out.preview.png exists"):
+        execution.prepare_files(changed)
+    with pytest.raises(ValueError, match="is one of the inputs"):
+        execution.prepare_files(
+            _change(changed, content=str(preview), overwrite=True)
+        )
+
+
+def test_a_default_output_leaves_old_previews_alone(
+    request_, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "town-paint.preview.png").touch()
+    path, _ = execution.prepare_files(
+        _change(request_, output="", preview_every=1)
+    )
+    assert path.name == "town-paint-2.png"
+
+
+def test_a_link_that_leads_nowhere_is_not_replaced(request_):
+    Path(request_.output).symlink_to("nowhere.png")
+    with pytest.raises(ValueError, match="is no regular file"):
+        execution.prepare_files(request_)
+
+
+@pytest.mark.parametrize("output", ["", "y" * 251 + ".png"])
+def test_names_too_long_are_cut_or_refused_before_work(
+    request_, tmp_path, monkeypatch, output
+):
+    monkeypatch.chdir(tmp_path)
+    content = tmp_path / f"{'k' * 240}.png"
+    image_io.save_image(content, toys.image(60, 80))
+    changed = _change(request_, content=str(content), output=output)
+    if output:
+        with pytest.raises(ValueError, match=r"output name yyy.* is too long"):
+            execution.prepare_files(changed)
+    else:
+        assert execution.run_job(changed).path.name == f"{'k' * 60}.png"
+
+
+def test_a_format_that_ends_below_the_size_is_refused(request_):
+    with pytest.raises(ValueError, match=r"\.webp files end at 16383"):
+        execution.prepare_files(
+            _change(request_, output="a.webp", size=20000, steps=(1,))
+        )
+
+
+def test_a_picture_is_saved_elsewhere_when_its_folder_goes(
+    request_, tmp_path, monkeypatch
+):
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    path = tmp_path / "gone" / "a.png"
+    (tmp_path / "gone").rmdir()
+    saved = outputs.save_result(path, toys.image(4, 4), False)
+    assert saved.resolve() == tmp_path / "here" / "a.png"
+    assert saved.is_file()
+
+
+def test_numbers_that_are_none_are_not_saved(request_):
+    values = toys.weights()
+    kernel, bias = values["block2_conv2"]
+    toys.write_weights(
+        request_.weights, {**values, "block2_conv2": (1e30 * kernel, bias)}
+    )
+    with pytest.raises(FloatingPointError, match="not made of numbers"):
+        execution.run_job(_change(request_, precision="float16"))
+    assert not Path(request_.output).exists()
 
 
 def test_the_default_output_is_numbered(request_, tmp_path, monkeypatch):
@@ -339,6 +427,33 @@ def test_stylize_has_no_setting_for_files(pictures):
         nst_tf.stylize(*pictures, output="a.png")
     with pytest.raises(TypeError, match="sise"):
         nst_tf.stylize(*pictures, sise=3)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"size": "512"}, "size is '512' of type str, expected int"),
+        ({"size": 64.5}, "size is 64.5 of type float, expected int"),
+        ({"steps": 2.5}, "steps is 2.5 of type float, expected tuple"),
+        ({"steps": (2, "3")}, "steps is .* of type tuple"),
+        ({"style_layers": None}, "style_layers is None of type NoneType"),
+        ({"average": True}, "average is True of type bool, expected float"),
+    ],
+)
+def test_settings_of_a_wrong_type_are_named(pictures, settings, words):
+    with pytest.raises(TypeError, match=words):
+        nst_tf.stylize(*pictures, **settings)
+
+
+def test_numbers_of_numpy_and_paths_are_settings(pictures, toy):
+    settings = {"size": np.int64(96), "steps": np.int32(2), "weights": toy}
+    image = nst_tf.stylize(*map(Path, pictures), **{**settings, **TOY})
+    assert image.shape == (72, 96, 3)
+
+
+def test_no_style_at_all_is_refused(pictures):
+    with pytest.raises(ValueError, match="no style image"):
+        nst_tf.stylize(pictures[0], [])
 
 
 # Progress

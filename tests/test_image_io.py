@@ -139,3 +139,39 @@ def test_cover_cuts_and_never_stretches():
     assert covered.shape == (40, 30, 3)
     inside = covered[..., 0] > 0.5
     assert inside.any(axis=0).sum() == inside.any(axis=1).sum() == 26
+
+
+def test_floats_beyond_their_range_are_refused(tmp_path):
+    path = tmp_path / "a.tif"
+    Image.fromarray(np.full((4, 4), 0.25, "f4")).save(path)
+    np.testing.assert_allclose(image_io.load_image(path), 0.25)
+    Image.fromarray(np.full((4, 4), 7.0, "f4")).save(path)
+    with pytest.raises(ValueError, match=r"values are 7.0 to 7.0, expected"):
+        image_io.load_image(path)
+
+
+def test_an_overwritten_file_keeps_its_mode_and_a_link_stays(tmp_path):
+    path, link = tmp_path / "a.png", tmp_path / "link.png"
+    image_io.save_image(path, toys.image(4, 4))
+    path.chmod(0o600)
+    link.symlink_to(path)
+    image_io.save_image(link, toys.image(5, 5))
+    assert link.is_symlink()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert image_io.load_image(path).shape == (5, 5, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "words"),
+    [
+        ("a.gif", np.zeros((4, 4, 3)), "has the extension '.gif'"),
+        ("noext", np.zeros((4, 4, 3)), "has the extension ''"),
+        ("a.png", np.zeros((1, 4, 4, 3)), "has shape"),
+        ("a.png", np.full((4, 4, 3), np.nan), "not numbers"),
+        ("a.webp", np.zeros((1, 16384, 3)), "files end at 16383"),
+    ],
+)
+def test_what_cannot_be_written_is_refused(tmp_path, name, image, words):
+    with pytest.raises(ValueError, match=words):
+        image_io.save_image(tmp_path / name, image)
+    assert not list(tmp_path.iterdir())

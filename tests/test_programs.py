@@ -81,8 +81,17 @@ def test_previews_are_written(flag_file):
     assert Image.open("town-paint.preview.png").size == (96, 72)
 
 
-def test_a_preview_that_fails_does_not_end_the_run(flag_file, capsys):
-    Path("town-paint.preview.png").mkdir()
+def test_a_preview_that_fails_does_not_end_the_run(
+    flag_file, capsys, monkeypatch
+):
+    save = image_io.save_image
+
+    def fail(path, image):
+        if "preview" in str(path):
+            raise OSError("No space left on device")
+        save(path, image)
+
+    monkeypatch.setattr(image_io, "save_image", fail)
     assert run.main([flag_file, "--preview_every=4"]) == 0
     assert "preview town-paint.preview.png failed" in capsys.readouterr().out
 
@@ -150,6 +159,61 @@ def test_a_picture_that_cannot_be_written_is_said(
     monkeypatch.setattr(image_io, "save_image", fail)
     assert run.main([flag_file]) == 1
     assert "cannot be written: No space left" in capsys.readouterr().err
+
+
+def test_a_picture_that_turned_into_no_numbers_is_said(
+    flag_file, monkeypatch, capsys
+):
+    steps = execution.job_steps
+
+    def spoiled(*arguments):
+        for step in steps(*arguments):
+            step.optimizer.image.assign(step.optimizer.image * np.nan)
+            yield step
+
+    monkeypatch.setattr(execution, "job_steps", spoiled)
+    assert run.main([flag_file, "--average=0"]) == 1
+    assert "not made of numbers any more" in capsys.readouterr().err
+    assert not Path("town-paint.png").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_work_ends_at_once(flag_file, monkeypatch, number):
+    def prepare(*_):
+        signal.raise_signal(number)
+        pytest.fail("went on")
+
+    monkeypatch.setattr(execution, "prepare_files", prepare)
+    assert run.main([flag_file]) == 128 + number
+
+
+def test_a_keras_configured_for_another_backend_does_not_matter():
+    code = "from nst_tf import device; device.prepare(); import tensorflow as t"
+    result = subprocess.run(
+        [sys.executable, "-c", f"{code}; print(t.keras.backend.backend())"],
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "KERAS_BACKEND": "jax",
+            "TF_USE_LEGACY_KERAS": "1",
+        },
+        capture_output=True,
+        text=True,
+    )
+    assert result.stdout == "tensorflow\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "| head -1", ">/dev/full"])
+def test_output_that_nobody_reads_is_no_failure(closed):
+    command = f"'{sys.executable}' -m nst_tf.run --help"
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} {closed}"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert result.returncode == 0
+    assert "Error" not in result.stderr
 
 
 def test_a_reader_that_goes_away_does_not_end_the_run(flag_file, monkeypatch):

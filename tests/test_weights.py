@@ -103,6 +103,56 @@ def test_a_wrong_file_is_refused_in_a_sentence(toy, damage, words):
         weights.read(toy, "toy")
 
 
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda f: f.__setitem__("block1_conv1", h5py.SoftLink("/none")),
+            "is damaged",
+        ),
+        (
+            lambda f: f.__setitem__("block1_conv1", np.zeros(3)),
+            "is damaged",
+        ),
+        (
+            lambda f: f["block1_conv1"]["block1_conv1"].__setitem__(
+                "kernel:0", np.full((3, 3, 3, 6), b"text")
+            ),
+            "is not of toy: it has values of type .*, expected floats",
+        ),
+        (
+            lambda f: f["block1_conv1"]["block1_conv1"].__setitem__(
+                "kernel:0", np.full((3, 3, 3, 6), np.nan)
+            ),
+            "is damaged: block1_conv1 has values that are not numbers",
+        ),
+    ],
+)
+def test_strange_contents_are_refused_in_a_sentence(toy, change, words):
+    with h5py.File(toy, "a") as file:
+        if words == "is damaged":
+            del file["block1_conv1"]
+        else:
+            del file["block1_conv1"]["block1_conv1"]["kernel:0"]
+        change(file)
+    with pytest.raises(ValueError, match=words):
+        weights.read(toy, "toy")
+
+
+def test_flipped_bytes_are_refused_in_a_sentence_or_change_values(toy):
+    whole = toy.read_bytes()
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        spoiled = bytearray(whole)
+        for place in rng.integers(0, len(whole), 40):
+            spoiled[place] = rng.integers(256)
+        toy.write_bytes(spoiled)
+        try:
+            weights.read(toy, "toy")
+        except ValueError as error:
+            assert "\n" not in str(error)
+
+
 def test_auto_takes_the_environments_file_first(toy, monkeypatch):
     monkeypatch.setenv("NST_TF_WEIGHTS", str(toy))
     found = weights.load("toy")
@@ -112,7 +162,7 @@ def test_auto_takes_the_environments_file_first(toy, monkeypatch):
 
 def test_a_missing_file_in_the_environment_is_an_error(toy, monkeypatch):
     monkeypatch.setenv("NST_TF_WEIGHTS", str(toy) + "x")
-    with pytest.raises(ValueError, match="NST_TF_WEIGHTS names .*toy.h5x"):
+    with pytest.raises(ValueError, match="there is no weights file .*toy.h5x"):
         weights.load("toy")
 
 
@@ -180,6 +230,31 @@ def test_a_failure_is_forgotten_after_an_hour(toy, server, monkeypatch):
     _publish(toy, host, monkeypatch)
     monkeypatch.setattr(weights, "RETRY_SECONDS", 0)
     _check(weights.load("toy").layers)
+
+
+def test_a_failure_at_another_address_is_not_held_against_this_one(
+    toy, server, monkeypatch
+):
+    host, _ = server
+    monkeypatch.setitem(weights.MD5, "toy", "0" * 32)
+    right = weights.os.environ["NST_TF_WEIGHTS_URL"]
+    monkeypatch.setenv("NST_TF_WEIGHTS_URL", "http://localhost:9")
+    with pytest.raises(ValueError, match="no weights for toy"):
+        weights.load("toy")
+    _publish(toy, host, monkeypatch)
+    monkeypatch.setenv("NST_TF_WEIGHTS_URL", right)
+    _check(weights.load("toy").layers)
+
+
+@pytest.mark.parametrize(
+    "url", ["notaurl", "http://localhost:abc", "http://loc alhost", "ftp://"]
+)
+def test_an_address_that_is_none_is_said(toy, monkeypatch, url):
+    monkeypatch.setenv("NST_TF_WEIGHTS_URL", url)
+    monkeypatch.setitem(weights.MD5, "toy", "0" * 32)
+    with pytest.raises(ValueError, match="no weights for toy") as caught:
+        weights.load("toy")
+    assert "no answer within" not in str(caught.value)
 
 
 def test_a_silent_host_costs_at_most_four_seconds_and_then_none(
