@@ -5,7 +5,15 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import architectures, extractors, weights
+from nst_tf import (
+    architectures,
+    extractors,
+    flagdefs,
+    image_io,
+    objective,
+    targets,
+    weights,
+)
 
 
 def test_geometry_of_vgg19_is_that_of_the_literature():
@@ -123,24 +131,75 @@ def test_unknown_names_are_refused(monkeypatch, options, words):
         toys.extractor(monkeypatch, **options)
 
 
-@pytest.mark.weights
-@pytest.mark.parametrize("pooling", ["max"])
-def test_vgg19_equals_kerass_own(pooling):
-    found = weights.load("vgg19")
-    layers = ["block1_conv1", "block4_conv2", "block5_conv4"]
-    network = extractors.vgg("vgg19", layers, found.layers, pooling=pooling)
-    keras = tf.keras.applications.VGG19(include_top=False, weights=None)
-    for name, arrays in found.layers.items():
-        keras.get_layer(name).set_weights(arrays)
-    outputs = {layer: keras.get_layer(layer).output for layer in layers}
-    keras = tf.keras.Model(keras.inputs, outputs)
-    picture = toys.image(70, 83)[None]
-    expected = keras(
-        tf.keras.applications.vgg19.preprocess_input(255 * picture)
+def _random_weights(network):
+    """He-normal weights that a network of that depth does not fade out in."""
+    rng = np.random.default_rng(0)
+    return {
+        layer.name: (
+            rng.standard_normal(
+                (3, 3, layer.in_channels, layer.out_channels), dtype="f4"
+            )
+            * np.sqrt(2 / (9 * layer.in_channels)).astype("f4"),
+            rng.standard_normal(layer.out_channels, dtype="f4"),
+        )
+        for layer in architectures.convolutions(network)
+    }
+
+
+@pytest.mark.parametrize("network", ["vgg16", "vgg19"])
+def test_networks_equal_kerass_own(network):
+    kind = {"vgg16": "VGG16", "vgg19": "VGG19"}[network]
+    values = _random_weights(network)
+    names = [layer.name for layer in architectures.convolutions(network)]
+    layers = [names[0], "block4_conv2", names[-1]]
+    ours = extractors.vgg(network, layers, values)
+    keras = getattr(tf.keras.applications, kind)(
+        include_top=False, weights=None
     )
-    actual = network.model(picture)
+    for name in names:
+        keras.get_layer(name).set_weights(values[name])
+    keras = tf.keras.Model(
+        keras.inputs[0],
+        {layer: keras.get_layer(layer).output for layer in layers},
+    )
+    picture = toys.image(38, 51)[None]
+    expected = keras(
+        getattr(tf.keras.applications, network).preprocess_input(255 * picture)
+    )
+    actual = ours.model(picture)
     for layer in layers:
         scale = float(tf.reduce_max(expected[layer]))
         np.testing.assert_allclose(
             actual[layer], expected[layer], atol=1e-4 * scale
         )
+
+
+@pytest.mark.weights
+@pytest.mark.parametrize(
+    ("dtype", "cosine"), [("bfloat16", 0.995), ("float16", 0.999)]
+)
+def test_half_precision_keeps_the_gradient_of_the_real_network(dtype, cosine):
+    layers = [f"block{block}_conv1" for block in range(1, 6)]
+    values = weights.load("vgg19").layers
+    images = flagdefs.presets() / "images"
+    content, style = (
+        image_io.cover(image_io.load_image(images / name), 96, 128)
+        for name in ("harbor_at_dusk.jpg", "swirling_night.jpg")
+    )
+    gradients = []
+    for each in ("float32", dtype):
+        network = extractors.vgg("vgg19", layers, values, dtype=each)
+        loss_list = targets.perceptual_losses(
+            network,
+            content,
+            [targets.Style(style)],
+            targets.LossWeights({}, dict.fromkeys(layers, 20.0)),
+            96,
+            128,
+        )
+        compiled = tf.function(objective.make_objective(network, loss_list))
+        gradient = compiled(tf.constant(content[None])).gradient
+        gradients.append(np.ravel(gradient))
+    one, other = gradients
+    norms = np.linalg.norm(one) * np.linalg.norm(other)
+    assert one @ other / norms > cosine

@@ -268,3 +268,24 @@ def test_repeats_to_the_bit(name):
             step()
         results.append(optimizer.result().numpy())
     np.testing.assert_array_equal(*results)
+
+
+@every_optimizer
+def test_resumes_from_a_checkpoint_bit_for_bit(name, tmp_path):
+    bowl = toys.bowl(toys.image(6, 5, 1)[None])
+
+    def run(optimizer, steps):
+        step = descent.make_train_step(optimizer, bowl)
+        for _ in range(steps):
+            step()
+        return optimizer
+
+    make = optimizers.OPTIMIZERS[name]
+    whole = run(make(_variable()), 12)
+    half = run(make(_variable()), 5)
+    path = tf.train.Checkpoint(optimizer=half).write(str(tmp_path / "half"))
+    again = make(_variable(9))
+    tf.train.Checkpoint(optimizer=again).read(path).assert_consumed()
+    run(again, 7)
+    np.testing.assert_array_equal(again.image, whole.image)
+    np.testing.assert_array_equal(again.result(), whole.result())
