@@ -19,6 +19,7 @@ from nst_tf import (
     execution,
     flagdefs,
     image_io,
+    inputs,
     job,
     outputs,
     progress,
@@ -62,9 +63,9 @@ def main(arguments: Sequence[str]) -> int:
     with _Signals() as signals:
         try:
             request = flagdefs.parse(arguments)
-            path, inputs = execution.prepare_files(request, _say)
+            path, prepared = inputs.prepare_files(request, _say)
             signals.wait = True
-            return _paint(request, path, inputs, signals, start)
+            return _paint(request, path, prepared, signals, start)
         except (ValueError, OSError) as error:
             if signals.wait:  # what was asked for is right; this is a bug
                 raise
@@ -78,7 +79,7 @@ def main(arguments: Sequence[str]) -> int:
 def _paint(
     request: job.Job,
     path: Path,
-    inputs: execution.Inputs,
+    prepared: inputs.Inputs,
     signals: "_Signals",
     start: float,
 ) -> int:
@@ -90,22 +91,22 @@ def _paint(
 
         description = device.describe()
         precision = device.resolve_precision(request.precision)
-    report = progress.Progress(inputs.levels)
+    report = progress.Progress(prepared.levels)
     report.say(
         progress.plan(
-            inputs.levels,
+            prepared.levels,
             output=str(path),
             device=description,
             precision=precision,
             network=request.extractor,
-            origin=inputs.network.origin,
-            content_size=inputs.content.shape[:2],
+            origin=prepared.network.origin,
+            content_size=prepared.content.shape[:2],
         )
     )
     if request.dry_run:
         return 128 + signals.received if signals.received else DONE
     step = None
-    steps = execution.job_steps(request, inputs)
+    steps = execution.job_steps(request, prepared)
     try:
         for count, step in enumerate(steps, start=1):
             loss = report.update(step.level, step.index, step.evaluation.loss)
@@ -123,7 +124,7 @@ def _paint(
     except FloatingPointError as error:
         report.end_line()
         return _complain(str(error))
-    last = inputs.levels[-1]
+    last = prepared.levels[-1]
     if image.shape[:2] != (last.height, last.width):
         report.say(
             f"stopped at {image.shape[1]} x {image.shape[0]}; the picture is "

@@ -15,7 +15,7 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import execution, image_io, run
+from nst_tf import execution, image_io, inputs, run
 
 ROOT = Path(nst_tf.__file__).parent.parent
 
@@ -183,7 +183,7 @@ def test_a_signal_before_work_ends_at_once(flag_file, monkeypatch, number):
         signal.raise_signal(number)
         pytest.fail("went on")
 
-    monkeypatch.setattr(execution, "prepare_files", prepare)
+    monkeypatch.setattr(inputs, "prepare_files", prepare)
     assert run.main([flag_file]) == 128 + number
 
 
