@@ -23,7 +23,9 @@ def test_there_are_at_least_four():
 def test_a_preset_opens_with_what_it_makes_and_the_command(name):
     lines = (flagdefs.presets() / f"{name}.cfg").read_text().splitlines()
     assert re.match(r"# [A-Z].*\.$", lines[0])
-    assert re.match(r"# \d+ x \d+ in \w+ levels?; time and memory:", lines[1])
+    assert re.match(
+        r"# \d+ x \d+ in \w+ levels, \d+ steps; time and memory:", lines[1]
+    )
     assert lines[2] == f"# Run:  python -m nst_tf.run --flagfile={name}"
     readme = (flagdefs.presets() / "README.md").read_text()
     assert f"`{name}`" in readme

@@ -1,0 +1,21 @@
+"""The estimate against what runs took, as nst_tf/memory.py tells."""
+
+import pytest
+
+from nst_tf import memory
+
+
+@pytest.mark.parametrize(
+    ("precision", "size", "gigabytes"),
+    [
+        ("bfloat16", (384, 512), 1.40),
+        ("bfloat16", (768, 1024), 2.54),
+        ("bfloat16", (1086, 1448), 4.03),
+        ("float32", (384, 512), 1.35),
+        ("float32", (768, 1024), 2.73),
+        ("float32", (1086, 1448), 4.61),
+    ],
+)
+def test_the_estimate_is_within_a_tenth(precision, size, gigabytes):
+    estimate = memory.estimate(*size, precision)
+    assert estimate / 1e9 == pytest.approx(gigabytes, rel=0.1)
