@@ -96,6 +96,17 @@ def prepare(
         min_size=request.min_size,
         max_levels=request.levels,
     )
+    pixels = levels[0].height * levels[0].width
+    for style in styles:
+        rows, columns = style.shape[:2]
+        fitted = pyramid.size_of_area(rows, columns, pixels)
+        if min(fitted) < deepest.stride:
+            raise ValueError(
+                f"style image is {columns} x {rows} pixels, {fitted[1]} x "
+                f"{fitted[0]} at the first level, but {deepest.name} needs at "
+                f"least {deepest.stride} x {deepest.stride}; cut it, or raise "
+                f"the size."
+            )
     return Inputs(
         content,
         tuple(styles),

@@ -4,6 +4,7 @@ Large structures are found where they are cheap, on a small image; each level
 then starts from the enlarged picture of the one below.
 """
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -22,6 +23,12 @@ class Level(NamedTuple):
 def output_size(height: int, width: int, size: int) -> tuple[int, int]:
     """Scales (height, width) so that the long side becomes `size`."""
     scale = size / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def size_of_area(height: int, width: int, pixels: int) -> tuple[int, int]:
+    """Scales (height, width) to about so many pixels, the shape kept."""
+    scale = math.sqrt(pixels / (height * width))
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 

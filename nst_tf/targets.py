@@ -1,13 +1,12 @@
 """Content and style images -> losses with targets, at one size."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import extractors, image_io, losses
+from nst_tf import extractors, image_io, losses, pyramid
 
 
 class Style(NamedTuple):
@@ -71,12 +70,6 @@ def perceptual_losses(
     return loss_list
 
 
-def style_size(height: int, width: int, pixels: int) -> tuple[int, int]:
-    """Scales (height, width) to about so many pixels, the shape kept."""
-    scale = math.sqrt(pixels / (height * width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
 def _blended_grams(
     extractor: extractors.Extractor,
     styles: Sequence[Style],
@@ -88,7 +81,7 @@ def _blended_grams(
     grams: dict[str, tf.Tensor] = {}
     for style in styles:
         rows, columns = style.image.shape[:2]
-        size = style_size(rows, columns, pixels)
+        size = pyramid.size_of_area(rows, columns, pixels)
         features = _features(extractor, image_io.resize(style.image, *size))
         for layer in layers:
             gram = losses.GramLoss.target(

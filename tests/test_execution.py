@@ -125,6 +125,15 @@ def test_a_picture_too_small_is_refused(request_, tmp_path, name, size, words):
     assert words in str(e.value)
 
 
+def test_a_style_too_thin_for_the_first_level_is_refused(request_, tmp_path):
+    path = str(tmp_path / "thin.png")
+    Image.new("RGB", (620, 20)).save(path)
+    with pytest.raises(
+        ValueError, match="at the first level, but block2_conv2 needs"
+    ):
+        inputs.prepare_files(_change(request_, style=(path,), size=6))
+
+
 def test_a_full_folder_is_refused(request_, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(outputs.shutil, "disk_usage", lambda _: usage)

@@ -21,7 +21,7 @@ ARROWS = {
     "extractors": {"architectures"},
     "losses": set(),
     "objective": {"extractors", "losses"},
-    "targets": {"extractors", "image_io", "losses"},
+    "targets": {"extractors", "image_io", "losses", "pyramid"},
     "optimizers": {"objective"},
     "descent": {"objective", "optimizers", "pyramid"},
     "transfer": {
