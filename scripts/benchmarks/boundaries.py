@@ -3,8 +3,13 @@
 Optimizes a picture with each way of padding, at an even and at an odd size,
 and compares the outer 16 pixels of each side with the inside:
 
-    sides   mean absolute gradient of the painting, outer 16 pixels / the 48
-            beside them, over that of the photograph (1: no edge to be seen)
+    outer   mean absolute gradient of the painting in the outer 16 pixels over
+            the 48 beside them, over the same of the photograph
+    line    mean step across the side in its first 3 rows over the following
+            14: above 1 where a line runs along the side
+
+each for the top, the bottom, the left and the right, and
+
     step    seconds, over those of zero padding, in one paired run
 
     python scripts/benchmarks/boundaries.py --content=PHOTO --style=PAINTING
@@ -14,11 +19,13 @@ It also prints what average pooling takes from activations, of which
 """
 
 import argparse
+import datetime
 import json
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,7 +45,6 @@ if TYPE_CHECKING:
 
 SAMPLES = Path(__file__).parents[2] / "configs" / "images"
 BORDER = 16  # pixels
-SIDES = ("top", "bottom", "left", "right")
 
 
 def main() -> None:
@@ -66,7 +72,17 @@ def main() -> None:
                 name = f"{padding}-{width}.png"
                 image_io.save_image(Path(arguments.pictures) / name, painting)
         for padding, row in rows.items():
-            figures = {"size": [width, height], "padding": padding, **row}
+            figures = {
+                "date": datetime.date.today().isoformat(),
+                "cores": os.cpu_count(),
+                "pictures": [
+                    Path(arguments.content).stem,
+                    Path(arguments.style).stem,
+                ],
+                "size": [width, height],
+                "padding": padding,
+                **row,
+            }
             print(json.dumps(figures))
             if arguments.json:
                 with open(arguments.json, "a") as file:
@@ -78,7 +94,7 @@ def measure(
     style: np.ndarray,
     network: weights.NetworkWeights,
     steps: int,
-) -> tuple[dict[str, dict[str, float]], dict[str, np.ndarray]]:
+) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
     """Paints with each padding, a step of each in turn."""
     from nst_tf import extractors
 
@@ -97,32 +113,44 @@ def measure(
             float(step.evaluation.loss)
             seconds[padding].append(time.perf_counter() - start)
             images[padding] = step
-    before = side_energy(content)
     base = np.array(seconds["zeros"][1:])
-    rows = {}
+    rows: dict[str, dict[str, Any]] = {}
     paintings = {padding: s.image.numpy()[0] for padding, s in images.items()}
     for padding, painting in paintings.items():
-        after = side_energy(painting)
-        row = {side: round(after[side] / before[side], 3) for side in SIDES}
+        outer = sides(painting, outer_energy) / sides(content, outer_energy)
         ratio = np.median(np.array(seconds[padding][1:]) / base)
-        rows[padding] = {**row, "step": round(float(ratio), 3)}
+        rows[padding] = {
+            "outer": outer.round(2).tolist(),
+            "line": sides(painting, line_energy).round(2).tolist(),
+            "step": round(float(ratio), 3),
+        }
     return rows, paintings
 
 
-def side_energy(image: np.ndarray) -> dict[str, float]:
-    """Mean absolute gradient in the outer pixels over that further inside.
+def sides(
+    image: np.ndarray, energy: Callable[[np.ndarray], float]
+) -> np.ndarray:
+    """An energy of the top side, the bottom, the left and the right."""
+    turned = image.swapaxes(0, 1)
+    return np.array(
+        [energy(view) for view in (image, image[::-1], turned, turned[::-1])]
+    )
 
-    Inside is the strip of three times that width beside them: what the
-    picture shows there is much the same.
+
+def outer_energy(image: np.ndarray) -> float:
+    """Mean absolute gradient of the first 16 rows over that of the next 48.
+
+    What the picture shows there is much the same.
     """
-    gray = image.mean(axis=-1)
-    energy = np.abs(np.diff(gray, axis=0))[:, :-1]
-    energy = energy + np.abs(np.diff(gray, axis=1))[:-1]
-    turned = (energy, energy[::-1], energy.T, energy.T[::-1])
-    return {
-        side: float(e[:BORDER].mean() / e[BORDER : 4 * BORDER].mean())
-        for side, e in zip(SIDES, turned, strict=True)
-    }
+    down = np.abs(np.diff(image, axis=0))[:, :-1]
+    total = down + np.abs(np.diff(image, axis=1))[:-1]
+    return float(total[:BORDER].mean() / total[BORDER : 4 * BORDER].mean())
+
+
+def line_energy(image: np.ndarray) -> float:
+    """Mean step between the first 3 rows over that of the following ones."""
+    steps = np.abs(np.diff(image[: BORDER + 1], axis=0)).mean(axis=(1, 2))
+    return float(steps[:2].mean() / steps[2:].mean())
 
 
 def print_pooling(
