@@ -111,7 +111,10 @@ def test_wheel_and_source_archive_are_complete(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     for path in (*ROOT.glob("nst_tf/*.py"), ROOT / "nst_tf" / "py.typed"):
         assert f"nst_tf/{path.name}" in names
-    for path in (*ROOT.glob("configs/*.cfg"), *ROOT.glob("configs/images/*.jpg")):
+    for path in (
+        *ROOT.glob("configs/*.cfg"),
+        *ROOT.glob("configs/images/*.jpg"),
+    ):
         assert f"nst_tf/{path.relative_to(ROOT).as_posix()}" in names
     assert not [n for n in names if n.startswith(("tests", "scripts"))]
     (archive,) = (tmp_path / "dist").glob("*.tar.gz")
