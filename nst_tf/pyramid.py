@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 GROWTH = 2.0**0.5  # from the long side of one level to that of the next
+MULTIPLE = 16  # pixels; the stride of VGG's last block
 SHORTEST_SIDE = 32  # pixels; coarser levels hold nothing to optimize
 
 
@@ -47,6 +48,10 @@ def levels(
     of GROWTH) is left out. So the levels of a large output contain those of a
     small one, for sizes min_size * GROWTH^k.
 
+    All sides but the output's are rounded to multiples of `MULTIPLE`: four
+    poolings drop up to 15 pixels of others at the right and the bottom, which
+    are then not seen by the deep layers, and a strip shows along the side.
+
     Args:
         height: Of the output, in pixels.
         width: Of the output, in pixels.
@@ -65,11 +70,9 @@ def levels(
         sides.append(side)
         side *= GROWTH
     sizes = [
-        (rows, columns)
-        for rows, columns in (
-            output_size(height, width, round(side)) for side in sides
-        )
-        if min(rows, columns) >= SHORTEST_SIDE
+        size
+        for side in sides
+        if min(size := _rounded_size(height, width, side)) >= SHORTEST_SIDE
     ]
     sizes.append((height, width))
     if max_levels:
@@ -78,3 +81,11 @@ def levels(
         Level(rows, columns, steps[min(index, len(steps) - 1)])
         for index, (rows, columns) in enumerate(sizes)
     ]
+
+
+def _rounded_size(height: int, width: int, side: float) -> tuple[int, int]:
+    """Scales to about a long side, both sides multiples of `MULTIPLE`."""
+    long_side = MULTIPLE * max(1, round(side / MULTIPLE))
+    size = output_size(height, width, long_side)
+    rows, columns = (MULTIPLE * round(length / MULTIPLE) for length in size)
+    return rows, columns

@@ -319,11 +319,11 @@ def test_one_trace_a_level_whatever_the_steps_and_what_is_read(
 @pytest.mark.parametrize("init", ["content", "noise", "style", "gray"])
 def test_every_start_is_of_the_first_levels_size(request_, init):
     _, prepared = inputs.prepare_files(_change(request_, init=init))
-    assert prepared.init.shape == (36, 48, 3)
+    assert prepared.init.shape == (32, 48, 3)
     expected = {
-        "content": image_io.resize(prepared.content, 36, 48),
-        "style": image_io.cover(prepared.styles[0], 36, 48),
-        "gray": np.full((36, 48, 3), 0.5),
+        "content": image_io.resize(prepared.content, 32, 48),
+        "style": image_io.cover(prepared.styles[0], 32, 48),
+        "gray": np.full((32, 48, 3), 0.5),
     }.get(init, prepared.init)
     np.testing.assert_allclose(prepared.init, expected, atol=1e-6)
 
@@ -344,7 +344,7 @@ def test_a_picture_may_be_the_start(request_):
     _, prepared = inputs.prepare_files(
         _change(request_, init=request_.style[0])
     )
-    expected = image_io.cover(prepared.styles[0], 36, 48)
+    expected = image_io.cover(prepared.styles[0], 32, 48)
     np.testing.assert_allclose(prepared.init, expected, atol=1e-6)
 
 
@@ -413,7 +413,7 @@ def test_stylize_steps_may_be_left(pictures, toy):
     for step in nst_tf.stylize_steps(*pictures, **settings):
         if step.level == 1:
             break
-    assert step.image.shape == (1, 51, 68, 3)
+    assert step.image.shape == (1, 48, 64, 3)
     assert step.index == 1
 
 

@@ -36,7 +36,7 @@ def test_a_flag_file_becomes_a_picture(flag_file, capsys):
         "town-paint.png, 96 x 72, enlarged from 80 x 60",
         "the CPU, ",
         "toy, ",
-        "48 x 36 (3), 68 x 51 (3), 96 x 72 (3): 9 steps",
+        "48 x 32 (3), 64 x 48 (3), 96 x 72 (3): 9 steps",
         "memory    about",
         "style/block1_conv1",
         "town-paint.png is done, in",

@@ -11,9 +11,9 @@ def _sizes(*args, **options):
 def test_long_sides_grow_by_the_root_of_two():
     assert _sizes(384, 512, [10]) == [
         (96, 128),
-        (136, 181),
+        (128, 176),
         (192, 256),
-        (272, 362),
+        (272, 368),
         (384, 512),
     ]
 
@@ -41,12 +41,22 @@ def test_levels_with_a_short_side_below_32_are_left_out():
 
 
 def test_a_level_close_to_the_output_is_left_out():
-    assert _sizes(600, 600, [5])[-2:] == [(362, 362), (600, 600)]
-    assert _sizes(540, 540, [5])[-2:] == [(362, 362), (540, 540)]
+    assert _sizes(600, 600, [5])[-2:] == [(368, 368), (600, 600)]
+    assert _sizes(540, 540, [5])[-2:] == [(368, 368), (540, 540)]
+
+
+def test_the_poolings_drop_nothing_of_any_but_the_last_level():
+    for height, width in ((381, 509), (700, 1003), (1000, 640)):
+        for size in _sizes(height, width, [5])[:-1]:
+            assert all(side % 16 == 0 for side in size)
+            # The shape is kept as well as multiples of 16 allow.
+            short, long_side = sorted(size)
+            shape = min(height, width) / max(height, width)
+            assert abs(short - long_side * shape) <= 8
 
 
 def test_at_most_so_many_levels_the_finest():
-    assert _sizes(384, 512, [5], max_levels=2) == [(272, 362), (384, 512)]
+    assert _sizes(384, 512, [5], max_levels=2) == [(272, 368), (384, 512)]
     assert _sizes(384, 512, [5], max_levels=1) == [(384, 512)]
 
 
