@@ -20,6 +20,7 @@ def prepare() -> None:
     A Keras configured for another backend, by environment or by file, could
     not be imported.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
     os.environ["KERAS_BACKEND"] = "tensorflow"
     os.environ.pop("TF_USE_LEGACY_KERAS", None)
     import tensorflow as tf

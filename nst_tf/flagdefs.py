@@ -172,7 +172,9 @@ def _flag_usage(field: dataclasses.Field) -> list[str]:  # type: ignore[type-arg
     default = field.default
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
-    if default not in ("", False):
+    if isinstance(default, str):  # so that a line may be broken
+        default = default.replace(",", ", ")
+    if default is not False and default != "":
         text += f" (default: {default})"
     switch = field.type is bool
     name = f"--[no]{field.name}" if switch else f"--{field.name}="

@@ -112,7 +112,8 @@ class Job:
     min_size: int = setting(
         128,
         "How it is minimized",
-        "Long side of the coarsest level; each next one is 1.41 times larger.",
+        "Long side of the coarsest level; each next one is about 1.41 times "
+        "larger.",
         low=16,
         high=LARGEST_SIZE,
     )

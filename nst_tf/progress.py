@@ -155,16 +155,16 @@ class Progress:
             self._file = io.StringIO()
 
 
-def summary(path: str, seconds: float, terms: Mapping[str, float]) -> str:
+def summary(
+    path: str, state: str, seconds: float, terms: Mapping[str, float]
+) -> str:
     """Says where the picture is, how long it took, and the losses."""
     width = max(map(len, terms))
     return "\n".join(
         [
-            *(
-                f"  {name:{width}}  {value:.4g}"
-                for name, value in terms.items()
-            ),
-            f"{path} is done, in {duration(seconds)}",
+            "losses, relative to their targets, before weights:",
+            *(f"  {name:{width}}  {terms[name]:.4g}" for name in terms),
+            f"{path} is {state}, after {duration(seconds)}",
         ]
     )
 

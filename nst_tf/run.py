@@ -84,7 +84,6 @@ def _paint(
     start: float,
 ) -> int:
     """Runs a prepared job, and reports it."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     with _silent_stderr():
         device.prepare()
         import tensorflow as tf
@@ -136,7 +135,9 @@ def _paint(
     except (OSError, ValueError) as error:
         return _complain(f"{path} cannot be written: {error}")
     terms = {k: float(v) for k, v in step.evaluation.terms.items()}
-    report.say(progress.summary(str(saved), time.monotonic() - start, terms))
+    seconds = time.monotonic() - start
+    state = "unfinished" if signals.received else "done"
+    report.say(progress.summary(str(saved), state, seconds, terms))
     if saved.parent.resolve() != path.parent.resolve():
         return _complain(f"{path.parent} took no file; the picture is {saved}")
     return 128 + signals.received if signals.received else DONE

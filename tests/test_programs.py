@@ -39,7 +39,7 @@ def test_a_flag_file_becomes_a_picture(flag_file, capsys):
         "48 x 32 (3), 64 x 48 (3), 96 x 72 (3): 9 steps",
         "memory    about",
         "style/block1_conv1",
-        "town-paint.png is done, in",
+        "town-paint.png is done, after",
     ):
         assert words in out
     assert "\r" not in out  # plain lines where there is no terminal
@@ -147,7 +147,9 @@ def test_a_signal_ends_the_run_with_the_picture_saved(
     assert signal.getsignal(number) is before
     # Stopped in the second level; the picture has the size asked for.
     assert Image.open("town-paint.png").size == (96, 72)
-    assert "enlarged to 96 x 72" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "enlarged to 96 x 72" in out
+    assert "town-paint.png is unfinished, after" in out
 
 
 def test_a_picture_that_cannot_be_written_is_said(
