@@ -9,6 +9,7 @@ import functools
 import numbers
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -102,14 +103,13 @@ def stylize_steps(
     many: Sequence[Any] = (
         styles if isinstance(styles, (list, tuple)) else [styles]
     )
-    return job_steps(
+    prepared = inputs.prepare(
         request,
-        inputs.prepare(
-            request,
-            inputs.as_image(content, "content"),
-            [inputs.as_image(style, "style") for style in many],
-        ),
+        inputs.as_image(content, "content"),
+        [inputs.as_image(style, "style") for style in many],
     )
+    _warn(prepared)
+    return job_steps(request, prepared)
 
 
 def run_job(request: job.Job) -> Result:
@@ -122,6 +122,7 @@ def run_job(request: job.Job) -> Result:
     """
     start = time.monotonic()
     path, prepared = inputs.prepare_files(request)
+    _warn(prepared)
     step = _last(job_steps(request, prepared))
     path = outputs.save_result(path, picture(step), request.overwrite)
     terms = {
@@ -175,6 +176,7 @@ def method_options(
             extractors.vgg,
             request.extractor,
             network_weights=network.layers,
+            projections=network.projections,
             pooling=request.pooling,
             padding=request.padding,
             dtype=device.resolve_precision(request.precision),
@@ -201,6 +203,12 @@ def loss_weights(request: job.Job) -> "targets.LossWeights":
         _shared(job.parse_layers(request.style_layers), request.style_weight),
         request.tv_weight,
     )
+
+
+def _warn(prepared: inputs.Inputs) -> None:
+    """Says in Python's way that something stands in for what was asked for."""
+    if prepared.network.warning:
+        warnings.warn(prepared.network.warning, stacklevel=3)
 
 
 def _last(steps: "Iterator[descent.Step]") -> "descent.Step":

@@ -34,6 +34,8 @@ class Extractor(NamedTuple):
     model: tf.keras.Model  # [1, H, W, 3] in [0, 1] -> {layer: [1, h, w, C]}
     stride: Mapping[str, int]  # pixels from one position to the next
     reach: Mapping[str, int]  # pixels seen beyond a position's own square
+    # From the maps of a narrow network to those that it stands for, [c, C].
+    projections: Mapping[str, np.ndarray | None]
 
 
 def vgg(
@@ -41,6 +43,7 @@ def vgg(
     layers: Sequence[str],
     network_weights: Mapping[str, tuple[np.ndarray, np.ndarray]],
     *,
+    projections: Mapping[str, np.ndarray] | None = None,
     pooling: str = "max",
     padding: str = "zeros",
     dtype: str = "float32",
@@ -54,7 +57,10 @@ def vgg(
         network: A key of `architectures.NETWORKS`.
         layers: Names of the layers to return, such as "block4_conv2".
         network_weights: For each layer its kernel, [3, 3, in, out], for BGR
-            input of 0..255 less ImageNet's mean, and its bias, [out].
+            input of 0..255 less ImageNet's mean, and its bias, [out]. They may
+            be narrower than the network's.
+        projections: For each layer of a narrow network the matrix from its
+            features to the network's, [out, C].
         pooling: "max", "average", or "average_rescaled": average times
             `AVERAGE_POOLING_SCALE`, so that activations keep their size.
         padding: What a convolution sees beyond the border: "zeros";
@@ -109,6 +115,7 @@ def vgg(
         model,
         stride={name: layer.stride for name, layer in geometry.items()},
         reach={name: layer.reach for name, layer in geometry.items()},
+        projections={name: (projections or {}).get(name) for name in geometry},
     )
 
 
@@ -129,7 +136,7 @@ def _convolve(
     if mirrored:
         features = _SymmetricPadding(dtype=dtype)(features)
     convolution = tf.keras.layers.Conv2D(
-        layer.out_channels,
+        kernel.shape[-1],
         3,
         padding="valid" if mirrored else "same",
         activation="relu",

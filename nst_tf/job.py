@@ -183,9 +183,10 @@ class Job:
     weights: str = setting(
         "auto",
         "The network",
-        "Network weights: auto, imagenet, or the path of an HDF5 file.",
+        "Network weights: auto, imagenet, small (the one that ships), or the "
+        "path of an HDF5 file.",
         path=True,
-        keywords=("auto", "imagenet"),
+        keywords=("auto", "imagenet", "small"),
     )
     pooling: str = setting(
         "average",

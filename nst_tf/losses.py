@@ -7,11 +7,16 @@ counts, and the distance divides by the mass, the sum of the mask.
 Every distance is relative: 0 at the target, 1 for a map of zeros (or, for the
 total variation, for steps of one at each pixel), at every size and for every
 network.
+
+A narrow network comes with projections to the features of the one that it
+stands for. Its statistics stay narrow; its distances are those of the
+projected features.
 """
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -59,6 +64,7 @@ class ContentLoss:
         target: Features of the content image, [1, h, w, C].
         weight: Weight in the objective.
         region: How much each position counts, [1, h, w, 1], in [0, 1].
+        projection: From these features to those that are compared, [C, D].
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
@@ -73,11 +79,13 @@ class ContentLoss:
         target: tf.Tensor,
         weight: float = 1.0,
         region: tf.Tensor | None = None,
+        projection: np.ndarray | None = None,
     ):
         self.name = f"content/{layer}"
         self.layer = layer
         self.weight = weight
         self.maps = _maps(target=target, region=region)
+        self._root = _root(projection, _wide(target).dtype)
         self._scale = _mean(
             self.statistics(tf.zeros_like(target), None, **self.maps)
         )
@@ -92,8 +100,10 @@ class ContentLoss:
     ) -> Statistics:
         """Sums squared differences to the target."""
         features, target = _wide(features), _wide(target)
-        difference = tf.math.squared_difference(features, target)
-        return _masked_sum(difference, _product(mask, region))
+        difference = features - target
+        if self._root is not None:
+            difference = _project(difference, self._root)
+        return _masked_sum(tf.square(difference), _product(mask, region))
 
     def distance(self, statistics: Statistics) -> tf.Tensor:
         """Divides by the mean square of the target, []."""
@@ -112,6 +122,8 @@ class GramLoss:
         target: Gram matrix of the style image, [C, C].
         weight: Weight in the objective.
         region: How much each position counts, [1, h, w, 1], in [0, 1].
+        projection: From these features to those that are compared, [C, D]:
+            the Gram matrix G of features F is P' G P for features F P.
 
     Source:
         Gatys, Ecker, Bethge. CVPR 2016, equations 3 to 5.
@@ -125,13 +137,15 @@ class GramLoss:
         target: tf.Tensor,
         weight: float = 1.0,
         region: tf.Tensor | None = None,
+        projection: np.ndarray | None = None,
     ):
         self.name = f"style/{layer}"
         self.layer = layer
         self.weight = weight
         self.maps = _maps(region=region)
+        self._root = _root(projection, target.dtype)
         self._target = target
-        self._scale = tf.reduce_sum(tf.square(target))
+        self._scale = self._energy(target)
 
     @staticmethod
     def target(statistics: Statistics) -> tf.Tensor:
@@ -150,10 +164,16 @@ class GramLoss:
 
     def distance(self, statistics: Statistics) -> tf.Tensor:
         """Divides by the squared norm of the target, []."""
-        difference = _mean(statistics) - self._target
-        return tf.math.divide_no_nan(
-            tf.reduce_sum(tf.square(difference)), self._scale
-        )
+        energy = self._energy(_mean(statistics) - self._target)
+        return tf.math.divide_no_nan(energy, self._scale)
+
+    def _energy(self, matrix: tf.Tensor) -> tf.Tensor:
+        """The squared norm of a difference of Gram matrices, projected, []."""
+        if self._root is not None:
+            matrix = tf.matmul(
+                self._root, matrix @ self._root, transpose_a=True
+            )
+        return tf.reduce_sum(tf.square(matrix))
 
 
 class TotalVariationLoss:
@@ -241,6 +261,27 @@ def gram_statistics(
     weighted = tf.reshape(wide * mask, [-1, channels])
     total = tf.matmul(weighted, flat, transpose_a=True)
     return Statistics(total, tf.reduce_sum(mask))
+
+
+def _root(projection: np.ndarray | None, dtype: tf.DType) -> tf.Tensor | None:
+    """The square matrix R, [C, C], with R R' = P P', of a projection P.
+
+    Distances of projected values are the same through R as through P: the norm
+    of v P is that of v R, and the norm of P' D P that of R' D R. It is smaller.
+    """
+    if projection is None:
+        return None
+    left, singular_values, _ = np.linalg.svd(
+        np.asarray(projection, np.float64), full_matrices=False
+    )
+    return tf.constant(left * singular_values, dtype)
+
+
+def _project(features: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
+    """Multiplies each position of a map, [1, h, w, C], by a matrix [C, D]."""
+    shape = tf.shape(features)
+    flat = tf.reshape(features, [-1, matrix.shape[0]]) @ matrix
+    return tf.reshape(flat, [*tf.unstack(shape)[:3], matrix.shape[1]])
 
 
 def _squared_steps(image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:

@@ -22,6 +22,7 @@ def plan(
     network: str,
     origin: str,
     content_size: tuple[int, int],
+    small: bool = False,
 ) -> str:
     """Describes what will be done, in a few lines for people.
 
@@ -33,6 +34,7 @@ def plan(
         network: Its name.
         origin: Where its weights came from.
         content_size: (height, width) of the content image.
+        small: Whether the network is the one that ships.
     """
     last = levels[-1]
     sizes = ", ".join(
@@ -43,14 +45,14 @@ def plan(
         if max(last.height, last.width) > max(content_size)
         else ""
     )
-    gigabytes = memory.estimate(last.height, last.width, precision) / 1e9
+    size = memory.estimate(last.height, last.width, precision, small=small)
     return "\n".join(
         [
             f"picture   {output}, {last.width} x {last.height}{enlarged}",
             f"device    {device}, {precision}",
             f"network   {network}, {origin}",
             f"levels    {sizes}: {sum(level.steps for level in levels)} steps",
-            f"memory    about {gigabytes:.1f} GB; the time once "
+            f"memory    about {size / 1e9:.1f} GB; the time once "
             f"{TIMED_STEPS} steps are timed",
         ]
     )

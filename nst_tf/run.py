@@ -100,8 +100,11 @@ def _paint(
             network=request.extractor,
             origin=prepared.network.origin,
             content_size=prepared.content.shape[:2],
+            small=prepared.network.projections is not None,
         )
     )
+    if prepared.network.warning:
+        report.say(f"warning   {prepared.network.warning}")
     if request.dry_run:
         return 128 + signals.received if signals.received else DONE
     step = None

@@ -59,12 +59,22 @@ def perceptual_losses(
     if content_layers:
         features = _features(extractor, image_io.resize(content, height, width))
         for layer, weight in content_layers.items():
-            loss_list.append(losses.ContentLoss(layer, features[layer], weight))
+            projection = extractor.projections[layer]
+            loss_list.append(
+                losses.ContentLoss(
+                    layer, features[layer], weight, projection=projection
+                )
+            )
     style_layers = _positive(weights.style)
     if style_layers:
         grams = _blended_grams(extractor, styles, style_layers, height * width)
         for layer, weight in style_layers.items():
-            loss_list.append(losses.GramLoss(layer, grams[layer], weight))
+            projection = extractor.projections[layer]
+            loss_list.append(
+                losses.GramLoss(
+                    layer, grams[layer], weight, projection=projection
+                )
+            )
     if weights.total_variation > 0:
         loss_list.append(losses.TotalVariationLoss(weights.total_variation))
     return loss_list

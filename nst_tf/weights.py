@@ -20,7 +20,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from nst_tf import architectures
+from nst_tf import architectures, small_network
 
 # Where Keras itself downloads from, and what it calls the files. A mirror of
 # the folder can be named by the environment variable NST_TF_WEIGHTS_URL.
@@ -34,6 +34,8 @@ FIRST_BYTE_SECONDS = 3.0  # for a host to be looked up, to accept and to answer
 STALL_SECONDS = 10.0  # without a byte, once the answer has begun
 RETRY_SECONDS = 3600.0  # how long a failed download is remembered
 
+SMALL_OF = "vgg19"  # what the network that ships stands for
+
 Layers = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -42,6 +44,8 @@ class NetworkWeights(NamedTuple):
 
     layers: Layers  # name -> kernel [3, 3, in, out], bias [out]
     origin: str  # for people: a path, or how it was found
+    projections: Mapping[str, np.ndarray] | None = None  # of a narrow network
+    warning: str = ""  # for people: what stands in for what
 
 
 def load(
@@ -55,8 +59,10 @@ def load(
     Args:
         network: A key of `architectures.NETWORKS`.
         source: The path of an HDF5 file as Keras writes it; or "imagenet": our
-            cache, Keras's cache, or a download; or "auto": the file named by
-            the environment variable NST_TF_WEIGHTS, then as "imagenet".
+            cache, Keras's cache, or a download; or "small": the narrow VGG19
+            that ships with this package; or "auto": the file named by the
+            environment variable NST_TF_WEIGHTS, then as "imagenet", then as
+            "small".
         say: Is told, in a line, that a download begins.
 
     Returns:
@@ -65,6 +71,8 @@ def load(
     Raises:
         ValueError: If there are none, or the file is not of this network.
     """
+    if source == "small":
+        return _small(network)
     if source not in ("auto", "imagenet"):
         return NetworkWeights(
             read(Path(os.path.expanduser(source)), network), source
@@ -83,10 +91,30 @@ def load(
         return NetworkWeights(read(path, network), f"downloaded to {path}")
     except OSError as error:
         reasons.append(f"{_url(network)}: {error}.")
-    raise ValueError(
-        f"no weights for {network} were found. Put {_file_name(network)} into "
-        f"{cache_folder()}, or name the file with --weights=PATH or the "
-        f"environment variable NST_TF_WEIGHTS. ({' '.join(reasons)})"
+    advice = (
+        f"put {_file_name(network)} into {cache_folder()}, or name the file "
+        f"with --weights=PATH or the environment variable NST_TF_WEIGHTS. "
+        f"({' '.join(reasons)})"
+    )
+    if source == "auto" and network == SMALL_OF:
+        return _small(network)._replace(
+            warning=f"no weights for {network} were found, so the small "
+            f"network that ships with nst_tf paints; for the real one, {advice}"
+        )
+    raise ValueError(f"no weights for {network} were found; {advice}")
+
+
+def _small(network: str) -> NetworkWeights:
+    """Reads the network that ships."""
+    if network != SMALL_OF:
+        raise ValueError(
+            f"weights is 'small', which is a small {SMALL_OF}, but the "
+            f"extractor is {network}; use --extractor={SMALL_OF}, or name "
+            f"other weights with --weights=PATH."
+        )
+    small = small_network.read()
+    return NetworkWeights(
+        small.layers, "the small one that ships with nst_tf", small.projections
     )
 
 

@@ -174,13 +174,34 @@ def test_networks_equal_kerass_own(network):
         )
 
 
-@pytest.mark.weights
+def test_a_narrow_network_carries_its_projections(monkeypatch):
+    wide = toys.weights()
+    narrow = {
+        "block1_conv1": tuple(a[..., :4] for a in wide["block1_conv1"]),
+        "block2_conv1": (wide["block2_conv1"][0][:, :, :4], np.zeros(8)),
+    }
+    projections = {"block1_conv1": np.eye(4, 6)}
+    monkeypatch.setitem(architectures.NETWORKS, "toy", toys.ARCHITECTURE)
+    network = extractors.vgg(
+        "toy", list(narrow), narrow, projections=projections
+    )
+    features = network.model(toys.image(16, 16)[None])
+    assert features["block1_conv1"].shape == (1, 16, 16, 4)
+    np.testing.assert_array_equal(
+        network.projections["block1_conv1"], np.eye(4, 6)
+    )
+    assert network.projections["block2_conv1"] is None
+
+
+@pytest.mark.parametrize(
+    "source", ["small", pytest.param("auto", marks=pytest.mark.weights)]
+)
 @pytest.mark.parametrize(
     ("dtype", "cosine"), [("bfloat16", 0.995), ("float16", 0.999)]
 )
-def test_half_precision_keeps_the_gradient_of_the_real_network(dtype, cosine):
+def test_half_precision_keeps_the_gradient(source, dtype, cosine):
     layers = [f"block{block}_conv1" for block in range(1, 6)]
-    values = weights.load("vgg19").layers
+    found = weights.load("vgg19", source)
     images = flagdefs.presets() / "images"
     content, style = (
         image_io.cover(image_io.load_image(images / name), 96, 128)
@@ -188,7 +209,13 @@ def test_half_precision_keeps_the_gradient_of_the_real_network(dtype, cosine):
     )
     gradients = []
     for each in ("float32", dtype):
-        network = extractors.vgg("vgg19", layers, values, dtype=each)
+        network = extractors.vgg(
+            "vgg19",
+            layers,
+            found.layers,
+            projections=found.projections,
+            dtype=each,
+        )
         loss_list = targets.perceptual_losses(
             network,
             content,

@@ -65,6 +65,7 @@ def _check_presets(environment, tmp_path):
         "        for picture in (job.content, *job.style):\n"
         "            assert os.path.isfile(picture), picture\n"
         "    print(path.stem, path)\n"
+        "from nst_tf import weights; weights.load('vgg19', 'small')\n"
         "print(nst_tf.__file__)\n"
     )
     result = _run(environment / "python", "-c", code, cwd=folder)
@@ -109,8 +110,13 @@ def test_wheel_and_source_archive_are_complete(tmp_path):
     )  # fmt: skip
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     names = set(zipfile.ZipFile(wheel).namelist())
-    for path in (*ROOT.glob("nst_tf/*.py"), ROOT / "nst_tf" / "py.typed"):
-        assert f"nst_tf/{path.name}" in names
+    assert "nst_tf/data/vgg19_small.npz" in names
+    for path in (
+        *ROOT.glob("nst_tf/*.py"),
+        *ROOT.glob("nst_tf/data/*"),
+        ROOT / "nst_tf" / "py.typed",
+    ):
+        assert path.relative_to(ROOT).as_posix() in names
     for path in (
         *ROOT.glob("configs/*.cfg"),
         *ROOT.glob("configs/images/*.jpg"),
@@ -119,5 +125,10 @@ def test_wheel_and_source_archive_are_complete(tmp_path):
     assert not [n for n in names if n.startswith(("tests", "scripts"))]
     (archive,) = (tmp_path / "dist").glob("*.tar.gz")
     listing = _run("tar", "tzf", archive, cwd=tmp_path).stdout
-    for name in ("scripts/demo", "tests/toys.py", "configs/starry.cfg"):
+    for name in (
+        "scripts/demo",
+        "tests/toys.py",
+        "configs/starry.cfg",
+        "nst_tf/data/vgg19_small.npz",
+    ):
         assert f"/{name}\n" in listing

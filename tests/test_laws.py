@@ -41,12 +41,39 @@ def _gram_region():
     return losses.GramLoss("layer", gram, 1, _region()), _features()
 
 
+def _projection(channels=5):
+    return np.random.default_rng(9).normal(size=(channels, 2 * channels))
+
+
+def _projected_content():
+    loss = losses.ContentLoss(
+        "layer", _features(), 1, _region(), projection=_projection()
+    )
+    return loss, _features()
+
+
+def _projected_gram():
+    gram = losses.gram_matrix(_features(), _region())
+    loss = losses.GramLoss(
+        "layer", gram, 1, _region(), projection=_projection()
+    )
+    return loss, _features()
+
+
 def _total_variation():
     flat = tf.fill((1, *SIZE, 3), tf.constant(0.3, tf.float64))
     return losses.TotalVariationLoss(), flat
 
 
-LOSSES = [_content, _content_region, _gram, _gram_region, _total_variation]
+LOSSES = [
+    _content,
+    _content_region,
+    _projected_content,
+    _gram,
+    _gram_region,
+    _projected_gram,
+    _total_variation,
+]
 every_loss = pytest.mark.parametrize("make", LOSSES)
 
 

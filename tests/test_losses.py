@@ -54,6 +54,28 @@ def test_content_distance_is_relative():
     np.testing.assert_allclose(actual, expected, rtol=1e-12)
 
 
+@pytest.mark.parametrize("wide", [2, 3, 7])
+def test_a_projected_distance_is_that_of_the_projected_features(wide):
+    features, target = _features(0), _features(1)
+    projection = np.random.default_rng(2).normal(size=(3, wide))
+    narrow = [tf.constant(values) for values in (features, target)]
+    projected = [tf.constant(values @ projection) for values in narrow]
+    distances = []
+    for (image, style), options in (
+        (narrow, {"projection": projection}),
+        (projected, {}),
+    ):
+        content = losses.ContentLoss("layer", style, **options)
+        gram = losses.GramLoss("layer", losses.gram_matrix(style), **options)
+        distances.append(
+            [
+                loss.distance(loss.statistics(image, None, **loss.maps))
+                for loss in (content, gram)
+            ]
+        )
+    np.testing.assert_allclose(*distances, rtol=1e-10)
+
+
 def test_content_region_counts_by_its_mask():
     features, target = _features(0), _features(1)
     mask = toys.mask(5, 4).numpy()

@@ -19,3 +19,17 @@ from nst_tf import memory
 def test_the_estimate_is_within_a_tenth(precision, size, gigabytes):
     estimate = memory.estimate(*size, precision)
     assert estimate / 1e9 == pytest.approx(gigabytes, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("precision", "size", "gigabytes"),
+    [
+        ("bfloat16", (384, 512), 1.02),
+        ("bfloat16", (768, 1024), 1.74),
+        ("bfloat16", (1536, 2048), 4.62),
+        ("float32", (768, 1024), 1.81),
+    ],
+)
+def test_the_estimate_of_the_small_network_too(precision, size, gigabytes):
+    estimate = memory.estimate(*size, precision, small=True)
+    assert estimate / 1e9 == pytest.approx(gigabytes, rel=0.1)

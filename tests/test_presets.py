@@ -44,12 +44,15 @@ def test_a_preset_names_pictures_of_ours_and_no_output(name):
 
 
 @pytest.mark.slow
-@pytest.mark.weights
+@pytest.mark.parametrize(
+    "source", ["small", pytest.param("auto", marks=pytest.mark.weights)]
+)
 @every_preset
-def test_a_preset_paints(name, tmp_path):
+def test_a_preset_paints(name, source, tmp_path):
     request = dataclasses.replace(
         flagdefs.parse([f"--flagfile={name}"]),
         output=str(tmp_path / "a.png"),
+        weights=source,
         size=192,
         steps=(40,),
     )

@@ -288,7 +288,6 @@ def test_the_real_network_paints(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.weights
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )

@@ -1,4 +1,4 @@
-"""Content and style images -> losses, on the real network."""
+"""Content and style images -> losses, on the real networks."""
 
 import numpy as np
 import pytest
@@ -16,15 +16,19 @@ from nst_tf import (
 )
 
 
-@pytest.mark.weights
-def test_the_gradient_of_the_default_job_repeats_to_the_bit():
+@pytest.mark.parametrize(
+    "source", ["small", pytest.param("auto", marks=pytest.mark.weights)]
+)
+def test_the_gradient_of_the_default_job_repeats_to_the_bit(source):
     # At this size TensorFlow adds three and more gradients of the image up in
     # the order in which they come; there must be two.
     shares = execution.loss_weights(job.Job())
+    found = weights.load("vgg19", source)
     network = extractors.vgg(
         "vgg19",
         shares.layers,
-        weights.load("vgg19").layers,
+        found.layers,
+        projections=found.projections,
         pooling="average",
         dtype="bfloat16",
     )

@@ -225,7 +225,7 @@ def test_a_wrong_digest_leaves_no_file_and_is_remembered(
 def test_a_failure_is_forgotten_after_an_hour(toy, server, monkeypatch):
     host, _ = server
     monkeypatch.setitem(weights.MD5, "toy", "0" * 32)
-    with pytest.raises(ValueError, match=f"Put {_name()} into .*--weights="):
+    with pytest.raises(ValueError, match=f"put {_name()} into .*--weights="):
         weights.load("toy")
     _publish(toy, host, monkeypatch)
     monkeypatch.setattr(weights, "RETRY_SECONDS", 0)
