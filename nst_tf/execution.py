@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from nst_tf import descent, targets
 
 
+# The fields of a job that an optimizer takes.
+OPTIMIZER_SETTINGS = {
+    "adam": ("learning_rate", "beta_1", "beta_2", "epsilon", "average"),
+    "lbfgs": ("learning_rate", "history"),
+}
+
+
 class Result(NamedTuple):
     """What came out of a job."""
 
@@ -183,11 +190,10 @@ def method_options(
         ),
         "make_optimizer": functools.partial(
             optimizers.OPTIMIZERS[request.optimizer],
-            learning_rate=request.learning_rate,
-            beta_1=request.beta_1,
-            beta_2=request.beta_2,
-            epsilon=request.epsilon,
-            average=request.average,
+            **{
+                name: getattr(request, name)
+                for name in OPTIMIZER_SETTINGS[request.optimizer]
+            },
         ),
     }
 

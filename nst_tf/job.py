@@ -139,12 +139,16 @@ class Job:
         high=2**32 - 1,
     )
     optimizer: str = setting(
-        "adam", "How it is minimized", "Optimizer.", choices=("adam",)
+        "adam",
+        "How it is minimized",
+        "Optimizer; lbfgs reaches lower losses, and needs more memory.",
+        choices=("adam", "lbfgs"),
     )
     learning_rate: float = setting(
         0.02,
         "How it is minimized",
-        "Step size, in units of the range from black to white.",
+        "Step size, in units of the range from black to white; for lbfgs that "
+        "of the first step.",
         above=0,
     )
     beta_1: float = setting(
@@ -170,9 +174,17 @@ class Job:
     average: float = setting(
         0.95,
         "How it is minimized",
-        "Decay of the average of the iterates, which is the result; 0: off.",
+        "Adam: decay of the average of the iterates, which is the result; 0: "
+        "off.",
         low=0,
         below=1,
+    )
+    history: int = setting(
+        20,
+        "How it is minimized",
+        "L-BFGS: changes of the image that are kept.",
+        low=1,
+        high=1000,
     )
     extractor: str = setting(
         "vgg19",

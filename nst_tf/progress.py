@@ -23,6 +23,7 @@ def plan(
     origin: str,
     content_size: tuple[int, int],
     small: bool = False,
+    pairs: int = 0,
 ) -> str:
     """Describes what will be done, in a few lines for people.
 
@@ -35,6 +36,7 @@ def plan(
         origin: Where its weights came from.
         content_size: (height, width) of the content image.
         small: Whether the network is the one that ships.
+        pairs: That L-BFGS keeps.
     """
     last = levels[-1]
     sizes = ", ".join(
@@ -45,7 +47,9 @@ def plan(
         if max(last.height, last.width) > max(content_size)
         else ""
     )
-    size = memory.estimate(last.height, last.width, precision, small=small)
+    size = memory.estimate(
+        last.height, last.width, precision, small=small, pairs=pairs
+    )
     return "\n".join(
         [
             f"picture   {output}, {last.width} x {last.height}{enlarged}",

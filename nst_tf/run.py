@@ -101,6 +101,7 @@ def _paint(
             origin=prepared.network.origin,
             content_size=prepared.content.shape[:2],
             small=prepared.network.projections is not None,
+            pairs=request.history if request.optimizer == "lbfgs" else 0,
         )
     )
     if prepared.network.warning:

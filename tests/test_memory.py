@@ -33,3 +33,11 @@ def test_the_estimate_is_within_a_tenth(precision, size, gigabytes):
 def test_the_estimate_of_the_small_network_too(precision, size, gigabytes):
     estimate = memory.estimate(*size, precision, small=True)
     assert estimate / 1e9 == pytest.approx(gigabytes, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("size", "gigabytes"), [((384, 512), 1.10), ((768, 1024), 2.33)]
+)
+def test_the_estimate_counts_the_pairs_of_lbfgs(size, gigabytes):
+    estimate = memory.estimate(*size, "bfloat16", small=True, pairs=20)
+    assert estimate / 1e9 == pytest.approx(gigabytes, rel=0.1)
