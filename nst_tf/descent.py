@@ -6,11 +6,16 @@ stops are things that its reader does between two steps.
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
+import numpy as np
 import tensorflow as tf
 
 from nst_tf import objective as objectives
 from nst_tf import optimizers, pyramid
+
+if TYPE_CHECKING:
+    from nst_tf import checkpoint
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +32,21 @@ class Step:
         """The image, [1, h, w, 3] in [0, 1]; read it before the next step."""
         return self.optimizer.result()
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Copies of all that the optimizer remembers, by name."""
+        return {
+            name: variable.numpy()
+            for name, variable in optimizers.variables(self.optimizer).items()
+        }
+
 
 def descend(
     make_objective_at: Callable[[int, int], objectives.Objective],
     make_optimizer: Callable[[tf.Variable], optimizers.Optimizer],
     levels: Sequence[pyramid.Level],
     image: tf.Tensor,
+    start: "checkpoint.State | None" = None,
 ) -> Iterator[Step]:
     """Minimizes an objective over an image, from level to level.
 
@@ -43,11 +57,14 @@ def descend(
         make_optimizer: Makes the optimizer of a level's image.
         levels: Sizes and steps, from coarse to fine.
         image: Where to start, [1, H, W, 3] in [0, 1], of any size.
+        start: A state of such a run, to go on after it: what follows is the
+            same to the bit as if the run had not been interrupted.
 
     Yields:
         A `Step` after each update.
     """
-    for number, level in enumerate(levels):
+    first = start.level if start else 0
+    for number, level in enumerate(levels[first:], start=first):
         variable = tf.Variable(
             enlarge(image, level.height, level.width), trainable=False
         )
@@ -55,7 +72,12 @@ def descend(
         train_step = make_train_step(
             optimizer, make_objective_at(level.height, level.width)
         )
-        for index in range(1, level.steps + 1):
+        taken = 0
+        if start and number == start.level:
+            taken = start.steps
+            for name, variable in optimizers.variables(optimizer).items():
+                variable.assign(start.arrays[name])
+        for index in range(taken + 1, level.steps + 1):
             yield Step(number, index, train_step(), optimizer)
         image = optimizer.result()
 

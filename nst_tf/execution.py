@@ -10,17 +10,17 @@ import numbers
 import os
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nst_tf import device, inputs, job, outputs
+from nst_tf import device, inputs, job, outputs, resumption
 from nst_tf import weights as network_weights
 
 if TYPE_CHECKING:
-    from nst_tf import descent, targets
+    from nst_tf import checkpoint, descent, targets
 
 
 # The fields of a job that an optimizer takes.
@@ -116,7 +116,7 @@ def stylize_steps(
         [inputs.as_image(style, "style") for style in many],
     )
     _warn(prepared)
-    return job_steps(request, prepared)
+    return job_steps(request, prepared, resumption.find(request, prepared))
 
 
 def run_job(request: job.Job) -> Result:
@@ -130,7 +130,8 @@ def run_job(request: job.Job) -> Result:
     start = time.monotonic()
     path, prepared = inputs.prepare_files(request)
     _warn(prepared)
-    step = _last(job_steps(request, prepared))
+    start_at = resumption.find(request, prepared)
+    step = _last(job_steps(request, prepared, start_at))
     path = outputs.save_result(path, picture(step), request.overwrite)
     terms = {
         name: float(value) for name, value in step.evaluation.terms.items()
@@ -155,20 +156,34 @@ def picture(step: "descent.Step") -> np.ndarray:
 
 
 def job_steps(
-    request: job.Job, prepared: inputs.Inputs
+    request: job.Job,
+    prepared: inputs.Inputs,
+    start: "checkpoint.State | None" = None,
+    *,
+    say: Callable[[str], None] = warnings.warn,
 ) -> "Iterator[descent.Step]":
-    """Runs the method on prepared inputs; the work starts with the first."""
+    """Runs the method on prepared inputs; the work starts with the first.
+
+    Args:
+        request: The job; with a `checkpoint_dir`, checkpoints are saved there.
+        prepared: What it needs.
+        start: A checkpoint to go on from, as `resumption.find` finds it.
+        say: Is told, in a line, of a checkpoint that could not be saved.
+    """
     device.prepare()
     from nst_tf import targets, transfer
 
-    styles = [targets.Style(image) for image in prepared.styles]
-    return transfer.stylize_steps(
+    steps = transfer.stylize_steps(
         prepared.content,
-        styles,
+        [targets.Style(image) for image in prepared.styles],
         levels=prepared.levels,
         init=prepared.init,
+        start=start,
         **method_options(request, prepared.network),
     )
+    if not request.checkpoint_dir:
+        return steps
+    return resumption.saved(steps, request, prepared, say)
 
 
 def method_options(

@@ -8,7 +8,7 @@ import dataclasses
 import math
 import numbers
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from nst_tf import architectures, device
 
@@ -213,6 +213,23 @@ class Job:
         "map, at the first layer or at all.",
         choices=("zeros", "symmetric_first", "symmetric"),
     )
+    checkpoint_dir: str = setting(
+        "",
+        "Checkpoints",
+        "Folder of checkpoints, from which a killed run goes on; empty: none.",
+    )
+    checkpoint_every: str = setting(
+        "60s",
+        "Checkpoints",
+        "How often: in steps, such as 50, or in seconds, such as 60s.",
+    )
+    resume: str = setting(
+        "auto",
+        "Checkpoints",
+        "auto: go on from a checkpoint of the same job, if there is one; "
+        "never; require: fail if there is none.",
+        choices=("auto", "never", "require"),
+    )
     precision: str = setting(
         "auto",
         "The network",
@@ -253,11 +270,50 @@ def check(job: Job) -> None:
     for field_name in ("content_layers", "style_layers"):
         layers = parse_layers(getattr(job, field_name), field_name)
         architectures.check_layers(job.extractor, layers)
+    parse_interval(job.checkpoint_every, "checkpoint_every")
+    if job.resume == "require" and not job.checkpoint_dir:
+        raise ValueError(
+            "resume is 'require', but there is no folder of checkpoints; name "
+            "it with --checkpoint_dir=FOLDER."
+        )
     if not job.content_weight and not job.style_weight:
         raise ValueError(
             "content_weight and style_weight are both 0; nothing would be "
             "painted. Raise one of them."
         )
+
+
+class Interval(NamedTuple):
+    """How often something is done; one of the two is 0."""
+
+    steps: int
+    seconds: float
+
+    def is_over(self, steps: int, seconds: float) -> bool:
+        """Whether so many steps or seconds since the last time are enough."""
+        return (0 < self.steps <= steps) or (0 < self.seconds <= seconds)
+
+
+def parse_interval(text: str, name: str = "interval") -> Interval:
+    """Reads "50", steps, or "60s", seconds.
+
+    Raises:
+        ValueError: If it is neither, or not above 0.
+    """
+    try:
+        interval = (
+            Interval(0, float(text[:-1]))
+            if text.endswith("s")
+            else Interval(int(text), 0.0)
+        )
+    except ValueError:
+        interval = Interval(0, 0.0)
+    if not 0 < max(interval) <= 1e9:
+        raise ValueError(
+            f"{name} is {text!r}, expected steps, such as 50, or seconds, such "
+            f"as 60s."
+        )
+    return interval
 
 
 def parse_layers(text: str, name: str = "layers") -> dict[str, float]:

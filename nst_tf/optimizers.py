@@ -29,6 +29,15 @@ class Optimizer(Protocol):
         """The image to show, [1, H, W, 3], in [0, 1]."""
 
 
+def variables(optimizer: Optimizer) -> dict[str, tf.Variable]:
+    """All that an optimizer remembers, the image included, by name."""
+    return {
+        name: value
+        for name, value in vars(optimizer).items()
+        if isinstance(value, tf.Variable)
+    }
+
+
 class Adam(tf.Module):
     """Adam, projected on the box [0, 1], with an average of the iterates.
 

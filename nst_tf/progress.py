@@ -82,6 +82,8 @@ class Progress:
         self._seconds_per_pixel = 0.0
         self._first_seconds = 0.0  # of a level: targets, and the trace
         self._level_start = time.monotonic()
+        self._level = -1
+        self._skipped = 0  # steps of the level that a run before this one took
         self._first_step = 0.0  # when it was over
         self._shown = 0.0
 
@@ -103,12 +105,14 @@ class Progress:
             The loss, if it was read.
         """
         here = self._levels[level]
-        if index == 1:
+        if level != self._level:
+            self._level, self._skipped = level, index - 1
             float(loss)
             self._first_step = time.monotonic()
             self._first_seconds = self._first_step - self._level_start
         last = index == here.steps
-        timed = index == 1 + TIMED_STEPS and level == 0
+        taken = index - self._skipped
+        timed = taken == 1 + TIMED_STEPS and not self._seconds_per_pixel
         due = time.monotonic() - self._shown > self._interval
         if not (last or timed or due):
             return None
@@ -117,8 +121,8 @@ class Progress:
         self._shown = now
         if last:
             self._level_start = now
-        if index > TIMED_STEPS:
-            pixels = here.height * here.width * (index - 1)
+        if taken > TIMED_STEPS:
+            pixels = here.height * here.width * (taken - 1)
             self._seconds_per_pixel = (now - self._first_step) / pixels
         line = (
             f"level {level + 1}/{len(self._levels)}, {here.width} x "

@@ -15,6 +15,7 @@ import numpy as np
 
 import nst_tf
 from nst_tf import (
+    checkpoint,
     device,
     execution,
     flagdefs,
@@ -23,6 +24,7 @@ from nst_tf import (
     job,
     outputs,
     progress,
+    resumption,
 )
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY = 0, 1, 3
@@ -64,8 +66,9 @@ def main(arguments: Sequence[str]) -> int:
         try:
             request = flagdefs.parse(arguments)
             path, prepared = inputs.prepare_files(request, _say)
+            state = resumption.find(request, prepared)
             signals.wait = True
-            return _paint(request, path, prepared, signals, start)
+            return _paint(request, path, prepared, state, signals, start)
         except (ValueError, OSError) as error:
             if signals.wait:  # what was asked for is right; this is a bug
                 raise
@@ -80,6 +83,7 @@ def _paint(
     request: job.Job,
     path: Path,
     prepared: inputs.Inputs,
+    state: checkpoint.State | None,
     signals: "_Signals",
     start: float,
 ) -> int:
@@ -106,10 +110,12 @@ def _paint(
     )
     if prepared.network.warning:
         report.say(f"warning   {prepared.network.warning}")
+    if state:
+        report.say(f"resume    level {state.level + 1}, step {state.steps + 1}")
     if request.dry_run:
         return 128 + signals.received if signals.received else DONE
     step = None
-    steps = execution.job_steps(request, prepared)
+    steps = execution.job_steps(request, prepared, state, say=report.say)
     try:
         for count, step in enumerate(steps, start=1):
             loss = report.update(step.level, step.index, step.evaluation.loss)
@@ -140,8 +146,8 @@ def _paint(
         return _complain(f"{path} cannot be written: {error}")
     terms = {k: float(v) for k, v in step.evaluation.terms.items()}
     seconds = time.monotonic() - start
-    state = "unfinished" if signals.received else "done"
-    report.say(progress.summary(str(saved), state, seconds, terms))
+    ending = "unfinished" if signals.received else "done"
+    report.say(progress.summary(str(saved), ending, seconds, terms))
     if saved.parent.resolve() != path.parent.resolve():
         return _complain(f"{path.parent} took no file; the picture is {saved}")
     return 128 + signals.received if signals.received else DONE

@@ -1,6 +1,7 @@
 """The method: targets, objective, optimizer and levels put together."""
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -15,6 +16,9 @@ from nst_tf import (
     targets,
 )
 
+if TYPE_CHECKING:
+    from nst_tf import checkpoint
+
 
 def stylize_steps(
     content: np.ndarray,
@@ -26,6 +30,7 @@ def stylize_steps(
     levels: Sequence[pyramid.Level],
     init: np.ndarray | None = None,
     extra_losses: Callable[[int, int], list[losses.Loss]] | None = None,
+    start: "checkpoint.State | None" = None,
 ) -> Iterator[descent.Step]:
     """Paints the content image in the manner of the style images.
 
@@ -40,6 +45,7 @@ def stylize_steps(
         init: Where to start, [H, W, 3] in [0, 1], of any size; the content
             image if None.
         extra_losses: (height, width) -> further losses at that size.
+        start: A state of such a run, to go on after it.
 
     Yields:
         A `descent.Step` after each update; the last one's image is the result.
@@ -59,10 +65,11 @@ def stylize_steps(
             loss_list += extra_losses(height, width)
         return objective.make_objective(extractor, loss_list)
 
-    start = content if init is None else init
+    image = content if init is None else init
     yield from descent.descend(
         make_objective_at,
         make_optimizer,
         levels,
-        tf.constant(start[None], tf.float32),
+        tf.constant(image[None], tf.float32),
+        start,
     )

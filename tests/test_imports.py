@@ -24,8 +24,10 @@ ARROWS = {
     "objective": {"extractors", "losses"},
     "targets": {"extractors", "image_io", "losses", "pyramid"},
     "optimizers": {"objective"},
-    "descent": {"objective", "optimizers", "pyramid"},
+    "checkpoint": set(),
+    "descent": {"checkpoint", "objective", "optimizers", "pyramid"},
     "transfer": {
+        "checkpoint",
         "descent",
         "extractors",
         "losses",
@@ -44,7 +46,9 @@ ARROWS = {
         "pyramid",
         "weights",
     },
+    "resumption": {"checkpoint", "descent", "device", "inputs", "job"},
     "execution": {
+        "checkpoint",
         "descent",
         "device",
         "extractors",
@@ -52,6 +56,7 @@ ARROWS = {
         "job",
         "optimizers",
         "outputs",
+        "resumption",
         "targets",
         "transfer",
         "weights",
@@ -59,6 +64,7 @@ ARROWS = {
     "flagdefs": {"architectures", "job"},
     "progress": {"memory", "pyramid"},
     "run": {
+        "checkpoint",
         "device",
         "execution",
         "flagdefs",
@@ -67,6 +73,7 @@ ARROWS = {
         "job",
         "outputs",
         "progress",
+        "resumption",
     },
 }
 

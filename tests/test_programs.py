@@ -118,7 +118,7 @@ def test_wrong_input_ends_with_status_1_before_any_work(
 
 
 def test_out_of_memory_is_status_3(flag_file, monkeypatch, capsys):
-    def exhausted(*_):
+    def exhausted(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM")
         yield
 
@@ -135,8 +135,8 @@ def test_a_signal_ends_the_run_with_the_picture_saved(
 ):
     steps = execution.job_steps
 
-    def interrupted(*arguments):
-        for count, step in enumerate(steps(*arguments)):
+    def interrupted(*arguments, **options):
+        for count, step in enumerate(steps(*arguments, **options)):
             if count == 4:
                 signal.raise_signal(number)
             yield step
@@ -168,8 +168,8 @@ def test_a_picture_that_turned_into_no_numbers_is_said(
 ):
     steps = execution.job_steps
 
-    def spoiled(*arguments):
-        for step in steps(*arguments):
+    def spoiled(*arguments, **options):
+        for step in steps(*arguments, **options):
             step.optimizer.image.assign(step.optimizer.image * np.nan)
             yield step
 

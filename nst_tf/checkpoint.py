@@ -1,0 +1,130 @@
+"""Checkpoints: the state of a run <-> files, whole or not there.
+
+A checkpoint is one file, written beside its place and renamed. It holds the
+variables of the optimizer, the image among them, the place in the levels, and
+what the job is, so that no other job goes on from it. The newest two of a job
+are kept.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+KEPT = 2
+_SUFFIX = ".checkpoint.npz"
+
+Identity = Mapping[str, Any]  # what a job is: names and plain values
+
+
+class State(NamedTuple):
+    """A place in a run, and what is needed to go on from there."""
+
+    level: int  # index of the level, from 0
+    steps: int  # taken at this level
+    arrays: Mapping[str, np.ndarray]  # the optimizer's variables, by name
+
+
+class Folder:
+    """The checkpoints of a job in a folder, beside those of other jobs.
+
+    Args:
+        path: The folder; it is made when something is saved.
+        identity: What the job is.
+    """
+
+    def __init__(self, path: Path, identity: Identity):
+        self._path = path
+        self._identity = json.loads(json.dumps(identity))
+
+    def save(self, state: State) -> None:
+        """Writes a checkpoint, then deletes the oldest ones of the job.
+
+        Raises:
+            OSError: If it cannot be written; nothing is left of it.
+        """
+        self._path.mkdir(parents=True, exist_ok=True)
+        number = max([_number(path) for path in _files(self._path)], default=0)
+        path = self._path / f"{number + 1:06d}{_SUFFIX}"
+        head = {
+            "level": state.level,
+            "steps": state.steps,
+            "identity": self._identity,
+        }
+        handle, beside = tempfile.mkstemp(prefix=".nst-", dir=self._path)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                arrays: dict[str, Any] = dict(state.arrays)
+                np.savez(file, head=np.array(json.dumps(head)), **arrays)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(beside, path)
+        except BaseException:
+            Path(beside).unlink(missing_ok=True)
+            raise
+        for old in [each for each in _files(self._path) if self._owns(each)][
+            :-KEPT
+        ]:
+            old.unlink(missing_ok=True)
+
+    def newest(self) -> State | None:
+        """Reads the newest checkpoint that is whole; None if there is none.
+
+        Raises:
+            ValueError: If it is of another job: in what they differ.
+        """
+        for path in reversed(_files(self._path)):
+            try:
+                head, arrays = _read(path)
+            except Exception:  # a damaged file raises anything
+                continue
+            theirs = head["identity"]
+            for name, ours in self._identity.items():
+                if theirs.get(name) != ours:
+                    raise ValueError(
+                        f"checkpoint {path} is of another job: "
+                        f"{_difference(name, theirs.get(name), ours)}. Name "
+                        f"another folder with --checkpoint_dir, or start anew "
+                        f"with --resume=never."
+                    )
+            return State(head["level"], head["steps"], arrays)
+        return None
+
+    def _owns(self, path: Path) -> bool:
+        """Whether a file is a checkpoint of this job."""
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                head = json.loads(str(file["head"]))
+        except Exception:  # a damaged file raises anything
+            return False
+        return bool(head["identity"] == self._identity)
+
+
+def _files(folder: Path) -> list[Path]:
+    """Lists the checkpoints of a folder, the oldest first."""
+    found = [path for path in folder.glob(f"*{_SUFFIX}") if _number(path)]
+    return sorted(found, key=_number)
+
+
+def _number(path: Path) -> int:
+    """The number in the name of a checkpoint; 0 if it is none."""
+    digits = path.name[: -len(_SUFFIX)]
+    return int(digits) if digits.isdecimal() else 0
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Reads a file; the format has a check sum of each array."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    return json.loads(str(arrays.pop("head"))), arrays
+
+
+def _difference(name: str, theirs: Any, ours: Any) -> str:
+    """Says in what two jobs differ, in their names and values."""
+    if isinstance(ours, str) and ours.startswith("sha256:"):
+        return f"its {name} is another"
+    return f"its {name} is {theirs}, and here it is {ours}"

@@ -1,0 +1,128 @@
+"""Where a job goes on from, and when it saves that it can."""
+
+import dataclasses
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nst_tf import checkpoint, device, inputs, job
+
+if TYPE_CHECKING:
+    from nst_tf import descent
+
+# The fields of a job that change nothing in its picture, and those of which
+# the digests of what they name take the place.
+NOT_IDENTITY = {
+    "checkpoint_dir",
+    "checkpoint_every",
+    "content",
+    "dry_run",
+    "init",
+    "levels",
+    "min_size",
+    "output",
+    "overwrite",
+    "precision",
+    "preview_every",
+    "resume",
+    "steps",
+    "style",
+    "weights",
+}
+
+
+def find(request: job.Job, prepared: inputs.Inputs) -> checkpoint.State | None:
+    """Finds the checkpoint that a job goes on from, if there is one.
+
+    Raises:
+        ValueError: If it is of another job, none is there though one is
+            required, or it is beyond the end of this job.
+    """
+    if not request.checkpoint_dir or request.resume == "never":
+        return None
+    state = _folder(request, prepared).newest()
+    if state is None and request.resume == "require":
+        raise ValueError(
+            f"there is no checkpoint in {request.checkpoint_dir}; "
+            f"--resume=auto starts anew then."
+        )
+    last = prepared.levels[-1].steps
+    end = len(prepared.levels) - 1, last
+    if state and (state.level, state.steps) >= end:
+        raise ValueError(
+            f"the checkpoint in {request.checkpoint_dir} has taken "
+            f"{state.steps} steps at the last level, and steps asks for "
+            f"{last}; ask for more, or start anew with --resume=never."
+        )
+    return state
+
+
+def saved(
+    steps: "Iterator[descent.Step]",
+    request: job.Job,
+    prepared: inputs.Inputs,
+    say: Callable[[str], None],
+) -> "Iterator[descent.Step]":
+    """Passes steps on, and saves one now and then; never the very last."""
+    folder = _folder(request, prepared)
+    interval = job.parse_interval(request.checkpoint_every)
+    end = len(prepared.levels) - 1, prepared.levels[-1].steps
+    count, since = 0, time.monotonic()
+    for step in steps:
+        yield step
+        count += 1
+        if (step.level, step.index) == end or not interval.is_over(
+            count, time.monotonic() - since
+        ):
+            continue
+        try:
+            folder.save(checkpoint.State(step.level, step.index, step.arrays))
+        except OSError as error:
+            say(f"checkpoint in {request.checkpoint_dir} failed: {error}")
+        count, since = 0, time.monotonic()
+
+
+def identity(request: job.Job, prepared: inputs.Inputs) -> dict[str, Any]:
+    """What makes a job this one: two runs with it are the same to the bit.
+
+    The number of steps at the last level is no part of it.
+    """
+    fields = {
+        field.name: getattr(request, field.name)
+        for field in dataclasses.fields(request)
+        if field.name not in NOT_IDENTITY
+    }
+    kernels = [
+        array for layer in prepared.network.layers.values() for array in layer
+    ]
+    kernels += (prepared.network.projections or {}).values()
+    return {
+        **fields,
+        "precision": device.resolve_precision(request.precision),
+        "level sizes": [level[:2] for level in prepared.levels],
+        "steps of levels": [level.steps for level in prepared.levels[:-1]],
+        "content image": _digest([prepared.content]),
+        "style images": _digest(prepared.styles),
+        "init image": _digest([prepared.init]),
+        "network's weights": _digest(kernels),
+    }
+
+
+def _folder(request: job.Job, prepared: inputs.Inputs) -> checkpoint.Folder:
+    """The checkpoints of a job."""
+    path = Path(os.path.expanduser(request.checkpoint_dir))
+    return checkpoint.Folder(path, identity(request, prepared))
+
+
+def _digest(arrays: Sequence[np.ndarray]) -> str:
+    """The SHA-256 digest of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return f"sha256:{digest.hexdigest()}"

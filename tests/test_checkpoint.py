@@ -1,0 +1,280 @@
+"""Checkpoints: killed runs go on to the same bits; files whole or not there."""
+
+import hashlib
+import itertools
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toys
+
+import nst_tf
+from nst_tf import checkpoint, execution, image_io, inputs, job, run
+
+ROOT = Path(nst_tf.__file__).parent.parent
+STATE = checkpoint.State(1, 7, {"image": np.arange(6.0), "step": np.int64(7)})
+
+
+def _request(toy, folder, **settings):
+    return job.Job(
+        **{
+            "size": 64,
+            "steps": (6, 5, 4),
+            "min_size": 32,
+            "extractor": "toy",
+            "weights": str(toy),
+            "precision": "float32",
+            "content_layers": toys.CONTENT_LAYER,
+            "style_layers": ",".join(toys.STYLE_LAYERS),
+            "checkpoint_dir": str(folder),
+            "checkpoint_every": "1",
+            **settings,
+        }
+    )
+
+
+def _prepared(request):
+    return inputs.prepare(
+        request, toys.image(48, 64, 0), [toys.image(40, 60, 1)]
+    )
+
+
+def _steps(request):
+    prepared = _prepared(request)
+    start = execution.resumption.find(request, prepared)
+    return execution.job_steps(request, prepared, start)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_run_that_ends_anywhere_goes_on_to_the_same_bits(
+    toy, tmp_path, optimizer
+):
+    whole = list(_steps(_request(toy, "", optimizer=optimizer)))[
+        -1
+    ].image.numpy()
+    request = _request(toy, tmp_path, optimizer=optimizer)
+    seen = []
+    for taken in (4, 3, 4, 3, 99):  # of 6, 5 and 4, over every border
+        steps = _steps(request)
+        for step in itertools.islice(steps, taken):
+            seen.append((step.level, step.index))
+        steps.close()  # the last of them is not saved, and taken again
+    assert len(seen) == 6 + 5 + 4 + 4
+    assert {level for level, _ in seen} == {0, 1, 2}
+    assert (step.level, step.index) == (2, 4)
+    np.testing.assert_array_equal(step.image.numpy(), whole)
+
+
+def test_more_steps_at_the_last_level_are_the_same_job(toy, tmp_path):
+    list(_steps(_request(toy, tmp_path)))
+    more = list(_steps(_request(toy, tmp_path, steps=(6, 5, 9))))
+    assert [step.index for step in more] == [4, 5, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"style_weight": 200.0}, "style_weight is 100.0, and here it is 200"),
+        ({"size": 80}, "size is 64, and here it is 80"),
+        ({"optimizer": "lbfgs"}, "optimizer is adam, and here it is lbfgs"),
+        ({"steps": (7, 5, 4)}, r"steps of levels is \[6, 5\], and here it is"),
+        ({"seed": 1, "init": "noise"}, "seed is 0, and here it is 1"),
+        ({"init": "noise"}, "init image is another"),
+        ({"steps": (6, 5, 3)}, "taken 3 steps at the last level, and steps"),
+    ],
+)
+def test_another_job_is_refused_with_the_difference(
+    toy, tmp_path, change, words
+):
+    list(_steps(_request(toy, tmp_path)))
+    with pytest.raises(ValueError, match=words):
+        _steps(_request(toy, tmp_path, **change))
+    fresh = next(_steps(_request(toy, tmp_path, resume="never", **change)))
+    assert (fresh.level, fresh.index) == (0, 1)
+
+
+def test_other_outputs_previews_and_names_are_the_same_job(toy, tmp_path):
+    list(_steps(_request(toy, tmp_path)))
+    same = _request(
+        toy,
+        tmp_path,
+        output="other.png",
+        preview_every=3,
+        checkpoint_every="5s",
+        resume="require",
+    )
+    assert next(_steps(same)).index == 4
+
+
+def test_require_needs_a_checkpoint(toy, tmp_path):
+    with pytest.raises(ValueError, match="there is no checkpoint in"):
+        _steps(_request(toy, tmp_path / "none", resume="require"))
+    with pytest.raises(ValueError, match="there is no folder of checkpoints"):
+        _steps(_request(toy, "", resume="require"))
+
+
+@pytest.mark.parametrize(
+    "text", ["", "s", "0", "-1", "0s", "nans", "1m", "1.5"]
+)
+def test_a_wrong_interval_is_said(toy, text):
+    with pytest.raises(
+        ValueError, match="checkpoint_every is .*expected steps"
+    ):
+        job.check(_request(toy, "", checkpoint_every=text))
+
+
+def test_an_interval_is_in_steps_or_seconds():
+    assert job.parse_interval("50").is_over(50, 0)
+    assert not job.parse_interval("50").is_over(49, 1e9)
+    assert job.parse_interval("0.5s").is_over(1, 0.5)
+    assert not job.parse_interval("0.5s").is_over(10**6, 0.4)
+
+
+# Files
+
+
+def test_a_folder_keeps_the_newest_two_of_a_job(tmp_path):
+    other = checkpoint.Folder(tmp_path, {"job": "other"})
+    other.save(STATE)
+    for steps in range(1, 5):
+        checkpoint.Folder(tmp_path, {"job": 1}).save(
+            STATE._replace(steps=steps)
+        )
+    names = sorted(path.name[:6] for path in tmp_path.iterdir())
+    assert names == ["000001", "000004", "000005"]
+    found = checkpoint.Folder(tmp_path, {"job": 1}).newest()
+    assert (found.level, found.steps) == (1, 4)
+    np.testing.assert_array_equal(found.arrays["image"], np.arange(6.0))
+    assert found.arrays["step"].dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda p: p.write_bytes(p.read_bytes()[:-40]),
+        lambda p: p.write_bytes(b""),
+        lambda p: p.write_bytes(
+            p.read_bytes().replace(b"\0\0\xf0?", b"\0\0\xf0@")
+        ),
+    ],
+)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, damage):
+    folder = checkpoint.Folder(tmp_path, {"job": 1})
+    for steps in (1, 2):
+        folder.save(STATE._replace(steps=steps))
+    newest = max(tmp_path.iterdir())
+    whole = newest.read_bytes()
+    damage(newest)
+    assert newest.read_bytes() != whole
+    assert folder.newest().steps == 1
+
+
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
+    folder = checkpoint.Folder(tmp_path, {"job": 1})
+    folder.save(STATE)
+
+    def full(file, **arrays):
+        file.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space left"):
+        folder.save(STATE)
+    assert [path.name[:6] for path in tmp_path.iterdir()] == ["000001"]
+
+
+# The program
+
+
+@pytest.fixture
+def flags(toy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    toys.write_flag_file(toy)
+    return ["--flagfile=toy.cfg", "--checkpoint_dir=kept"]
+
+
+def test_a_checkpoint_that_fails_does_not_end_the_run(flags, capsys):
+    Path("kept").write_text("a file, no folder")
+    assert run.main([*flags, "--checkpoint_every=4"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("checkpoint in kept failed") == 2
+    assert image_io.load_image("town-paint.png").shape == (72, 96, 3)
+
+
+def test_the_program_says_where_it_goes_on(flags, capsys):
+    assert run.main([*flags, "--checkpoint_every=4"]) == 0
+    assert "resume" not in capsys.readouterr().out
+    assert run.main([*flags, "--checkpoint_every=4"]) == 0
+    assert "resume    level 3, step 3" in capsys.readouterr().out
+    np.testing.assert_array_equal(
+        image_io.load_image("town-paint.png"),
+        image_io.load_image("town-paint-2.png"),
+    )
+    assert run.main([*flags, "--style_weight=7"]) == 1
+    assert "of another job: its style_weight is" in capsys.readouterr().err
+
+
+# The toy network is not known to a fresh process: it is added first.
+PROGRAM = """
+import sys
+sys.path.insert(0, {tests!r})
+import toys
+from nst_tf import architectures, job, run
+architectures.NETWORKS["toy"] = toys.ARCHITECTURE
+field = job.Job.__dataclass_fields__["extractor"]
+field.metadata = {{**field.metadata, "choices": tuple(architectures.NETWORKS)}}
+sys.exit(run.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_killed_at_ten_random_moments_it_ends_with_the_same_picture(
+    flags, optimizer
+):
+    program = PROGRAM.format(tests=str(ROOT / "tests"))
+    settings = ["--steps=400,300,300", f"--optimizer={optimizer}"]
+
+    def start(*more):
+        return subprocess.Popen(
+            [sys.executable, "-c", program, *flags, *settings, *more],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    whole = start("--checkpoint_dir=", "--output=whole.png")
+    assert whole.communicate() and whole.returncode == 0
+    rng = random.Random(optimizer)
+    kills = ends = 0
+    while kills < 10:
+        process = start(
+            "--checkpoint_every=1", "--output=killed.png", "--overwrite"
+        )
+        for line in process.stdout:
+            if line.startswith(b"memory"):
+                break
+        time.sleep(rng.uniform(0.5, 4.0))
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.communicate()
+        if process.returncode == 0:
+            ends += 1
+            assert _hash("killed.png") == _hash("whole.png")
+            for path in Path("kept").iterdir():
+                path.unlink()
+    last = start("--checkpoint_every=1", "--output=killed.png", "--overwrite")
+    out, _ = last.communicate()
+    assert last.returncode == 0, out
+    assert _hash("killed.png") == _hash("whole.png")
+
+
+def _hash(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
