@@ -41,6 +41,20 @@ class Folder:
         self._path = path
         self._identity = json.loads(json.dumps(identity))
 
+    def check_writable(self) -> None:
+        """Raises ValueError if this cannot be a folder to write to."""
+        place = self._path
+        while not os.path.lexists(place) and place != place.parent:
+            place = place.parent
+        try:
+            with tempfile.TemporaryFile(dir=place):
+                pass
+        except OSError as error:
+            raise ValueError(
+                f"checkpoint_dir is {self._path}, but {place} is no folder "
+                f"that can be written to: {error.strerror}; name another."
+            ) from error
+
     def save(self, state: State) -> None:
         """Writes a checkpoint, then deletes the oldest ones of the job.
 

@@ -41,11 +41,16 @@ def find(request: job.Job, prepared: inputs.Inputs) -> checkpoint.State | None:
 
     Raises:
         ValueError: If it is of another job, none is there though one is
-            required, or it is beyond the end of this job.
+            required, it is beyond the end of this job, or checkpoints could
+            not be saved.
     """
-    if not request.checkpoint_dir or request.resume == "never":
+    if not request.checkpoint_dir:
         return None
-    state = _folder(request, prepared).newest()
+    folder = _folder(request, prepared)
+    folder.check_writable()
+    if request.resume == "never":
+        return None
+    state = folder.newest()
     if state is None and request.resume == "require":
         raise ValueError(
             f"there is no checkpoint in {request.checkpoint_dir}; "

@@ -199,12 +199,28 @@ def flags(toy, tmp_path, monkeypatch):
     return ["--flagfile=toy.cfg", "--checkpoint_dir=kept"]
 
 
-def test_a_checkpoint_that_fails_does_not_end_the_run(flags, capsys):
-    Path("kept").write_text("a file, no folder")
+def test_a_checkpoint_that_fails_does_not_end_the_run(
+    flags, monkeypatch, capsys
+):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
     assert run.main([*flags, "--checkpoint_every=4"]) == 0
     out = capsys.readouterr().out
     assert out.count("checkpoint in kept failed") == 2
     assert image_io.load_image("town-paint.png").shape == (72, 96, 3)
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "/proc/none"])
+def test_a_folder_that_cannot_be_written_to_is_said_at_once(
+    flags, capsys, place
+):
+    Path("file").write_text("no folder")
+    assert run.main([*flags, f"--checkpoint_dir={place}"]) == 1
+    error = capsys.readouterr().err
+    assert f"checkpoint_dir is {place}, but " in error
+    assert "is no folder that can be written to" in error
 
 
 def test_the_program_says_where_it_goes_on(flags, capsys):
