@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 PATH = Path(__file__).parent / "data" / "vgg19_small.npz"
-SHA256 = "bf87e58795cf9bde4814c74889f19d22a32b87235961141b4bd55ac8c4062e6b"
+SHA256 = "2eba8765970bbc7b3cc1a95230bb715c811ca8032e6f9da26d7f59951b64ab55"
 
 
 class SmallNetwork(NamedTuple):
