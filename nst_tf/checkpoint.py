@@ -6,6 +6,7 @@ what the job is, so that no other job goes on from it. The newest two of a job
 are kept.
 """
 
+import hashlib
 import json
 import os
 import tempfile
@@ -39,7 +40,9 @@ class Folder:
 
     def __init__(self, path: Path, identity: Identity):
         self._path = path
-        self._identity = json.loads(json.dumps(identity))
+        text = json.dumps(identity)
+        self._identity = json.loads(text)
+        self._key = hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def check_writable(self) -> None:
         """Raises ValueError if this cannot be a folder to write to."""
@@ -69,20 +72,21 @@ class Folder:
             "steps": state.steps,
             "identity": self._identity,
         }
-        handle, beside = tempfile.mkstemp(prefix=".nst-", dir=self._path)
+        # Always of the same name for a job: what a killed run left of it is
+        # written over.
+        beside = self._path / f".{self._key}.part"
         try:
-            with os.fdopen(handle, "wb") as file:
+            with open(beside, "wb") as file:
                 arrays: dict[str, Any] = dict(state.arrays)
                 np.savez(file, head=np.array(json.dumps(head)), **arrays)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(beside, path)
         except BaseException:
-            Path(beside).unlink(missing_ok=True)
+            beside.unlink(missing_ok=True)
             raise
-        for old in [each for each in _files(self._path) if self._owns(each)][
-            :-KEPT
-        ]:
+        own = [each for each in _files(self._path) if self._owns(each)]
+        for old in own[:-KEPT]:
             old.unlink(missing_ok=True)
 
     def newest(self) -> State | None:
@@ -112,7 +116,7 @@ class Folder:
         """Whether a file is a checkpoint of this job."""
         try:
             with np.load(path, allow_pickle=False) as file:
-                head = json.loads(str(file["head"]))
+                head = _head(file)
         except Exception:  # a damaged file raises anything
             return False
         return bool(head["identity"] == self._identity)
@@ -133,8 +137,13 @@ def _number(path: Path) -> int:
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Reads a file; the format has a check sum of each array."""
     with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
-    return json.loads(str(arrays.pop("head"))), arrays
+        arrays = {name: file[name] for name in file.files if name != "head"}
+        return _head(file), arrays
+
+
+def _head(file: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """Where in which run a checkpoint was saved."""
+    return dict(json.loads(str(file["head"])))
 
 
 def _difference(name: str, theirs: Any, ours: Any) -> str:

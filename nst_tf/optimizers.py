@@ -163,9 +163,9 @@ class Lbfgs(tf.Module):
     new base, from which the next one is taken along a new direction; if not,
     the next one is nearer to the base. So no evaluation is idle, and all of it
     stays in the graph. Values at a bound that the gradient pushes against are
-    held there; the curvature is that of the others. The inner products that
-    the direction needs are kept in small matrices in float64, so that a step
-    reads the history twice, whatever its length.
+    held there; the curvature is that of the others. The inner products of the
+    history with itself are kept in small matrices in float64, so that a step
+    reads the history a few times, whatever its length.
 
     Args:
         image: The image to optimize, [1, H, W, 3], changed in place.
@@ -273,7 +273,7 @@ class Lbfgs(tf.Module):
         rms = tf.sqrt(tf.reduce_mean(self._gradient**2))
         rate = tf.math.divide_no_nan(SHORTEST * self._learning_rate, rms)
         self._direction.assign(-rate * self._gradient)
-        return tf.sign(self._length)
+        return tf.sign(self._length)  # 0 stays 0: there is no base yet
 
     def _remember(self, change: tf.Tensor, bend: tf.Tensor) -> tf.Operation:
         """Appends a pair, and drops the oldest."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import SupportsFloat, TextIO
 
-from nst_tf import memory, pyramid
+from nst_tf import pyramid
 
 TIMED_STEPS = 10  # at a level, before a time is estimated
 PLAIN_SECONDS = 10.0  # between two lines where there is no terminal
@@ -22,8 +22,7 @@ def plan(
     network: str,
     origin: str,
     content_size: tuple[int, int],
-    small: bool = False,
-    pairs: int = 0,
+    memory: float,
 ) -> str:
     """Describes what will be done, in a few lines for people.
 
@@ -35,8 +34,7 @@ def plan(
         network: Its name.
         origin: Where its weights came from.
         content_size: (height, width) of the content image.
-        small: Whether the network is the one that ships.
-        pairs: That L-BFGS keeps.
+        memory: What the run will need, in bytes.
     """
     last = levels[-1]
     sizes = ", ".join(
@@ -47,16 +45,13 @@ def plan(
         if max(last.height, last.width) > max(content_size)
         else ""
     )
-    size = memory.estimate(
-        last.height, last.width, precision, small=small, pairs=pairs
-    )
     return "\n".join(
         [
             f"picture   {output}, {last.width} x {last.height}{enlarged}",
             f"device    {device}, {precision}",
             f"network   {network}, {origin}",
             f"levels    {sizes}: {sum(level.steps for level in levels)} steps",
-            f"memory    about {size / 1e9:.1f} GB; the time once "
+            f"memory    about {memory / 1e9:.1f} GB; the time once "
             f"{TIMED_STEPS} steps are timed",
         ]
     )

@@ -22,6 +22,7 @@ from nst_tf import (
     image_io,
     inputs,
     job,
+    memory,
     outputs,
     progress,
     resumption,
@@ -104,8 +105,13 @@ def _paint(
             network=request.extractor,
             origin=prepared.network.origin,
             content_size=prepared.content.shape[:2],
-            small=prepared.network.projections is not None,
-            pairs=request.history if request.optimizer == "lbfgs" else 0,
+            memory=memory.estimate(
+                prepared.levels[-1].height,
+                prepared.levels[-1].width,
+                precision,
+                small=prepared.network.projections is not None,
+                pairs=request.history if request.optimizer == "lbfgs" else 0,
+            ),
         )
     )
     if prepared.network.warning:

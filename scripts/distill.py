@@ -52,6 +52,7 @@ IMPORTANCE = {
 SHARES = {"features": 1.0, "sizes": 0.5, "changes": 0.5, "grams": 0.3}
 STRIDES = {1: 4, 2: 4, 3: 2, 4: 1, 5: 1}  # of positions compared, by block
 PAINT_EVERY, PAINT_FROM, POOL = 10, 100, 384  # steps, steps, pairs
+MAX_POOLED_EVERY = 8  # steps; the others pool averages, as the product does
 
 
 def main() -> None:
@@ -141,7 +142,7 @@ def train(
             content, style = pictures.crops(training, arguments.crop, 2, rng)
             pool = [*painter.paint(content, style, rng), *pool][:POOL]
         images = batch(training, pool, arguments, rng)
-        pooling = "MAX" if number % 8 == 7 else "AVG"
+        pooling = "AVG" if (number + 1) % MAX_POOLED_EVERY else "MAX"
         loss = step(tf.constant(images), pooling)
         spent.append(float(loss))
         steps.assign_add(1)

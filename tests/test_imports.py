@@ -62,7 +62,7 @@ ARROWS = {
         "weights",
     },
     "flagdefs": {"architectures", "job"},
-    "progress": {"memory", "pyramid"},
+    "progress": {"pyramid"},
     "run": {
         "checkpoint",
         "device",
@@ -71,6 +71,7 @@ ARROWS = {
         "image_io",
         "inputs",
         "job",
+        "memory",
         "outputs",
         "progress",
         "resumption",

@@ -24,6 +24,7 @@ VGG19 that lie there from a run before are not painted again.
 """
 
 import argparse
+import collections
 import datetime
 import json
 import os
@@ -34,7 +35,15 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf import architectures, execution, image_io, pyramid, weights
+from nst_tf import (
+    architectures,
+    execution,
+    image_io,
+    inputs,
+    job,
+    pyramid,
+    weights,
+)
 
 SAMPLES = Path(__file__).parents[2] / "configs" / "images"
 PAIRS = [
@@ -57,6 +66,11 @@ def main() -> None:
     parser.add_argument("--pair", action="append", help="PHOTO,PAINTING")
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     parser.add_argument("--pictures", default="small_network")
+    parser.add_argument(
+        "--unprojected",
+        action="store_true",
+        help="let the small network's losses do without projections",
+    )
     parser.add_argument("--json", default=None, help="appended to")
     arguments = parser.parse_args()
     large = weights.load("vgg19", arguments.weights)
@@ -70,41 +84,60 @@ def main() -> None:
     rows = []
     for size in (int(text) for text in arguments.sizes.split(",")):
         for content, style in pairs:
-            row = compare(content, style, size, arguments.weights, folder)
+            row = compare(content, style, size, arguments, folder)
             rows.append({**head, **row})
             print(_line(row), flush=True)
         contact_sheet(pairs, size, folder)
-    pictures = list(dict.fromkeys(path for pair in pairs for path in pair))
-    features = feature_sizes([large, small], pictures)
-    for name, row in features.items():
-        print(f"{name}: gram {row['gram']}, square {row['square']}")
-    step = step_ratio(pairs[0], arguments.weights)
-    print(f"step at 512, VGG19 / small: {step}")
-    rows.append({**head, "features": features, "step": step})
+    if not arguments.unprojected:
+        paths = list(dict.fromkeys(path for pair in pairs for path in pair))
+        features = feature_sizes([large, small], paths)
+        for name, row in features.items():
+            print(f"{name}: gram {row['gram']}, square {row['square']}")
+        step = step_ratio(pairs[0], arguments.weights)
+        print(f"step at 512, VGG19 / small: {step}")
+        rows.append({**head, "features": features, "step": step})
     if arguments.json:
         with open(arguments.json, "a") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def compare(
-    content: str, style: str, size: int, source: str, folder: Path
+    content: str,
+    style: str,
+    size: int,
+    arguments: argparse.Namespace,
+    folder: Path,
 ) -> dict[str, Any]:
     """Paints a pair with both networks, and judges both pictures."""
     row: dict[str, Any] = {"pair": _name(content, style), "size": size}
-    for name, network in (("vgg19", source), ("small", "small")):
+    if arguments.unprojected:
+        row["unprojected"] = True
+    for name, network in (("vgg19", arguments.weights), ("small", "small")):
         path = folder / f"{row['pair']}-{size}-{name}.png"
         if name == "small" or not path.exists():
             start = time.monotonic()
-            image = execution.stylize(
-                content, style, weights=network, size=size
-            )
+            image = paint(content, style, size, network, arguments.unprojected)
             row[f"{name}_seconds"] = round(time.monotonic() - start, 1)
             image_io.save_image(path, image)
-        judged = judge(path, content, style, size, source)
+        judged = judge(path, content, style, size, arguments.weights)
         row[name] = {key: round(value, 5) for key, value in judged.items()}
     for key in judged:
         row[key] = round(row["small"][key] / row["vgg19"][key], 3)
     return row
+
+
+def paint(
+    content: str, style: str, size: int, source: str, unprojected: bool
+) -> np.ndarray:
+    """Paints as `nst_tf.stylize` does, with or without projections."""
+    request = job.Job(weights=source, size=size)
+    images = [image_io.load_image(path) for path in (content, style)]
+    prepared = inputs.prepare(request, images[0], images[1:])
+    if unprojected:
+        network = prepared.network._replace(projections=None)
+        prepared = prepared._replace(network=network)
+    steps = execution.job_steps(request, prepared)
+    return execution.picture(collections.deque(steps, maxlen=1).pop())
 
 
 def judge(

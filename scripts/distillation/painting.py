@@ -7,6 +7,17 @@ import tensorflow as tf
 
 from distillation import networks
 from distillation.networks import CONTENT, STYLE
+from nst_tf import optimizers
+
+RATES = {  # the defaults of `optimizers.Adam`
+    name: tf.constant(value)
+    for name, value in (
+        ("learning_rate", 0.02),
+        ("beta_1", 0.9),
+        ("beta_2", 0.99),
+        ("epsilon", 1e-8),
+    )
+}
 
 
 class Painter:
@@ -86,8 +97,9 @@ class Painter:
         gradient = tape.gradient(loss, image)
         gradient *= tf.cast(tf.size(gradient) // 3, tf.float32)
         mean, square = self._moments
-        mean.assign(0.9 * mean + 0.1 * gradient)
-        square.assign(0.99 * square + 0.01 * gradient**2)
-        update = mean / (1 - tf.pow(0.9, count))
-        update /= tf.sqrt(square / (1 - tf.pow(0.99, count))) + 1e-8
-        self._image.assign(tf.clip_by_value(image - 0.02 * update, 0, 1))
+        update, new_mean, new_square = optimizers.adam_update(
+            gradient, mean, square, count, **RATES
+        )
+        mean.assign(new_mean)
+        square.assign(new_square)
+        self._image.assign(tf.clip_by_value(image - update, 0, 1))
