@@ -17,6 +17,8 @@ from nst_tf import optimizers, pyramid
 if TYPE_CHECKING:
     from nst_tf import checkpoint
 
+FAILURES = 25  # in a row, after which no evaluation will be sound any more
+
 
 @dataclasses.dataclass(frozen=True)
 class Step:
@@ -41,12 +43,17 @@ class Step:
         }
 
 
+# (level, the step taken last at it or None) -> whether to take another one.
+Pace = Callable[[int, Step | None], bool]
+
+
 def descend(
     make_objective_at: Callable[[int, int], objectives.Objective],
     make_optimizer: Callable[[tf.Variable], optimizers.Optimizer],
     levels: Sequence[pyramid.Level],
     image: tf.Tensor,
     start: "checkpoint.State | None" = None,
+    goes_on: Pace = lambda level, step: True,
 ) -> Iterator[Step]:
     """Minimizes an objective over an image, from level to level.
 
@@ -59,27 +66,52 @@ def descend(
         image: Where to start, [1, H, W, 3] in [0, 1], of any size.
         start: A state of such a run, to go on after it: what follows is the
             same to the bit as if the run had not been interrupted.
+        goes_on: Is asked before each step; levels end early, or are left out,
+            where it says no.
 
     Yields:
         A `Step` after each update.
+
+    Raises:
+        FloatingPointError: If evaluations give no numbers any more, whatever
+            the image; that of the last step is still good.
     """
     first = start.level if start else 0
+    coarser = None
     for number, level in enumerate(levels[first:], start=first):
+        if not goes_on(number, None):
+            continue
         variable = tf.Variable(
             enlarge(image, level.height, level.width), trainable=False
         )
         optimizer = make_optimizer(variable)
+        if coarser:
+            optimizer.inherit(coarser)
         train_step = make_train_step(
             optimizer, make_objective_at(level.height, level.width)
         )
-        taken = 0
+        index = 0
         if start and number == start.level:
-            taken = start.steps
+            index = start.steps
             for name, variable in optimizers.variables(optimizer).items():
                 variable.assign(start.arrays[name])
-        for index in range(taken + 1, level.steps + 1):
-            yield Step(number, index, train_step(), optimizer)
-        image = optimizer.result()
+        step = None
+        while index < level.steps and (not step or goes_on(number, step)):
+            index += 1
+            step = Step(number, index, train_step(), optimizer)
+            if index % FAILURES == 0 or index == level.steps:
+                _check(optimizer, min(FAILURES, index))
+            yield step
+        image, coarser = optimizer.result(), optimizer
+
+
+def _check(optimizer: optimizers.Optimizer, failures: int) -> None:
+    """Raises FloatingPointError after so many failures in a row."""
+    if int(optimizer.failures) >= failures:
+        raise FloatingPointError(
+            f"the last {failures} evaluations gave no numbers; try "
+            f"--precision=float32, or smaller weights."
+        )
 
 
 def make_train_step(

@@ -10,13 +10,13 @@ import numbers
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nst_tf import device, inputs, job, outputs, resumption
+from nst_tf import device, inputs, job, outputs, resumption, stopping
 from nst_tf import weights as network_weights
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def run_job(request: job.Job) -> Result:
     Raises:
         ValueError: If a file or a setting is not as it should be.
         OSError: If the output cannot be written.
-        FloatingPointError: If the picture turned into no numbers.
+        FloatingPointError: If evaluations give no numbers any more.
     """
     start = time.monotonic()
     path, prepared = inputs.prepare_files(request)
@@ -161,7 +161,8 @@ def job_steps(
     start: "checkpoint.State | None" = None,
     *,
     say: Callable[[str], None] = warnings.warn,
-) -> "Iterator[descent.Step]":
+    began: float | None = None,
+) -> "Generator[descent.Step, None, None]":
     """Runs the method on prepared inputs; the work starts with the first.
 
     Args:
@@ -169,7 +170,10 @@ def job_steps(
         prepared: What it needs.
         start: A checkpoint to go on from, as `resumption.find` finds it.
         say: Is told, in a line, of a checkpoint that could not be saved.
+        began: When the run began, by `time.monotonic`, for its `max_seconds`;
+            now if None.
     """
+    began = time.monotonic() if began is None else began
     device.prepare()
     from nst_tf import targets, transfer
 
@@ -179,11 +183,26 @@ def job_steps(
         levels=prepared.levels,
         init=prepared.init,
         start=start,
+        goes_on=pace(request, prepared, began),
         **method_options(request, prepared.network),
     )
     if not request.checkpoint_dir:
         return steps
     return resumption.saved(steps, request, prepared, say)
+
+
+def pace(
+    request: job.Job, prepared: inputs.Inputs, began: float
+) -> "descent.Pace":
+    """What ends a level of a job before all its steps are taken."""
+    paces: list[descent.Pace] = []
+    if request.tolerance:
+        paces.append(stopping.Rest(request.tolerance))
+    if request.max_seconds:
+        paces.append(
+            stopping.Budget(prepared.levels, request.max_seconds, began)
+        )
+    return lambda level, step: all([each(level, step) for each in paces])
 
 
 def method_options(

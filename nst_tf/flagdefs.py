@@ -158,8 +158,9 @@ def usage() -> str:
         lines += _flag_usage(field)
     lines += [
         "",
-        "Exit status: 0 done; 1 wrong input; 3 out of memory; 130 and 143",
-        "stopped by Ctrl-C and SIGTERM, with the picture so far saved.",
+        "Exit status: 0 done; 1 wrong input, or no place for the picture; and,",
+        "with the picture so far saved: 3 out of memory; 4 a step failed; 129,",
+        "130 and 143 stopped by SIGHUP, Ctrl-C and SIGTERM.",
     ]
     return "\n".join(lines)
 

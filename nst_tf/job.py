@@ -103,6 +103,21 @@ class Job:
         low=1,
         high=10**6,
     )
+    max_seconds: float = setting(
+        0.0,
+        "How it is minimized",
+        "Seconds that the run may take, in all: there are fewer steps, at all "
+        "levels, if need be; 0: no limit.",
+        low=0,
+    )
+    tolerance: float = setting(
+        0.0,
+        "How it is minimized",
+        "A level ends when a step changes the picture less than this: root "
+        "mean square, of the range from black to white; 0: never.",
+        low=0,
+        below=1,
+    )
     levels: int = setting(
         0,
         "How it is minimized",

@@ -17,10 +17,20 @@ class Optimizer(Protocol):
     """What every optimizer is.
 
     Laws: it finds the minimum of a bowl inside the box; the image never leaves
-    the box; its step is traced once.
+    the box; its step is traced once; an evaluation that is no number, or far
+    above the lowest one, is taken back, and the next step is shorter.
     """
 
     image: tf.Variable  # [1, H, W, 3], in [0, 1]
+    rescues: tf.Variable  # evaluations that were taken back, []
+    failures: tf.Variable  # of these the newest, without a sound one since, []
+
+    def inherit(self, coarser: Any) -> None:
+        """Takes over from the optimizer of a coarser level what still holds.
+
+        Args:
+            coarser: An optimizer of the same class, at the end of its level.
+        """
 
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates the objective at the image, and updates the image."""
@@ -40,6 +50,9 @@ def variables(optimizer: Optimizer) -> dict[str, tf.Variable]:
 
 class Adam(tf.Module):
     """Adam, projected on the box [0, 1], with an average of the iterates.
+
+    Where a step has led to a loss that is no number, or that explodes, it
+    starts anew from the image of the lowest loss, with half the learning rate.
 
     Args:
         image: The image to optimize, [1, H, W, 3], changed in place.
@@ -85,14 +98,64 @@ class Adam(tf.Module):
         self._square = tf.Variable(tf.zeros_like(image), trainable=False)
         if self._averaging:
             self._average = tf.Variable(tf.zeros_like(image), trainable=False)
+        infinity = tf.constant(float("inf"), image.dtype)
+        self._loss = tf.Variable(infinity, trainable=False)  # the last one
+        self._best_loss = tf.Variable(infinity, trainable=False)
+        self._first_loss = tf.Variable(infinity, trainable=False)
+        self._best = tf.Variable(image, trainable=False)
+        self._cut = tf.Variable(tf.ones_like(infinity), trainable=False)
+        self.rescues = tf.Variable(tf.constant(0, tf.int64), trainable=False)
+        self.failures = tf.Variable(tf.constant(0, tf.int64), trainable=False)
+
+    def inherit(self, coarser: "Adam") -> None:
+        """Takes over the cut of the learning rate, and the count of rescues."""
+        self._cut.assign(coarser._cut)
+        self.rescues.assign(coarser.rescues)
 
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates, updates, clips; the evaluation is before the update."""
         evaluation = objective(tf.convert_to_tensor(self.image))
+        loss = tf.cast(evaluation.loss, self.image.dtype)
+        lowest = tf.maximum(self._best_loss, NEGLIGIBLE * self._first_loss)
+        tf.cond(
+            _is_sound(loss, evaluation.gradient, lowest),
+            lambda: self._move(loss, evaluation.gradient),
+            self._restart,
+        )
+        return evaluation
+
+    def result(self) -> tf.Tensor:
+        """The average of the iterates, [1, H, W, 3].
+
+        Without an average the last iterate, or the best one, if the last loss
+        is clearly above the lowest.
+        """
+        if self._averaging and self._step > 0:
+            steps = tf.cast(self._step, self.image.dtype)
+            return tf.clip_by_value(
+                self._average / (1 - self._decay**steps), 0.0, 1.0
+            )
+        worse = self._loss > CLEARLY_WORSE * self._best_loss
+        return tf.where(worse, self._best, self.image)
+
+    def _move(self, loss: tf.Tensor, gradient: tf.Tensor) -> tf.Operation:
+        """Updates the image, and remembers it if it is the best."""
+        tf.cond(
+            loss < self._best_loss,
+            lambda: tf.group(
+                self._best.assign(self.image), self._best_loss.assign(loss)
+            ),
+            tf.no_op,
+        )
+        self._loss.assign(loss)
+        self._first_loss.assign(
+            tf.where(tf.math.is_inf(self._first_loss), loss, self._first_loss)
+        )
+        self.failures.assign(0)
         pixels = tf.cast(tf.size(self.image) // 3, self.image.dtype)
         self._step.assign_add(1)
         update, mean, square = adam_update(
-            evaluation.gradient * pixels,
+            gradient * pixels,
             self._mean,
             self._square,
             tf.cast(self._step, self.image.dtype),
@@ -101,22 +164,35 @@ class Adam(tf.Module):
         self._mean.assign(mean)
         self._square.assign(square)
         image = self.image.assign(
-            tf.clip_by_value(self.image - update, 0.0, 1.0)
+            tf.clip_by_value(self.image - self._cut * update, 0.0, 1.0)
         )
         if self._averaging:
             self._average.assign_add(
                 (1 - self._decay) * (image - self._average)
             )
-        return evaluation
+        return tf.no_op()
 
-    def result(self) -> tf.Tensor:
-        """The average of the iterates, or the last one, [1, H, W, 3]."""
-        if not self._averaging or self._step == 0:
-            return tf.convert_to_tensor(self.image)
-        steps = tf.cast(self._step, self.image.dtype)
-        return tf.clip_by_value(
-            self._average / (1 - self._decay**steps), 0.0, 1.0
-        )
+    def _restart(self) -> tf.Operation:
+        """Starts anew from the best image, with half the learning rate."""
+        for memory in (self._mean, self._square, self._step):
+            memory.assign(tf.zeros_like(memory))
+        if self._averaging:
+            self._average.assign(tf.zeros_like(self._average))
+        self.image.assign(self._best)
+        self._loss.assign(self._best_loss)
+        self._cut.assign(0.5 * self._cut)
+        self.rescues.assign_add(1)
+        self.failures.assign_add(1)
+        return tf.no_op()
+
+
+def _is_sound(
+    loss: tf.Tensor, gradient: tf.Tensor, lowest: tf.Tensor
+) -> tf.Tensor:
+    """Whether an evaluation can be built on, []: all numbers, no explosion."""
+    pixels = tf.cast(tf.size(gradient) // 3, gradient.dtype)
+    norm = tf.reduce_sum(tf.square(pixels * gradient))
+    return tf.math.is_finite(loss + norm) & (loss <= EXPLOSION * lowest)
 
 
 def adam_update(
@@ -200,12 +276,19 @@ class Lbfgs(tf.Module):
         self._base = tf.Variable(image, trainable=False)
         self._gradient = variable(image.shape)  # at the base
         self._loss = variable([])
+        self._first_loss = variable([])
         self._direction = variable(image.shape)
         self._length = variable([])  # of the step along it; 0: no base yet
         self._changes = variable([history, size])  # of the image, s
         self._bends = variable([history, size])  # of the gradient, y
         self._sy = variable([history, history], tf.float64)  # s_i' y_j, i <= j
         self._yy = variable([history, history], tf.float64)
+        self.rescues = variable([], tf.int64)
+        self.failures = variable([], tf.int64)
+
+    def inherit(self, coarser: "Lbfgs") -> None:
+        """Takes over the count of rescues."""
+        self.rescues.assign(coarser.rescues)
 
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates the image, judges it, and proposes the next one."""
@@ -213,10 +296,16 @@ class Lbfgs(tf.Module):
         loss = tf.cast(evaluation.loss, self.image.dtype)
         expected = tf.reduce_sum(self._gradient * (self.image - self._base))
         bound = self._loss + DECREASE * expected + MARGIN * tf.abs(self._loss)
-        finite = tf.math.is_finite(loss + tf.reduce_sum(evaluation.gradient))
-        falls = tf.equal(self._length, 0) | (loss <= bound)
+        first = tf.equal(self._length, 0)
+        self._first_loss.assign(tf.where(first, loss, self._first_loss))
+        lowest = tf.maximum(self._loss, NEGLIGIBLE * self._first_loss)
+        lowest = tf.where(first, loss, lowest)
+        sound = _is_sound(loss, evaluation.gradient, lowest)
+        failed = tf.cast(tf.logical_not(sound), tf.int64)
+        self.rescues.assign_add(failed)
+        self.failures.assign(failed * (self.failures + 1))
         length = tf.cond(
-            finite & falls,
+            sound & (first | (loss <= bound)),
             lambda: self._accept(loss, evaluation.gradient),
             lambda: self._shorten(loss, expected),
         )
@@ -361,6 +450,9 @@ def _appended(matrix: tf.Tensor, products: tf.Tensor) -> tf.Tensor:
     return tf.concat([kept, products[None]], axis=0)
 
 
+EXPLOSION = 3.0  # times the lowest loss so far; Adam's first steps reach 1.7
+NEGLIGIBLE = 1e-3  # of the first loss, from which no loss explodes
+CLEARLY_WORSE = 1.02  # times the lowest loss; rounding hides less
 DECREASE = 1e-4  # of the expected decrease that a step must bring (Armijo)
 MARGIN = 1e-4  # of the loss: what rounding in half precision can hide
 SHORTEST = 1e-3  # length of a step below which the curvature is forgotten

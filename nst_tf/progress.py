@@ -1,6 +1,7 @@
 """What a run says of itself: the plan, the progress, the end."""
 
 import io
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -65,16 +66,21 @@ class Progress:
     Args:
         levels: Sizes and steps of the run.
         file: Where to write; standard output if None.
+        end: When the run will be over at the latest, by `time.monotonic`.
     """
 
     def __init__(
-        self, levels: Sequence[pyramid.Level], file: TextIO | None = None
+        self,
+        levels: Sequence[pyramid.Level],
+        file: TextIO | None = None,
+        end: float = math.inf,
     ):
         self._levels = levels
+        self._end = end
         self._file = file or sys.stdout or io.StringIO()
         self._terminal = self._file.isatty()
         self._interval = TERMINAL_SECONDS if self._terminal else PLAIN_SECONDS
-        self._seconds_per_pixel = 0.0
+        self._seconds_per_work = 0.0
         self._first_seconds = 0.0  # of a level: targets, and the trace
         self._level_start = time.monotonic()
         self._level = -1
@@ -107,7 +113,7 @@ class Progress:
             self._first_seconds = self._first_step - self._level_start
         last = index == here.steps
         taken = index - self._skipped
-        timed = taken == 1 + TIMED_STEPS and not self._seconds_per_pixel
+        timed = taken == 1 + TIMED_STEPS and not self._seconds_per_work
         due = time.monotonic() - self._shown > self._interval
         if not (last or timed or due):
             return None
@@ -117,13 +123,13 @@ class Progress:
         if last:
             self._level_start = now
         if taken > TIMED_STEPS:
-            pixels = here.height * here.width * (taken - 1)
-            self._seconds_per_pixel = (now - self._first_step) / pixels
+            work = here.work * (taken - 1)
+            self._seconds_per_work = (now - self._first_step) / work
         line = (
             f"level {level + 1}/{len(self._levels)}, {here.width} x "
             f"{here.height}, step {index}/{here.steps}, loss {value:.4g}"
         )
-        if self._seconds_per_pixel:
+        if self._seconds_per_work:
             line += f", about {duration(self.remaining(level, index))} left"
         if self._terminal:
             self._write(f"\r\033[K{line}")
@@ -139,15 +145,16 @@ class Progress:
     def remaining(self, level: int, index: int) -> float:
         """Estimates the seconds left after a step.
 
-        A step takes time in proportion to its pixels, and each level begins
-        with as long a pause as the present one did.
+        A step takes time in proportion to its level's work, and each level
+        begins with as long a pause as the present one did.
         """
         here = self._levels[level]
         later = self._levels[level + 1 :]
-        pixels = here.height * here.width * (here.steps - index)
-        pixels += sum(each.height * each.width * each.steps for each in later)
+        work = here.work * (here.steps - index)
+        work += sum(each.work * each.steps for each in later)
         pauses = self._first_seconds * len(later)
-        return pixels * self._seconds_per_pixel + pauses
+        seconds = work * self._seconds_per_work + pauses
+        return max(0.0, min(seconds, self._end - time.monotonic()))
 
     def _write(self, text: str) -> None:
         """Writes, unless there is nobody left to read."""
@@ -161,17 +168,26 @@ class Progress:
 
 
 def summary(
-    path: str, state: str, seconds: float, terms: Mapping[str, float]
+    path: str,
+    state: str,
+    seconds: float,
+    terms: Mapping[str, float],
+    rescues: int,
 ) -> str:
     """Says where the picture is, how long it took, and the losses."""
     width = max(map(len, terms))
-    return "\n".join(
-        [
-            "losses, relative to their targets, before weights:",
-            *(f"  {name:{width}}  {terms[name]:.4g}" for name in terms),
-            f"{path} is {state}, after {duration(seconds)}",
-        ]
-    )
+    lines = [
+        "losses, relative to their targets, before weights:",
+        *(f"  {name:{width}}  {terms[name]:.4g}" for name in terms),
+    ]
+    if rescues:
+        times = "once" if rescues == 1 else f"{rescues} times"
+        lines.append(
+            f"rescued {times}: the loss exploded, or was no number; the run "
+            f"went on from its best picture, with shorter steps"
+        )
+    lines.append(f"{path} is {state}, after {duration(seconds)}")
+    return "\n".join(lines)
 
 
 def duration(seconds: float) -> str:

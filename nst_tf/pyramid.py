@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 GROWTH = 2.0**0.5  # from the long side of one level to that of the next
 MULTIPLE = 16  # pixels; the stride of VGG's last block
+STEP_PIXELS = 6000  # in the time of which a step does what each step does
 SHORTEST_SIDE = 32  # pixels; coarser levels hold nothing to optimize
 
 
@@ -19,6 +20,16 @@ class Level(NamedTuple):
     height: int
     width: int
     steps: int
+
+    @property
+    def pixels(self) -> int:
+        """Of the image."""
+        return self.height * self.width
+
+    @property
+    def work(self) -> int:
+        """To which the time of a step is in proportion, about."""
+        return self.pixels + STEP_PIXELS
 
 
 def output_size(height: int, width: int, size: int) -> tuple[int, int]:

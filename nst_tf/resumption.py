@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ NOT_IDENTITY = {
     "dry_run",
     "init",
     "levels",
+    "max_seconds",
     "min_size",
     "output",
     "overwrite",
@@ -72,24 +73,34 @@ def saved(
     request: job.Job,
     prepared: inputs.Inputs,
     say: Callable[[str], None],
-) -> "Iterator[descent.Step]":
-    """Passes steps on, and saves one now and then; never the very last."""
+) -> "Generator[descent.Step, None, None]":
+    """Passes steps on, and saves one now and then; never the very last.
+
+    That after which it is closed is saved too.
+    """
     folder = _folder(request, prepared)
     interval = job.parse_interval(request.checkpoint_every)
     end = len(prepared.levels) - 1, prepared.levels[-1].steps
-    count, since = 0, time.monotonic()
-    for step in steps:
-        yield step
-        count += 1
-        if (step.level, step.index) == end or not interval.is_over(
-            count, time.monotonic() - since
-        ):
-            continue
+
+    def save(step: "descent.Step") -> None:
+        if (step.level, step.index) == end:
+            return
         try:
             folder.save(checkpoint.State(step.level, step.index, step.arrays))
         except OSError as error:
             say(f"checkpoint in {request.checkpoint_dir} failed: {error}")
-        count, since = 0, time.monotonic()
+
+    count, since = 0, time.monotonic()
+    for step in steps:
+        try:
+            yield step
+        except GeneratorExit:
+            save(step)
+            raise
+        count += 1
+        if interval.is_over(count, time.monotonic() - since):
+            save(step)
+            count, since = 0, time.monotonic()
 
 
 def identity(request: job.Job, prepared: inputs.Inputs) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -28,8 +29,17 @@ from nst_tf import (
     resumption,
 )
 
-DONE, WRONG_INPUT, OUT_OF_MEMORY = 0, 1, 3
-# Stopped by a signal: 128 + its number, as shells count: 130 and 143.
+DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
+# Stopped by a signal: 128 + its number, as shells count: 129, 130 and 143.
+OUT_OF_MEMORY_ADVICE = (
+    "out of memory; make a smaller picture with --size, or use "
+    "--precision=bfloat16."
+)
+SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGHUP", "SIGINT", "SIGTERM")
+    if hasattr(signal, name)  # not all on Windows
+]
 
 
 def cli() -> None:
@@ -53,8 +63,10 @@ def main(arguments: Sequence[str]) -> int:
         arguments: The command line, without the program's name.
 
     Returns:
-        The exit status: 0 done; 1 wrong input; 3 out of memory; 130 and 143
-        stopped by SIGINT and SIGTERM, with the picture so far saved.
+        The exit status: 0 done; 1 wrong input, or a picture that could not be
+        written where it should be; and with the picture so far saved, if there
+        is one, 3 out of memory, 4 a step failed, 129, 130 and 143 stopped by
+        SIGHUP, SIGINT and SIGTERM.
     """
     if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(arguments):
         _say(flagdefs.usage())
@@ -77,7 +89,8 @@ def main(arguments: Sequence[str]) -> int:
         except _Stopped:
             return 128 + signals.received
         except MemoryError:
-            return _out_of_memory()
+            _complain(OUT_OF_MEMORY_ADVICE)
+            return OUT_OF_MEMORY
 
 
 def _paint(
@@ -95,7 +108,8 @@ def _paint(
 
         description = device.describe()
         precision = device.resolve_precision(request.precision)
-    report = progress.Progress(prepared.levels)
+    end = start + request.max_seconds if request.max_seconds else math.inf
+    report = progress.Progress(prepared.levels, end=end)
     report.say(
         progress.plan(
             prepared.levels,
@@ -120,25 +134,36 @@ def _paint(
         report.say(f"resume    level {state.level + 1}, step {state.steps + 1}")
     if request.dry_run:
         return 128 + signals.received if signals.received else DONE
-    step = None
-    steps = execution.job_steps(request, prepared, state, say=report.say)
+    step, status = None, DONE
+    steps = execution.job_steps(
+        request, prepared, state, say=report.say, began=start
+    )
     try:
         for count, step in enumerate(steps, start=1):
-            loss = report.update(step.level, step.index, step.evaluation.loss)
-            if loss is not None and not math.isfinite(loss):
-                execution.picture(step)
+            report.update(step.level, step.index, step.evaluation.loss)
             if request.preview_every and count % request.preview_every == 0:
                 _preview(path, execution.picture(step), report)
             if signals.received:
+                status = 128 + signals.received
                 break
-        if step is None:
-            return 128 + signals.received
-        image = execution.picture(step)
+        steps.close()
     except (tf.errors.ResourceExhaustedError, MemoryError):
-        return _out_of_memory()
-    except FloatingPointError as error:
         report.end_line()
-        return _complain(str(error))
+        _complain(OUT_OF_MEMORY_ADVICE)
+        status = OUT_OF_MEMORY
+    except Exception as error:  # whatever it is, the picture so far is saved
+        report.end_line()
+        if not isinstance(error, FloatingPointError):
+            traceback.print_exc()
+        _complain(f"the run cannot go on: {error}")
+        status = FAILED
+    if step is None:
+        return status or 128 + signals.received
+    try:
+        image = execution.picture(step)
+    except FloatingPointError as error:
+        _complain(str(error))
+        return FAILED
     last = prepared.levels[-1]
     if image.shape[:2] != (last.height, last.width):
         report.say(
@@ -152,11 +177,12 @@ def _paint(
         return _complain(f"{path} cannot be written: {error}")
     terms = {k: float(v) for k, v in step.evaluation.terms.items()}
     seconds = time.monotonic() - start
-    ending = "unfinished" if signals.received else "done"
-    report.say(progress.summary(str(saved), ending, seconds, terms))
+    ending = "unfinished" if status else "done"
+    rescues = int(step.optimizer.rescues)
+    report.say(progress.summary(str(saved), ending, seconds, terms, rescues))
     if saved.parent.resolve() != path.parent.resolve():
         return _complain(f"{path.parent} took no file; the picture is {saved}")
-    return 128 + signals.received if signals.received else DONE
+    return status
 
 
 def _preview(path: Path, image: np.ndarray, report: progress.Progress) -> None:
@@ -182,15 +208,6 @@ def _complain(sentence: str) -> int:
     return WRONG_INPUT
 
 
-def _out_of_memory() -> int:
-    """Says what to do when memory ran out."""
-    _complain(
-        "out of memory; make a smaller picture with --size, or use "
-        "--precision=bfloat16."
-    )
-    return OUT_OF_MEMORY
-
-
 class _Stopped(BaseException):
     """A signal came while nothing was to be saved yet."""
 
@@ -208,7 +225,8 @@ class _Signals:
     def __enter__(self) -> "_Signals":
         self._before = {
             number: signal.signal(number, self._receive)
-            for number in (signal.SIGINT, signal.SIGTERM)
+            for number in SIGNALS
+            if signal.getsignal(number) is not signal.SIG_IGN  # as by nohup
         }
         return self
 

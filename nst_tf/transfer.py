@@ -1,6 +1,6 @@
 """The method: targets, objective, optimizer and levels put together."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +31,8 @@ def stylize_steps(
     init: np.ndarray | None = None,
     extra_losses: Callable[[int, int], list[losses.Loss]] | None = None,
     start: "checkpoint.State | None" = None,
-) -> Iterator[descent.Step]:
+    goes_on: descent.Pace = lambda level, step: True,
+) -> Generator[descent.Step, None, None]:
     """Paints the content image in the manner of the style images.
 
     Args:
@@ -46,6 +47,7 @@ def stylize_steps(
             image if None.
         extra_losses: (height, width) -> further losses at that size.
         start: A state of such a run, to go on after it.
+        goes_on: Is asked before each step, as in `descent.descend`.
 
     Yields:
         A `descent.Step` after each update; the last one's image is the result.
@@ -72,4 +74,5 @@ def stylize_steps(
         levels,
         tf.constant(image[None], tf.float32),
         start,
+        goes_on,
     )

@@ -46,6 +46,7 @@ ARROWS = {
         "pyramid",
         "weights",
     },
+    "stopping": {"descent", "pyramid"},
     "resumption": {"checkpoint", "descent", "device", "inputs", "job"},
     "execution": {
         "checkpoint",
@@ -57,6 +58,7 @@ ARROWS = {
         "optimizers",
         "outputs",
         "resumption",
+        "stopping",
         "targets",
         "transfer",
         "weights",

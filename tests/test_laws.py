@@ -316,3 +316,95 @@ def test_resumes_from_a_checkpoint_bit_for_bit(name, tmp_path):
     run(again, 7)
     np.testing.assert_array_equal(again.image, whole.image)
     np.testing.assert_array_equal(again.result(), whole.result())
+
+
+def _faulty(bowl, spoil, at):
+    """A bowl whose evaluations number `at` are spoiled, and their count."""
+    calls = []
+
+    def count():
+        calls.append(1)
+        return len(calls) in at
+
+    def evaluate(image):
+        evaluation = bowl(image)
+        bad = tf.py_function(count, [], tf.bool)
+        bad.set_shape([])
+        worse = spoil(evaluation)
+        return evaluation._replace(
+            loss=tf.where(bad, worse.loss, evaluation.loss),
+            gradient=tf.where(bad, worse.gradient, evaluation.gradient),
+        )
+
+    return evaluate, calls
+
+
+FAULTS = {
+    "loss is NaN": lambda e: e._replace(loss=e.loss + np.nan),
+    "loss is infinite": lambda e: e._replace(loss=e.loss + np.inf),
+    "gradient is NaN": lambda e: e._replace(gradient=e.gradient * np.nan),
+    "gradient overflows": lambda e: e._replace(gradient=e.gradient + 3e38),
+    "loss explodes": lambda e: e._replace(loss=100 * e.loss + 1),
+}
+
+
+@every_optimizer
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_taken_back_and_counted(name, fault):
+    target = toys.image(6, 5, 1)[None]
+    at = (3, 9, 10)
+    evaluate, calls = _faulty(toys.bowl(target), FAULTS[fault], at)
+    optimizer = optimizers.OPTIMIZERS[name](_variable())
+    step = descent.make_train_step(optimizer, evaluate)
+    for index in range(1, 701):
+        step()
+        result = optimizer.result().numpy()
+        assert 0 <= result.min() <= result.max() <= 1
+        assert (int(optimizer.failures) > 0) == (index in at)
+    assert len(calls) == 700
+    assert int(optimizer.rescues) == len(at)
+    np.testing.assert_allclose(result, target, atol=5e-3)
+
+
+@every_optimizer
+def test_a_finer_level_knows_of_the_rescues_of_a_coarser_one(name):
+    bowl = toys.bowl(toys.image(6, 5, 1)[None])
+    evaluate, _ = _faulty(bowl, FAULTS["loss is NaN"], (3, 4))
+    coarse = optimizers.OPTIMIZERS[name](_variable())
+    step = descent.make_train_step(coarse, evaluate)
+    for _ in range(6):
+        step()
+    fine = optimizers.OPTIMIZERS[name](_variable(size=(9, 8)))
+    fine.inherit(coarse)
+    assert int(fine.rescues) == 2
+    assert int(fine.failures) == 0
+
+
+@every_optimizer
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_leaves_a_black_or_a_white_start(name, value):
+    target = toys.image(6, 5, 1)[None]
+    optimizer = optimizers.OPTIMIZERS[name](
+        tf.Variable(tf.fill([1, 6, 5, 3], value))
+    )
+    step = descent.make_train_step(optimizer, toys.bowl(target))
+    for _ in range(400):
+        step()
+    np.testing.assert_allclose(optimizer.result(), target, atol=2e-3)
+
+
+@every_optimizer
+def test_the_picture_is_there_after_any_number_of_steps(name):
+    # A peer that writes its picture at the last index only has none where its
+    # optimizer ends before.
+    evaluate = toys.bowl(toys.image(6, 5, 1)[None])
+    start = evaluate(tf.convert_to_tensor(_variable())).loss
+    optimizer = optimizers.OPTIMIZERS[name](_variable(), learning_rate=1e-3)
+    step = descent.make_train_step(optimizer, evaluate)
+    before = float(start)
+    for index in range(20):
+        step()
+        loss = float(evaluate(optimizer.result()).loss)
+        assert loss <= before
+        before = loss
+        assert index < 2 or loss < float(start)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, objective, optimizers
+from nst_tf import descent, objective, optimizers, pyramid
 
 
 def test_adam_follows_the_papers_algorithm_in_float64():
@@ -75,6 +75,82 @@ def test_adam_moves_a_large_image_as_far_as_a_small_one(monkeypatch, epsilon):
             moves.append(np.abs(optimizer.image.numpy() - before).mean())
         moved[size] = np.mean(moves)
     assert moved[512] == pytest.approx(moved[64], rel=0.05)
+
+
+def test_after_a_rescue_adam_steps_half_as_far_and_averages_anew():
+    bowl = toys.bowl(toys.image(4, 5)[None])
+    calls = []
+
+    def faulty(image):
+        evaluation = bowl(image)
+        bad = tf.py_function(
+            lambda: calls.append(1) or len(calls) == 3, [], tf.bool
+        )
+        loss = tf.where(bad, np.float32(np.nan), evaluation.loss)
+        return evaluation._replace(loss=loss)
+
+    start = toys.image(4, 5, 2)[None]
+    optimizer = optimizers.Adam(tf.Variable(start), 0.01)
+    step = descent.make_train_step(optimizer, faulty)
+    images = []
+    for _ in range(5):
+        step()
+        images.append(optimizer.image.numpy())
+    # The third evaluation failed, that of the second new image: back to the
+    # one before.
+    np.testing.assert_array_equal(images[2], images[0])
+    np.testing.assert_allclose(
+        np.abs(images[3] - images[2]).max(), 0.005, rtol=1e-3
+    )
+    finer = optimizers.Adam(tf.Variable(start), 0.01)
+    finer.inherit(optimizer)
+    descent.make_train_step(finer, bowl)()
+    np.testing.assert_allclose(
+        np.abs(finer.image - start).max(), 0.005, rtol=1e-3
+    )
+
+
+def test_without_average_the_result_is_never_clearly_worse_than_the_best():
+    target = toys.image(4, 5)[None]
+    bowl = toys.bowl(target)
+
+    def raised(image):
+        evaluation = bowl(image)
+        return evaluation._replace(loss=evaluation.loss + 1e-4)
+
+    optimizer = optimizers.Adam(
+        tf.Variable(np.clip(target + 0.01, 0, 1)), 0.015, average=0
+    )
+    step = descent.make_train_step(optimizer, raised)
+    losses = []
+    chosen = set()
+    for _ in range(30):
+        losses.append(float(step().loss))
+        last = bool((optimizer.result() == optimizer.image).numpy().all())
+        assert last == (losses[-1] <= 1.02 * min(losses))
+        chosen.add(last)
+    assert chosen == {True, False}
+    assert int(optimizer.rescues) == 0
+
+
+def test_where_no_evaluation_gives_numbers_the_descent_says_so():
+    def nothing(image):
+        loss = tf.constant(np.nan) * tf.reduce_sum(image)
+        return objective.Evaluation(loss, image, {})
+
+    start = tf.constant(toys.image(4, 5)[None])
+    for steps, taken in ((3, 2), (60, 24)):
+        seen = []
+        run = descent.descend(
+            lambda height, width: nothing,
+            optimizers.Adam,
+            [pyramid.Level(4, 5, steps)],
+            start,
+        )
+        with pytest.raises(FloatingPointError, match="gave no numbers; try"):
+            seen.extend(run)
+        assert len(seen) == taken
+        np.testing.assert_array_equal(seen[-1].image, start)
 
 
 # L-BFGS
@@ -232,3 +308,24 @@ def test_lbfgs_goes_on_where_the_curvature_misleads():
     for _ in range(60):
         step()
     np.testing.assert_allclose(optimizer.result(), target, atol=1e-4)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e6])
+def test_lbfgs_does_not_see_the_scale_of_the_objective(scale):
+    # A peer's loss stays as it is at large sizes, where gradients are small.
+    images = []
+    for factor in (1.0, scale):
+
+        def scaled(image, factor=factor):
+            evaluation = _rosenbrock(image)
+            return evaluation._replace(
+                loss=factor * evaluation.loss,
+                gradient=factor * evaluation.gradient,
+            )
+
+        optimizer = optimizers.Lbfgs(tf.Variable(_start()))
+        step = descent.make_train_step(optimizer, scaled)
+        for _ in range(15):
+            step()
+        images.append(optimizer.result().numpy())
+    np.testing.assert_allclose(*images, atol=1e-7)

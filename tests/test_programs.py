@@ -1,6 +1,7 @@
 """The program: flag file -> PNG on the toy network; signals; exit status."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import execution, image_io, inputs, run
+from nst_tf import descent, execution, image_io, inputs, objective, run
 
 ROOT = Path(nst_tf.__file__).parent.parent
 
@@ -117,18 +118,145 @@ def test_wrong_input_ends_with_status_1_before_any_work(
     assert error.count("\n") == 1
 
 
-def test_out_of_memory_is_status_3(flag_file, monkeypatch, capsys):
-    def exhausted(*_, **__):
-        raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+ENDS = [
+    (tf.errors.ResourceExhaustedError(None, None, "OOM"), 3, "out of memory"),
+    (MemoryError(), 3, "out of memory; make a smaller picture"),
+    (RuntimeError("a bug"), 4, "the run cannot go on: a bug"),
+    (FloatingPointError("no numbers"), 4, "cannot go on: no numbers"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "words"), ENDS)
+def test_an_error_before_the_first_step_has_its_status(
+    flag_file, monkeypatch, capsys, error, status, words
+):
+    def failing(*_, **__):
+        raise error
         yield
 
-    monkeypatch.setattr(execution, "job_steps", exhausted)
-    assert run.main([flag_file]) == 3
-    assert "out of memory; make a smaller picture" in capsys.readouterr().err
+    monkeypatch.setattr(execution, "job_steps", failing)
+    assert run.main([flag_file]) == status
+    assert words in capsys.readouterr().err
+    assert not Path("town-paint.png").exists()
+
+
+@pytest.mark.parametrize(("error", "status", "words"), ENDS)
+def test_an_error_in_a_step_leaves_the_picture(
+    flag_file, monkeypatch, capsys, error, status, words
+):
+    make = descent.make_train_step
+
+    def failing(optimizer, objective):
+        step, taken = make(optimizer, objective), []
+
+        def step_or_fail():
+            taken.append(1)
+            if optimizer.image.shape[1] == 48 and len(taken) == 2:
+                raise error
+            return step()
+
+        return step_or_fail
+
+    before = set(os.listdir())
+    monkeypatch.setattr(descent, "make_train_step", failing)
+    assert run.main([flag_file]) == status
+    out, err = capsys.readouterr()
+    assert words in err
+    assert ("Traceback" in err) == isinstance(error, RuntimeError)
+    assert "stopped at 64 x 48; the picture is enlarged to 96 x 72" in out
+    assert "town-paint.png is unfinished, after" in out
+    assert set(os.listdir()) - before == {"town-paint.png"}
+    assert Image.open("town-paint.png").size == (96, 72)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_a_gradient_that_becomes_nan_leaves_the_best_picture(
+    flag_file, monkeypatch, capsys, optimizer
+):
+    make = objective.make_objective
+
+    def spoiled(*arguments):
+        evaluate, count = make(*arguments), tf.Variable(0)
+
+        def evaluate_or_spoil(image):
+            count.assign_add(1)
+            evaluation = evaluate(image)
+            spoil = tf.where(count > 5, np.float32(np.nan), 1.0)
+            return evaluation._replace(gradient=spoil * evaluation.gradient)
+
+        return evaluate_or_spoil
+
+    flags = [flag_file, f"--optimizer={optimizer}", "--steps=5", "--size=64"]
+    assert run.main([*flags, "--output=whole.png"]) == 0
+    monkeypatch.setattr(objective, "make_objective", spoiled)
+    steps = ["--steps=5,60", "--output=spoiled.png"]
+    assert run.main([*flags, *steps]) == 4
+    out, err = capsys.readouterr()
+    assert "the last 25 evaluations gave no numbers" in err
+    assert re.search(r"rescued (25|4\d) times", out)
+    picture = image_io.load_image("spoiled.png")
+    whole = image_io.load_image("whole.png")
+    assert np.abs(picture - whole).mean() < 4 / 255
+
+
+def test_a_learning_rate_a_hundred_times_too_large_is_rescued(
+    flag_file, capsys
+):
+    flags = [flag_file, "--steps=60", "--overwrite", "--output=a.png"]
+    losses = {}
+    for rate in (0.02, 2.0):
+        assert run.main([*flags, f"--learning_rate={rate}"]) == 0
+        out = capsys.readouterr().out
+        assert ("rescued" in out) == (rate == 2.0)
+        terms = dict(re.findall(r"^  (\S+) +([\d.e-]+)$", out, re.MULTILINE))
+        losses[rate] = {name: float(value) for name, value in terms.items()}
+    for name, value in losses[2.0].items():
+        factor = {"style": 2.0, "conte": 1.5, "total": np.inf}[name[:5]]
+        assert value <= factor * losses[0.02][name], name
+
+
+def test_max_seconds_and_tolerance_end_a_run_before_its_steps(
+    flag_file, capsys
+):
+    for flags in (["--max_seconds=4"], ["--tolerance=0.9"]):
+        start = time.monotonic()
+        assert run.main([flag_file, "--steps=100000", *flags]) == 0
+        assert time.monotonic() - start < 12
+        assert "is done, after" in capsys.readouterr().out
+    assert Image.open("town-paint.png").size == (96, 72)
+
+
+@pytest.mark.parametrize("moment", ["picture", "checkpoint"])
+def test_a_signal_while_writing_leaves_whole_files(
+    flag_file, monkeypatch, moment
+):
+    if moment == "picture":
+        owner, name = Image.Image, "save"
+    else:
+        owner, name = np, "savez"
+    write = getattr(owner, name)
+    numbers = [signal.SIGTERM]  # a second one would end the program at once
+
+    def interrupted(*arguments, **options):
+        write(*arguments, **options)
+        while numbers:
+            signal.raise_signal(numbers.pop())
+
+    monkeypatch.setattr(owner, name, interrupted)
+    before = set(os.listdir())
+    flags = ["--checkpoint_dir=kept", "--checkpoint_every=2"]
+    # Where the picture was being written, the run was over.
+    assert run.main([flag_file, *flags]) == (143, 0)[moment == "picture"]
+    new = set(os.listdir()) - before
+    assert new == {"kept", "town-paint.png"}
+    assert Image.open("town-paint.png").size == (96, 72)
+    kept = os.listdir("kept")
+    assert kept and all(name.endswith(".checkpoint.npz") for name in kept)
 
 
 @pytest.mark.parametrize(
-    ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
 )
 def test_a_signal_ends_the_run_with_the_picture_saved(
     flag_file, monkeypatch, capsys, number, status
@@ -174,7 +302,7 @@ def test_a_picture_that_turned_into_no_numbers_is_said(
             yield step
 
     monkeypatch.setattr(execution, "job_steps", spoiled)
-    assert run.main([flag_file, "--average=0"]) == 1
+    assert run.main([flag_file, "--average=0"]) == 4
     assert "not made of numbers any more" in capsys.readouterr().err
     assert not Path("town-paint.png").exists()
 
@@ -235,7 +363,7 @@ def test_a_reader_that_goes_away_does_not_end_the_run(flag_file, monkeypatch):
 
     make = progress.Progress
     monkeypatch.setattr(
-        progress, "Progress", lambda levels: make(levels, Gone())
+        progress, "Progress", lambda levels, end: make(levels, Gone(), end)
     )
     assert run.main([flag_file]) == 0
     assert Path("town-paint.png").exists()

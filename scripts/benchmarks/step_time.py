@@ -90,7 +90,7 @@ def main(arguments: Sequence[str]) -> int:
         for name, row in measured["contestants"].items():
             row |= peaks.get((size, name), {})
         record = {
-            **_machine(),
+            **machine(),
             "size": [size, problem.init.shape[0]],
             "pooling": flags.pooling,
             "weights": kind,
@@ -267,12 +267,12 @@ def _measure(
     rows: dict[str, dict[str, Any]] = {}
     for name in names:
         rows[name] = {
-            "seconds": _spread([times[name] for times in rounds]),
+            "seconds": spread([times[name] for times in rounds]),
             "compile_seconds": round(first[name][0], 3),
         }
         if name != "torch" and "torch" in names:
             ratios = [times["torch"] / times[name] for times in rounds]
-            rows[name]["ratio"] = _spread(ratios)
+            rows[name]["ratio"] = spread(ratios)
             rows[name] |= _agreement(first[name][1], first["torch"][1])
     found = rows.get("float32", {})
     agreed = (
@@ -401,7 +401,7 @@ def _random_weights() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return arrays
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     """The part of a record about code, libraries and processor."""
     cpuinfo = Path("/proc/cpuinfo")  # on Linux
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
@@ -430,7 +430,7 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _spread(values: Sequence[float]) -> dict[str, float]:
+def spread(values: Sequence[float]) -> dict[str, float]:
     """Median, smallest and largest."""
     spread = statistics.median(values), min(values), max(values)
     names = ("median", "min", "max")
@@ -449,8 +449,8 @@ def _table(record: Mapping[str, Any]) -> str:
     ]
     for name, row in record["contestants"].items():
         lines.append(
-            f"{name:9}{_range(row['seconds'], 3):>23}"
-            f"{_range(row['ratio'], 2) if 'ratio' in row else '-':>20}"
+            f"{name:9}{range_text(row['seconds'], 3):>23}"
+            f"{range_text(row['ratio'], 2) if 'ratio' in row else '-':>20}"
             f"{row['compile_seconds']:11.2f}{row.get('peak_mb', '-'):>8}"
             f"{row.get('peak_above_import_mb', '-'):>8}"
         )
@@ -470,7 +470,7 @@ def _table(record: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _range(spread: Mapping[str, float], digits: int) -> str:
+def range_text(spread: Mapping[str, float], digits: int) -> str:
     """Writes a spread such as "1.25 (1.20-1.31)"."""
     median, low, high = (f"{value:.{digits}f}" for value in spread.values())
     return f"{median} ({low}-{high})"

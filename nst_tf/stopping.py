@@ -1,0 +1,134 @@
+"""When a level has had enough steps: a budget of time, a picture at rest.
+
+A pace is asked before each step, with the index of the level and the step that
+was taken last at it, None before the first, and says whether to go on. It may
+leave levels out, but never the last one.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from nst_tf import pyramid
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from nst_tf import descent
+
+TIMED_STEPS = 5  # at a level, before its steps are planned
+FIRST_SECONDS = 2.0  # of a level before its first step is over, as a guess
+SAVING_SECONDS = 0.3  # to write a picture and to end, and for each pixel
+SAVING_SECONDS_PER_PIXEL = 4e-7
+FEWEST_SHARE = 0.1  # of its steps, for which a level is worth its start
+REST = 10  # steps between two pictures that are compared
+
+
+class Budget:
+    """Shares seconds among the levels, in proportion to their work.
+
+    At each level the time of a step is measured, and the steps that are left
+    are scaled, there and in all later levels, to what the time allows. Levels
+    for which there is no time are left out. At least one step is taken, at
+    the last level.
+
+    Args:
+        levels: Sizes and steps, which are never exceeded.
+        seconds: How long the run may take.
+        start: When it began, by `clock`.
+        clock: What tells the time, in seconds.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[pyramid.Level],
+        seconds: float,
+        start: float,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._levels = levels
+        self._clock = clock
+        saving = SAVING_SECONDS + SAVING_SECONDS_PER_PIXEL * levels[-1].pixels
+        self._end = start + seconds - saving
+        self._seconds_per_work = 0.0  # not known before a step was timed
+        self._first_seconds = FIRST_SECONDS
+        self._level_start = 0.0
+        self._first_step = 0.0  # when it was over
+        self._skipped = 0  # steps of the level that a run before this one took
+        self._allowed = 0  # steps at the present level
+
+    def __call__(self, level: int, step: "descent.Step | None") -> bool:
+        """Whether there is time for another step at a level."""
+        now = self._clock()
+        here = self._levels[level]
+        last = level == len(self._levels) - 1
+        if step is None:
+            self._level_start = now
+            self._allowed = here.steps
+            return last or self._is_worth_it(level, now)
+        float(step.evaluation.loss)  # waits for the device
+        now = self._clock()
+        if not self._first_step or self._first_step < self._level_start:
+            self._first_step = now
+            self._first_seconds = now - self._level_start
+            self._skipped = step.index - 1
+        taken = step.index - self._skipped
+        if taken > 1:
+            seconds = (now - self._first_step) / (taken - 1)
+            self._seconds_per_work = seconds / here.work
+        if taken == 1 + TIMED_STEPS or last:
+            share = self._share(level, here.steps - step.index, now)
+            self._allowed = step.index + int(share * (here.steps - step.index))
+        step_seconds = self._seconds_per_work * here.work
+        reserve = 0.0 if last else self._first_seconds + step_seconds
+        return step.index < self._allowed and now + step_seconds + reserve < (
+            self._end
+        )
+
+    def _is_worth_it(self, level: int, now: float) -> bool:
+        """Whether a level can have enough of its steps to be started."""
+        share = self._share(level, self._levels[level].steps, now, starts=1)
+        return share >= FEWEST_SHARE
+
+    def _share(
+        self, level: int, steps: int, now: float, starts: int = 0
+    ) -> float:
+        """The share of the steps that are left for which there is time."""
+        later = self._levels[level + 1 :]
+        work = steps * self._levels[level].work
+        work += sum(each.steps * each.work for each in later)
+        starts += len(later)
+        left = self._end - now - starts * self._first_seconds
+        needed = work * self._seconds_per_work
+        if left <= 0:
+            return 0.0
+        return min(1.0, left / needed) if needed else 1.0
+
+
+class Rest:
+    """Ends a level when its picture hardly changes any more.
+
+    Args:
+        tolerance: Root mean square of the change in a step, on average over
+            `REST` steps, in units of the image's range.
+    """
+
+    def __init__(self, tolerance: float):
+        self._tolerance = tolerance
+        self._before: tf.Tensor | None = None
+
+    def __call__(self, level: int, step: "descent.Step | None") -> bool:
+        """Whether the picture still changes."""
+        import tensorflow as tf
+
+        if step is None:
+            self._before = None
+            return True
+        if step.index % REST:
+            return True
+        image, before = tf.identity(step.image), self._before
+        self._before = image
+        if before is None:
+            return True
+        change = float(tf.sqrt(tf.reduce_mean((image - before) ** 2)))
+        return change / REST >= self._tolerance

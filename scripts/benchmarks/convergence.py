@@ -1,0 +1,532 @@
+"""Measures loss against seconds: our optimizers, and PyTorch's L-BFGS.
+
+    python scripts/benchmarks/convergence.py --weights=VGG19.h5 \\
+        --content=PHOTO --style=PAINTING
+
+All minimize one objective, that of neural-style-pt with its defaults (VGG19
+with max pooling, mean squared differences of features and of Gram matrices
+divided by C * H * W, absolute total variation), from the content image. The
+contestants take turns in blocks of evaluations, so that what else the machine
+does meets all of them alike. After each block every picture is judged by one
+network in float32, off the clock, clipped to its range, as a file would be,
+and as it is. PyTorch computes in float32, without bounds, line search or
+stopping, with 100 corrections, as that tool does; ours computes in the
+precision that is named, in the box.
+
+What the optimizers cost is measured besides, in turns too: seconds of a step
+over those of the evaluation in it.
+
+PyTorch and Matplotlib (for the plot) are optional.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib.util
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import step_time
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+    import torch
+
+    from nst_tf import extractors, losses, objective
+
+RESULTS = Path(__file__).resolve().parent / "results"
+SAMPLES = step_time.ROOT / "configs" / "images"
+# neural-style-pt's defaults; its pixels are in 0..255.
+CONTENT_WEIGHT, STYLE_WEIGHT, TV_WEIGHT = 5.0, 100.0, 1e-3
+CONTENT_LAYER = "block4_conv2"
+STYLE_LAYERS = [f"block{block}_conv1" for block in range(1, 6)]
+CORRECTIONS = 100
+BLOCK = 20  # evaluations
+MILESTONES = (100, 300, 500)  # evaluations of PyTorch's
+
+
+class Problem(NamedTuple):
+    """What every contestant is given; pictures are [H, W, 3] in [0, 1]."""
+
+    content: np.ndarray
+    style: np.ndarray
+    network_weights: Mapping[str, tuple[np.ndarray, np.ndarray]]
+
+
+class Contestant(Protocol):
+    """An optimizer on its way."""
+
+    def advance(self, evaluations: int) -> None:
+        """Evaluates the objective so many times."""
+
+    def picture(self) -> np.ndarray:
+        """What it has painted, [1, H, W, 3], black 0 and white 1."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the benchmark, prints tables, appends a line, draws a plot."""
+    flags = _parse(arguments)
+    sys.path.insert(0, str(step_time.ROOT))
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if not importlib.util.find_spec("torch"):
+        print("PyTorch is not installed: only ours is measured.")
+        flags.contestants.remove("torch")
+    problem = _problem(flags)
+    record = {
+        **step_time.machine(),
+        "size": list(problem.content.shape[1::-1]),
+        "pictures": [Path(flags.content).stem, Path(flags.style).stem],
+        "block": BLOCK,
+        "cost": _costs(problem, flags),
+        "curves": _race(problem, flags),
+    }
+    record["reached"] = _reached(record["curves"])
+    print(_table(record))
+    flags.json.parent.mkdir(parents=True, exist_ok=True)
+    with flags.json.open("a") as file:
+        file.write(json.dumps(record) + "\n")
+    if importlib.util.find_spec("matplotlib"):
+        _plot(record, flags.json.with_suffix(".svg"))
+    else:
+        print("Matplotlib is not installed: there is no plot.")
+    return 0
+
+
+def peers_objective(
+    extractor: extractors.Extractor, problem: Problem
+) -> objective.Objective:
+    """neural-style-pt's objective, of our relative losses.
+
+    A relative loss is the squared difference divided by the target's square:
+    times that square, in the weight, it is the peer's mean squared difference.
+    """
+    import tensorflow as tf
+
+    from nst_tf import losses, objective
+
+    content, style = (
+        extractor.model(tf.constant(image[None]))
+        for image in (problem.content, problem.style)
+    )
+    target = content[CONTENT_LAYER]
+    square = float(tf.reduce_mean(tf.cast(target, tf.float32) ** 2))
+    loss_list: list[losses.Loss] = [
+        losses.ContentLoss(CONTENT_LAYER, target, CONTENT_WEIGHT * square),
+        AbsoluteTotalVariation(TV_WEIGHT * 255.0),
+    ]
+    for layer in STYLE_LAYERS:
+        gram = losses.gram_matrix(style[layer])
+        channels = int(gram.shape[0] or 0)
+        square = float(tf.reduce_sum(gram**2))
+        weight = STYLE_WEIGHT * square / channels**4
+        loss_list.append(losses.GramLoss(layer, gram, weight))
+    return objective.make_objective(extractor, loss_list)
+
+
+class AbsoluteTotalVariation:
+    """Sum of absolute differences of neighbors, down and to the right."""
+
+    name = "total_variation"
+    layer = "image"
+    reach = 1
+
+    def __init__(self, weight: float):
+        self.weight = weight
+        self.maps: Mapping[str, tf.Tensor] = {}
+
+    def statistics(
+        self, features: tf.Tensor, mask: tf.Tensor | None = None
+    ) -> losses.Statistics:
+        """Sums the differences of the whole image."""
+        import tensorflow as tf
+
+        from nst_tf import losses
+
+        down = tf.reduce_sum(tf.abs(features[:, 1:] - features[:, :-1]))
+        right = tf.reduce_sum(tf.abs(features[:, :, 1:] - features[:, :, :-1]))
+        return losses.Statistics(down + right, tf.ones_like(down))
+
+    def distance(self, statistics: losses.Statistics) -> tf.Tensor:
+        """The sum itself, []."""
+        return statistics.total
+
+
+class Ours:
+    """One of our optimizers in one precision, as in "lbfgs-bfloat16"."""
+
+    def __init__(self, name: str, problem: Problem, **settings: Any):
+        import tensorflow as tf
+
+        from nst_tf import descent, optimizers
+
+        optimizer, precision = name.split("-")
+        image = tf.constant(problem.content[None])
+        self.image = tf.Variable(image, trainable=False)
+        self._optimizer = optimizers.OPTIMIZERS[optimizer](
+            self.image, **settings
+        )
+        evaluate = peers_objective(_extractor(problem, precision), problem)
+        self._step = descent.make_train_step(self._optimizer, evaluate)
+
+    def advance(self, evaluations: int) -> None:
+        """Takes so many steps, of one evaluation each."""
+        for _ in range(evaluations):
+            loss = self._step().loss
+        float(loss)  # waits for the device
+
+    def picture(self) -> np.ndarray:
+        """The best picture, or the average of the iterates."""
+        return self._optimizer.result().numpy()
+
+
+class PlainTorch:
+    """`torch.optim.LBFGS` as neural-style-pt uses it, in float32."""
+
+    def __init__(self, problem: Problem):
+        import torch
+
+        torch.set_num_threads(os.cpu_count() or 1)
+        self._kernels = [
+            (
+                name,
+                torch.tensor(kernel.transpose(3, 2, 0, 1).copy()),
+                torch.tensor(bias),
+            )
+            for name, (kernel, bias) in problem.network_weights.items()
+            if name <= STYLE_LAYERS[-1]
+        ]
+        self._mean = torch.tensor(step_time.MEAN_COLOR[::-1])
+        with torch.no_grad():
+            content = self._features(self._caffe(problem.content))
+            style = self._features(self._caffe(problem.style))
+        self._content = content[CONTENT_LAYER]
+        self._grams = {name: _torch_gram(style[name]) for name in STYLE_LAYERS}
+        self._image = self._caffe(problem.content).requires_grad_()
+        self._optimizer = torch.optim.LBFGS(
+            [self._image],
+            max_iter=BLOCK,
+            max_eval=2 * BLOCK,
+            tolerance_grad=-1,
+            tolerance_change=-1,
+            history_size=CORRECTIONS,
+        )
+
+    def advance(self, evaluations: int) -> None:
+        """Takes that many iterations, of one evaluation each."""
+        assert evaluations == BLOCK
+
+        def closure() -> torch.Tensor:
+            self._optimizer.zero_grad()
+            value = self.loss(self._image)
+            value.backward()  # type: ignore[no-untyped-call]
+            return value
+
+        self._optimizer.step(closure)  # type: ignore[no-untyped-call]
+
+    def picture(self) -> np.ndarray:
+        """The picture, not clipped."""
+        rgb = (self._image.detach()[0].permute(1, 2, 0) + self._mean).flip(-1)
+        return rgb[None].numpy() / 255.0
+
+    def loss(self, image: torch.Tensor) -> torch.Tensor:
+        """The objective of an image, [1, 3, H, W], BGR less its mean."""
+        from torch.nn import functional
+
+        features = self._features(image)
+        mse = functional.mse_loss
+        total = CONTENT_WEIGHT * mse(features[CONTENT_LAYER], self._content)
+        for name in STYLE_LAYERS:
+            total = total + STYLE_WEIGHT * mse(
+                _torch_gram(features[name]), self._grams[name]
+            )
+        down = (image[:, :, 1:] - image[:, :, :-1]).abs().sum()
+        right = (image[:, :, :, 1:] - image[:, :, :, :-1]).abs().sum()
+        return total + TV_WEIGHT * (down + right)
+
+    def _caffe(self, image: np.ndarray) -> torch.Tensor:
+        """[H, W, 3] in [0, 1] -> [1, 3, H, W], BGR in 0..255, less its mean."""
+        import torch
+
+        bgr = torch.tensor(255.0 * image).flip(-1) - self._mean
+        return bgr.permute(2, 0, 1)[None].contiguous()
+
+    def _features(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Runs the network on [1, 3, H, W]; keeps all layers."""
+        from torch.nn import functional
+
+        outputs = {}
+        features = image
+        for name, kernel, bias in self._kernels:
+            if name.endswith("conv1") and name != "block1_conv1":
+                features = functional.max_pool2d(features, 2)
+            features = functional.conv2d(features, kernel, bias, padding=1)
+            outputs[name] = features = functional.relu(features)
+        return outputs
+
+
+def _torch_gram(features: torch.Tensor) -> torch.Tensor:
+    """The Gram matrix of [1, C, H, W], over C * H * W."""
+    flat = features.flatten(2)[0]
+    return flat @ flat.T / flat.numel()
+
+
+def _extractor(problem: Problem, precision: str) -> extractors.Extractor:
+    """VGG19 as that tool has it."""
+    from nst_tf import extractors
+
+    return extractors.vgg(
+        "vgg19",
+        [CONTENT_LAYER, *STYLE_LAYERS],
+        problem.network_weights,
+        pooling="max",
+        padding="zeros",
+        dtype=precision,
+    )
+
+
+def _race(problem: Problem, flags: argparse.Namespace) -> dict[str, Any]:
+    """Lets the contestants take turns; name -> evaluations, seconds, losses."""
+    import numpy as np
+    import tensorflow as tf
+
+    judge = tf.function(
+        peers_objective(_extractor(problem, "float32"), problem),
+        autograph=False,
+    )
+    runs: dict[str, Contestant] = {
+        name: PlainTorch(problem)
+        if name == "torch"
+        else Ours(name, problem, **_settings(name, flags))
+        for name in flags.contestants
+    }
+    names = ("evaluations", "seconds", "loss", "unclipped")
+    curves: dict[str, dict[str, list[float]]] = {
+        name: {key: [] for key in names} for name in runs
+    }
+    spent = dict.fromkeys(runs, 0.0)
+    for done in range(0, flags.evaluations + 1, BLOCK):
+        for name, run in runs.items():
+            if done:
+                time.sleep(step_time.PAUSE_SECONDS)
+                start = time.perf_counter()
+                run.advance(BLOCK)
+                spent[name] += time.perf_counter() - start
+            picture = run.picture()
+            clipped, unclipped = (
+                float(judge(tf.constant(each)).loss)
+                for each in (np.clip(picture, 0, 1), picture)
+            )
+            row = (done, round(spent[name], 2), clipped, unclipped)
+            for key, value in zip(names, row, strict=True):
+                curves[name][key].append(value)
+            print(
+                f"{done:4} evaluations  {name:15} {spent[name]:7.1f} s  "
+                f"loss {clipped:.5g}",
+                flush=True,
+            )
+    return curves
+
+
+def _settings(name: str, flags: argparse.Namespace) -> dict[str, Any]:
+    """What an optimizer is given besides its image."""
+    if name.startswith("lbfgs"):
+        return {"history": flags.history}
+    return {"learning_rate": flags.learning_rate, "beta_2": 0.99}
+
+
+def _costs(problem: Problem, flags: argparse.Namespace) -> dict[str, Any]:
+    """Seconds of a step over those of its evaluation, taken in turns."""
+    import tensorflow as tf
+
+    costs = {}
+    for precision in flags.precisions:
+        optimizers = ("adam", "lbfgs")
+        ours = {
+            name: Ours(
+                f"{name}-{precision}",
+                problem,
+                **_settings(name, flags),
+            )
+            for name in optimizers
+        }
+        evaluate = tf.function(
+            peers_objective(_extractor(problem, precision), problem),
+            autograph=False,
+        )
+        image = tf.constant(problem.content[None])
+        contestants: dict[str, Callable[[], object]] = {
+            "evaluation": functools.partial(_evaluate, evaluate, image),
+            **{
+                name: functools.partial(run.advance, 1)
+                for name, run in ours.items()
+            },
+        }
+        times: dict[str, list[float]] = {name: [] for name in contestants}
+        for _ in range(3 + flags.cost_rounds):
+            for name, call in contestants.items():
+                start = time.perf_counter()
+                call()
+                times[name].append(time.perf_counter() - start)
+        ratios = {
+            name: step_time.spread(
+                [
+                    step / plain
+                    for step, plain in zip(
+                        times[name][3:], times["evaluation"][3:], strict=True
+                    )
+                ]
+            )
+            for name in optimizers
+        }
+        costs[precision] = {
+            "evaluation_seconds": step_time.spread(times["evaluation"][3:]),
+            **ratios,
+        }
+    return costs
+
+
+def _evaluate(objective: objective.Objective, image: tf.Tensor) -> float:
+    """Evaluates, and waits for the device."""
+    return float(objective(image).loss)
+
+
+def _reached(curves: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """When ours had the loss that PyTorch's had at its milestones."""
+    if "torch" not in curves:
+        return []
+    torch, rows = curves["torch"], []
+    for milestone in MILESTONES:
+        if milestone not in torch["evaluations"]:
+            continue
+        at = torch["evaluations"].index(milestone)
+        row: dict[str, Any] = {
+            "evaluations": milestone,
+            "loss": torch["loss"][at],
+            "seconds": torch["seconds"][at],
+        }
+        for name, curve in curves.items():
+            found = [
+                (evaluations, seconds)
+                for evaluations, seconds, loss in zip(
+                    curve["evaluations"],
+                    curve["seconds"],
+                    curve["loss"],
+                    strict=True,
+                )
+                if loss <= row["loss"] and evaluations
+            ]
+            if name != "torch":
+                row[name] = (
+                    {
+                        "evaluations": found[0][0],
+                        "seconds": found[0][1],
+                        "share": round(found[0][1] / row["seconds"], 3),
+                    }
+                    if found
+                    else None
+                )
+        rows.append(row)
+    return rows
+
+
+def _table(record: Mapping[str, Any]) -> str:
+    """Writes a record for people."""
+    lines = ["", "seconds of a step / of its evaluation, median (min-max):"]
+    for precision, cost in record["cost"].items():
+        lines.append(
+            f"  {precision:9} adam {step_time.range_text(cost['adam'], 3)}, "
+            f"lbfgs {step_time.range_text(cost['lbfgs'], 3)}"
+        )
+    for row in record["reached"]:
+        lines.append(
+            f"PyTorch's loss after {row['evaluations']} evaluations, "
+            f"{row['loss']:.5g} after {row['seconds']:.0f} s, is reached by"
+        )
+        for name in record["curves"]:
+            if name == "torch":
+                continue
+            if row[name]:
+                lines.append(
+                    f"  {name:15} after {row[name]['evaluations']} evaluations,"
+                    f" in {row[name]['share']:.2f} of the time"
+                )
+            else:
+                lines.append(f"  {name:15} not at all")
+    return "\n".join(lines)
+
+
+def _plot(record: Mapping[str, Any], path: Path) -> None:
+    """Draws loss against seconds."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "convergence"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
+    for name, curve in record["curves"].items():
+        label = "torch.optim.LBFGS, float32" if name == "torch" else name
+        axes.plot(curve["seconds"][1:], curve["loss"][1:], label=label)
+    axes.set(
+        xlabel="seconds",
+        ylabel="loss of the clipped picture, in float32",
+        xscale="log",
+        yscale="log",
+        title=f"{' and '.join(record['pictures'])}, "
+        f"{record['size'][0]} x {record['size'][1]}",
+    )
+    axes.grid(True, which="both", alpha=0.3)
+    axes.legend()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
+
+
+def _problem(flags: argparse.Namespace) -> Problem:
+    """Reads the pictures, at their sizes, and the weights."""
+    from nst_tf import image_io, pyramid, weights
+
+    def image(path: str) -> np.ndarray:
+        loaded = image_io.load_image(path)
+        rows, columns = loaded.shape[:2]
+        size = pyramid.output_size(rows, columns, flags.size)
+        return image_io.resize(loaded, *size).astype("f4")
+
+    layers = weights.load("vgg19", flags.weights, say=print).layers
+    return Problem(image(flags.content), image(flags.style), layers)
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Reads the flags."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = "torch,lbfgs-bfloat16,adam-bfloat16,lbfgs-float32"
+    add = parser.add_argument
+    add("--content", default=str(SAMPLES / "harbor_at_dusk.jpg"))
+    add("--style", default=str(SAMPLES / "swirling_night.jpg"))
+    add("--size", type=int, default=512, help="long side (512)")
+    add("--evaluations", type=int, default=500, help="of each (500)")
+    add("--contestants", default=names, help=f"some of them ({names})")
+    add("--precisions", default="float32,bfloat16", help="whose cost to take")
+    add("--cost_rounds", type=int, default=15, help="rounds of that (15)")
+    add("--history", type=int, default=20, help="of L-BFGS (20)")
+    add("--learning_rate", type=float, default=0.02, help="of Adam (0.02)")
+    add("--weights", default="imagenet", help="of VGG19: file, or imagenet")
+    add("--json", type=Path, default=RESULTS / "convergence.jsonl")
+    flags = parser.parse_args(arguments)
+    flags.contestants = flags.contestants.split(",")
+    flags.precisions = [name for name in flags.precisions.split(",") if name]
+    return flags
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
