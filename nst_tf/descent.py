@@ -79,7 +79,8 @@ def descend(
     first = start.level if start else 0
     coarser = None
     for number, level in enumerate(levels[first:], start=first):
-        if not goes_on(number, None):
+        resumed = start is not None and number == start.level
+        if not goes_on(number, None) and not resumed:
             continue
         variable = tf.Variable(
             enlarge(image, level.height, level.width), trainable=False
@@ -87,11 +88,12 @@ def descend(
         optimizer = make_optimizer(variable)
         if coarser:
             optimizer.inherit(coarser)
+            coarser = None  # may hold much memory
         train_step = make_train_step(
             optimizer, make_objective_at(level.height, level.width)
         )
         index = 0
-        if start and number == start.level:
+        if start and resumed:
             index = start.steps
             for name, variable in optimizers.variables(optimizer).items():
                 variable.assign(start.arrays[name])

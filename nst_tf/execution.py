@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nst_tf import device, inputs, job, outputs, resumption, stopping
+from nst_tf import (
+    conventions,
+    device,
+    inputs,
+    job,
+    outputs,
+    resumption,
+    stopping,
+)
 from nst_tf import weights as network_weights
 
 if TYPE_CHECKING:
@@ -24,9 +32,17 @@ if TYPE_CHECKING:
 
 
 # The fields of a job that an optimizer takes.
+_FIRST_ORDER = (
+    "learning_rate",
+    "average",
+    "decay_rate",
+    "decay_steps",
+    "bounds",
+)
 OPTIMIZER_SETTINGS = {
-    "adam": ("learning_rate", "beta_1", "beta_2", "epsilon", "average"),
-    "lbfgs": ("learning_rate", "history"),
+    "adam": (*_FIRST_ORDER, "beta_1", "beta_2", "epsilon"),
+    "lbfgs": ("learning_rate", "history", "bounds"),
+    "sgd": _FIRST_ORDER,
 }
 
 
@@ -211,8 +227,17 @@ def method_options(
     """Maps a job to the keywords of `transfer.stylize_steps`."""
     from nst_tf import extractors, optimizers
 
+    convention = conventions.CONVENTIONS[request.convention]
+    settings: dict[str, Any] = {
+        name: getattr(request, name)
+        for name in OPTIMIZER_SETTINGS[request.optimizer]
+    }
+    if request.optimizer != "lbfgs":  # it steps alike at any scale
+        settings["scaled"] = convention.scaled
     return {
         "weights": loss_weights(request),
+        "convention": convention,
+        "style_fit": request.style_fit,
         "make_extractor": functools.partial(
             extractors.vgg,
             request.extractor,
@@ -223,11 +248,7 @@ def method_options(
             dtype=device.resolve_precision(request.precision),
         ),
         "make_optimizer": functools.partial(
-            optimizers.OPTIMIZERS[request.optimizer],
-            **{
-                name: getattr(request, name)
-                for name in OPTIMIZER_SETTINGS[request.optimizer]
-            },
+            optimizers.OPTIMIZERS[request.optimizer], **settings
         ),
     }
 

@@ -97,7 +97,7 @@ def prepare(
         max_levels=request.levels,
     )
     pixels = levels[0].height * levels[0].width
-    for style in styles:
+    for style in styles if request.style_fit == "keep" else ():
         rows, columns = style.shape[:2]
         fitted = pyramid.size_of_area(rows, columns, pixels)
         if min(fitted) < deepest.stride:

@@ -10,7 +10,7 @@ import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nst_tf import architectures, device
+from nst_tf import architectures, conventions, device
 
 LARGEST_SIZE = 65536  # pixels, a side; beyond it Pillow's formats end
 
@@ -68,21 +68,35 @@ class Job:
         "What is minimized",
         "Weight of the content loss.",
         low=0,
-        high=1e9,
+        high=1e12,
     )
     style_weight: float = setting(
         100.0,
         "What is minimized",
         "Weight of the style loss.",
         low=0,
-        high=1e9,
+        high=1e12,
     )
     tv_weight: float = setting(
         50.0,
         "What is minimized",
         "Weight of the total variation: smooths the picture.",
         low=0,
-        high=1e9,
+        high=1e12,
+    )
+    convention: str = setting(
+        "relative",
+        "What is minimized",
+        "What losses are divided by: their targets, or as a source does it, so "
+        "that weights are the source's.",
+        choices=tuple(conventions.CONVENTIONS),
+    )
+    style_fit: str = setting(
+        "keep",
+        "What is minimized",
+        "How a style image is resized: to as many pixels as the output, its "
+        "shape kept; stretched to its size; or cropped to it.",
+        choices=("keep", "stretch", "crop"),
     )
     content_layers: str = setting(
         "block4_conv2",
@@ -157,7 +171,7 @@ class Job:
         "adam",
         "How it is minimized",
         "Optimizer; lbfgs reaches lower losses, and needs more memory.",
-        choices=("adam", "lbfgs"),
+        choices=("adam", "lbfgs", "sgd"),
     )
     learning_rate: float = setting(
         0.02,
@@ -189,10 +203,30 @@ class Job:
     average: float = setting(
         0.95,
         "How it is minimized",
-        "Adam: decay of the average of the iterates, which is the result; 0: "
-        "off.",
+        "Adam, SGD: decay of the average of the iterates, which is the result; "
+        "0: off.",
         low=0,
         below=1,
+    )
+    decay_rate: float = setting(
+        1.0,
+        "How it is minimized",
+        "Adam, SGD: factor of the learning rate in decay_steps steps.",
+        above=0,
+        high=1,
+    )
+    decay_steps: int = setting(
+        100,
+        "How it is minimized",
+        "Adam, SGD: steps in which the learning rate falls by decay_rate.",
+        low=1,
+    )
+    bounds: str = setting(
+        "box",
+        "How it is minimized",
+        "box: clipped to black and white after each step; none: only when it "
+        "is saved.",
+        choices=("box", "none"),
     )
     history: int = setting(
         20,

@@ -57,7 +57,8 @@ class ContentLoss:
 
     distance = sum(mask * (features - target)^2) / sum(mask * target^2)
 
-    Gatys et al. take half of the sum of squared differences.
+    Gatys et al. take half of the sum of squared differences; such conventions
+    are this one with a divisor of theirs.
 
     Args:
         layer: Layer of the extractor that is compared.
@@ -65,6 +66,8 @@ class ContentLoss:
         weight: Weight in the objective.
         region: How much each position counts, [1, h, w, 1], in [0, 1].
         projection: From these features to those that are compared, [C, D].
+        divisor: Divides the mean squared difference over positions and
+            channels that are compared; the target's mean square if None.
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
@@ -80,15 +83,20 @@ class ContentLoss:
         weight: float = 1.0,
         region: tf.Tensor | None = None,
         projection: np.ndarray | None = None,
+        divisor: float | None = None,
     ):
         self.name = f"content/{layer}"
         self.layer = layer
         self.weight = weight
         self.maps = _maps(target=target, region=region)
         self._root = _root(projection, _wide(target).dtype)
-        self._scale = _mean(
-            self.statistics(tf.zeros_like(target), None, **self.maps)
-        )
+        zeros = tf.zeros_like(target)
+        self._scale = _mean(self.statistics(zeros, None, **self.maps))
+        if divisor is not None:
+            if projection is not None:  # statistics are means over channels
+                channels, compared = projection.shape
+                divisor *= compared / channels
+            self._scale = tf.constant(divisor, self._scale.dtype)
 
     def statistics(
         self,
@@ -106,7 +114,7 @@ class ContentLoss:
         return _masked_sum(tf.square(difference), _product(mask, region))
 
     def distance(self, statistics: Statistics) -> tf.Tensor:
-        """Divides by the mean square of the target, []."""
+        """Divides by the mean square of the target, or the divisor, []."""
         return tf.math.divide_no_nan(_mean(statistics), self._scale)
 
 
@@ -124,6 +132,8 @@ class GramLoss:
         region: How much each position counts, [1, h, w, 1], in [0, 1].
         projection: From these features to those that are compared, [C, D]:
             the Gram matrix G of features F is P' G P for features F P.
+        divisor: Divides the squared norm of the difference; that of the target
+            if None.
 
     Source:
         Gatys, Ecker, Bethge. CVPR 2016, equations 3 to 5.
@@ -138,6 +148,7 @@ class GramLoss:
         weight: float = 1.0,
         region: tf.Tensor | None = None,
         projection: np.ndarray | None = None,
+        divisor: float | None = None,
     ):
         self.name = f"style/{layer}"
         self.layer = layer
@@ -146,6 +157,8 @@ class GramLoss:
         self._root = _root(projection, target.dtype)
         self._target = target
         self._scale = self._energy(target)
+        if divisor is not None:
+            self._scale = tf.constant(divisor, target.dtype)
 
     @staticmethod
     def target(statistics: Statistics) -> tf.Tensor:
@@ -163,7 +176,7 @@ class GramLoss:
         return gram_statistics(features, _product(mask, region))
 
     def distance(self, statistics: Statistics) -> tf.Tensor:
-        """Divides by the squared norm of the target, []."""
+        """Divides by the squared norm of the target, or the divisor, []."""
         energy = self._energy(_mean(statistics) - self._target)
         return tf.math.divide_no_nan(energy, self._scale)
 
@@ -177,7 +190,7 @@ class GramLoss:
 
 
 class TotalVariationLoss:
-    """Mean squared difference of neighboring pixels.
+    """How much neighboring pixels differ, on average.
 
     The mean is over all pairs of a pixel and the one below or to the right of
     it, and over the channels: a checkerboard of 0 and 1 has 1. A pair counts
@@ -185,34 +198,52 @@ class TotalVariationLoss:
 
     Args:
         weight: Weight in the objective.
+        neighbors: What is averaged, a name in `NEIGHBORS`: the squares or the
+            absolute values of the differences, or, over pixels that have both
+            neighbors, (down^2 + right^2)^1.25.
+        divisor: Divides the mean.
 
     Source:
         Mahendran, Vedaldi. Understanding Deep Image Representations by
-        Inverting Them. CVPR 2015, section 3.2, with beta = 2.
+        Inverting Them. CVPR 2015, section 3.2, with beta = 2, or 2.5; absolute
+        values: Rudin, Osher, Fatemi. Physica D 60 (1992), anisotropic.
     """
 
     name = "total_variation"
     layer = "image"
     reach = 1
 
-    def __init__(self, weight: float = 1.0):
+    def __init__(
+        self,
+        weight: float = 1.0,
+        neighbors: str = "square",
+        divisor: float = 1.0,
+    ):
         self.weight = weight
         self.maps: Mapping[str, tf.Tensor] = {}
+        self._neighbors = neighbors
+        self._divisor = divisor
 
     def statistics(
         self, features: tf.Tensor, mask: tf.Tensor | None = None
     ) -> Statistics:
-        """Sums squared differences of neighbors."""
+        """Sums over neighbors, the mean over channels."""
         image = _wide(features)
         if mask is None:
             mask = tf.ones_like(image[:, :, :, :1])
         mask = tf.cast(mask, image.dtype)
-        mass = tf.reduce_sum(mask[:, :-1]) + tf.reduce_sum(mask[:, :, :-1])
-        return Statistics(_squared_steps(image, mask), mass)
+        if self._neighbors == "power":
+            mask = _pad(_pad(mask[:, :-1, :-1], 1, 0, 1), 2, 0, 1)
+            mass = tf.reduce_sum(mask)
+        else:
+            mass = tf.reduce_sum(mask[:, :-1]) + tf.reduce_sum(mask[:, :, :-1])
+        channels = tf.cast(tf.shape(image)[-1], image.dtype)
+        each = NEIGHBORS[self._neighbors](*_differences(image))
+        return Statistics(tf.reduce_sum(mask * each) / channels, mass)
 
     def distance(self, statistics: Statistics) -> tf.Tensor:
         """Averages over the pairs, []."""
-        return _mean(statistics)
+        return _mean(statistics) / self._divisor
 
 
 def gram_matrix(
@@ -284,36 +315,26 @@ def _project(features: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
     return tf.reshape(flat, [*tf.unstack(shape)[:3], matrix.shape[1]])
 
 
-def _squared_steps(image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Sums squared differences of neighbors, the mean over channels, [].
+@tf.custom_gradient
+def _differences(
+    image: tf.Tensor,
+) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable[..., tf.Tensor]]:
+    """The neighbor below, and to the right, less each pixel, [1, H, W, C].
 
-    With a gradient of its own: that of the four slices would be four terms of
-    a sum, which TensorFlow may add up in the order in which they come, and so
-    not twice to the same bits.
+    0 where there is none. With a gradient of its own: that of the four slices
+    would be four terms of a sum, which TensorFlow may add up in the order in
+    which they come, and so not twice to the same bits.
     """
-    channels = tf.cast(tf.shape(image)[-1], image.dtype)
-    mask = tf.stop_gradient(mask)
+    down = _pad(image[:, 1:] - image[:, :-1], 1, 0, 1)
+    right = _pad(image[:, :, 1:] - image[:, :, :-1], 2, 0, 1)
 
-    @tf.custom_gradient
-    def total(image: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
-        down = image[:, 1:] - image[:, :-1]
-        right = image[:, :, 1:] - image[:, :, :-1]
-        weighted_down = mask[:, :-1] * down
-        weighted_right = mask[:, :, :-1] * right
-
-        def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            rows = _pad(weighted_down, 1, 1, 0) - _pad(weighted_down, 1, 0, 1)
-            columns = _pad(weighted_right, 2, 1, 0) - _pad(
-                weighted_right, 2, 0, 1
-            )
-            return 2.0 * upstream / channels * (rows + columns)
-
-        value = tf.reduce_sum(weighted_down * down) + tf.reduce_sum(
-            weighted_right * right
+    def gradient(of_down: tf.Tensor, of_right: tf.Tensor) -> tf.Tensor:
+        rows, columns = of_down[:, :-1], of_right[:, :, :-1]
+        return (_pad(rows, 1, 1, 0) - _pad(rows, 1, 0, 1)) + (
+            _pad(columns, 2, 1, 0) - _pad(columns, 2, 0, 1)
         )
-        return value / channels, gradient
 
-    return total(image)
+    return (down, right), gradient
 
 
 def _pad(values: tf.Tensor, axis: int, before: int, after: int) -> tf.Tensor:
@@ -358,4 +379,10 @@ def _wide(values: tf.Tensor) -> tf.Tensor:
     return values if values.dtype == tf.float64 else tf.cast(values, tf.float32)
 
 
+# (down, right) -> what total variation adds up.
+NEIGHBORS: Mapping[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
+    "square": lambda down, right: tf.square(down) + tf.square(right),
+    "absolute": lambda down, right: tf.abs(down) + tf.abs(right),
+    "power": lambda down, right: tf.pow(down**2 + right**2, 1.25),
+}
 STYLE_LOSSES = {"gram": GramLoss}

@@ -1,8 +1,9 @@
 """Optimizers of an image: one step on a tf.Variable, kept in its box.
 
-Every optimizer sees the gradient times the number of pixels. The gradient of a
+By default they see the gradient times the number of pixels. The gradient of a
 relative loss with respect to one pixel falls as 1 / (H * W), so that Adam's
 epsilon, or any noise floor, would otherwise mean less paint on a larger image.
+L-BFGS steps alike at any scale of its objective.
 """
 
 from collections.abc import Mapping
@@ -48,8 +49,8 @@ def variables(optimizer: Optimizer) -> dict[str, tf.Variable]:
     }
 
 
-class Adam(tf.Module):
-    """Adam, projected on the box [0, 1], with an average of the iterates.
+class FirstOrder(tf.Module):
+    """What the optimizers that follow the gradient have in common.
 
     Where a step has led to a loss that is no number, or that explodes, it
     starts anew from the image of the lowest loss, with half the learning rate.
@@ -57,45 +58,40 @@ class Adam(tf.Module):
     Args:
         image: The image to optimize, [1, H, W, 3], changed in place.
         learning_rate: Step size, in units of the image's range.
-        beta_1: Decay of the mean of the gradients.
-        beta_2: Decay of the mean of their squares.
-        epsilon: Added to the root of that mean; pixels whose gradient, times
-            the number of pixels, is far below it hardly move.
         average: Decay of the average of the iterates, which is the result; 0
             for the last iterate.
-
-    Source:
-        Kingma, Ba. Adam: A Method for Stochastic Optimization. ICLR 2015,
-        algorithm 1; the average: section 7.2, with bias correction.
+        decay_rate: The learning rate is multiplied by this in `decay_steps`
+            steps, smoothly.
+        decay_steps: See `decay_rate`.
+        bounds: "box": the image is clipped to [0, 1] after each step; "none":
+            only the result is.
+        scaled: Whether the gradient is multiplied by the number of pixels.
     """
 
     def __init__(
         self,
         image: tf.Variable,
-        learning_rate: float = 0.02,
+        learning_rate: float,
         *,
-        beta_1: float = 0.9,
-        beta_2: float = 0.99,
-        epsilon: float = 1e-8,
-        average: float = 0.95,
+        average: float,
+        decay_rate: float = 1.0,
+        decay_steps: int = 100,
+        bounds: str = "box",
+        scaled: bool = True,
     ):
-        super().__init__(name="adam")
+        super().__init__()
         self.image = image
+        self._bounds = BOUNDS[bounds]
+        self._scaled = scaled
         # Tensors of the image's type, so that no Python number is traced.
-        self._rates = {
-            name: tf.constant(value, image.dtype)
-            for name, value in {
-                "learning_rate": learning_rate,
-                "beta_1": beta_1,
-                "beta_2": beta_2,
-                "epsilon": epsilon,
-            }.items()
-        }
+        self._learning_rate = tf.constant(learning_rate, image.dtype)
+        self._decay_rate = tf.constant(decay_rate, image.dtype)
+        self._decay_steps = tf.constant(decay_steps, image.dtype)
         self._decay = tf.constant(average, image.dtype)
         self._averaging = average > 0
-        self._step = tf.Variable(tf.constant(0, tf.int64), trainable=False)
-        self._mean = tf.Variable(tf.zeros_like(image), trainable=False)
-        self._square = tf.Variable(tf.zeros_like(image), trainable=False)
+        zero = tf.constant(0, tf.int64)
+        self._step = tf.Variable(zero, trainable=False)  # since a rescue
+        self._taken = tf.Variable(zero, trainable=False)
         if self._averaging:
             self._average = tf.Variable(tf.zeros_like(image), trainable=False)
         infinity = tf.constant(float("inf"), image.dtype)
@@ -104,10 +100,10 @@ class Adam(tf.Module):
         self._first_loss = tf.Variable(infinity, trainable=False)
         self._best = tf.Variable(image, trainable=False)
         self._cut = tf.Variable(tf.ones_like(infinity), trainable=False)
-        self.rescues = tf.Variable(tf.constant(0, tf.int64), trainable=False)
-        self.failures = tf.Variable(tf.constant(0, tf.int64), trainable=False)
+        self.rescues = tf.Variable(zero, trainable=False)
+        self.failures = tf.Variable(zero, trainable=False)
 
-    def inherit(self, coarser: "Adam") -> None:
+    def inherit(self, coarser: "FirstOrder") -> None:
         """Takes over the cut of the learning rate, and the count of rescues."""
         self._cut.assign(coarser._cut)
         self.rescues.assign(coarser.rescues)
@@ -125,18 +121,25 @@ class Adam(tf.Module):
         return evaluation
 
     def result(self) -> tf.Tensor:
-        """The average of the iterates, [1, H, W, 3].
+        """The average of the iterates, [1, H, W, 3], in [0, 1].
 
         Without an average the last iterate, or the best one, if the last loss
         is clearly above the lowest.
         """
         if self._averaging and self._step > 0:
             steps = tf.cast(self._step, self.image.dtype)
-            return tf.clip_by_value(
-                self._average / (1 - self._decay**steps), 0.0, 1.0
-            )
-        worse = self._loss > CLEARLY_WORSE * self._best_loss
-        return tf.where(worse, self._best, self.image)
+            image = self._average / (1 - self._decay**steps)
+        else:
+            worse = self._loss > CLEARLY_WORSE * self._best_loss
+            image = tf.where(worse, self._best, self.image)
+        return tf.clip_by_value(image, 0.0, 1.0)
+
+    def _direction(self, gradient: tf.Tensor) -> tf.Tensor:
+        """What is subtracted for a learning rate of 1, [1, H, W, 3]."""
+        raise NotImplementedError
+
+    def _forget(self) -> None:
+        """Makes what `_direction` remembers as it was at the start."""
 
     def _move(self, loss: tf.Tensor, gradient: tf.Tensor) -> tf.Operation:
         """Updates the image, and remembers it if it is the best."""
@@ -152,19 +155,21 @@ class Adam(tf.Module):
             tf.where(tf.math.is_inf(self._first_loss), loss, self._first_loss)
         )
         self.failures.assign(0)
-        pixels = tf.cast(tf.size(self.image) // 3, self.image.dtype)
+        if self._scaled:
+            pixels = tf.cast(tf.size(self.image) // 3, self.image.dtype)
+            gradient = pixels * gradient
+        taken = tf.cast(self._taken, self.image.dtype)
+        self._taken.assign_add(1)
         self._step.assign_add(1)
-        update, mean, square = adam_update(
-            gradient * pixels,
-            self._mean,
-            self._square,
-            tf.cast(self._step, self.image.dtype),
-            **self._rates,
+        rate = (
+            self._cut
+            * self._learning_rate
+            * self._decay_rate ** (taken / self._decay_steps)
         )
-        self._mean.assign(mean)
-        self._square.assign(square)
         image = self.image.assign(
-            tf.clip_by_value(self.image - self._cut * update, 0.0, 1.0)
+            tf.clip_by_value(
+                self.image - rate * self._direction(gradient), *self._bounds
+            )
         )
         if self._averaging:
             self._average.assign_add(
@@ -174,8 +179,8 @@ class Adam(tf.Module):
 
     def _restart(self) -> tf.Operation:
         """Starts anew from the best image, with half the learning rate."""
-        for memory in (self._mean, self._square, self._step):
-            memory.assign(tf.zeros_like(memory))
+        self._forget()
+        self._step.assign(0)
         if self._averaging:
             self._average.assign(tf.zeros_like(self._average))
         self.image.assign(self._best)
@@ -184,6 +189,94 @@ class Adam(tf.Module):
         self.rescues.assign_add(1)
         self.failures.assign_add(1)
         return tf.no_op()
+
+
+class Adam(FirstOrder):
+    """Adam, projected on the box [0, 1], with an average of the iterates.
+
+    Args:
+        image: The image to optimize, [1, H, W, 3], changed in place.
+        learning_rate: Step size, in units of the image's range.
+        beta_1: Decay of the mean of the gradients.
+        beta_2: Decay of the mean of their squares.
+        epsilon: Added to the root of that mean; pixels whose gradient, times
+            the number of pixels, is far below it hardly move.
+        average: Decay of the average of the iterates, which is the result; 0
+            for the last iterate.
+        **settings: Those of `FirstOrder`.
+
+    Source:
+        Kingma, Ba. Adam: A Method for Stochastic Optimization. ICLR 2015,
+        algorithm 1; the average: section 7.2, with bias correction.
+    """
+
+    def __init__(
+        self,
+        image: tf.Variable,
+        learning_rate: float = 0.02,
+        *,
+        beta_1: float = 0.9,
+        beta_2: float = 0.99,
+        epsilon: float = 1e-8,
+        average: float = 0.95,
+        **settings: Any,
+    ):
+        super().__init__(image, learning_rate, average=average, **settings)
+        self._rates = {
+            name: tf.constant(value, image.dtype)
+            for name, value in {
+                "beta_1": beta_1,
+                "beta_2": beta_2,
+                "epsilon": epsilon,
+            }.items()
+        }
+        self._mean = tf.Variable(tf.zeros_like(image), trainable=False)
+        self._square = tf.Variable(tf.zeros_like(image), trainable=False)
+
+    def _direction(self, gradient: tf.Tensor) -> tf.Tensor:
+        """The corrected mean over the root of the corrected mean square."""
+        direction, mean, square = adam_update(
+            gradient,
+            self._mean,
+            self._square,
+            tf.cast(self._step, self.image.dtype),
+            **self._rates,
+        )
+        self._mean.assign(mean)
+        self._square.assign(square)
+        return direction
+
+    def _forget(self) -> None:
+        """Makes both means zero."""
+        for memory in (self._mean, self._square):
+            memory.assign(tf.zeros_like(memory))
+
+
+class Sgd(FirstOrder):
+    """Steps along the gradient, projected on the box [0, 1].
+
+    Args:
+        image: The image to optimize, [1, H, W, 3], changed in place.
+        learning_rate: What the gradient, times the pixels if `scaled`, is
+            multiplied by.
+        average: Decay of the average of the iterates, which is the result; 0
+            for the last iterate.
+        **settings: Those of `FirstOrder`.
+    """
+
+    def __init__(
+        self,
+        image: tf.Variable,
+        learning_rate: float = 0.02,
+        *,
+        average: float = 0.95,
+        **settings: Any,
+    ):
+        super().__init__(image, learning_rate, average=average, **settings)
+
+    def _direction(self, gradient: tf.Tensor) -> tf.Tensor:
+        """The gradient."""
+        return gradient
 
 
 def _is_sound(
@@ -201,7 +294,6 @@ def adam_update(
     square: tf.Tensor,
     step: tf.Tensor,
     *,
-    learning_rate: tf.Tensor,
     beta_1: tf.Tensor,
     beta_2: tf.Tensor,
     epsilon: tf.Tensor,
@@ -213,13 +305,13 @@ def adam_update(
         mean: m_(t-1), the running mean of the gradients.
         square: v_(t-1), the running mean of their squares.
         step: t, from 1.
-        learning_rate: alpha.
         beta_1: Decay of `mean`.
         beta_2: Decay of `square`.
         epsilon: Added to the root of the corrected `square`.
 
     Returns:
-        What to subtract, and the new `mean` and `square`.
+        What to subtract for a learning rate (alpha) of 1, and the new `mean`
+        and `square`.
 
     Source:
         Kingma, Ba. ICLR 2015, algorithm 1.
@@ -228,8 +320,8 @@ def adam_update(
     square = beta_2 * square + (1 - beta_2) * tf.square(gradient)
     corrected_mean = mean / (1 - beta_1**step)
     corrected_square = square / (1 - beta_2**step)
-    update = learning_rate * corrected_mean
-    return update / (tf.sqrt(corrected_square) + epsilon), mean, square
+    direction = corrected_mean / (tf.sqrt(corrected_square) + epsilon)
+    return direction, mean, square
 
 
 class Lbfgs(tf.Module):
@@ -248,6 +340,7 @@ class Lbfgs(tf.Module):
         learning_rate: Root mean square of the first change, in units of the
             image's range; later steps take their length from the curvature.
         history: Pairs of changes that are kept, each of twice the image.
+        bounds: "box", or "none": only the result is clipped to [0, 1].
 
     Source:
         Byrd, Nocedal, Schnabel. Representations of Quasi-Newton Matrices and
@@ -263,9 +356,11 @@ class Lbfgs(tf.Module):
         learning_rate: float = 0.02,
         *,
         history: int = 20,
+        bounds: str = "box",
     ):
         super().__init__(name="lbfgs")
         self.image = image
+        self._low, self._high = BOUNDS[bounds]
         dtype = image.dtype
         self._learning_rate = tf.constant(learning_rate, dtype)
         size = image.shape.num_elements()
@@ -311,13 +406,15 @@ class Lbfgs(tf.Module):
         )
         self._length.assign(length)
         self.image.assign(
-            tf.clip_by_value(self._base + length * self._direction, 0.0, 1.0)
+            tf.clip_by_value(
+                self._base + length * self._direction, self._low, self._high
+            )
         )
         return evaluation
 
     def result(self) -> tf.Tensor:
-        """The best image so far, [1, H, W, 3]."""
-        return tf.convert_to_tensor(self._base)
+        """The best image so far, [1, H, W, 3], in [0, 1]."""
+        return tf.clip_by_value(self._base, 0.0, 1.0)
 
     def _accept(self, loss: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
         """Makes the image the base, and finds a direction; the length, []."""
@@ -325,8 +422,8 @@ class Lbfgs(tf.Module):
         # Values that did not move are held: the others' curvature alone counts.
         bend = tf.reshape(gradient - self._gradient, [-1])
         bend = tf.where(tf.equal(change, 0), tf.zeros_like(bend), bend)
-        held = ((self.image <= 0) & (gradient > 0)) | (
-            (self.image >= 1) & (gradient < 0)
+        held = ((self.image <= self._low) & (gradient > 0)) | (
+            (self.image >= self._high) & (gradient < 0)
         )
         free = tf.where(held, tf.zeros_like(gradient), gradient)
         self._base.assign(self.image)
@@ -458,4 +555,6 @@ MARGIN = 1e-4  # of the loss: what rounding in half precision can hide
 SHORTEST = 1e-3  # length of a step below which the curvature is forgotten
 CURVATURE = 1e-6  # cosine of a pair's changes below which it tells nothing
 
-OPTIMIZERS: Mapping[str, Any] = {"adam": Adam, "lbfgs": Lbfgs}
+# What an image is clipped to after each step.
+BOUNDS = {"box": (0.0, 1.0), "none": (float("-inf"), float("inf"))}
+OPTIMIZERS: Mapping[str, Any] = {"adam": Adam, "lbfgs": Lbfgs, "sgd": Sgd}

@@ -1,12 +1,12 @@
 """Content and style images -> losses with targets, at one size."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import extractors, image_io, losses, pyramid
+from nst_tf import conventions, extractors, image_io, losses, pyramid
 
 
 class Style(NamedTuple):
@@ -29,6 +29,9 @@ class LossWeights(NamedTuple):
         return list(dict.fromkeys([*self.content, *self.style]))
 
 
+RELATIVE = conventions.Convention()
+
+
 def perceptual_losses(
     extractor: extractors.Extractor,
     content: np.ndarray,
@@ -36,12 +39,13 @@ def perceptual_losses(
     weights: LossWeights,
     height: int,
     width: int,
+    convention: conventions.Convention = RELATIVE,
+    style_fit: str = "keep",
 ) -> list[losses.Loss]:
     """Makes the losses of Gatys et al. for an image of height x width.
 
-    The content image is resized to that size; a style image keeps its shape
-    and is resized to as many pixels. The Gram matrices of several styles are
-    blended by their weights.
+    The content image is resized to that size. The Gram matrices of several
+    styles are blended by their weights.
 
     Args:
         extractor: Has at least the layers of `weights`.
@@ -50,11 +54,18 @@ def perceptual_losses(
         weights: Layers and their weights; those of weight 0 are left out.
         height: Of the generated image.
         width: Of the generated image.
+        convention: What the losses are divided by.
+        style_fit: How a style image is resized: "keep", to as many pixels, its
+            shape kept; "stretch", or "crop", to the size of the generated one.
 
     Returns:
         The losses, with their targets computed.
     """
     loss_list: list[losses.Loss] = []
+    sizes = {
+        layer: _sizes(extractor, layer, height, width)
+        for layer in weights.layers
+    }
     content_layers = _positive(weights.content)
     if content_layers:
         features = _features(extractor, image_io.resize(content, height, width))
@@ -62,44 +73,101 @@ def perceptual_losses(
             projection = extractor.projections[layer]
             loss_list.append(
                 losses.ContentLoss(
-                    layer, features[layer], weight, projection=projection
+                    layer,
+                    features[layer],
+                    weight,
+                    projection=projection,
+                    divisor=convention.content
+                    and convention.content(sizes[layer]),
                 )
             )
     style_layers = _positive(weights.style)
     if style_layers:
-        grams = _blended_grams(extractor, styles, style_layers, height * width)
+        fit = FITS[style_fit]
+        fitted = [
+            style._replace(image=fit(style.image, height, width))
+            for style in styles
+        ]
+        grams = _blended_grams(
+            extractor, fitted, sizes, style_layers, convention.undivided
+        )
         for layer, weight in style_layers.items():
-            projection = extractor.projections[layer]
             loss_list.append(
                 losses.GramLoss(
-                    layer, grams[layer], weight, projection=projection
+                    layer,
+                    grams[layer],
+                    weight,
+                    projection=extractor.projections[layer],
+                    divisor=convention.style and convention.style(sizes[layer]),
                 )
             )
     if weights.total_variation > 0:
-        loss_list.append(losses.TotalVariationLoss(weights.total_variation))
+        pairs = (height - 1) * width + height * (width - 1)
+        if convention.neighbors == "power":
+            pairs = (height - 1) * (width - 1)
+        summed = convention.summed
+        loss_list.append(
+            losses.TotalVariationLoss(
+                weights.total_variation,
+                convention.neighbors,
+                1.0 if summed is None else summed / (3 * pairs),
+            )
+        )
     return loss_list
+
+
+def _same_area(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes an image to height * width pixels, its shape kept."""
+    rows, columns = image.shape[:2]
+    size = pyramid.size_of_area(rows, columns, height * width)
+    return image_io.resize(image, *size)
+
+
+# How a style image comes to the size of the generated one, (height, width).
+FITS: Mapping[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
+    "keep": _same_area,
+    "stretch": image_io.resize,
+    "crop": image_io.cover,
+}
 
 
 def _blended_grams(
     extractor: extractors.Extractor,
     styles: Sequence[Style],
+    sizes: Mapping[str, conventions.Sizes],
     layers: Mapping[str, float],
-    pixels: int,
+    undivided: bool,
 ) -> dict[str, tf.Tensor]:
-    """Averages the Gram matrices of the styles, by their weights."""
+    """Averages the Gram matrices of the styles, by their weights.
+
+    If they are undivided in the source, the sum over the positions of a style
+    image stands beside that over those of the generated image, which both are
+    divided by here.
+    """
     share = 1.0 / sum(style.weight for style in styles)
     grams: dict[str, tf.Tensor] = {}
     for style in styles:
-        rows, columns = style.image.shape[:2]
-        size = pyramid.size_of_area(rows, columns, pixels)
-        features = _features(extractor, image_io.resize(style.image, *size))
+        features = _features(extractor, style.image)
         for layer in layers:
-            gram = losses.GramLoss.target(
-                losses.gram_statistics(features[layer])
-            )
+            statistics = losses.gram_statistics(features[layer])
+            gram = losses.GramLoss.target(statistics)
+            if undivided:
+                gram *= statistics.mass / sizes[layer].positions
             part = style.weight * share * gram
             grams[layer] = grams[layer] + part if layer in grams else part
     return grams
+
+
+def _sizes(
+    extractor: extractors.Extractor, layer: str, height: int, width: int
+) -> conventions.Sizes:
+    """What a convention may divide by, at a layer."""
+    stride, projection = extractor.stride[layer], extractor.projections[layer]
+    channels = extractor.model.output[layer].shape[-1]
+    if projection is not None:
+        channels = projection.shape[1]
+    positions = (height // stride) * (width // stride)
+    return conventions.Sizes(channels, positions, height * width)
 
 
 def _features(

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf import (
+    conventions,
     descent,
     extractors,
     losses,
@@ -29,6 +30,8 @@ def stylize_steps(
     make_optimizer: Callable[[tf.Variable], optimizers.Optimizer],
     levels: Sequence[pyramid.Level],
     init: np.ndarray | None = None,
+    convention: conventions.Convention = targets.RELATIVE,
+    style_fit: str = "keep",
     extra_losses: Callable[[int, int], list[losses.Loss]] | None = None,
     start: "checkpoint.State | None" = None,
     goes_on: descent.Pace = lambda level, step: True,
@@ -45,6 +48,8 @@ def stylize_steps(
         levels: Sizes and steps, from coarse to fine.
         init: Where to start, [H, W, 3] in [0, 1], of any size; the content
             image if None.
+        convention: What the losses are divided by.
+        style_fit: How style images are resized, a name in `targets.FITS`.
         extra_losses: (height, width) -> further losses at that size.
         start: A state of such a run, to go on after it.
         goes_on: Is asked before each step, as in `descent.descend`.
@@ -61,7 +66,14 @@ def stylize_steps(
 
     def make_objective_at(height: int, width: int) -> objective.Objective:
         loss_list = targets.perceptual_losses(
-            extractor, content, styles, weights, height, width
+            extractor,
+            content,
+            styles,
+            weights,
+            height,
+            width,
+            convention,
+            style_fit,
         )
         if extra_losses is not None:
             loss_list += extra_losses(height, width)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import toys
 
 import nst_tf
@@ -69,6 +70,20 @@ def test_a_run_that_ends_anywhere_goes_on_to_the_same_bits(
     assert {level for level, _ in seen} == {0, 1, 2}
     assert (step.level, step.index) == (2, 4)
     np.testing.assert_array_equal(step.image.numpy(), whole)
+
+
+def test_a_resumed_level_for_which_there_is_no_time_is_gone_on_from(
+    toy, tmp_path
+):
+    request = _request(toy, tmp_path)
+    steps = _steps(request)
+    *_, last = itertools.islice(steps, 8)  # into the second level
+    steps.close()
+    image = last.image.numpy()
+    hurried = list(_steps(_request(toy, tmp_path, max_seconds=1e-3)))
+    assert [(step.level, step.index) for step in hurried] == [(1, 3), (2, 1)]
+    expected = tf.image.resize(image, hurried[-1].image.shape[1:3], "lanczos3")
+    assert np.abs(hurried[-1].image - expected).mean() < 10 / 255
 
 
 def test_more_steps_at_the_last_level_are_the_same_job(toy, tmp_path):
@@ -240,6 +255,7 @@ def test_the_program_says_where_it_goes_on(flags, capsys):
 PROGRAM = """
 import sys
 sys.path.insert(0, {tests!r})
+import tensorflow as tf
 import toys
 from nst_tf import architectures, job, run
 architectures.NETWORKS["toy"] = toys.ARCHITECTURE

@@ -15,6 +15,7 @@ ARROWS = {
     "architectures": set(),
     "image_io": set(),
     "pyramid": set(),
+    "conventions": set(),
     "device": set(),
     "memory": set(),
     "small_network": set(),
@@ -22,11 +23,12 @@ ARROWS = {
     "extractors": {"architectures"},
     "losses": set(),
     "objective": {"extractors", "losses"},
-    "targets": {"extractors", "image_io", "losses", "pyramid"},
+    "targets": {"conventions", "extractors", "image_io", "losses", "pyramid"},
     "optimizers": {"objective"},
     "checkpoint": set(),
     "descent": {"checkpoint", "objective", "optimizers", "pyramid"},
     "transfer": {
+        "conventions",
         "checkpoint",
         "descent",
         "extractors",
@@ -36,7 +38,7 @@ ARROWS = {
         "pyramid",
         "targets",
     },
-    "job": {"architectures", "device"},
+    "job": {"architectures", "conventions", "device"},
     "outputs": {"image_io"},
     "inputs": {
         "architectures",
@@ -49,6 +51,7 @@ ARROWS = {
     "stopping": {"descent", "pyramid"},
     "resumption": {"checkpoint", "descent", "device", "inputs", "job"},
     "execution": {
+        "conventions",
         "checkpoint",
         "descent",
         "device",

@@ -354,7 +354,8 @@ def test_a_fault_is_taken_back_and_counted(name, fault):
     target = toys.image(6, 5, 1)[None]
     at = (3, 9, 10)
     evaluate, calls = _faulty(toys.bowl(target), FAULTS[fault], at)
-    optimizer = optimizers.OPTIMIZERS[name](_variable())
+    rate = {"sgd": 0.5}.get(name, 0.02)
+    optimizer = optimizers.OPTIMIZERS[name](_variable(), rate)
     step = descent.make_train_step(optimizer, evaluate)
     for index in range(1, 701):
         step()

@@ -37,6 +37,54 @@ def test_adam_follows_the_papers_algorithm_in_float64():
         )
 
 
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+@pytest.mark.parametrize("bounds", ["box", "none"])
+def test_rates_decay_and_bounds_are_as_told(name, bounds):
+    # The target is outside the box; nothing is multiplied by the pixels.
+    target = 1.5 + toys.image(4, 5, 1, "float64")[None]
+    start = toys.image(4, 5, 2, "float64")[None]
+    rate, decay_rate, decay_steps = 0.3, 0.6, 4
+    optimizer = optimizers.OPTIMIZERS[name](
+        tf.Variable(start),
+        rate,
+        average=0,
+        decay_rate=decay_rate,
+        decay_steps=decay_steps,
+        bounds=bounds,
+        scaled=False,
+    )
+    step = descent.make_train_step(optimizer, toys.bowl(target))
+
+    x, m, v = start.copy(), 0.0, 0.0
+    for t in range(1, 10):
+        step()
+        g = (x - target) / 20  # the bowl's gradient
+        m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
+        m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.99**t)
+        direction = m_hat / (np.sqrt(v_hat) + 1e-8) if name == "adam" else g
+        x = x - rate * decay_rate ** ((t - 1) / decay_steps) * direction
+        if bounds == "box":
+            x = np.clip(x, 0, 1)
+        np.testing.assert_allclose(optimizer.image, x, rtol=1e-7)
+        np.testing.assert_allclose(
+            optimizer.result(), np.clip(x, 0, 1), rtol=1e-7
+        )
+
+
+def test_without_bounds_lbfgs_goes_to_the_minimum_outside():
+    target = 3 * toys.image(4, 5, 1, "float64")[None] - 1
+    optimizer = optimizers.Lbfgs(
+        tf.Variable(toys.image(4, 5, 2, "float64")[None]), bounds="none"
+    )
+    step = descent.make_train_step(optimizer, toys.bowl(target))
+    for _ in range(20):
+        step()
+    np.testing.assert_allclose(optimizer.image, target, atol=1e-6)
+    np.testing.assert_allclose(
+        optimizer.result(), np.clip(target, 0, 1), atol=1e-6
+    )
+
+
 def test_without_average_the_result_is_the_last_iterate():
     optimizer = optimizers.Adam(
         tf.Variable(toys.image(4, 5, 2)[None]), average=0

@@ -103,60 +103,36 @@ def main(arguments: Sequence[str]) -> int:
 def peers_objective(
     extractor: extractors.Extractor, problem: Problem
 ) -> objective.Objective:
-    """neural-style-pt's objective, of our relative losses.
-
-    A relative loss is the squared difference divided by the target's square:
-    times that square, in the weight, it is the peer's mean squared difference.
-    """
+    """neural-style-pt's objective, by our losses and its divisors."""
     import tensorflow as tf
 
-    from nst_tf import losses, objective
+    from nst_tf import conventions, losses, objective
 
     content, style = (
         extractor.model(tf.constant(image[None]))
         for image in (problem.content, problem.style)
     )
-    target = content[CONTENT_LAYER]
-    square = float(tf.reduce_mean(tf.cast(target, tf.float32) ** 2))
+    convention = conventions.CONVENTIONS["neural_style_pt"]
+    assert convention.style
+    rows, columns = problem.content.shape[:2]
+    pairs = (rows - 1) * columns + rows * (columns - 1)
     loss_list: list[losses.Loss] = [
-        losses.ContentLoss(CONTENT_LAYER, target, CONTENT_WEIGHT * square),
-        AbsoluteTotalVariation(TV_WEIGHT * 255.0),
+        losses.ContentLoss(
+            CONTENT_LAYER, content[CONTENT_LAYER], CONTENT_WEIGHT, divisor=1.0
+        ),
+        losses.TotalVariationLoss(
+            255.0 * TV_WEIGHT, convention.neighbors, 1.0 / (3 * pairs)
+        ),
     ]
     for layer in STYLE_LAYERS:
         gram = losses.gram_matrix(style[layer])
-        channels = int(gram.shape[0] or 0)
-        square = float(tf.reduce_sum(gram**2))
-        weight = STYLE_WEIGHT * square / channels**4
-        loss_list.append(losses.GramLoss(layer, gram, weight))
+        sizes = conventions.Sizes(int(gram.shape[0] or 0), 0, 0)
+        loss_list.append(
+            losses.GramLoss(
+                layer, gram, STYLE_WEIGHT, divisor=convention.style(sizes)
+            )
+        )
     return objective.make_objective(extractor, loss_list)
-
-
-class AbsoluteTotalVariation:
-    """Sum of absolute differences of neighbors, down and to the right."""
-
-    name = "total_variation"
-    layer = "image"
-    reach = 1
-
-    def __init__(self, weight: float):
-        self.weight = weight
-        self.maps: Mapping[str, tf.Tensor] = {}
-
-    def statistics(
-        self, features: tf.Tensor, mask: tf.Tensor | None = None
-    ) -> losses.Statistics:
-        """Sums the differences of the whole image."""
-        import tensorflow as tf
-
-        from nst_tf import losses
-
-        down = tf.reduce_sum(tf.abs(features[:, 1:] - features[:, :-1]))
-        right = tf.reduce_sum(tf.abs(features[:, :, 1:] - features[:, :, :-1]))
-        return losses.Statistics(down + right, tf.ones_like(down))
-
-    def distance(self, statistics: losses.Statistics) -> tf.Tensor:
-        """The sum itself, []."""
-        return statistics.total
 
 
 class Ours:
@@ -399,42 +375,43 @@ def _evaluate(objective: objective.Objective, image: tf.Tensor) -> float:
 
 
 def _reached(curves: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """When ours had the loss that PyTorch's had at its milestones."""
+    """When ours had the loss that PyTorch's had at its milestones.
+
+    As it is clipped, and, against what PyTorch has before that, unclipped.
+    """
     if "torch" not in curves:
         return []
-    torch, rows = curves["torch"], []
+    torch = curves["torch"]
+    rows = []
     for milestone in MILESTONES:
         if milestone not in torch["evaluations"]:
             continue
         at = torch["evaluations"].index(milestone)
-        row: dict[str, Any] = {
-            "evaluations": milestone,
-            "loss": torch["loss"][at],
-            "seconds": torch["seconds"][at],
-        }
-        for name, curve in curves.items():
-            found = [
-                (evaluations, seconds)
-                for evaluations, seconds, loss in zip(
-                    curve["evaluations"],
-                    curve["seconds"],
-                    curve["loss"],
-                    strict=True,
-                )
-                if loss <= row["loss"] and evaluations
-            ]
-            if name != "torch":
-                row[name] = (
-                    {
-                        "evaluations": found[0][0],
-                        "seconds": found[0][1],
-                        "share": round(found[0][1] / row["seconds"], 3),
-                    }
-                    if found
-                    else None
-                )
-        rows.append(row)
+        for kind in ("loss", "unclipped"):
+            goal, seconds = torch[kind][at], torch["seconds"][at]
+            row = {
+                "evaluations": milestone,
+                "kind": kind,
+                "goal": goal,
+                "seconds": seconds,
+            }
+            for name in set(curves) - {"torch"}:
+                row[name] = _first_below(curves[name], goal, seconds)
+            rows.append(row)
     return rows
+
+
+def _first_below(
+    curve: Mapping[str, Sequence[float]], goal: float, seconds: float
+) -> dict[str, float] | None:
+    """After which evaluations a curve is at a loss, and in which share."""
+    for evaluations, spent, loss in zip(
+        curve["evaluations"], curve["seconds"], curve["loss"], strict=True
+    ):
+        if loss <= goal:
+            share = round(spent / seconds, 3)
+            return {"evaluations": evaluations, "share": share}
+    return None
 
 
 def _table(record: Mapping[str, Any]) -> str:
@@ -446,19 +423,19 @@ def _table(record: Mapping[str, Any]) -> str:
             f"lbfgs {step_time.range_text(cost['lbfgs'], 3)}"
         )
     for row in record["reached"]:
+        clipped = "" if row["kind"] == "loss" else ", before it is clipped"
         lines.append(
-            f"PyTorch's loss after {row['evaluations']} evaluations, "
-            f"{row['loss']:.5g} after {row['seconds']:.0f} s, is reached by"
+            f"PyTorch's loss after {row['evaluations']} evaluations{clipped}, "
+            f"{row['goal']:.5g} after {row['seconds']:.0f} s, is reached by"
         )
         for name in record["curves"]:
-            if name == "torch":
-                continue
-            if row[name]:
+            found = row.get(name)
+            if found:
                 lines.append(
-                    f"  {name:15} after {row[name]['evaluations']} evaluations,"
-                    f" in {row[name]['share']:.2f} of the time"
+                    f"  {name:15} after {found['evaluations']} evaluations, in "
+                    f"{found['share']:.3f} of the time"
                 )
-            else:
+            elif name != "torch":
                 lines.append(f"  {name:15} not at all")
     return "\n".join(lines)
 

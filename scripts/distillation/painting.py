@@ -9,10 +9,10 @@ from distillation import networks
 from distillation.networks import CONTENT, STYLE
 from nst_tf import optimizers
 
-RATES = {  # the defaults of `optimizers.Adam`
+LEARNING_RATE = 0.02  # this and the others are the defaults of Adam
+RATES = {
     name: tf.constant(value)
     for name, value in (
-        ("learning_rate", 0.02),
         ("beta_1", 0.9),
         ("beta_2", 0.99),
         ("epsilon", 1e-8),
@@ -97,9 +97,10 @@ class Painter:
         gradient = tape.gradient(loss, image)
         gradient *= tf.cast(tf.size(gradient) // 3, tf.float32)
         mean, square = self._moments
-        update, new_mean, new_square = optimizers.adam_update(
+        direction, new_mean, new_square = optimizers.adam_update(
             gradient, mean, square, count, **RATES
         )
         mean.assign(new_mean)
         square.assign(new_square)
-        self._image.assign(tf.clip_by_value(image - update, 0, 1))
+        image -= LEARNING_RATE * direction
+        self._image.assign(tf.clip_by_value(image, 0, 1))

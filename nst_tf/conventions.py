@@ -1,0 +1,122 @@
+"""How the sources of the field count: what a squared difference is divided by.
+
+The losses of `nst_tf.losses` are means, by default relative to their targets.
+A source's loss is one of them times a constant, as long as the sizes of the
+pictures and the network stay as they are; here are these constants. With them
+a weight means what it means in the source.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+
+class Sizes(NamedTuple):
+    """What a source may divide by, at one layer."""
+
+    channels: int  # N, of the features that are compared
+    positions: int  # M, of the generated image's feature map
+    pixels: int  # of the generated image
+
+
+Divisor = Callable[[Sizes], float]
+
+
+class Convention(NamedTuple):
+    """How one source counts. With nothing given, losses are relative.
+
+    Attributes:
+        content: What the mean squared difference of features is divided by;
+            None for the mean square of the target.
+        style: What the squared norm of the difference of two Gram matrices,
+            each divided by its positions, is divided by; None for the squared
+            norm of the target.
+        undivided: Gram matrices are sums over positions in the source, so that
+            that of a larger style image counts more.
+        neighbors: What total variation adds up, a name in `losses.NEIGHBORS`.
+        summed: What the sum of that, over pixels and channels, is divided by;
+            None for as many as there are, the mean.
+        scaled: Whether the optimizer sees the gradient times the pixels, so
+            that its noise floor means the same at every size.
+    """
+
+    content: Divisor | None = None
+    style: Divisor | None = None
+    undivided: bool = False
+    neighbors: Literal["square", "absolute", "power"] = "square"
+    summed: float | None = None
+    scaled: bool = True
+
+
+def _one(_: Sizes) -> float:
+    """A mean is left as it is."""
+    return 1.0
+
+
+def _half_of_the_sum(sizes: Sizes) -> float:
+    """sum / 2."""
+    return 2.0 / (sizes.channels * sizes.positions)
+
+
+def _sum(sizes: Sizes) -> float:
+    """The sum."""
+    return 1.0 / (sizes.channels * sizes.positions)
+
+
+def _paper(sizes: Sizes) -> float:
+    """sum / (4 N^2 M^2) of Gram matrices that are sums."""
+    return 4.0 * sizes.channels**2
+
+
+def _mean(sizes: Sizes) -> float:
+    """The mean of Gram matrices divided by M."""
+    return float(sizes.channels**2)
+
+
+def _mean_of_means(sizes: Sizes) -> float:
+    """The mean of Gram matrices divided by N M."""
+    return float(sizes.channels**4)
+
+
+def _over_the_map(sizes: Sizes) -> float:
+    """The mean, divided by N M, of Gram matrices that are sums."""
+    return sizes.channels**3 / sizes.positions
+
+
+def _keras(sizes: Sizes) -> float:
+    """sum / (4 * 3^2 * pixels^2) of Gram matrices that are sums."""
+    return 36.0 * (sizes.pixels / sizes.positions) ** 2
+
+
+CONVENTIONS: Mapping[str, Convention] = {
+    "relative": Convention(),
+    # Gatys, Ecker, Bethge. CVPR 2016, equations 1 to 5.
+    "gatys2016": Convention(
+        _half_of_the_sum, _paper, undivided=True, scaled=False
+    ),
+    # The authors' code: leongatys/PytorchNeuralStyleTransfer.
+    "gatys2016_code": Convention(_one, _mean, scaled=False),
+    # jcjohnson/neural-style: its total variation has a gradient only, that of
+    # half the sum of squares.
+    "neural_style": Convention(_one, _mean_of_means, summed=2.0, scaled=False),
+    # ProGamerGov/neural-style-pt.
+    "neural_style_pt": Convention(
+        _one, _mean_of_means, neighbors="absolute", summed=1.0, scaled=False
+    ),
+    # TensorFlow's tutorial, and the notebook of its blog before it.
+    "tensorflow": Convention(
+        _one, _mean, neighbors="absolute", summed=1.0, scaled=False
+    ),
+    # Keras's example.
+    "keras": Convention(
+        _sum,
+        _keras,
+        undivided=True,
+        neighbors="power",
+        summed=1.0,
+        scaled=False,
+    ),
+    # Udacity's course on PyTorch.
+    "pytorch_course": Convention(
+        _one, _over_the_map, undivided=True, scaled=False
+    ),
+}

@@ -1,0 +1,284 @@
+"""Conventions against the sources' formulas, written out in float64."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+
+from nst_tf import conventions, execution, job, losses, targets
+
+CONTENT, STYLE = (21, 27), (34, 18)  # (height, width)
+WEIGHTS = targets.LossWeights(
+    {toys.CONTENT_LAYER: 1.0}, dict.fromkeys(toys.STYLE_LAYERS, 1.0), 1.0
+)
+
+
+def _flat(features):
+    """[1, h, w, C] -> [C, h * w], as the sources write a layer."""
+    return features.reshape(-1, features.shape[-1]).T
+
+
+# Each: (features F, P or A of the target, pixels of the generated image).
+
+
+def half_of_the_sum(f, p, _):
+    return 0.5 * np.sum((f - p) ** 2)
+
+
+def the_sum(f, p, _):
+    return np.sum((f - p) ** 2)
+
+
+def the_mean(f, p, _):
+    return np.sum((f - p) ** 2) / f.size
+
+
+def relative(f, p, _):
+    return np.sum((f - p) ** 2) / np.sum(p**2)
+
+
+def relative_grams(f, a, _):
+    g, target = f @ f.T / f.shape[1], a @ a.T / a.shape[1]
+    return np.sum((g - target) ** 2) / np.sum(target**2)
+
+
+def equation_4(f, a, _):
+    n, m = f.shape
+    return np.sum((f @ f.T - a @ a.T) ** 2) / (4 * n**2 * m**2)
+
+
+def mean_of_grams_over_positions(f, a, _):
+    n = f.shape[0]
+    g, target = f @ f.T / f.shape[1], a @ a.T / a.shape[1]
+    return np.sum((g - target) ** 2) / n**2
+
+
+def mean_of_grams_over_elements(f, a, _):
+    n = f.shape[0]
+    g, target = f @ f.T / f.size, a @ a.T / a.size
+    return np.sum((g - target) ** 2) / n**2
+
+
+def keras_example(f, a, pixels):
+    return np.sum((f @ f.T - a @ a.T) ** 2) / (4 * 3**2 * pixels**2)
+
+
+def mean_over_the_map(f, a, _):
+    depth, positions = f.shape
+    mean = np.sum((f @ f.T - a @ a.T) ** 2) / depth**2
+    return mean / (depth * positions)
+
+
+def mean_square(x):
+    down, right = x[1:] - x[:-1], x[:, 1:] - x[:, :-1]
+    pairs = down.size + right.size
+    return (np.sum(down**2) + np.sum(right**2)) / pairs
+
+
+def absolute(x):
+    return np.sum(np.abs(x[1:] - x[:-1])) + np.sum(np.abs(x[:, 1:] - x[:, :-1]))
+
+
+def half_of_squares(x):
+    down, right = x[1:] - x[:-1], x[:, 1:] - x[:, :-1]
+    return 0.5 * (np.sum(down**2) + np.sum(right**2))
+
+
+def power(x):
+    a = (x[:-1, :-1] - x[1:, :-1]) ** 2
+    b = (x[:-1, :-1] - x[:-1, 1:]) ** 2
+    return np.sum((a + b) ** 1.25)
+
+
+SOURCES = {
+    "relative": (relative, relative_grams, mean_square),
+    "gatys2016": (half_of_the_sum, equation_4, mean_square),
+    "gatys2016_code": (the_mean, mean_of_grams_over_positions, mean_square),
+    "neural_style": (the_mean, mean_of_grams_over_elements, half_of_squares),
+    "neural_style_pt": (the_mean, mean_of_grams_over_elements, absolute),
+    "tensorflow": (the_mean, mean_of_grams_over_positions, absolute),
+    "keras": (the_sum, keras_example, power),
+    "pytorch_course": (the_mean, mean_over_the_map, mean_square),
+}
+every_convention = pytest.mark.parametrize("name", SOURCES)
+
+
+def test_every_convention_has_a_source():
+    assert set(SOURCES) == set(conventions.CONVENTIONS)
+
+
+def _problem(monkeypatch, name):
+    """Losses by name, the picture, and maps of picture, content and style."""
+    network = toys.extractor(monkeypatch, dtype="float64", pooling="average")
+    content, style = (
+        toys.image(*size, seed, "float64")
+        for seed, size in enumerate((CONTENT, STYLE))
+    )
+    loss_list = targets.perceptual_losses(
+        network,
+        content,
+        [targets.Style(style)],
+        WEIGHTS,
+        *CONTENT,
+        conventions.CONVENTIONS[name],
+    )
+    picture = toys.image(*CONTENT, 2, "float64")
+    # A style image is resized to as many pixels as the content has.
+    size = targets.pyramid.size_of_area(*STYLE, CONTENT[0] * CONTENT[1])
+    assert size != CONTENT
+    style = targets.image_io.resize(style, *size)
+    maps = [
+        {k: v.numpy() for k, v in network.model(tf.constant(x[None])).items()}
+        for x in (picture, content, style)
+    ]
+    maps[0]["image"] = picture[None]
+    return {loss.name: loss for loss in loss_list}, *maps
+
+
+def _check(loss, features, expected):
+    """Value and gradient, with respect to the features, against a formula."""
+    x = tf.constant(features)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        distance = loss.distance(loss.statistics(x, None, **loss.maps))
+    np.testing.assert_allclose(distance, expected(features), rtol=1e-6)
+    gradient = tape.gradient(distance, x).numpy()
+    rng = np.random.default_rng(0)
+    step = 1e-6
+    for _ in range(3):
+        ahead = rng.normal(size=features.shape)
+        up, down = (
+            expected(features + step * ahead),
+            expected(features - step * ahead),
+        )
+        np.testing.assert_allclose(
+            np.sum(gradient * ahead), (up - down) / (2 * step), rtol=1e-5
+        )
+
+
+@every_convention
+def test_content_is_the_sources(monkeypatch, name):
+    found, picture, content, _ = _problem(monkeypatch, name)
+    layer = toys.CONTENT_LAYER
+    _check(
+        found[f"content/{layer}"],
+        picture[layer],
+        lambda f: SOURCES[name][0](_flat(f), _flat(content[layer]), None),
+    )
+
+
+@every_convention
+@pytest.mark.parametrize("layer", toys.STYLE_LAYERS)
+def test_style_is_the_sources(monkeypatch, name, layer):
+    found, picture, _, style = _problem(monkeypatch, name)
+    pixels = CONTENT[0] * CONTENT[1]
+    _check(
+        found[f"style/{layer}"],
+        picture[layer],
+        lambda f: SOURCES[name][1](_flat(f), _flat(style[layer]), pixels),
+    )
+
+
+@every_convention
+def test_total_variation_is_the_sources(monkeypatch, name):
+    found, picture, _, _ = _problem(monkeypatch, name)
+    _check(
+        found["total_variation"],
+        picture["image"],
+        lambda x: SOURCES[name][2](x[0]),
+    )
+
+
+@pytest.mark.parametrize("divisor", [None, 3.0])
+def test_a_narrow_network_counts_the_channels_that_it_stands_for(divisor):
+    rng = np.random.default_rng(0)
+    narrow, target = rng.normal(size=(2, 1, 6, 7, 4))
+    projection = rng.normal(size=(4, 9))
+
+    def pair(make, of_target):
+        for features, options in (
+            (lambda x: x, {"projection": projection}),
+            (lambda x: x @ projection, {}),
+        ):
+            loss = make(
+                "layer",
+                tf.constant(of_target(features(target))),
+                divisor=divisor,
+                **options,
+            )
+            yield loss.distance(
+                loss.statistics(
+                    tf.constant(features(narrow)), None, **loss.maps
+                )
+            )
+
+    np.testing.assert_allclose(
+        *pair(losses.ContentLoss, lambda x: x), rtol=1e-10
+    )
+    np.testing.assert_allclose(
+        *pair(losses.GramLoss, lambda x: losses.gram_matrix(tf.constant(x))),
+        rtol=1e-10,
+    )
+
+
+def test_blended_grams_that_are_sums_count_by_their_sizes(monkeypatch):
+    network = toys.extractor(monkeypatch, dtype="float64")
+    styles = [
+        toys.image(*size, seed, "float64")
+        for seed, size in enumerate(((34, 18), (10, 60)))
+    ]
+    content = toys.image(*CONTENT, 5, "float64")
+    weights = targets.LossWeights({}, {"block1_conv1": 1.0})
+    [loss] = targets.perceptual_losses(
+        network,
+        content,
+        [targets.Style(styles[0], 3.0), targets.Style(styles[1], 1.0)],
+        weights,
+        *CONTENT,
+        conventions.CONVENTIONS["gatys2016"],
+    )
+    sums = []
+    for image in (content, *styles):
+        pixels = CONTENT[0] * CONTENT[1]
+        size = targets.pyramid.size_of_area(*image.shape[:2], pixels)
+        resized = targets.image_io.resize(image, *size)[None]
+        f = _flat(network.model(tf.constant(resized))["block1_conv1"].numpy())
+        sums.append(f @ f.T)
+    n, m = f.shape[0], CONTENT[0] * CONTENT[1]
+    blend = 0.75 * sums[1] + 0.25 * sums[2]
+    expected = np.sum((sums[0] - blend) ** 2) / (4 * n**2 * m**2)
+    features = network.model(tf.constant(content[None]))["block1_conv1"]
+    actual = loss.distance(loss.statistics(features))
+    np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "crop"])
+def test_a_style_image_is_stretched_or_cropped_to_the_size(monkeypatch, fit):
+    network = toys.extractor(monkeypatch, dtype="float64")
+    content = toys.image(*CONTENT, 5, "float64")
+    style = toys.image(40, 60, 0, "float64")
+    weights = targets.LossWeights({}, {"block1_conv1": 1.0})
+    [loss] = targets.perceptual_losses(
+        network,
+        content,
+        [targets.Style(style)],
+        weights,
+        *CONTENT,
+        style_fit=fit,
+    )
+    resize = {
+        "stretch": targets.image_io.resize,
+        "crop": targets.image_io.cover,
+    }[fit]
+    fitted = tf.constant(resize(style, *CONTENT)[None])
+    features = network.model(fitted)["block1_conv1"]
+    assert float(loss.distance(loss.statistics(features))) < 1e-12
+
+
+def test_an_absolute_convention_leaves_the_gradient_unscaled():
+    for name, scaled in (("relative", True), ("keras", False)):
+        for optimizer in ("adam", "sgd"):
+            request = job.Job(convention=name, optimizer=optimizer)
+            network = execution.network_weights.NetworkWeights({}, "")
+            options = execution.method_options(request, network)
+            assert options["make_optimizer"].keywords["scaled"] is scaled
