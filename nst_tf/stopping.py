@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 TIMED_STEPS = 5  # at a level, before its steps are planned
 FIRST_SECONDS = 2.0  # of a level before its first step is over, as a guess
-SAVING_SECONDS = 0.3  # to write a picture and to end, and for each pixel
+# What a run takes beside its levels: Python's start, the file, TensorFlow's end.
+SAVING_SECONDS = 1.5
 SAVING_SECONDS_PER_PIXEL = 4e-7
 FEWEST_SHARE = 0.1  # of its steps, for which a level is worth its start
 REST = 10  # steps between two pictures that are compared
