@@ -11,7 +11,10 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
+from nst_tf import guard, lbfgs
 from nst_tf import objective as objectives
+
+CLEARLY_WORSE = 1.02  # times the lowest loss; rounding hides less
 
 
 class Optimizer(Protocol):
@@ -81,7 +84,7 @@ class FirstOrder(tf.Module):
     ):
         super().__init__()
         self.image = image
-        self._bounds = BOUNDS[bounds]
+        self._bounds = guard.BOUNDS[bounds]
         self._scaled = scaled
         # Tensors of the image's type, so that no Python number is traced.
         self._learning_rate = tf.constant(learning_rate, image.dtype)
@@ -112,9 +115,11 @@ class FirstOrder(tf.Module):
         """Evaluates, updates, clips; the evaluation is before the update."""
         evaluation = objective(tf.convert_to_tensor(self.image))
         loss = tf.cast(evaluation.loss, self.image.dtype)
-        lowest = tf.maximum(self._best_loss, NEGLIGIBLE * self._first_loss)
+        sound = guard.is_sound(
+            loss, evaluation.gradient, self._best_loss, self._first_loss
+        )
         tf.cond(
-            _is_sound(loss, evaluation.gradient, lowest),
+            sound,
             lambda: self._move(loss, evaluation.gradient),
             self._restart,
         )
@@ -279,15 +284,6 @@ class Sgd(FirstOrder):
         return gradient
 
 
-def _is_sound(
-    loss: tf.Tensor, gradient: tf.Tensor, lowest: tf.Tensor
-) -> tf.Tensor:
-    """Whether an evaluation can be built on, []: all numbers, no explosion."""
-    pixels = tf.cast(tf.size(gradient) // 3, gradient.dtype)
-    norm = tf.reduce_sum(tf.square(pixels * gradient))
-    return tf.math.is_finite(loss + norm) & (loss <= EXPLOSION * lowest)
-
-
 def adam_update(
     gradient: tf.Tensor,
     mean: tf.Tensor,
@@ -324,237 +320,8 @@ def adam_update(
     return direction, mean, square
 
 
-class Lbfgs(tf.Module):
-    """Limited-memory BFGS in the box [0, 1], a new image for each evaluation.
-
-    A step evaluates the image. If the loss fell enough, the image becomes the
-    new base, from which the next one is taken along a new direction; if not,
-    the next one is nearer to the base. So no evaluation is idle, and all of it
-    stays in the graph. Values at a bound that the gradient pushes against are
-    held there; the curvature is that of the others. The inner products of the
-    history with itself are kept in small matrices in float64, so that a step
-    reads the history a few times, whatever its length.
-
-    Args:
-        image: The image to optimize, [1, H, W, 3], changed in place.
-        learning_rate: Root mean square of the first change, in units of the
-            image's range; later steps take their length from the curvature.
-        history: Pairs of changes that are kept, each of twice the image.
-        bounds: "box", or "none": only the result is clipped to [0, 1].
-
-    Source:
-        Byrd, Nocedal, Schnabel. Representations of Quasi-Newton Matrices and
-        Their Use in Limited Memory Methods. Mathematical Programming 63
-        (1994), theorem 2.2; the box: Bertsekas. Projected Newton Methods for
-        Optimization Problems with Simple Constraints. SIAM J. Control and
-        Optimization 20 (1982), without its epsilon for almost active bounds.
-    """
-
-    def __init__(
-        self,
-        image: tf.Variable,
-        learning_rate: float = 0.02,
-        *,
-        history: int = 20,
-        bounds: str = "box",
-    ):
-        super().__init__(name="lbfgs")
-        self.image = image
-        self._low, self._high = BOUNDS[bounds]
-        dtype = image.dtype
-        self._learning_rate = tf.constant(learning_rate, dtype)
-        size = image.shape.num_elements()
-
-        def variable(shape: Any, dtype: tf.DType = dtype) -> tf.Variable:
-            return tf.Variable(tf.zeros(shape, dtype), trainable=False)
-
-        self._base = tf.Variable(image, trainable=False)
-        self._gradient = variable(image.shape)  # at the base
-        self._loss = variable([])
-        self._first_loss = variable([])
-        self._direction = variable(image.shape)
-        self._length = variable([])  # of the step along it; 0: no base yet
-        self._changes = variable([history, size])  # of the image, s
-        self._bends = variable([history, size])  # of the gradient, y
-        self._sy = variable([history, history], tf.float64)  # s_i' y_j, i <= j
-        self._yy = variable([history, history], tf.float64)
-        self.rescues = variable([], tf.int64)
-        self.failures = variable([], tf.int64)
-
-    def inherit(self, coarser: "Lbfgs") -> None:
-        """Takes over the count of rescues."""
-        self.rescues.assign(coarser.rescues)
-
-    def step(self, objective: objectives.Objective) -> objectives.Evaluation:
-        """Evaluates the image, judges it, and proposes the next one."""
-        evaluation = objective(tf.convert_to_tensor(self.image))
-        loss = tf.cast(evaluation.loss, self.image.dtype)
-        expected = tf.reduce_sum(self._gradient * (self.image - self._base))
-        bound = self._loss + DECREASE * expected + MARGIN * tf.abs(self._loss)
-        first = tf.equal(self._length, 0)
-        self._first_loss.assign(tf.where(first, loss, self._first_loss))
-        lowest = tf.maximum(self._loss, NEGLIGIBLE * self._first_loss)
-        lowest = tf.where(first, loss, lowest)
-        sound = _is_sound(loss, evaluation.gradient, lowest)
-        failed = tf.cast(tf.logical_not(sound), tf.int64)
-        self.rescues.assign_add(failed)
-        self.failures.assign(failed * (self.failures + 1))
-        length = tf.cond(
-            sound & (first | (loss <= bound)),
-            lambda: self._accept(loss, evaluation.gradient),
-            lambda: self._shorten(loss, expected),
-        )
-        self._length.assign(length)
-        self.image.assign(
-            tf.clip_by_value(
-                self._base + length * self._direction, self._low, self._high
-            )
-        )
-        return evaluation
-
-    def result(self) -> tf.Tensor:
-        """The best image so far, [1, H, W, 3], in [0, 1]."""
-        return tf.clip_by_value(self._base, 0.0, 1.0)
-
-    def _accept(self, loss: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
-        """Makes the image the base, and finds a direction; the length, []."""
-        change = tf.reshape(self.image - self._base, [-1])
-        # Values that did not move are held: the others' curvature alone counts.
-        bend = tf.reshape(gradient - self._gradient, [-1])
-        bend = tf.where(tf.equal(change, 0), tf.zeros_like(bend), bend)
-        held = ((self.image <= self._low) & (gradient > 0)) | (
-            (self.image >= self._high) & (gradient < 0)
-        )
-        free = tf.where(held, tf.zeros_like(gradient), gradient)
-        self._base.assign(self.image)
-        self._gradient.assign(gradient)
-        self._loss.assign(loss)
-        curvature = tf.reduce_sum(change * bend)
-        norms = tf.reduce_sum(change**2) * tf.reduce_sum(bend**2)
-        tf.cond(
-            curvature > CURVATURE * tf.sqrt(norms),
-            lambda: self._remember(change, bend),
-            tf.no_op,
-        )
-        direction = tf.where(held, tf.zeros_like(free), self._newton(free))
-        slope = tf.reduce_sum(free * direction)
-        rms = tf.sqrt(tf.reduce_mean(free**2))
-        steepest = -tf.math.divide_no_nan(self._learning_rate, rms) * free
-        downhill = (slope < 0) & (self._sy[-1, -1] > 0)
-        self._direction.assign(tf.where(downhill, direction, steepest))
-        return tf.ones_like(loss)
-
-    def _shorten(self, loss: tf.Tensor, expected: tf.Tensor) -> tf.Tensor:
-        """The length of a shorter step, to the minimum of a parabola, []."""
-        excess = loss - self._loss - expected
-        factor = tf.math.divide_no_nan(-0.5 * expected, excess)
-        factor = tf.where(tf.math.is_finite(factor), factor, 0.1)
-        length = self._length * tf.clip_by_value(factor, 0.1, 0.5)
-        return tf.cond(length < SHORTEST, self._forget, lambda: length)
-
-    def _forget(self) -> tf.Tensor:
-        """Goes straight downhill, as if this were the start; the length, []."""
-        for memory in (self._changes, self._bends, self._sy, self._yy):
-            memory.assign(tf.zeros_like(memory))
-        rms = tf.sqrt(tf.reduce_mean(self._gradient**2))
-        rate = tf.math.divide_no_nan(SHORTEST * self._learning_rate, rms)
-        self._direction.assign(-rate * self._gradient)
-        return tf.sign(self._length)  # 0 stays 0: there is no base yet
-
-    def _remember(self, change: tf.Tensor, bend: tf.Tensor) -> tf.Operation:
-        """Appends a pair, and drops the oldest."""
-        changes = tf.concat([self._changes[1:], change[None]], axis=0)
-        bends = tf.concat([self._bends[1:], bend[None]], axis=0)
-        with tf.control_dependencies(
-            [
-                self._changes.assign(changes),
-                self._bends.assign(bends),
-                self._sy.assign(_appended(self._sy, _products(changes, bend))),
-                self._yy.assign(_appended(self._yy, _products(bends, bend))),
-            ]
-        ):
-            return tf.no_op()
-
-    def _newton(self, gradient: tf.Tensor) -> tf.Tensor:
-        """The direction -H g, [1, H, W, 3], for a gradient g."""
-        flat = tf.reshape(gradient, [-1])
-        of_changes, of_bends, scale = inverse_hessian_coefficients(
-            self._sy,
-            self._yy,
-            _products(self._changes, flat),
-            _products(self._bends, flat),
-        )
-        dtype = gradient.dtype
-        ahead = (
-            tf.cast(scale, dtype) * flat
-            + tf.linalg.matvec(
-                self._changes, tf.cast(of_changes, dtype), transpose_a=True
-            )
-            + tf.linalg.matvec(
-                self._bends, tf.cast(of_bends, dtype), transpose_a=True
-            )
-        )
-        return -tf.reshape(ahead, tf.shape(gradient))
-
-
-def inverse_hessian_coefficients(
-    sy: tf.Tensor, yy: tf.Tensor, sg: tf.Tensor, yg: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The product of the L-BFGS matrix and a vector, by inner products alone.
-
-    H g = scale * g + sum(a_i * s_i) + sum(b_i * y_i), for pairs of changes s_i
-    of the image and y_i of its gradient, the oldest first; pairs not yet
-    there are zeros.
-
-    Args:
-        sy: s_i' y_j for i <= j, [m, m]; the rest is not read.
-        yy: y_i' y_j, [m, m].
-        sg: s_i' g, [m].
-        yg: y_i' g, [m].
-
-    Returns:
-        a, [m]; b, [m]; and scale, that of the newest pair, [].
-
-    Source:
-        Byrd, Nocedal, Schnabel 1994, theorem 2.2, equation 3.1.
-    """
-    diagonal = tf.linalg.diag_part(sy)
-    there = diagonal > 0
-    scale = tf.where(there[-1], sy[-1, -1] / yy[-1, -1], tf.ones_like(yy[0, 0]))
-    triangle = tf.linalg.set_diag(
-        tf.linalg.band_part(sy, 0, -1),
-        tf.where(there, diagonal, tf.ones_like(diagonal)),
-    )
-    solved = tf.linalg.triangular_solve(triangle, sg[:, None], lower=False)
-    middle = diagonal[:, None] * solved + scale * (yy @ solved - yg[:, None])
-    of_changes = tf.linalg.triangular_solve(
-        triangle, middle, lower=False, adjoint=True
-    )
-    return of_changes[:, 0], -scale * solved[:, 0], scale
-
-
-def _products(rows: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
-    """Inner products of rows, [m, N], and a vector, [N], in float64, [m]."""
-    return tf.cast(tf.linalg.matvec(rows, vector), tf.float64)
-
-
-def _appended(matrix: tf.Tensor, products: tf.Tensor) -> tf.Tensor:
-    """Drops the first row and column, and appends products, [m], as the last.
-
-    The last row is that of a symmetric matrix; for s_i' y_j it is not read.
-    """
-    kept = tf.concat([matrix[1:, 1:], products[:-1, None]], axis=1)
-    return tf.concat([kept, products[None]], axis=0)
-
-
-EXPLOSION = 3.0  # times the lowest loss so far; Adam's first steps reach 1.7
-NEGLIGIBLE = 1e-3  # of the first loss, from which no loss explodes
-CLEARLY_WORSE = 1.02  # times the lowest loss; rounding hides less
-DECREASE = 1e-4  # of the expected decrease that a step must bring (Armijo)
-MARGIN = 1e-4  # of the loss: what rounding in half precision can hide
-SHORTEST = 1e-3  # length of a step below which the curvature is forgotten
-CURVATURE = 1e-6  # cosine of a pair's changes below which it tells nothing
-
-# What an image is clipped to after each step.
-BOUNDS = {"box": (0.0, 1.0), "none": (float("-inf"), float("inf"))}
-OPTIMIZERS: Mapping[str, Any] = {"adam": Adam, "lbfgs": Lbfgs, "sgd": Sgd}
+OPTIMIZERS: Mapping[str, Any] = {
+    "adam": Adam,
+    "lbfgs": lbfgs.Lbfgs,
+    "sgd": Sgd,
+}

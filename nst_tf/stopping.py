@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 TIMED_STEPS = 5  # at a level, before its steps are planned
 FIRST_SECONDS = 2.0  # of a level before its first step is over, as a guess
-# What a run takes beside its levels: Python's start, the file, TensorFlow's end.
+# What a run takes beside its levels: Python's start, the file, and the end.
 SAVING_SECONDS = 1.5
 SAVING_SECONDS_PER_PIXEL = 4e-7
 FEWEST_SHARE = 0.1  # of its steps, for which a level is worth its start

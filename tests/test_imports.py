@@ -24,7 +24,9 @@ ARROWS = {
     "losses": set(),
     "objective": {"extractors", "losses"},
     "targets": {"conventions", "extractors", "image_io", "losses", "pyramid"},
-    "optimizers": {"objective"},
+    "guard": set(),
+    "lbfgs": {"guard", "objective"},
+    "optimizers": {"guard", "lbfgs", "objective"},
     "checkpoint": set(),
     "descent": {"checkpoint", "objective", "optimizers", "pyramid"},
     "transfer": {

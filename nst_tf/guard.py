@@ -1,0 +1,28 @@
+"""When an optimizer has gone too far: out of the box, or to explosion."""
+
+import tensorflow as tf
+
+# What an image is clipped to after each step.
+BOUNDS = {"box": (0.0, 1.0), "none": (float("-inf"), float("inf"))}
+EXPLOSION = 3.0  # times the lowest loss so far; Adam's first steps reach 1.7
+NEGLIGIBLE = 1e-3  # of the first loss, from which no loss explodes
+
+
+def is_sound(
+    loss: tf.Tensor, gradient: tf.Tensor, lowest: tf.Tensor, first: tf.Tensor
+) -> tf.Tensor:
+    """Whether an evaluation can be built on: all numbers, no explosion.
+
+    Args:
+        loss: Of the evaluation, [].
+        gradient: Of the evaluation, [1, H, W, 3].
+        lowest: The lowest loss so far, []; infinity if there is none.
+        first: The first sound loss of the level, []; infinity likewise.
+
+    Returns:
+        A truth value, [].
+    """
+    pixels = tf.cast(tf.size(gradient) // 3, gradient.dtype)
+    norm = tf.reduce_sum(tf.square(pixels * gradient))
+    highest = EXPLOSION * tf.maximum(lowest, NEGLIGIBLE * first)
+    return tf.math.is_finite(loss + norm) & (loss <= highest)
