@@ -24,6 +24,7 @@ def plan(
     origin: str,
     content_size: tuple[int, int],
     memory: float,
+    max_seconds: float = 0.0,
 ) -> str:
     """Describes what will be done, in a few lines for people.
 
@@ -36,6 +37,7 @@ def plan(
         origin: Where its weights came from.
         content_size: (height, width) of the content image.
         memory: What the run will need, in bytes.
+        max_seconds: What the run may take; 0: no limit.
     """
     last = levels[-1]
     sizes = ", ".join(
@@ -46,14 +48,19 @@ def plan(
         if max(last.height, last.width) > max(content_size)
         else ""
     )
+    time_words = f"once {TIMED_STEPS} steps are timed"
+    if max_seconds:
+        time_words = (
+            f"at most {duration(max_seconds)}, in fewer steps if need be"
+        )
     return "\n".join(
         [
             f"picture   {output}, {last.width} x {last.height}{enlarged}",
             f"device    {device}, {precision}",
             f"network   {network}, {origin}",
             f"levels    {sizes}: {sum(level.steps for level in levels)} steps",
-            f"memory    about {memory / 1e9:.1f} GB; the time once "
-            f"{TIMED_STEPS} steps are timed",
+            f"memory    about {memory / 1e9:.1f} GB",
+            f"time      {time_words}",
         ]
     )
 

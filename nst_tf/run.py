@@ -126,6 +126,7 @@ def _paint(
                 small=prepared.network.projections is not None,
                 pairs=request.history if request.optimizer == "lbfgs" else 0,
             ),
+            max_seconds=request.max_seconds,
         )
     )
     if prepared.network.warning:

@@ -243,11 +243,16 @@ def test_it_is_rescued_with_the_real_network(
 def test_max_seconds_and_tolerance_end_a_run_before_its_steps(
     flag_file, capsys
 ):
-    for flags in (["--max_seconds=4"], ["--tolerance=0.9"]):
+    for flag, words in (
+        ("--max_seconds=4", "time      at most 4 s, in fewer steps"),
+        ("--tolerance=0.9", "time      once 10 steps are timed"),
+    ):
         start = time.monotonic()
-        assert run.main([flag_file, "--steps=100000", *flags]) == 0
+        assert run.main([flag_file, "--steps=100000", flag]) == 0
         assert time.monotonic() - start < 12
-        assert "is done, after" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert "is done, after" in out
+        assert words in out
     assert Image.open("town-paint.png").size == (96, 72)
 
 
