@@ -19,6 +19,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
+Derived = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # a value, and derivatives
+
 
 class Statistics(NamedTuple):
     """Sums over positions; those of a whole are the sum of its parts'."""
@@ -237,9 +239,7 @@ class TotalVariationLoss:
             mass = tf.reduce_sum(mask)
         else:
             mass = tf.reduce_sum(mask[:, :-1]) + tf.reduce_sum(mask[:, :, :-1])
-        channels = tf.cast(tf.shape(image)[-1], image.dtype)
-        each = NEIGHBORS[self._neighbors](*_differences(image))
-        return Statistics(tf.reduce_sum(mask * each) / channels, mass)
+        return Statistics(_sum_of_neighbors(self._neighbors, image, mask), mass)
 
     def distance(self, statistics: Statistics) -> tf.Tensor:
         """Averages over the pairs, []."""
@@ -315,26 +315,36 @@ def _project(features: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
     return tf.reshape(flat, [*tf.unstack(shape)[:3], matrix.shape[1]])
 
 
-@tf.custom_gradient
-def _differences(
-    image: tf.Tensor,
-) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable[..., tf.Tensor]]:
-    """The neighbor below, and to the right, less each pixel, [1, H, W, C].
+def _sum_of_neighbors(
+    neighbors: str, image: tf.Tensor, mask: tf.Tensor
+) -> tf.Tensor:
+    """Sums over pixels, the mean over channels, [].
 
-    0 where there is none. With a gradient of its own: that of the four slices
-    would be four terms of a sum, which TensorFlow may add up in the order in
-    which they come, and so not twice to the same bits.
+    With a gradient of its own: that of the four slices would be four terms of
+    a sum, which TensorFlow may add up in the order in which they come, and so
+    not twice to the same bits. The product behind the sum keeps it apart from
+    the sum with the other gradients of the image.
     """
-    down = _pad(image[:, 1:] - image[:, :-1], 1, 0, 1)
-    right = _pad(image[:, :, 1:] - image[:, :, :-1], 2, 0, 1)
+    channels = tf.cast(tf.shape(image)[-1], image.dtype)
+    mask = tf.stop_gradient(mask)
 
-    def gradient(of_down: tf.Tensor, of_right: tf.Tensor) -> tf.Tensor:
-        rows, columns = of_down[:, :-1], of_right[:, :, :-1]
-        return (_pad(rows, 1, 1, 0) - _pad(rows, 1, 0, 1)) + (
-            _pad(columns, 2, 1, 0) - _pad(columns, 2, 0, 1)
-        )
+    @tf.custom_gradient
+    def total(image: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
+        down = _pad(image[:, 1:] - image[:, :-1], 1, 0, 1)
+        right = _pad(image[:, :, 1:] - image[:, :, :-1], 2, 0, 1)
+        value, of_down, of_right = NEIGHBORS[neighbors](down, right)
 
-    return (down, right), gradient
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            rows = (mask * of_down)[:, :-1]
+            columns = (mask * of_right)[:, :, :-1]
+            both = (_pad(rows, 1, 1, 0) - _pad(rows, 1, 0, 1)) + (
+                _pad(columns, 2, 1, 0) - _pad(columns, 2, 0, 1)
+            )
+            return upstream / channels * both
+
+        return tf.reduce_sum(mask * value) / channels, gradient
+
+    return total(image)
 
 
 def _pad(values: tf.Tensor, axis: int, before: int, after: int) -> tf.Tensor:
@@ -379,10 +389,28 @@ def _wide(values: tf.Tensor) -> tf.Tensor:
     return values if values.dtype == tf.float64 else tf.cast(values, tf.float32)
 
 
-# (down, right) -> what total variation adds up.
-NEIGHBORS: Mapping[str, Callable[[tf.Tensor, tf.Tensor], tf.Tensor]] = {
-    "square": lambda down, right: tf.square(down) + tf.square(right),
-    "absolute": lambda down, right: tf.abs(down) + tf.abs(right),
-    "power": lambda down, right: tf.pow(down**2 + right**2, 1.25),
+def _square(down: tf.Tensor, right: tf.Tensor) -> Derived:
+    """down^2 + right^2."""
+    return down**2 + right**2, 2.0 * down, 2.0 * right
+
+
+def _absolute(down: tf.Tensor, right: tf.Tensor) -> Derived:
+    """|down| + |right|."""
+    return tf.abs(down) + tf.abs(right), tf.sign(down), tf.sign(right)
+
+
+def _power(down: tf.Tensor, right: tf.Tensor) -> Derived:
+    """(down^2 + right^2)^1.25."""
+    square = down**2 + right**2
+    outer = 2.5 * square**0.25
+    return square**1.25, outer * down, outer * right
+
+
+# What total variation adds up, of each pixel's differences to its neighbors,
+# with its derivatives by them.
+NEIGHBORS: Mapping[str, Callable[[tf.Tensor, tf.Tensor], Derived]] = {
+    "square": _square,
+    "absolute": _absolute,
+    "power": _power,
 }
 STYLE_LOSSES = {"gram": GramLoss}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+import nst_tf
 from nst_tf import checkpoint, device, inputs, job
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def identity(request: job.Job, prepared: inputs.Inputs) -> dict[str, Any]:
     ]
     kernels += (prepared.network.projections or {}).values()
     return {
+        "version": nst_tf.__version__,
         **fields,
         "precision": device.resolve_precision(request.precision),
         "level sizes": [level[:2] for level in prepared.levels],

@@ -86,6 +86,15 @@ def test_a_resumed_level_for_which_there_is_no_time_is_gone_on_from(
     assert np.abs(hurried[-1].image - expected).mean() < 10 / 255
 
 
+def test_a_checkpoint_of_another_version_is_refused(toy, tmp_path, monkeypatch):
+    steps = _steps(_request(toy, tmp_path))
+    next(steps)
+    steps.close()
+    monkeypatch.setattr(nst_tf, "__version__", "99")
+    with pytest.raises(ValueError, match=r"its version is .*, and here it is"):
+        _steps(_request(toy, tmp_path))
+
+
 def test_more_steps_at_the_last_level_are_the_same_job(toy, tmp_path):
     list(_steps(_request(toy, tmp_path)))
     more = list(_steps(_request(toy, tmp_path, steps=(6, 5, 9))))
