@@ -143,7 +143,8 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 def _head(file: Mapping[str, np.ndarray]) -> dict[str, Any]:
     """Where in which run a checkpoint was saved."""
-    return dict(json.loads(str(file["head"])))
+    head = json.loads(str(file["head"]))
+    return {name: head[name] for name in ("level", "steps", "identity")}
 
 
 def _difference(name: str, theirs: Any, ours: Any) -> str:

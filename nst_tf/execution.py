@@ -193,27 +193,31 @@ def job_steps(
     device.prepare()
     from nst_tf import targets, transfer
 
+    rest = stopping.Rest(request.tolerance, start)
     steps = transfer.stylize_steps(
         prepared.content,
         [targets.Style(image) for image in prepared.styles],
         levels=prepared.levels,
         init=prepared.init,
         start=start,
-        goes_on=pace(request, prepared, began),
+        goes_on=pace(request, prepared, began, rest),
         **method_options(request, prepared.network),
     )
     if not request.checkpoint_dir:
         return steps
-    return resumption.saved(steps, request, prepared, say)
+    return resumption.saved(steps, request, prepared, say, rest.arrays)
 
 
 def pace(
-    request: job.Job, prepared: inputs.Inputs, began: float
+    request: job.Job,
+    prepared: inputs.Inputs,
+    began: float,
+    rest: stopping.Rest,
 ) -> "descent.Pace":
     """What ends a level of a job before all its steps are taken."""
     paces: list[descent.Pace] = []
     if request.tolerance:
-        paces.append(stopping.Rest(request.tolerance))
+        paces.append(rest)
     if request.max_seconds:
         paces.append(
             stopping.Budget(prepared.levels, request.max_seconds, began)

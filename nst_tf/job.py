@@ -179,6 +179,7 @@ class Job:
         "Step size, in units of the range from black to white; for lbfgs that "
         "of the first step.",
         above=0,
+        high=1e6,
     )
     beta_1: float = setting(
         0.9,
@@ -212,7 +213,7 @@ class Job:
         1.0,
         "How it is minimized",
         "Adam, SGD: factor of the learning rate in decay_steps steps.",
-        above=0,
+        low=1e-6,
         high=1,
     )
     decay_steps: int = setting(
@@ -220,6 +221,7 @@ class Job:
         "How it is minimized",
         "Adam, SGD: steps in which the learning rate falls by decay_rate.",
         low=1,
+        high=10**6,
     )
     bounds: str = setting(
         "box",

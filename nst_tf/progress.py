@@ -180,11 +180,14 @@ def summary(
     seconds: float,
     terms: Mapping[str, float],
     rescues: int,
+    taken_back: bool,
 ) -> str:
     """Says where the picture is, how long it took, and the losses."""
     width = max(map(len, terms))
     lines = [
-        "losses, relative to their targets, before weights:",
+        "losses of the last step, which was taken back:"
+        if taken_back
+        else "losses, relative to their targets, before weights:",
         *(f"  {name:{width}}  {terms[name]:.4g}" for name in terms),
     ]
     if rescues:

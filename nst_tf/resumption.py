@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,22 +74,27 @@ def saved(
     request: job.Job,
     prepared: inputs.Inputs,
     say: Callable[[str], None],
+    more: "Callable[[descent.Step], Mapping[str, np.ndarray] | None]",
 ) -> "Generator[descent.Step, None, None]":
     """Passes steps on, and saves one now and then; never the very last.
 
-    That after which it is closed is saved too.
+    That after which it is closed is saved too. `more` gives what a checkpoint
+    holds besides, or None after a step that is none to go on from.
     """
     folder = _folder(request, prepared)
     interval = job.parse_interval(request.checkpoint_every)
     end = len(prepared.levels) - 1, prepared.levels[-1].steps
 
-    def save(step: "descent.Step") -> None:
-        if (step.level, step.index) == end:
-            return
+    def save(step: "descent.Step") -> bool:
+        besides = more(step)
+        if besides is None or (step.level, step.index) == end:
+            return False
         try:
-            folder.save(checkpoint.State(step.level, step.index, step.arrays))
+            arrays = {**step.arrays, **besides}
+            folder.save(checkpoint.State(step.level, step.index, arrays))
         except OSError as error:
             say(f"checkpoint in {request.checkpoint_dir} failed: {error}")
+        return True
 
     count, since = 0, time.monotonic()
     for step in steps:
@@ -99,8 +104,7 @@ def saved(
             save(step)
             raise
         count += 1
-        if interval.is_over(count, time.monotonic() - since):
-            save(step)
+        if interval.is_over(count, time.monotonic() - since) and save(step):
             count, since = 0, time.monotonic()
 
 

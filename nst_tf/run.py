@@ -79,6 +79,10 @@ def main(arguments: Sequence[str]) -> int:
         try:
             request = flagdefs.parse(arguments)
             path, prepared = inputs.prepare_files(request, _say)
+            if request.checkpoint_dir:  # its identity knows the precision
+                with _silent_stderr():
+                    device.prepare()
+                    device.resolve_precision(request.precision)
             state = resumption.find(request, prepared)
             signals.wait = True
             return _paint(request, path, prepared, state, signals, start)
@@ -179,8 +183,16 @@ def _paint(
     terms = {k: float(v) for k, v in step.evaluation.terms.items()}
     seconds = time.monotonic() - start
     ending = "unfinished" if status else "done"
-    rescues = int(step.optimizer.rescues)
-    report.say(progress.summary(str(saved), ending, seconds, terms, rescues))
+    report.say(
+        progress.summary(
+            str(saved),
+            ending,
+            seconds,
+            terms,
+            rescues=int(step.optimizer.rescues),
+            taken_back=int(step.optimizer.failures) > 0,
+        )
+    )
     if saved.parent.resolve() != path.parent.resolve():
         return _complain(f"{path.parent} took no file; the picture is {saved}")
     return status

@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nst_tf import pyramid
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from nst_tf import descent
+    from nst_tf import checkpoint, descent
 
 TIMED_STEPS = 5  # at a level, before its steps are planned
 FIRST_SECONDS = 2.0  # of a level before its first step is over, as a guess
@@ -23,6 +25,7 @@ SAVING_SECONDS = 1.5
 SAVING_SECONDS_PER_PIXEL = 4e-7
 FEWEST_SHARE = 0.1  # of its steps, for which a level is worth its start
 REST = 10  # steps between two pictures that are compared
+BEFORE = "picture at rest"  # the first of the two, in a checkpoint
 
 
 class Budget:
@@ -112,11 +115,27 @@ class Rest:
     Args:
         tolerance: Root mean square of the change in a step, on average over
             `REST` steps, in units of the image's range.
+        start: A state to go on from, which has what `arrays` gave.
     """
 
-    def __init__(self, tolerance: float):
+    def __init__(
+        self, tolerance: float, start: "checkpoint.State | None" = None
+    ):
         self._tolerance = tolerance
+        self._start = start
         self._before: tf.Tensor | None = None
+
+    def arrays(self, step: "descent.Step") -> dict[str, np.ndarray] | None:
+        """What a run that goes on after a step needs, by name.
+
+        None where pictures are compared: it is not decided yet then whether
+        the level goes on.
+        """
+        if not self._tolerance:
+            return {}
+        if step.index % REST == 0:
+            return None
+        return {} if self._before is None else {BEFORE: self._before.numpy()}
 
     def __call__(self, level: int, step: "descent.Step | None") -> bool:
         """Whether the picture still changes."""
@@ -124,6 +143,9 @@ class Rest:
 
         if step is None:
             self._before = None
+            start = self._start
+            if start and start.level == level and BEFORE in start.arrays:
+                self._before = tf.constant(start.arrays[BEFORE])
             return True
         if step.index % REST:
             return True

@@ -86,6 +86,26 @@ def test_a_resumed_level_for_which_there_is_no_time_is_gone_on_from(
     assert np.abs(hurried[-1].image - expected).mean() < 10 / 255
 
 
+def test_a_level_at_rest_ends_at_the_same_step_when_resumed(toy, tmp_path):
+    # The first two pictures that are compared are those of steps 10 and 20.
+    settings = {"steps": (40,), "levels": 1, "tolerance": 0.5}
+    whole = list(_steps(_request(toy, "", **settings)))
+    assert whole[-1].index == 20
+    for taken in (15, 10):
+        folder = tmp_path / str(taken)
+        steps = _steps(_request(toy, folder, **settings))
+        list(itertools.islice(steps, taken))
+        steps.close()
+        again = list(_steps(_request(toy, folder, **settings)))
+        assert again[-1].index == 20
+        np.testing.assert_array_equal(again[-1].image, whole[-1].image)
+
+
+def test_a_checkpoint_without_what_it_should_hold_is_damaged(toy, tmp_path):
+    np.savez(tmp_path / "000099.checkpoint.npz", head=np.array("{}"))
+    assert next(_steps(_request(toy, tmp_path))).index == 1
+
+
 def test_a_checkpoint_of_another_version_is_refused(toy, tmp_path, monkeypatch):
     steps = _steps(_request(toy, tmp_path))
     next(steps)

@@ -50,7 +50,7 @@ ARROWS = {
         "pyramid",
         "weights",
     },
-    "stopping": {"descent", "pyramid"},
+    "stopping": {"checkpoint", "descent", "pyramid"},
     "resumption": {"checkpoint", "descent", "device", "inputs", "job"},
     "execution": {
         "conventions",
