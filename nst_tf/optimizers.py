@@ -25,7 +25,7 @@ class Optimizer(Protocol):
     above the lowest one, is taken back, and the next step is shorter.
     """
 
-    image: tf.Variable  # [1, H, W, 3], in [0, 1]
+    image: tf.Variable  # [1, H, W, 3], in [0, 1] if it is bounded
     rescues: tf.Variable  # evaluations that were taken back, []
     failures: tf.Variable  # of these the newest, without a sound one since, []
 

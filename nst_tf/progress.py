@@ -187,7 +187,7 @@ def summary(
     lines = [
         "losses of the last step, which was taken back:"
         if taken_back
-        else "losses, relative to their targets, before weights:",
+        else "losses of the last step, before weights:",
         *(f"  {name:{width}}  {terms[name]:.4g}" for name in terms),
     ]
     if rescues:

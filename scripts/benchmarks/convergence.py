@@ -86,13 +86,15 @@ def main(arguments: Sequence[str]) -> int:
         "pictures": [Path(flags.content).stem, Path(flags.style).stem],
         "block": BLOCK,
         "cost": _costs(problem, flags),
-        "curves": _race(problem, flags),
+        "curves": _race(problem, flags) if flags.evaluations else {},
     }
     record["reached"] = _reached(record["curves"])
     print(_table(record))
     flags.json.parent.mkdir(parents=True, exist_ok=True)
     with flags.json.open("a") as file:
         file.write(json.dumps(record) + "\n")
+    if not flags.evaluations:
+        return 0
     if importlib.util.find_spec("matplotlib"):
         _plot(record, flags.json.with_suffix(".svg"))
     else:
@@ -491,7 +493,12 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--content", default=str(SAMPLES / "harbor_at_dusk.jpg"))
     add("--style", default=str(SAMPLES / "swirling_night.jpg"))
     add("--size", type=int, default=512, help="long side (512)")
-    add("--evaluations", type=int, default=500, help="of each (500)")
+    add(
+        "--evaluations",
+        type=int,
+        default=500,
+        help="of each (500); 0: the cost only",
+    )
     add("--contestants", default=names, help=f"some of them ({names})")
     add("--precisions", default="float32,bfloat16", help="whose cost to take")
     add("--cost_rounds", type=int, default=15, help="rounds of that (15)")
