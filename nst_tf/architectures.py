@@ -12,6 +12,10 @@ import difflib
 from collections.abc import Iterable
 from typing import NamedTuple
 
+# ImageNet's mean color, RGB in [0, 1]; Keras and Caffe subtract it in BGR,
+# 0..255, as (103.939, 116.779, 123.68).
+MEAN_COLOR = (123.68 / 255.0, 116.779 / 255.0, 103.939 / 255.0)
+
 
 class Convolution(NamedTuple):
     """One 3 x 3 convolution with its ReLU, named as Keras names it."""

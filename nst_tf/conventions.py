@@ -7,7 +7,7 @@ a weight means what it means in the source.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 
 class Sizes(NamedTuple):
@@ -30,9 +30,13 @@ class Convention(NamedTuple):
         style: What the squared norm of the difference of two Gram matrices,
             each divided by its positions, is divided by; None for the squared
             norm of the target.
+        style_loss: What the source compares of a style; with the relative
+            convention anything goes.
+        floor: What is added to variances; None for a share of the target's.
         undivided: Gram matrices are sums over positions in the source, so that
             that of a larger style image counts more.
-        neighbors: What total variation adds up, a name in `losses.NEIGHBORS`.
+        neighbors: What total variation adds up, a name in
+            `total_variation.FORMS`.
         summed: What the sum of that, over pixels and channels, is divided by;
             None for as many as there are, the mean.
         scaled: Whether the optimizer sees the gradient times the pixels, so
@@ -41,8 +45,10 @@ class Convention(NamedTuple):
 
     content: Divisor | None = None
     style: Divisor | None = None
+    style_loss: str = "gram"
+    floor: float | None = None
     undivided: bool = False
-    neighbors: Literal["square", "absolute", "power"] = "square"
+    neighbors: str = "square"
     summed: float | None = None
     scaled: bool = True
 
@@ -50,6 +56,11 @@ class Convention(NamedTuple):
 def _one(_: Sizes) -> float:
     """A mean is left as it is."""
     return 1.0
+
+
+def _half_of_the_mean(_: Sizes) -> float:
+    """mean / 2."""
+    return 2.0
 
 
 def _half_of_the_sum(sizes: Sizes) -> float:
@@ -82,6 +93,16 @@ def _over_the_map(sizes: Sizes) -> float:
     return sizes.channels**3 / sizes.positions
 
 
+def _mean_of_sums(sizes: Sizes) -> float:
+    """The mean of Gram matrices that are sums."""
+    return (sizes.channels / sizes.positions) ** 2
+
+
+def _channels(sizes: Sizes) -> float:
+    """The mean over channels."""
+    return float(sizes.channels)
+
+
 def _keras(sizes: Sizes) -> float:
     """sum / (4 * 3^2 * pixels^2) of Gram matrices that are sums."""
     return 36.0 * (sizes.pixels / sizes.positions) ** 2
@@ -89,7 +110,7 @@ def _keras(sizes: Sizes) -> float:
 
 CONVENTIONS: Mapping[str, Convention] = {
     "relative": Convention(),
-    # Gatys, Ecker, Bethge. CVPR 2016, equations 1 to 5.
+    # Gatys, Ecker, Bethge. arXiv 1508.06576, and CVPR 2016, equations 1 to 5.
     "gatys2016": Convention(
         _half_of_the_sum, _paper, undivided=True, scaled=False
     ),
@@ -97,7 +118,13 @@ CONVENTIONS: Mapping[str, Convention] = {
     "gatys2016_code": Convention(_one, _mean, scaled=False),
     # jcjohnson/neural-style: its total variation has a gradient only, that of
     # half the sum of squares.
-    "neural_style": Convention(_one, _mean_of_means, summed=2.0, scaled=False),
+    "neural_style": Convention(
+        _one,
+        _mean_of_means,
+        neighbors="inner_square",
+        summed=2.0,
+        scaled=False,
+    ),
     # ProGamerGov/neural-style-pt.
     "neural_style_pt": Convention(
         _one, _mean_of_means, neighbors="absolute", summed=1.0, scaled=False
@@ -106,7 +133,7 @@ CONVENTIONS: Mapping[str, Convention] = {
     "tensorflow": Convention(
         _one, _mean, neighbors="absolute", summed=1.0, scaled=False
     ),
-    # Keras's example.
+    # Keras's example; H. Narayanan's tutorial before it.
     "keras": Convention(
         _sum,
         _keras,
@@ -115,8 +142,22 @@ CONVENTIONS: Mapping[str, Convention] = {
         summed=1.0,
         scaled=False,
     ),
-    # Udacity's course on PyTorch.
+    # Udacity's course on PyTorch; it has no total variation.
     "pytorch_course": Convention(
-        _one, _over_the_map, undivided=True, scaled=False
+        _one, _over_the_map, undivided=True, summed=1.0, scaled=False
+    ),
+    # T. Ganegedara's article in Towards Data Science; likewise.
+    "towards_data_science": Convention(
+        _half_of_the_mean, _mean_of_sums, undivided=True, scaled=False
+    ),
+    # crowsonkb/style-transfer-pytorch. Its network is torchvision's, which sees
+    # pictures in units of a deviation of 0.226; so the floor of 1e-4.
+    "crowson_w2": Convention(
+        _one,
+        _channels,
+        style_loss="wasserstein",
+        floor=1e-4 * (255 * 0.226) ** 2,
+        neighbors="nine_point",
+        scaled=False,
     ),
 }

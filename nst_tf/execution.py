@@ -241,6 +241,7 @@ def method_options(
     return {
         "weights": loss_weights(request),
         "convention": convention,
+        "style_loss": request.style_loss,
         "style_fit": request.style_fit,
         "make_extractor": functools.partial(
             extractors.vgg,

@@ -14,10 +14,6 @@ import tensorflow as tf
 
 from nst_tf import architectures
 
-# ImageNet's mean color, RGB in [0, 1]; Keras and Caffe subtract it in BGR,
-# 0..255, as (103.939, 116.779, 123.68).
-MEAN_COLOR = np.array([123.68, 116.779, 103.939]) / 255.0
-
 # Average pooling shrinks activations after a ReLU: of four values the largest
 # is kept by max pooling, the mean by average pooling. The factor restores the
 # size that the next layer was trained with. It was fitted, not derived: the
@@ -89,7 +85,10 @@ def vgg(
     image = tf.keras.Input((None, None, 3), dtype=_wide(dtype), name="image")
     # The scale to 0..255 and the order of the channels are in the first kernel.
     features = tf.keras.layers.Rescaling(
-        1.0, offset=-MEAN_COLOR, dtype=_wide(dtype), name="preprocess"
+        1.0,
+        offset=-np.array(architectures.MEAN_COLOR),
+        dtype=_wide(dtype),
+        name="preprocess",
     )(image)
     outputs = {}
     block = 1

@@ -96,10 +96,13 @@ def prepare(
         min_size=request.min_size,
         max_levels=request.levels,
     )
-    pixels = levels[0].height * levels[0].width
-    for style in styles if request.style_fit == "keep" else ():
+    for style in styles if request.style_fit in ("keep", "side") else ():
         rows, columns = style.shape[:2]
-        fitted = pyramid.size_of_area(rows, columns, pixels)
+        fitted = (
+            pyramid.size_of_area(rows, columns, levels[0].pixels)
+            if request.style_fit == "keep"
+            else pyramid.output_size(rows, columns, max(levels[0][:2]))
+        )
         if min(fitted) < deepest.stride:
             raise ValueError(
                 f"style image is {columns} x {rows} pixels, {fitted[1]} x "
@@ -178,6 +181,7 @@ def _initial(
         "content": lambda: image_io.resize(content, *size),
         "style": lambda: image_io.cover(styles[0], *size),
         "gray": lambda: np.full_like(noise, 0.5),
+        "mean": lambda: np.zeros_like(noise) + architectures.MEAN_COLOR,
         "noise": lambda: noise,
     }
     load = starts.get(request.init, lambda: _loaded(request.init, size))

@@ -91,12 +91,21 @@ class Job:
         "that weights are the source's.",
         choices=tuple(conventions.CONVENTIONS),
     )
+    style_loss: str = setting(
+        "gram",
+        "What is minimized",
+        "What of style is compared: products of channels (gram), means and "
+        "deviations (moments), Gaussian distributions (wasserstein), or all "
+        "of the distribution, along some directions (sliced_wasserstein).",
+        choices=("gram", "moments", "wasserstein", "sliced_wasserstein"),
+    )
     style_fit: str = setting(
         "keep",
         "What is minimized",
         "How a style image is resized: to as many pixels as the output, its "
-        "shape kept; stretched to its size; or cropped to it.",
-        choices=("keep", "stretch", "crop"),
+        "shape kept; to its long side, likewise; stretched to its size; or "
+        "cropped to it.",
+        choices=("keep", "side", "stretch", "crop"),
     )
     content_layers: str = setting(
         "block4_conv2",
@@ -149,9 +158,10 @@ class Job:
     init: str = setting(
         "content",
         "How it is minimized",
-        "Where to start: content, noise, style, gray, or a picture's path.",
+        "Where to start: content, noise, style, gray, mean (the mean color of "
+        "the pictures that the network was trained on), or a picture's path.",
         path=True,
-        keywords=("content", "noise", "style", "gray"),
+        keywords=("content", "noise", "style", "gray", "mean"),
     )
     init_noise: float = setting(
         0.0,
@@ -326,6 +336,13 @@ def check(job: Job) -> None:
         raise ValueError(
             "resume is 'require', but there is no folder of checkpoints; name "
             "it with --checkpoint_dir=FOLDER."
+        )
+    convention = conventions.CONVENTIONS[job.convention]
+    if convention.style and job.style_loss != convention.style_loss:
+        raise ValueError(
+            f"style_loss is {job.style_loss!r}, but convention "
+            f"{job.convention!r} counts {convention.style_loss!r}; set "
+            f"--style_loss={convention.style_loss}, or --convention=relative."
         )
     if not job.content_weight and not job.style_weight:
         raise ValueError(

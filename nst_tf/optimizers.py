@@ -205,7 +205,7 @@ class Adam(FirstOrder):
         beta_1: Decay of the mean of the gradients.
         beta_2: Decay of the mean of their squares.
         epsilon: Added to the root of that mean; pixels whose gradient, times
-            the number of pixels, is far below it hardly move.
+            the number of pixels if `scaled`, is far below it hardly move.
         average: Decay of the average of the iterates, which is the result; 0
             for the last iterate.
         **settings: Those of `FirstOrder`.
@@ -239,7 +239,7 @@ class Adam(FirstOrder):
         self._square = tf.Variable(tf.zeros_like(image), trainable=False)
 
     def _direction(self, gradient: tf.Tensor) -> tf.Tensor:
-        """The corrected mean over the root of the corrected mean square."""
+        """The mean over the root of the mean square, both corrected."""
         direction, mean, square = adam_update(
             gradient,
             self._mean,
@@ -303,21 +303,21 @@ def adam_update(
         step: t, from 1.
         beta_1: Decay of `mean`.
         beta_2: Decay of `square`.
-        epsilon: Added to the root of the corrected `square`.
+        epsilon: Added to the root of `square` ("epsilon hat").
 
     Returns:
         What to subtract for a learning rate (alpha) of 1, and the new `mean`
         and `square`.
 
     Source:
-        Kingma, Ba. ICLR 2015, algorithm 1.
+        Kingma, Ba. ICLR 2015, section 2, its last paragraph, as TensorFlow and
+        Keras have it; algorithm 1 adds epsilon to the root of the corrected
+        square, and is PyTorch's.
     """
     mean = beta_1 * mean + (1 - beta_1) * gradient
     square = beta_2 * square + (1 - beta_2) * tf.square(gradient)
-    corrected_mean = mean / (1 - beta_1**step)
-    corrected_square = square / (1 - beta_2**step)
-    direction = corrected_mean / (tf.sqrt(corrected_square) + epsilon)
-    return direction, mean, square
+    correction = tf.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+    return correction * mean / (tf.sqrt(square) + epsilon), mean, square
 
 
 OPTIMIZERS: Mapping[str, Any] = {

@@ -6,7 +6,15 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import conventions, extractors, image_io, losses, pyramid
+from nst_tf import (
+    conventions,
+    extractors,
+    image_io,
+    losses,
+    pyramid,
+    style_losses,
+    total_variation,
+)
 
 
 class Style(NamedTuple):
@@ -40,12 +48,13 @@ def perceptual_losses(
     height: int,
     width: int,
     convention: conventions.Convention = RELATIVE,
+    style_loss: str = "gram",
     style_fit: str = "keep",
 ) -> list[losses.Loss]:
     """Makes the losses of Gatys et al. for an image of height x width.
 
-    The content image is resized to that size. The Gram matrices of several
-    styles are blended by their weights.
+    The content image is resized to that size. The statistics of several styles
+    are blended by their weights.
 
     Args:
         extractor: Has at least the layers of `weights`.
@@ -55,8 +64,8 @@ def perceptual_losses(
         height: Of the generated image.
         width: Of the generated image.
         convention: What the losses are divided by.
-        style_fit: How a style image is resized: "keep", to as many pixels, its
-            shape kept; "stretch", or "crop", to the size of the generated one.
+        style_loss: What is compared, a name in `style_losses.STYLE_LOSSES`.
+        style_fit: How a style image is resized, a name in `FITS`.
 
     Returns:
         The losses, with their targets computed.
@@ -88,26 +97,28 @@ def perceptual_losses(
             style._replace(image=fit(style.image, height, width))
             for style in styles
         ]
-        grams = _blended_grams(
-            extractor, fitted, sizes, style_layers, convention.undivided
+        kind = style_losses.STYLE_LOSSES[style_loss]
+        blends = _blended(
+            kind, extractor, fitted, sizes, style_layers, convention.undivided
         )
         for layer, weight in style_layers.items():
             loss_list.append(
-                losses.GramLoss(
+                kind(
                     layer,
-                    grams[layer],
+                    blends[layer],
                     weight,
                     projection=extractor.projections[layer],
                     divisor=convention.style and convention.style(sizes[layer]),
+                    floor=convention.floor,
                 )
             )
     if weights.total_variation > 0:
         pairs = (height - 1) * width + height * (width - 1)
-        if convention.neighbors == "power":
+        if convention.neighbors in total_variation.INNER:
             pairs = (height - 1) * (width - 1)
         summed = convention.summed
         loss_list.append(
-            losses.TotalVariationLoss(
+            total_variation.TotalVariationLoss(
                 weights.total_variation,
                 convention.neighbors,
                 1.0 if summed is None else summed / (3 * pairs),
@@ -123,39 +134,50 @@ def _same_area(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return image_io.resize(image, *size)
 
 
+def _same_side(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes an image to the long side of height x width, its shape kept."""
+    rows, columns = image.shape[:2]
+    size = pyramid.output_size(rows, columns, max(height, width))
+    return image_io.resize(image, *size)
+
+
 # How a style image comes to the size of the generated one, (height, width).
 FITS: Mapping[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
     "keep": _same_area,
+    "side": _same_side,
     "stretch": image_io.resize,
     "crop": image_io.cover,
 }
 
 
-def _blended_grams(
+def _blended(
+    kind: type[style_losses.StyleLoss],
     extractor: extractors.Extractor,
     styles: Sequence[Style],
     sizes: Mapping[str, conventions.Sizes],
     layers: Mapping[str, float],
     undivided: bool,
 ) -> dict[str, tf.Tensor]:
-    """Averages the Gram matrices of the styles, by their weights.
+    """Averages what is measured of the styles, by their weights.
 
-    If they are undivided in the source, the sum over the positions of a style
-    image stands beside that over those of the generated image, which both are
-    divided by here.
+    If Gram matrices are undivided in the source, the sum over the positions of
+    a style image stands beside that over those of the generated image, which
+    both are divided by here.
     """
     share = 1.0 / sum(style.weight for style in styles)
-    grams: dict[str, tf.Tensor] = {}
+    blends: dict[str, tf.Tensor] = {}
     for style in styles:
         features = _features(extractor, style.image)
         for layer in layers:
-            statistics = losses.gram_statistics(features[layer])
-            gram = losses.GramLoss.target(statistics)
+            positions = tf.size(features[layer]) // features[layer].shape[-1]
+            measured = kind.measure(
+                features[layer], projection=extractor.projections[layer]
+            )
             if undivided:
-                gram *= statistics.mass / sizes[layer].positions
-            part = style.weight * share * gram
-            grams[layer] = grams[layer] + part if layer in grams else part
-    return grams
+                measured *= float(positions) / sizes[layer].positions
+            part = style.weight * share * measured
+            blends[layer] = blends[layer] + part if layer in blends else part
+    return blends
 
 
 def _sizes(

@@ -31,6 +31,7 @@ def stylize_steps(
     levels: Sequence[pyramid.Level],
     init: np.ndarray | None = None,
     convention: conventions.Convention = targets.RELATIVE,
+    style_loss: str = "gram",
     style_fit: str = "keep",
     extra_losses: Callable[[int, int], list[losses.Loss]] | None = None,
     start: "checkpoint.State | None" = None,
@@ -49,6 +50,8 @@ def stylize_steps(
         init: Where to start, [H, W, 3] in [0, 1], of any size; the content
             image if None.
         convention: What the losses are divided by.
+        style_loss: What of style is compared, a name in
+            `style_losses.STYLE_LOSSES`.
         style_fit: How style images are resized, a name in `targets.FITS`.
         extra_losses: (height, width) -> further losses at that size.
         start: A state of such a run, to go on after it.
@@ -73,6 +76,7 @@ def stylize_steps(
             height,
             width,
             convention,
+            style_loss,
             style_fit,
         )
         if extra_losses is not None:

@@ -5,7 +5,15 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import conventions, execution, job, losses, targets
+from nst_tf import (
+    conventions,
+    execution,
+    job,
+    losses,
+    style_losses,
+    sums,
+    targets,
+)
 
 CONTENT, STYLE = (21, 27), (34, 18)  # (height, width)
 WEIGHTS = targets.LossWeights(
@@ -69,6 +77,26 @@ def mean_over_the_map(f, a, _):
     return mean / (depth * positions)
 
 
+def half_of_the_mean(f, p, _):
+    return 0.5 * np.mean((f - p) ** 2)
+
+
+def mean_of_summed_grams(f, a, _):
+    return np.mean((f @ f.T - a @ a.T) ** 2)
+
+
+def bures(f, a, _):
+    n = f.shape[0]
+    floor = 1e-4 * (255 * 0.226) ** 2
+    (m, s), (mean, target) = (
+        (x.mean(axis=1), np.cov(x, bias=True) + floor * np.eye(n))
+        for x in (f, a)
+    )
+    roots = np.sqrt(np.linalg.eigvals(s @ target).real)
+    trace = np.trace(s + target) - 2 * roots.sum()
+    return (np.sum((m - mean) ** 2) + trace) / n
+
+
 def mean_square(x):
     down, right = x[1:] - x[:-1], x[:, 1:] - x[:, :-1]
     pairs = down.size + right.size
@@ -79,9 +107,22 @@ def absolute(x):
     return np.sum(np.abs(x[1:] - x[:-1])) + np.sum(np.abs(x[:, 1:] - x[:, :-1]))
 
 
-def half_of_squares(x):
-    down, right = x[1:] - x[:-1], x[:, 1:] - x[:, :-1]
+def half_of_inner_squares(x):
+    down, right = (x[1:] - x[:-1])[:, :-1], (x[:, 1:] - x[:, :-1])[:-1]
     return 0.5 * (np.sum(down**2) + np.sum(right**2))
+
+
+def sum_of_squares(x):
+    down, right = x[1:] - x[:-1], x[:, 1:] - x[:, :-1]
+    return np.sum(down**2) + np.sum(right**2)
+
+
+def nine_point(x):
+    e = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    right, down = e[1:-1, 2:] - x, e[2:, 1:-1] - x
+    falling, rising = e[1:, 1:] - e[:-1, :-1], e[1:, :-1] - e[:-1, 1:]
+    sides = np.mean(right**2) / 3 + np.mean(down**2) / 3
+    return 2 * (sides + np.mean(falling**2) / 12 + np.mean(rising**2) / 12)
 
 
 def power(x):
@@ -94,11 +135,21 @@ SOURCES = {
     "relative": (relative, relative_grams, mean_square),
     "gatys2016": (half_of_the_sum, equation_4, mean_square),
     "gatys2016_code": (the_mean, mean_of_grams_over_positions, mean_square),
-    "neural_style": (the_mean, mean_of_grams_over_elements, half_of_squares),
+    "neural_style": (
+        the_mean,
+        mean_of_grams_over_elements,
+        half_of_inner_squares,
+    ),
     "neural_style_pt": (the_mean, mean_of_grams_over_elements, absolute),
     "tensorflow": (the_mean, mean_of_grams_over_positions, absolute),
     "keras": (the_sum, keras_example, power),
-    "pytorch_course": (the_mean, mean_over_the_map, mean_square),
+    "pytorch_course": (the_mean, mean_over_the_map, sum_of_squares),
+    "towards_data_science": (
+        half_of_the_mean,
+        mean_of_summed_grams,
+        mean_square,
+    ),
+    "crowson_w2": (the_mean, bures, nine_point),
 }
 every_convention = pytest.mark.parametrize("name", SOURCES)
 
@@ -121,6 +172,7 @@ def _problem(monkeypatch, name):
         WEIGHTS,
         *CONTENT,
         conventions.CONVENTIONS[name],
+        conventions.CONVENTIONS[name].style_loss,
     )
     picture = toys.image(*CONTENT, 2, "float64")
     # A style image is resized to as many pixels as the content has.
@@ -216,7 +268,9 @@ def test_a_narrow_network_counts_the_channels_that_it_stands_for(divisor):
         *pair(losses.ContentLoss, lambda x: x), rtol=1e-10
     )
     np.testing.assert_allclose(
-        *pair(losses.GramLoss, lambda x: losses.gram_matrix(tf.constant(x))),
+        *pair(
+            style_losses.GramLoss, lambda x: sums.gram_matrix(tf.constant(x))
+        ),
         rtol=1e-10,
     )
 
@@ -252,8 +306,8 @@ def test_blended_grams_that_are_sums_count_by_their_sizes(monkeypatch):
     np.testing.assert_allclose(actual, expected, rtol=1e-6)
 
 
-@pytest.mark.parametrize("fit", ["stretch", "crop"])
-def test_a_style_image_is_stretched_or_cropped_to_the_size(monkeypatch, fit):
+@pytest.mark.parametrize("fit", ["side", "stretch", "crop"])
+def test_a_style_image_is_fitted(monkeypatch, fit):
     network = toys.extractor(monkeypatch, dtype="float64")
     content = toys.image(*CONTENT, 5, "float64")
     style = toys.image(40, 60, 0, "float64")
@@ -266,11 +320,12 @@ def test_a_style_image_is_stretched_or_cropped_to_the_size(monkeypatch, fit):
         *CONTENT,
         style_fit=fit,
     )
-    resize = {
-        "stretch": targets.image_io.resize,
-        "crop": targets.image_io.cover,
-    }[fit]
-    fitted = tf.constant(resize(style, *CONTENT)[None])
+    fitted = {
+        "side": lambda: targets.image_io.resize(style, 18, 27),
+        "stretch": lambda: targets.image_io.resize(style, *CONTENT),
+        "crop": lambda: targets.image_io.cover(style, *CONTENT),
+    }[fit]()
+    fitted = tf.constant(fitted[None])
     features = network.model(fitted)["block1_conv1"]
     assert float(loss.distance(loss.statistics(features))) < 1e-12
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import losses
+from nst_tf import losses, style_losses, sums, total_variation
 
 
 def _features(seed=0, shape=(1, 5, 4, 3)):
@@ -24,7 +24,7 @@ def test_gram_matrix_equals_nested_loops(masked):
                     f = features[0, row, column]
                     expected[i, j] += mask[0, row, column, 0] * f[i] * f[j]
     expected /= mask.sum()
-    actual = losses.gram_matrix(
+    actual = sums.gram_matrix(
         tf.constant(features), tf.constant(mask) if masked else None
     )
     np.testing.assert_allclose(actual, expected, rtol=1e-12)
@@ -36,7 +36,7 @@ def test_gram_distance_is_four_times_the_papers_over_the_targets_norm():
     flat, flat_style = features.reshape(-1, 3), style.reshape(-1, 3)
     g, a = flat.T @ flat, flat_style.T @ flat_style
     paper = ((g - a) ** 2).sum() / (4 * n**2 * m**2)
-    loss = losses.GramLoss("layer", losses.gram_matrix(tf.constant(style)))
+    loss = style_losses.GramLoss("layer", sums.gram_matrix(tf.constant(style)))
     actual = loss.distance(loss.statistics(tf.constant(features)))
     mean_square_of_target = ((a / m) ** 2).mean()
     np.testing.assert_allclose(
@@ -66,7 +66,9 @@ def test_a_projected_distance_is_that_of_the_projected_features(wide):
         (projected, {}),
     ):
         content = losses.ContentLoss("layer", style, **options)
-        gram = losses.GramLoss("layer", losses.gram_matrix(style), **options)
+        gram = style_losses.GramLoss(
+            "layer", sums.gram_matrix(style), **options
+        )
         distances.append(
             [
                 loss.distance(loss.statistics(image, None, **loss.maps))
@@ -93,7 +95,7 @@ def test_content_region_counts_by_its_mask():
 
 def test_total_variation_of_a_checkerboard_is_one():
     # 8 x 8: 7 * 8 pairs down, 8 * 7 to the right, each with a step of 1.
-    loss = losses.TotalVariationLoss()
+    loss = total_variation.TotalVariationLoss()
     statistics = loss.statistics(toys.checkerboard(8, 8))
     assert float(statistics.total) == pytest.approx(112, rel=1e-6)
     assert float(statistics.mass) == 112
@@ -103,7 +105,7 @@ def test_total_variation_of_a_checkerboard_is_one():
 def test_total_variation_of_a_ramp_counts_one_direction():
     # Rows of 0, 0.1, 0.2, 0.3: 2 * 3 pairs of 0.01 among 6 + 4 pairs.
     ramp = tf.constant(np.tile(np.arange(4) / 10, (2, 1))[None, ..., None])
-    loss = losses.TotalVariationLoss()
+    loss = total_variation.TotalVariationLoss()
     actual = loss.distance(loss.statistics(ramp))
     assert float(actual) == pytest.approx(6 * 0.01 / 10)
 
@@ -112,11 +114,11 @@ def test_statistics_of_half_precision_are_summed_in_single():
     # 90000 positions of 1: float16 would overflow, bfloat16 stop at 256.
     for dtype in ("float16", "bfloat16"):
         ones = tf.ones((1, 300, 300, 2), dtype)
-        statistics = losses.gram_statistics(ones)
+        statistics = sums.gram_statistics(ones)
         assert statistics.total.dtype == tf.float32
         np.testing.assert_array_equal(statistics.total, np.full((2, 2), 9e4))
 
 
 def test_a_mask_of_another_size_is_refused_by_sizes():
     with pytest.raises(ValueError, match=r"mask is 3 x 2 .* map is 4 x 5"):
-        losses.gram_matrix(tf.constant(_features()), toys.mask(2, 3))
+        sums.gram_matrix(tf.constant(_features()), toys.mask(2, 3))

@@ -8,7 +8,7 @@ import toys
 from nst_tf import descent, objective, optimizers, pyramid
 
 
-def test_adam_follows_the_papers_algorithm_in_float64():
+def test_adam_follows_the_papers_second_form_in_float64():
     target = toys.image(4, 5, 1, "float64")[None]
     start = toys.image(4, 5, 2, "float64")[None]
     rate, beta_1, beta_2, epsilon, average = 0.03, 0.8, 0.95, 1e-3, 0.7
@@ -28,8 +28,8 @@ def test_adam_follows_the_papers_algorithm_in_float64():
         g = x - target  # the bowl's gradient times the number of pixels
         m = beta_1 * m + (1 - beta_1) * g
         v = beta_2 * v + (1 - beta_2) * g**2
-        m_hat, v_hat = m / (1 - beta_1**t), v / (1 - beta_2**t)
-        x = np.clip(x - rate * m_hat / (np.sqrt(v_hat) + epsilon), 0, 1)
+        rate_t = rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t)
+        x = np.clip(x - rate_t * m / (np.sqrt(v) + epsilon), 0, 1)
         mean = average * mean + (1 - average) * x
         np.testing.assert_allclose(optimizer.image, x, rtol=1e-12)
         np.testing.assert_allclose(
@@ -60,8 +60,9 @@ def test_rates_decay_and_bounds_are_as_told(name, bounds):
         step()
         g = (x - target) / 20  # the bowl's gradient
         m, v = 0.9 * m + 0.1 * g, 0.99 * v + 0.01 * g**2
-        m_hat, v_hat = m / (1 - 0.9**t), v / (1 - 0.99**t)
-        direction = m_hat / (np.sqrt(v_hat) + 1e-8) if name == "adam" else g
+        correction = np.sqrt(1 - 0.99**t) / (1 - 0.9**t)
+        direction = correction * m / (np.sqrt(v) + 1e-8)
+        direction = direction if name == "adam" else g
         x = x - rate * decay_rate ** ((t - 1) / decay_steps) * direction
         if bounds == "box":
             x = np.clip(x, 0, 1)

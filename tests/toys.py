@@ -6,7 +6,16 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import architectures, extractors, image_io, losses, objective
+from nst_tf import (
+    architectures,
+    extractors,
+    image_io,
+    losses,
+    objective,
+    style_losses,
+    sums,
+    total_variation,
+)
 
 # Two blocks, of one and two convolutions.
 ARCHITECTURE = architectures.Architecture((1, 2), (6, 8))
@@ -74,11 +83,11 @@ def style_and_content(network, content, style, *, tv=1.0):
     style_maps = network.model(tf.constant(style[None]))
     loss_list = [
         losses.ContentLoss(CONTENT_LAYER, content_maps[CONTENT_LAYER], 5.0),
-        losses.TotalVariationLoss(tv),
+        total_variation.TotalVariationLoss(tv),
     ]
     for layer in STYLE_LAYERS:
-        gram = losses.gram_matrix(style_maps[layer])
-        loss_list.append(losses.GramLoss(layer, gram, 50.0))
+        gram = sums.gram_matrix(style_maps[layer])
+        loss_list.append(style_losses.GramLoss(layer, gram, 50.0))
     return loss_list
 
 

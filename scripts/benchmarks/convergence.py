@@ -108,7 +108,14 @@ def peers_objective(
     """neural-style-pt's objective, by our losses and its divisors."""
     import tensorflow as tf
 
-    from nst_tf import conventions, losses, objective
+    from nst_tf import (
+        conventions,
+        losses,
+        objective,
+        style_losses,
+        sums,
+        total_variation,
+    )
 
     content, style = (
         extractor.model(tf.constant(image[None]))
@@ -122,15 +129,15 @@ def peers_objective(
         losses.ContentLoss(
             CONTENT_LAYER, content[CONTENT_LAYER], CONTENT_WEIGHT, divisor=1.0
         ),
-        losses.TotalVariationLoss(
+        total_variation.TotalVariationLoss(
             255.0 * TV_WEIGHT, convention.neighbors, 1.0 / (3 * pairs)
         ),
     ]
     for layer in STYLE_LAYERS:
-        gram = losses.gram_matrix(style[layer])
+        gram = sums.gram_matrix(style[layer])
         sizes = conventions.Sizes(int(gram.shape[0] or 0), 0, 0)
         loss_list.append(
-            losses.GramLoss(
+            style_losses.GramLoss(
                 layer, gram, STYLE_WEIGHT, divisor=convention.style(sizes)
             )
         )

@@ -196,7 +196,7 @@ def feature_sizes(
     """
     import tensorflow as tf
 
-    from nst_tf import extractors, losses
+    from nst_tf import extractors, sums
 
     layers = [layer.name for layer in architectures.convolutions("vgg19")]
     extract = [
@@ -219,7 +219,7 @@ def feature_sizes(
         image = image_io.resize(image, height, width)[None]
         maps = [extractor.model(image) for extractor in extract]
         for name in layers:
-            wide, narrow = (losses.gram_matrix(m[name]) for m in maps)
+            wide, narrow = (sums.gram_matrix(m[name]) for m in maps)
             projection = tf.constant(projections[name])
             projected = tf.transpose(projection) @ narrow @ projection
             norms = tf.norm(projected) / tf.norm(wide)

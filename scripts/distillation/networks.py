@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import architectures, extractors, small_network, weights
+from nst_tf import architectures, small_network, weights
 
 CHANNELS = (32, 64, 128, 256, 256)  # of the student, by block
 LAYERS = {layer.name: layer for layer in architectures.convolutions("vgg19")}
@@ -26,7 +26,7 @@ def extract(
     As `extractors.vgg` does with its default padding, for kernels that expect
     RGB of about unit size.
     """
-    mean = tf.constant(extractors.MEAN_COLOR, tf.float32)
+    mean = tf.constant(architectures.MEAN_COLOR, tf.float32)
     maps = tf.cast((images - mean) / SPREAD, tf.bfloat16)
     maps = tf.pad(maps, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     features = {}

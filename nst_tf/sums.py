@@ -1,0 +1,145 @@
+"""Additive sums over the positions of a feature map.
+
+The statistics of a whole are the sum of the statistics of its parts. Masks,
+tiles and blends of styles rest on that law: a mask says how much each position
+counts, and the mean divides by the mass, the sum of the mask.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Statistics(NamedTuple):
+    """Sums over positions; those of a whole are the sum of its parts'."""
+
+    total: tf.Tensor
+    mass: tf.Tensor  # how many positions were summed, []
+
+
+def gram_matrix(
+    features: tf.Tensor, mask: tf.Tensor | None = None
+) -> tf.Tensor:
+    """Averages the product of every two channels over the positions of a map.
+
+    gram[i, j] = sum(mask * features[..., i] * features[..., j]) / sum(mask).
+    Gatys et al. sum where we average, so that sizes and regions compare: the
+    mean squared difference of two of ours is 4 times their E_l, for two images
+    of one size.
+
+    Args:
+        features: Feature map, [1, H, W, C].
+        mask: How much each position counts, [1, H, W, 1], in [0, 1]; all of
+            them if None.
+
+    Returns:
+        Gram matrix, [C, C], symmetric, in squared feature units.
+
+    Raises:
+        ValueError: If `mask` and `features` differ in height or width.
+
+    Source:
+        Gatys, Ecker, Bethge. CVPR 2016, equations 3 to 5.
+    """
+    return mean(gram_statistics(features, mask))
+
+
+def gram_statistics(
+    features: tf.Tensor, mask: tf.Tensor | None = None
+) -> Statistics:
+    """The sums of which `gram_matrix` is the quotient, [C, C]."""
+    flat, weights, mass = _flat(features, mask)
+
+    @tf.custom_gradient
+    def total(flat: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
+        weighted = flat if weights is None else weights * flat
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return weighted @ (upstream + tf.transpose(upstream))
+
+        return tf.matmul(weighted, flat, transpose_a=True), gradient
+
+    return Statistics(total(flat), mass)
+
+
+def moment_statistics(
+    features: tf.Tensor, mask: tf.Tensor | None = None
+) -> Statistics:
+    """The sums of products of channels, and those of channels below them.
+
+    Args:
+        features: Feature map, [1, H, W, C].
+        mask: How much each position counts, [1, H, W, 1], in [0, 1]; all of
+            them if None.
+
+    Returns:
+        Sums, [C + 1, C]; their mean are the raw moments of second and first
+        order.
+
+    Raises:
+        ValueError: If `mask` and `features` differ in height or width.
+    """
+    flat, weights, mass = _flat(features, mask)
+
+    @tf.custom_gradient
+    def total(flat: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
+        weighted = flat if weights is None else weights * flat
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            second, first = upstream[:-1], upstream[-1:]
+            if weights is not None:
+                first = weights * first
+            return weighted @ (second + tf.transpose(second)) + first
+
+        products = tf.matmul(weighted, flat, transpose_a=True)
+        sums = tf.reduce_sum(weighted, axis=0, keepdims=True)
+        return tf.concat([products, sums], axis=0), gradient
+
+    return Statistics(total(flat), mass)
+
+
+def masked_sum(values: tf.Tensor, mask: tf.Tensor | None) -> Statistics:
+    """Sums the mean over channels of a map, [1, h, w, C], over positions."""
+    channels = tf.cast(tf.shape(values)[-1], values.dtype)
+    if mask is None:
+        mass = tf.cast(tf.size(values), values.dtype) / channels
+        return Statistics(tf.reduce_sum(values) / channels, mass)
+    mask = tf.cast(mask, values.dtype)
+    total = tf.reduce_sum(values * mask) / channels
+    return Statistics(total, tf.reduce_sum(mask))
+
+
+def mean(statistics: Statistics) -> tf.Tensor:
+    """Divides the sums by the mass; nothing counts where the mass is zero."""
+    return tf.math.divide_no_nan(statistics.total, statistics.mass)
+
+
+def product(
+    mask: tf.Tensor | None, region: tf.Tensor | None
+) -> tf.Tensor | None:
+    """Multiplies two masks, either of which may be absent."""
+    if mask is None or region is None:
+        return region if mask is None else mask
+    return tf.cast(mask, region.dtype) * region
+
+
+def wide(values: tf.Tensor) -> tf.Tensor:
+    """Casts half precision to float32: its sums would overflow or round."""
+    return values if values.dtype == tf.float64 else tf.cast(values, tf.float32)
+
+
+def _flat(
+    features: tf.Tensor, mask: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor]:
+    """A map as [H * W, C], a mask as [H * W, 1], and its sum."""
+    if mask is not None and mask.shape[1:3] != features.shape[1:3]:
+        raise ValueError(
+            f"mask is {mask.shape[2]} x {mask.shape[1]} positions, but the "
+            f"feature map is {features.shape[2]} x {features.shape[1]}."
+        )
+    flat = tf.reshape(wide(features), [-1, features.shape[-1]])
+    if mask is None:
+        return flat, None, tf.cast(tf.shape(flat)[0], flat.dtype)
+    weights = tf.stop_gradient(tf.reshape(tf.cast(mask, flat.dtype), [-1, 1]))
+    return flat, weights, tf.reduce_sum(weights)

@@ -1,0 +1,198 @@
+"""Total variation: how much neighboring pixels differ.
+
+The gradients are written out: that of four slices of the image would be four
+terms of a sum, which TensorFlow may add up in the order in which they come, and
+so not twice to the same bits. A product behind the sum keeps it apart from the
+sum with the other gradients of the image.
+"""
+
+from collections.abc import Callable, Mapping
+
+import tensorflow as tf
+
+from nst_tf import sums
+
+Derived = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # a value, and derivatives
+
+
+class TotalVariationLoss:
+    """How much neighboring pixels differ, on average.
+
+    The mean is over all pairs of a pixel and the one below or to the right of
+    it, and over the channels: a checkerboard of 0 and 1 has 1. A pair counts
+    as much as its upper or left pixel.
+
+    Args:
+        weight: Weight in the objective.
+        neighbors: What is averaged, a name in `FORMS`: the squares or the
+            absolute values of the differences; over pixels that have both
+            neighbors only, their squares, or (down^2 + right^2)^1.25; or the
+            squares of those to all eight neighbors, the border repeated.
+        divisor: Divides the mean.
+
+    Source:
+        Mahendran, Vedaldi. Understanding Deep Image Representations by
+        Inverting Them. CVPR 2015, section 3.2, with beta = 2, or 2.5; absolute
+        values: Rudin, Osher, Fatemi. Physica D 60 (1992), anisotropic.
+    """
+
+    name = "total_variation"
+    layer = "image"
+    reach = 1
+
+    def __init__(
+        self,
+        weight: float = 1.0,
+        neighbors: str = "square",
+        divisor: float = 1.0,
+    ):
+        self.weight = weight
+        self.maps: Mapping[str, tf.Tensor] = {}
+        self._neighbors = neighbors
+        self._divisor = divisor
+
+    def statistics(
+        self, features: tf.Tensor, mask: tf.Tensor | None = None
+    ) -> sums.Statistics:
+        """Sums over neighbors, the mean over channels."""
+        image = sums.wide(features)
+        if mask is None:
+            mask = tf.ones_like(image[:, :, :, :1])
+        mask = tf.cast(mask, image.dtype)
+        if self._neighbors == "nine_point":
+            return sums.Statistics(
+                _sum_of_eight(image, mask), tf.reduce_sum(mask)
+            )
+        if self._neighbors in INNER:
+            mask = _pad(_pad(mask[:, :-1, :-1], 1, 0, 1), 2, 0, 1)
+            mass = tf.reduce_sum(mask)
+        else:
+            mass = tf.reduce_sum(mask[:, :-1]) + tf.reduce_sum(mask[:, :, :-1])
+        return sums.Statistics(
+            _sum_of_neighbors(self._neighbors, image, mask), mass
+        )
+
+    def distance(self, statistics: sums.Statistics) -> tf.Tensor:
+        """Averages over the pairs, []."""
+        return sums.mean(statistics) / self._divisor
+
+
+def _sum_of_neighbors(
+    neighbors: str, image: tf.Tensor, mask: tf.Tensor
+) -> tf.Tensor:
+    """Sums over pixels, the mean over channels, []."""
+    channels = tf.cast(tf.shape(image)[-1], image.dtype)
+    mask = tf.stop_gradient(mask)
+
+    @tf.custom_gradient
+    def total(image: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
+        down = _pad(image[:, 1:] - image[:, :-1], 1, 0, 1)
+        right = _pad(image[:, :, 1:] - image[:, :, :-1], 2, 0, 1)
+        value, of_down, of_right = NEIGHBORS[neighbors](down, right)
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            rows = (mask * of_down)[:, :-1]
+            columns = (mask * of_right)[:, :, :-1]
+            both = (_pad(rows, 1, 1, 0) - _pad(rows, 1, 0, 1)) + (
+                _pad(columns, 2, 1, 0) - _pad(columns, 2, 0, 1)
+            )
+            return upstream / channels * both
+
+        return tf.reduce_sum(mask * value) / channels, gradient
+
+    return total(image)
+
+
+def _sum_of_eight(image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Sums 2/3 of the squares to a side and 1/6 of the others, [].
+
+    The border is repeated once, and copies have diagonal neighbors, too: there
+    are (H + 1) (W + 1) diagonals of each kind, whose mean counts, as the mean
+    over the pixels of the others does.
+    """
+    _, height, width, channels = tf.unstack(
+        tf.cast(tf.shape(image), mask.dtype)
+    )
+    border = [[0, 0], [1, 1], [1, 1], [0, 0]]
+    inner = tf.stop_gradient(mask)
+    outer = tf.pad(inner, border, "SYMMETRIC")[:, :-1, :-1]
+    sides = 2.0 / 3.0 * inner
+    diagonals = outer * (height * width / (6.0 * (height + 1) * (width + 1)))
+
+    @tf.custom_gradient
+    def total(image: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
+        padded = tf.pad(image, border, "SYMMETRIC")
+        down = padded[:, 2:, 1:-1] - image
+        right = padded[:, 1:-1, 2:] - image
+        falling = padded[:, 1:, 1:] - padded[:, :-1, :-1]
+        rising = padded[:, 1:, :-1] - padded[:, :-1, 1:]
+        value = tf.reduce_sum(sides * (down**2 + right**2)) + tf.reduce_sum(
+            diagonals * (falling**2 + rising**2)
+        )
+
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            rows, columns = (
+                _pad(_pad(x, 1, 1, 1), 2, 1, 1)
+                for x in (sides * down, sides * right)
+            )
+            straight = (_shifted(rows, 1, 0) - rows) + (
+                _shifted(columns, 0, 1) - columns
+            )
+            falls, rises = (
+                _pad(_pad(x, 1, 0, 1), 2, 0, 1)
+                for x in (diagonals * falling, diagonals * rising)
+            )
+            oblique = (_shifted(falls, 1, 1) - falls) + (
+                _shifted(rises, 1, 0) - _shifted(rises, 0, 1)
+            )
+            both = tf.raw_ops.MirrorPadGrad(
+                input=straight + oblique, paddings=border, mode="SYMMETRIC"
+            )
+            return 2.0 * upstream / channels * both
+
+        return value / channels, gradient
+
+    return total(image)
+
+
+def _shifted(values: tf.Tensor, rows: int, columns: int) -> tf.Tensor:
+    """Moves a map down by rows and right by columns, zeros behind it."""
+    height, width = (tf.shape(values)[axis] for axis in (1, 2))
+    padded = _pad(_pad(values, 1, rows, 0), 2, columns, 0)
+    return padded[:, :height, :width]
+
+
+def _pad(values: tf.Tensor, axis: int, before: int, after: int) -> tf.Tensor:
+    """Adds rows (axis 1) or columns (axis 2) of zeros to [1, h, w, C]."""
+    paddings = [[0, 0] for _ in range(4)]
+    paddings[axis] = [before, after]
+    return tf.pad(values, paddings)
+
+
+def _square(down: tf.Tensor, right: tf.Tensor) -> Derived:
+    """down^2 + right^2."""
+    return down**2 + right**2, 2.0 * down, 2.0 * right
+
+
+def _absolute(down: tf.Tensor, right: tf.Tensor) -> Derived:
+    """|down| + |right|."""
+    return tf.abs(down) + tf.abs(right), tf.sign(down), tf.sign(right)
+
+
+def _power(down: tf.Tensor, right: tf.Tensor) -> Derived:
+    """(down^2 + right^2)^1.25."""
+    square = down**2 + right**2
+    outer = 2.5 * square**0.25
+    return square**1.25, outer * down, outer * right
+
+
+# What total variation adds up, of each pixel's differences to its neighbors,
+# with its derivatives by them.
+NEIGHBORS: Mapping[str, Callable[[tf.Tensor, tf.Tensor], Derived]] = {
+    "square": _square,
+    "inner_square": _square,
+    "absolute": _absolute,
+    "power": _power,
+}
+INNER = ("inner_square", "power")  # over pixels that have both neighbors
+FORMS = (*NEIGHBORS, "nine_point")
