@@ -41,6 +41,7 @@ class Convention(NamedTuple):
             None for as many as there are, the mean.
         scaled: Whether the optimizer sees the gradient times the pixels, so
             that its noise floor means the same at every size.
+        corrected: Whether Adam adds epsilon to the corrected root.
     """
 
     content: Divisor | None = None
@@ -51,6 +52,7 @@ class Convention(NamedTuple):
     neighbors: str = "square"
     summed: float | None = None
     scaled: bool = True
+    corrected: bool = False
 
 
 def _one(_: Sizes) -> float:
@@ -144,7 +146,12 @@ CONVENTIONS: Mapping[str, Convention] = {
     ),
     # Udacity's course on PyTorch; it has no total variation.
     "pytorch_course": Convention(
-        _one, _over_the_map, undivided=True, summed=1.0, scaled=False
+        _one,
+        _over_the_map,
+        undivided=True,
+        summed=1.0,
+        scaled=False,
+        corrected=True,
     ),
     # T. Ganegedara's article in Towards Data Science; likewise.
     "towards_data_science": Convention(
@@ -159,5 +166,6 @@ CONVENTIONS: Mapping[str, Convention] = {
         floor=1e-4 * (255 * 0.226) ** 2,
         neighbors="nine_point",
         scaled=False,
+        corrected=True,
     ),
 }

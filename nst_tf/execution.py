@@ -24,6 +24,7 @@ from nst_tf import (
     outputs,
     resumption,
     stopping,
+    strength,
 )
 from nst_tf import weights as network_weights
 
@@ -122,7 +123,7 @@ def stylize_steps(
     for name in ("init", "weights"):
         if isinstance(settings.get(name), os.PathLike):
             settings[name] = os.fspath(settings[name])
-    request = job.Job(**settings)
+    request = strength.applied(job.Job(**settings))
     many: Sequence[Any] = (
         styles if isinstance(styles, (list, tuple)) else [styles]
     )
@@ -144,6 +145,7 @@ def run_job(request: job.Job) -> Result:
         FloatingPointError: If evaluations give no numbers any more.
     """
     start = time.monotonic()
+    request = strength.applied(request)
     path, prepared = inputs.prepare_files(request)
     _warn(prepared)
     start_at = resumption.find(request, prepared)
@@ -238,6 +240,8 @@ def method_options(
     }
     if request.optimizer != "lbfgs":  # it steps alike at any scale
         settings["scaled"] = convention.scaled
+    if request.optimizer == "adam":
+        settings["corrected"] = convention.corrected
     return {
         "weights": loss_weights(request),
         "convention": convention,

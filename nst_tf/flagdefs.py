@@ -148,7 +148,12 @@ def usage() -> str:
         "--name=value a line, and lines that begin with #; what is typed",
         "replaces what a file says. --help prints this, --version the version.",
         "Presets:",
-        "  " + ", ".join(sorted(p.stem for p in presets().glob("*.cfg"))),
+        *textwrap.wrap(
+            ", ".join(sorted(p.stem for p in presets().glob("*.cfg"))),
+            78,
+            initial_indent="  ",
+            subsequent_indent="  ",
+        ),
     ]
     group = ""
     for field in _FIELDS.values():

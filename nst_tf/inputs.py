@@ -110,10 +110,13 @@ def prepare(
                 f"least {deepest.stride} x {deepest.stride}; cut it, or raise "
                 f"the size."
             )
+    init = None
+    if request.continue_from:
+        levels, init = _continued(request.continue_from, levels)
     return Inputs(
         content,
         tuple(styles),
-        _initial(request, content, styles, levels[0]),
+        _initial(request, content, styles, levels[0]) if init is None else init,
         levels,
         network_weights.load(request.extractor, request.weights, say=say),
     )
@@ -187,6 +190,31 @@ def _initial(
     load = starts.get(request.init, lambda: _loaded(request.init, size))
     mixed = (1 - request.init_noise) * load() + request.init_noise * noise
     return mixed.astype(np.float32)
+
+
+def _continued(
+    path: str, levels: Sequence[pyramid.Level]
+) -> tuple[list[pyramid.Level], np.ndarray]:
+    """The levels above a picture's size, and the picture at the first's."""
+    image = image_io.load_image(path)
+    rows, columns = image.shape[:2]
+    height, width, _ = levels[-1]
+    if pyramid.output_size(height, width, max(rows, columns)) != (
+        rows,
+        columns,
+    ):
+        raise ValueError(
+            f"continue_from is {columns} x {rows} pixels, but the output is "
+            f"{width} x {height}: of another shape. Pass what a run on this "
+            f"content image has made."
+        )
+    above = [level for level in levels if max(level[:2]) > max(rows, columns)]
+    if not above:
+        raise ValueError(
+            f"continue_from is {columns} x {rows} pixels, and the output is "
+            f"{width} x {height}; raise --size."
+        )
+    return above, image_io.resize(image, *above[0][:2])
 
 
 def _loaded(path: str, size: tuple[int, int]) -> np.ndarray:

@@ -63,6 +63,14 @@ class Job:
         low=0,
     )
     dry_run: bool = setting(False, "Pictures", "Print the plan, and stop.")
+    strength: float = setting(
+        -1.0,
+        "What is minimized",
+        "From 0, the photograph, to 1, the painting: sets the weights, and "
+        "min_size, instead of you; below 0: they are as you set them.",
+        low=-1,
+        high=1,
+    )
     content_weight: float = setting(
         5.0,
         "What is minimized",
@@ -162,6 +170,13 @@ class Job:
         "the pictures that the network was trained on), or a picture's path.",
         path=True,
         keywords=("content", "noise", "style", "gray", "mean"),
+    )
+    continue_from: str = setting(
+        "",
+        "How it is minimized",
+        "Picture of a smaller run, such as a preview: the levels above its "
+        "size go on from it.",
+        path=True,
     )
     init_noise: float = setting(
         0.0,
@@ -343,6 +358,11 @@ def check(job: Job) -> None:
             f"style_loss is {job.style_loss!r}, but convention "
             f"{job.convention!r} counts {convention.style_loss!r}; set "
             f"--style_loss={convention.style_loss}, or --convention=relative."
+        )
+    if job.strength >= 0 and convention.style:
+        raise ValueError(
+            f"strength is {job.strength}, but convention {job.convention!r} "
+            f"has weights of its own; leave one of the two out."
         )
     if not job.content_weight and not job.style_weight:
         raise ValueError(

@@ -208,6 +208,8 @@ class Adam(FirstOrder):
             the number of pixels if `scaled`, is far below it hardly move.
         average: Decay of the average of the iterates, which is the result; 0
             for the last iterate.
+        corrected: Whether epsilon is added to the corrected root, as in
+            PyTorch, not to the root itself, as in TensorFlow and Keras.
         **settings: Those of `FirstOrder`.
 
     Source:
@@ -224,9 +226,11 @@ class Adam(FirstOrder):
         beta_2: float = 0.99,
         epsilon: float = 1e-8,
         average: float = 0.95,
+        corrected: bool = False,
         **settings: Any,
     ):
         super().__init__(image, learning_rate, average=average, **settings)
+        self._corrected = corrected
         self._rates = {
             name: tf.constant(value, image.dtype)
             for name, value in {
@@ -246,6 +250,7 @@ class Adam(FirstOrder):
             self._square,
             tf.cast(self._step, self.image.dtype),
             **self._rates,
+            corrected=self._corrected,
         )
         self._mean.assign(mean)
         self._square.assign(square)
@@ -293,6 +298,7 @@ def adam_update(
     beta_1: tf.Tensor,
     beta_2: tf.Tensor,
     epsilon: tf.Tensor,
+    corrected: bool = False,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Computes one update of Adam.
 
@@ -304,6 +310,7 @@ def adam_update(
         beta_1: Decay of `mean`.
         beta_2: Decay of `square`.
         epsilon: Added to the root of `square` ("epsilon hat").
+        corrected: Whether epsilon is added to the corrected root instead.
 
     Returns:
         What to subtract for a learning rate (alpha) of 1, and the new `mean`
@@ -311,12 +318,14 @@ def adam_update(
 
     Source:
         Kingma, Ba. ICLR 2015, section 2, its last paragraph, as TensorFlow and
-        Keras have it; algorithm 1 adds epsilon to the root of the corrected
-        square, and is PyTorch's.
+        Keras have it; algorithm 1, PyTorch's, is the corrected one.
     """
     mean = beta_1 * mean + (1 - beta_1) * gradient
     square = beta_2 * square + (1 - beta_2) * tf.square(gradient)
-    correction = tf.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+    shortfall = tf.sqrt(1 - beta_2**step)  # of the root, from zeros at first
+    if corrected:
+        epsilon *= shortfall
+    correction = shortfall / (1 - beta_1**step)
     return correction * mean / (tf.sqrt(square) + epsilon), mean, square
 
 

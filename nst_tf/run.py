@@ -27,6 +27,7 @@ from nst_tf import (
     outputs,
     progress,
     resumption,
+    strength,
 )
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
@@ -77,7 +78,7 @@ def main(arguments: Sequence[str]) -> int:
     start = time.monotonic()
     with _Signals() as signals:
         try:
-            request = flagdefs.parse(arguments)
+            request = strength.applied(flagdefs.parse(arguments))
             path, prepared = inputs.prepare_files(request, _say)
             if request.checkpoint_dir:  # its identity knows the precision
                 with _silent_stderr():

@@ -88,7 +88,7 @@ def stylize_steps(
         make_objective_at,
         make_optimizer,
         levels,
-        tf.constant(image[None], tf.float32),
+        tf.constant(image[None], extractor.model.inputs[0].dtype),
         start,
         goes_on,
     )

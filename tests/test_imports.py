@@ -53,6 +53,7 @@ ARROWS = {
         "targets",
     },
     "job": {"architectures", "conventions", "device"},
+    "strength": {"job"},
     "outputs": {"image_io"},
     "inputs": {
         "architectures",
@@ -76,6 +77,7 @@ ARROWS = {
         "outputs",
         "resumption",
         "stopping",
+        "strength",
         "targets",
         "transfer",
         "weights",
@@ -94,6 +96,7 @@ ARROWS = {
         "outputs",
         "progress",
         "resumption",
+        "strength",
     },
 }
 

@@ -356,7 +356,7 @@ FAULTS = {
     "loss is infinite": lambda e: e._replace(loss=e.loss + np.inf),
     "gradient is NaN": lambda e: e._replace(gradient=e.gradient * np.nan),
     "gradient overflows": lambda e: e._replace(gradient=e.gradient + 3e38),
-    "loss explodes": lambda e: e._replace(loss=100 * e.loss + 1),
+    "loss explodes": lambda e: e._replace(loss=1000 * e.loss + 10),
 }
 
 

@@ -79,13 +79,13 @@ def main(arguments: Sequence[str]) -> int:
     sizes = flags.sizes if flags.peak else []
     peaks = {(s, name): _peak(name, s, flags) for s in sizes for name in names}
     try:
-        network_weights, kind = _network_weights(flags.weights)
+        network_weights, kind = find_weights(flags.weights)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
     agreed = True
     for size in flags.sizes:
-        problem = _problem(size, network_weights, flags.pooling)
+        problem = make_problem(size, network_weights, flags.pooling)
         measured = _measure(names, problem, flags.repeats)
         for name, row in measured["contestants"].items():
             row |= peaks.get((size, name), {})
@@ -110,12 +110,13 @@ def make_step(name: str, problem: Problem) -> Step:
     return PlainTorch(problem).step if name == "torch" else ours(name, problem)
 
 
-def ours(precision: str, problem: Problem) -> Step:
+def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
     """Makes our compiled train step; its first call traces and compiles.
 
     Args:
         precision: Type that the network computes in.
         problem: Images, network weights and pooling.
+        style_loss: A name in `style_losses.STYLE_LOSSES`.
 
     Returns:
         The step; on a CPU it returns when all of it is done.
@@ -135,7 +136,13 @@ def ours(precision: str, problem: Problem) -> Step:
     height, width = problem.init.shape[:2]
     style = targets.Style(problem.style)
     loss_list = targets.perceptual_losses(
-        extractor, problem.content, [style], weights, height, width
+        extractor,
+        problem.content,
+        [style],
+        weights,
+        height,
+        width,
+        style_loss=style_loss,
     )
     image = tf.Variable(tf.constant(problem.init[None]), trainable=False)
     optimizer = optimizers.Adam(
@@ -339,7 +346,7 @@ def _own_peak(name: str, flags: argparse.Namespace) -> dict[str, int]:
     importlib.import_module("torch" if name == "torch" else "nst_tf.transfer")
     imported = _resident_peak()
     step = make_step(
-        name, _problem(flags.sizes[0], _random_weights(), flags.pooling)
+        name, make_problem(flags.sizes[0], _random_weights(), flags.pooling)
     )
     for _ in range(2):
         step()
@@ -355,7 +362,7 @@ def _resident_peak() -> int:
     return round(peak * (1 if sys.platform == "darwin" else 1024) / 1e6)
 
 
-def _problem(size: int, network_weights: Any, pooling: str) -> Problem:
+def make_problem(size: int, network_weights: Any, pooling: str) -> Problem:
     """Makes three images of 4:3, smooth noise with a little grain."""
     import numpy as np
 
@@ -371,7 +378,7 @@ def _problem(size: int, network_weights: Any, pooling: str) -> Problem:
     return Problem(images[0], images[1], images[2], network_weights, pooling)
 
 
-def _network_weights(source: str) -> tuple[Any, str]:
+def find_weights(source: str) -> tuple[Any, str]:
     """Reads the weights, or makes random ones; and says which they are."""
     from nst_tf import weights
 

@@ -1,6 +1,7 @@
 """The student paints while it is trained, to see what it does not see."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +11,7 @@ from distillation.networks import CONTENT, STYLE
 from nst_tf import optimizers
 
 LEARNING_RATE = 0.02  # this and the others are the defaults of Adam
-RATES = {
+RATES: dict[str, Any] = {
     name: tf.constant(value)
     for name, value in (
         ("beta_1", 0.9),

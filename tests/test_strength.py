@@ -1,0 +1,119 @@
+"""One knob, and going on from a preview."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import toys
+
+from nst_tf import execution, image_io, inputs, job, strength
+
+
+@pytest.fixture
+def settings(toy):
+    return {
+        "extractor": "toy",
+        "weights": str(toy),
+        "content_layers": toys.CONTENT_LAYER,
+        "style_layers": ",".join(toys.STYLE_LAYERS),
+        "precision": "float32",
+        "min_size": 32,
+        "steps": (10,),
+    }
+
+
+CONTENT, STYLE = toys.image(48, 64, 0), toys.image(50, 40, 1)
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"init": "noise", "optimizer": "sgd", "average": 0.5}]
+)
+def test_a_strength_of_0_is_the_photograph(settings, more):
+    result = execution.stylize(
+        CONTENT, STYLE, size=48, strength=0.0, **settings, **more
+    )
+    np.testing.assert_array_equal(result, image_io.resize(CONTENT, 36, 48))
+
+
+@pytest.mark.parametrize("name", strength.RATIOS)
+def test_weights_rise_and_levels_grow_with_the_strength(name):
+    jobs = [
+        strength.applied(job.Job(strength=s, style_loss=name))
+        for s in np.linspace(0.1, 1, 10)
+    ]
+    ratios = [one.style_weight / one.content_weight for one in jobs]
+    assert all(np.diff(np.log(ratios)) > 0)
+    sizes = [one.min_size for one in jobs]
+    assert sizes[0] == sizes[4] == 512 and sizes[-1] == 128
+    assert all(np.diff(sizes) <= 0)
+    for one in jobs:
+        job.check(one)
+
+
+def test_without_a_strength_nothing_is_replaced():
+    request = job.Job(style_weight=7.0)
+    assert strength.applied(request) is request
+    unchanged = {"strength", "content_weight", "style_weight", "tv_weight"}
+    changed = strength.applied(dataclasses.replace(request, strength=0.6))
+    for field in dataclasses.fields(job.Job):
+        if field.name not in unchanged | {"min_size"}:
+            assert getattr(changed, field.name) == getattr(request, field.name)
+
+
+@pytest.mark.parametrize("value", [-2.0, 1.5, float("nan")])
+def test_a_strength_outside_its_range_is_refused(settings, value):
+    with pytest.raises(ValueError, match="strength is"):
+        execution.stylize(CONTENT, STYLE, strength=value, **settings)
+
+
+def test_a_strength_beside_a_convention_is_refused():
+    with pytest.raises(ValueError, match="has weights of its own"):
+        job.check(job.Job(strength=0.5, convention="keras"))
+
+
+def test_a_style_loss_beside_another_convention_is_refused():
+    with pytest.raises(ValueError, match="--style_loss=wasserstein"):
+        job.check(job.Job(convention="crowson_w2"))
+
+
+def test_a_preview_is_a_stage_of_a_larger_run(settings, tmp_path):
+    small = execution.stylize(CONTENT, STYLE, size=64, **settings)
+    whole = list(execution.stylize_steps(CONTENT, STYLE, size=128, **settings))
+    stages = {
+        step.image.shape[2]: execution.picture(step)
+        for step in whole  # the last one of each level
+    }
+    np.testing.assert_array_equal(stages[64], small)
+    path = tmp_path / "preview.png"
+    image_io.save_image(path, small)
+    going_on = execution.stylize(
+        CONTENT, STYLE, size=128, continue_from=str(path), **settings
+    )
+    # The file has 256 values; Adam makes more of the difference.
+    difference = np.abs(going_on - stages[128])
+    assert difference.mean() < 4 / 255
+
+
+def test_going_on_takes_the_steps_of_the_levels_above(settings, tmp_path):
+    path = tmp_path / "preview.png"
+    image_io.save_image(path, image_io.resize(CONTENT, 48, 64))
+    request = job.Job(
+        size=128, continue_from=str(path), **{**settings, "steps": (5, 4, 3, 2)}
+    )
+    prepared = inputs.prepare(request, CONTENT, [STYLE])
+    levels = [(level.width, level.steps) for level in prepared.levels]
+    assert levels == [(96, 2), (128, 2)]
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [((60, 64), "of another shape"), ((96, 128), "raise --size")],
+)
+def test_a_preview_that_cannot_be_gone_on_from_is_refused(
+    settings, tmp_path, size, words
+):
+    path = tmp_path / "preview.png"
+    image_io.save_image(path, image_io.resize(CONTENT, *size))
+    request = job.Job(size=128, continue_from=str(path), **settings)
+    with pytest.raises(ValueError, match=words):
+        inputs.prepare(request, CONTENT, [STYLE])
