@@ -247,6 +247,7 @@ def method_options(
         "convention": convention,
         "style_loss": request.style_loss,
         "style_fit": request.style_fit,
+        "style_scale": request.style_scale,
         "make_extractor": functools.partial(
             extractors.vgg,
             request.extractor,

@@ -96,19 +96,15 @@ def prepare(
         min_size=request.min_size,
         max_levels=request.levels,
     )
-    for style in styles if request.style_fit in ("keep", "side") else ():
+    for style in styles:
         rows, columns = style.shape[:2]
-        fitted = (
-            pyramid.size_of_area(rows, columns, levels[0].pixels)
-            if request.style_fit == "keep"
-            else pyramid.output_size(rows, columns, max(levels[0][:2]))
-        )
+        fitted = _fitted(request, rows, columns, levels[0])
         if min(fitted) < deepest.stride:
             raise ValueError(
                 f"style image is {columns} x {rows} pixels, {fitted[1]} x "
                 f"{fitted[0]} at the first level, but {deepest.name} needs at "
                 f"least {deepest.stride} x {deepest.stride}; cut it, or raise "
-                f"the size."
+                f"the size, or the style_scale."
             )
     init = None
     if request.continue_from:
@@ -120,6 +116,20 @@ def prepare(
         levels,
         network_weights.load(request.extractor, request.weights, say=say),
     )
+
+
+def _fitted(
+    request: job.Job, rows: int, columns: int, level: pyramid.Level
+) -> tuple[int, int]:
+    """The (height, width) of a style image of rows x columns, at a level."""
+    height, width = (
+        max(1, round(request.style_scale * side)) for side in level[:2]
+    )
+    if request.style_fit == "keep":
+        return pyramid.size_of_area(rows, columns, height * width)
+    if request.style_fit == "side":
+        return pyramid.output_size(rows, columns, max(height, width))
+    return height, width
 
 
 def _output_size(request: job.Job, content: np.ndarray) -> tuple[int, int]:

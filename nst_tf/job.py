@@ -115,6 +115,14 @@ class Job:
         "cropped to it.",
         choices=("keep", "side", "stretch", "crop"),
     )
+    style_scale: float = setting(
+        1.0,
+        "What is minimized",
+        "Size of the strokes: the sides of a style image, as it is resized at "
+        "each level, are multiplied by this.",
+        low=0.1,
+        high=10,
+    )
     content_layers: str = setting(
         "block4_conv2",
         "What is minimized",

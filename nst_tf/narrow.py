@@ -1,5 +1,7 @@
 """Narrow networks: distances of the features that they stand for."""
 
+import functools
+
 import numpy as np
 import tensorflow as tf
 
@@ -12,10 +14,8 @@ def root(projection: np.ndarray | None, dtype: tf.DType) -> tf.Tensor | None:
     """
     if projection is None:
         return None
-    left, singular_values, _ = np.linalg.svd(
-        np.asarray(projection, np.float64), full_matrices=False
-    )
-    return tf.constant(left * singular_values, dtype)
+    matrix = np.ascontiguousarray(projection, np.float64)
+    return tf.constant(_root(matrix.tobytes(), *matrix.shape), dtype)
 
 
 def project(features: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
@@ -30,3 +30,11 @@ def transform(matrix: tf.Tensor, root: tf.Tensor | None) -> tf.Tensor:
     if root is None:
         return matrix
     return tf.matmul(root, matrix @ root, transpose_a=True)
+
+
+@functools.lru_cache(maxsize=32)  # each loss of each level asks for one
+def _root(matrix: bytes, rows: int, columns: int) -> np.ndarray:
+    """The root of a projection of float64."""
+    projection = np.frombuffer(matrix).reshape(rows, columns)
+    left, singular_values, _ = np.linalg.svd(projection, full_matrices=False)
+    return left * singular_values

@@ -57,7 +57,8 @@ def levels(
     Long sides are min_size * GROWTH^k and, last, the output's own. A size so
     near to the output's that it would save little (less than the square root
     of GROWTH) is left out. So the levels of a large output contain those of a
-    small one, for sizes min_size * GROWTH^k.
+    small one, for sizes min_size * GROWTH^k, where the small one's short side
+    is a multiple of `MULTIPLE` (4:3, 16:9, square); else they nearly do.
 
     All sides but the output's are rounded to multiples of `MULTIPLE`: four
     poolings drop up to 15 pixels of others at the right and the bottom, which

@@ -50,6 +50,7 @@ def perceptual_losses(
     convention: conventions.Convention = RELATIVE,
     style_loss: str = "gram",
     style_fit: str = "keep",
+    style_scale: float = 1.0,
 ) -> list[losses.Loss]:
     """Makes the losses of Gatys et al. for an image of height x width.
 
@@ -66,6 +67,7 @@ def perceptual_losses(
         convention: What the losses are divided by.
         style_loss: What is compared, a name in `style_losses.STYLE_LOSSES`.
         style_fit: How a style image is resized, a name in `FITS`.
+        style_scale: Its sides are those times this: the size of the strokes.
 
     Returns:
         The losses, with their targets computed.
@@ -93,9 +95,9 @@ def perceptual_losses(
     style_layers = _positive(weights.style)
     if style_layers:
         fit = FITS[style_fit]
+        size = [max(1, round(style_scale * side)) for side in (height, width)]
         fitted = [
-            style._replace(image=fit(style.image, height, width))
-            for style in styles
+            style._replace(image=fit(style.image, *size)) for style in styles
         ]
         kind = style_losses.STYLE_LOSSES[style_loss]
         blends = _blended(

@@ -33,6 +33,7 @@ def stylize_steps(
     convention: conventions.Convention = targets.RELATIVE,
     style_loss: str = "gram",
     style_fit: str = "keep",
+    style_scale: float = 1.0,
     extra_losses: Callable[[int, int], list[losses.Loss]] | None = None,
     start: "checkpoint.State | None" = None,
     goes_on: descent.Pace = lambda level, step: True,
@@ -53,6 +54,7 @@ def stylize_steps(
         style_loss: What of style is compared, a name in
             `style_losses.STYLE_LOSSES`.
         style_fit: How style images are resized, a name in `targets.FITS`.
+        style_scale: Their sides are those times this.
         extra_losses: (height, width) -> further losses at that size.
         start: A state of such a run, to go on after it.
         goes_on: Is asked before each step, as in `descent.descend`.
@@ -78,6 +80,7 @@ def stylize_steps(
             convention,
             style_loss,
             style_fit,
+            style_scale,
         )
         if extra_losses is not None:
             loss_list += extra_losses(height, width)

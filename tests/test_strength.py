@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import execution, image_io, inputs, job, strength
+from nst_tf import (
+    execution,
+    image_io,
+    inputs,
+    job,
+    strength,
+    style_losses,
+    targets,
+)
 
 
 @pytest.fixture
@@ -117,3 +125,43 @@ def test_a_preview_that_cannot_be_gone_on_from_is_refused(
     request = job.Job(size=128, continue_from=str(path), **settings)
     with pytest.raises(ValueError, match=words):
         inputs.prepare(request, CONTENT, [STYLE])
+
+
+@pytest.mark.parametrize("fit", ["keep", "side", "stretch", "crop"])
+@pytest.mark.parametrize("scale", [0.5, 1.0, 2.0])
+def test_a_style_image_is_seen_at_its_scale(monkeypatch, fit, scale):
+    network = toys.extractor(monkeypatch)
+    style = toys.image(40, 30, 1)
+    seen = []
+    measure = style_losses.GramLoss.measure
+
+    def record(features, mask=None, projection=None):
+        seen.append(features.shape[1:3].as_list())
+        return measure(features, mask, projection)
+
+    monkeypatch.setattr(style_losses.GramLoss, "measure", record)
+    weights = targets.LossWeights({}, {"block1_conv1": 1.0})
+    targets.perceptual_losses(
+        network,
+        toys.image(24, 32, 0),
+        [targets.Style(style)],
+        weights,
+        24,
+        32,
+        style_fit=fit,
+        style_scale=scale,
+    )
+    [(height, width)] = seen
+    expected = {"keep": (32, 24), "side": (32, 24)}.get(fit, (24, 32))
+    assert (height, width) == tuple(round(scale * x) for x in expected)
+
+
+def test_a_style_image_that_becomes_too_small_is_refused(settings):
+    with pytest.raises(ValueError, match="or the style_scale"):
+        execution.stylize(
+            CONTENT,
+            toys.image(300, 10, 1),
+            size=32,
+            style_scale=0.1,
+            **settings,
+        )
