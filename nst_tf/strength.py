@@ -8,16 +8,19 @@ about as much.
 """
 
 import dataclasses
+import math
 
 from nst_tf import job
 
-# The ratio of the weights of style and content at strengths of 0 and 1.
-RATIOS = {
-    "gram": (0.02, 60.0),
-    "moments": (0.02, 60.0),
-    "wasserstein": (0.02, 60.0),
-    "sliced_wasserstein": (0.02, 60.0),
+# The ratio of the weights of style and content is, at a strength s,
+# scale * HIGHEST * s^POWER * exp(RATE * (s - 1)).
+SCALES = {
+    "gram": 1.0,
+    "moments": 1.0,
+    "wasserstein": 1.0,
+    "sliced_wasserstein": 1.0,
 }
+HIGHEST, POWER, RATE = 60.0, 1.25, 7.3
 STYLE_WEIGHT = 100.0
 CONTENT_WEIGHT = 5.0
 TV_WEIGHT = 50.0
@@ -31,7 +34,7 @@ def applied(request: job.Job) -> job.Job:
     without a strength, or with one that is none, is returned as it is.
     """
     strength = request.strength
-    if not 0 <= strength <= 1 or request.style_loss not in RATIOS:
+    if not 0 <= strength <= 1 or request.style_loss not in SCALES:
         return request
     if strength == 0:
         return dataclasses.replace(
@@ -42,8 +45,8 @@ def applied(request: job.Job) -> job.Job:
             levels=1,
             steps=(1,),
         )
-    low, high = RATIOS[request.style_loss]
-    ratio = low ** (1 - strength) * high**strength
+    ratio = SCALES[request.style_loss] * HIGHEST
+    ratio *= strength**POWER * math.exp(RATE * (strength - 1))
     content_weight = max(CONTENT_WEIGHT, STYLE_WEIGHT / ratio)
     depth = (strength - ONE_LEVEL) / (ALL_LEVELS - ONE_LEVEL)
     depth = min(max(depth, 0.0), 1.0)

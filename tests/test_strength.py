@@ -43,7 +43,7 @@ def test_a_strength_of_0_is_the_photograph(settings, more):
     np.testing.assert_array_equal(result, image_io.resize(CONTENT, 36, 48))
 
 
-@pytest.mark.parametrize("name", strength.RATIOS)
+@pytest.mark.parametrize("name", strength.SCALES)
 def test_weights_rise_and_levels_grow_with_the_strength(name):
     jobs = [
         strength.applied(job.Job(strength=s, style_loss=name))
