@@ -120,7 +120,7 @@ def stylize_steps(
             )
     if isinstance(settings.get("steps"), numbers.Integral):
         settings["steps"] = (settings["steps"],)
-    for name in ("init", "weights"):
+    for name in ("init", "continue_from", "weights"):
         if isinstance(settings.get(name), os.PathLike):
             settings[name] = os.fspath(settings[name])
     request = strength.applied(job.Job(**settings))

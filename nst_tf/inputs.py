@@ -48,7 +48,7 @@ def prepare_files(
     styles = [image_io.load_image(path) for path in request.style]
     files = [request.content, *request.style]
     if request.output:  # these have no part in the name of the default one
-        files += [request.init, request.weights]
+        files += [request.init, request.continue_from, request.weights]
     path = outputs.output_path(
         request.output,
         files,
@@ -96,19 +96,19 @@ def prepare(
         min_size=request.min_size,
         max_levels=request.levels,
     )
+    init = None
+    if request.continue_from:
+        levels, init = _continued(request.continue_from, content, levels)
     for style in styles:
         rows, columns = style.shape[:2]
         fitted = _fitted(request, rows, columns, levels[0])
         if min(fitted) < deepest.stride:
             raise ValueError(
                 f"style image is {columns} x {rows} pixels, {fitted[1]} x "
-                f"{fitted[0]} at the first level, but {deepest.name} needs at "
-                f"least {deepest.stride} x {deepest.stride}; cut it, or raise "
-                f"the size, or the style_scale."
+                f"{fitted[0]} at the first level, but {deepest.name} needs "
+                f"{deepest.stride} x {deepest.stride}; raise --min_size or "
+                f"--style_scale, or cut it."
             )
-    init = None
-    if request.continue_from:
-        levels, init = _continued(request.continue_from, levels)
     return Inputs(
         content,
         tuple(styles),
@@ -203,25 +203,22 @@ def _initial(
 
 
 def _continued(
-    path: str, levels: Sequence[pyramid.Level]
+    path: str, content: np.ndarray, levels: Sequence[pyramid.Level]
 ) -> tuple[list[pyramid.Level], np.ndarray]:
     """The levels above a picture's size, and the picture at the first's."""
     image = image_io.load_image(path)
-    rows, columns = image.shape[:2]
+    size = image.shape[:2]
     height, width, _ = levels[-1]
-    if pyramid.output_size(height, width, max(rows, columns)) != (
-        rows,
-        columns,
-    ):
+    if not pyramid.is_size_of(*content.shape[:2], *size):
         raise ValueError(
-            f"continue_from is {columns} x {rows} pixels, but the output is "
-            f"{width} x {height}: of another shape. Pass what a run on this "
+            f"continue_from is {size[1]} x {size[0]} pixels, but the output is "
+            f"{width} x {height}, of another shape; pass what a run on this "
             f"content image has made."
         )
-    above = [level for level in levels if max(level[:2]) > max(rows, columns)]
+    above = [level for level in levels if max(level[:2]) > max(size)]
     if not above:
         raise ValueError(
-            f"continue_from is {columns} x {rows} pixels, and the output is "
+            f"continue_from is {size[1]} x {size[0]} pixels, and the output is "
             f"{width} x {height}; raise --size."
         )
     return above, image_io.resize(image, *above[0][:2])

@@ -66,8 +66,9 @@ class Job:
     strength: float = setting(
         -1.0,
         "What is minimized",
-        "From 0, the photograph, to 1, the painting: sets the weights, and "
-        "min_size, instead of you; below 0: they are as you set them.",
+        "From 0, the photograph, to 1, the painting: sets content_weight, "
+        "style_weight, tv_weight and min_size in your place; below 0: they are "
+        "as you set them.",
         low=-1,
         high=1,
     )
@@ -121,7 +122,7 @@ class Job:
         "Size of the strokes: the sides of a style image, as it is resized at "
         "each level, are multiplied by this.",
         low=0.1,
-        high=10,
+        high=4,
     )
     content_layers: str = setting(
         "block4_conv2",
@@ -182,8 +183,8 @@ class Job:
     continue_from: str = setting(
         "",
         "How it is minimized",
-        "Picture of a smaller run, such as a preview: the levels above its "
-        "size go on from it.",
+        "Picture of a smaller run of the same content, such as a preview: the "
+        "levels above its size go on from it, instead of from init.",
         path=True,
     )
     init_noise: float = setting(
@@ -366,6 +367,11 @@ def check(job: Job) -> None:
             f"style_loss is {job.style_loss!r}, but convention "
             f"{job.convention!r} counts {convention.style_loss!r}; set "
             f"--style_loss={convention.style_loss}, or --convention=relative."
+        )
+    if job.continue_from and (job.init != "content" or job.init_noise):
+        raise ValueError(
+            "continue_from is where the run starts; leave out --init and "
+            "--init_noise."
         )
     if job.strength >= 0 and convention.style:
         raise ValueError(

@@ -44,6 +44,17 @@ def size_of_area(height: int, width: int, pixels: int) -> tuple[int, int]:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
+def is_size_of(height: int, width: int, rows: int, columns: int) -> bool:
+    """Whether rows x columns is an output, or a level, of height x width."""
+    size = rows, columns
+    if min(size) < SHORTEST_SIDE and min(size) < min(height, width):
+        return False
+    exact = output_size(height, width, max(size))
+    if max(abs(a - b) for a, b in zip(size, exact, strict=True)) <= 1:
+        return True
+    return size == _rounded_size(height, width, max(size))
+
+
 def levels(
     height: int,
     width: int,

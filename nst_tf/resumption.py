@@ -22,6 +22,7 @@ NOT_IDENTITY = {
     "checkpoint_dir",
     "checkpoint_every",
     "content",
+    "continue_from",
     "dry_run",
     "init",
     "levels",

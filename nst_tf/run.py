@@ -130,6 +130,8 @@ def _paint(
                 precision,
                 small=prepared.network.projections is not None,
                 pairs=request.history if request.optimizer == "lbfgs" else 0,
+                style_scale=request.style_scale,
+                sorts=request.style_loss == "sliced_wasserstein",
             ),
             max_seconds=request.max_seconds,
         )

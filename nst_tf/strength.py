@@ -21,6 +21,7 @@ SCALES = {
     "sliced_wasserstein": 1.0,
 }
 HIGHEST, POWER, RATE = 60.0, 1.25, 7.3
+LOWEST = 1e-6
 STYLE_WEIGHT = 100.0
 CONTENT_WEIGHT = 5.0
 TV_WEIGHT = 50.0
@@ -31,14 +32,21 @@ def applied(request: job.Job) -> job.Job:
     """Replaces weights and levels of a job by those of its strength.
 
     A strength of 0 is the photograph itself, after one evaluation. A job
-    without a strength, or with one that is none, is returned as it is.
+    without a strength is returned as it is.
+
+    Raises:
+        ValueError: As `job.check`.
+        TypeError: Likewise.
     """
+    job.check(request)
     strength = request.strength
-    if not 0 <= strength <= 1 or request.style_loss not in SCALES:
-        return request
+    if strength < 0:
+        return dataclasses.replace(request, strength=-1.0)
     if strength == 0:
         return dataclasses.replace(
             request,
+            strength=-1.0,
+            continue_from="",
             optimizer="lbfgs",  # its result is the best image evaluated
             init="content",
             init_noise=0.0,
@@ -47,6 +55,7 @@ def applied(request: job.Job) -> job.Job:
         )
     ratio = SCALES[request.style_loss] * HIGHEST
     ratio *= strength**POWER * math.exp(RATE * (strength - 1))
+    ratio = max(ratio, LOWEST)
     content_weight = max(CONTENT_WEIGHT, STYLE_WEIGHT / ratio)
     depth = (strength - ONE_LEVEL) / (ALL_LEVELS - ONE_LEVEL)
     depth = min(max(depth, 0.0), 1.0)
@@ -54,8 +63,9 @@ def applied(request: job.Job) -> job.Job:
     min_size = smallest**depth * request.size ** (1 - depth)
     return dataclasses.replace(
         request,
+        strength=-1.0,
         content_weight=content_weight,
         style_weight=ratio * content_weight,
         tv_weight=TV_WEIGHT,
-        min_size=round(min_size),
+        min_size=max(16, round(min_size)),
     )

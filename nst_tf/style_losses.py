@@ -7,7 +7,7 @@ Gaussian distributions; `sliced_wasserstein` the whole distribution, along some
 directions. The first three are sums over positions, and go on in parts.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,8 @@ from nst_tf import losses, narrow, sums
 DEVIATION_FLOOR = 1e-4  # of the mean variance, added to each, in `moments`
 COVARIANCE_FLOOR = 1e-2  # likewise, in `wasserstein`: its gradient has a bound
 EXACT_CHANNELS = 256  # so many are decomposed in float64, which then is cheap
+ROUNDING = 1e-4  # of the mean square, which is no variance in half precision
+TINY = 1e-12  # what a variance is at least
 DIRECTIONS = 32  # of `sliced_wasserstein`, at most
 QUANTILES = 4096  # that are kept of a style image, at most
 
@@ -74,6 +76,18 @@ class StyleLoss:
         """The target that features, [1, h, w, C], of a style image are."""
         del projection  # the statistics of a narrow network stay narrow
         return sums.mean(cls._sums(features, mask))
+
+    @classmethod
+    def blend(
+        cls, targets: Sequence[tf.Tensor], shares: Sequence[float]
+    ) -> tf.Tensor:
+        """The mean of several targets, by shares that sum to 1."""
+        return tf.add_n(
+            [
+                share * target
+                for share, target in zip(shares, targets, strict=True)
+            ]
+        )
 
     def statistics(
         self,
@@ -155,7 +169,7 @@ class MomentsLoss(StyleLoss):
         )
         _, variance = self._moments(target)
         if self._floor is None:
-            self._floor = DEVIATION_FLOOR * tf.reduce_mean(variance)
+            self._floor = DEVIATION_FLOOR * _mean_variance(target, variance)
         self._mean, self._deviation = self._measured(target)
 
     def _moments(self, means: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -203,16 +217,16 @@ class WassersteinLoss(StyleLoss):
         self._mean, covariance = self._moments(target)
         channels = len(covariance)
         self._dtype = tf.float64 if channels <= EXACT_CHANNELS else target.dtype
-        trace = tf.cast(tf.linalg.trace(covariance), tf.float64)
+        variance = tf.cast(tf.linalg.diag_part(covariance), tf.float64)
         if self._floor is None:
-            self._floor = COVARIANCE_FLOOR * trace / channels
+            self._floor = COVARIANCE_FLOOR * _mean_variance(target, variance)
         values, vectors = tf.linalg.eigh(tf.cast(covariance, tf.float64))
         deviations = tf.sqrt(tf.maximum(values, 0.0) + self._floor)
         self._root = tf.cast(
             tf.matmul(vectors * deviations, vectors, transpose_b=True),
             self._dtype,
         )
-        self._trace = trace + channels * self._floor
+        self._trace = tf.reduce_sum(deviations**2)
 
     def _moments(self, means: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean, [C], and covariance, [C, C], as they are compared."""
@@ -232,7 +246,9 @@ class WassersteinLoss(StyleLoss):
         product = self._root @ covariance @ self._root
         trace = tf.linalg.trace(covariance) + tf.cast(self._trace, self._dtype)
         of_covariances = trace - 2.0 * trace_of_root(product, floor**2)
-        return of_means + tf.cast(of_covariances, means.dtype)
+        distance = of_means + tf.cast(of_covariances, means.dtype)
+        # Rounding may bring it below zero, which its gradient shall not see.
+        return distance + tf.stop_gradient(tf.nn.relu(-distance))
 
 
 class SlicedWassersteinLoss(StyleLoss):
@@ -261,20 +277,20 @@ class SlicedWassersteinLoss(StyleLoss):
     ) -> tf.Tensor:
         """The quantiles, [Q, K], of features, [1, h, w, C]."""
         values, levels, _ = _sorted(features, mask, projection)
-        count = min(QUANTILES, len(values))
-        wanted = (np.arange(count) + 0.5) / count
-        return tf.constant(
-            np.stack(
-                [
-                    np.interp(wanted, level, value)
-                    for level, value in zip(
-                        levels.numpy().T, values.numpy().T, strict=True
-                    )
-                ],
-                axis=1,
-            ),
-            values.dtype,
-        )
+        levels = tf.broadcast_to(levels, tf.shape(values))
+        return _quantiles(values, levels, min(QUANTILES, len(values)))
+
+    @classmethod
+    def blend(
+        cls, targets: Sequence[tf.Tensor], shares: Sequence[float]
+    ) -> tf.Tensor:
+        """The mean of quantiles, by shares that sum to 1."""
+        most = max(len(target) for target in targets)
+        tables = [
+            target if len(target) == most else _resampled(target, most)
+            for target in targets
+        ]
+        return super().blend(tables, shares)
 
     def _prepare(
         self, target: tf.Tensor, projection: np.ndarray | None
@@ -323,8 +339,12 @@ def trace_of_root(matrix: tf.Tensor, floor: tf.Tensor) -> tf.Tensor:
 
     @tf.custom_gradient
     def trace(matrix: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
-        values, vectors = tf.linalg.eigh(matrix)
+        # Of what is no number there is no decomposition, and no root either.
+        finite = tf.reduce_all(tf.math.is_finite(matrix))
+        unit = tf.eye(tf.shape(matrix)[0], dtype=matrix.dtype)
+        values, vectors = tf.linalg.eigh(tf.where(finite, matrix, unit))
         roots = tf.sqrt(tf.maximum(values, floor))
+        roots = tf.where(finite, roots, np.nan * roots)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             inverse = tf.matmul(vectors / roots, vectors, transpose_b=True)
@@ -341,6 +361,20 @@ def _covariance(means: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return mean, second - mean[:, None] * mean
 
 
+def _mean_variance(target: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
+    """The mean variance, [], never below what rounding leaves of squares.
+
+    An image of one color has no variance; the difference of its mean square
+    and its squared mean is rounding.
+    """
+    squares = tf.linalg.diag_part(target[:-1])
+    least = tf.maximum(ROUNDING * tf.reduce_mean(squares), TINY)
+    return tf.maximum(
+        tf.reduce_mean(tf.maximum(variance, 0.0)),
+        tf.cast(least, variance.dtype),
+    )
+
+
 def _directions(channels: int, projection: np.ndarray | None) -> np.ndarray:
     """Orthonormal directions of the features compared, seen here, [C, K]."""
     wide = channels if projection is None else projection.shape[1]
@@ -354,9 +388,10 @@ def _sorted(
     mask: tf.Tensor | None,
     projection: np.ndarray | None,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Values along directions, ascending; their levels; weights, [n, K] each.
+    """Values along directions, ascending, [n, K]; their levels; weights.
 
     The level of a value is the share of the mass below it, and half its own.
+    Without a mask levels and weights are those of all directions, [n, 1].
     """
     channels: int = features.shape.as_list()[-1]  # type: ignore[assignment]
     flat = tf.reshape(sums.wide(features), [-1, channels])
@@ -365,8 +400,7 @@ def _sorted(
     if mask is None:
         count = tf.shape(values)[1]
         weights = tf.ones([count, 1], flat.dtype)
-        levels = (tf.range(tf.cast(count, flat.dtype)) + 0.5)[:, None]
-        levels *= tf.ones([1, values.shape[0]], flat.dtype)
+        levels = tf.cast(tf.range(count), flat.dtype)[:, None] + 0.5
         values = tf.sort(values, axis=1)
     else:
         order = tf.argsort(values, axis=1)
@@ -380,8 +414,28 @@ def _sorted(
 
 def _gathered(table: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """The value of each column in its row, [n, K], of a table, [Q, K]."""
+    if rows.shape[-1] == 1:
+        return tf.gather(table, rows[:, 0])
     gathered = tf.gather(tf.transpose(table), tf.transpose(rows), batch_dims=1)
     return tf.transpose(gathered)
+
+
+def _quantiles(values: tf.Tensor, levels: tf.Tensor, count: int) -> tf.Tensor:
+    """Interpolates values, [n, K], at (q + 1/2) / count, [count, K]."""
+    wanted = (np.arange(count) + 0.5) / count
+    columns = [
+        np.interp(wanted, level, value)
+        for level, value in zip(levels.numpy().T, values.numpy().T, strict=True)
+    ]
+    return tf.constant(np.stack(columns, axis=1), values.dtype)
+
+
+def _resampled(table: tf.Tensor, count: int) -> tf.Tensor:
+    """Another number of quantiles, [count, K]."""
+    levels = (np.arange(len(table)) + 0.5)[:, None] / len(table)
+    return _quantiles(
+        table, tf.broadcast_to(tf.constant(levels), table.shape), count
+    )
 
 
 STYLE_LOSSES: Mapping[str, type[StyleLoss]] = {

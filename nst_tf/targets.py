@@ -1,6 +1,6 @@
 """Content and style images -> losses with targets, at one size."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -101,7 +101,18 @@ def perceptual_losses(
         ]
         kind = style_losses.STYLE_LOSSES[style_loss]
         blends = _blended(
-            kind, extractor, fitted, sizes, style_layers, convention.undivided
+            kind,
+            extractor,
+            fitted,
+            style_layers,
+            # A Gram matrix that is a sum grows with the style image, but not
+            # by the scale that it is seen at.
+            {
+                layer: style_scale**2 * sizes[layer].positions
+                for layer in style_layers
+            }
+            if convention.undivided
+            else {},
         )
         for layer, weight in style_layers.items():
             loss_list.append(
@@ -114,10 +125,10 @@ def perceptual_losses(
                     floor=convention.floor,
                 )
             )
-    if weights.total_variation > 0:
-        pairs = (height - 1) * width + height * (width - 1)
-        if convention.neighbors in total_variation.INNER:
-            pairs = (height - 1) * (width - 1)
+    pairs = (height - 1) * width + height * (width - 1)
+    if convention.neighbors in total_variation.INNER:
+        pairs = (height - 1) * (width - 1)
+    if weights.total_variation > 0 and pairs:
         summed = convention.summed
         loss_list.append(
             total_variation.TotalVariationLoss(
@@ -156,30 +167,30 @@ def _blended(
     kind: type[style_losses.StyleLoss],
     extractor: extractors.Extractor,
     styles: Sequence[Style],
-    sizes: Mapping[str, conventions.Sizes],
-    layers: Mapping[str, float],
-    undivided: bool,
+    layers: Iterable[str],
+    positions: Mapping[str, float],
 ) -> dict[str, tf.Tensor]:
     """Averages what is measured of the styles, by their weights.
 
-    If Gram matrices are undivided in the source, the sum over the positions of
-    a style image stands beside that over those of the generated image, which
-    both are divided by here.
+    Where the source's Gram matrices are sums, that over the positions of a
+    style image stands beside that over those of the generated image: both are
+    divided by the latter, `positions`, by layer.
     """
-    share = 1.0 / sum(style.weight for style in styles)
-    blends: dict[str, tf.Tensor] = {}
+    total = sum(style.weight for style in styles)
+    shares = [style.weight / total for style in styles]
+    measured: dict[str, list[tf.Tensor]] = {layer: [] for layer in layers}
     for style in styles:
         features = _features(extractor, style.image)
-        for layer in layers:
-            positions = tf.size(features[layer]) // features[layer].shape[-1]
-            measured = kind.measure(
+        for layer, parts in measured.items():
+            part = kind.measure(
                 features[layer], projection=extractor.projections[layer]
             )
-            if undivided:
-                measured *= float(positions) / sizes[layer].positions
-            part = style.weight * share * measured
-            blends[layer] = blends[layer] + part if layer in blends else part
-    return blends
+            if layer in positions:
+                part *= np.prod(features[layer].shape[1:3]) / positions[layer]
+            parts.append(part)
+    return {
+        layer: kind.blend(parts, shares) for layer, parts in measured.items()
+    }
 
 
 def _sizes(

@@ -94,6 +94,17 @@ RECIPES = {
         numpy_sources.crowson_w2, "adam", 1000, unit=1.0, activations=TORCH
     ),
 }
+# How the sources' networks see, and how their style images are resized.
+SEEN = {
+    "gatys2015": ("average", "zeros", "keep"),
+    "gatys2016_paper": ("average", "zeros", "keep"),
+    "white_noise": ("max", "zeros", "stretch"),
+    "pytorch_course": ("max", "zeros", "stretch"),
+    "pytorch_course_tv": ("max", "zeros", "stretch"),
+    "keras_example": ("max", "zeros", "stretch"),
+    "towards_data_science": ("average", "zeros", "crop"),
+    "crowson_w2": ("max", "symmetric_first", "side"),
+}
 every_recipe = pytest.mark.parametrize("name", RECIPES)
 RATE = 1e-3  # of the first step of L-BFGS here, so that it is downhill
 
@@ -301,6 +312,8 @@ def test_the_constants_are_the_sources(name):
         "neural_style_pt": "mean",
     }
     assert request.init == starts.get(name, "content")
+    seen = request.pooling, request.padding, request.style_fit
+    assert seen == SEEN.get(name, ("max", "zeros", "side"))
     boxed = ("eager_colab", "tf_tutorial", "crowson_w2")
     assert request.bounds == ("box" if name in boxed else "none")
     assert request.size == (224 if name == "towards_data_science" else 512)

@@ -7,6 +7,7 @@ import pytest
 import toys
 
 from nst_tf import (
+    conventions,
     execution,
     image_io,
     inputs,
@@ -60,7 +61,7 @@ def test_weights_rise_and_levels_grow_with_the_strength(name):
 
 def test_without_a_strength_nothing_is_replaced():
     request = job.Job(style_weight=7.0)
-    assert strength.applied(request) is request
+    assert strength.applied(request) == request
     unchanged = {"strength", "content_weight", "style_weight", "tv_weight"}
     changed = strength.applied(dataclasses.replace(request, strength=0.6))
     for field in dataclasses.fields(job.Job):
@@ -115,7 +116,11 @@ def test_going_on_takes_the_steps_of_the_levels_above(settings, tmp_path):
 
 @pytest.mark.parametrize(
     ("size", "words"),
-    [((60, 64), "of another shape"), ((96, 128), "raise --size")],
+    [
+        ((60, 64), "of another shape"),
+        ((96, 128), "raise --size"),
+        ((3, 4), "of another shape"),
+    ],
 )
 def test_a_preview_that_cannot_be_gone_on_from_is_refused(
     settings, tmp_path, size, words
@@ -157,7 +162,7 @@ def test_a_style_image_is_seen_at_its_scale(monkeypatch, fit, scale):
 
 
 def test_a_style_image_that_becomes_too_small_is_refused(settings):
-    with pytest.raises(ValueError, match="or the style_scale"):
+    with pytest.raises(ValueError, match="raise --min_size or --style_scale"):
         execution.stylize(
             CONTENT,
             toys.image(300, 10, 1),
@@ -165,3 +170,97 @@ def test_a_style_image_that_becomes_too_small_is_refused(settings):
             style_scale=0.1,
             **settings,
         )
+
+
+def test_previews_of_a_photograph_of_3_to_2_are_gone_on_from(
+    settings, tmp_path
+):
+    content = toys.image(400, 600, 0)
+    path = tmp_path / "preview.png"
+    for size in ((341, 512), (240, 368), (342, 512)):
+        image_io.save_image(path, image_io.resize(content, *size))
+        request = job.Job(size=1024, continue_from=str(path), **settings)
+        prepared = inputs.prepare(request, content, [STYLE])
+        assert prepared.levels[0].width > size[1]
+    image_io.save_image(path, image_io.resize(content, 330, 512))
+    with pytest.raises(ValueError, match="of another shape"):
+        inputs.prepare(request, content, [STYLE])
+
+
+def test_what_is_gone_on_from_is_not_overwritten(
+    settings, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    image_io.save_image("content.png", CONTENT)
+    image_io.save_image("a.png", CONTENT)
+    request = job.Job(
+        content="content.png",
+        style=("content.png",),
+        continue_from="a.png",
+        output="a.png",
+        overwrite=True,
+        size=128,
+        **settings,
+    )
+    with pytest.raises(ValueError, match=r"a\.png"):
+        inputs.prepare_files(request)
+
+
+@pytest.mark.parametrize("more", [{"init": "noise"}, {"init_noise": 0.5}])
+def test_two_starts_are_refused(more):
+    with pytest.raises(ValueError, match="continue_from is where the run"):
+        job.check(job.Job(continue_from="a.png", **more))
+
+
+@pytest.mark.parametrize("value", [1e-300, 1e-9, 0.05, 0.7, 1.0])
+@pytest.mark.parametrize("size", [10, 64, 4096])
+def test_every_strength_makes_a_job_that_is_fine(value, size):
+    request = strength.applied(job.Job(strength=value, size=size))
+    job.check(request)
+    assert strength.applied(request) is not None
+    assert strength.applied(request) == request
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"size": -5}, {"min_size": 0}, {"style_loss": "grams"}]
+)
+def test_wrong_settings_beside_a_strength_are_refused(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        strength.applied(job.Job(strength=0.7, **wrong))
+
+
+def test_the_scale_of_strokes_does_not_weigh_sums(monkeypatch):
+    network = toys.extractor(monkeypatch, dtype="float64")
+    flat = np.full((24, 32, 3), 0.4)
+    weights = targets.LossWeights({}, {"block1_conv1": 1.0})
+
+    def distance(scale):
+        [loss] = targets.perceptual_losses(
+            network,
+            toys.image(24, 32, 0),
+            [targets.Style(flat)],
+            weights,
+            24,
+            32,
+            conventions.CONVENTIONS["gatys2016"],
+            style_scale=scale,
+        )
+        maps = network.model(toys.image(24, 32, 3, "float64")[None])
+        return float(loss.distance(loss.statistics(maps["block1_conv1"])))
+
+    # Of one color, but at its border, where zeros are seen.
+    assert distance(2.0) == pytest.approx(distance(1.0), rel=0.2)
+
+
+def test_a_picture_of_one_row_has_no_total_variation_to_divide_by(monkeypatch):
+    network = toys.extractor(monkeypatch, layers=("block1_conv1",))
+    loss_list = targets.perceptual_losses(
+        network,
+        toys.image(1, 9, 0),
+        [targets.Style(toys.image(1, 9, 1))],
+        targets.LossWeights({}, {"block1_conv1": 1.0}, 1.0),
+        1,
+        9,
+        conventions.CONVENTIONS["neural_style"],
+    )
+    assert [loss.name for loss in loss_list] == ["style/block1_conv1"]

@@ -230,3 +230,52 @@ def test_every_kind_paints(toy, name):
     assert float(steps[-1].evaluation.loss) < 0.5 * float(
         steps[0].evaluation.loss
     )
+
+
+@every_kind
+@pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_style_of_one_value_has_a_finite_distance(name, value, dtype):
+    flat = np.full((1, HEIGHT, WIDTH, CHANNELS), value, dtype)
+    loss = _loss(name, flat)
+    features = tf.constant(_features(0).astype(dtype))
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        distance = _distance(loss, features)
+    assert np.isfinite(distance)
+    assert np.isfinite(tape.gradient(distance, features)).all()
+
+
+@every_kind
+def test_styles_of_unlike_sizes_blend(name):
+    kind = style_losses.STYLE_LOSSES[name]
+    style = _features(1)
+    other = np.concatenate([style, style], axis=1)  # the same distribution
+    blend = kind.blend(
+        [kind.measure(tf.constant(x)) for x in (style, other)], [0.3, 0.7]
+    )
+    loss = kind("layer", blend)
+    assert float(_distance(loss, tf.constant(style))) < 0.01
+
+
+@every_kind
+def test_what_is_no_number_has_no_distance(name):
+    loss = _loss(name, _features(1))
+    features = _features(0)
+    features[0, 1, 2] = np.nan
+    with tf.GradientTape() as tape:
+        spoiled = tf.constant(features)
+        tape.watch(spoiled)
+        distance = _distance(loss, spoiled)
+    gradient = tape.gradient(distance, spoiled)
+    assert not np.isfinite(float(distance)) or np.isnan(gradient).any()
+
+
+@every_kind
+def test_a_distance_is_not_negative_where_rounding_would_have_it(name):
+    # Fewer positions than channels: most eigenvalues are rounding.
+    rng = np.random.default_rng(0)
+    style = np.maximum(100 * rng.normal(size=(1, 3, 4, 64)), 0).astype("f4")
+    loss = _loss(name, style)
+    for scale in (1.0, 1.0001):
+        assert float(_distance(loss, tf.constant(scale * style))) >= 0

@@ -548,7 +548,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--large", type=int, default=1024, help="gradients, sizes (1024)")
     add("--preview", type=int, default=512, help="sizes: a level (512)")
     add("--strength_size", type=int, default=256, help="strength (256)")
-    known = ",".join(strength.RATIOS)
+    known = ",".join(strength.SCALES)
     add("--style_losses", default="gram", help=f"of {known} (gram)")
     results = RESULTS / "consistency.jsonl"
     add("--json", type=Path, default=results, help="gets a line for each pair")
@@ -558,7 +558,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if set(flags.parts) - set(PARTS):
         parser.error(f"--parts: expected some of {names}")
     flags.style_losses = flags.style_losses.split(",")
-    if set(flags.style_losses) - set(strength.RATIOS):
+    if set(flags.style_losses) - set(strength.SCALES):
         parser.error(f"--style_losses: expected some of {known}")
     if "gradients" in flags.parts and not 32 <= flags.small < flags.large:
         parser.error("--small: expected 32 or more, and less than --large")
