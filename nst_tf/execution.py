@@ -22,6 +22,7 @@ from nst_tf import (
     inputs,
     job,
     outputs,
+    pyramid,
     resumption,
     stopping,
     strength,
@@ -29,7 +30,9 @@ from nst_tf import (
 from nst_tf import weights as network_weights
 
 if TYPE_CHECKING:
-    from nst_tf import checkpoint, descent, targets
+    import tensorflow as tf
+
+    from nst_tf import checkpoint, descent, optimizers, targets
 
 
 # The fields of a job that an optimizer takes.
@@ -196,6 +199,11 @@ def job_steps(
     from nst_tf import targets, transfer
 
     rest = stopping.Rest(request.tolerance, start)
+    options = method_options(request, prepared.network)
+    if conventions.CONVENTIONS[request.convention].scaled:
+        options["make_optimizer"] = functools.partial(
+            _optimizer, options["make_optimizer"], request, prepared.levels
+        )
     steps = transfer.stylize_steps(
         prepared.content,
         [targets.Style(image) for image in prepared.styles],
@@ -203,7 +211,7 @@ def job_steps(
         init=prepared.init,
         start=start,
         goes_on=pace(request, prepared, began, rest),
-        **method_options(request, prepared.network),
+        **options,
     )
     if not request.checkpoint_dir:
         return steps
@@ -261,6 +269,26 @@ def method_options(
             optimizers.OPTIMIZERS[request.optimizer], **settings
         ),
     }
+
+
+def _optimizer(
+    make: "Callable[..., optimizers.Optimizer]",
+    request: job.Job,
+    levels: Sequence[pyramid.Level],
+    image: "tf.Variable",
+) -> "optimizers.Optimizer":
+    """Makes an optimizer; on large levels above others its steps are shorter.
+
+    With steps as long as below, a picture at 1024 forgets what it was at 512,
+    and ends at higher losses of style and of content
+    (scripts/benchmarks/consistency.py).
+    """
+    size: Any = tuple(image.shape[1:3])
+    coarsest = levels[0][:2] == size and not request.continue_from
+    if max(size) <= pyramid.LARGE or coarsest:
+        return make(image)
+    rate = pyramid.LARGE_RATE * request.learning_rate
+    return make(image, learning_rate=rate)
 
 
 def loss_weights(request: job.Job) -> "targets.LossWeights":

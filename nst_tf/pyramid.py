@@ -11,6 +11,8 @@ from typing import NamedTuple
 GROWTH = 2.0**0.5  # from the long side of one level to that of the next
 MULTIPLE = 16  # pixels; the stride of VGG's last block
 STEP_PIXELS = 6000  # in the time of which a step does what each step does
+LARGE = 512  # pixels; levels above it take shorter steps,
+LARGE_RATE = 0.3  # of the learning rate: what is found below them stays
 SHORTEST_SIDE = 32  # pixels; coarser levels hold nothing to optimize
 
 

@@ -75,6 +75,7 @@ ARROWS = {
         "job",
         "optimizers",
         "outputs",
+        "pyramid",
         "resumption",
         "stopping",
         "strength",

@@ -12,6 +12,8 @@ from nst_tf import (
     image_io,
     inputs,
     job,
+    optimizers,
+    pyramid,
     strength,
     style_losses,
     targets,
@@ -264,3 +266,27 @@ def test_a_picture_of_one_row_has_no_total_variation_to_divide_by(monkeypatch):
         conventions.CONVENTIONS["neural_style"],
     )
     assert [loss.name for loss in loss_list] == ["style/block1_conv1"]
+
+
+@pytest.mark.parametrize("convention", ["relative", "tensorflow"])
+def test_large_levels_above_others_take_shorter_steps(
+    settings, monkeypatch, convention
+):
+    monkeypatch.setattr(pyramid, "LARGE", 64)
+    rates = []
+    make = optimizers.Adam
+
+    def record(image, **options):
+        rates.append((image.shape[2], options["learning_rate"]))
+        return make(image, **options)
+
+    monkeypatch.setitem(optimizers.OPTIMIZERS, "adam", record)
+    settings |= {"steps": (1,), "convention": convention}
+    execution.stylize(CONTENT, STYLE, size=128, **settings)
+    short = 0.006 if convention == "relative" else 0.02
+    assert dict(rates) == pytest.approx(
+        {32: 0.02, 48: 0.02, 64: 0.02, 96: short, 128: short}
+    )
+    rates.clear()
+    execution.stylize(CONTENT, STYLE, size=128, levels=1, **settings)
+    assert rates == [(128, 0.02)]

@@ -261,6 +261,8 @@ def sizes(
         "levels": functools.partial(_paint_levels, pair, level, flags),
         "plain": functools.partial(_paint_plain, pair, flags),
     }
+    if flags.levels_only:
+        del runs["plain"]
     for name, run in runs.items():
         painted = run()
         reduced = image_io.resize(painted.large, *painted.preview.shape[:2])
@@ -448,6 +450,8 @@ def _sizes_table(rows: Sequence[Mapping[str, Any]]) -> str:
     ]
     for row in rows:
         for name in ("levels", "plain"):
+            if name not in row:
+                continue
             run = row[name]
             met = (
                 run["ssim"] >= LEAST_SIMILARITY
@@ -547,6 +551,11 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--small", type=int, default=256, help="long side, gradients (256)")
     add("--large", type=int, default=1024, help="gradients, sizes (1024)")
     add("--preview", type=int, default=512, help="sizes: a level (512)")
+    add(
+        "--levels_only",
+        action="store_true",
+        help="sizes: without the runs of one level",
+    )
     add("--strength_size", type=int, default=256, help="strength (256)")
     known = ",".join(strength.SCALES)
     add("--style_losses", default="gram", help=f"of {known} (gram)")
