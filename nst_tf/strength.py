@@ -1,10 +1,12 @@
 """One knob from the photograph, 0, to the painting, 1.
 
 It sets the weights, and the size of the coarsest level: what is to stay near
-the photograph starts at its own size, where its details are. Pictures are never
+the photograph starts at its own size, where its details are, and in shorter
+steps, since Adam's are as long however small a gradient is. Pictures are never
 mixed. Equal steps of the knob change the structural similarity to the
-photograph by about as much: calibrated for Gram matrices on six pairs of
-pictures (scripts/benchmarks/consistency.py), for other style losses on one.
+photograph by about as much: calibrated for Gram matrices on a few pairs
+of pictures (scripts/benchmarks/consistency.py measures it), for other style
+losses, with longer steps, on one.
 """
 
 import dataclasses
@@ -20,7 +22,7 @@ SCALES = {
     "wasserstein": 2.0,
     "sliced_wasserstein": 7.0,
 }
-HIGHEST, POWER, RATE = 60.0, 1.25, 7.3
+HIGHEST, POWER, RATE = 60.0, 1.0, 7.55
 LOWEST = 1e-6
 STYLE_WEIGHT = 100.0
 CONTENT_WEIGHT = 5.0
@@ -29,7 +31,7 @@ ONE_LEVEL, ALL_LEVELS = 0.5, 0.9  # strengths up to which, and from which
 
 
 def applied(request: job.Job) -> job.Job:
-    """Replaces weights and levels of a job by those of its strength.
+    """Replaces weights, rate and levels of a job by those of its strength.
 
     A strength of 0 is the photograph itself, after one evaluation. A job
     without a strength is returned as it is.
@@ -64,6 +66,7 @@ def applied(request: job.Job) -> job.Job:
     return dataclasses.replace(
         request,
         strength=-1.0,
+        learning_rate=request.learning_rate * min(1.0, 2.0 * strength),
         content_weight=content_weight,
         style_weight=ratio * content_weight,
         tv_weight=TV_WEIGHT,
