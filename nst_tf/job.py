@@ -67,7 +67,7 @@ class Job:
         -1.0,
         "What is minimized",
         "From 0, the photograph, to 1, the painting: sets content_weight, "
-        "style_weight, tv_weight and min_size in your place, and below 0.5 "
+        "style_weight, tv_weight and min_size in your place, and below 0.4 "
         "takes shorter steps; below 0: they are as you set them.",
         low=-1,
         high=1,

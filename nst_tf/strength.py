@@ -4,30 +4,33 @@ It sets the weights, and the size of the coarsest level: what is to stay near
 the photograph starts at its own size, where its details are, and in shorter
 steps, since Adam's are as long however small a gradient is. Pictures are never
 mixed. Equal steps of the knob change the structural similarity to the
-photograph by about as much: calibrated for Gram matrices on a few pairs
-of pictures (scripts/benchmarks/consistency.py measures it), for other style
+photograph by about as much: calibrated for Gram matrices on six pairs of
+pictures (scripts/benchmarks/consistency.py measures it), for other style
 losses, with longer steps, on one.
 """
 
 import dataclasses
-import math
+
+import numpy as np
 
 from nst_tf import job
 
-# The ratio of the weights of style and content is, at a strength s,
-# scale * HIGHEST * s^POWER * exp(RATE * (s - 1)).
+# The ratio of the weights of style and content at some strengths; between them
+# its logarithm is linear.
+STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
+RATIOS = (0.001, 0.012, 0.052, 0.15, 0.33, 0.72, 60.0)
+# That of other style losses is so many times as large.
 SCALES = {
     "gram": 1.0,
     "moments": 5.0,
     "wasserstein": 2.0,
     "sliced_wasserstein": 7.0,
 }
-HIGHEST, POWER, RATE = 60.0, 1.0, 7.55
-LOWEST = 1e-6
 STYLE_WEIGHT = 100.0
 CONTENT_WEIGHT = 5.0
 TV_WEIGHT = 50.0
 ONE_LEVEL, ALL_LEVELS = 0.5, 0.9  # strengths up to which, and from which
+FULL_STEPS = 0.4  # the strength from which steps are as long as asked for
 
 
 def applied(request: job.Job) -> job.Job:
@@ -55,9 +58,8 @@ def applied(request: job.Job) -> job.Job:
             levels=1,
             steps=(1,),
         )
-    ratio = SCALES[request.style_loss] * HIGHEST
-    ratio *= strength**POWER * math.exp(RATE * (strength - 1))
-    ratio = max(ratio, LOWEST)
+    ratio = np.exp(np.interp(strength, STRENGTHS, np.log(RATIOS)))
+    ratio *= SCALES[request.style_loss]
     content_weight = max(CONTENT_WEIGHT, STYLE_WEIGHT / ratio)
     depth = (strength - ONE_LEVEL) / (ALL_LEVELS - ONE_LEVEL)
     depth = min(max(depth, 0.0), 1.0)
@@ -66,9 +68,9 @@ def applied(request: job.Job) -> job.Job:
     return dataclasses.replace(
         request,
         strength=-1.0,
-        learning_rate=request.learning_rate * min(1.0, 2.0 * strength),
-        content_weight=content_weight,
-        style_weight=ratio * content_weight,
+        learning_rate=request.learning_rate * min(1.0, strength / FULL_STEPS),
+        content_weight=float(content_weight),
+        style_weight=float(ratio * content_weight),
         tv_weight=TV_WEIGHT,
         min_size=max(16, round(min_size)),
     )

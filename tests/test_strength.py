@@ -58,7 +58,7 @@ def test_weights_rise_and_levels_grow_with_the_strength(name):
     assert sizes[0] == sizes[4] == 512 and sizes[-1] == 128
     assert all(np.diff(sizes) <= 0)
     rates = [one.learning_rate for one in jobs]
-    assert rates[0] == pytest.approx(0.004) and rates[4] == 0.02 == rates[-1]
+    assert rates[0] == pytest.approx(0.005) and rates[4] == 0.02 == rates[-1]
     for one in jobs:
         job.check(one)
 
@@ -67,7 +67,7 @@ def test_without_a_strength_nothing_is_replaced():
     request = job.Job(style_weight=7.0)
     assert strength.applied(request) == request
     unchanged = {"strength", "content_weight", "style_weight", "tv_weight"}
-    changed = strength.applied(dataclasses.replace(request, strength=0.4))
+    changed = strength.applied(dataclasses.replace(request, strength=0.3))
     for field in dataclasses.fields(job.Job):
         if field.name not in unchanged | {"min_size", "learning_rate"}:
             assert getattr(changed, field.name) == getattr(request, field.name)
