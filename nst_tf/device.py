@@ -1,6 +1,10 @@
 """What this machine computes with: its device, and the type that is fast."""
 
+import contextlib
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -54,6 +58,53 @@ def resolve_precision(precision: str) -> str:
     else:
         fast = _cpu_has_amx() and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
     return "bfloat16" if fast else "float32"
+
+
+def peak_memory() -> int | None:
+    """The most bytes that this process has had in use; None if not known.
+
+    On a GPU, of its memory.
+    """
+    import tensorflow as tf
+
+    if _gpus():
+        info = tf.config.experimental.get_memory_info("GPU:0")
+        return int(info["peak"])
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+@contextlib.contextmanager
+def silent_stderr(*, shown_on_failure: bool = True) -> Iterator[None]:
+    """Keeps what libraries of C write to stderr off the terminal.
+
+    Some lines of TensorFlow's banner are written before any log level counts.
+    Args:
+        shown_on_failure: Whether what was kept is shown if what is done here
+            fails.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            kept = stack.enter_context(tempfile.TemporaryFile())
+            saved = os.dup(2)
+        except OSError:  # no temporary folder, or no stderr
+            yield
+            return
+        os.dup2(kept.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            if shown_on_failure:
+                kept.seek(0)
+                os.write(saved, kept.read())
+            raise
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
 
 
 def _gpus() -> list:  # type: ignore[type-arg]

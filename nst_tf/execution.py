@@ -19,8 +19,10 @@ import numpy as np
 from nst_tf import (
     conventions,
     device,
+    image_io,
     inputs,
     job,
+    metadata,
     outputs,
     pyramid,
     resumption,
@@ -66,8 +68,9 @@ def stylize(
     """Paints a content image in the manner of style images.
 
     Args:
-        content: Content image: a path, or an array, [H, W, 3], of uint8 or of
-            floats in [0, 1], RGB.
+        content: Content image: a path or an address, or an array, [H, W, 3],
+            of uint8 or of floats in [0, 1], RGB; or with alpha, [H, W, 4].
+            Transparent parts count for nothing.
         styles: One style image or several, likewise.
         **settings: Fields of `Job`, such as size=512 or style_weight=200.
 
@@ -115,6 +118,12 @@ def stylize_steps(
         "overwrite",
         "preview_every",
         "dry_run",
+        "bit_depth",
+        "quality",
+        "keep_location",
+        "record_paths",
+        "rerun",
+        "log",
     ):
         if name in settings:
             raise TypeError(
@@ -132,8 +141,8 @@ def stylize_steps(
     )
     prepared = inputs.prepare(
         request,
-        inputs.as_image(content, "content"),
-        [inputs.as_image(style, "style") for style in many],
+        inputs.as_picture(content, "content"),
+        [inputs.as_picture(style, "style") for style in many],
     )
     _warn(prepared)
     return job_steps(request, prepared, resumption.find(request, prepared))
@@ -148,16 +157,73 @@ def run_job(request: job.Job) -> Result:
         FloatingPointError: If evaluations give no numbers any more.
     """
     start = time.monotonic()
-    request = strength.applied(request)
+    asked, request = request, strength.applied(request)
     path, prepared = inputs.prepare_files(request)
     _warn(prepared)
-    start_at = resumption.find(request, prepared)
-    step = _last(job_steps(request, prepared, start_at))
-    path = outputs.save_result(path, picture(step), request.overwrite)
-    terms = {
-        name: float(value) for name, value in step.evaluation.terms.items()
-    }
-    return Result(path, time.monotonic() - start, terms)
+    state = resumption.find(request, prepared)
+    taken = resumption.steps_taken(state, prepared)
+    for step in job_steps(request, prepared, state):
+        taken[step.level] = step.index
+    made = Made(asked, request, prepared, taken, start)
+    path = save(path, made, step)
+    return Result(path, time.monotonic() - start, terms(step))
+
+
+class Made(NamedTuple):
+    """What a picture was made by."""
+
+    asked: job.Job
+    request: job.Job  # with the settings of its strength
+    prepared: inputs.Inputs
+    steps: Sequence[int]  # taken at each level
+    began: float  # by `time.monotonic`
+
+
+def save(
+    path: Path, made: Made, step: "descent.Step", *, state: str = "done"
+) -> Path:
+    """Writes the picture of a step, with the record of how it was made.
+
+    A picture of a level before the last is enlarged to the output's size.
+
+    Args:
+        path: Where to, as in `outputs.save_result`.
+        made: What it was made by.
+        step: The last one.
+        state: "done" or "unfinished".
+
+    Returns:
+        Where it was written.
+
+    Raises:
+        FloatingPointError: If it is not made of numbers any more.
+        OSError: If it cannot be written anywhere.
+    """
+    request, prepared = made.request, made.prepared
+    height, width = prepared.levels[-1][:2]
+    image = image_io.resize(picture(step), height, width)
+    outcome = metadata.Outcome(
+        steps=made.steps,
+        state=state,
+        losses=terms(step),
+        rescues=int(step.optimizer.rescues),
+        seconds=time.monotonic() - made.began,
+        precision=device.resolve_precision(request.precision),
+        device=device.describe(),
+    )
+    record = metadata.make(made.asked, request, prepared, outcome)
+    options = inputs.output_options(request, prepared.content, height, width)
+    return outputs.save_result(
+        path,
+        image,
+        request.overwrite,
+        options._replace(record=metadata.dumps(record)),
+    )
+
+
+def terms(step: "descent.Step") -> dict[str, float]:
+    """Reads the losses of a step, unweighted, by name."""
+    return {name: float(value) for name, value in step.evaluation.terms.items()}
 
 
 def picture(step: "descent.Step") -> np.ndarray:
@@ -183,6 +249,7 @@ def job_steps(
     *,
     say: Callable[[str], None] = warnings.warn,
     began: float | None = None,
+    replay: Sequence[int] | None = None,
 ) -> "Generator[descent.Step, None, None]":
     """Runs the method on prepared inputs; the work starts with the first.
 
@@ -193,6 +260,7 @@ def job_steps(
         say: Is told, in a line, of a checkpoint that could not be saved.
         began: When the run began, by `time.monotonic`, for its `max_seconds`;
             now if None.
+        replay: Steps to take at each level, as a run before took them.
     """
     began = time.monotonic() if began is None else began
     device.prepare()
@@ -205,17 +273,23 @@ def job_steps(
             _optimizer, options["make_optimizer"], request, prepared.levels
         )
     steps = transfer.stylize_steps(
-        prepared.content,
-        [targets.Style(image) for image in prepared.styles],
+        prepared.content.pixels,
+        [
+            targets.Style(style.pixels, alpha=style.alpha)
+            for style in prepared.styles
+        ],
+        alpha=prepared.content.alpha,
         levels=prepared.levels,
         init=prepared.init,
         start=start,
-        goes_on=pace(request, prepared, began, rest),
+        goes_on=pace(request, prepared, began, rest)
+        if replay is None
+        else stopping.Replay(replay),
         **options,
     )
     if not request.checkpoint_dir:
         return steps
-    return resumption.saved(steps, request, prepared, say, rest.arrays)
+    return resumption.saved(steps, request, prepared, say, rest.arrays, start)
 
 
 def pace(
@@ -306,8 +380,8 @@ def loss_weights(request: job.Job) -> "targets.LossWeights":
 
 def _warn(prepared: inputs.Inputs) -> None:
     """Says in Python's way that something stands in for what was asked for."""
-    if prepared.network.warning:
-        warnings.warn(prepared.network.warning, stacklevel=3)
+    for warning in filter(None, [prepared.network.warning, *prepared.notes]):
+        warnings.warn(warning, stacklevel=3)
 
 
 def _last(steps: "Iterator[descent.Step]") -> "descent.Step":

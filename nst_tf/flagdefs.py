@@ -50,6 +50,17 @@ def parse(arguments: Sequence[str]) -> job.Job:
     return job.Job(**settings)
 
 
+def named(arguments: Sequence[str]) -> set[str]:
+    """The names of the flags that arguments, or their flag files, set.
+
+    Raises:
+        ValueError: As `expand`.
+    """
+    switches = {f"no{n}": n for n, f in _FIELDS.items() if f.type is bool}
+    names = {str(_flag_name(argument)) for argument in expand(arguments)}
+    return {switches.get(name, name) for name in names}
+
+
 def expand(
     arguments: Sequence[str], folder: Path | None = None, depth: int = 0
 ) -> list[str]:
@@ -146,7 +157,9 @@ def usage() -> str:
         "",
         "nst-tf is the same as python -m nst_tf.run. A flag file holds one",
         "--name=value a line, and lines that begin with #; what is typed",
-        "replaces what a file says. --help prints this, --version the version.",
+        "replaces what a file says. A picture may be a file, an address with",
+        "http or https, or - for standard input. --help prints this, --version",
+        "the version, --describe=PICTURE how a picture was made.",
         "Presets:",
         *textwrap.wrap(
             ", ".join(sorted(p.stem for p in presets().glob("*.cfg"))),
@@ -174,7 +187,8 @@ def _flag_usage(field: dataclasses.Field) -> list[str]:  # type: ignore[type-arg
     """The lines of one flag in --help."""
     text = field.metadata["help"]
     if "choices" in field.metadata:
-        text += f" One of {', '.join(field.metadata['choices'])}."
+        choices = map(str, field.metadata["choices"])
+        text += f" One of {', '.join(choices)}."
     default = field.default
     if isinstance(default, tuple):
         default = ",".join(map(str, default))

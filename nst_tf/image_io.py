@@ -1,32 +1,65 @@
 """Image files <-> float RGB arrays: [H, W, 3], float32 in [0, 1], sRGB."""
 
+import contextlib
+import hashlib
+import io
 import os
 import stat
 import tempfile
-import warnings
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-# What an output may be named; Pillow writes each of them from 8-bit RGB.
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+from nst_tf import decoding, encoding, transparency
+
+# What an output may be named.
+EXTENSIONS = tuple(encoding.FORMATS)
 
 
-LONGEST_SIDE = {".jpg": 65500, ".jpeg": 65500, ".webp": 16383}  # pixels
+class Picture(NamedTuple):
+    """A picture, and what its file says besides."""
+
+    pixels: np.ndarray  # [H, W, 3], float32 in [0, 1]
+    alpha: np.ndarray | None = None  # [H, W]; None if it is opaque
+    exif: Image.Exif | None = None
+    dpi: tuple[float, float] | None = None
+    digest: str = ""  # of the file, "sha256:..."
+    notes: tuple[str, ...] = ()  # for people: what could not be done best
 
 
 def load_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads an image file, upright, without its transparency.
-
-    The EXIF orientation is applied; transparent parts are put on white; 16-bit
-    gray keeps its depth.
+    """Reads an image file, upright, in sRGB; alpha is left out.
 
     Args:
-        path: A file in any format that Pillow reads.
+        path: As in `load_picture`.
 
     Returns:
-        The image, [H, W, 3], float32 in [0, 1].
+        The image, [H, W, 3], float32 in [0, 1]. Where it is transparent it has
+        colors like those that are seen nearby.
+
+    Raises:
+        ValueError: If there is no such file, or it is not a whole image.
+    """
+    return load_picture(path).pixels
+
+
+def load_picture(
+    path: str | os.PathLike[str],
+    max_megapixels: float = decoding.MEGAPIXELS,
+) -> Picture:
+    """Reads an image file: upright, in sRGB, at the depth that it has.
+
+    The EXIF orientation and the color profile are applied. 16 bits of a PNG
+    file are kept, those of a TIFF file and floats with the extra "formats",
+    which reads HEIC files, too.
+
+    Args:
+        path: A JPEG, PNG, WebP, TIFF, BMP, GIF (its first picture) or AVIF
+            file.
+        max_megapixels: A larger picture is refused before it is decoded.
 
     Raises:
         ValueError: If there is no such file, or it is not a whole image.
@@ -39,27 +72,61 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
             raise ValueError(f"there is no file {path}.")
         if not path.is_file():  # to open a pipe could wait for ever
             raise ValueError(f"{path} is not a regular file.")
+        with open(path, "rb") as file:
+            return read_picture(file, str(path), max_megapixels)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def read_picture(
+    file: BinaryIO | bytes,
+    name: str,
+    max_megapixels: float = decoding.MEGAPIXELS,
+) -> Picture:
+    """Reads a picture from an open file, or from its bytes.
+
+    Args:
+        file: Seekable.
+        name: What to call it in an error.
+        max_megapixels: As in `load_picture`.
+
+    Raises:
+        ValueError: If it is not a whole image.
+    """
+    if isinstance(file, bytes):
+        file = io.BytesIO(file)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as file:
-                return _to_array(ImageOps.exif_transpose(file))
-    except UnidentifiedImageError as error:
-        raise ValueError(
-            f"{path} is not an image that can be read; expected a JPEG, PNG, "
-            f"WebP, TIFF, BMP or GIF file."
-        ) from error
-    except MemoryError:
-        raise
-    except Exception as error:  # decoders raise anything on damaged files
-        reason = str(error).rstrip(".")
-        raise ValueError(f"{path} cannot be read: {reason}.") from error
+        read = decoding.decode(file, max_megapixels)
+        if read.alpha is not None and not read.alpha.any():
+            raise ValueError("it is wholly transparent")
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be read: {error}.") from error
+    return picture(read.pixels, read.alpha)._replace(
+        exif=read.exif,
+        dpi=read.dpi,
+        digest=_digest(file),
+        notes=tuple(f"{name}: {note}" for note in read.notes),
+    )
 
 
-def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
-    """Writes an image file of 8 bits a channel, rounded, in one move.
+def picture(pixels: np.ndarray, alpha: np.ndarray | None) -> Picture:
+    """Makes a picture: what is transparent gets the colors seen nearby.
+
+    Args:
+        pixels: [H, W, 3], float32 in [0, 1].
+        alpha: [H, W] in [0, 1], not 0 everywhere; None if it is opaque.
+    """
+    if alpha is None or alpha.min() == 1:
+        return Picture(pixels)
+    return Picture(transparency.filled(pixels, alpha), alpha)
+
+
+def save_image(
+    path: str | os.PathLike[str],
+    image: np.ndarray,
+    options: encoding.Options | None = None,
+) -> None:
+    """Writes an image file, in sRGB, rounded, in one move.
 
     The file is written beside its place and renamed, so that a file of that
     name is whole at any time.
@@ -67,33 +134,46 @@ def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
     Args:
         path: Where to; the extension, one of `EXTENSIONS`, names the format.
         image: [H, W, 3] in [0, 1]; what is outside is clipped.
+        options: Depth, quality, transparency, and what else goes with it.
 
     Raises:
         ValueError: If that is no image, or the format cannot hold it.
         OSError: If the file cannot be written; nothing is left behind.
     """
     path = Path(os.path.expanduser(path))
-    check_format(path, *np.shape(image)[:2])
+    options = options or encoding.Options()
     if np.ndim(image) != 3 or np.shape(image)[-1] != 3:
         raise ValueError(
             f"image has shape {np.shape(image)}, expected (height, width, 3)."
         )
+    height, width = image.shape[:2]
+    encoding.check(path, height, width, options)
     if not np.isfinite(image).all():
         raise ValueError("image has values that are not numbers (NaN).")
+    alpha = options.alpha
+    if alpha is not None and alpha.shape != image.shape[:2]:
+        raise ValueError(
+            f"alpha has shape {alpha.shape}, expected {image.shape[:2]}."
+        )
+    with replacing(path) as file:
+        encoding.encode(file, path.suffix.lower(), image, options)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file that takes its place in one move, when it is whole.
+
+    Raises:
+        OSError: If it cannot be written; nothing is left behind.
+    """
     if path.is_symlink():  # the link stays, and what it names is written
         path = path.resolve()
-    pixels = np.rint(255.0 * np.clip(image, 0.0, 1.0)).astype(np.uint8)
-    options = {"quality": 95} if path.suffix.lower() != ".png" else {}
     handle, beside = tempfile.mkstemp(
         suffix=path.suffix, prefix=".nst-", dir=path.parent
     )
     try:
         with os.fdopen(handle, "wb") as file:
-            Image.fromarray(pixels).save(
-                file,
-                Image.registered_extensions()[path.suffix.lower()],
-                **options,
-            )
+            yield file
         # A temporary file is its owner's alone; a picture is as others are.
         mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
         os.chmod(beside, stat.S_IMODE(mode))
@@ -103,20 +183,10 @@ def save_image(path: str | os.PathLike[str], image: np.ndarray) -> None:
         raise
 
 
-def check_format(path: Path, height: int, width: int) -> None:
-    """Raises ValueError if a file of that name cannot hold the picture."""
-    extension = path.suffix.lower()
-    if extension not in EXTENSIONS:
-        raise ValueError(
-            f"output {path} has the extension {path.suffix!r}, expected one "
-            f"of {', '.join(EXTENSIONS)}."
-        )
-    longest = LONGEST_SIDE.get(extension, max(height, width))
-    if max(height, width) > longest:
-        raise ValueError(
-            f"output {path} would be {width} x {height} pixels, but "
-            f"{extension} files end at {longest}; write a .png."
-        )
+def digest(path: Path) -> str:
+    """The digest of a file, as `Picture` has it."""
+    with open(path, "rb") as file:
+        return _digest(file)
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -137,6 +207,11 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.clip(resized, 0.0, 1.0)
 
 
+def resize_alpha(alpha: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resamples an alpha channel or a mask, [H, W] in [0, 1], to [h, w]."""
+    return resize(alpha[..., None], height, width)[..., 0]
+
+
 def cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resamples an image to fill a size, cut at its sides, never stretched."""
     scale = max(height / image.shape[0], width / image.shape[1])
@@ -147,28 +222,17 @@ def cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return resized[top : top + height, left : left + width]
 
 
-def _to_array(image: Image.Image) -> np.ndarray:
-    """Converts a decoded image of any mode."""
-    if image.mode.startswith("I"):  # 16 bits; Pillow's conversion would clamp
-        gray = np.asarray(image).astype(np.float32) / 65535.0
-        return np.repeat(np.clip(gray, 0, 1)[..., None], 3, axis=-1)
-    if image.mode == "F":
-        gray = np.asarray(image)
-        if not (gray.min() >= 0 and gray.max() <= 1):
-            raise ValueError(
-                f"its values are {gray.min()} to {gray.max()}, expected floats "
-                f"in [0, 1]"
-            )
-        return np.repeat(gray[..., None], 3, axis=-1)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(paper, image)
-    return np.asarray(image.convert("RGB"), np.float32) / 255.0
-
-
 def _umask() -> int:
     """Reads the mask of file permissions."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _digest(file: BinaryIO) -> str:
+    """The SHA-256 digest of a whole file, open for reading."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while part := file.read(1 << 20):
+        digest.update(part)
+    return f"sha256:{digest.hexdigest()}"

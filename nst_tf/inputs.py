@@ -4,13 +4,22 @@ TensorFlow is not needed here, so that a wrong request is refused at once.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from nst_tf import architectures, image_io, job, outputs, pyramid
+from nst_tf import (
+    architectures,
+    encoding,
+    exif,
+    image_io,
+    job,
+    outputs,
+    pyramid,
+    sources,
+)
 from nst_tf import weights as network_weights
 
 ImageLike = np.ndarray | str | os.PathLike[str]
@@ -19,11 +28,18 @@ ImageLike = np.ndarray | str | os.PathLike[str]
 class Inputs(NamedTuple):
     """What a job needs before any work starts, read and checked."""
 
-    content: np.ndarray  # [H, W, 3] in [0, 1]
-    styles: tuple[np.ndarray, ...]
-    init: np.ndarray  # at the first level's size
+    content: image_io.Picture
+    styles: tuple[image_io.Picture, ...]
+    init: np.ndarray  # at the first level's size, [h, w, 3] in [0, 1]
     levels: list[pyramid.Level]
     network: network_weights.NetworkWeights
+    others: Mapping[str, image_io.Picture]  # init, continue_from: if pictures
+
+    @property
+    def notes(self) -> list[str]:
+        """For people: what could not be read in the best way."""
+        read = [self.content, *self.styles, *self.others.values()]
+        return [note for picture in read for note in picture.notes]
 
 
 def prepare_files(
@@ -44,11 +60,14 @@ def prepare_files(
     job.check(request)
     if not request.content:
         raise ValueError("no content image; name one with --content=PICTURE.")
-    content = image_io.load_image(request.content)
-    styles = [image_io.load_image(path) for path in request.style]
+    content, *styles = (
+        sources.load(source, request.max_megapixels, say)
+        for source in (request.content, *request.style)
+    )
     files = [request.content, *request.style]
     if request.output:  # these have no part in the name of the default one
         files += [request.init, request.continue_from, request.weights]
+        files += [request.rerun]
     path = outputs.output_path(
         request.output,
         files,
@@ -56,14 +75,35 @@ def prepare_files(
         previews=request.preview_every > 0,
     )
     height, width = _output_size(request, content)
-    outputs.check_writable(path, height, width)
+    options = output_options(request, content, height, width)
+    outputs.check_writable(path, height, width, options)
     return path, prepare(request, content, styles, say)
+
+
+def output_options(
+    request: job.Job, content: image_io.Picture, height: int, width: int
+) -> encoding.Options:
+    """How a picture is written, and what of the content image goes with it.
+
+    Args:
+        request: The job.
+        content: Its content image.
+        height: Of the output.
+        width: Of the output.
+    """
+    alpha = content.alpha
+    if alpha is not None:
+        alpha = image_io.resize_alpha(alpha, height, width)
+    notes = content.exif and exif.kept(content.exif, request.keep_location)
+    return encoding.Options(
+        alpha, request.bit_depth, request.quality, notes, content.dpi
+    )
 
 
 def prepare(
     request: job.Job,
-    content: np.ndarray,
-    styles: Sequence[np.ndarray],
+    content: image_io.Picture,
+    styles: Sequence[image_io.Picture],
     say: Callable[[str], None] = lambda line: None,
 ) -> Inputs:
     """Checks a job and its images, and finds the network's weights.
@@ -79,9 +119,9 @@ def prepare(
         *job.parse_layers(request.style_layers),
     ]
     deepest = architectures.deepest(request.extractor, layers)
-    _check_image(content, "content", deepest)
+    _check_image(content.pixels, "content", deepest)
     for style in styles:
-        _check_image(style, "style", deepest)
+        _check_image(style.pixels, "style", deepest)
     height, width = _output_size(request, content)
     if min(height, width) < deepest.stride:
         raise ValueError(
@@ -96,11 +136,18 @@ def prepare(
         min_size=request.min_size,
         max_levels=request.levels,
     )
-    init = None
+    others = {
+        name: sources.load(source, request.max_megapixels, say)
+        for name, source in named_pictures(request).items()
+    }
     if request.continue_from:
-        levels, init = _continued(request.continue_from, content, levels)
+        levels, init = _continued(
+            others["continue_from"].pixels, content.pixels, levels
+        )
+    else:
+        init = _initial(request, content, styles, levels[0], others)
     for style in styles:
-        rows, columns = style.shape[:2]
+        rows, columns = style.pixels.shape[:2]
         fitted = _fitted(request, rows, columns, levels[0])
         if min(fitted) < deepest.stride:
             raise ValueError(
@@ -112,10 +159,25 @@ def prepare(
     return Inputs(
         content,
         tuple(styles),
-        _initial(request, content, styles, levels[0]) if init is None else init,
+        init,
         levels,
         network_weights.load(request.extractor, request.weights, say=say),
+        others,
     )
+
+
+def named_pictures(request: job.Job) -> dict[str, str]:
+    """The pictures besides content and style that a job names: where they are.
+
+    Keys are "init" and "continue_from".
+    """
+    named = {}
+    keywords = job.Job.__dataclass_fields__["init"].metadata["keywords"]
+    if request.init not in keywords:
+        named["init"] = request.init
+    if request.continue_from:
+        named["continue_from"] = request.continue_from
+    return named
 
 
 def _fitted(
@@ -132,24 +194,26 @@ def _fitted(
     return height, width
 
 
-def _output_size(request: job.Job, content: np.ndarray) -> tuple[int, int]:
-    """The (height, width) of the picture."""
-    rows, columns = content.shape[:2]
+def _output_size(
+    request: job.Job, content: image_io.Picture
+) -> tuple[int, int]:
+    """The (height, width) of the output."""
+    rows, columns = content.pixels.shape[:2]
     return pyramid.output_size(rows, columns, request.size)
 
 
-def as_image(image: ImageLike, name: str) -> np.ndarray:
-    """Reads a path, or checks an array."""
+def as_picture(image: ImageLike, name: str) -> image_io.Picture:
+    """Reads a path or an address, or checks an array."""
     if isinstance(image, (str, os.PathLike)):
-        return image_io.load_image(image)
+        return sources.load(os.fspath(image))
     array = np.asarray(image)
-    if array.ndim != 3 or array.shape[-1] != 3:
+    if array.ndim != 3 or array.shape[-1] not in (3, 4):
         raise ValueError(
             f"{name} image has shape {array.shape}, expected (height, width, "
-            f"3), RGB."
+            f"3), RGB, or 4 with alpha."
         )
     if array.dtype == np.uint8:
-        return array.astype(np.float32) / 255.0
+        array = array.astype(np.float32) / 255.0
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(
             f"{name} image has type {array.dtype}, expected uint8 or floats in "
@@ -160,7 +224,11 @@ def as_image(image: ImageLike, name: str) -> np.ndarray:
             f"{name} image has values outside [0, 1], or none at all; divide "
             f"those of 0..255 by 255."
         )
-    return array.astype(np.float32)
+    array = array.astype(np.float32)
+    alpha = array[..., 3] if array.shape[-1] == 4 else None
+    if alpha is not None and not alpha.any():
+        raise ValueError(f"{name} image is wholly transparent.")
+    return image_io.picture(array[..., :3], alpha)
 
 
 def _check_image(
@@ -183,30 +251,30 @@ def _check_image(
 
 def _initial(
     request: job.Job,
-    content: np.ndarray,
-    styles: Sequence[np.ndarray],
+    content: image_io.Picture,
+    styles: Sequence[image_io.Picture],
     level: pyramid.Level,
+    others: Mapping[str, image_io.Picture],
 ) -> np.ndarray:
     """Makes the image to start from, at the first level's size."""
     size = level.height, level.width
     noise = np.random.default_rng(request.seed).uniform(size=(*size, 3))
     starts: dict[str, Callable[[], np.ndarray]] = {
-        "content": lambda: image_io.resize(content, *size),
-        "style": lambda: image_io.cover(styles[0], *size),
+        "content": lambda: image_io.resize(content.pixels, *size),
+        "style": lambda: image_io.cover(styles[0].pixels, *size),
         "gray": lambda: np.full_like(noise, 0.5),
         "mean": lambda: np.zeros_like(noise) + architectures.MEAN_COLOR,
         "noise": lambda: noise,
     }
-    load = starts.get(request.init, lambda: _loaded(request.init, size))
+    load = starts.get(request.init, lambda: _fitting(others["init"], size))
     mixed = (1 - request.init_noise) * load() + request.init_noise * noise
     return mixed.astype(np.float32)
 
 
 def _continued(
-    path: str, content: np.ndarray, levels: Sequence[pyramid.Level]
+    image: np.ndarray, content: np.ndarray, levels: Sequence[pyramid.Level]
 ) -> tuple[list[pyramid.Level], np.ndarray]:
     """The levels above a picture's size, and the picture at the first's."""
-    image = image_io.load_image(path)
     size = image.shape[:2]
     height, width, _ = levels[-1]
     if not pyramid.is_size_of(*content.shape[:2], *size):
@@ -224,9 +292,9 @@ def _continued(
     return above, image_io.resize(image, *above[0][:2])
 
 
-def _loaded(path: str, size: tuple[int, int]) -> np.ndarray:
-    """Reads a picture to start from, cut to the size."""
-    image = image_io.load_image(path)
+def _fitting(picture: image_io.Picture, size: tuple[int, int]) -> np.ndarray:
+    """Cuts a picture to start from to the size."""
+    image = picture.pixels
     if max(image.shape[:2]) > 32 * min(image.shape[:2]):
         raise ValueError(
             f"init image is {image.shape[1]} x {image.shape[0]} pixels, more "

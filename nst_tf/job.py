@@ -63,6 +63,47 @@ class Job:
         low=0,
     )
     dry_run: bool = setting(False, "Pictures", "Print the plan, and stop.")
+    bit_depth: int = setting(
+        8,
+        "Files",
+        "Bits a channel of the output, 8 or 16; .png and .tif hold 16.",
+        choices=(8, 16),
+    )
+    quality: int = setting(
+        95, "Files", "Quality of .jpg and .webp outputs.", low=1, high=100
+    )
+    keep_location: bool = setting(
+        False,
+        "Files",
+        "Keep the place where the content image was taken; who made it, when, "
+        "and with what, is always kept.",
+    )
+    record_paths: bool = setting(
+        False,
+        "Files",
+        "Record the paths of the pictures and weights in the output, not only "
+        "their names.",
+    )
+    rerun: str = setting(
+        "",
+        "Files",
+        "Picture made by this program, to be made again: as it was decided "
+        "then. --content and --style say where the pictures are now.",
+        path=True,
+    )
+    log: str = setting(
+        "",
+        "Files",
+        "File that gets a line of JSON for each step that is reported: losses "
+        "by layer, seconds, memory.",
+    )
+    max_megapixels: float = setting(
+        200.0,
+        "Files",
+        "Largest picture that is read, in millions of pixels.",
+        above=0,
+        high=1e5,
+    )
     strength: float = setting(
         -1.0,
         "What is minimized",
@@ -335,10 +376,11 @@ def check(job: Job) -> None:
         rules = field.metadata
         _check_type(field, value)
         if "choices" in rules and value not in rules["choices"]:
+            words = [str(choice) for choice in rules["choices"]]
             raise ValueError(
                 f"unknown {field.name} {value!r}"
-                f"{architectures.suggestion(value, rules['choices'])}; "
-                f"expected {_either(rules['choices'])}."
+                f"{architectures.suggestion(str(value), words)}; "
+                f"expected {_either(words)}."
             )
         if "keywords" in rules and not value:
             raise ValueError(
@@ -377,6 +419,11 @@ def check(job: Job) -> None:
         raise ValueError(
             f"strength is {job.strength}, but convention {job.convention!r} "
             f"has weights of its own; leave one of the two out."
+        )
+    if [job.content, *job.style, job.init, job.continue_from].count("-") > 1:
+        raise ValueError(
+            "more than one picture is '-', but standard input holds one; name "
+            "files for the others."
         )
     if not job.content_weight and not job.style_weight:
         raise ValueError(

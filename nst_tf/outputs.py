@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_tf import image_io
+from nst_tf import encoding, image_io, sources
 
 LONGEST_NAME = 255  # bytes, on most file systems
 
@@ -33,23 +33,37 @@ def output_path(
         ValueError: If that is no place for a picture, or one is there already.
     """
     if not output:
-        stems = "-".join(Path(name).stem for name in inputs)
+        stems = "-".join(Path(sources.name(each)).stem for each in inputs)
         return free_path(Path(f"{stems[:60]}.png"), previews)
     path = Path(os.path.expanduser(output))
-    for each in [path, preview_path(path)] if previews else [path]:
-        _check_place(each, inputs, overwrite)
+    files = [each for each in inputs if each and sources.is_file(each)]
+    for each in _beside(path, previews):
+        _check_place(each, files, overwrite)
     return path
 
 
 def free_path(path: Path, previews: bool = False) -> Path:
     """Returns the path, or with -2, -3 ... the first that is not taken."""
     number, candidate = 1, path
-    while os.path.lexists(candidate) or (
-        previews and os.path.lexists(preview_path(candidate))
-    ):
+    while any(map(os.path.lexists, _beside(candidate, previews))):
         number += 1
         candidate = path.with_stem(f"{path.stem}-{number}")
     return candidate
+
+
+def _beside(path: Path, previews: bool) -> list[Path]:
+    """The files that are written with a picture."""
+    files = [path]
+    if previews:
+        files.append(preview_path(path))
+    if encoding.needs_sidecar(path):
+        files.append(sidecar_path(path))
+    return files
+
+
+def sidecar_path(path: Path) -> Path:
+    """Where the record of a picture goes that cannot hold it."""
+    return path.with_name(f"{path.name}.json")
 
 
 def preview_path(path: Path) -> Path:
@@ -57,9 +71,15 @@ def preview_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.preview.png")
 
 
-def check_writable(path: Path, height: int, width: int) -> None:
+def check_writable(
+    path: Path,
+    height: int,
+    width: int,
+    options: encoding.Options | None = None,
+) -> None:
     """Raises ValueError unless a picture of that size can be written."""
-    image_io.check_format(path, height, width)
+    options = options or encoding.Options()
+    encoding.check(path, height, width, options)
     folder = path.parent
     if not folder.is_dir():
         raise ValueError(f"output folder {folder} does not exist; make it.")
@@ -76,7 +96,8 @@ def check_writable(path: Path, height: int, width: int) -> None:
         raise ValueError(
             f"output folder {folder} cannot be written to: {error.strerror}."
         ) from error
-    free, need = shutil.disk_usage(folder).free, 4 * height * width
+    free, need = shutil.disk_usage(folder).free, height * width
+    need *= 4 * options.bit_depth // 8
     if free < need:
         raise ValueError(
             f"output folder {folder} has {free / 1e6:.1f} MB free, but the "
@@ -84,8 +105,15 @@ def check_writable(path: Path, height: int, width: int) -> None:
         )
 
 
-def save_result(path: Path, image: np.ndarray, overwrite: bool) -> Path:
+def save_result(
+    path: Path,
+    image: np.ndarray,
+    overwrite: bool,
+    options: encoding.Options | None = None,
+) -> Path:
     """Writes the picture, somewhere else if need be, so that it is not lost.
+
+    A record that the file cannot hold goes into one beside it.
 
     A file that has appeared meanwhile is kept. Where the folder takes no file
     any more, the working directory and the folder for temporary files are
@@ -99,19 +127,28 @@ def save_result(path: Path, image: np.ndarray, overwrite: bool) -> Path:
     """
     if not overwrite:
         path = free_path(path)
+    options = options or encoding.Options()
     try:
-        image_io.save_image(path, image)
+        _save(path, image, options)
         return path
     except OSError as error:
         failure = error
     for folder in (Path(), Path(tempfile.gettempdir())):
         try:
             elsewhere = free_path(folder / path.name)
-            image_io.save_image(elsewhere, image)
+            _save(elsewhere, image, options)
             return elsewhere
         except OSError:
             continue
     raise failure
+
+
+def _save(path: Path, image: np.ndarray, options: encoding.Options) -> None:
+    """Writes a picture, and its record beside it if need be."""
+    image_io.save_image(path, image, options)
+    if options.record and encoding.needs_sidecar(path, options.record):
+        with image_io.replacing(sidecar_path(path)) as file:
+            file.write(f"{options.record}\n".encode())
 
 
 def _check_place(path: Path, inputs: Sequence[str], overwrite: bool) -> None:

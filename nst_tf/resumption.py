@@ -11,27 +11,35 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nst_tf
-from nst_tf import checkpoint, device, inputs, job
+from nst_tf import checkpoint, device, image_io, inputs, job, weights
 
 if TYPE_CHECKING:
     from nst_tf import descent
 
+TAKEN = "steps taken"  # at each level so far, in a checkpoint
 # The fields of a job that change nothing in its picture, and those of which
 # the digests of what they name take the place.
 NOT_IDENTITY = {
+    "bit_depth",
     "checkpoint_dir",
     "checkpoint_every",
     "content",
     "continue_from",
     "dry_run",
     "init",
+    "keep_location",
     "levels",
+    "log",
+    "max_megapixels",
     "max_seconds",
     "min_size",
     "output",
     "overwrite",
     "precision",
     "preview_every",
+    "quality",
+    "record_paths",
+    "rerun",
     "resume",
     "steps",
     "style",
@@ -76,11 +84,13 @@ def saved(
     prepared: inputs.Inputs,
     say: Callable[[str], None],
     more: "Callable[[descent.Step], Mapping[str, np.ndarray] | None]",
+    start: checkpoint.State | None = None,
 ) -> "Generator[descent.Step, None, None]":
     """Passes steps on, and saves one now and then; never the very last.
 
     That after which it is closed is saved too. `more` gives what a checkpoint
-    holds besides, or None after a step that is none to go on from.
+    holds besides, or None after a step that is none to go on from; `start` is
+    that from which the run goes on.
     """
     folder = _folder(request, prepared)
     interval = job.parse_interval(request.checkpoint_every)
@@ -91,14 +101,16 @@ def saved(
         if besides is None or (step.level, step.index) == end:
             return False
         try:
-            arrays = {**step.arrays, **besides}
+            arrays = {**step.arrays, **besides, TAKEN: np.array(taken)}
             folder.save(checkpoint.State(step.level, step.index, arrays))
         except OSError as error:
             say(f"checkpoint in {request.checkpoint_dir} failed: {error}")
         return True
 
+    taken = steps_taken(start, prepared)
     count, since = 0, time.monotonic()
     for step in steps:
+        taken[step.level] = step.index
         try:
             yield step
         except GeneratorExit:
@@ -107,6 +119,15 @@ def saved(
         count += 1
         if interval.is_over(count, time.monotonic() - since) and save(step):
             count, since = 0, time.monotonic()
+
+
+def steps_taken(
+    state: checkpoint.State | None, prepared: inputs.Inputs
+) -> list[int]:
+    """The steps that were taken at each level before a run goes on."""
+    if state is None:
+        return [0] * len(prepared.levels)
+    return [int(count) for count in state.arrays[TAKEN]]
 
 
 def identity(request: job.Job, prepared: inputs.Inputs) -> dict[str, Any]:
@@ -119,27 +140,39 @@ def identity(request: job.Job, prepared: inputs.Inputs) -> dict[str, Any]:
         for field in dataclasses.fields(request)
         if field.name not in NOT_IDENTITY
     }
-    kernels = [
-        array for layer in prepared.network.layers.values() for array in layer
-    ]
-    kernels += (prepared.network.projections or {}).values()
     return {
         "version": nst_tf.__version__,
         **fields,
         "precision": device.resolve_precision(request.precision),
         "level sizes": [level[:2] for level in prepared.levels],
         "steps of levels": [level.steps for level in prepared.levels[:-1]],
-        "content image": _digest([prepared.content]),
-        "style images": _digest(prepared.styles),
+        "content image": _digest(_arrays(prepared.content)),
+        "style images": _digest(
+            [array for style in prepared.styles for array in _arrays(style)]
+        ),
         "init image": _digest([prepared.init]),
-        "network's weights": _digest(kernels),
+        "network's weights": weights_digest(prepared.network),
     }
+
+
+def weights_digest(network: weights.NetworkWeights) -> str:
+    """The digest of a network's weights."""
+    kernels = [array for layer in network.layers.values() for array in layer]
+    kernels += (network.projections or {}).values()
+    return _digest(kernels)
 
 
 def _folder(request: job.Job, prepared: inputs.Inputs) -> checkpoint.Folder:
     """The checkpoints of a job."""
     path = Path(os.path.expanduser(request.checkpoint_dir))
     return checkpoint.Folder(path, identity(request, prepared))
+
+
+def _arrays(picture: image_io.Picture) -> list[np.ndarray]:
+    """What of a picture has a part in the result."""
+    if picture.alpha is None:
+        return [picture.pixels]
+    return [picture.pixels, picture.alpha]
 
 
 def _digest(arrays: Sequence[np.ndarray]) -> str:

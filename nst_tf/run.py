@@ -5,12 +5,12 @@ import math
 import os
 import signal
 import sys
-import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -18,17 +18,24 @@ import nst_tf
 from nst_tf import (
     checkpoint,
     device,
+    encoding,
     execution,
     flagdefs,
     image_io,
     inputs,
     job,
     memory,
+    metadata,
     outputs,
     progress,
+    rerun,
     resumption,
+    run_log,
     strength,
 )
+
+if TYPE_CHECKING:
+    from nst_tf import descent
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
 # Stopped by a signal: 128 + its number, as shells count: 129, 130 and 143.
@@ -78,15 +85,26 @@ def main(arguments: Sequence[str]) -> int:
     start = time.monotonic()
     with _Signals() as signals:
         try:
-            request = strength.applied(flagdefs.parse(arguments))
+            picture = _described(arguments)
+            if picture:
+                _say(metadata.describe(picture))
+                return DONE
+            asked, replay = flagdefs.parse(arguments), None
+            if asked.rerun:
+                replay = rerun.load(asked, flagdefs.named(arguments))
+                asked = replay.request
+            request = strength.applied(asked)
             path, prepared = inputs.prepare_files(request, _say)
+            lines = rerun.check(replay, prepared) if replay else []
+            log = run_log.Log(request.log, _say) if request.log else None
             if request.checkpoint_dir:  # its identity knows the precision
-                with _silent_stderr():
+                with device.silent_stderr():
                     device.prepare()
                     device.resolve_precision(request.precision)
             state = resumption.find(request, prepared)
             signals.wait = True
-            return _paint(request, path, prepared, state, signals, start)
+            run = Run(asked, request, path, prepared, state, replay, log, start)
+            return _paint(run, lines, signals)
         except (ValueError, OSError) as error:
             if signals.wait:  # what was asked for is right; this is a bug
                 raise
@@ -98,57 +116,43 @@ def main(arguments: Sequence[str]) -> int:
             return OUT_OF_MEMORY
 
 
-def _paint(
-    request: job.Job,
-    path: Path,
-    prepared: inputs.Inputs,
-    state: checkpoint.State | None,
-    signals: "_Signals",
-    start: float,
-) -> int:
-    """Runs a prepared job, and reports it."""
-    with _silent_stderr():
-        device.prepare()
-        import tensorflow as tf
+class Run(NamedTuple):
+    """A checked request, and all that it needs."""
 
-        description = device.describe()
-        precision = device.resolve_precision(request.precision)
-    end = start + request.max_seconds if request.max_seconds else math.inf
+    asked: job.Job
+    request: job.Job  # with the settings of its strength
+    path: Path  # of the output
+    prepared: inputs.Inputs
+    state: checkpoint.State | None  # from which it goes on
+    replay: rerun.Replay | None  # of which it is one
+    log: run_log.Log | None
+    start: float  # by `time.monotonic`
+
+
+def _paint(run: Run, warnings: Sequence[str], signals: "_Signals") -> int:
+    """Runs a prepared job, and reports it."""
+    request, prepared, path = run.request, run.prepared, run.path
+    end = run.start + request.max_seconds if request.max_seconds else math.inf
     report = progress.Progress(prepared.levels, end=end)
-    report.say(
-        progress.plan(
-            prepared.levels,
-            output=str(path),
-            device=description,
-            precision=precision,
-            network=request.extractor,
-            origin=prepared.network.origin,
-            content_size=prepared.content.shape[:2],
-            memory=memory.estimate(
-                prepared.levels[-1].height,
-                prepared.levels[-1].width,
-                precision,
-                small=prepared.network.projections is not None,
-                pairs=request.history if request.optimizer == "lbfgs" else 0,
-                style_scale=request.style_scale,
-                sorts=request.style_loss == "sliced_wasserstein",
-            ),
-            max_seconds=request.max_seconds,
-        )
-    )
-    if prepared.network.warning:
-        report.say(f"warning   {prepared.network.warning}")
-    if state:
-        report.say(f"resume    level {state.level + 1}, step {state.steps + 1}")
+    _announce(run, warnings, report)
     if request.dry_run:
         return 128 + signals.received if signals.received else DONE
+    import tensorflow as tf
+
     step, status = None, DONE
+    taken = resumption.steps_taken(run.state, prepared)
     steps = execution.job_steps(
-        request, prepared, state, say=report.say, began=start
+        request,
+        prepared,
+        run.state,
+        say=report.say,
+        began=run.start,
+        replay=run.replay.steps if run.replay else None,
     )
     try:
         for count, step in enumerate(steps, start=1):
-            report.update(step.level, step.index, step.evaluation.loss)
+            taken[step.level] = step.index
+            _report(run, step, report)
             if request.preview_every and count % request.preview_every == 0:
                 _preview(path, execution.picture(step), report)
             if signals.received:
@@ -167,31 +171,102 @@ def _paint(
         status = FAILED
     if step is None:
         return status or 128 + signals.received
+    return _save(run, step, taken, status, report)
+
+
+def _announce(
+    run: Run, warnings: Sequence[str], report: progress.Progress
+) -> None:
+    """Prints what will be done, and with what."""
+    request, prepared = run.request, run.prepared
+    with device.silent_stderr():
+        device.prepare()
+        description = device.describe()
+        precision = device.resolve_precision(request.precision)
+    options = inputs.output_options(
+        request, prepared.content, *prepared.levels[-1][:2]
+    )
+    report.say(
+        progress.plan(
+            prepared.levels,
+            output=str(run.path),
+            device=description,
+            precision=precision,
+            network=request.extractor,
+            origin=prepared.network.origin,
+            content_size=prepared.content.pixels.shape[:2],
+            memory=memory.estimate(
+                prepared.levels[-1].height,
+                prepared.levels[-1].width,
+                precision,
+                small=prepared.network.projections is not None,
+                pairs=request.history if request.optimizer == "lbfgs" else 0,
+                style_scale=request.style_scale,
+                sorts=request.style_loss == "sliced_wasserstein",
+            ),
+            max_seconds=request.max_seconds,
+        )
+    )
+    for note in [*prepared.notes, *encoding.lost(run.path, options)]:
+        report.say(f"note      {note}")
+    then = run.replay.record["device"] if run.replay else description
+    if then != description:
+        warnings = [*warnings, f"made on {then}, and here is {description}"]
+    for warning in filter(None, [prepared.network.warning, *warnings]):
+        report.say(f"warning   {warning}")
+    if run.state:
+        report.say(
+            f"resume    level {run.state.level + 1}, step {run.state.steps + 1}"
+        )
+
+
+def _report(run: Run, step: "descent.Step", report: progress.Progress) -> None:
+    """Shows a step, now and then, and logs those that are shown."""
+    loss = report.update(step.level, step.index, step.evaluation.loss)
+    if loss is None or run.log is None:
+        return
+    run.log.write(
+        step.level + 1,
+        run.prepared.levels[step.level],
+        step.index,
+        loss,
+        step.evaluation.terms,
+        time.monotonic() - run.start,
+        device.peak_memory(),
+    )
+
+
+def _save(
+    run: Run,
+    step: "descent.Step",
+    taken: Sequence[int],
+    status: int,
+    report: progress.Progress,
+) -> int:
+    """Writes the picture of the last step, and says how it went."""
+    path, prepared = run.path, run.prepared
+    ending = "unfinished" if status else "done"
+    rows, columns = step.image.shape[1:3]
+    last = prepared.levels[-1]
+    if (rows, columns) != (last.height, last.width):
+        report.say(
+            f"stopped at {columns} x {rows}; the picture is enlarged to "
+            f"{last.width} x {last.height}"
+        )
+    made = execution.Made(run.asked, run.request, prepared, taken, run.start)
     try:
-        image = execution.picture(step)
+        saved = execution.save(path, made, step, state=ending)
     except FloatingPointError as error:
         _complain(str(error))
         return FAILED
-    last = prepared.levels[-1]
-    if image.shape[:2] != (last.height, last.width):
-        report.say(
-            f"stopped at {image.shape[1]} x {image.shape[0]}; the picture is "
-            f"enlarged to {last.width} x {last.height}"
-        )
-        image = image_io.resize(image, last.height, last.width)
-    try:
-        saved = outputs.save_result(path, image, request.overwrite)
     except (OSError, ValueError) as error:
         return _complain(f"{path} cannot be written: {error}")
-    terms = {k: float(v) for k, v in step.evaluation.terms.items()}
-    seconds = time.monotonic() - start
-    ending = "unfinished" if status else "done"
     report.say(
         progress.summary(
             str(saved),
             ending,
-            seconds,
-            terms,
+            time.monotonic() - run.start,
+            execution.terms(step),
             rescues=int(step.optimizer.rescues),
             taken_back=int(step.optimizer.failures) > 0,
         )
@@ -199,6 +274,23 @@ def _paint(
     if saved.parent.resolve() != path.parent.resolve():
         return _complain(f"{path.parent} took no file; the picture is {saved}")
     return status
+
+
+def _described(arguments: Sequence[str]) -> str:
+    """The picture of --describe=PICTURE, or --describe PICTURE; or nothing."""
+    for place, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name.lstrip("-") != "describe" or not name.startswith("-"):
+            continue
+        rest = [*arguments[:place], *arguments[place + 1 :]]
+        if not equals and rest[place:]:
+            value = rest.pop(place)
+        if not value or rest:
+            raise ValueError(
+                "describe is given alone, with a picture: --describe=PICTURE."
+            )
+        return value
+    return ""
 
 
 def _preview(path: Path, image: np.ndarray, report: progress.Progress) -> None:
@@ -257,32 +349,6 @@ class _Signals:
         self.received = number
         if not self.wait:
             raise _Stopped
-
-
-@contextlib.contextmanager
-def _silent_stderr() -> Iterator[None]:
-    """Keeps the banner of TensorFlow's libraries off the terminal.
-
-    Some of its lines are written before any log level counts. If the import
-    fails, what was kept is shown.
-    """
-    with contextlib.ExitStack() as stack:
-        try:
-            kept = stack.enter_context(tempfile.TemporaryFile())
-            saved = os.dup(2)
-        except OSError:  # no temporary folder, or no stderr
-            yield
-            return
-        os.dup2(kept.fileno(), 2)
-        try:
-            yield
-        except BaseException:
-            kept.seek(0)
-            os.write(saved, kept.read())
-            raise
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""When a level has had enough steps: a budget of time, a picture at rest.
+"""When a level has had enough steps: a budget, a picture at rest, a replay.
 
 A pace is asked before each step, with the index of the level and the step that
 was taken last at it, None before the first, and says whether to go on. It may
-leave levels out, but never the last one.
+leave levels out, but never the last one, unless the run was ended before it.
 """
 
 import time
@@ -107,6 +107,21 @@ class Budget:
         if left <= 0:
             return 0.0
         return min(1.0, left / needed) if needed else 1.0
+
+
+class Replay:
+    """Takes as many steps at each level as a run before took.
+
+    Args:
+        steps: For each level; 0 for one that was left out.
+    """
+
+    def __init__(self, steps: Sequence[int]):
+        self._steps = steps
+
+    def __call__(self, level: int, step: "descent.Step | None") -> bool:
+        """Whether another step was taken at a level."""
+        return (step.index if step else 0) < self._steps[level]
 
 
 class Rest:

@@ -22,6 +22,7 @@ class Style(NamedTuple):
 
     image: np.ndarray  # [H, W, 3] in [0, 1]
     weight: float = 1.0
+    alpha: np.ndarray | None = None  # how much a pixel counts, [H, W] in [0, 1]
 
 
 class LossWeights(NamedTuple):
@@ -51,11 +52,14 @@ def perceptual_losses(
     style_loss: str = "gram",
     style_fit: str = "keep",
     style_scale: float = 1.0,
+    alpha: np.ndarray | None = None,
 ) -> list[losses.Loss]:
     """Makes the losses of Gatys et al. for an image of height x width.
 
     The content image is resized to that size. The statistics of several styles
-    are blended by their weights.
+    are blended by their weights. Transparent parts count for nothing, in any
+    loss: at a layer, a position counts by the mean alpha of the pixels that it
+    stands for.
 
     Args:
         extractor: Has at least the layers of `weights`.
@@ -68,11 +72,19 @@ def perceptual_losses(
         style_loss: What is compared, a name in `style_losses.STYLE_LOSSES`.
         style_fit: How a style image is resized, a name in `FITS`.
         style_scale: Its sides are those times this: the size of the strokes.
+        alpha: How opaque the content image is, [H, W] in [0, 1].
 
     Returns:
         The losses, with their targets computed.
+
+    Source:
+        Masks that are averaged down to a layer: Gatys, Ecker, Bethge,
+        Hertzmann, Shechtman. Controlling Perceptual Factors in Neural Style
+        Transfer. CVPR 2017, section 4.
     """
     loss_list: list[losses.Loss] = []
+    if alpha is not None:
+        alpha = image_io.resize_alpha(alpha, height, width)
     sizes = {
         layer: _sizes(extractor, layer, height, width)
         for layer in weights.layers
@@ -87,6 +99,7 @@ def perceptual_losses(
                     layer,
                     features[layer],
                     weight,
+                    _region(alpha, extractor.stride[layer]),
                     projection=projection,
                     divisor=convention.content
                     and convention.content(sizes[layer]),
@@ -96,9 +109,7 @@ def perceptual_losses(
     if style_layers:
         fit = FITS[style_fit]
         size = [max(1, round(style_scale * side)) for side in (height, width)]
-        fitted = [
-            style._replace(image=fit(style.image, *size)) for style in styles
-        ]
+        fitted = [_fitted(style, fit, size) for style in styles]
         kind = style_losses.STYLE_LOSSES[style_loss]
         blends = _blended(
             kind,
@@ -120,6 +131,7 @@ def perceptual_losses(
                     layer,
                     blends[layer],
                     weight,
+                    _region(alpha, extractor.stride[layer]),
                     projection=extractor.projections[layer],
                     divisor=convention.style and convention.style(sizes[layer]),
                     floor=convention.floor,
@@ -135,9 +147,33 @@ def perceptual_losses(
                 weights.total_variation,
                 convention.neighbors,
                 1.0 if summed is None else summed / (3 * pairs),
+                _region(alpha, 1),
             )
         )
     return loss_list
+
+
+def _fitted(
+    style: Style,
+    fit: Callable[[np.ndarray, int, int], np.ndarray],
+    size: Sequence[int],
+) -> Style:
+    """Resizes a style image, and its alpha channel."""
+    height, width = size
+    alpha = style.alpha
+    if alpha is not None:
+        alpha = fit(alpha[..., None], height, width)[..., 0]
+    return style._replace(image=fit(style.image, height, width), alpha=alpha)
+
+
+def _region(alpha: np.ndarray | None, stride: int) -> tf.Tensor | None:
+    """Averages an alpha channel, [H, W], over the pixels of each position."""
+    if alpha is None:
+        return None
+    rows, columns = (side // stride for side in alpha.shape)
+    cut = alpha[: rows * stride, : columns * stride]
+    parts = cut.reshape(rows, stride, columns, stride)
+    return tf.constant(parts.mean(axis=(1, 3))[None, ..., None])
 
 
 def _same_area(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -182,8 +218,9 @@ def _blended(
     for style in styles:
         features = _features(extractor, style.image)
         for layer, parts in measured.items():
+            region = _region(style.alpha, extractor.stride[layer])
             part = kind.measure(
-                features[layer], projection=extractor.projections[layer]
+                features[layer], region, extractor.projections[layer]
             )
             if layer in positions:
                 part *= np.prod(features[layer].shape[1:3]) / positions[layer]

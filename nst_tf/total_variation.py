@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from nst_tf import sums
+from nst_tf import losses, sums
 
 Derived = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # a value, and derivatives
 
@@ -29,6 +29,7 @@ class TotalVariationLoss:
             neighbors only, their squares, or (down^2 + right^2)^1.25; or the
             squares of those to all eight neighbors, the border repeated.
         divisor: Divides the mean.
+        region: How much each pixel counts, [1, H, W, 1], in [0, 1].
 
     Source:
         Mahendran, Vedaldi. Understanding Deep Image Representations by
@@ -45,17 +46,23 @@ class TotalVariationLoss:
         weight: float = 1.0,
         neighbors: str = "square",
         divisor: float = 1.0,
+        region: tf.Tensor | None = None,
     ):
         self.weight = weight
-        self.maps: Mapping[str, tf.Tensor] = {}
+        self.maps = losses.present(region=region)
         self._neighbors = neighbors
         self._divisor = divisor
 
     def statistics(
-        self, features: tf.Tensor, mask: tf.Tensor | None = None
+        self,
+        features: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        *,
+        region: tf.Tensor | None = None,
     ) -> sums.Statistics:
         """Sums over neighbors, the mean over channels."""
         image = sums.wide(features)
+        mask = sums.product(mask, region)
         if mask is None:
             mask = tf.ones_like(image[:, :, :, :1])
         mask = tf.cast(mask, image.dtype)

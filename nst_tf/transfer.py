@@ -34,6 +34,7 @@ def stylize_steps(
     style_loss: str = "gram",
     style_fit: str = "keep",
     style_scale: float = 1.0,
+    alpha: np.ndarray | None = None,
     extra_losses: Callable[[int, int], list[losses.Loss]] | None = None,
     start: "checkpoint.State | None" = None,
     goes_on: descent.Pace = lambda level, step: True,
@@ -55,6 +56,8 @@ def stylize_steps(
             `style_losses.STYLE_LOSSES`.
         style_fit: How style images are resized, a name in `targets.FITS`.
         style_scale: Their sides are those times this.
+        alpha: How opaque the content image is, [H, W] in [0, 1]: transparent
+            parts count for nothing.
         extra_losses: (height, width) -> further losses at that size.
         start: A state of such a run, to go on after it.
         goes_on: Is asked before each step, as in `descent.descend`.
@@ -81,6 +84,7 @@ def stylize_steps(
             style_loss,
             style_fit,
             style_scale,
+            alpha,
         )
         if extra_losses is not None:
             loss_list += extra_losses(height, width)

@@ -5,14 +5,10 @@ before it is imported.
 """
 
 import hashlib
-import http.client
 import os
-import queue
 import re
 import tempfile
-import threading
 import time
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -20,7 +16,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from nst_tf import architectures, small_network
+from nst_tf import architectures, fetching, small_network
 
 # Where Keras itself downloads from, and what it calls the files. A mirror of
 # the folder can be named by the environment variable NST_TF_WEIGHTS_URL.
@@ -30,8 +26,6 @@ MD5 = {
     "vgg19": "253f8cb515780f3b799900260a226db6",
 }
 
-FIRST_BYTE_SECONDS = 3.0  # for a host to be looked up, to accept and to answer
-STALL_SECONDS = 10.0  # without a byte, once the answer has begun
 RETRY_SECONDS = 3600.0  # how long a failed download is remembered
 
 SMALL_OF = "vgg19"  # what the network that ships stands for
@@ -228,60 +222,25 @@ def download(url: str, path: Path, md5: str) -> None:
 
     Raises:
         OSError: If the address is none, the host does not answer within
-            `FIRST_BYTE_SECONDS`, stops for `STALL_SECONDS`, or sends something
-            else. Nothing is left.
+            `fetching.FIRST_BYTE_SECONDS`, stops, or sends something else.
+            Nothing is left.
     """
     digest = hashlib.md5(usedforsecurity=False)
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
-            response, chunk = _begin(url)
-            with response:
-                while chunk:
-                    digest.update(chunk)
-                    file.write(chunk)
-                    chunk = response.read(1 << 20)
+            for chunk in fetching.chunks(url):
+                digest.update(chunk)
+                file.write(chunk)
         if digest.hexdigest() != md5:
             raise OSError(
                 f"what was sent has the MD5 digest {digest.hexdigest()}, "
                 f"expected {md5}"
             )
         os.replace(beside, path)
-    except http.client.HTTPException as error:
-        Path(beside).unlink(missing_ok=True)
-        raise OSError(f"the answer broke off: {error}") from error
     except BaseException:
         Path(beside).unlink(missing_ok=True)
         raise
-
-
-def _begin(url: str):  # type: ignore[no-untyped-def]
-    """Opens an address and reads its first bytes, within a time limit.
-
-    Neither the look-up of a name nor the second of two addresses respects a
-    socket's time limit, so a thread waits, and is left behind if need be.
-    """
-    answers: queue.Queue[object] = queue.Queue()
-
-    def ask() -> None:
-        try:
-            response = urllib.request.urlopen(url, timeout=STALL_SECONDS)
-            answers.put((response, response.read(1 << 16)))
-        except Exception as error:  # urllib raises many kinds
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=FIRST_BYTE_SECONDS)
-    except queue.Empty:
-        raise TimeoutError(
-            f"no answer within {FIRST_BYTE_SECONDS:g} seconds"
-        ) from None
-    if isinstance(answer, OSError):
-        raise answer
-    if isinstance(answer, Exception):
-        raise OSError(f"{type(answer).__name__}: {answer}") from answer
-    return answer
 
 
 Datasets = Mapping[str, dict[int, h5py.Dataset]]

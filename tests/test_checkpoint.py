@@ -42,7 +42,7 @@ def _request(toy, folder, **settings):
 
 def _prepared(request):
     return inputs.prepare(
-        request, toys.image(48, 64, 0), [toys.image(40, 60, 1)]
+        request, toys.picture(48, 64, 0), [toys.picture(40, 60, 1)]
     )
 
 

@@ -324,8 +324,8 @@ def test_every_start_is_of_the_first_levels_size(request_, init):
     _, prepared = inputs.prepare_files(_change(request_, init=init))
     assert prepared.init.shape == (32, 48, 3)
     expected = {
-        "content": image_io.resize(prepared.content, 32, 48),
-        "style": image_io.cover(prepared.styles[0], 32, 48),
+        "content": image_io.resize(prepared.content.pixels, 32, 48),
+        "style": image_io.cover(prepared.styles[0].pixels, 32, 48),
         "gray": np.full((32, 48, 3), 0.5),
     }.get(init, prepared.init)
     np.testing.assert_allclose(prepared.init, expected, atol=1e-6)
@@ -347,7 +347,7 @@ def test_a_picture_may_be_the_start(request_):
     _, prepared = inputs.prepare_files(
         _change(request_, init=request_.style[0])
     )
-    expected = image_io.cover(prepared.styles[0], 32, 48)
+    expected = image_io.cover(prepared.styles[0].pixels, 32, 48)
     np.testing.assert_allclose(prepared.init, expected, atol=1e-6)
 
 

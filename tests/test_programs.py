@@ -87,10 +87,10 @@ def test_a_preview_that_fails_does_not_end_the_run(
 ):
     save = image_io.save_image
 
-    def fail(path, image):
+    def fail(path, *rest):
         if "preview" in str(path):
             raise OSError("No space left on device")
-        save(path, image)
+        save(path, *rest)
 
     monkeypatch.setattr(image_io, "save_image", fail)
     assert run.main([flag_file, "--preview_every=4"]) == 0

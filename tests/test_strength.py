@@ -34,6 +34,7 @@ def settings(toy):
 
 
 CONTENT, STYLE = toys.image(48, 64, 0), toys.image(50, 40, 1)
+PICTURES = image_io.Picture(CONTENT), [image_io.Picture(STYLE)]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +114,7 @@ def test_going_on_takes_the_steps_of_the_levels_above(settings, tmp_path):
     request = job.Job(
         size=128, continue_from=str(path), **{**settings, "steps": (5, 4, 3, 2)}
     )
-    prepared = inputs.prepare(request, CONTENT, [STYLE])
+    prepared = inputs.prepare(request, *PICTURES)
     levels = [(level.width, level.steps) for level in prepared.levels]
     assert levels == [(96, 2), (128, 2)]
 
@@ -133,7 +134,7 @@ def test_a_preview_that_cannot_be_gone_on_from_is_refused(
     image_io.save_image(path, image_io.resize(CONTENT, *size))
     request = job.Job(size=128, continue_from=str(path), **settings)
     with pytest.raises(ValueError, match=words):
-        inputs.prepare(request, CONTENT, [STYLE])
+        inputs.prepare(request, *PICTURES)
 
 
 @pytest.mark.parametrize("fit", ["keep", "side", "stretch", "crop"])
@@ -184,11 +185,13 @@ def test_previews_of_a_photograph_of_3_to_2_are_gone_on_from(
     for size in ((341, 512), (240, 368), (342, 512)):
         image_io.save_image(path, image_io.resize(content, *size))
         request = job.Job(size=1024, continue_from=str(path), **settings)
-        prepared = inputs.prepare(request, content, [STYLE])
+        prepared = inputs.prepare(
+            request, image_io.Picture(content), PICTURES[1]
+        )
         assert prepared.levels[0].width > size[1]
     image_io.save_image(path, image_io.resize(content, 330, 512))
     with pytest.raises(ValueError, match="of another shape"):
-        inputs.prepare(request, content, [STYLE])
+        inputs.prepare(request, image_io.Picture(content), PICTURES[1])
 
 
 def test_what_is_gone_on_from_is_not_overwritten(

@@ -64,6 +64,11 @@ def image(height, width, seed=0, dtype="float32"):
     return np.clip(smooth + fine, 0.02, 0.98).astype(dtype)
 
 
+def picture(height, width, seed=0):
+    """The same, as if it were read from a file."""
+    return image_io.Picture(image(height, width, seed))
+
+
 def checkerboard(height, width):
     """[1, H, W, 3] of 0 and 1."""
     rows, columns = np.indices((height, width))

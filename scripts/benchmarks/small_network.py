@@ -131,7 +131,7 @@ def paint(
 ) -> np.ndarray:
     """Paints as `nst_tf.stylize` does, with or without projections."""
     request = job.Job(weights=source, size=size)
-    images = [image_io.load_image(path) for path in (content, style)]
+    images = [image_io.load_picture(path) for path in (content, style)]
     prepared = inputs.prepare(request, images[0], images[1:])
     if unprojected:
         network = prepared.network._replace(projections=None)

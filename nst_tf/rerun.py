@@ -1,0 +1,189 @@
+"""A picture -> the job that makes it again, as it was decided then."""
+
+import dataclasses
+import os
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nst_tf import (
+    flagdefs,
+    image_io,
+    inputs,
+    job,
+    metadata,
+    outputs,
+    resumption,
+    sources,
+)
+
+# What may be said besides: where things are and go, not how they look.
+ALLOWED = metadata.NOT_RECORDED - {"dry_run"} | {
+    "bit_depth",
+    "dry_run",
+    "init",
+    "quality",
+}
+
+
+class Replay(NamedTuple):
+    """What a picture was made by."""
+
+    request: job.Job
+    record: metadata.Record
+
+    @property
+    def steps(self) -> list[int]:
+        """Taken at each level."""
+        return [int(count) for count in self.record["decided"]["steps"]]
+
+
+def load(asked: job.Job, names: Collection[str]) -> Replay:
+    """Reads what a picture was made by, and finds what it was made from.
+
+    Args:
+        asked: A job with a `rerun`.
+        names: Of its fields, those that were set.
+
+    Raises:
+        ValueError: If the picture does not say it, something is set that
+            would change it, or an input is not found.
+    """
+    changed = sorted(set(names) - ALLOWED)
+    if changed:
+        raise ValueError(
+            f"{changed[0]} is set, but rerun makes a picture again as it was; "
+            f"for another one write its flags to a file with --describe, and "
+            f"change them there."
+        )
+    record = metadata.read(asked.rerun)
+    folder = Path(os.path.expanduser(asked.rerun)).parent
+    places = [folder, Path(), flagdefs.presets() / "images"]
+    pictures = record["inputs"]
+    settings = _settings(record)
+    settings |= {
+        name: getattr(asked, name)
+        for name in metadata.NOT_RECORDED | (ALLOWED & set(names))
+    }
+    if not asked.content:
+        settings["content"] = _found("content", pictures["content"], places)
+    if not asked.style:
+        settings["style"] = tuple(
+            _found("style", each, places) for each in pictures["style"]
+        )
+    elif len(asked.style) != len(pictures["style"]):
+        raise ValueError(
+            f"style names {len(asked.style)} pictures, but {asked.rerun} was "
+            f"made from {len(pictures['style'])}."
+        )
+    for name in {"init", "continue_from"} & set(pictures) - set(names):
+        settings[name] = _found(name, pictures[name], places)
+    if "weights" not in names:
+        settings["weights"] = _weights(record["network"]["weights"], places)
+    if not asked.output:
+        same = Path(Path(asked.rerun).name)
+        settings["output"] = str(outputs.free_path(same))
+    request = job.Job(**settings)
+    try:
+        job.check(request)
+    except TypeError as error:
+        raise ValueError(f"{asked.rerun} has a damaged record: {error}") from (
+            error
+        )
+    return Replay(request, record)
+
+
+def check(replay: Replay, prepared: inputs.Inputs) -> list[str]:
+    """Says, in lines, why the picture may become another one.
+
+    Raises:
+        ValueError: If the levels are others, so that it cannot be made again.
+    """
+    record = replay.record
+    sizes = [[level.width, level.height] for level in prepared.levels]
+    if sizes != record["decided"]["sizes"]:
+        raise ValueError(
+            f"{replay.request.rerun} was made at the sizes "
+            f"{record['decided']['sizes']}, but this content image, or this "
+            f"version, gives {sizes}; it cannot be made again."
+        )
+    lines = []
+    pictures = record["inputs"]
+    pairs = [("content", pictures["content"], prepared.content)]
+    pairs += [
+        ("style", then, now)
+        for then, now in zip(pictures["style"], prepared.styles, strict=True)
+    ]
+    pairs += [
+        (name, pictures[name], now)
+        for name, now in prepared.others.items()
+        if name in pictures
+    ]
+    for name, then, now in pairs:
+        if then["digest"] != now.digest:
+            lines.append(
+                f"the {name} image is not the {then['name']} of then: another "
+                f"file, and so another picture"
+            )
+    if (
+        resumption.weights_digest(prepared.network)
+        != record["network"]["digest"]
+    ):
+        lines.append("the network's weights are not those of then")
+    for name, release in metadata.versions().items():
+        before = record["versions"].get(name, "none")
+        if before != release:
+            lines.append(f"made with {name} {before}, and here is {release}")
+    return lines
+
+
+def _settings(record: metadata.Record) -> dict[str, Any]:
+    """The fields of the job, as far as a record decides them."""
+    decided = record["decided"]
+    settings = {**record["flags"], **decided["settings"]}
+    settings |= {
+        "precision": decided["precision"],
+        "strength": -1.0,
+        "max_seconds": 0.0,
+        "tolerance": 0.0,
+        "seed": decided["seed"],
+    }
+    fields = {field.name: field for field in dataclasses.fields(job.Job)}
+    unknown = sorted(set(settings) - set(fields))
+    if unknown:
+        raise ValueError(
+            f"it was made by nst_tf {record['nst_tf']}, with {unknown[0]}, "
+            f"which this version does not know."
+        )
+    for name, value in settings.items():
+        if isinstance(value, list):
+            settings[name] = tuple(value)
+    return settings
+
+
+def _found(name: str, picture: Any, places: Sequence[Path]) -> str:
+    """Where an input is now: the right file, or one of its name."""
+    if not sources.is_file(picture["name"]):
+        return str(picture["name"])
+    found = [
+        place / picture["name"]
+        for place in places
+        if (place / picture["name"]).is_file()
+    ]
+    if not found:
+        raise ValueError(
+            f"the {name} image {picture['name']} is not beside the picture, "
+            f"nor here; say where it is with --{name}=PATH."
+        )
+    right = [
+        path for path in found if image_io.digest(path) == picture["digest"]
+    ]
+    return str([*right, *found][0])
+
+
+def _weights(name: str, places: Sequence[Path]) -> str:
+    """Where the network's weights are now."""
+    if name in ("auto", "imagenet", "small"):
+        return name
+    found = [place / name for place in places if (place / name).is_file()]
+    return str(found[0]) if found else "auto"

@@ -1,0 +1,108 @@
+"""Where pictures come from: files, addresses, and standard input."""
+
+import contextlib
+import hashlib
+import sys
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+
+from nst_tf import decoding, fetching, image_io, weights
+
+STANDARD_INPUT = "-"
+SECONDS = 120.0  # that a download may take
+FIRST_BYTE_SECONDS = 15.0  # that may pass before it begins
+
+
+def load(
+    source: str,
+    max_megapixels: float = decoding.MEGAPIXELS,
+    say: Callable[[str], None] = lambda line: None,
+) -> image_io.Picture:
+    """Reads a picture.
+
+    A download is kept in our cache, once it has been read as a picture, and
+    found there the next time.
+
+    Args:
+        source: The path of a file, an address with http or https, or "-".
+        max_megapixels: As in `image_io.load_picture`.
+        say: Is told, in a line, that a download begins, or is not needed.
+
+    Raises:
+        ValueError: If there is none, or it is not a whole picture.
+    """
+    if source == STANDARD_INPUT:
+        return image_io.read_picture(
+            _standard_input(decoding.largest_file(max_megapixels)),
+            "standard input",
+            max_megapixels,
+        )
+    if fetching.is_address(source):
+        return _fetched(source, max_megapixels, say)
+    return image_io.load_picture(source, max_megapixels)
+
+
+def name(source: str) -> str:
+    """What to call a source: a file's name, without folders or queries."""
+    if source == STANDARD_INPUT:
+        return "standard-input"
+    if fetching.is_address(source):
+        path = urllib.parse.unquote(urllib.parse.urlsplit(source).path)
+        last = path.rstrip("/").rpartition("/")[2].replace("\\", "")
+        return last.replace("\0", "") or "download"
+    return Path(source).name
+
+
+def is_file(source: str) -> bool:
+    """Whether a source is the path of a file."""
+    return source != STANDARD_INPUT and not fetching.is_address(source)
+
+
+def cached(url: str) -> Path:
+    """Where a download is kept."""
+    key = hashlib.sha256(url.encode()).hexdigest()[:32]
+    return weights.cache_folder() / "pictures" / key
+
+
+def _fetched(
+    url: str, max_megapixels: float, say: Callable[[str], None]
+) -> image_io.Picture:
+    """Reads a picture from our cache, or from its address."""
+    path = cached(url)
+    if path.is_file():
+        say(f"{url} was downloaded before, to {path}")
+        return image_io.load_picture(path, max_megapixels)
+    say(f"downloading {url} ...")
+    limit = decoding.largest_file(max_megapixels)
+    try:
+        parts = fetching.chunks(
+            url,
+            limit=limit,
+            seconds=SECONDS,
+            first_byte_seconds=FIRST_BYTE_SECONDS,
+        )
+        data = b"".join(parts)
+    except (OSError, UnicodeError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ValueError(f"{url} cannot be downloaded: {reason}.") from error
+    picture = image_io.read_picture(data, url, max_megapixels)
+    with contextlib.suppress(OSError):  # a cache is nice to have
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with image_io.replacing(path) as file:
+            file.write(data)
+    return picture
+
+
+def _standard_input(limit: int) -> bytes:
+    """Reads all of standard input."""
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None or sys.stdin.isatty():
+        raise ValueError(
+            "a picture is '-', but nothing is piped to standard input; write "
+            "... < PICTURE."
+        )
+    data = bytes(stream.read(limit + 1))
+    if not data:
+        raise ValueError("standard input is empty, expected a picture.")
+    return data

@@ -1,0 +1,546 @@
+"""Color profiles: what a file says of its colors, against published numbers.
+
+The profiles are built here byte by byte, after ICC.1:2022; the colors that they
+mean are computed from chromaticities, in float64, without any profile.
+"""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from nst_tf import icc, image_io
+
+D50, D65 = (0.3457, 0.3585), (0.3127, 0.3290)
+# x and y of red, green and blue, and the white point.
+# Source: IEC 61966-2-1, SMPTE EG 432-1, Adobe RGB (1998), ISO 22028-2.
+SPACES = {
+    "sRGB": (((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), D65),
+    "Display P3": (((0.68, 0.32), (0.265, 0.69), (0.15, 0.06)), D65),
+    "Adobe RGB": (((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), D65),
+    "ProPhoto": (
+        ((0.734699, 0.265301), (0.159597, 0.840403), (0.036598, 0.000105)),
+        D50,
+    ),
+}
+BRADFORD = np.array(
+    [
+        [0.8951, 0.2664, -0.1614],
+        [-0.7502, 1.7135, 0.0367],
+        [0.0389, -0.0685, 1.0296],
+    ]
+)
+FILES = ("a8.png", "a16.png", "a8.jpg", "a8.tif", "a16.tif")
+
+
+def srgb_curve(x):
+    """IEC 61966-2-1, from a sample to linear light."""
+    return np.where(x > 0.04045, ((x + 0.055) / 1.055) ** 2.4, x / 12.92)
+
+
+def gamma_curve(gamma):
+    return lambda x: x**gamma
+
+
+def curv(*values):
+    """A tag 'curv': a gamma in 256ths, or a table of 16 bits."""
+    return struct.pack(f">4s4xI{len(values)}H", b"curv", len(values), *values)
+
+
+def para(kind, *values):
+    """A tag 'para', of s15Fixed16 numbers."""
+    fixed = [round(value * 65536) for value in values]
+    return struct.pack(f">4s4xH2x{len(fixed)}i", b"para", kind, *fixed)
+
+
+SRGB_PARA = para(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+SRGB_TABLE = curv(
+    *(round(65535 * float(srgb_curve(i / 1023))) for i in range(1024))
+)
+ROMM_PARA = para(3, 1.8, 1, 0, 1 / 16, 1 / 32)  # its curve ends in a line
+# Name of a profile: its primaries, its version, its curve as a tag, and as a
+# function.
+CASES = {
+    "P3 of version 4": ("Display P3", 4, SRGB_PARA, srgb_curve),
+    "P3 with a table": ("Display P3", 2, SRGB_TABLE, srgb_curve),
+    "Adobe RGB": ("Adobe RGB", 2, curv(563), gamma_curve(563 / 256)),
+    "Adobe RGB of version 4": (
+        "Adobe RGB",
+        4,
+        para(0, 563 / 256),
+        gamma_curve(563 / 256),
+    ),
+    "ProPhoto": (
+        "ProPhoto",
+        4,
+        ROMM_PARA,
+        lambda x: np.where(x < 1 / 32, x / 16, x**1.8),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("case", CASES)
+def test_a_profile_gives_the_published_colors(tmp_path, case, name):
+    space, version, tag, curve = CASES[case]
+    picture = _inside_srgb(space, curve)
+    path = tmp_path / name
+    samples = _write(path, picture, _rgb_profile(space, version, tag))
+    expected = _in_srgb(samples, space, curve)
+    assert (np.abs(expected - samples).max(axis=(0, 1)) > 0.02).any()
+    read = image_io.load_picture(path)
+    # 0.5 is asked for, CIE76 under D65; numbers of the file are rounded to
+    # 16 bits, which is a hundredth.
+    assert _delta_e(read.pixels, expected).max() < 0.05
+    assert read.notes == ()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_colors_outside_are_clipped_to_the_border(tmp_path, case):
+    space, version, tag, curve = CASES[case]
+    green = np.zeros((4, 5, 3))
+    green[..., 1] = 1
+    path = tmp_path / "a16.png"
+    samples = _write(path, green, _rgb_profile(space, version, tag))
+    linear = curve(samples) @ _to_linear_srgb(space).T
+    assert linear[..., 0].max() < 0  # less red than sRGB has
+    actual = image_io.load_image(path)
+    assert (actual[..., 0] == 0).all()
+    assert _delta_e(actual, _in_srgb(samples, space, curve)).max() < 0.05
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_gray_profile_with_a_gamma_lightens_by_it(tmp_path, name):
+    ramp = np.tile(np.linspace(0, 1, 30), (20, 1))
+    path = tmp_path / name
+    tag = curv(round(1.8 * 256))
+    samples = _write(path, ramp, _profile(2, b"GRAY", {b"kTRC": tag}))
+    expected = _srgb_encoded(samples ** (461 / 256))
+    read = image_io.load_picture(path)
+    assert read.notes == ()
+    for channel in range(3):
+        np.testing.assert_allclose(
+            read.pixels[..., channel], expected, atol=1e-6
+        )
+    assert np.abs(expected - samples).max() > 0.03
+
+
+@pytest.mark.parametrize("name", ["a8.png", "a16.png", "a8.tif", "a16.tif"])
+@pytest.mark.parametrize("built", ["LittleCMS", "para", "table"])
+def test_a_profile_of_srgb_changes_nothing_at_all(tmp_path, name, built):
+    profile = {
+        "LittleCMS": ImageCms.ImageCmsProfile(
+            ImageCms.createProfile("sRGB")
+        ).tobytes(),
+        "para": _rgb_profile("sRGB", 4, SRGB_PARA),
+        "table": _rgb_profile("sRGB", 2, SRGB_TABLE),
+    }[built]
+    path = tmp_path / name
+    samples = _write(path, _noise(20, 30), profile)
+    read = image_io.load_picture(path)
+    np.testing.assert_array_equal(read.pixels, samples.astype("f4"))
+    assert read.notes == ()
+
+
+# Tags of every type, and what the specification says of them.
+CURVES = {
+    "identity": (curv(), lambda x: x),
+    "gamma": (curv(512), lambda x: x**2),
+    "table": (
+        curv(0, 16384, 65535),
+        lambda x: x / 2 if x < 0.5 else 1.5 * x - 0.5,
+    ),
+    "para0": (para(0, 2), lambda x: x**2),
+    "para1": (
+        para(1, 2, 1.25, -0.25),
+        lambda x: (1.25 * x - 0.25) ** 2 if x >= 0.2 else 0.0,
+    ),
+    "para2": (
+        para(2, 2, 1, -0.25, 0.125),
+        lambda x: (x - 0.25) ** 2 + 0.125 if x >= 0.25 else 0.125,
+    ),
+    "para3": (
+        para(3, 2, 0.5, 0.5, 0.25, 0.375),
+        lambda x: (x / 2 + 0.5) ** 2 if x >= 0.375 else x / 4,
+    ),
+    "para4": (
+        para(4, 2, 0.5, 0.25, 0.25, 0.5, 0.125, 0.0625),
+        lambda x: (x / 2 + 0.25) ** 2 + 0.125 if x >= 0.5 else x / 4 + 0.0625,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CURVES)
+def test_every_type_of_curve_is_that_of_the_specification(name):
+    tag, curve = CURVES[name]
+    profile = icc.parse(_profile(4, b"GRAY", {b"kTRC": tag}))
+    places = [0.0, 0.125, 0.1875, 0.25, 0.3125, 0.375, 0.4375, 0.625, 1.0]
+    actual = profile.curves[0](np.array(places))
+    expected = [curve(place) for place in places]
+    # Tables hold 16 bits.
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("kind", [b"mft1", b"mft2"])
+def test_a_profile_with_tables_is_applied_at_8_bits(tmp_path, name, kind):
+    # Its lightness is the sample of red; green and blue have no say.
+    table = _table(kind, [corner[0] for corner in np.ndindex(2, 2, 2)])
+    profile = _profile(2, b"RGB ", {b"A2B0": table}, b"Lab ")
+    path = tmp_path / name
+    samples = _write(path, _smooth(20, 30), profile)
+    read = image_io.load_picture(path)
+    expected = _gray_of_lightness(samples[..., 0])
+    # Rounded before and after, by tables of LittleCMS.
+    np.testing.assert_allclose(
+        read.pixels, np.dstack([expected] * 3), atol=1.6 / 255
+    )
+    assert "RGB profile was applied at 8 bits" in read.notes[0]
+    assert read.notes[0].startswith(str(path))
+
+
+@pytest.mark.parametrize("name", ["a8.jpg", "a8.tif", "a16.tif"])
+def test_cmyk_is_converted_as_its_table_says(tmp_path, name):
+    # Black ink darkens; the other inks, in this press, are water.
+    corners = [1 - corner[3] for corner in np.ndindex(2, 2, 2, 2)]
+    table = _table(b"mft1", corners)
+    profile = _profile(2, b"CMYK", {b"A2B0": table}, b"Lab ", b"prtr")
+    path = tmp_path / name
+    inks = np.dstack([_smooth(20, 30), _smooth(20, 30)[..., :1]])
+    samples = _write(path, inks, profile, "CMYK")
+    read = image_io.load_picture(path)
+    expected = _gray_of_lightness(1 - samples[..., 3])
+    np.testing.assert_allclose(
+        read.pixels, np.dstack([expected] * 3), atol=1.6 / 255
+    )
+    assert "CMYK profile was applied at 8 bits" in read.notes[0]
+
+
+@pytest.mark.parametrize("name", ["a8.jpg", "a8.tif", "a16.tif"])
+def test_cmyk_without_a_profile_is_guessed_and_said_to_be(tmp_path, name):
+    path = tmp_path / name
+    inks = np.zeros((20, 30, 4))
+    inks[:, 10:20, 3] = 1  # black
+    inks[:, 20:, 1:3] = 1  # magenta and yellow: red
+    _write(path, inks, mode="CMYK")
+    read = image_io.load_picture(path)
+    assert "CMYK profile is missing; its colors are guessed" in read.notes[0]
+    actual = read.pixels[10, [4, 15, 26]]
+    np.testing.assert_allclose(
+        actual, [[1, 1, 1], [0, 0, 0], [1, 0, 0]], atol=0.02
+    )
+
+
+DAMAGED = {
+    "no profile": lambda: b"some text",
+    "only a header": lambda: _p3(SRGB_PARA)[:128],
+    "cut in its tags": lambda: _p3(SRGB_PARA)[:150],
+    "cut in its curves": lambda: _p3(SRGB_PARA)[:-20],
+    "no signature": lambda: _p3(SRGB_PARA).replace(b"acsp", b"acsq"),
+    "an unknown curve": lambda: _p3(para(9, 2.0)),
+    "no curve": lambda: _p3(b"text" + bytes(20)),
+    "a short table": lambda: _p3(struct.pack(">4s4xI", b"curv", 4096)),
+    "an endless table": lambda: _p3(struct.pack(">4s4xI", b"curv", 2**31)),
+}
+
+
+@pytest.mark.parametrize("name", ["a8.png", "a16.png", "a8.jpg", "a16.tif"])
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_a_damaged_profile_is_ignored_with_a_note(tmp_path, name, damage):
+    path = tmp_path / name
+    samples = _write(path, _smooth(20, 30), DAMAGED[damage]())
+    read = image_io.load_picture(path)
+    np.testing.assert_array_equal(read.pixels, samples.astype("f4"))
+    (note,) = read.notes
+    assert "profile is damaged" in note
+    assert note.endswith("; ignored")
+
+
+@pytest.mark.parametrize("name", ["a8.png", "a16.png", "a8.jpg", "a16.tif"])
+@pytest.mark.parametrize(
+    ("picture", "space", "words"),
+    [
+        ("RGB", b"GRAY", "profile is of GRAY; ignored"),
+        ("RGB", b"CMYK", "profile is of CMYK; ignored"),
+        ("gray", b"CMYK", "profile is of CMYK; ignored"),
+        ("gray", b"RGB ", "profile is of RGB; ignored"),
+    ],
+)
+def test_a_profile_of_another_space_is_ignored_with_a_note(
+    tmp_path, name, picture, space, words
+):
+    profile = {
+        b"GRAY": _profile(2, b"GRAY", {b"kTRC": curv(461)}),
+        b"CMYK": _profile(
+            2, b"CMYK", {b"A2B0": _table(b"mft1", [0.5] * 16)}, b"Lab "
+        ),
+        b"RGB ": _p3(SRGB_PARA),
+    }[space]
+    path = tmp_path / name
+    pixels = _smooth(20, 30)
+    samples = _write(
+        path, pixels if picture == "RGB" else pixels[..., 0], profile
+    )
+    read = image_io.load_picture(path)
+    expected = samples.reshape(20, 30, -1) + np.zeros(3)
+    np.testing.assert_array_equal(read.pixels, expected.astype("f4"))
+    (note,) = read.notes
+    assert words in note
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        para(0, -1),
+        para(4, -2, 1, 0, 0, 0, 0, 0),
+        para(1, 2, 0, 0),
+        para(3, 30000, 30000, 30000, 0, 0),
+        curv(0),
+    ],
+    ids=["1/x", "1/x^2", "flat", "huge", "gamma of 0"],
+)
+def test_no_profile_makes_values_that_are_not_numbers(tmp_path, tag):
+    path = tmp_path / "a8.png"
+    picture = _smooth(20, 30)
+    picture[:5] = 0
+    picture[5:10, :, 0] = 0
+    _write(path, picture, _p3(tag))
+    pixels = image_io.load_image(path)
+    assert pixels.min() >= 0  # False of NaN, too
+    assert pixels.max() <= 1
+
+
+@pytest.mark.parametrize("name", ["a8.png", "a16.png", "a8.tif", "a16.tif"])
+def test_a_profile_leaves_alpha_alone(tmp_path, name):
+    space, version, tag, curve = CASES["Adobe RGB"]
+    picture = _inside_srgb(space, curve)
+    alpha = np.full((20, 30), 0.5)
+    alpha[:10] = 1
+    path = tmp_path / name
+    samples = _write(
+        path, np.dstack([picture, alpha]), _rgb_profile(space, version, tag)
+    )
+    read = image_io.load_picture(path)
+    expected = _in_srgb(samples[..., :3], space, curve)
+    assert _delta_e(read.pixels, expected).max() < 0.05
+    np.testing.assert_array_equal(read.alpha, samples[..., 3].astype("f4"))
+
+
+def test_a_palette_is_converted_by_its_profile(tmp_path):
+    space, version, tag, curve = CASES["Adobe RGB"]
+    samples = np.tile(np.array([80, 160, 120], "u1"), (20, 30, 1))
+    image = Image.fromarray(samples).quantize(4)
+    path = tmp_path / "a.png"
+    image.save(path, icc_profile=_rgb_profile(space, version, tag))
+    expected = _in_srgb(samples / 255, space, curve)
+    assert _delta_e(image_io.load_image(path), expected).max() < 0.05
+
+
+def _write(path, picture, profile=b"", mode=None):
+    """Writes values in [0, 1] at the depth in the name; what a file holds."""
+    depth = 16 if "16" in path.name else 8
+    highest = 2**depth - 1
+    samples = np.rint(highest * picture).astype(f"u{depth // 8}")
+    if path.name == "a16.tif":
+        tifffile = pytest.importorskip("tifffile", reason="reads 16-bit TIFF")
+        kind = "minisblack" if samples.ndim == 2 else "rgb"
+        transparent = samples.shape[2:] == (4,) and mode is None
+        tifffile.imwrite(
+            path,
+            samples,
+            photometric="separated" if mode == "CMYK" else kind,
+            extrasamples=["unassalpha"] if transparent else None,
+            iccprofile=profile or None,
+        )
+    elif path.name == "a16.png":
+        path.write_bytes(_deep_png(samples, profile))
+    else:
+        image = Image.fromarray(samples, mode)
+        options = {"icc_profile": profile} if profile else {}
+        if path.suffix == ".jpg":
+            options |= {"quality": 100, "subsampling": 0}
+        image.save(path, **options)
+        samples = np.asarray(Image.open(path))  # JPEG is not exact
+    return samples / highest
+
+
+def _deep_png(samples, profile):
+    """A PNG file of 16 bits, written after its specification."""
+
+    def chunk(name, data):
+        check = zlib.crc32(name + data)
+        return (
+            struct.pack(">I", len(data))
+            + name
+            + data
+            + struct.pack(">I", check)
+        )
+
+    height, width = samples.shape[:2]
+    kind = {1: 0, 3: 2, 4: 6}[samples[0, 0].size]
+    header = struct.pack(">2I5B", width, height, 16, kind, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
+    described = chunk(b"iCCP", b"icc\0\0" + zlib.compress(profile))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + (described if profile else b"")
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def _profile(version, space, tags, connection=b"XYZ ", kind=b"mntr"):
+    """A profile of some tags."""
+    place = 128 + 4 + 12 * len(tags)
+    table, data = struct.pack(">I", len(tags)), b""
+    for name, tag in tags.items():
+        tag += bytes(-len(tag) % 4)
+        table += struct.pack(">4s2I", name, place + len(data), len(tag))
+        data += tag
+    date = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
+    size = place + len(data)
+    header = (
+        struct.pack(
+            ">I4xI4s4s4s12s4s",
+            size,
+            version << 24,
+            kind,
+            space,
+            connection,
+            date,
+            b"acsp",
+        )
+        + bytes(28)
+        + _fixed(0.9642, 1, 0.8249)
+    )
+    return header + bytes(128 - len(header)) + table + data
+
+
+def _rgb_profile(space, version, tag):
+    """A profile of three primaries, and one curve for all."""
+    primaries, white = SPACES[space]
+    matrix = _adaptation(white, D50) @ _to_xyz(primaries, white)
+    tags = {b"wtpt": b"XYZ " + bytes(4) + _fixed(0.9642, 1, 0.8249)}
+    for index, name in enumerate(b"rgb"):
+        color = b"XYZ " + bytes(4) + _fixed(*matrix[:, index])
+        tags[bytes([name]) + b"XYZ"] = color
+        tags[bytes([name]) + b"TRC"] = tag
+    return _profile(version, b"RGB ", tags)
+
+
+def _p3(tag):
+    """A profile of Display P3, with a curve that is another's."""
+    return _rgb_profile("Display P3", 4, tag)
+
+
+def _table(kind, corners):
+    """A tag 'mft1' or 'mft2': lightness in [0, 1] at the corners of a cube."""
+    channels = len(corners).bit_length() - 1
+    identity = _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    start = kind + bytes(4) + bytes([channels, 3, 2, 0]) + identity
+    if kind == b"mft1":  # Lab of version 2: 255 is a lightness of 100
+        ramp = bytes(range(256))
+        cube = [(round(255 * value), 128, 128) for value in corners]
+        return (
+            start + channels * ramp + np.array(cube, "u1").tobytes() + 3 * ramp
+        )
+    ramp = struct.pack(">2H", 0, 65535)  # here 65280 is
+    cube = [(round(65280 * value), 32768, 32768) for value in corners]
+    numbers = np.array(cube, ">u2").tobytes()
+    sizes = struct.pack(">2H", 2, 2)
+    return start + sizes + channels * ramp + numbers + 3 * ramp
+
+
+def _fixed(*values):
+    """Numbers as s15Fixed16."""
+    return struct.pack(
+        f">{len(values)}i", *(round(65536 * value) for value in values)
+    )
+
+
+def _xyz(chromaticity):
+    """The color of luminance 1."""
+    x, y = chromaticity
+    return np.array([x / y, 1, (1 - x - y) / y])
+
+
+def _to_xyz(primaries, white):
+    """The matrix from linear RGB; its rows sum to the white point."""
+    matrix = np.stack([_xyz(primary) for primary in primaries], axis=-1)
+    return matrix * np.linalg.solve(matrix, _xyz(white))
+
+
+def _adaptation(source, target):
+    """Bradford's matrix, from one white point to another."""
+    scale = (BRADFORD @ _xyz(target)) / (BRADFORD @ _xyz(source))
+    return np.linalg.inv(BRADFORD) @ np.diag(scale) @ BRADFORD
+
+
+def _to_linear_srgb(space):
+    """The matrix from a space to linear sRGB."""
+    primaries, white = SPACES[space]
+    matrix = _adaptation(white, D65) @ _to_xyz(primaries, white)
+    return np.linalg.solve(_to_xyz(*SPACES["sRGB"]), matrix)
+
+
+def _in_srgb(samples, space, curve):
+    """What the samples of a space are in sRGB, clipped."""
+    return _srgb_encoded(curve(samples) @ _to_linear_srgb(space).T)
+
+
+def _srgb_encoded(linear):
+    """The inverse of `srgb_curve`."""
+    linear = np.clip(linear, 0, 1)
+    return np.where(
+        linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear
+    )
+
+
+def _inside_srgb(space, curve):
+    """A smooth picture in a space, of colors that sRGB has, too."""
+    linear = (
+        srgb_curve(_smooth(20, 30)) @ np.linalg.inv(_to_linear_srgb(space)).T
+    )
+    places = np.linspace(0, 1, 4097)
+    return np.interp(linear, curve(places), places)
+
+
+def _smooth(height, width):
+    """Colors from 0.1 to 0.9, [H, W, 3], in ramps that differ."""
+    rows, columns = np.mgrid[0 : 1 : 1j * height, 0 : 1 : 1j * width]
+    ramps = np.dstack([columns, rows, (1 - columns + rows) / 2])
+    return 0.1 + 0.8 * ramps
+
+
+def _noise(height, width):
+    return np.random.default_rng(0).uniform(size=(height, width, 3))
+
+
+def _gray_of_lightness(lightness):
+    """CIE lightness in [0, 1] -> the sample of an sRGB gray."""
+    above = (100 * lightness + 16) / 116
+    luminance = np.where(
+        above > 6 / 29, above**3, 3 * (6 / 29) ** 2 * (above - 4 / 29)
+    )
+    return _srgb_encoded(luminance)
+
+
+def _delta_e(first, second):
+    """CIE76, under D65, of two sRGB pictures."""
+    difference = _lab(first) - _lab(second)
+    return np.linalg.norm(difference, axis=-1)
+
+
+def _lab(picture):
+    xyz = srgb_curve(picture.astype(float)) @ _to_xyz(*SPACES["sRGB"]).T
+    ratio = xyz / _xyz(D65)
+    root = np.where(
+        ratio > (6 / 29) ** 3,
+        np.cbrt(ratio),
+        ratio / (3 * (6 / 29) ** 2) + 4 / 29,
+    )
+    x, y, z = np.moveaxis(root, -1, 0)
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)

@@ -1,0 +1,889 @@
+"""Damaged files, bombs and noise: one sentence, no traceback, little memory.
+
+A reader's law: of any bytes it makes a picture, finite and in [0, 1], or a
+ValueError of one sentence.
+"""
+
+import functools
+import io
+import json
+import lzma
+import os
+import struct
+import subprocess
+import sys
+import warnings
+import zlib
+from pathlib import Path
+
+import hypothesis
+import numpy as np
+import pytest
+from hypothesis import strategies
+from PIL import ExifTags, Image, features
+
+import nst_tf
+from nst_tf import encoding, exif, icc, image_io
+
+HEIGHT, WIDTH = 24, 20  # of every sample
+LONGEST_SENTENCE = 400  # characters, without the name
+MOST_MEMORY = 300  # MB, to read a picture of at most one megapixel
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def _pixels(channels, kind="u1"):
+    """Noise above columns that darken, [H, W, C], without 0."""
+    rng = np.random.default_rng(0)
+    top = np.iinfo(kind).max
+    noise = rng.integers(1, top, size=(HEIGHT, WIDTH, channels))
+    return np.sort(noise, axis=0).astype(kind)
+
+
+def _pillow(name, channels=3, mode=None, **options):
+    """Makes a function that writes a file by Pillow."""
+
+    def make():
+        if name == "AVIF" and not features.check("avif"):
+            pytest.skip("this Pillow has no AVIF")
+        image = Image.fromarray(_pixels(channels).squeeze())
+        if mode == "CMYK":
+            image = Image.fromarray(_pixels(4), "CMYK")
+        elif mode == "P":
+            image = image.quantize(16)
+        file = io.BytesIO()
+        image.save(file, name, **options)
+        return file.getvalue()
+
+    return make
+
+
+def _deep_png(color, channels):
+    """Makes a function that writes a PNG file of 16 bits."""
+
+    def make():
+        rows = [b"\0" + row.tobytes() for row in _pixels(channels, ">u2")]
+        header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, color, 0, 0, 0)
+        return _png(header, zlib.compress(b"".join(rows)))
+
+    return make
+
+
+def _tifffile(kind="u2", channels=3, **options):
+    """Makes a function that writes a TIFF file by tifffile."""
+
+    def make():
+        tifffile = pytest.importorskip("tifffile")
+        pixels = _pixels(channels, "u2").squeeze()
+        if kind == "f4":
+            pixels = (pixels / 65535).astype("f4")
+        photometric = "rgb" if channels == 3 else "minisblack"
+        file = io.BytesIO()
+        tifffile.imwrite(file, pixels, photometric=photometric, **options)
+        return file.getvalue()
+
+    return make
+
+
+def _heic():
+    """Writes a HEIC file."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    file = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(_pixels(3))).save(file)
+    return file.getvalue()
+
+
+SAMPLES = {
+    "png8": _pillow("PNG", dpi=(72, 72)),
+    "png8_rgba": _pillow("PNG", 4),
+    "png_palette": _pillow("PNG", mode="P", transparency=b"\0\x80\xff"),
+    "png16": _deep_png(2, 3),
+    "png16_rgba": _deep_png(6, 4),
+    "png16_gray": _deep_png(0, 1),
+    "jpeg": _pillow("JPEG"),
+    "jpeg_progressive": _pillow("JPEG", progressive=True),
+    "jpeg_cmyk": _pillow("JPEG", mode="CMYK"),
+    "webp": _pillow("WEBP", 4),
+    "webp_lossless": _pillow("WEBP", 4, lossless=True),
+    "tiff8": _pillow("TIFF"),
+    "tiff8_deflate": _pillow("TIFF", compression="tiff_adobe_deflate"),
+    "tiff8_lzw": _pillow("TIFF", compression="tiff_lzw"),
+    "tiff8_cmyk": _pillow("TIFF", mode="CMYK"),
+    "tiff16": _tifffile(),
+    "tiff16_gray": _tifffile(channels=1),
+    "tiff16_deflate": _tifffile(compression="zlib", predictor=True),
+    "tiff16_tiled": _tifffile(compression="zlib", tile=(16, 16)),
+    "tiff16_big": _tifffile(bigtiff=True),
+    "tiff_float": _tifffile("f4"),
+    "tiff_float_gray": _tifffile("f4", channels=1),
+    "bmp": _pillow("BMP"),
+    "bmp_gray": _pillow("BMP", 1),
+    "gif": _pillow("GIF", mode="P"),
+    "ppm": _pillow("PPM"),
+    "avif": _pillow("AVIF"),
+    "heic": _heic,
+}
+every_sample = pytest.mark.parametrize("name", SAMPLES)
+
+
+@functools.cache
+def _sample(name):
+    """The bytes of a small whole file; skips the test if it cannot be made."""
+    return SAMPLES[name]()
+
+
+def _available():
+    """The samples that can be made here."""
+    available = {}
+    for name in SAMPLES:
+        try:
+            available[name] = _sample(name)
+        except pytest.skip.Exception:
+            continue
+    return available
+
+
+def _png(header, data, *chunks, after=()):
+    """Assembles a PNG file of chunks, (name, data), with right checksums."""
+    parts = [
+        (b"IHDR", header),
+        *chunks,
+        (b"IDAT", data),
+        *after,
+        (b"IEND", b""),
+    ]
+    return PNG + b"".join(_chunk(*part) for part in parts)
+
+
+def _chunk(name, data):
+    """A chunk of a PNG file."""
+    return struct.pack(">I", len(data)) + name + data + _crc(name + data)
+
+
+def _crc(data):
+    """The checksum of a chunk."""
+    return struct.pack(">I", zlib.crc32(data))
+
+
+def _png_header(width, height, bits=8):
+    """IHDR of RGB."""
+    return struct.pack(">IIBBBBB", width, height, bits, 2, 0, 0, 0)
+
+
+_TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B"}
+
+
+def _tiff(data, tags, counts=(), next_directory=0):
+    """Assembles a TIFF file of tags, {code: (type, values)}.
+
+    StripOffsets and TileOffsets, 273 and 324, become the place of `data`;
+    `counts` says how many values tags pretend to have.
+    """
+    start = 8 + 2 + 12 * len(tags) + 4
+    entries, beyond = b"", b""
+    for code in sorted(tags):
+        kind, values = tags[code]
+        values = [start] * len(values) if code in (273, 324) else values
+        value = struct.pack(f"<{len(values)}{_TYPES[kind]}", *values)
+        if len(value) > 4:
+            place = start + len(data) + len(beyond)
+            beyond += value
+            value = struct.pack("<I", place)
+        count = dict(counts).get(code, len(values))
+        entries += struct.pack("<HHI", code, kind, count) + value.ljust(
+            4, b"\0"
+        )
+    head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries
+    return head + struct.pack("<I", next_directory) + data + beyond
+
+
+def _page(bits, compression=1, channels=3, data=bytes(600), *, side=10):
+    """Tags of a page of one strip, for `_tiff`."""
+    return {
+        256: (4, [side]),
+        257: (4, [side]),
+        258: (3, [bits] * channels),
+        259: (3, [compression]),
+        262: (3, [2]),
+        273: (4, [0]),
+        277: (3, [channels]),
+        278: (4, [side]),
+        279: (4, [len(data)]),
+    }
+
+
+def _tiled(bits, data, tile):
+    """Tags of a deflated page of one tile."""
+    tags = _page(bits, 8)
+    for code in (273, 278, 279):
+        del tags[code]
+    tiles = {322: (4, [tile[1]]), 323: (4, [tile[0]])}
+    return {**tags, **tiles, 324: (4, [0]), 325: (4, [len(data)])}
+
+
+def _at(data, place, *, put):
+    """Replaces bytes."""
+    return data[:place] + put + data[place + len(put) :]
+
+
+def _webp(*chunks):
+    """Assembles a WebP file."""
+    parts = [
+        name + struct.pack("<I", len(data)) + data for name, data in chunks
+    ]
+    body = b"WEBP" + b"".join(parts)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _read(data, megapixels=0.1, name="it"):
+    """Reads bytes by the law above: a picture, or the sentence."""
+    try:
+        picture = image_io.read_picture(data, name, megapixels)
+    except ValueError as error:
+        _check_sentence(str(error), name)
+        return str(error)
+    _check_picture(picture, megapixels)
+    return picture
+
+
+def _refuse(data, megapixels=0.1):
+    """Reads bytes that are no picture: the sentence."""
+    outcome = _read(data, megapixels)
+    assert isinstance(outcome, str), f"was read, {outcome.pixels.shape}"
+    return outcome
+
+
+def _check_sentence(sentence, name):
+    """Asserts that an error is one sentence about a file."""
+    assert sentence.startswith(name)
+    assert sentence.isprintable()  # which a line's end is not
+    assert sentence.endswith(".") and sentence[-2] not in ".!?: "
+    assert len(sentence) <= LONGEST_SENTENCE + len(name), sentence
+
+
+def _check_picture(picture, megapixels):
+    """Asserts that a picture is what `image_io.Picture` promises."""
+    pixels, alpha = picture.pixels, picture.alpha
+    height, width, channels = pixels.shape
+    assert pixels.dtype == np.float32
+    assert height > 0 and width > 0 and channels == 3
+    assert height * width <= 1e6 * megapixels
+    assert np.isfinite(pixels).all()
+    assert pixels.min() >= 0 and pixels.max() <= 1
+    assert all(note.isprintable() for note in picture.notes)
+    if alpha is not None:
+        assert alpha.shape == (height, width)
+        assert np.isfinite(alpha).all()
+        assert alpha.min() >= 0 and alpha.max() <= 1
+
+
+@every_sample
+def test_a_whole_file_is_read(name):
+    picture = image_io.read_picture(_sample(name), name, 0.1)
+    _check_picture(picture, 0.1)
+    assert picture.pixels.shape == (HEIGHT, WIDTH, 3)
+
+
+@every_sample
+def test_a_part_of_a_file_is_refused(name):
+    data = _sample(name)
+    for length in (1, 2, 8, 16, 33, len(data) // 4, len(data) // 2):
+        _refuse(data[:length])
+
+
+@every_sample
+def test_a_file_without_its_end_is_refused_or_whole(name):
+    data = _sample(name)
+    for missing in (1, 4, 10, 20, 50):
+        outcome = _read(data[:-missing])
+        if not isinstance(outcome, str):
+            assert outcome.pixels.shape == (HEIGHT, WIDTH, 3)
+
+
+@every_sample
+def test_a_wrong_byte_anywhere_is_survived(name):
+    data = _sample(name)
+    early = range(min(64, len(data)))
+    for place in (*early, *range(64, len(data), len(data) // 30)):
+        for byte in (data[place] ^ 0xFF, data[place] ^ 0x01):
+            _read(_at(data, place, put=bytes([byte])))
+
+
+@every_sample
+def test_a_wrong_beginning_is_refused(name):
+    data = _sample(name)
+    for beginning in (bytes(12), b"\xff" * 12, b"wrong at all"):
+        _refuse(_at(data, 0, put=beginning))
+
+
+@every_sample
+def test_as_many_zeros_are_refused(name):
+    _refuse(bytes(len(_sample(name))))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is empty"),
+        (b"\0", "not an image"),
+        (b"\xff", "not an image"),
+        (b"Dear reader,\n\nthis is no picture.\n", "not an image"),
+        (b"<!DOCTYPE html>\n<html><body>404</body></html>", "a web page"),
+        (b"\n  <html><head></head></html>", "a web page"),
+        (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "not an image"),
+        (b"PK\x03\x04" + bytes(60), "not an image"),
+        (b"\x1f\x8b\x08" + bytes(60), "not an image"),
+        (PNG, "."),
+        (b"II*\0", "."),
+        (b"MM\0*\0\0\0\x08", "."),
+        (b"P6", "."),
+        (b"P6 10 10 255\n", "."),
+        (b"P3 2 2 255\n" + b"1" * 5000, "."),
+        (b"P6 " + b"9" * 5000 + b" 1 255\n", "."),
+    ],
+)
+def test_what_is_no_picture_is_refused(data, words):
+    assert words in _refuse(data)
+
+
+def test_a_damaged_heic_file_is_not_said_to_need_a_package():
+    data = _sample("heic")
+    sentence = _refuse(data[:40] + bytes(len(data) - 40))
+    assert "pip install" not in sentence
+
+
+def test_a_folder_and_a_missing_file_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"is a folder, expected an image"):
+        image_io.load_picture(tmp_path)
+    with pytest.raises(ValueError, match=r"there is no file .*none\.png\."):
+        image_io.load_picture(tmp_path / "none.png")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.timeout(20)
+def test_a_pipe_is_refused_without_opening_it(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")  # to open it would wait for a writer
+    with pytest.raises(ValueError, match=r"is not a regular file\.$"):
+        image_io.load_picture(tmp_path / "pipe.png")
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all"
+)
+def test_a_file_of_somebody_else_is_refused(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(_sample("png8"))
+    path.chmod(0)
+    with pytest.raises(ValueError, match=r"cannot be read: Permission denied"):
+        image_io.load_picture(path)
+
+
+def _absurd():
+    """Small files whose headers promise huge pictures."""
+    files = {
+        f"png{bits}": _png(_png_header(100000, 100000, bits), b"x")
+        for bits in (8, 16)
+    }
+    bmp = _sample("bmp")
+    files["bmp"] = _at(bmp, 18, put=struct.pack("<ii", 2**31 - 1, 2**31 - 1))
+    files["bmp_down"] = _at(bmp, 18, put=struct.pack("<ii", 100000, -100000))
+    files["gif"] = _at(_sample("gif"), 6, put=b"\xff" * 4)
+    frame = _sample("gif").index(b",\0\0\0\0")
+    files["gif_frame"] = _at(_sample("gif"), frame + 5, put=b"\xff" * 4)
+    for name, marker in (
+        ("jpeg", b"\xff\xc0"),
+        ("jpeg_progressive", b"\xff\xc2"),
+    ):
+        place = _sample(name).index(marker) + 5
+        files[name] = _at(_sample(name), place, put=b"\xff" * 4)
+    side = (16382).to_bytes(3, "little")
+    lossless = _pillow("WEBP", lossless=True)()[12:]
+    frame = lossless[:4], lossless[8:]
+    files["webp"] = _webp((b"VP8X", bytes(4) + side * 2), frame)
+    small = bytes(6) + bytes([WIDTH - 1, 0, 0, HEIGHT - 1, 0, 0]) + bytes(4)
+    files["webp_frames"] = _webp(
+        (b"VP8X", b"\2\0\0\0" + side * 2),
+        (b"ANIM", bytes(6)),
+        (b"ANMF", small + lossless),
+    )
+    files["ppm"] = b"P6 100000 100000 255\n" + bytes(100)
+    files["pfm"] = b"Pf 100000 100000 -1.0\n" + bytes(100)
+    for bits in (8, 16):
+        huge = {256: (4, [2**31]), 257: (4, [2**31])}
+        files[f"tiff{bits}"] = _tiff(bytes(600), {**_page(bits), **huge})
+        wide = {256: (4, [2**31])}
+        files[f"tiff{bits}_wide"] = _tiff(bytes(600), {**_page(bits), **wide})
+        many = {277: (3, [5000])}
+        files[f"tiff{bits}_channels"] = _tiff(bytes(600), _page(bits) | many)
+    for name in {"avif", "heic"} & set(_available()):
+        parts = _sample(name).split(b"ispe")
+        size = bytes(4) + struct.pack(">II", 30000, 30000)
+        files[name] = b"ispe".join(
+            [parts[0], *(_at(part, 0, put=size) for part in parts[1:])]
+        )
+    return files
+
+
+@pytest.mark.parametrize("name", sorted(_absurd()))
+def test_absurd_sizes_are_refused(name):
+    _refuse(_absurd()[name], megapixels=1)
+
+
+# Tags of TIFF files with values that no writer writes.
+ODD_TAGS = {
+    "no_channels": {277: (3, [0])},
+    "two_channels_of_rgb": {277: (3, [2]), 258: (3, [16, 16])},
+    "no_width": {256: (4, [0])},
+    "no_size": {256: (4, [0]), 257: (4, [0])},
+    "many_widths": {256: (4, [10] * 90), 257: (4, [2**32 - 1])},
+    "width_of_bytes": {256: (7, b"10"), 257: (4, [2**32 - 1])},
+    "many_heights": {257: (4, [10] * 90), 256: (4, [2**32 - 1])},
+    "many_compressions": {259: (3, [1] * 2000)},
+    "another_compression": {259: (3, [4711])},
+    "many_layouts": {284: (3, [2] * 2000)},
+    "depth": {32997: (4, [2**31])},
+    "many_channel_counts": {277: (3, [3] * 2000)},
+    "many_photometrics": {262: (3, [2] * 2000)},
+    "another_photometric": {262: (3, [999])},
+    "bits_of_all_kinds": {258: (3, [1, 16, 64])},
+    "many_bits": {258: (3, [16] * 5000)},
+    "signed": {339: (3, [2, 2, 2])},
+    "rows": {278: (4, [2**32 - 1])},
+    "no_rows": {278: (4, [0])},
+    "no_bytes": {279: (4, [0])},
+    "too_many_bytes": {279: (4, [2**32 - 1])},
+    "more_counts_than_strips": {279: (4, [600] * 3000)},
+    "orientation": {274: (7, b"left")},
+    "extra_channels": {338: (3, [1, 2, 0])},
+    "profile_of_text": {34675: (2, b"no profile")},
+    "profile_of_numbers": {34675: (3, [7] * 300)},
+}
+
+
+@pytest.mark.parametrize("odd", ODD_TAGS)
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_odd_tags_of_tiff_files_are_survived(odd, bits):
+    page = _page(bits)
+    _read(_tiff(bytes(1200), page | ODD_TAGS[odd]))
+    if 258 not in ODD_TAGS[odd]:
+        del page[258]  # which Pillow does not read then
+        _read(_tiff(bytes(1200), page | ODD_TAGS[odd]))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_file_that_ends_nowhere_has_an_end(bits):
+    page = _page(bits)
+    _read(_tiff(bytes(600), page, next_directory=8))
+    for code in (258, 273, 279):
+        _read(_tiff(bytes(600), page, counts={code: 2**32 - 1}))
+    for code in (270, 34675, 50000):  # description, profile, unknown
+        tags = {**page, code: (7, b"12345678")}
+        _read(_tiff(bytes(600), tags, counts={code: 2**32 - 1}))
+
+
+def test_libraries_say_nothing_beside_the_sentence(capfd):
+    files = [
+        _at(_sample("tiff8_deflate"), 100, put=b"\xff" * 20),
+        _sample("tiff8_lzw")[:-100] + bytes(100),
+        _tiff(bytes(600), _page(8) | {277: (3, [5000])}),
+        _at(_sample("png16"), 100, put=b"\xff" * 20),
+        _sample("jpeg")[:-100] + bytes(100),
+    ]
+    _read(_sample("png16"))  # TensorFlow's banner comes with its import
+    capfd.readouterr()
+    for data in files:
+        _read(data)
+    assert capfd.readouterr() == ("", "")
+
+
+def _zeros(megabytes, level=9):
+    """Deflated zeros."""
+    packer = zlib.compressobj(level)
+    parts = [packer.compress(bytes(1 << 20)) for _ in range(megabytes)]
+    return b"".join(parts) + packer.flush()
+
+
+def _bombs():
+    """Small files that would become large ones: name -> bytes."""
+    large, text = _zeros(350), _zeros(1)
+    rows = {
+        bits: zlib.compress(bytes(10 * (1 + 30 * bits // 8)))
+        for bits in (8, 16)
+    }
+    files = {}
+    for bits in (8, 16):
+        header = _png_header(10, 10, bits)
+        files[f"png{bits}_pixels"] = _png(header, large)
+        for name, begin in (
+            (b"iCCP", b"a\0\0"),
+            (b"zTXt", b"a\0\0"),
+            (b"iTXt", b"a\0\1\0\0\0"),
+        ):
+            chunk = name, begin + large
+            for place, added in (("before", [chunk]), ("after", [])):
+                files[f"png{bits}_{name.decode()}_{place}"] = _png(
+                    header,
+                    rows[bits],
+                    *added,
+                    after=[] if added else [chunk],
+                )
+        many = [(b"zTXt", b"%d\0\0" % index + text) for index in range(200)]
+        files[f"png{bits}_many_texts"] = _png(header, rows[bits], *many)
+        files[f"png{bits}_texts_after"] = _png(header, rows[bits], after=many)
+        for compression in (8, 32946):
+            page = _page(bits, compression, data=large)
+            files[f"tiff{bits}_deflate_{compression}"] = _tiff(large, page)
+        page = _page(bits, 8, data=large) | {278: (4, [2**31])}
+        files[f"tiff{bits}_tall_strip"] = _tiff(large, page)
+        for side in (16, 8192, 16384):
+            page = _tiled(bits, large, (side, 16384))
+            files[f"tiff{bits}_tile_{side}"] = _tiff(large, page)
+        whole = zlib.compress(bytes(1000 * 1000 * 3 * bits // 8))
+        page = _page(bits, 8, data=whole, side=1000)
+        page |= {273: (4, [0] * 20000), 279: (4, [len(whole)] * 20000)}
+        files[f"tiff{bits}_strip_20000_times"] = _tiff(whole, page)
+        packed = b"\x81\0" * 1500000  # 128 zeros for two bytes
+        page = _page(bits, 32773, data=packed)
+        files[f"tiff{bits}_packbits"] = _tiff(packed, page)
+    # Compressions that tifffile undoes by Python's own modules.
+    packed = lzma.compress(bytes(160 << 20), preset=0)
+    files["tiff16_lzma"] = _tiff(packed, _page(16, 34925, data=packed))
+    files["tiff_float_deflate"] = _tiff(
+        large, _page(32, 8, data=large) | {339: (3, [3, 3, 3])}
+    )
+    return files
+
+
+# Reads files named by its arguments; prints for each the memory that it took,
+# in MB, and what became of it.
+CHILD = """
+import json, sys
+from nst_tf import image_io
+
+def status(key):
+    with open("/proc/self/status") as file:
+        line = next(line for line in file if line.startswith(key))
+    return int(line.split()[1]) / 1024
+
+for index, path in enumerate(sys.argv[1:]):
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")  # forgets the peak
+    before = status("VmRSS")
+    try:
+        outcome = str(image_io.load_picture(path, 1).pixels.shape)
+    except BaseException as error:
+        outcome = f"{type(error).__name__}: {error}"
+    print(json.dumps([path, status("VmHWM") - before, outcome]), flush=True)
+"""
+
+
+@pytest.mark.skipif(
+    not os.access("/proc/self/clear_refs", os.W_OK),
+    reason="the peak of memory is read from Linux's /proc",
+)
+@pytest.mark.timeout(120)
+def test_bombs_take_little_memory(tmp_path):
+    pytest.importorskip("tifffile")
+    # The first two import what is needed, which takes memory, too.
+    files = {"first": _sample("png16"), "second": _sample("tiff16")} | _bombs()
+    files |= {f"absurd_{name}": data for name, data in _absurd().items()}
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    root = str(Path(nst_tf.__file__).parents[1])
+    child = subprocess.run(
+        [sys.executable, "-c", CHILD, *map(str, map(tmp_path.joinpath, files))],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    assert child.returncode == 0, child.stderr
+    lines = [json.loads(line) for line in child.stdout.splitlines()]
+    assert len(lines) == len(files)
+    wrong = {}
+    for path, growth, outcome in lines[2:]:
+        sentence = outcome.startswith("ValueError: ") and outcome.endswith(".")
+        if growth > MOST_MEMORY or not (sentence or outcome[0] == "("):
+            wrong[Path(path).name] = f"{growth:.0f} MB, {outcome}"
+    assert not wrong
+
+
+def _random(length, seed):
+    """Random bytes."""
+    return np.random.default_rng(seed).bytes(length)
+
+
+def _damaged_exif():
+    """EXIF that no camera wrote."""
+    whole = Image.Exif()
+    whole[ExifTags.Base.Make] = "a camera"
+    whole[ExifTags.Base.XResolution] = 300
+    whole.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.LensModel] = "a lens"
+    whole = whole.tobytes()[6:]
+    begin = b"MM\0*\0\0\0\x08"
+    # Its own next directory, and its own directory of exposure.
+    loop = begin + struct.pack(">HHHIII", 1, 0x8769, 4, 1, 8, 8)
+    orientation = struct.pack(">HHHI", 1, 0x0112, 3, 1)
+    return {
+        "noise": _random(300, 1),
+        "noise_behind_a_header": begin + _random(300, 2),
+        "empty": b"",
+        "short": begin[:5],
+        "cut": whole[: len(whole) // 2],
+        "loop": loop,
+        "many": begin + b"\xff\xff" + bytes(60),
+        "far": b"MM\0*\xff\xff\xff\xf0" + bytes(60),
+        "orientation": begin + orientation + b"\xff\xff" + bytes(6),
+        "orientation_of_text": begin
+        + struct.pack(">HHHI", 1, 0x0112, 2, 4)
+        + b"left"
+        + bytes(4),
+        "dpi_by_zero": begin
+        + struct.pack(">HHHII", 1, 0x011A, 5, 1, 26)
+        + bytes(12),
+        **{f"bytes_{s}": _scattered(whole, s) for s in range(20)},
+    }
+
+
+def _scattered(data, seed):
+    """Replaces some bytes."""
+    rng = np.random.default_rng(seed)
+    result = bytearray(data)
+    for place in rng.integers(len(data), size=5):
+        result[place] = rng.integers(256)
+    return bytes(result)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_damaged_exif_costs_no_picture(kind, tmp_path):
+    for name, damaged in _damaged_exif().items():
+        data = _pillow(kind, exif=b"Exif\0\0" + damaged)()
+        picture = _read(data)
+        assert not isinstance(picture, str), f"{name}: {picture}"
+        assert sorted(picture.pixels.shape) == sorted((HEIGHT, WIDTH, 3))
+        # What is kept of it can be written.
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            options = encoding.Options(exif=exif.kept(picture.exif, True))
+        assert not caught, f"{name}: {caught[0].message}"
+        image_io.save_image(tmp_path / "a.jpg", picture.pixels, options)
+
+
+XYZ = struct.pack(">4s4x3i", b"XYZ ", 28000, 25000, 20000)
+GAMMA = struct.pack(">4s4xIH", b"curv", 1, 512) + bytes(2)
+
+
+def _profile(curves, *, colors=(XYZ,) * 3, space=b"RGB ", count=None):
+    """A color profile of a matrix and curves."""
+    names = [b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"]
+    tags = dict(zip(names, [*colors, *curves], strict=True))
+    if space == b"GRAY":
+        tags = {b"kTRC": curves[0]}
+    header = bytearray(128)
+    header[16:24], header[36:40] = space + b"XYZ ", b"acsp"
+    place, table = 132 + 12 * len(tags), b""
+    for name, tag in tags.items():
+        table += name + struct.pack(">II", place, len(tag))
+        place += len(tag)
+    count = len(tags) if count is None else count
+    head = bytes(header) + struct.pack(">I", count)
+    return head + table + b"".join(tags.values())
+
+
+def _para(kind, *numbers):
+    """A parametric curve."""
+    fixed = [round(65536 * number) for number in numbers]
+    return struct.pack(f">4s4xH2x{len(fixed)}i", b"para", kind, *fixed)
+
+
+def _damaged_profiles():
+    """Color profiles that nobody made."""
+    endless = struct.pack(">4s4xI", b"curv", 2**32 - 1)
+    black = struct.pack(">4s4x3i", b"XYZ ", 0, 0, 0)
+    huge = struct.pack(">4s4x3i", b"XYZ ", 2**31 - 1, -(2**31), 2**31 - 1)
+    curves = {
+        "endless": endless,
+        "cut": GAMMA[:9],
+        "none": b"",
+        "gamma_0": _para(0, 0),
+        "gamma_negative": _para(0, -1),
+        "gamma_very_negative": _para(0, -32768),
+        "gamma_large": _para(0, 32767),
+        "no_slope": _para(1, 2.4, 0, 0.1),
+        "negative_slope": _para(3, 2.4, -1, 0.5, 1, 0.5),
+        "negative_base": _para(4, 0.5, -2, -2, -3, 0.5, -1, 7),
+        "poles": _para(4, -3, 1, 0, -9, 0, -7, 7),
+        "unknown_kind": _para(9, 1),
+        "gamma_0_of_a_table": struct.pack(">4s4xIH", b"curv", 1, 0),
+    }
+    for name, curve in curves.items():
+        for suffix, color in (("", XYZ), ("_black", black), ("_huge", huge)):
+            colors = XYZ, color, huge if suffix else XYZ
+            yield name + suffix, _profile([curve] * 3, colors=colors)
+    whole = _profile([GAMMA] * 3)
+    yield "tags_beyond_the_end", whole[: 132 + 12 * 6]
+    yield "half_a_table", whole[: 132 + 30]
+    yield "many_tags", _profile([GAMMA] * 3, count=2**32 - 1)
+    yield "no_tags", _profile([GAMMA] * 3, count=0)
+    yield "another_space", _profile([GAMMA] * 3, space=b"\xff\0\n\r")
+    yield "gray", _profile([_para(0, -1)] * 3, space=b"GRAY")
+    yield "noise", _random(500, 3)
+    yield "noise_behind_a_header", whole[:128] + _random(500, 4)
+    yield "tables_of_noise", _at(whole, 132, put=b"A2B0")
+    yield "empty", b"\0"
+    for seed in range(20):
+        yield f"bytes_{seed}", _scattered(whole, seed)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "png8", "png16", "tiff16", "webp"])
+def test_damaged_profiles_cost_no_picture(kind):
+    for name, profile in _damaged_profiles():
+        picture = _read(_with_profile(kind, profile))
+        assert not isinstance(picture, str), f"{name}: {picture}"
+        assert picture.pixels.shape == (HEIGHT, WIDTH, 3)
+
+
+def _with_profile(kind, profile):
+    """A file with a color profile."""
+    if kind == "tiff16":
+        return _tifffile(iccprofile=profile)()
+    if kind == "png16":
+        chunk = _chunk(b"iCCP", b"a\0\0" + zlib.compress(profile))
+        data = _sample(kind)
+        return data[:33] + chunk + data[33:]  # behind IHDR
+    names = {"jpeg": "JPEG", "png8": "PNG", "webp": "WEBP"}
+    return _pillow(names[kind], icc_profile=profile)()
+
+
+@hypothesis.strategies.composite
+def _edits(draw):
+    """A sample, by its name, and how it is damaged."""
+    name = draw(strategies.sampled_from(sorted(SAMPLES)))
+    where = strategies.floats(0, 1) | strategies.floats(0, 0.1)
+    number = strategies.sampled_from(
+        [0, 1, 0x7F, 0xFF, 0xFFFF, 0x10000, 100000, 2**31 - 1, 2**31, 2**32 - 1]
+    )
+    four = number.map(lambda n: struct.pack("<I", n))
+    put = (
+        strategies.binary(min_size=1, max_size=8)
+        | four
+        | four.map(lambda b: b[::-1])
+        | four.map(lambda b: b[:2])
+    )
+    kind = strategies.sampled_from(["replace"] * 4 + ["insert", "cut", "end"])
+    edit = strategies.tuples(kind, where, put)
+    edits = draw(strategies.lists(edit, min_size=1, max_size=6))
+    return name, edits, draw(strategies.booleans())
+
+
+def _edited(data, edits):
+    """Damages a file."""
+    for kind, where, put in edits:
+        place = int(where * len(data))
+        if kind == "replace":
+            data = _at(data, place, put=put)
+        elif kind == "insert":
+            data = data[:place] + put + data[place:]
+        elif kind == "cut":
+            data = data[:place] + data[place + len(put) :]
+        else:
+            data = data[: place + 1]
+    return data
+
+
+def _with_checksums(data):
+    """Mends the checksums of a PNG file, so that decoders go on."""
+    parts, place = [data[:8]], 8
+    while place + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        body = data[place + 4 : place + 8 + length]
+        parts += [data[place : place + 4], body, _crc(body)]
+        place += 12 + length
+    return b"".join(parts)
+
+
+def _fuzz(case):
+    """Reads a damaged sample, by the law."""
+    name, edits, mended = case
+    available = _available()
+    hypothesis.assume(name in available)
+    data = _edited(available[name], edits)
+    if mended and data[:4] == PNG[:4]:
+        data = _with_checksums(data)
+    _read(data)
+
+
+FUZZ = hypothesis.settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(hypothesis.HealthCheck),
+)
+
+
+@FUZZ
+@hypothesis.given(_edits())
+def test_edited_files_are_survived(case):
+    _fuzz(case)
+
+
+@pytest.mark.slow
+@hypothesis.settings(FUZZ, max_examples=2000)
+@hypothesis.given(_edits())
+def test_many_edited_files_are_survived(case):
+    _fuzz(case)
+
+
+_S15 = strategies.sampled_from(
+    [0, 1, -1, 65536, -65536, 2**31 - 1, -(2**31)]
+) | strategies.integers(-300000, 300000)
+_COLOR = strategies.tuples(_S15, _S15, _S15).map(
+    lambda numbers: struct.pack(">4s4x3i", b"XYZ ", *numbers)
+)
+_PARA = strategies.tuples(
+    strategies.integers(0, 5), strategies.lists(_S15, min_size=1, max_size=7)
+).map(lambda c: struct.pack(f">4s4xH2x{len(c[1])}i", b"para", c[0], *c[1]))
+_CURV = strategies.tuples(
+    strategies.sampled_from([0, 1, 2, 5, 2**32 - 1]),
+    strategies.binary(max_size=12),
+).map(lambda c: struct.pack(">4s4xI", b"curv", c[0]) + c[1])
+_CURVE = _PARA | _CURV | strategies.binary(max_size=30)
+_PROFILE = strategies.builds(
+    _profile,
+    strategies.tuples(_CURVE, _CURVE, _CURVE),
+    colors=strategies.tuples(_COLOR, _COLOR, _COLOR),
+    space=strategies.sampled_from([b"RGB ", b"GRAY"]),
+    count=strategies.none() | strategies.integers(0, 2**32 - 1),
+)
+
+
+def _convert(data):
+    """Converts a ramp by a profile: finite, in [0, 1], or a ValueError."""
+    try:
+        profile = icc.parse(data)
+    except ValueError as error:
+        assert str(error).isprintable()
+        return
+    if not profile.curves:
+        return
+    channels = len(profile.curves)
+    ramp = np.linspace(0, 1, 20 * channels, dtype="f4")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of division by zero and the like
+        icc.is_srgb(profile)
+        converted = icc.to_srgb(ramp.reshape(4, 5, channels), profile)
+    assert converted.shape == (4, 5, channels)
+    assert np.isfinite(converted).all()
+    assert converted.min() >= 0 and converted.max() <= 1
+
+
+@hypothesis.settings(FUZZ, max_examples=300)
+@hypothesis.given(_PROFILE)
+def test_any_profile_converts_to_colors(data):
+    _convert(data)
+
+
+@pytest.mark.slow
+@hypothesis.settings(FUZZ, max_examples=5000)
+@hypothesis.given(_PROFILE)
+def test_many_profiles_convert_to_colors(data):
+    _convert(data)

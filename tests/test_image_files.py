@@ -1,0 +1,856 @@
+"""Image files: orientation, depth, transparency, kinds, notes, one move.
+
+Files are made here by Pillow, by tifffile, or byte by byte; what they hold is
+known beforehand, and never read by the code under test.
+"""
+
+import copy
+import hashlib
+import importlib.util
+import json
+import struct
+import sys
+import zlib
+
+import numpy as np
+import pytest
+from PIL import ExifTags, Image, features
+
+from nst_tf import decoding, encoding, exif, image_io, transparency
+
+BASE, IFD = ExifTags.Base, ExifTags.IFD
+HEIGHT, WIDTH = 20, 30
+# How an upright picture is turned into what a camera stores: the inverse of
+# what CIPA DC-008 asks of a reader.
+STORED = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,  # counterclockwise
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+# Names of files, with the bits of a channel.
+EXACT = ("a8.png", "a16.png", "a8.tif", "a16.tif", "a8.webp")
+DEEP = ("a16.png", "a16.tif")
+WRITTEN = (*EXACT, "a8.jpg")
+
+
+@pytest.mark.parametrize("name", [*EXACT, "a8.jpg", "a8.avif"])
+def test_the_eight_orientations_are_one_picture(tmp_path, name):
+    if name == "a8.avif" and not features.check("avif"):
+        pytest.skip("Pillow reads no AVIF files here")
+    upright = _smooth(_highest(name))
+    if name not in EXACT:  # a gray, which no conversion of colors rounds
+        upright[:] = (upright @ (0.6, 0.3, 0.1)).astype("u1")[..., None]
+    for orientation, method in STORED.items():
+        path = tmp_path / f"{orientation}{name}"
+        _write(path, _turned(upright, method), orientation=orientation)
+        actual = image_io.load_image(path)
+        expected = upright / np.float32(_highest(name))
+        exact = name in EXACT
+        np.testing.assert_allclose(
+            actual, expected, rtol=0, atol=0 if exact else 2 / 255
+        )
+
+
+@pytest.mark.parametrize("name", EXACT)
+@pytest.mark.parametrize("orientation", [4, 6])
+def test_alpha_is_turned_with_its_picture(tmp_path, name, orientation):
+    upright = _smooth(_highest(name), channels=4)
+    upright[..., 3] |= 32 * _highest(name) // 255  # seen everywhere
+    path = tmp_path / name
+    _write(path, _turned(upright, STORED[orientation]), orientation=orientation)
+    read = image_io.load_picture(path)
+    expected = upright / np.float32(_highest(name))
+    np.testing.assert_array_equal(read.pixels, expected[..., :3])
+    np.testing.assert_array_equal(read.alpha, expected[..., 3])
+
+
+def test_gray_tiff_of_16_bits_is_turned_once(tmp_path):
+    upright = _smooth(65535)[..., 0]
+    for orientation, method in STORED.items():
+        path = tmp_path / f"{orientation}.tif"
+        stored = Image.fromarray(_turned(upright, method))
+        stored.save(path, tiffinfo={BASE.Orientation: orientation})
+        actual = image_io.load_image(path)
+        np.testing.assert_array_equal(
+            actual[..., 0], upright / np.float32(65535)
+        )
+
+
+@pytest.mark.parametrize("name", DEEP)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+def test_all_65536_levels_are_read(tmp_path, name, channels):
+    ramp = np.arange(65536, dtype="u2").reshape(256, 256)
+    samples = np.dstack([np.roll(ramp, 256 * i) for i in range(channels)])
+    if channels in (2, 4):
+        samples[..., -1] |= 1 << 13  # an eighth: its color is its own
+    path = tmp_path / name
+    _write(path, samples)
+    read = image_io.load_picture(path)
+    expected = samples / np.float32(65535)
+    color = expected[..., :3] if channels > 2 else expected[..., [0, 0, 0]]
+    np.testing.assert_array_equal(read.pixels, color)
+    if channels in (2, 4):
+        np.testing.assert_array_equal(read.alpha, expected[..., -1])
+    else:
+        assert read.alpha is None
+    assert read.notes == ()
+
+
+@pytest.mark.parametrize("name", DEEP)
+@pytest.mark.parametrize("transparent", [False, True])
+def test_16_bits_are_written_and_read_back(tmp_path, name, transparent):
+    _need(name)
+    ramp = np.arange(65536).reshape(256, 256) / 65535
+    picture = np.dstack([ramp, ramp[::-1], ramp.T])
+    alpha = np.maximum(ramp.T[::-1], 1 / 8) if transparent else None
+    path = tmp_path / name
+    options = encoding.Options(bit_depth=16, alpha=alpha)
+    image_io.save_image(path, picture, options)
+    read = image_io.load_picture(path)
+    np.testing.assert_array_equal(read.pixels, picture.astype("f4"))
+    if transparent:
+        expected = np.rint(65535 * alpha) / 65535
+        np.testing.assert_array_equal(read.alpha, expected.astype("f4"))
+
+
+@pytest.mark.parametrize("name", EXACT[:4])
+def test_samples_are_rounded_not_truncated(tmp_path, name):
+    _need(name)
+    highest = _highest(name)
+    steps = np.arange(WIDTH * HEIGHT).reshape(HEIGHT, WIDTH) % (highest - 1)
+    picture = np.dstack([steps + 0.4, steps + 0.6, steps - 0.4]) / highest
+    path = tmp_path / name
+    image_io.save_image(path, picture, encoding.Options(bit_depth=_depth(name)))
+    expected = np.dstack([steps, steps + 1, steps]) / highest
+    actual = image_io.load_image(path)
+    np.testing.assert_array_equal(actual, expected.astype("f4"))
+
+
+# What a TIFF file may do besides, as tifffile calls it.
+LAYOUTS = {
+    "planes": {"planarconfig": "separate"},
+    "big-endian": {"byteorder": ">"},
+    "BigTIFF": {"bigtiff": True},
+    "tiles": {"tile": (16, 16)},
+    "tiled planes": {"tile": (16, 16), "planarconfig": "separate"},
+    "deflated": {"compression": "zlib"},
+    "deflated strips": {"compression": "zlib", "rowsperstrip": 3},
+    "deflated tiles": {"compression": "zlib", "tile": (16, 16)},
+    "all": {
+        "byteorder": ">",
+        "bigtiff": True,
+        "tile": (16, 16),
+        "planarconfig": "separate",
+        "compression": "zlib",
+    },
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+def test_every_layout_of_tiff_is_read_exactly(tmp_path, layout, dtype):
+    samples = _smooth(65535 if dtype == "u2" else 255)
+    expected = samples / np.float32(65535 if dtype == "u2" else 255)
+    stored = expected if dtype == "f4" else samples
+    options = LAYOUTS[layout]
+    if "planarconfig" in options:
+        stored = np.moveaxis(stored, -1, 0)
+    path = tmp_path / "a.tif"
+    _write_tiff(path, stored, photometric="rgb", **options)
+    np.testing.assert_array_equal(image_io.load_image(path), expected)
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_gray_tiff_may_count_from_white(
+    tmp_path, dtype, byteorder, compression
+):
+    highest = np.iinfo(dtype).max
+    samples = _smooth(highest)[..., 0]
+    path = tmp_path / "a.tif"
+    _write_tiff(
+        path,
+        samples,
+        photometric="miniswhite",
+        byteorder=byteorder,
+        compression=compression,
+    )
+    expected = (highest - samples.astype(float)) / highest
+    actual = image_io.load_image(path)[..., 0]
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
+def test_gray_tiff_of_12_bits_reaches_white(tmp_path):
+    tifffile = _tifffile()
+    values = np.linspace(0, 4095, HEIGHT * WIDTH).astype(int)
+    bits = "".join(f"{value:012b}" for value in values)
+    packed = int(bits, 2).to_bytes(len(bits) // 8, "big")
+    stored = np.frombuffer(packed, "u1").reshape(HEIGHT, WIDTH * 12 // 8)
+    path = tmp_path / "a.tif"
+    _write_tiff(path, stored, photometric="minisblack")
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        tiff.pages[0].tags["BitsPerSample"].overwrite(12)
+        tiff.pages[0].tags["ImageWidth"].overwrite(WIDTH)
+    actual = image_io.load_image(path)[..., 0]
+    expected = values.reshape(HEIGHT, WIDTH) / 4095
+    np.testing.assert_allclose(actual, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2"])
+def test_premultiplied_colors_are_divided(tmp_path, dtype):
+    highest = np.iinfo(dtype).max
+    color = _smooth(highest) / highest
+    alpha = np.linspace(0.25, 1, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH, 1)
+    stored = np.rint(highest * np.dstack([color * alpha, alpha]))
+    path = tmp_path / "a.tif"
+    _write_tiff(
+        path,
+        stored.astype(dtype),
+        photometric="rgb",
+        extrasamples=["assocalpha"],
+    )
+    read = image_io.load_picture(path)
+    np.testing.assert_allclose(read.alpha, stored[..., 3] / highest, atol=1e-6)
+    expected = stored[..., :3] / stored[..., 3:]
+    # Pillow divides integers, and cuts what remains.
+    atol = 1.01 / 255 if dtype == "u1" else 1e-6
+    np.testing.assert_allclose(read.pixels, expected, atol=atol)
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_floats_are_read_exactly_or_refused(tmp_path, dtype, channels):
+    samples = (_smooth(255) / 256).astype(dtype)[..., :channels].squeeze()
+    kind = "rgb" if channels == 3 else "minisblack"
+    path = tmp_path / "a.tif"
+    _write_tiff(path, samples, photometric=kind)
+    actual = image_io.load_image(path)[..., :channels].squeeze()
+    np.testing.assert_array_equal(actual, samples)
+    for value in (1.5, -0.25, np.nan):
+        samples[3, 4] = value
+        _write_tiff(path, samples, photometric=kind)
+        with pytest.raises(ValueError, match=r"values are .*\[0, 1\]"):
+            image_io.load_image(path)
+
+
+def test_a_compression_of_another_package_is_named(tmp_path):
+    if importlib.util.find_spec("imagecodecs"):
+        pytest.skip("imagecodecs is installed")
+    tifffile = _tifffile()
+    path = tmp_path / "a.tif"
+    _write_tiff(path, _smooth(65535), photometric="rgb")
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        tiff.pages[0].tags["Compression"].overwrite(5)  # LZW
+    with pytest.raises(ValueError, match="pip install imagecodecs"):
+        image_io.load_image(path)
+
+
+def test_a_part_that_inflates_beyond_its_picture_is_refused(tmp_path):
+    tifffile = _tifffile()
+    path = tmp_path / "a.tif"
+    samples = np.zeros((50 * HEIGHT, WIDTH, 3), "u2")
+    _write_tiff(path, samples, photometric="rgb", compression="zlib")
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        tiff.pages[0].tags["ImageLength"].overwrite(HEIGHT)
+    with pytest.raises(ValueError, match="longer than it may be"):
+        image_io.load_image(path)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_alpha_is_written_and_read_back(tmp_path, name):
+    _need(name)
+    highest = _highest(name)
+    picture = _smooth(highest) / highest
+    alpha = np.linspace(0, 1, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
+    path = tmp_path / name
+    options = encoding.Options(alpha=alpha, bit_depth=_depth(name))
+    image_io.save_image(path, picture, options)
+    read = image_io.load_picture(path)
+    expected = np.rint(highest * alpha) / highest
+    np.testing.assert_array_equal(read.alpha, expected.astype("f4"))
+    if name != "a8.webp":  # lossy, but for alpha
+        seen = expected >= 1 / 8
+        np.testing.assert_array_equal(
+            read.pixels[seen], picture[seen].astype("f4")
+        )
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_hidden_colors_change_nothing(tmp_path, name):
+    highest = _highest(name)
+    samples = _smooth(highest, channels=4)
+    samples[..., 3] = highest
+    hidden = np.indices((HEIGHT, WIDTH)).sum(axis=0) % 7 < 3
+    hidden[5:15, 8:22] = True
+    samples[hidden, 3] = 0
+    read = []
+    for color in (0, highest):
+        samples[hidden, :3] = color
+        path = tmp_path / f"{color}{name}"
+        _write(path, samples)
+        read.append(image_io.load_picture(path))
+    assert read[0].digest != read[1].digest
+    np.testing.assert_array_equal(read[0].pixels, read[1].pixels)
+    expected = samples[~hidden, :3] / np.float32(highest)
+    np.testing.assert_array_equal(read[0].pixels[~hidden], expected)
+    # The hole of ten rows is filled with what is around it.
+    around = expected.min(axis=0), expected.max(axis=0)
+    assert (read[0].pixels > around[0] - 1e-6).all()
+    assert (read[0].pixels < around[1] + 1e-6).all()
+
+
+# Mode, extension, and how Pillow says that the value 0 is transparent.
+SEEN_THROUGH = {
+    "palette": ("P", ".png", {"transparency": 0}),
+    "palette with alpha": ("P", ".png", {"transparency": b"\0\xff"}),
+    "GIF": ("P", ".gif", {"transparency": 0}),
+    "gray": ("L", ".png", {"transparency": 0}),
+    "RGB": ("RGB", ".png", {"transparency": (0, 0, 0)}),
+    "bits": ("1", ".png", {"transparency": 0}),
+    "gray and alpha": ("LA", ".png", {}),
+    "gray and alpha, TIFF": ("LA", ".tif", {}),
+}
+
+
+@pytest.mark.parametrize("kind", SEEN_THROUGH)
+def test_every_kind_of_transparency_is_read(tmp_path, kind):
+    mode, extension, options = SEEN_THROUGH[kind]
+    white = np.zeros((HEIGHT, WIDTH), "u1")
+    white[:, 12:] = 255
+    image = Image.fromarray(white)
+    if mode == "P":
+        image = Image.fromarray(white // 255)
+        image.putpalette([9, 9, 9, 255, 255, 255])
+    elif mode == "LA":
+        image.putalpha(Image.fromarray(white))
+    else:
+        image = image.convert(mode)
+    path = tmp_path / f"a{extension}"
+    image.save(path, **options)
+    read = image_io.load_picture(path)
+    np.testing.assert_array_equal(read.alpha, white / 255)
+    # White, too, is what is not seen: its own color was dark.
+    np.testing.assert_allclose(read.pixels, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_one_color_of_a_png_may_be_transparent(tmp_path, bits, channels):
+    samples = np.full((HEIGHT, WIDTH, channels), 40, f"u{bits // 8}")
+    samples[:5] = 90
+    samples[5:10] = 91  # not quite
+    chunk = struct.pack(f">{channels}H", *(90,) * channels)
+    path = tmp_path / "a.png"
+    path.write_bytes(_png(samples, (b"tRNS", chunk)))
+    read = image_io.load_picture(path)
+    expected = np.ones((HEIGHT, WIDTH))
+    expected[:5] = 0
+    np.testing.assert_array_equal(read.alpha, expected)
+    seen = samples[5:] / np.float32(2**bits - 1) + np.zeros(3, "f4")
+    np.testing.assert_array_equal(read.pixels[5:], seen)
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_alpha_of_one_is_none_and_of_nothing_is_refused(tmp_path, name):
+    samples = _smooth(_highest(name), channels=4)
+    samples[..., 3] = _highest(name)
+    path = tmp_path / name
+    _write(path, samples)
+    assert image_io.load_picture(path).alpha is None
+    samples[..., 3] = 0
+    _write(path, samples)
+    with pytest.raises(ValueError, match=r"cannot be read: .* transparent\."):
+        image_io.load_picture(path)
+
+
+@pytest.mark.parametrize("extension", [".jpg", ".bmp"])
+def test_without_alpha_a_picture_is_put_on_white(tmp_path, extension):
+    path = tmp_path / f"a{extension}"
+    picture = np.tile([0.0, 0.4, 0.8], (HEIGHT, WIDTH, 1))
+    alpha = np.full((HEIGHT, WIDTH), 0.25)
+    options = encoding.Options(alpha=alpha)
+    image_io.save_image(path, picture, options)
+    actual = image_io.load_image(path)[5, 5]
+    np.testing.assert_allclose(actual, [0.75, 0.85, 0.95], atol=2 / 255)
+    (line,) = encoding.lost(path, options)
+    assert "put on white" in line
+    assert encoding.lost(tmp_path / "a.png", options) == []
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_filled_stays_among_the_colors_that_are_seen(seed):
+    rng = np.random.default_rng(seed)
+    height, width = rng.integers(1, 40, size=2)
+    image = rng.uniform(size=(height, width, 3))
+    alpha = rng.uniform(size=(height, width)) * (
+        rng.uniform(size=(height, width)) < 0.2
+    )
+    alpha[0, 0] = 1
+    filled = transparency.filled(image, alpha)
+    own = alpha >= transparency.TRUSTED
+    np.testing.assert_array_equal(filled[own], image[own].astype("f4"))
+    seen = image[alpha > 0]
+    assert (filled >= seen.min(axis=0) - 1e-5).all()
+    assert (filled <= seen.max(axis=0) + 1e-5).all()
+    image[alpha > 0] = (0.2, 0.5, 0.7)
+    constant = transparency.filled(image, alpha)
+    np.testing.assert_allclose(constant, constant * 0 + (0.2, 0.5, 0.7), 1e-5)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_written_files_say_that_they_are_srgb(tmp_path, name):
+    path = _saved(tmp_path / name)
+    with Image.open(path) as image:
+        profile = image.info["icc_profile"]
+    assert profile == encoding.srgb_profile()
+    assert b"sRGB" in profile.replace(b"\0", b"")  # version 4 has UTF-16
+    # Not the second of its writing.
+    assert struct.unpack(">6H", profile[24:36]) == (2000, 1, 1, 0, 0, 0)
+
+
+@pytest.mark.parametrize("name", [*WRITTEN, "a8.bmp"])
+def test_resolution_is_kept(tmp_path, name):
+    path = _saved(tmp_path / name, dpi=(300, 150))
+    actual = image_io.load_picture(path).dpi
+    # PNG and BMP count pixels per meter.
+    np.testing.assert_allclose(actual, (300, 150), atol=0.02)
+    again = _saved(tmp_path / f"b{name}", dpi=actual)
+    assert again.read_bytes() == path.read_bytes()
+    if name != "a8.bmp":  # there Pillow writes 96
+        assert image_io.load_picture(_saved(path)).dpi is None
+
+
+@pytest.mark.parametrize("name", ["a8.webp", "a8.tif"])
+@pytest.mark.parametrize(
+    ("unit", "expected"), [(2, (72, 72)), (3, (182.88, 182.88)), (1, None)]
+)
+def test_resolution_has_a_unit_or_says_nothing(tmp_path, name, unit, expected):
+    notes = Image.Exif()
+    notes[BASE.XResolution] = notes[BASE.YResolution] = 72.0
+    notes[BASE.ResolutionUnit] = unit
+    path = tmp_path / name
+    Image.fromarray(_smooth(255)).save(path, exif=notes)
+    actual = image_io.load_picture(path).dpi
+    if expected is None:
+        assert actual is None
+    else:
+        np.testing.assert_allclose(actual, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", [*EXACT, "a8.jpg", "gray16.tif"])
+@pytest.mark.parametrize("keep_location", [False, True])
+def test_who_when_and_how_are_kept_the_rest_is_not(
+    tmp_path, name, keep_location
+):
+    path = tmp_path / name
+    gray = name.startswith("gray")
+    samples = _smooth(_highest(name))[..., 0 if gray else slice(3)]
+    _write(path, samples, notes=_camera())
+    found = image_io.load_picture(path).exif
+    target = exif.kept(found, keep_location)
+    out = _saved(tmp_path / "out.jpg", exif=target)
+    with Image.open(out) as image:
+        written = image.getexif()
+        details, place = (
+            written.get_ifd(IFD.Exif),
+            written.get_ifd(IFD.GPSInfo),
+        )
+    assert written[BASE.Artist] == "Ada"
+    assert BASE.Orientation not in written
+    expected = {
+        BASE.DateTimeOriginal: "2024:05:06 07:08:09",
+        BASE.ExposureTime: 0.004,
+        BASE.LensModel: "50mm",
+    }
+    assert dict(details) == pytest.approx(expected)
+    assert place.get(1) == ("N" if keep_location else None)
+    assert place.get(2) == ((48, 51, 29.5) if keep_location else None)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_kind_of_file_holds_the_notes_that_it_can(tmp_path, name):
+    notes = exif.kept(_camera(), keep_location=True)
+    path = _saved(tmp_path / name, exif=notes, record="{}")
+    with Image.open(path) as image:
+        written = image.getexif()
+        details = written.get_ifd(IFD.Exif)
+        place = written.get_ifd(IFD.GPSInfo)
+    assert written[BASE.Artist] == "Ada"
+    if name != "a16.tif":  # only the main directory
+        assert details[BASE.ExposureTime] == pytest.approx(0.004)
+        assert place[2] == (48, 51, 29.5)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_a_name_keeps_its_letters(tmp_path, name):
+    # Cameras and programs write UTF-8 where EXIF has ASCII.
+    notes = Image.Exif()
+    notes[BASE.Artist] = "Zoë Müller".encode()
+    source = tmp_path / "source.jpg"
+    _write(source, _smooth(255), notes=notes)
+    kept = exif.kept(image_io.load_picture(source).exif)
+    path = _saved(tmp_path / name, exif=kept)
+    assert "Zoë Müller".encode() in path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("directory", "tag", "value"),
+    [
+        (None, BASE.Artist, "x" * 3000),
+        (IFD.Exif, BASE.FNumber, ("f", 8)),
+        (IFD.Exif, BASE.ISOSpeedRatings, 1 << 40),
+    ],
+)
+def test_damaged_notes_are_left_out(tmp_path, directory, tag, value):
+    source = _camera()
+    place = source if directory is None else source.get_ifd(directory)
+    place[tag] = value
+    target = exif.kept(source)
+    assert tag not in (
+        target if directory is None else target.get_ifd(directory)
+    )
+    path = _saved(tmp_path / "a.jpg", exif=target)
+    with Image.open(path) as image:
+        details = image.getexif().get_ifd(IFD.Exif)
+    assert details[BASE.LensModel] == "50mm"
+
+
+@pytest.mark.parametrize("keep_location", [False, True])
+def test_cut_notes_are_kept_as_far_as_they_can_be(
+    tmp_path, keep_location, recwarn
+):
+    whole = _camera().tobytes().removeprefix(b"Exif\0\0")
+    path = tmp_path / "a.png"
+    for length in range(0, len(whole), 11):
+        path.write_bytes(_png(_smooth(255), (b"eXIf", whole[:length])))
+        target = exif.kept(image_io.load_picture(path).exif, keep_location)
+        _saved(tmp_path / "a.jpg", exif=target)
+    assert target[BASE.Artist] == "Ada"
+    assert not [str(warning.message) for warning in recwarn]
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_the_record_is_read_back(tmp_path, name):
+    steps = {"style": "Straße \u6f22.png", "steps": [1, 2], "x": '\t"\\'}
+    record = json.dumps(steps)
+    path = _saved(tmp_path / name, record=record, exif=exif.kept(_camera()))
+    assert not encoding.needs_sidecar(path, record)
+    with Image.open(path) as image:
+        actual = encoding.read_record(image)
+    assert actual == record
+    with Image.open(_saved(path)) as image:
+        assert encoding.read_record(image) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "beyond", "expected"),
+    [
+        ("a.bmp", -1000, True),
+        ("a.jpg", 1, True),
+        ("a.webp", 1, True),
+        ("a.jpg", 0, False),
+        ("a.webp", 0, False),
+        ("a.png", 1000, False),
+        ("a.tif", 1000, False),
+    ],
+)
+def test_a_record_that_does_not_fit_needs_a_file_of_its_own(
+    tmp_path, name, beyond, expected
+):
+    record = "x" * (encoding.LONGEST_RECORD + beyond)
+    path = tmp_path / name
+    assert encoding.needs_sidecar(path, record) is expected
+    with Image.open(_saved(path, record=record)) as image:
+        actual = encoding.read_record(image)
+    assert actual == ("" if expected else record)
+
+
+def test_the_longest_record_fits_beside_long_notes(tmp_path):
+    notes = Image.Exif()
+    for tag in (BASE.ImageDescription, BASE.Artist, BASE.Copyright):
+        notes[tag] = "x" * exif.LONGEST
+    record = "y" * encoding.LONGEST_RECORD
+    path = tmp_path / "a.jpg"
+    assert not encoding.needs_sidecar(path, record)
+    _saved(path, exif=exif.kept(notes), record=record)
+    with Image.open(path) as image:
+        assert encoding.read_record(image) == record
+
+
+@pytest.mark.parametrize("name", [*WRITTEN, "a8.bmp"])
+def test_a_picture_written_twice_is_the_same_file(tmp_path, name):
+    options = {"record": "{}", "dpi": (300, 300)}
+    files = [
+        _saved(tmp_path / f"{i}{name}", exif=exif.kept(_camera()), **options)
+        for i in range(2)
+    ]
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.webp", "a.bmp"])
+def test_16_bits_are_refused_where_there_are_8(tmp_path, name):
+    options = encoding.Options(bit_depth=16)
+    with pytest.raises(ValueError, match=r"8 bits .*write a \.png or a \.tif"):
+        image_io.save_image(tmp_path / name, np.zeros((4, 4, 3)), options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_tifffile_deep_files_are_cut_and_this_is_said(
+    tmp_path, monkeypatch
+):
+    path, floats = tmp_path / "a16.tif", tmp_path / "floats.tif"
+    samples = _smooth(65535)
+    _write(path, samples, orientation=6)
+    _write_tiff(floats, samples / np.float32(65535), photometric="rgb")
+    monkeypatch.setattr(decoding, "has_tifffile", lambda: False)
+    read = image_io.load_picture(path)
+    upright = np.rot90(samples, -1) / 65535
+    np.testing.assert_allclose(read.pixels, upright, atol=1 / 255)
+    (note,) = read.notes
+    assert "read at 8 bits" in note
+    assert "pip install 'nst-tf[formats]'" in note
+    with pytest.raises(ValueError, match=r"pip install 'nst-tf\[formats\]'"):
+        image_io.load_picture(floats)
+    options = encoding.Options(bit_depth=16)
+    with pytest.raises(
+        ValueError, match=r"pip install 'nst-tf\[formats\]'; or write a \.png"
+    ):
+        image_io.save_image(path, samples / 65535, options)
+
+
+@pytest.mark.parametrize("name", [*WRITTEN, "a8.bmp"])
+@pytest.mark.parametrize("error", [OSError("No space"), KeyboardInterrupt()])
+def test_a_failure_leaves_the_old_file_and_nothing_beside(
+    tmp_path, monkeypatch, name, error
+):
+    path = _saved(tmp_path / name)
+    before = path.read_bytes()
+
+    def fail(file, *args):
+        file.write(before[:20])
+        raise error
+
+    monkeypatch.setattr(encoding, "encode", fail)
+    with pytest.raises(type(error)):
+        _saved(path, record="{}")
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("extension", [".gif", ".webp", ".png", ".tif"])
+def test_of_an_animation_the_first_picture_is_read(tmp_path, extension):
+    path = tmp_path / f"a{extension}"
+    frames = [Image.new("RGB", (WIDTH, HEIGHT), c) for c in ("red", "blue")]
+    lossless = {"lossless": True} if extension == ".webp" else {}
+    frames[0].save(path, save_all=True, append_images=frames[1:], **lossless)
+    actual = image_io.load_image(path)
+    red = np.broadcast_to((1, 0, 0), (HEIGHT, WIDTH, 3))
+    np.testing.assert_array_equal(actual, red)
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_heic_is_read_with_its_package(tmp_path, orientation):
+    heif = pytest.importorskip("pillow_heif", reason="reads HEIC files")
+    upright = _smooth(255)
+    heif.register_heif_opener()
+    image = Image.fromarray(_turned(upright, STORED[orientation]))
+    notes = Image.Exif()
+    notes[BASE.Orientation] = orientation
+    path = tmp_path / "a.heic"
+    image.save(path, quality=100, chroma=444, exif=notes.tobytes())
+    actual = image_io.load_image(path)
+    np.testing.assert_allclose(actual, upright / 255, atol=4 / 255)
+
+
+def test_heic_without_its_package_names_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    Image.init()
+    monkeypatch.delitem(Image.OPEN, "HEIF", raising=False)
+    path = tmp_path / "a.jpg"  # telephones do
+    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+    with pytest.raises(ValueError, match=r"HEIC.* pip install 'nst-tf\[form"):
+        image_io.load_image(path)
+
+
+@pytest.mark.parametrize("name", [*EXACT, "a8.jpg"])
+def test_the_digest_is_that_of_the_file(tmp_path, name):
+    path = tmp_path / name
+    _write(path, _smooth(_highest(name)))
+    data = path.read_bytes()
+    expected = "sha256:" + hashlib.sha256(data).hexdigest()
+    assert image_io.load_picture(path).digest == expected
+    assert image_io.read_picture(data, "bytes").digest == expected
+
+
+@pytest.mark.parametrize("name", [*EXACT, "a8.jpg", "floats16.tif"])
+def test_a_picture_above_the_limit_is_refused(tmp_path, name):
+    path = tmp_path / name
+    samples = _smooth(_highest(name))
+    if name.startswith("floats"):
+        samples = samples / np.float32(65535)
+        _write_tiff(path, samples, photometric="rgb")
+    else:
+        _write(path, samples)
+    megapixels = HEIGHT * WIDTH / 1e6
+    assert image_io.load_picture(path, megapixels).pixels.shape[0] == HEIGHT
+    with pytest.raises(ValueError, match="30 x 20 .*raise --max_megapixels"):
+        image_io.load_picture(path, 0.99 * megapixels)
+
+
+@pytest.mark.parametrize("bits", ["u1", "u2"])
+def test_the_limit_comes_before_any_decoding(tmp_path, bits):
+    # A gigapixel in a hundred bytes; to decode it would fail, or fill memory.
+    header = struct.pack(">2I", 40_000, 25_000)
+    data = _png(np.zeros((1, 1, 3), bits))
+    path = tmp_path / "a.png"
+    start, end = data[:16], data[24:29]
+    check = struct.pack(">I", zlib.crc32(b"IHDR" + header + end))
+    path.write_bytes(start + header + end + check + data[33:])
+    with pytest.raises(ValueError, match="40000 x 25000 .*--max_megapixels"):
+        image_io.load_picture(path)
+
+
+def test_a_file_of_too_many_bytes_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoding, "LEAST_BYTES", 1000)
+    path = tmp_path / "a.png"
+    _write(path, _smooth(255))
+    with open(path, "ab") as file:
+        file.write(bytes(20_000))
+    with pytest.raises(ValueError, match="--max_megapixels"):
+        image_io.load_picture(path, 0.001)
+
+
+def _highest(name):
+    return 2 ** _depth(name) - 1
+
+
+def _depth(name):
+    """The bits of a channel, as a name says."""
+    return 16 if "16" in name else 8
+
+
+def _smooth(highest, channels=3):
+    """Ramps that differ, from 5 to 95 percent, of 8 or 16 bits."""
+    rows, columns = np.mgrid[0 : 1 : 1j * HEIGHT, 0 : 1 : 1j * WIDTH]
+    ramps = [columns, rows, (1 - columns + rows) / 2, (columns + rows) / 2]
+    samples = highest * (0.05 + 0.9 * np.dstack(ramps[:channels]))
+    return np.rint(samples).astype("u1" if highest == 255 else "u2")
+
+
+def _turned(samples, method):
+    """Turns [H, W] or [H, W, C] by Pillow, channel by channel."""
+    if method is None:
+        return samples
+    if samples.ndim == 2:
+        return np.asarray(Image.fromarray(samples).transpose(method))
+    channels = np.moveaxis(samples, -1, 0).copy()
+    return np.dstack([_turned(channel, method) for channel in channels])
+
+
+def _write(path, samples, orientation=None, notes=None):
+    """Writes samples by other means than those under test, without loss."""
+    notes = copy.deepcopy(notes) if notes else Image.Exif()
+    if orientation:
+        notes[BASE.Orientation] = orientation
+    data = notes.tobytes()
+    name = path.name
+    if name.endswith("16.png"):
+        chunk = b"eXIf", data.removeprefix(b"Exif\0\0")
+        path.write_bytes(_png(samples, chunk))
+    elif name.endswith("16.tif") and samples.ndim == 3:
+        _write_deep_tiff(path, samples, notes)
+    else:
+        options = {
+            ".jpg": {"quality": 100, "subsampling": 0},
+            ".webp": {"lossless": True, "exact": True},
+            ".avif": {"quality": 100, "subsampling": "4:4:4"},
+        }.get(path.suffix, {})
+        Image.fromarray(samples).save(path, exif=data, **options)
+
+
+def _write_tiff(path, samples, **options):
+    tifffile = _tifffile()
+    tifffile.imwrite(path, samples, metadata=None, software=False, **options)
+
+
+def _write_deep_tiff(path, samples, notes):
+    """Writes 16 bits by Pillow, as a picture of 8 bits that is twice as wide.
+
+    tifffile writes no directories of EXIF; it only mends the size.
+    """
+    tifffile = _tifffile()
+    height, width, channels = samples.shape
+    narrow = np.frombuffer(samples.astype("<u2").tobytes(), "u1")
+    narrow = narrow.reshape(height, 2 * width, channels).squeeze()
+    Image.fromarray(narrow).save(path, exif=notes.tobytes())
+    with tifffile.TiffFile(path, mode="r+b") as tiff:
+        tags = tiff.pages[0].tags
+        tags["ImageWidth"].overwrite(width)
+        bits = (16,) * channels
+        tags["BitsPerSample"].overwrite(bits if channels > 1 else 16)
+
+
+def _png(samples, *chunks):
+    """A PNG file of 8 or 16 bits, written after its specification."""
+
+    def chunk(name, data):
+        check = struct.pack(">I", zlib.crc32(name + data))
+        return struct.pack(">I", len(data)) + name + data + check
+
+    height, width, channels = samples.shape
+    bits, kind = 8 * samples.itemsize, {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+    header = struct.pack(">2I5B", width, height, bits, kind, 0, 0, 0)
+    numbers = samples.astype(samples.dtype.newbyteorder(">"))
+    rows = b"".join(b"\0" + row.tobytes() for row in numbers)
+    every = [
+        (b"IHDR", header),
+        *chunks,
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    ]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*one) for one in every)
+
+
+def _saved(path, **options):
+    """Writes a picture by the code under test, at the depth in the name."""
+    _need(path.name)
+    if "16" in path.name:
+        options["bit_depth"] = 16
+    picture = _smooth(255) / 255
+    image_io.save_image(path, picture, encoding.Options(**options))
+    return path
+
+
+def _camera():
+    """What a camera writes: some to keep, some not."""
+    notes = Image.Exif()
+    notes[BASE.Artist] = "Ada"
+    notes[BASE.Orientation] = 1
+    notes[BASE.HostComputer] = "secret"
+    details = notes.get_ifd(IFD.Exif)
+    details[BASE.DateTimeOriginal] = "2024:05:06 07:08:09"
+    details[BASE.ExposureTime] = 0.004
+    details[BASE.LensModel] = "50mm"
+    details[BASE.BodySerialNumber] = "secret"
+    details[BASE.LensSerialNumber] = "secret"
+    details[BASE.CameraOwnerName] = "secret"
+    details[BASE.MakerNote] = b"secret"
+    place = notes.get_ifd(IFD.GPSInfo)
+    place[1], place[2] = "N", (48.0, 51.0, 29.5)
+    return notes
+
+
+def _need(name):
+    """Skips a test of 16-bit TIFF files where nothing reads them."""
+    if "16.tif" in name:
+        _tifffile()
+
+
+def _tifffile():
+    return pytest.importorskip("tifffile", reason="reads 16-bit TIFF files")

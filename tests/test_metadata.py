@@ -1,0 +1,401 @@
+"""Records in pictures, what they say, and pictures made again from them."""
+
+import json
+import re
+import shutil
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toys
+from PIL import Image
+
+import nst_tf
+from nst_tf import (
+    encoding,
+    execution,
+    image_io,
+    metadata,
+    pyramid,
+    resumption,
+    run,
+    run_log,
+    stopping,
+)
+
+VERSIONS = metadata.versions()
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@pytest.fixture
+def folder(tmp_path, toy, monkeypatch):
+    """A working directory with a flag file for the toy network."""
+    monkeypatch.chdir(tmp_path)
+    toys.write_flag_file(toy)
+    return tmp_path
+
+
+def _run(*flags):
+    assert run.main(["--flagfile=toy.cfg", *flags]) == 0
+
+
+def _again(name, *flags):
+    assert run.main([f"--rerun={name}", *flags]) == 0
+
+
+def _pixels(name):
+    return image_io.load_image(name)
+
+
+# What is recorded
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif", "a.bmp"])
+def test_every_format_says_how_it_was_made(folder, name):
+    _run(f"--output={name}", "--seed=7", "--init_noise=0.1")
+    record = metadata.read(name)
+    assert record["nst_tf"] == nst_tf.__version__
+    assert record["flags"]["size"] == 96 and record["flags"]["seed"] == 7
+    assert record["decided"]["sizes"] == [[48, 32], [64, 48], [96, 72]]
+    assert record["decided"]["steps"] == [3, 3, 3]
+    assert record["decided"]["precision"] == "float32"
+    assert record["state"] == "done" and record["rescues"] == 0
+    assert record["inputs"]["content"] == {
+        "name": "town.png",
+        "size": [80, 60],
+        "digest": image_io.digest(Path("town.png")),
+    }
+    assert record["network"]["name"] == "toy"
+    assert DIGEST.fullmatch(record["network"]["digest"])
+    assert set(record["losses"]) == {
+        f"content/{toys.CONTENT_LAYER}",
+        *(f"style/{layer}" for layer in toys.STYLE_LAYERS),
+        "total_variation",
+    }
+    assert {"python", "tensorflow", "keras", "numpy", "pillow"} == set(
+        record["versions"]
+    )
+    assert Path(f"{name}.json").exists() == (name == "a.bmp")
+
+
+def test_a_strength_is_recorded_with_what_it_set(folder):
+    _run("--output=a.png", "--strength=0.3")
+    record = metadata.read("a.png")
+    assert record["flags"]["strength"] == 0.3
+    settings = record["decided"]["settings"]
+    assert settings["strength"] == -1 and settings["style_weight"] > 0
+    _again("a.png", "--output=b.png")
+    np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
+
+
+def test_nothing_private_is_recorded(folder):
+    private = folder / "Jane Doe"
+    private.mkdir()
+    for name in ("town.png", "paint.png"):
+        shutil.copy(name, private / name)
+    flags = [
+        f"--content={private / 'town.png'}",
+        f"--style={private / 'paint.png'}",
+        f"--init={private / 'paint.png'}",
+        f"--checkpoint_dir={private / 'c'}",
+        f"--log={private / 'l'}",
+    ]
+    _run(*flags, "--output=a.png")
+    assert "Doe" not in metadata.dumps(metadata.read("a.png"))
+    assert str(folder) not in metadata.dumps(metadata.read("a.png"))
+    assert b"Doe" not in Path("a.png").read_bytes()
+    _run(*flags, "--output=b.png", "--record_paths", "--resume=never")
+    inputs = metadata.read("b.png")["inputs"]
+    assert inputs["content"]["name"] == str(private / "town.png")
+    _again("b.png", "--output=c.png")
+    np.testing.assert_array_equal(_pixels("a.png"), _pixels("c.png"))
+
+
+def test_secrets_of_addresses_are_not_recorded():
+    names = metadata._Names(paths=False)
+    secret = "https://jane:word@host:8/a/b.png?key=123#part"
+    assert names.of(secret) == "https://host:8/a/b.png"
+    assert metadata._Names(paths=True).of(secret) == secret
+
+
+def test_a_description_is_a_flag_file(folder, capsys):
+    _run("--output=a.png", "--steps=4,2", "--tv_weight=3")
+    capsys.readouterr()
+    assert run.main(["--describe=a.png"]) == 0
+    text = capsys.readouterr().out
+    for words in (
+        f"# a.png, made by nst_tf {nst_tf.__version__}, 20",
+        "# done, after 8 steps in ",
+        "# content: town.png, 80 x 60, sha256:",
+        "# steps at each size: 48 x 32: 4, 64 x 48: 2, 96 x 72: 2",
+        "--content=town.png\n",
+        "--steps=4,2\n",
+        "--weights=toy.h5\n",
+    ):
+        assert words in text
+    Path("again.cfg").write_text(text)
+    assert run.main(["--flagfile=again.cfg", "--output=b.png"]) == 0
+    np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--describe=none.png"], "there is no file none.png"),
+        (["--describe=town.png"], "town.png does not say how it was made"),
+        (["--describe=toy.cfg"], "toy.cfg does not say how it was made"),
+        (["--describe", "a.png", "--size=3"], "describe is given alone"),
+        (["--describe"], "describe is given alone, with a picture"),
+        (["--rerun=none.png"], "there is no file none.png"),
+        (["--rerun=town.png"], "town.png does not say how it was made"),
+    ],
+)
+def test_a_picture_without_a_record_is_said(folder, capsys, arguments, words):
+    assert run.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+
+
+def _edit(change):
+    """Changes the record of a.png."""
+    record = metadata.read("a.png")
+    text = change(record)
+    edited = text if isinstance(text, (str, list)) else record
+    options = encoding.Options(record=json.dumps(edited))
+    image_io.save_image("b.png", _pixels("a.png"), options)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda r: "text",
+        lambda r: [],
+        lambda r: r.pop("flags"),
+        lambda r: r["decided"].update(sizes=[[1, 2]], steps=[1, 2]),
+        lambda r: r["decided"].update(sizes=[["a", 2]], steps=[1]),
+        lambda r: r["inputs"].pop("content"),
+        lambda r: r["inputs"]["content"].update(name=3),
+        lambda r: r["inputs"].update(style=[3]),
+        lambda r: r["network"].update(digest=None),
+        lambda r: r.update(losses={"a": "b"}),
+        lambda r: r["flags"].update(wrong=3),
+        lambda r: r["flags"].update(size="many"),
+        lambda r: r["flags"].update(optimizer="cube"),
+        lambda r: r["decided"].update(sizes=[[4, 4]] * 3),
+    ],
+)
+def test_a_damaged_record_is_said_in_a_sentence(folder, capsys, change):
+    _run("--output=a.png", "--steps=1")
+    _edit(change)
+    capsys.readouterr()
+    assert run.main(["--rerun=b.png"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("nst-tf: ") and error.count("\n") == 1
+
+
+# Made again
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        [],
+        ["--bit_depth=16", "--optimizer=lbfgs", "--init=noise", "--seed=3"],
+        ["--tolerance=0.01", "--steps=50"],
+        ["--style=town.png", "--style_fit=crop", "--convention=gatys2016"],
+        ["--init=paint.png", "--average=0", "--bounds=none"],
+    ],
+)
+def test_a_picture_is_made_again_in_another_folder(folder, flags):
+    _run("--output=a.png", *flags)
+    away = folder / "away"
+    away.mkdir()
+    for name in ("a.png", "town.png", "paint.png"):
+        shutil.move(name, away / name)
+    places = [f"--weights={folder / 'toy.h5'}"]
+    _again(away / "a.png", *places)
+    np.testing.assert_array_equal(_pixels(away / "a.png"), _pixels("a.png"))
+    again, first = metadata.read("a.png"), metadata.read(away / "a.png")
+    assert again["decided"]["steps"] == first["decided"]["steps"]
+
+
+def test_a_picture_under_a_budget_is_made_again_as_decided(folder, monkeypatch):
+    _run("--output=whole.png", "--steps=20")
+    # A clock that runs ahead, differently each time: levels are cut short.
+    ticks = iter(np.cumsum(np.random.default_rng(0).uniform(0, 0.4, 10**4)))
+    budget = stopping.Budget
+    monkeypatch.setattr(
+        stopping,
+        "Budget",
+        lambda levels, seconds, start: budget(
+            levels, seconds, 0.0, lambda: float(next(ticks))
+        ),
+    )
+    _run("--output=a.png", "--steps=20", "--max_seconds=9")
+    steps = metadata.read("a.png")["decided"]["steps"]
+    assert sum(steps) < 60
+    _again("a.png", "--output=b.png")
+    np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
+    assert metadata.read("b.png")["decided"]["steps"] == steps
+
+
+def test_a_stopped_and_resumed_picture_is_made_again(folder, monkeypatch):
+    flags = ["--flagfile=toy.cfg", "--checkpoint_dir=c", "--output=a.png"]
+    with monkeypatch.context() as patch:
+        _stop_after(patch, 4)
+        assert run.main(flags) == 130
+    steps = metadata.read("a.png")["decided"]["steps"]
+    assert (
+        steps == [3, 1, 0] and metadata.read("a.png")["state"] == "unfinished"
+    )
+    _again("a.png", "--output=b.png")
+    np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
+    assert run.main([*flags, "--overwrite"]) == 0
+    assert metadata.read("a.png")["decided"]["steps"] == [3, 3, 3]
+
+
+def _stop_after(monkeypatch, count):
+    """Sends Ctrl-C with a step."""
+    steps = execution.job_steps
+
+    def stopped(*args, **keywords):
+        for number, step in enumerate(steps(*args, **keywords), start=1):
+            if number == count:
+                signal.raise_signal(signal.SIGINT)
+            yield step
+
+    monkeypatch.setattr(execution, "job_steps", stopped)
+
+
+def test_other_inputs_are_warned_of(folder, capsys, monkeypatch):
+    _run("--output=a.png", "--steps=1")
+    toys.write_weights(Path("other.h5"), toys.weights(seed=1))
+    image_io.save_image("other.png", toys.image(60, 80, 5))
+    monkeypatch.setattr(
+        metadata,
+        "versions",
+        lambda: {**VERSIONS, "numpy": "0.9"},
+    )
+    capsys.readouterr()
+    _again(
+        "a.png",
+        "--content=other.png",
+        "--weights=other.h5",
+        "--output=b.png",
+    )
+    text = capsys.readouterr().out
+    for words in (
+        "warning   the content image is not the town.png of then",
+        "warning   the network's weights are not those of then",
+        "and here is 0.9",
+    ):
+        assert words in text
+    assert np.abs(_pixels("a.png") - _pixels("b.png")).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--size=128"], "size is set, but rerun makes a picture again as it"),
+        (["--style=paint.png", "--style=town.png"], "style names 2 pictures"),
+        (["--content=none.png"], "there is no file none.png"),
+        (["--output=a.png", "--overwrite"], "output a.png is one of the inp"),
+    ],
+)
+def test_what_would_change_the_picture_is_refused(folder, capsys, flags, words):
+    _run("--output=a.png", "--steps=1")
+    assert run.main(["--rerun=a.png", *flags]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_an_input_that_is_gone_is_asked_for(folder, capsys):
+    _run("--output=a.png", "--steps=1")
+    Path("town.png").rename("village.png")
+    assert run.main(["--rerun=a.png"]) == 1
+    assert "say where it is with --content=PATH" in capsys.readouterr().err
+    _again("a.png", "--content=village.png")
+    np.testing.assert_array_equal(_pixels("a.png"), _pixels("a-2.png"))
+    assert "warning" not in capsys.readouterr().out
+
+
+def test_the_file_with_the_right_digest_is_preferred(folder):
+    _run("--output=a.png", "--steps=1")
+    here = folder / "here"
+    here.mkdir()
+    shutil.move("a.png", here / "a.png")
+    image_io.save_image(here / "town.png", toys.image(60, 80, 9))
+    _again(here / "a.png")
+    np.testing.assert_array_equal(_pixels(here / "a.png"), _pixels("a.png"))
+
+
+def test_a_checkpoint_holds_the_steps_that_were_taken(folder):
+    _run("--checkpoint_dir=c", "--checkpoint_every=1")
+    newest = sorted(Path("c").glob("*.npz"))[-1]
+    with np.load(newest) as file:
+        assert file[resumption.TAKEN].tolist() == [3, 3, 2]
+
+
+# Logs
+
+
+def test_the_log_has_a_line_for_each_step_that_is_reported(folder, capsys):
+    _run("--log=run.jsonl", "--output=a.png")
+    reported = capsys.readouterr().out.count("step ")
+    lines = list(map(json.loads, Path("run.jsonl").read_text().splitlines()))
+    assert len(lines) == reported >= 3
+    assert [line["level"] for line in lines] == sorted(
+        line["level"] for line in lines
+    )
+    last = lines[-1]
+    assert (last["width"], last["height"]) == (96, 72)
+    assert last["step"] == last["steps"] == 3
+    assert last["memory"] is None or last["memory"] > 10**7
+    assert 0 < lines[0]["seconds"] <= last["seconds"]
+    losses = metadata.read("a.png")["losses"]
+    assert set(last["losses"]) == set(losses)
+    for name, value in losses.items():
+        assert last["losses"][name] == pytest.approx(value, rel=1e-5)
+
+
+def test_a_log_that_cannot_be_written_is_said_at_once(folder, capsys):
+    assert run.main(["--flagfile=toy.cfg", "--log=none/run.jsonl"]) == 1
+    assert "log none/run.jsonl cannot be written" in capsys.readouterr().err
+    assert not Path("town-paint.png").exists()
+
+
+def test_a_log_that_fails_later_does_not_end_the_run(folder, capsys):
+    said = []
+    log = run_log.Log("run.jsonl", said.append)
+    Path("run.jsonl").unlink()
+    Path("run.jsonl").mkdir()
+    for _ in range(2):
+        log.write(1, pyramid.Level(3, 4, 5), 1, 2.0, {}, 0.5, None)
+    assert len(said) == 1 and "log run.jsonl failed" in said[0]
+
+
+# Transparency, from file to file
+
+
+def test_the_contents_alpha_is_restored_at_the_outputs_size(folder):
+    rows = np.linspace(0, 1, 60)[:, None] * np.ones((60, 80))
+    options = encoding.Options(alpha=rows, bit_depth=16)
+    image_io.save_image("town.png", toys.image(60, 80, 0), options)
+    _run("--output=a.png", "--bit_depth=16")
+    expected = image_io.resize_alpha(rows.astype("f4"), 72, 96)
+    actual = image_io.load_picture("a.png").alpha
+    np.testing.assert_allclose(actual, expected, atol=2e-5)
+    _run("--output=a.jpg")
+    assert Image.open("a.jpg").mode == "RGB"
+
+
+@pytest.mark.parametrize("name", ["town.png", "paint.png"])
+def test_a_hidden_color_changes_nothing_in_the_result(folder, name):
+    image = _pixels(name)
+    alpha = np.ones(image.shape[:2])
+    alpha[: len(alpha) // 2, 20:] = 0
+    for number, color in enumerate(([1, 0, 0], [0, 0.5, 1])):
+        changed = np.where(alpha[..., None] == 0, color, image)
+        image_io.save_image(name, changed, encoding.Options(alpha=alpha))
+        _run(f"--output=r{number}.png")
+    np.testing.assert_array_equal(_pixels("r0.png"), _pixels("r1.png"))

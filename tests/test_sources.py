@@ -1,0 +1,224 @@
+"""Pictures from addresses and standard input; hosts that misbehave."""
+
+import http.server
+import io
+import threading
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import toys
+from PIL import Image
+
+from nst_tf import decoding, fetching, image_io, job, run, sources
+
+
+def _png():
+    pixels = np.rint(255 * toys.image(20, 30)).astype(np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """Answers each path in its own way; counts what it is asked for."""
+
+    asked: list[str] = []
+
+    def do_GET(self):
+        type(self).asked.append(self.path)
+        getattr(self, self.path.strip("/").partition(".")[0])()
+
+    def log_message(self, *args):
+        pass
+
+    def _send(self, body, *, status=200, length=None, **headers):
+        self.send_response(status)
+        if length != 0:
+            self.send_header("Content-Length", str(length or len(body)))
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def ok(self):
+        self._send(_png())
+
+    def mistyped(self):
+        self._send(_png(), Content_Type="text/html")
+
+    def moved(self):
+        self._send(b"", status=302, Location="/ok.png")
+
+    def circle(self):
+        self._send(b"", status=302, Location="/circle")
+
+    def file(self):
+        self._send(b"", status=302, Location="file:///etc/hostname")
+
+    def ftp(self):
+        self._send(b"", status=302, Location="ftp://localhost/a.png")
+
+    def missing(self):
+        self._send(b"not here", status=404)
+
+    def page(self):
+        self._send(b"<!DOCTYPE html><p>Hello</p>", Content_Type="image/png")
+
+    def short(self):
+        self._send(_png()[:100], length=500)
+
+    def long(self):
+        self._send(b"", length=10**11)
+
+    def endless(self):
+        self._send(b"", length=0)
+        while True:
+            self.wfile.write(bytes(1 << 16))
+
+    def stalled(self):
+        self._send(_png()[:100], length=500)
+        time.sleep(3)
+
+    def slow(self):
+        self._send(b"", length=10**4)
+        for _ in range(100):
+            self.wfile.write(b"x" * 10)
+            time.sleep(0.05)
+
+    def silent(self):
+        time.sleep(2)
+
+
+@pytest.fixture
+def host():
+    """The address of a server on localhost."""
+    httpd = http.server.ThreadingHTTPServer(("localhost", 0), _Handler)
+    httpd.daemon_threads = True
+    httpd.handle_error = lambda *_: None  # clients that hang up
+    _Handler.asked = []
+    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    yield f"http://localhost:{httpd.server_port}"
+    httpd.shutdown()
+    httpd.server_close()
+
+
+@pytest.mark.parametrize("path", ["ok.png", "mistyped", "moved"])
+def test_a_picture_is_downloaded_once(host, path):
+    said = []
+    pictures = [
+        sources.load(f"{host}/{path}", say=said.append) for _ in range(2)
+    ]
+    expected = image_io.read_picture(_png(), "a")
+    for picture in pictures:
+        np.testing.assert_array_equal(picture.pixels, expected.pixels)
+        assert picture.digest == expected.digest
+    assert len(_Handler.asked) == (2 if path == "moved" else 1)
+    assert "downloading" in said[0] and "downloaded before" in said[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("circle", "infinite loop"),
+        ("file", "file:///etc/hostname' is not allowed"),
+        ("ftp", "redirects to ftp://localhost/a.png"),
+        ("missing", "404"),
+        ("page", "web page, expected an image"),
+        ("short", "broke off, 400 bytes too soon"),
+        ("long", "would send 100000 MB, and at most 1 are read"),
+        ("endless", "sent more than 1 MB"),
+        ("stalled", "stopped for 0.4 seconds"),
+        ("slow", "took more than 0.6 seconds"),
+        ("silent", "no answer within 0.3 seconds"),
+    ],
+)
+def test_a_host_that_misbehaves_is_said_and_not_remembered(
+    host, monkeypatch, path, words
+):
+    monkeypatch.setattr(decoding, "LEAST_BYTES", 10**6)
+    monkeypatch.setattr(fetching, "STALL_SECONDS", 0.4)
+    monkeypatch.setattr(sources, "SECONDS", 0.6)
+    monkeypatch.setattr(sources, "FIRST_BYTE_SECONDS", 0.3)
+    start = time.monotonic()
+    with pytest.raises(ValueError, match=words) as caught:
+        sources.load(f"{host}/{path}", 0.01)
+    assert time.monotonic() - start < 2
+    assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
+    assert not sources.cached(f"{host}/{path}").exists()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://localhost:9/a.png", "http://", "https://local host/", "http://[/"],
+)
+def test_an_address_where_nobody_answers_is_said(url):
+    with pytest.raises(ValueError, match="cannot be downloaded") as caught:
+        sources.load(url)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_cache_that_cannot_be_written_is_gone_without(host, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
+    assert sources.load(f"{host}/ok.png").pixels.shape == (20, 30, 3)
+
+
+def _pipe(monkeypatch, data, terminal=False):
+    stdin = SimpleNamespace(buffer=io.BytesIO(data), isatty=lambda: terminal)
+    monkeypatch.setattr(sources.sys, "stdin", stdin)
+
+
+def test_a_picture_comes_from_standard_input(monkeypatch):
+    _pipe(monkeypatch, _png())
+    expected = image_io.read_picture(_png(), "a").pixels
+    np.testing.assert_array_equal(sources.load("-").pixels, expected)
+
+
+@pytest.mark.parametrize(
+    ("data", "terminal", "words"),
+    [
+        (b"", False, "standard input is empty"),
+        (b"text", False, "standard input cannot be read: it is not an image"),
+        (b"", True, "nothing is piped"),
+        (bytes(10**6 + 1), False, "at most 1 are read"),
+    ],
+)
+def test_standard_input_that_is_no_picture_is_refused(
+    monkeypatch, data, terminal, words
+):
+    monkeypatch.setattr(decoding, "LEAST_BYTES", 10**6)
+    _pipe(monkeypatch, data, terminal)
+    with pytest.raises(ValueError, match=words):
+        sources.load("-", 0.01)
+
+
+def test_standard_input_holds_one_picture():
+    request = job.Job(content="-", style=("-",))
+    with pytest.raises(ValueError, match="more than one picture is '-'"):
+        job.check(request)
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("a/b c.png", "b c.png"),
+        ("-", "standard-input"),
+        ("https://user:word@host/a/b%20c.jpg?key=1", "b c.jpg"),
+        ("http://host", "download"),
+        ("http://host/..%2f..%2fa.png", "a.png"),
+    ],
+)
+def test_sources_have_names(source, name):
+    assert sources.name(source) == name
+
+
+def test_the_program_takes_addresses_and_standard_input(
+    host, monkeypatch, tmp_path, toy
+):
+    monkeypatch.chdir(tmp_path)
+    toys.write_flag_file(toy)
+    _pipe(monkeypatch, _png())
+    arguments = ["--flagfile=toy.cfg", f"--content={host}/ok.png", "--style=-"]
+    assert run.main([*arguments, "--size=48"]) == 0
+    assert Image.open("ok-standard-input.png").size == (48, 32)
