@@ -128,6 +128,8 @@ def encode(
     """
     form = FORMATS[extension]
     alpha = options.alpha
+    if alpha is not None:  # nothing is known of the colors below it
+        image = transparency.filled(image, alpha)
     if alpha is not None and not form.alpha:
         image, alpha = transparency.on_white(image, alpha), None
     kind = np.uint16 if options.bit_depth == 16 else np.uint8

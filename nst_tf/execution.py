@@ -28,6 +28,7 @@ from nst_tf import (
     resumption,
     stopping,
     strength,
+    transparency,
 )
 from nst_tf import weights as network_weights
 
@@ -76,7 +77,8 @@ def stylize(
 
     Returns:
         The generated image, [h, w, 3], float32 in [0, 1]; its long side is
-        `size`.
+        `size`. Where the content is transparent it has colors like those that
+        are seen nearby.
 
     Raises:
         ValueError: If an image or a setting is not as it should be.
@@ -86,7 +88,12 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
-    return picture(_last(stylize_steps(content, styles, **settings)))
+    content = inputs.as_picture(content, "content")
+    image = picture(_last(stylize_steps(content, styles, **settings)))
+    if content.alpha is None:
+        return image
+    alpha = image_io.resize_alpha(content.alpha, *image.shape[:2])
+    return transparency.filled(image, alpha)
 
 
 def stylize_steps(

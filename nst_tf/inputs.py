@@ -22,7 +22,7 @@ from nst_tf import (
 )
 from nst_tf import weights as network_weights
 
-ImageLike = np.ndarray | str | os.PathLike[str]
+ImageLike = np.ndarray | str | os.PathLike[str] | image_io.Picture
 
 
 class Inputs(NamedTuple):
@@ -204,6 +204,8 @@ def _output_size(
 
 def as_picture(image: ImageLike, name: str) -> image_io.Picture:
     """Reads a path or an address, or checks an array."""
+    if isinstance(image, image_io.Picture):
+        return image
     if isinstance(image, (str, os.PathLike)):
         return sources.load(os.fspath(image))
     array = np.asarray(image)

@@ -111,6 +111,7 @@ ARROWS = {
         "strength",
         "targets",
         "transfer",
+        "transparency",
         "weights",
     },
     "flagdefs": {"architectures", "job"},
