@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nst_tf import (
+    color,
     conventions,
     device,
     image_io,
@@ -90,6 +91,7 @@ def stylize(
     """
     content = inputs.as_picture(content, "content")
     image = picture(_last(stylize_steps(content, styles, **settings)))
+    image = colored(image, content, settings.get("color", "style")).image
     if content.alpha is None:
         return image
     alpha = image_io.resize_alpha(content.alpha, *image.shape[:2])
@@ -187,7 +189,12 @@ class Made(NamedTuple):
 
 
 def save(
-    path: Path, made: Made, step: "descent.Step", *, state: str = "done"
+    path: Path,
+    made: Made,
+    step: "descent.Step",
+    *,
+    state: str = "done",
+    say: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Writes the picture of a step, with the record of how it was made.
 
@@ -198,6 +205,7 @@ def save(
         made: What it was made by.
         step: The last one.
         state: "done" or "unfinished".
+        say: Is told, in a line, of colors that there are not.
 
     Returns:
         Where it was written.
@@ -209,6 +217,12 @@ def save(
     request, prepared = made.request, made.prepared
     height, width = prepared.levels[-1][:2]
     image = image_io.resize(picture(step), height, width)
+    image, share = colored(image, prepared.content, request.color)
+    if share:
+        say(
+            f"{share:.2%} of the pixels are lighter or darker than they were "
+            f"painted, to keep the content's colors"
+        )
     outcome = metadata.Outcome(
         steps=made.steps,
         state=state,
@@ -225,6 +239,26 @@ def save(
         image,
         request.overwrite,
         options._replace(record=metadata.dumps(record)),
+    )
+
+
+def colored(
+    image: np.ndarray, content: image_io.Picture, colors: str
+) -> color.Colored:
+    """Gives what was painted the chroma of the content image, if it is to.
+
+    Args:
+        image: What was painted, [H, W, 3] in [0, 1].
+        content: The content image, of any size.
+        colors: As in `Job.color`.
+
+    Returns:
+        The picture, and the share of the pixels whose lightness gave way.
+    """
+    if colors not in ("content", "luminance"):
+        return color.Colored(image, 0.0)
+    return color.with_chroma(
+        image, image_io.resize(content.pixels, *image.shape[:2])
     )
 
 
@@ -280,7 +314,7 @@ def job_steps(
             _optimizer, options["make_optimizer"], request, prepared.levels
         )
     steps = transfer.stylize_steps(
-        prepared.content.pixels,
+        prepared.seen,
         [
             targets.Style(style.pixels, alpha=style.alpha)
             for style in prepared.styles

@@ -131,6 +131,15 @@ def encoded(linear: np.ndarray) -> np.ndarray:
     )
 
 
+def decoded(samples: np.ndarray) -> np.ndarray:
+    """Undoes `encoded`: sRGB, in [0, 1], to linear light."""
+    return np.where(
+        samples <= 0.04045,
+        samples / 12.92,
+        ((np.maximum(samples, 0.0) + 0.055) / 1.055) ** 2.4,
+    )
+
+
 def _xyz(tag: bytes) -> np.ndarray:
     """Reads a color."""
     return np.array(struct.unpack_from(">3i", tag, 8)) / 65536

@@ -12,6 +12,7 @@ import numpy as np
 
 from nst_tf import (
     architectures,
+    color,
     encoding,
     exif,
     image_io,
@@ -29,11 +30,13 @@ class Inputs(NamedTuple):
     """What a job needs before any work starts, read and checked."""
 
     content: image_io.Picture
+    seen: np.ndarray  # the content image as the losses see it, [H, W, 3]
     styles: tuple[image_io.Picture, ...]
     init: np.ndarray  # at the first level's size, [h, w, 3] in [0, 1]
     levels: list[pyramid.Level]
     network: network_weights.NetworkWeights
     others: Mapping[str, image_io.Picture]  # init, continue_from: if pictures
+    clipped: float  # share of a style's values, after its colors were changed
 
     @property
     def notes(self) -> list[str]:
@@ -136,6 +139,11 @@ def prepare(
         min_size=request.min_size,
         max_levels=request.levels,
     )
+    seen = content.pixels
+    if request.color == "luminance":
+        seen = color.gray(seen)
+    colored = [_colored(request, style, content) for style in styles]
+    styles = [style for style, _ in colored]
     others = {
         name: sources.load(source, request.max_megapixels, say)
         for name, source in named_pictures(request).items()
@@ -145,7 +153,7 @@ def prepare(
             others["continue_from"].pixels, content.pixels, levels
         )
     else:
-        init = _initial(request, content, styles, levels[0], others)
+        init = _initial(request, seen, styles, levels[0], others)
     for style in styles:
         rows, columns = style.pixels.shape[:2]
         fitted = _fitted(request, rows, columns, levels[0])
@@ -158,12 +166,29 @@ def prepare(
             )
     return Inputs(
         content,
+        seen,
         tuple(styles),
         init,
         levels,
         network_weights.load(request.extractor, request.weights, say=say),
         others,
+        max([share for _, share in colored], default=0.0),
     )
+
+
+def _colored(
+    request: job.Job, style: image_io.Picture, content: image_io.Picture
+) -> tuple[image_io.Picture, float]:
+    """Gives a style image its colors to paint with; the share not in [0, 1]."""
+    if request.color == "luminance":
+        pixels = color.gray(style.pixels, content.pixels)
+        return style._replace(pixels=pixels), 0.0
+    if request.color not in ("match", "histogram"):
+        return style, 0.0
+    change = color.matched if request.color == "match" else color.equalized
+    changed = change(style.pixels, content.pixels, style.alpha, content.alpha)
+    pixels = np.clip(changed.image, 0.0, 1.0).astype(np.float32)
+    return style._replace(pixels=pixels), changed.share
 
 
 def named_pictures(request: job.Job) -> dict[str, str]:
@@ -253,7 +278,7 @@ def _check_image(
 
 def _initial(
     request: job.Job,
-    content: image_io.Picture,
+    content: np.ndarray,
     styles: Sequence[image_io.Picture],
     level: pyramid.Level,
     others: Mapping[str, image_io.Picture],
@@ -262,7 +287,7 @@ def _initial(
     size = level.height, level.width
     noise = np.random.default_rng(request.seed).uniform(size=(*size, 3))
     starts: dict[str, Callable[[], np.ndarray]] = {
-        "content": lambda: image_io.resize(content.pixels, *size),
+        "content": lambda: image_io.resize(content, *size),
         "style": lambda: image_io.cover(styles[0].pixels, *size),
         "gray": lambda: np.full_like(noise, 0.5),
         "mean": lambda: np.zeros_like(noise) + architectures.MEAN_COLOR,

@@ -165,6 +165,15 @@ class Job:
         low=0.1,
         high=4,
     )
+    color: str = setting(
+        "style",
+        "What is minimized",
+        "Whose colors: those of the style; the content's, under the lightness "
+        "of what is painted (content), or where only lightness is painted "
+        "(luminance); or the style's, brought to the content's mean and "
+        "covariance (match), or to its histograms (histogram).",
+        choices=("style", "content", "luminance", "match", "histogram"),
+    )
     content_layers: str = setting(
         "block4_conv2",
         "What is minimized",

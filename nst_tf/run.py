@@ -207,7 +207,13 @@ def _announce(
             max_seconds=request.max_seconds,
         )
     )
-    for note in [*prepared.notes, *encoding.lost(run.path, options)]:
+    notes = [*prepared.notes, *encoding.lost(run.path, options)]
+    if prepared.clipped:
+        notes.append(
+            f"{prepared.clipped:.2%} of the style's values are clipped, with "
+            f"the content's colors"
+        )
+    for note in notes:
         report.say(f"note      {note}")
     then = run.replay.record["device"] if run.replay else description
     if then != description:
@@ -255,7 +261,7 @@ def _save(
         )
     made = execution.Made(run.asked, run.request, prepared, taken, run.start)
     try:
-        saved = execution.save(path, made, step, state=ending)
+        saved = execution.save(path, made, step, state=ending, say=report.say)
     except FloatingPointError as error:
         _complain(str(error))
         return FAILED

@@ -14,6 +14,7 @@ ARROWS = {
     "__init__": set(),
     "architectures": set(),
     "icc": set(),
+    "color": {"icc"},
     "transparency": set(),
     "exif": set(),
     "decoding": {"device", "icc"},
@@ -64,6 +65,7 @@ ARROWS = {
     "outputs": {"encoding", "image_io", "sources"},
     "inputs": {
         "architectures",
+        "color",
         "encoding",
         "exif",
         "image_io",
@@ -94,6 +96,7 @@ ARROWS = {
         "sources",
     },
     "execution": {
+        "color",
         "conventions",
         "checkpoint",
         "descent",

@@ -19,7 +19,6 @@ from nst_tf import (
     architectures,
     execution,
     flagdefs,
-    image_io,
     inputs,
     job,
     pyramid,
@@ -338,7 +337,5 @@ def test_every_absolute_convention_serves_a_recipe():
 def test_the_start_of_neural_style_is_the_mean_color():
     request = _request("neural_style")
     level = pyramid.Level(3, 4, 1)
-    start = inputs._initial(
-        request, image_io.Picture(np.zeros((3, 4, 3))), [], level, {}
-    )
+    start = inputs._initial(request, np.zeros((3, 4, 3)), [], level, {})
     np.testing.assert_allclose(numpy_network.preprocess(start), 0, atol=1e-4)

@@ -1,0 +1,215 @@
+"""Colors of one picture, brought to another.
+
+Lightness and chroma are those of Oklab, in which equal steps look equal, and
+gray of any lightness has no chroma.
+
+Sources:
+    Ottosson. A perceptual color space for image processing. 2020 (Oklab).
+    Gatys, Bethge, Hertzmann, Shechtman. Preserving Color in Neural Artistic
+    Style Transfer. 2016.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from nst_tf import icc
+
+# Linear sRGB -> cone responses; their cube roots -> lightness, a, b.
+TO_CONES = np.array(
+    [
+        [0.4122214708, 0.5363325363, 0.0514459929],
+        [0.2119034982, 0.6806995451, 0.1073969566],
+        [0.0883024619, 0.2817188376, 0.6299787005],
+    ]
+)
+TO_LAB = np.array(
+    [
+        [0.2104542553, 0.7936177850, -0.0040720468],
+        [1.9779984951, -2.4285922050, 0.4505937099],
+        [0.0259040371, 0.7827717662, -0.8086757660],
+    ]
+)
+HALVINGS = 24  # of the interval in which a lightness is looked for
+LEAST_VARIANCE = 1e-6  # of colors, below which they are one color
+ROUNDING = 1e-10  # of linear light; its cube root is that of a chroma
+BLOCK = 1 << 18  # pixels that are converted at once
+
+
+class Colored(NamedTuple):
+    """A picture with other colors."""
+
+    image: np.ndarray  # [H, W, 3], not yet clipped to [0, 1]
+    share: float  # of the values that gave way, or are outside of [0, 1]
+
+
+def oklab(image: np.ndarray) -> np.ndarray:
+    """Maps sRGB, [..., 3] in [0, 1], to lightness, a and b, in float64."""
+    linear = icc.decoded(np.asarray(image, np.float64))
+    return np.cbrt(linear @ TO_CONES.T) @ TO_LAB.T
+
+
+def linear_srgb(lab: np.ndarray) -> np.ndarray:
+    """Maps lightness, a and b, [..., 3], to linear sRGB, of any value."""
+    cones = (lab @ np.linalg.inv(TO_LAB).T) ** 3
+    return cones @ np.linalg.inv(TO_CONES).T
+
+
+def with_chroma(image: np.ndarray, content: np.ndarray) -> Colored:
+    """Gives a picture the chroma of another one of its size.
+
+    Where sRGB has no such color, the lightness gives way, as little as it
+    can, towards that of the other picture; the chroma is kept.
+
+    Args:
+        image: Gives the lightness, [H, W, 3] in [0, 1], sRGB.
+        content: Gives the chroma, likewise.
+
+    Returns:
+        The picture, and the share of pixels whose lightness gave way.
+    """
+    shape, given = image.shape, 0
+    ours, theirs = image.reshape(-1, 3), content.reshape(-1, 3)
+    result = np.empty(ours.shape, np.float32)
+    for start in range(0, len(ours), BLOCK):
+        block = slice(start, start + BLOCK)
+        lab, other = oklab(ours[block]), oklab(theirs[block])
+        lab[:, 1:] = other[:, 1:]
+        outside = ~_in_gamut(lab)
+        low, high = np.zeros(outside.sum()), np.ones(outside.sum())
+        goal, origin = lab[outside], other[outside]
+        for _ in range(HALVINGS):
+            middle = (low + high) / 2
+            fits = _in_gamut(_between(origin, goal, middle))
+            low = np.where(fits, middle, low)
+            high = np.where(fits, high, middle)
+        lab[outside] = _between(origin, goal, low)
+        result[block] = icc.encoded(linear_srgb(lab))
+        given += int(outside.sum())
+    return Colored(result.reshape(shape), given / len(ours))
+
+
+def gray(image: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
+    """Leaves of a picture its lightness.
+
+    Args:
+        image: [H, W, 3] in [0, 1], sRGB.
+        like: Another picture, whose mean and deviation of lightness it gets,
+            as a style gets those of the content; its own if None.
+
+    Returns:
+        Gray, [H, W, 3], float32 in [0, 1].
+
+    Source:
+        Gatys et al. 2016, section 4.2.
+    """
+    lightness = oklab(image)[..., :1]
+    if like is not None:
+        other = oklab(like)[..., 0]
+        deviation = max(float(lightness.std()), 1e-6)
+        lightness = (lightness - lightness.mean()) * other.std() / deviation
+        lightness = lightness + other.mean()
+    linear = np.clip(lightness, 0.0, 1.0) ** 3
+    return np.repeat(icc.encoded(linear), 3, axis=-1).astype(np.float32)
+
+
+def matched(
+    style: np.ndarray,
+    content: np.ndarray,
+    style_weights: np.ndarray | None = None,
+    content_weights: np.ndarray | None = None,
+) -> Colored:
+    """Gives a style image the mean color and the covariance of the content's.
+
+    Of all linear maps that do, it is that which changes the colors least.
+
+    Args:
+        style: [H, W, 3] in [0, 1].
+        content: Likewise, of any size.
+        style_weights: How much each pixel counts, [H, W]; all alike if None.
+        content_weights: Likewise.
+
+    Returns:
+        The style image, and the share of its values outside of [0, 1].
+
+    Source:
+        Gatys et al. 2016, section 4.1; Pitie, Kokaram. The linear
+        Monge-Kantorovitch linear colour mapping. CVMP 2007, section 3.3.
+    """
+    mean, covariance = _moments(style, style_weights)
+    goal, wanted = _moments(content, content_weights)
+    root = _root(covariance)
+    inverse = np.linalg.inv(root)
+    change = inverse @ _root(root @ wanted @ root) @ inverse
+    result = (style.astype(np.float64) - mean) @ change.T + goal
+    outside = float(((result < 0) | (result > 1)).mean())
+    return Colored(result, outside)
+
+
+def equalized(
+    style: np.ndarray,
+    content: np.ndarray,
+    style_weights: np.ndarray | None = None,
+    content_weights: np.ndarray | None = None,
+) -> Colored:
+    """Gives each channel of a style image the histogram of the content's.
+
+    Args:
+        style: As in `matched`.
+        content: As in `matched`.
+        style_weights: As in `matched`.
+        content_weights: As in `matched`.
+
+    Source:
+        Gonzalez, Woods. Digital Image Processing, section 3.3 (histogram
+        specification), for each channel.
+    """
+    result = np.empty(style.shape, np.float64)
+    for channel in range(3):
+        _, ranks, places = _cumulative(style[..., channel], style_weights)
+        goals, levels, _ = _cumulative(content[..., channel], content_weights)
+        counts = np.diff(levels, prepend=0.0) > 0
+        mapped = np.interp(ranks, levels[counts], goals[counts])
+        result[..., channel] = mapped[places].reshape(style.shape[:2])
+    return Colored(result, 0.0)
+
+
+def _in_gamut(lab: np.ndarray) -> np.ndarray:
+    """Whether sRGB has a color, [N], but for rounding."""
+    farthest = np.abs(linear_srgb(lab) - 0.5).max(axis=-1)
+    return np.less(farthest, 0.5 + ROUNDING)
+
+
+def _between(
+    origin: np.ndarray, goal: np.ndarray, share: np.ndarray
+) -> np.ndarray:
+    """Moves from one color towards another, [N, 3], by shares, [N]."""
+    return origin + share[:, None] * (goal - origin)
+
+
+def _moments(
+    image: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean color, [3], and the covariance, [3, 3], never singular."""
+    flat = image.reshape(-1, 3).astype(np.float64)
+    shares = None if weights is None else weights.reshape(-1)
+    mean = np.average(flat, axis=0, weights=shares)
+    covariance = np.cov(flat.T, aweights=shares, ddof=0)
+    return mean, covariance + LEAST_VARIANCE * np.eye(3)
+
+
+def _root(matrix: np.ndarray) -> np.ndarray:
+    """The symmetric root of a symmetric, positive matrix."""
+    values, vectors = np.linalg.eigh(matrix)
+    return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+
+
+def _cumulative(
+    values: np.ndarray, weights: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Values that occur, the share of those up to each, and where they are."""
+    flat = values.reshape(-1)
+    shares = np.ones(flat.size) if weights is None else weights.reshape(-1)
+    found, places = np.unique(flat, return_inverse=True)
+    sums = np.bincount(places, weights=shares, minlength=len(found))
+    return found, np.cumsum(sums) / sums.sum(), places

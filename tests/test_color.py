@@ -1,0 +1,216 @@
+"""Colors: Oklab, chroma kept, mean and covariance, histograms."""
+
+import numpy as np
+import pytest
+import toys
+
+import nst_tf
+from nst_tf import color, execution, image_io, job, metadata, run
+
+CONTENT, STYLE = toys.image(40, 60, 0), toys.image(50, 30, 1)
+
+
+def _chroma(image):
+    return color.oklab(image)[..., 1:]
+
+
+@pytest.mark.parametrize(
+    ("rgb", "lab"),
+    [
+        ((1, 1, 1), (1, 0, 0)),
+        ((0, 0, 0), (0, 0, 0)),
+        # From the table of the source's author: sRGB's primaries.
+        ((1, 0, 0), (0.62796, 0.22486, 0.12585)),
+        ((0, 1, 0), (0.86644, -0.23389, 0.17950)),
+        ((0, 0, 1), (0.45201, -0.03246, -0.31153)),
+    ],
+)
+def test_oklab_is_that_of_its_source(rgb, lab):
+    np.testing.assert_allclose(color.oklab(np.array(rgb)), lab, atol=2e-5)
+
+
+def test_oklab_goes_there_and_back():
+    back = color.icc.encoded(color.linear_srgb(color.oklab(CONTENT)))
+    np.testing.assert_allclose(back, CONTENT, atol=1e-6)
+
+
+def test_chroma_is_kept_and_lightness_gives_way():
+    vivid = CONTENT.copy()
+    vivid[:, :20] = [0.9, 0.05, 0.05]
+    white = np.ones_like(vivid)
+    for image in (toys.image(40, 60, 3), white, 0 * white):
+        result = color.with_chroma(image, vivid)
+        expected = _chroma(vivid)
+        error = np.abs(_chroma(result.image) - expected).max()
+        assert error < 0.01 * np.abs(expected).max()
+        assert result.image.min() >= 0 and result.image.max() <= 1
+    # As light as it can be with that chroma: a bit lighter is no color.
+    result = color.with_chroma(white, vivid)
+    assert result.share == 1
+    lab = color.oklab(result.image).reshape(-1, 3)
+    lab[:, 0] += 0.001
+    assert (color.linear_srgb(lab).max(axis=-1) > 1).all()
+
+
+def test_lightness_is_that_of_the_image_where_there_is_such_a_color():
+    pale = 0.5 + 0.05 * (CONTENT - 0.5)
+    image = 0.5 + 0.2 * (toys.image(40, 60, 3) - 0.5)
+    result = color.with_chroma(image, pale)
+    assert result.share == 0
+    lightness = color.oklab(image)[..., 0]
+    np.testing.assert_allclose(
+        color.oklab(result.image)[..., 0], lightness, atol=1e-6
+    )
+
+
+def test_gray_keeps_lightness_and_takes_mean_and_deviation():
+    plain = color.gray(STYLE)
+    np.testing.assert_allclose(_chroma(plain), 0, atol=1e-6)
+    np.testing.assert_allclose(
+        color.oklab(plain)[..., 0], color.oklab(STYLE)[..., 0], atol=1e-6
+    )
+    like, goal = (
+        color.oklab(image)[..., 0]
+        for image in (color.gray(STYLE, CONTENT), CONTENT)
+    )
+    assert like.mean() == pytest.approx(goal.mean(), abs=1e-3)
+    assert like.std() == pytest.approx(goal.std(), abs=1e-3)
+
+
+def _moments(image, weights):
+    flat, weights = image.reshape(-1, 3), weights.reshape(-1, 1)
+    mean = (weights * flat).sum(0) / weights.sum()
+    parts = weights * (flat - mean)
+    return mean, parts.T @ (flat - mean) / weights.sum()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_match_gives_mean_and_covariance(weighted):
+    rng = np.random.default_rng(0)
+    masks = [rng.uniform(size=image.shape[:2]) for image in (STYLE, CONTENT)]
+    given = masks if weighted else [None, None]
+    if not weighted:
+        masks = [np.ones_like(mask) for mask in masks]
+    result = color.matched(STYLE, CONTENT, *given).image
+    for actual, expected in zip(
+        _moments(result, masks[0]), _moments(CONTENT, masks[1]), strict=True
+    ):
+        np.testing.assert_allclose(actual, expected, atol=1e-4)
+
+
+def test_match_changes_nothing_in_itself_and_serves_one_color():
+    np.testing.assert_allclose(
+        color.matched(STYLE, STYLE).image, STYLE, atol=1e-6
+    )
+    flat = np.full((8, 8, 3), 0.3)
+    result = color.matched(flat, CONTENT)
+    np.testing.assert_allclose(
+        result.image.mean((0, 1)), CONTENT.mean((0, 1)), atol=1e-6
+    )
+    gray = color.matched(STYLE, color.gray(CONTENT)).image
+    assert np.isfinite(gray).all()
+    assert np.abs(gray - gray.mean(-1, keepdims=True)).max() < 0.05
+
+
+def test_match_says_what_is_outside():
+    stark = np.where(toys.image(40, 60, 5) > 0.5, 1.0, 0.0)
+    result = color.matched(STYLE, stark)
+    outside = (result.image < 0) | (result.image > 1)
+    assert 0 < result.share == outside.mean()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_histograms_are_the_contents(weighted):
+    other = toys.image(40, 60, 1)
+    weights = np.ones((40, 60)) if weighted else None
+    result = color.equalized(other, CONTENT, weights, weights).image
+    for channel in range(3):
+        np.testing.assert_allclose(
+            np.sort(result[..., channel], axis=None),
+            np.sort(CONTENT[..., channel], axis=None),
+            atol=1e-3,
+        )
+        # Order is kept: what was lighter is not darker now.
+        order = np.argsort(other[..., channel], axis=None)
+        ordered = result[..., channel].reshape(-1)[order]
+        assert (np.diff(ordered) >= 0).all()
+
+
+def test_what_does_not_count_has_no_part_in_a_histogram():
+    weights = np.ones((40, 60))
+    weights[:, 30:] = 0
+    halves = CONTENT.copy()
+    halves[:, 30:] = 0.999
+    result = color.equalized(STYLE, halves, None, weights).image
+    assert result.max() == halves[:, :30].max()
+
+
+# From file to file
+
+
+@pytest.fixture
+def folder(tmp_path, toy, monkeypatch):
+    """A working directory with a flag file for the toy network."""
+    monkeypatch.chdir(tmp_path)
+    toys.write_flag_file(toy)
+    return tmp_path
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("name", ["content", "luminance"])
+def test_a_result_has_the_chroma_of_the_content(folder, capsys, name, depth):
+    flags = [f"--color={name}", f"--bit_depth={depth}", "--output=a.png"]
+    assert run.main(["--flagfile=toy.cfg", *flags]) == 0
+    result = image_io.load_image("a.png")
+    content = image_io.resize(image_io.load_image("town.png"), 72, 96)
+    error = np.abs(_chroma(result) - _chroma(content)).max()
+    assert error < (0.02 if depth == 8 else 1e-4)
+    assert "to keep the content's colors" in capsys.readouterr().out
+    assert metadata.read("a.png")["flags"]["color"] == name
+    assert run.main(["--rerun=a.png", "--output=b.png"]) == 0
+    np.testing.assert_array_equal(image_io.load_image("b.png"), result)
+
+
+def test_luminance_paints_from_gray(folder, toy):
+    request = job.Job(
+        content="town.png",
+        style=("paint.png",),
+        color="luminance",
+        weights=str(toy),
+        extractor="toy",
+        content_layers=toys.CONTENT_LAYER,
+        style_layers=",".join(toys.STYLE_LAYERS),
+        init="content",
+    )
+    _, prepared = nst_tf.execution.inputs.prepare_files(request)
+    for image in (prepared.seen, prepared.styles[0].pixels, prepared.init):
+        np.testing.assert_allclose(_chroma(image), 0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [("match", color.matched), ("histogram", color.equalized)],
+)
+def test_styles_get_the_contents_colors(folder, toy, name, change):
+    content, style = (image_io.load_image(f) for f in ("town.png", "paint.png"))
+    settings = {
+        "weights": str(toy),
+        "extractor": "toy",
+        "precision": "float32",
+        "content_layers": toys.CONTENT_LAYER,
+        "style_layers": ",".join(toys.STYLE_LAYERS),
+        "size": 64,
+        "steps": 2,
+    }
+    changed = np.clip(change(style, content).image, 0, 1).astype("f4")
+    np.testing.assert_allclose(
+        nst_tf.stylize(content, style, color=name, **settings),
+        nst_tf.stylize(content, changed, **settings),
+        atol=1e-4,
+    )
+
+
+def test_without_a_color_nothing_changes():
+    image = toys.image(9, 9)
+    content = toys.picture(9, 9, 1)
+    assert execution.colored(image, content, "style").image is image
