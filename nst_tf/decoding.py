@@ -485,8 +485,10 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
         horizontal, vertical = (scale * float(value) for value in written)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
-    if not (1 < horizontal < 1e5 and 1 < vertical < 1e5):
+    if not (1 < horizontal < 65536 and 1 < vertical < 65536):
         return None
+    if exif.get(base.Orientation) in (5, 6, 7, 8):
+        return vertical, horizontal
     return horizontal, vertical
 
 

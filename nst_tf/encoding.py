@@ -18,6 +18,7 @@ from nst_tf import decoding, device, transparency
 
 RECORD = "nst_tf"  # keyword of the text in a PNG file
 LONGEST_RECORD = 40000  # bytes, in a JPEG or WebP file's EXIF of 64 KB
+LONGEST_EXIF = 65000  # bytes, of a JPEG file
 LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}  # pixels
 FULL_COLOR = 90  # JPEG quality from which colors have the full resolution
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)  # below the main one
@@ -76,6 +77,8 @@ def check(
             f"output {path} would be {width} x {height} pixels, but "
             f"{extension} files end at {longest}; write a .png."
         )
+    if options.bit_depth not in (8, 16):
+        raise ValueError(f"bit_depth is {options.bit_depth}, expected 8 or 16.")
     if options.bit_depth == 16 and not form.deep:
         raise ValueError(
             f"bit_depth is 16, but {extension} files have 8 bits a channel; "
@@ -195,6 +198,9 @@ def _pillow_options(form: Format, options: Options) -> dict[str, Any]:
     exif = _with_record(form, options)
     if len(exif) or any(exif.get_ifd(each) for each in DIRECTORIES):
         chosen["exif"] = exif
+    if form.name == "JPEG" and len(exif.tobytes()) > LONGEST_EXIF:
+        record = options._replace(exif=None)
+        chosen["exif"] = _with_record(form, record)
     if any(each in exif for each in DIRECTORIES):
         del chosen["compression"]  # libtiff writes no directories
     if form.name == "PNG":

@@ -6,7 +6,6 @@ TensorFlow is imported only when work starts. No module below this one, but
 
 import collections
 import functools
-import numbers
 import os
 import time
 import warnings
@@ -27,6 +26,7 @@ from nst_tf import (
     outputs,
     pyramid,
     resumption,
+    sources,
     stopping,
     strength,
     transparency,
@@ -73,7 +73,7 @@ def stylize(
         content: Content image: a path or an address, or an array, [H, W, 3],
             of uint8 or of floats in [0, 1], RGB; or with alpha, [H, W, 4].
             Transparent parts count for nothing.
-        styles: One style image or several, likewise.
+        styles: One style image or several, likewise; a folder counts as one.
         **settings: Fields of `Job`, such as size=512 or style_weight=200.
 
     Returns:
@@ -89,7 +89,8 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
-    content = inputs.as_picture(content, "content")
+    limit = settings.get("max_megapixels", job.Job.max_megapixels)
+    content = inputs.as_picture(content, "content", limit)
     image = picture(_last(stylize_steps(content, styles, **settings)))
     image = colored(image, content, settings.get("color", "style")).image
     if content.alpha is None:
@@ -139,19 +140,23 @@ def stylize_steps(
                 f"{name} is for the program, not a setting of stylize; pass "
                 f"the images as the first two arguments, and save the result."
             )
-    if isinstance(settings.get("steps"), numbers.Integral):
-        settings["steps"] = (settings["steps"],)
     for name in ("init", "continue_from", "weights"):
         if isinstance(settings.get(name), os.PathLike):
             settings[name] = os.fspath(settings[name])
     request = strength.applied(job.Job(**settings))
-    many: Sequence[Any] = (
-        styles if isinstance(styles, (list, tuple)) else [styles]
-    )
+    parts: list[Sequence[Any]] = [
+        sources.pictures_in(str(each)) if sources.is_folder(each) else [each]
+        for each in (styles if isinstance(styles, (list, tuple)) else [styles])
+    ]
+    request = inputs.repeated_styles(request, [len(part) for part in parts])
+    many = [each for part in parts for each in part]
     prepared = inputs.prepare(
         request,
-        inputs.as_picture(content, "content"),
-        [inputs.as_picture(style, "style") for style in many],
+        inputs.as_picture(content, "content", request.max_megapixels),
+        [
+            inputs.as_picture(style, "style", request.max_megapixels)
+            for style in many
+        ],
     )
     _warn(prepared)
     return job_steps(request, prepared, resumption.find(request, prepared))
@@ -165,8 +170,11 @@ def run_job(request: job.Job) -> Result:
         OSError: If the output cannot be written.
         FloatingPointError: If evaluations give no numbers any more.
     """
+    for name in ("dry_run", "log", "preview_every", "rerun"):
+        if getattr(request, name):
+            raise ValueError(f"{name} is for the program, not for run_job.")
     start = time.monotonic()
-    asked, request = request, strength.applied(request)
+    asked, request = request, inputs.expanded(strength.applied(request))
     path, prepared = inputs.prepare_files(request)
     _warn(prepared)
     state = resumption.find(request, prepared)
@@ -305,7 +313,7 @@ def job_steps(
     """
     began = time.monotonic() if began is None else began
     device.prepare()
-    from nst_tf import targets, transfer
+    from nst_tf import transfer
 
     rest = stopping.Rest(request.tolerance, start)
     options = method_options(request, prepared.network)
@@ -315,10 +323,7 @@ def job_steps(
         )
     steps = transfer.stylize_steps(
         prepared.seen,
-        [
-            targets.Style(style.pixels, alpha=style.alpha)
-            for style in prepared.styles
-        ],
+        _styles(request, prepared),
         alpha=prepared.content.alpha,
         levels=prepared.levels,
         init=prepared.init,
@@ -370,7 +375,6 @@ def method_options(
         "convention": convention,
         "style_loss": request.style_loss,
         "style_fit": request.style_fit,
-        "style_scale": request.style_scale,
         "make_extractor": functools.partial(
             extractors.vgg,
             request.extractor,
@@ -407,16 +411,38 @@ def _optimizer(
 
 
 def loss_weights(request: job.Job) -> "targets.LossWeights":
-    """Shares the weights of a job among its layers."""
+    """Shares the weights of a job among its layers: the first style's."""
     from nst_tf import targets
 
     return targets.LossWeights(
         _shared(
             job.parse_layers(request.content_layers), request.content_weight
         ),
-        _shared(job.parse_layers(request.style_layers), request.style_weight),
+        _shared(
+            job.parse_layers(request.style_layers[0]), request.style_weight
+        ),
         request.tv_weight,
     )
+
+
+def _styles(request: job.Job, prepared: inputs.Inputs) -> "list[targets.Style]":
+    """The style images of a job, each with its share, layers and scale."""
+    from nst_tf import targets
+
+    styles = prepared.styles
+    layers = job.each(request.style_layers, len(styles), "style_layers")
+    return [
+        targets.Style(
+            style.pixels,
+            share,
+            style.alpha,
+            _shared(job.parse_layers(text), request.style_weight),
+            scale,
+        )
+        for style, share, text, scale in zip(
+            styles, prepared.blend, layers, prepared.scales, strict=True
+        )
+    ]
 
 
 def _warn(prepared: inputs.Inputs) -> None:

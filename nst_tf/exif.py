@@ -43,7 +43,7 @@ KEPT_OF_EXPOSURE = (
     _BASE.LensMake,
     _BASE.LensModel,
 )
-LONGEST = 2000  # of a text that is kept
+LONGEST = 1000  # of a text that is kept
 
 
 def kept(source: Image.Exif, keep_location: bool = False) -> Image.Exif:
@@ -91,7 +91,9 @@ def _copy(
         if tag not in source:
             continue
         value = source[tag]
-        if isinstance(value, (str, bytes)) and len(value) > LONGEST:
+        if isinstance(value, (str, bytes, tuple)) and len(value) > LONGEST:
+            continue
+        if str(value).startswith('{"nst_tf"'):  # what we wrote of another one
             continue
         if ifd is None and isinstance(value, str) and not value.isascii():
             # Pillow reads bytes as Latin-1, and would write them as ASCII.

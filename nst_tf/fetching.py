@@ -1,5 +1,6 @@
 """Bytes from an address: within limits of time, and from a whole answer."""
 
+import base64
 import http.client
 import queue
 import threading
@@ -99,6 +100,27 @@ class _Redirections(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
+def _request(url: str) -> urllib.request.Request:
+    """Writes an address as it is sent: with a name and password apart."""
+    parts = urllib.parse.urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    safe = "/%:@!$&'()*+,;=~?[]"
+    path, query = (
+        urllib.parse.quote(part, safe=safe)
+        for part in (parts.path, parts.query)
+    )
+    address = urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
+    request = urllib.request.Request(
+        address, headers={"User-Agent": f"nst_tf/{nst_tf.__version__}"}
+    )
+    if at:
+        secret = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {secret}")
+    return request
+
+
 def _begin(url: str, seconds: float):  # type: ignore[no-untyped-def]
     """Opens an address and reads its first bytes, within a time limit.
 
@@ -106,11 +128,10 @@ def _begin(url: str, seconds: float):  # type: ignore[no-untyped-def]
     socket's time limit, so a thread waits, and is left behind if need be.
     """
     answers: queue.Queue[object] = queue.Queue()
-    agent = {"User-Agent": f"nst_tf/{nst_tf.__version__}"}
 
     def ask() -> None:
         try:
-            request = urllib.request.Request(url, headers=agent)
+            request = _request(url)
             opener = urllib.request.build_opener(_Redirections)
             response = opener.open(request, timeout=STALL_SECONDS)
             answers.put((response, response.read1(1 << 16)))

@@ -13,6 +13,7 @@ import collections
 import dataclasses
 import os
 import textwrap
+import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,8 +46,14 @@ def parse(arguments: Sequence[str]) -> job.Job:
             f"unexpected argument {rest[0]!r}; flags are written --name=value."
         )
     settings: dict[str, Any] = {name: values[name].value for name in _FIELDS}
-    settings["style"] = tuple(settings["style"])
-    settings["steps"] = tuple(map(int, settings["steps"]))
+    for name, field in _FIELDS.items():
+        if typing.get_origin(field.type) is tuple:
+            settings[name] = tuple(settings[name])
+        if field.type in _NUMBERS:  # with commas, or repeated if it may be
+            texts = settings[name][
+                0 if field.metadata.get("repeated") else -1 :
+            ]
+            settings[name] = tuple(_NUMBERS[field.type](",".join(texts)))
     return job.Job(**settings)
 
 
@@ -213,11 +220,12 @@ def _define(field: dataclasses.Field, values: flags.FlagValues) -> None:  # type
         float: flags.DEFINE_float,
         bool: flags.DEFINE_bool,
         tuple[str, ...]: flags.DEFINE_multi_string,
-        tuple[int, ...]: flags.DEFINE_list,
+        tuple[int, ...]: flags.DEFINE_multi_string,
+        tuple[float, ...]: flags.DEFINE_multi_string,
     }[field.type]  # type: ignore[index]
     default: Any = field.default
-    if field.type == tuple[int, ...]:
-        default = [str(number) for number in default]
+    if field.type in _NUMBERS:
+        default = ",".join(map(str, default))
     define(field.name, default, field.metadata["help"], flag_values=values)
 
 
@@ -251,6 +259,7 @@ def _check_flag(argument: str) -> None:
         int: (int, "a whole number"),
         float: (float, "a number"),
         tuple[int, ...]: (_whole_numbers, "whole numbers, such as 100,80,60"),
+        tuple[float, ...]: (_numbers, "numbers, such as 0.7,0.3"),
     }
     reader, words = readers.get(_FIELDS[name].type, (str, "text"))
     if _FIELDS[name].type is bool and "=" in argument:
@@ -267,7 +276,18 @@ _SWITCH = {"true": True, "t": True, "1": True, "false": 0, "f": 0, "0": 0}
 
 def _whole_numbers(text: str) -> list[int]:
     """Reads "100,80,60"."""
-    return [int(part) for part in text.split(",")]
+    return [int(part) for part in text.split(",")] if text else []
+
+
+def _numbers(text: str) -> list[float]:
+    """Reads "0.7,0.3"."""
+    return [float(part) for part in text.split(",")] if text else []
+
+
+_NUMBERS: Any = {
+    tuple[int, ...]: _whole_numbers,
+    tuple[float, ...]: _numbers,
+}
 
 
 def _read(path: Path) -> list[str]:

@@ -142,7 +142,13 @@ def save_image(
     """
     path = Path(os.path.expanduser(path))
     options = options or encoding.Options()
-    if np.ndim(image) != 3 or np.shape(image)[-1] != 3:
+    image = np.asarray(image)
+    if not np.issubdtype(image.dtype, np.floating):
+        raise ValueError(
+            f"image has type {image.dtype}, expected floats in [0, 1]; divide "
+            f"those of 0..255 by 255."
+        )
+    if image.ndim != 3 or image.shape[-1] != 3:
         raise ValueError(
             f"image has shape {np.shape(image)}, expected (height, width, 3)."
         )
@@ -155,6 +161,8 @@ def save_image(
         raise ValueError(
             f"alpha has shape {alpha.shape}, expected {image.shape[:2]}."
         )
+    if alpha is not None and not (alpha.max() > 0 and alpha.min() >= 0):
+        raise ValueError("alpha is 0 everywhere, or not in [0, 1].")
     with replacing(path) as file:
         encoding.encode(file, path.suffix.lower(), image, options)
 

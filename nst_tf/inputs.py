@@ -3,16 +3,18 @@
 TensorFlow is not needed here, so that a wrong request is refused at once.
 """
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from nst_tf import (
     architectures,
     color,
+    decoding,
     encoding,
     exif,
     image_io,
@@ -23,6 +25,8 @@ from nst_tf import (
 )
 from nst_tf import weights as network_weights
 
+# Settings of which the i-th is the i-th style's.
+OF_STYLES = ("style_blend", "style_layers", "style_scale", "style_size")
 ImageLike = np.ndarray | str | os.PathLike[str] | image_io.Picture
 
 
@@ -36,6 +40,8 @@ class Inputs(NamedTuple):
     levels: list[pyramid.Level]
     network: network_weights.NetworkWeights
     others: Mapping[str, image_io.Picture]  # init, continue_from: if pictures
+    scales: Sequence[float]  # of each style's sides
+    blend: Sequence[float]  # of each style
     clipped: float  # share of a style's values, after its colors were changed
 
     @property
@@ -67,16 +73,22 @@ def prepare_files(
         sources.load(source, request.max_megapixels, say)
         for source in (request.content, *request.style)
     )
-    files = [request.content, *request.style]
-    if request.output:  # these have no part in the name of the default one
-        files += [request.init, request.continue_from, request.weights]
-        files += [request.rerun]
+    shown = [request.content, *request.style]
+    others = [*named_pictures(request).values(), request.rerun]
+    if request.weights not in ("auto", "imagenet", "small"):
+        others.append(request.weights)
+    files = [
+        name for name in (*shown, *others) if name and sources.is_file(name)
+    ]
+    previews = request.preview_every > 0
     path = outputs.output_path(
         request.output,
-        files,
+        files if request.output else shown,
         overwrite=request.overwrite,
-        previews=request.preview_every > 0,
+        previews=previews,
     )
+    if request.log:
+        outputs.check_log(request.log, path, files, previews)
     height, width = _output_size(request, content)
     options = output_options(request, content, height, width)
     outputs.check_writable(path, height, width, options)
@@ -118,9 +130,13 @@ def prepare(
     if not styles and (request.style_weight or request.init == "style"):
         raise ValueError("no style image; name one with --style=PICTURE.")
     layers = [
-        *job.parse_layers(request.content_layers),
-        *job.parse_layers(request.style_layers),
+        layer
+        for text in (request.content_layers, *request.style_layers)
+        for layer in job.parse_layers(text)
     ]
+    if styles:
+        job.each(request.style_layers, len(styles), "style_layers")
+    blend = job.each(request.style_blend or (1.0,), len(styles), "style_blend")
     deepest = architectures.deepest(request.extractor, layers)
     _check_image(content.pixels, "content", deepest)
     for style in styles:
@@ -154,9 +170,15 @@ def prepare(
         )
     else:
         init = _initial(request, seen, styles, levels[0], others)
-    for style in styles:
+    scales = _scales(request, styles, levels[-1])
+    for style, scale in zip(styles, scales, strict=True):
         rows, columns = style.pixels.shape[:2]
-        fitted = _fitted(request, rows, columns, levels[0])
+        fitted = _fitted(request, rows, columns, levels[0], scale)
+        if request.style_fit == "crop" and _is_hidden(style, *fitted):
+            raise ValueError(
+                "style image is wholly transparent where it is cropped; use "
+                "--style_fit=keep."
+            )
         if min(fitted) < deepest.stride:
             raise ValueError(
                 f"style image is {columns} x {rows} pixels, {fitted[1]} x "
@@ -172,6 +194,8 @@ def prepare(
         levels,
         network_weights.load(request.extractor, request.weights, say=say),
         others,
+        scales,
+        blend,
         max([share for _, share in colored], default=0.0),
     )
 
@@ -205,13 +229,88 @@ def named_pictures(request: job.Job) -> dict[str, str]:
     return named
 
 
+def expanded(request: job.Job) -> job.Job:
+    """Replaces folders of styles by their pictures, which share as one does.
+
+    Raises:
+        ValueError: If a folder has no pictures.
+    """
+    parts = [
+        sources.pictures_in(each) if sources.is_folder(each) else [each]
+        for each in request.style
+    ]
+    repeated = repeated_styles(request, [len(part) for part in parts])
+    style = tuple(each for part in parts for each in part)
+    return dataclasses.replace(repeated, style=style)
+
+
+def repeated_styles(request: job.Job, counts: Sequence[int]) -> job.Job:
+    """Gives each style of a job to so many pictures, which share as one does.
+
+    Raises:
+        ValueError: If a setting of styles is given for another number of them.
+    """
+    if all(count == 1 for count in counts):
+        return request
+    blend = job.each(request.style_blend or (1.0,), len(counts), "style_blend")
+    pairs = list(zip(blend, counts, strict=True))
+    settings: dict[str, Any] = {
+        "style_blend": tuple(
+            share / count for share, count in pairs for _ in range(count)
+        )
+    }
+    for name in OF_STYLES[1:]:
+        values = getattr(request, name)
+        if len(values) > 1:
+            values = job.each(values, len(counts), name)
+            settings[name] = tuple(
+                value
+                for value, count in zip(values, counts, strict=True)
+                for _ in range(count)
+            )
+    return dataclasses.replace(request, **settings)
+
+
+def _scales(
+    request: job.Job,
+    styles: Sequence[image_io.Picture],
+    level: pyramid.Level,
+) -> list[float]:
+    """By how much the sides of each style image are multiplied."""
+    if not request.style_size:
+        return list(job.each(request.style_scale, len(styles), "style_scale"))
+    scales = []
+    lengths = job.each(request.style_size, len(styles), "style_size")
+    for style, length in zip(styles, lengths, strict=True):
+        rows, columns = style.pixels.shape[:2]
+        scale = length / max(_fitted(request, rows, columns, level, 1.0))
+        rules = job.Job.__dataclass_fields__["style_scale"].metadata
+        if not rules["low"] <= scale <= rules["high"]:
+            raise ValueError(
+                f"style_size is {length}, {scale:.2g} times what fits this "
+                f"output, expected {rules['low']} to {rules['high']} times."
+            )
+        scales.append(scale)
+    return scales
+
+
+def _is_hidden(picture: image_io.Picture, height: int, width: int) -> bool:
+    """Whether nothing is seen of a picture that is cropped to a size."""
+    if picture.alpha is None:
+        return False
+    alpha = image_io.cover(picture.alpha[..., None], height, width)
+    return bool(alpha.max() < 1 / 255)
+
+
 def _fitted(
-    request: job.Job, rows: int, columns: int, level: pyramid.Level
+    request: job.Job,
+    rows: int,
+    columns: int,
+    level: pyramid.Level,
+    scale: float,
 ) -> tuple[int, int]:
     """The (height, width) of a style image of rows x columns, at a level."""
-    height, width = (
-        max(1, round(request.style_scale * side)) for side in level[:2]
-    )
+    height, width = (max(1, round(scale * side)) for side in level[:2])
     if request.style_fit == "keep":
         return pyramid.size_of_area(rows, columns, height * width)
     if request.style_fit == "side":
@@ -227,12 +326,14 @@ def _output_size(
     return pyramid.output_size(rows, columns, request.size)
 
 
-def as_picture(image: ImageLike, name: str) -> image_io.Picture:
+def as_picture(
+    image: ImageLike, name: str, max_megapixels: float = decoding.MEGAPIXELS
+) -> image_io.Picture:
     """Reads a path or an address, or checks an array."""
     if isinstance(image, image_io.Picture):
         return image
     if isinstance(image, (str, os.PathLike)):
-        return sources.load(os.fspath(image))
+        return sources.load(os.fspath(image), max_megapixels)
     array = np.asarray(image)
     if array.ndim != 3 or array.shape[-1] not in (3, 4):
         raise ValueError(

@@ -22,6 +22,14 @@ def setting(default: Any, group: str, text: str, **rules: Any) -> Any:
     )
 
 
+# What is one of the several values of a field.
+_OF_SEVERAL: Mapping[Any, Any] = {
+    tuple[str, ...]: str,
+    tuple[int, ...]: numbers.Integral,
+    tuple[float, ...]: numbers.Real,
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class Job:
     """One picture to make, in strings and numbers only.
@@ -36,7 +44,9 @@ class Job:
     style: tuple[str, ...] = setting(
         (),
         "Pictures",
-        "Style image: how it is painted. Repeat it to blend several.",
+        "Style image: how it is painted; or a folder of them, which count as "
+        "one. Repeat it for several: the i-th style_scale and style_layers are "
+        "then the i-th style's, or one is for all.",
         path=True,
     )
     output: str = setting(
@@ -157,13 +167,31 @@ class Job:
         "cropped to it.",
         choices=("keep", "side", "stretch", "crop"),
     )
-    style_scale: float = setting(
-        1.0,
+    style_blend: tuple[float, ...] = setting(
+        (),
+        "What is minimized",
+        "Shares of several styles, such as 0.7,0.3; by default all alike.",
+        low=0,
+        high=1e9,
+        repeated=True,
+    )
+    style_scale: tuple[float, ...] = setting(
+        (1.0,),
         "What is minimized",
         "Size of the strokes: the sides of a style image, as it is resized at "
         "each level, are multiplied by this.",
         low=0.1,
         high=4,
+        repeated=True,
+    )
+    style_size: tuple[int, ...] = setting(
+        (),
+        "What is minimized",
+        "Long side of a style image, in pixels, beside the finished output; in "
+        "place of style_scale.",
+        low=16,
+        high=LARGEST_SIZE,
+        repeated=True,
     )
     color: str = setting(
         "style",
@@ -180,11 +208,12 @@ class Job:
         "Layers of the content loss, as name:weight,name:weight; shares of "
         "the content weight.",
     )
-    style_layers: str = setting(
-        "block1_conv1,block2_conv1,block3_conv1,block4_conv1,block5_conv1",
+    style_layers: tuple[str, ...] = setting(
+        ("block1_conv1,block2_conv1,block3_conv1,block4_conv1,block5_conv1",),
         "What is minimized",
         "Layers of the style loss, as name:weight,name:weight; shares of the "
-        "style weight.",
+        "style weight. Fine strokes and colors are in the first, what they "
+        "make up in the last.",
     )
     steps: tuple[int, ...] = setting(
         (100, 80, 70, 60, 50),
@@ -372,6 +401,14 @@ class Job:
         choices=device.PRECISIONS,
     )
 
+    def __post_init__(self) -> None:
+        """Takes one value for several: steps=100 as steps=(100,)."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            kind = _OF_SEVERAL.get(field.type)
+            if kind and isinstance(value, kind) and not isinstance(value, bool):
+                object.__setattr__(self, field.name, (value,))
+
 
 def check(job: Job) -> None:
     """Checks every field that can be checked by itself.
@@ -403,9 +440,22 @@ def check(job: Job) -> None:
                 _check_number(field.name, part, rules)
     if not job.steps:
         raise ValueError("steps is empty, expected a number for each level.")
-    for field_name in ("content_layers", "style_layers"):
-        layers = parse_layers(getattr(job, field_name), field_name)
-        architectures.check_layers(job.extractor, layers)
+    for field_name, texts in (
+        ("content_layers", (job.content_layers,)),
+        ("style_layers", job.style_layers),
+    ):
+        for text in texts:
+            layers = parse_layers(text, field_name)
+            architectures.check_layers(job.extractor, layers)
+    for field_name in ("style_layers", "style_scale"):
+        if not getattr(job, field_name):
+            raise ValueError(f"{field_name} is empty, expected one at least.")
+    if job.style_blend and not sum(job.style_blend):
+        raise ValueError("style_blend is 0 for all styles; raise one of them.")
+    if job.style_size and job.style_scale != (1.0,):
+        raise ValueError(
+            "style_size and style_scale are both set; leave one of them out."
+        )
     parse_interval(job.checkpoint_every, "checkpoint_every")
     if job.resume == "require" and not job.checkpoint_dir:
         raise ValueError(
@@ -439,6 +489,22 @@ def check(job: Job) -> None:
             "content_weight and style_weight are both 0; nothing would be "
             "painted. Raise one of them."
         )
+
+
+def each(values: Sequence[Any], count: int, name: str) -> tuple[Any, ...]:
+    """Gives each of so many styles its value; one value serves all.
+
+    Raises:
+        ValueError: If there is another number of them.
+    """
+    if len(values) == 1:
+        return tuple(values) * count
+    if len(values) != count:
+        raise ValueError(
+            f"{name} is given {len(values)} times, but there are {count} "
+            f"styles; give it once for all, or once for each."
+        )
+    return tuple(values)
 
 
 class Interval(NamedTuple):
@@ -515,10 +581,9 @@ def _check_type(field: dataclasses.Field, value: object) -> None:
         bool: bool,
         int: numbers.Integral,
         float: numbers.Real,
-        tuple[str, ...]: str,
-        tuple[int, ...]: numbers.Integral,
+        **_OF_SEVERAL,
     }
-    several = field.type in (tuple[str, ...], tuple[int, ...])
+    several = field.type in _OF_SEVERAL
     parts = value if several and isinstance(value, tuple) else (value,)
     wrong = several and not isinstance(value, tuple)
     for part in parts:

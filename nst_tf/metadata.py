@@ -12,7 +12,7 @@ import importlib.metadata
 import json
 import os
 import platform
-import urllib.parse
+import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,9 +32,7 @@ from nst_tf import (
 )
 
 # Fields that say where things are, or what happens on the way.
-NOT_RECORDED = {
-    "checkpoint_dir",
-    "checkpoint_every",
+NOT_RECORDED = resumption.CHECKPOINTS | {
     "content",
     "continue_from",
     "dry_run",
@@ -46,7 +44,6 @@ NOT_RECORDED = {
     "preview_every",
     "record_paths",
     "rerun",
-    "resume",
     "style",
     "weights",
 }
@@ -86,12 +83,13 @@ def make(
         and getattr(asked, field.name) != field.default
     }
     named = inputs.named_pictures(request)
-    if "init" in named:
-        flags["init"] = shown.of(request.init)
+    if "init" in inputs.named_pictures(asked):
+        flags["init"] = shown.of(asked.init)
     settings = {
         field.name: getattr(request, field.name)
         for field in dataclasses.fields(request)
-        if getattr(request, field.name) != getattr(asked, field.name)
+        if field.name not in NOT_RECORDED
+        and getattr(request, field.name) != getattr(asked, field.name)
     }
     pictures: dict[str, Any] = {
         "content": _described(shown.of(request.content), prepared.content),
@@ -155,14 +153,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
             text = beside.read_text(encoding="utf-8")
         record = json.loads(text)
         _check(record)
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         raise ValueError(
             f"{path} does not say how it was made; expected a picture of this "
             f"program, as it wrote it, or a .json file beside it."
@@ -215,14 +206,24 @@ def describe(path: str | os.PathLike[str]) -> str:
         f"losses of the last step: {losses}",
         f"versions: {releases}",
     ]
-    flags = [
-        *(f"--{name}={each['name']}" for name, each in named if name != "init"),
-        *(_flag(name, value) for name, value in record["flags"].items()),
+    settings = decided["settings"].items()
+    flags = {
+        **record["flags"],  # a folder of styles is told by its pictures
+        **{n: v for n, v in settings if n in inputs.OF_STYLES},
+    }
+    known = {each.name for each in dataclasses.fields(job.Job)} - NOT_RECORDED
+    arguments = [
+        *((name, each["name"]) for name, each in named if name != "init"),
+        *(each for each in flags.items() if each[0] in known),
     ]
     if network["weights"] != "auto":
-        flags.append(f"--weights={network['weights']}")
+        arguments.append(("weights", network["weights"]))
+    unknown = sorted(flags.keys() - known)
+    if unknown:
+        lines.append(f"not known to this version: {', '.join(unknown)}")
     text = [f"# {_printable(line)}" for line in lines]
-    return "\n".join([*text, *map(_printable, flags)])
+    written = [line for each in arguments for line in _flag(*each)]
+    return "\n".join([*text, *written])
 
 
 def versions() -> dict[str, str]:
@@ -243,6 +244,13 @@ def versions() -> dict[str, str]:
     return found
 
 
+_KEYWORDS = {
+    sources.STANDARD_INPUT,
+    *job.Job.__dataclass_fields__["init"].metadata["keywords"],
+    *job.Job.__dataclass_fields__["weights"].metadata["keywords"],
+}
+
+
 class _Names:
     """What to call a source: its name, or all of it."""
 
@@ -253,12 +261,14 @@ class _Names:
         """The name of a file; an address without what may be secret in it."""
         if sources.is_file(source):
             path = os.path.abspath(os.path.expanduser(source))
-            return path if self._paths else sources.name(source)
-        if self._paths or source == sources.STANDARD_INPUT:
+            name = sources.name(source)
+            if name in _KEYWORDS:  # the file, not what the word means
+                name = f"./{name}"
+            return path if self._paths else name
+        if source == sources.STANDARD_INPUT:
             return source
-        parts = urllib.parse.urlsplit(source)
-        host = parts.netloc.rpartition("@")[2]
-        return urllib.parse.urlunsplit((parts.scheme, host, parts.path, "", ""))
+        shown = sources.shown(source)
+        return shown if self._paths else shown.partition("?")[0]
 
 
 def _described(name: str, picture: image_io.Picture) -> dict[str, Any]:
@@ -291,45 +301,59 @@ def _embedded(path: Path) -> str:
 def _check(record: Any) -> None:
     """Raises an error, of one kind or another, unless it is a record."""
     decided, pictures = record["decided"], record["inputs"]
-    for picture in (pictures["content"], *pictures["style"]):
-        _check_picture(picture)
-    for name in {"init", "continue_from"} & set(pictures):
-        _check_picture(pictures[name])
+    network, losses = record["network"], record["losses"]
+    flags, settings = record["flags"], decided["settings"]
+    tables = [record, decided, pictures, network, losses, flags, settings]
+    _check_kinds(dict, *tables, record["versions"])
+    _check_kinds(list, decided["sizes"], decided["steps"], pictures["style"])
+    named = [
+        pictures[name] for name in ("init", "continue_from") if name in pictures
+    ]
+    for picture in (pictures["content"], *pictures["style"], *named):
+        _check_kinds(str, picture["name"], picture["digest"])
+        _check_kinds(int, *picture["size"])
+        _, _ = picture["size"]
     sizes, steps = decided["sizes"], decided["steps"]
     for (width, height), count in zip(sizes, steps, strict=True):
-        if not min(int(width), int(height)) > 0 <= int(count):
+        _check_kinds(int, width, height, count)
+        if not min(width, height) > 0 <= count:
             raise ValueError("a level has no size")
-    dict(record["flags"]).items(), dict(decided["settings"]).items()
-    network = record["network"]
-    texts = [network["name"], network["weights"], network["digest"]]
-    texts += [record["nst_tf"], record["made"], record["state"]]
-    texts += [record["device"], decided["precision"]]
-    texts += dict(record["versions"]).values()
-    if not all(isinstance(text, str) for text in texts):
-        raise ValueError("a text is none")
-    numbers = [record["rescues"], record["seconds"], decided["seed"]]
-    numbers += dict(record["losses"]).values()
-    for number in numbers:
-        float(number)
+    _check_kinds(str, network["name"], network["weights"], network["digest"])
+    _check_kinds(str, record["nst_tf"], record["made"], record["state"])
+    _check_kinds(str, record["device"], decided["precision"])
+    _check_kinds(str, *record["versions"].values())
+    _check_kinds(int, record["rescues"], decided["seed"])
+    _check_kinds((int, float), record["seconds"], *losses.values())
+    for number in losses.values():
+        float(f"{number:.4g}")
 
 
-def _check_picture(picture: Any) -> None:
-    """Likewise, for what it says of a picture."""
-    width, height = picture["size"]
-    int(width), int(height)
-    if not isinstance(picture["name"] + picture["digest"], str):
-        raise ValueError("a picture has no name")
+def _check_kinds(kind: Any, *values: Any) -> None:
+    """Raises TypeError unless all values are of a type; none is a switch."""
+    for value in values:
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise TypeError(f"{value!r:.50} is of a wrong type")
 
 
-def _flag(name: str, value: Any) -> str:
-    """Writes a setting as a flag."""
+def _flag(name: str, value: Any) -> list[str]:
+    """Writes a setting as lines of a flag file."""
     if isinstance(value, bool):
-        return f"--{'' if value else 'no'}{name}"
+        return [f"--{'' if value else 'no'}{name}"]
+    if isinstance(value, list) and name == "style_layers":
+        return [f"--{name}={_printable(str(part))}" for part in value]
     if isinstance(value, list):
         value = ",".join(map(str, value))
-    return f"--{name}={value}"
+    text = str(value)
+    if _printable(text) != text or text.strip() != text:
+        return [
+            f"# --{name}= cannot be written here; type it: {_printable(text)}"
+        ]
+    return [f"--{name}={text}"]
 
 
 def _printable(text: str) -> str:
-    """Keeps a line one line, whatever a file's name holds."""
-    return "".join(c if c.isprintable() else "?" for c in text)
+    """Keeps a line one line, and readable, whatever a file's name holds."""
+    return "".join(
+        c if c.isprintable() or unicodedata.category(c) == "Zs" else "?"
+        for c in text
+    )

@@ -36,27 +36,44 @@ def output_path(
         stems = "-".join(Path(sources.name(each)).stem for each in inputs)
         return free_path(Path(f"{stems[:60]}.png"), previews)
     path = Path(os.path.expanduser(output))
-    files = [each for each in inputs if each and sources.is_file(each)]
     for each in _beside(path, previews):
-        _check_place(each, files, overwrite)
+        _check_place(each, inputs, overwrite)
     return path
 
 
-def free_path(path: Path, previews: bool = False) -> Path:
+def free_path(path: Path, previews: bool = False, record: str = "") -> Path:
     """Returns the path, or with -2, -3 ... the first that is not taken."""
     number, candidate = 1, path
-    while any(map(os.path.lexists, _beside(candidate, previews))):
+    while any(map(os.path.lexists, _beside(candidate, previews, record))):
         number += 1
         candidate = path.with_stem(f"{path.stem}-{number}")
     return candidate
 
 
-def _beside(path: Path, previews: bool) -> list[Path]:
+def check_log(
+    log: str, path: Path, inputs: Sequence[str], previews: bool = False
+) -> None:
+    """Raises ValueError if a log would be written over something else."""
+    place = Path(os.path.expanduser(log))
+    if os.path.lexists(place) and not place.is_file():
+        raise ValueError(f"log {log} is there, and is no regular file.")
+    others = [os.path.expanduser(name) for name in inputs]
+    others += map(str, _beside(path, previews))
+    for other in others:
+        if place.resolve() == Path(other).resolve() or (
+            place.exists() and os.path.exists(other) and place.samefile(other)
+        ):
+            raise ValueError(
+                f"log {log} is a picture or file of this run; name another."
+            )
+
+
+def _beside(path: Path, previews: bool, record: str = "") -> list[Path]:
     """The files that are written with a picture."""
     files = [path]
     if previews:
         files.append(preview_path(path))
-    if encoding.needs_sidecar(path):
+    if encoding.needs_sidecar(path, record):
         files.append(sidecar_path(path))
     return files
 
@@ -125,9 +142,9 @@ def save_result(
     Raises:
         OSError: If it cannot be written anywhere.
     """
-    if not overwrite:
-        path = free_path(path)
     options = options or encoding.Options()
+    if not overwrite:
+        path = free_path(path, record=options.record)
     try:
         _save(path, image, options)
         return path
@@ -135,7 +152,7 @@ def save_result(
         failure = error
     for folder in (Path(), Path(tempfile.gettempdir())):
         try:
-            elsewhere = free_path(folder / path.name)
+            elsewhere = free_path(folder / path.name, record=options.record)
             _save(elsewhere, image, options)
             return elsewhere
         except OSError:

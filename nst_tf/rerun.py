@@ -18,9 +18,8 @@ from nst_tf import (
 )
 
 # What may be said besides: where things are and go, not how they look.
-ALLOWED = metadata.NOT_RECORDED - {"dry_run"} | {
+ALLOWED = metadata.NOT_RECORDED - resumption.CHECKPOINTS | {
     "bit_depth",
-    "dry_run",
     "init",
     "quality",
 }
@@ -49,17 +48,18 @@ def load(asked: job.Job, names: Collection[str]) -> Replay:
         ValueError: If the picture does not say it, something is set that
             would change it, or an input is not found.
     """
-    changed = sorted(set(names) - ALLOWED)
+    record = metadata.read(asked.rerun)
+    pictures = record["inputs"]
+    others = {"init", "continue_from"} - set(pictures)
+    changed = sorted((set(names) - ALLOWED) | (set(names) & others))
     if changed:
         raise ValueError(
             f"{changed[0]} is set, but rerun makes a picture again as it was; "
             f"for another one write its flags to a file with --describe, and "
             f"change them there."
         )
-    record = metadata.read(asked.rerun)
-    folder = Path(os.path.expanduser(asked.rerun)).parent
-    places = [folder, Path(), flagdefs.presets() / "images"]
-    pictures = record["inputs"]
+    folder = os.path.dirname(os.path.expanduser(asked.rerun)) or "."
+    places = [folder, ".", str(flagdefs.presets() / "images")]
     settings = _settings(record)
     settings |= {
         name: getattr(asked, name)
@@ -71,17 +71,22 @@ def load(asked: job.Job, names: Collection[str]) -> Replay:
         settings["style"] = tuple(
             _found("style", each, places) for each in pictures["style"]
         )
-    elif len(asked.style) != len(pictures["style"]):
-        raise ValueError(
-            f"style names {len(asked.style)} pictures, but {asked.rerun} was "
-            f"made from {len(pictures['style'])}."
-        )
+    else:
+        given = inputs.expanded(job.Job(style=asked.style)).style
+        if len(given) != len(pictures["style"]):
+            raise ValueError(
+                f"style names {len(given)} pictures, but {asked.rerun} was "
+                f"made from {len(pictures['style'])}."
+            )
+        settings["style"] = given
     for name in {"init", "continue_from"} & set(pictures) - set(names):
         settings[name] = _found(name, pictures[name], places)
     if "weights" not in names:
         settings["weights"] = _weights(record["network"]["weights"], places)
     if not asked.output:
         same = Path(Path(asked.rerun).name)
+        if same.suffix.lower() not in image_io.EXTENSIONS:
+            same = same.with_suffix(".png")
         settings["output"] = str(outputs.free_path(same))
     request = job.Job(**settings)
     try:
@@ -161,29 +166,29 @@ def _settings(record: metadata.Record) -> dict[str, Any]:
     return settings
 
 
-def _found(name: str, picture: Any, places: Sequence[Path]) -> str:
-    """Where an input is now: the right file, or one of its name."""
+def _found(name: str, picture: Any, places: Sequence[str]) -> str:
+    """Where an input is now: the file of that name and digest.
+
+    Raises:
+        ValueError: If it is in none of the places.
+    """
     if not sources.is_file(picture["name"]):
         return str(picture["name"])
-    found = [
-        place / picture["name"]
-        for place in places
-        if (place / picture["name"]).is_file()
-    ]
-    if not found:
-        raise ValueError(
-            f"the {name} image {picture['name']} is not beside the picture, "
-            f"nor here; say where it is with --{name}=PATH."
-        )
-    right = [
-        path for path in found if image_io.digest(path) == picture["digest"]
-    ]
-    return str([*right, *found][0])
+    paths = [os.path.join(place, picture["name"]) for place in places]
+    found = [path for path in paths if os.path.isfile(path)]
+    for path in found:
+        if image_io.digest(Path(path)) == picture["digest"]:
+            return path
+    words = f"{found[0]} is another file" if found else "it is not there"
+    raise ValueError(
+        f"the {name} image {picture['name']} is looked for beside the picture "
+        f"and here, but {words}; say which it is with --{name}=PATH."
+    )
 
 
-def _weights(name: str, places: Sequence[Path]) -> str:
+def _weights(name: str, places: Sequence[str]) -> str:
     """Where the network's weights are now."""
     if name in ("auto", "imagenet", "small"):
         return name
-    found = [place / name for place in places if (place / name).is_file()]
-    return str(found[0]) if found else "auto"
+    paths = [os.path.join(place, name) for place in places]
+    return next(filter(os.path.isfile, paths), "auto")

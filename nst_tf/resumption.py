@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 TAKEN = "steps taken"  # at each level so far, in a checkpoint
 # The fields of a job that change nothing in its picture, and those of which
 # the digests of what they name take the place.
-NOT_IDENTITY = {
+CHECKPOINTS = {"checkpoint_dir", "checkpoint_every", "resume"}
+NOT_IDENTITY = CHECKPOINTS | {
     "bit_depth",
-    "checkpoint_dir",
-    "checkpoint_every",
     "content",
     "continue_from",
     "dry_run",
@@ -40,7 +39,6 @@ NOT_IDENTITY = {
     "quality",
     "record_paths",
     "rerun",
-    "resume",
     "steps",
     "style",
     "weights",

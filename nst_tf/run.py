@@ -93,10 +93,12 @@ def main(arguments: Sequence[str]) -> int:
             if asked.rerun:
                 replay = rerun.load(asked, flagdefs.named(arguments))
                 asked = replay.request
-            request = strength.applied(asked)
+            request = inputs.expanded(strength.applied(asked))
             path, prepared = inputs.prepare_files(request, _say)
             lines = rerun.check(replay, prepared) if replay else []
-            log = run_log.Log(request.log, _say) if request.log else None
+            log = None
+            if request.log and not request.dry_run:
+                log = run_log.Log(request.log, _say)
             if request.checkpoint_dir:  # its identity knows the precision
                 with device.silent_stderr():
                     device.prepare()
@@ -201,7 +203,7 @@ def _announce(
                 precision,
                 small=prepared.network.projections is not None,
                 pairs=request.history if request.optimizer == "lbfgs" else 0,
-                style_scale=request.style_scale,
+                style_scale=max(prepared.scales, default=1.0),
                 sorts=request.style_loss == "sliced_wasserstein",
             ),
             max_seconds=request.max_seconds,

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import os
 import sys
 import urllib.parse
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from nst_tf import decoding, fetching, image_io, weights
 
 STANDARD_INPUT = "-"
+EXTENSIONS = (*image_io.EXTENSIONS, ".gif", ".avif", ".heic")  # in a folder
 SECONDS = 120.0  # that a download may take
 FIRST_BYTE_SECONDS = 15.0  # that may pass before it begins
 
@@ -43,6 +45,32 @@ def load(
     return image_io.load_picture(source, max_megapixels)
 
 
+def pictures_in(folder: str | os.PathLike[str]) -> list[str]:
+    """Lists the pictures of a folder, by name; others are passed over.
+
+    Raises:
+        ValueError: If it has none.
+    """
+    path = Path(os.path.expanduser(folder))
+    found = sorted(
+        str(each)
+        for each in path.iterdir()
+        if each.suffix.lower() in EXTENSIONS and each.is_file()
+    )
+    if not found:
+        raise ValueError(
+            f"style folder {path} has no pictures ({', '.join(EXTENSIONS)})."
+        )
+    return found
+
+
+def is_folder(source: object) -> bool:
+    """Whether something names a folder."""
+    return isinstance(source, (str, os.PathLike)) and os.path.isdir(
+        os.path.expanduser(source)
+    )
+
+
 def name(source: str) -> str:
     """What to call a source: a file's name, without folders or queries."""
     if source == STANDARD_INPUT:
@@ -50,8 +78,15 @@ def name(source: str) -> str:
     if fetching.is_address(source):
         path = urllib.parse.unquote(urllib.parse.urlsplit(source).path)
         last = path.rstrip("/").rpartition("/")[2].replace("\\", "")
-        return last.replace("\0", "") or "download"
+        return "".join(filter(str.isprintable, last)).lstrip(".-") or "download"
     return Path(source).name
+
+
+def shown(url: str) -> str:
+    """An address without the name and the password that may be in it."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def is_file(source: str) -> bool:
@@ -69,11 +104,12 @@ def _fetched(
     url: str, max_megapixels: float, say: Callable[[str], None]
 ) -> image_io.Picture:
     """Reads a picture from our cache, or from its address."""
-    path = cached(url)
+    path, named = cached(url), shown(url)
     if path.is_file():
-        say(f"{url} was downloaded before, to {path}")
-        return image_io.load_picture(path, max_megapixels)
-    say(f"downloading {url} ...")
+        say(f"{named} was downloaded before, to {path}")
+        with contextlib.suppress(ValueError), open(path, "rb") as file:
+            return image_io.read_picture(file, named, max_megapixels)
+    say(f"downloading {named} ...")
     limit = decoding.largest_file(max_megapixels)
     try:
         parts = fetching.chunks(
@@ -85,8 +121,8 @@ def _fetched(
         data = b"".join(parts)
     except (OSError, UnicodeError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
-        raise ValueError(f"{url} cannot be downloaded: {reason}.") from error
-    picture = image_io.read_picture(data, url, max_megapixels)
+        raise ValueError(f"{named} cannot be downloaded: {reason}.") from error
+    picture = image_io.read_picture(data, named, max_megapixels)
     with contextlib.suppress(OSError):  # a cache is nice to have
         path.parent.mkdir(parents=True, exist_ok=True)
         with image_io.replacing(path) as file:

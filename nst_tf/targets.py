@@ -1,6 +1,6 @@
 """Content and style images -> losses with targets, at one size."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +23,8 @@ class Style(NamedTuple):
     image: np.ndarray  # [H, W, 3] in [0, 1]
     weight: float = 1.0
     alpha: np.ndarray | None = None  # how much a pixel counts, [H, W] in [0, 1]
+    layers: Mapping[str, float] | None = None  # their weights, if of its own
+    scale: float = 1.0  # of its sides: the size of the strokes
 
 
 class LossWeights(NamedTuple):
@@ -51,7 +53,6 @@ def perceptual_losses(
     convention: conventions.Convention = RELATIVE,
     style_loss: str = "gram",
     style_fit: str = "keep",
-    style_scale: float = 1.0,
     alpha: np.ndarray | None = None,
 ) -> list[losses.Loss]:
     """Makes the losses of Gatys et al. for an image of height x width.
@@ -65,13 +66,13 @@ def perceptual_losses(
         extractor: Has at least the layers of `weights`.
         content: Content image, [H, W, 3] in [0, 1].
         styles: At least one style, unless no layer of style has a weight.
-        weights: Layers and their weights; those of weight 0 are left out.
+        weights: Layers and their weights; those of weight 0 are left out. A
+            style may have weights of its own instead.
         height: Of the generated image.
         width: Of the generated image.
         convention: What the losses are divided by.
         style_loss: What is compared, a name in `style_losses.STYLE_LOSSES`.
         style_fit: How a style image is resized, a name in `FITS`.
-        style_scale: Its sides are those times this: the size of the strokes.
         alpha: How opaque the content image is, [H, W] in [0, 1].
 
     Returns:
@@ -85,9 +86,10 @@ def perceptual_losses(
     loss_list: list[losses.Loss] = []
     if alpha is not None:
         alpha = image_io.resize_alpha(alpha, height, width)
+    totals = style_weights(weights, styles)
     sizes = {
         layer: _sizes(extractor, layer, height, width)
-        for layer in weights.layers
+        for layer in {**weights.content, **totals}
     }
     content_layers = _positive(weights.content)
     if content_layers:
@@ -105,27 +107,19 @@ def perceptual_losses(
                     and convention.content(sizes[layer]),
                 )
             )
-    style_layers = _positive(weights.style)
-    if style_layers:
+    kind = style_losses.STYLE_LOSSES[style_loss]
+    if totals:
         fit = FITS[style_fit]
-        size = [max(1, round(style_scale * side)) for side in (height, width)]
-        fitted = [_fitted(style, fit, size) for style in styles]
-        kind = style_losses.STYLE_LOSSES[style_loss]
+        fitted = [_fitted(style, fit, height, width) for style in styles]
+        positions = {layer: sizes[layer].positions for layer in totals}
         blends = _blended(
             kind,
             extractor,
             fitted,
-            style_layers,
-            # A Gram matrix that is a sum grows with the style image, but not
-            # by the scale that it is seen at.
-            {
-                layer: style_scale**2 * sizes[layer].positions
-                for layer in style_layers
-            }
-            if convention.undivided
-            else {},
+            weights,
+            positions if convention.undivided else {},
         )
-        for layer, weight in style_layers.items():
+        for layer, weight in totals.items():
             loss_list.append(
                 kind(
                     layer,
@@ -153,13 +147,34 @@ def perceptual_losses(
     return loss_list
 
 
+def style_weights(
+    weights: LossWeights, styles: Sequence[Style]
+) -> dict[str, float]:
+    """The weight of the style loss at each layer, of all styles together."""
+    totals: dict[str, float] = {}
+    for style, share in zip(styles, _shares(styles), strict=True):
+        layers = weights.style if style.layers is None else style.layers
+        for layer, weight in layers.items():
+            totals[layer] = totals.get(layer, 0.0) + share * weight
+    return _positive(totals)
+
+
+def _shares(styles: Sequence[Style]) -> list[float]:
+    """The shares of styles, which sum to 1."""
+    total = sum(style.weight for style in styles)
+    return [style.weight / total for style in styles]
+
+
 def _fitted(
     style: Style,
     fit: Callable[[np.ndarray, int, int], np.ndarray],
-    size: Sequence[int],
+    height: int,
+    width: int,
 ) -> Style:
-    """Resizes a style image, and its alpha channel."""
-    height, width = size
+    """Resizes a style image, and its alpha channel, for an output's size."""
+    height, width = (
+        max(1, round(style.scale * side)) for side in (height, width)
+    )
     alpha = style.alpha
     if alpha is not None:
         alpha = fit(alpha[..., None], height, width)[..., 0]
@@ -203,30 +218,40 @@ def _blended(
     kind: type[style_losses.StyleLoss],
     extractor: extractors.Extractor,
     styles: Sequence[Style],
-    layers: Iterable[str],
+    weights: LossWeights,
     positions: Mapping[str, float],
 ) -> dict[str, tf.Tensor]:
-    """Averages what is measured of the styles, by their weights.
+    """Averages what is measured of the styles, by their weights at a layer.
 
     Where the source's Gram matrices are sums, that over the positions of a
     style image stands beside that over those of the generated image: both are
-    divided by the latter, `positions`, by layer.
+    divided by the latter, `positions`, by layer. Such a matrix grows with the
+    style image, but not by the scale that it is seen at.
     """
-    total = sum(style.weight for style in styles)
-    shares = [style.weight / total for style in styles]
-    measured: dict[str, list[tf.Tensor]] = {layer: [] for layer in layers}
-    for style in styles:
-        features = _features(extractor, style.image)
-        for layer, parts in measured.items():
+    totals = style_weights(weights, styles)
+    measured: dict[str, list[tf.Tensor]] = {layer: [] for layer in totals}
+    shares: dict[str, list[float]] = {layer: [] for layer in totals}
+    for style, share in zip(styles, _shares(styles), strict=True):
+        layers = weights.style if style.layers is None else style.layers
+        own = {
+            layer: share * weight / totals[layer]
+            for layer, weight in layers.items()
+            if share * weight
+        }
+        features = _features(extractor, style.image) if own else {}
+        for layer, part_share in own.items():
             region = _region(style.alpha, extractor.stride[layer])
             part = kind.measure(
                 features[layer], region, extractor.projections[layer]
             )
             if layer in positions:
-                part *= np.prod(features[layer].shape[1:3]) / positions[layer]
-            parts.append(part)
+                seen = np.prod(features[layer].shape[1:3]) / style.scale**2
+                part *= seen / positions[layer]
+            measured[layer].append(part)
+            shares[layer].append(part_share)
     return {
-        layer: kind.blend(parts, shares) for layer, parts in measured.items()
+        layer: kind.blend(parts, shares[layer])
+        for layer, parts in measured.items()
     }
 
 

@@ -33,7 +33,6 @@ def stylize_steps(
     convention: conventions.Convention = targets.RELATIVE,
     style_loss: str = "gram",
     style_fit: str = "keep",
-    style_scale: float = 1.0,
     alpha: np.ndarray | None = None,
     extra_losses: Callable[[int, int], list[losses.Loss]] | None = None,
     start: "checkpoint.State | None" = None,
@@ -55,7 +54,6 @@ def stylize_steps(
         style_loss: What of style is compared, a name in
             `style_losses.STYLE_LOSSES`.
         style_fit: How style images are resized, a name in `targets.FITS`.
-        style_scale: Their sides are those times this.
         alpha: How opaque the content image is, [H, W] in [0, 1]: transparent
             parts count for nothing.
         extra_losses: (height, width) -> further losses at that size.
@@ -70,7 +68,11 @@ def stylize_steps(
         Networks. CVPR 2016; coarse to fine: Gatys et al. Controlling
         Perceptual Factors in Neural Style Transfer. CVPR 2017, section 6.
     """
-    extractor = make_extractor(weights.layers)
+    layers = {
+        **weights.content,
+        **targets.style_weights(weights, styles),
+    }
+    extractor = make_extractor(list(layers))
 
     def make_objective_at(height: int, width: int) -> objective.Objective:
         loss_list = targets.perceptual_losses(
@@ -83,7 +85,6 @@ def stylize_steps(
             convention,
             style_loss,
             style_fit,
-            style_scale,
             alpha,
         )
         if extra_losses is not None:

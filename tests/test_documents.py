@@ -56,6 +56,7 @@ def _pictures(tmp_path, monkeypatch):
     for name, source in (
         ("town.jpg", "harbor_at_dusk.jpg"),
         ("painting.jpg", "swirling_night.jpg"),
+        ("other.jpg", "ink_wash.jpg"),
     ):
         shutil.copy(images / source, tmp_path / name)
 

@@ -66,6 +66,7 @@ ARROWS = {
     "inputs": {
         "architectures",
         "color",
+        "decoding",
         "encoding",
         "exif",
         "image_io",
@@ -110,6 +111,7 @@ ARROWS = {
         "outputs",
         "pyramid",
         "resumption",
+        "sources",
         "stopping",
         "strength",
         "targets",

@@ -1,6 +1,7 @@
 """Records in pictures, what they say, and pictures made again from them."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -116,7 +117,8 @@ def test_secrets_of_addresses_are_not_recorded():
     names = metadata._Names(paths=False)
     secret = "https://jane:word@host:8/a/b.png?key=123#part"
     assert names.of(secret) == "https://host:8/a/b.png"
-    assert metadata._Names(paths=True).of(secret) == secret
+    whole = "https://host:8/a/b.png?key=123#part"
+    assert metadata._Names(paths=True).of(secret) == whole
 
 
 def test_a_description_is_a_flag_file(folder, capsys):
@@ -313,7 +315,7 @@ def test_an_input_that_is_gone_is_asked_for(folder, capsys):
     _run("--output=a.png", "--steps=1")
     Path("town.png").rename("village.png")
     assert run.main(["--rerun=a.png"]) == 1
-    assert "say where it is with --content=PATH" in capsys.readouterr().err
+    assert "say which it is with --content=PATH" in capsys.readouterr().err
     _again("a.png", "--content=village.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("a-2.png"))
     assert "warning" not in capsys.readouterr().out
@@ -420,3 +422,134 @@ def test_a_hidden_color_changes_nothing_in_the_result(folder, name):
         Image.fromarray(samples).save(name)
         _run(f"--output=r{number}.png")
     np.testing.assert_array_equal(_pixels("r0.png"), _pixels("r1.png"))
+
+
+# What a hostile reader found
+
+
+@pytest.mark.parametrize(
+    "log", ["town.png", "toy.h5", "a.png", "a.preview.png", "a.bmp.json"]
+)
+def test_a_log_never_replaces_or_spoils_a_file_of_the_run(folder, capsys, log):
+    output = "a.bmp" if log.endswith("json") else "a.png"
+    before = Path(log).read_bytes() if Path(log).exists() else None
+    flags = [f"--output={output}", f"--log={log}", "--preview_every=1"]
+    assert run.main(["--flagfile=toy.cfg", *flags]) == 1
+    assert f"log {log} is a picture or file" in capsys.readouterr().err
+    assert (Path(log).read_bytes() if Path(log).exists() else None) == before
+
+
+def test_a_log_to_a_pipe_is_refused_and_a_dry_run_writes_none(folder, capsys):
+    os.mkfifo("pipe")
+    assert run.main(["--flagfile=toy.cfg", "--log=pipe"]) == 1
+    assert "no regular file" in capsys.readouterr().err
+    _run("--dry_run", "--log=run.jsonl")
+    assert not Path("run.jsonl").exists()
+
+
+def test_a_start_that_has_no_part_is_recorded_by_its_name(folder):
+    start = folder / "Jane Doe" / "start.png"
+    start.parent.mkdir()
+    shutil.copy("town.png", start)
+    _run("--output=a.png", f"--init={start}", "--strength=0")
+    assert "Doe" not in metadata.dumps(metadata.read("a.png"))
+
+
+def test_notes_that_do_not_fit_do_not_cost_the_picture(folder):
+    notes = Image.Exif()
+    notes[0x010E] = "x" * 900
+    for tag in (0x829A, 0x9204, 0x920A):
+        notes.get_ifd(0x8769)[tag] = tuple([0.5] * 500)
+    notes.get_ifd(0x8769)[0x8827] = tuple(range(20000))
+    Image.open("town.png").convert("RGB").save("town.jpg", exif=notes)
+    _run("--content=town.jpg", "--output=a.jpg")
+    long = encoding.Options(exif=notes, record=json.dumps({"a": "b" * 30000}))
+    image_io.save_image("b.jpg", _pixels("town.png"), long)
+    assert encoding.read_record(Image.open("b.jpg")) == long.record
+
+
+def test_a_record_beside_a_picture_replaces_no_file(folder, monkeypatch):
+    monkeypatch.setattr(encoding, "LONGEST_RECORD", 10)
+    Path("a.jpg.json").write_text("mine")
+    _run("--output=a.jpg")
+    assert Path("a.jpg.json").read_text() == "mine"
+    assert metadata.read("a-2.jpg")["flags"]["size"] == 96
+
+
+def test_a_description_has_only_what_changes_the_picture(folder, capsys):
+    _run("--output=a.png", "--steps=1")
+    _edit(lambda r: r["flags"].update(overwrite=True, output="v.png", odd=1))
+    capsys.readouterr()
+    assert run.main(["--describe=b.png"]) == 0
+    text = capsys.readouterr().out
+    assert "--overwrite" not in text and "--output" not in text
+    assert "# not known to this version: odd, output, overwrite" in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a b.png", "a\u202fb.png", "#a=b,c.png", " a.png", "-a.png", "é%41.png"],
+)
+def test_names_of_all_kinds_are_described(folder, capsys, name):
+    shutil.copy("town.png", name)
+    _run("--output=r.png", f"--content={name}", "--steps=1")
+    capsys.readouterr()
+    assert run.main(["--describe=r.png"]) == 0
+    text = capsys.readouterr().out
+    Path("again.cfg").write_text(text)
+    if name.strip() != name:
+        assert "# --content= cannot be written here" in text
+        return
+    assert run.main(["--flagfile=again.cfg", "--output=s.png"]) == 0
+    np.testing.assert_array_equal(_pixels("r.png"), _pixels("s.png"))
+
+
+@pytest.mark.parametrize(
+    "flags",
+    ["--init=noise", "--continue_from=paint.png", "--resume=auto"],
+)
+def test_what_was_not_there_is_refused_when_made_again(folder, capsys, flags):
+    _run("--output=a.png", "--steps=1")
+    assert run.main(["--rerun=a.png", flags]) == 1
+    assert "rerun makes a picture again" in capsys.readouterr().err
+
+
+def test_files_named_like_keywords_are_files(folder):
+    shutil.copy("paint.png", "noise")
+    _run("--output=a.png", "--init=./noise")
+    assert metadata.read("a.png")["inputs"]["init"]["name"] == "./noise"
+    _again("a.png", "--output=b.png")
+    np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
+
+
+def test_another_file_of_the_name_is_not_taken_for_the_right_one(
+    folder, capsys
+):
+    _run("--output=a.png", "--steps=1")
+    image_io.save_image("paint.png", toys.image(50, 60, 8))
+    assert run.main(["--rerun=a.png"]) == 1
+    assert "./paint.png is another file" in capsys.readouterr().err
+
+
+def test_what_we_wrote_of_another_picture_is_not_passed_on(folder):
+    _run("--output=first.tif", "--record_paths")
+    _run("--content=first.tif", "--output=second.png")
+    assert str(folder).encode() not in Path("second.png").read_bytes()
+
+
+def test_a_style_that_is_cropped_to_nothing_is_refused(folder, capsys):
+    alpha = np.zeros((64, 300))
+    alpha[:, :40] = 1
+    image_io.save_image(
+        "paint.png", toys.image(64, 300), encoding.Options(alpha=alpha)
+    )
+    assert run.main(["--flagfile=toy.cfg", "--style_fit=crop"]) == 1
+    assert "wholly transparent where it is cropped" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "setting", [{"rerun": "a"}, {"log": "a"}, {"dry_run": True}]
+)
+def test_what_is_for_the_program_is_said_by_run_job(setting):
+    with pytest.raises(ValueError, match="is for the program"):
+        nst_tf.run_job(nst_tf.Job(**setting))

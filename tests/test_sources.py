@@ -25,9 +25,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     """Answers each path in its own way; counts what it is asked for."""
 
     asked: list[str] = []
+    authorization = None
 
     def do_GET(self):
         type(self).asked.append(self.path)
+        type(self).authorization = self.headers.get("Authorization")
         getattr(self, self.path.strip("/").partition(".")[0])()
 
     def log_message(self, *args):
@@ -207,6 +209,8 @@ def test_standard_input_holds_one_picture():
         ("https://user:word@host/a/b%20c.jpg?key=1", "b c.jpg"),
         ("http://host", "download"),
         ("http://host/..%2f..%2fa.png", "a.png"),
+        ("http://host/a%0ab%1b.png", "ab.png"),
+        ("http://host/-rf.png", "rf.png"),
     ],
 )
 def test_sources_have_names(source, name):
@@ -222,3 +226,20 @@ def test_the_program_takes_addresses_and_standard_input(
     arguments = ["--flagfile=toy.cfg", f"--content={host}/ok.png", "--style=-"]
     assert run.main([*arguments, "--size=48"]) == 0
     assert Image.open("ok-standard-input.png").size == (48, 32)
+
+
+def test_a_damaged_cache_is_downloaded_again(host):
+    url = f"{host}/ok.png"
+    expected = sources.load(url).pixels
+    sources.cached(url).write_bytes(b"half a picture")
+    np.testing.assert_array_equal(sources.load(url).pixels, expected)
+    assert len(_Handler.asked) == 2
+
+
+def test_names_passwords_and_strange_letters_are_sent_as_they_should(host):
+    address = host.replace("http://", "http://jane:se%20cret@")
+    said = []
+    sources.load(f"{address}/ok.png?a=ü b", say=said.append)
+    assert "se%20cret" not in "".join(said)
+    assert _Handler.asked == ["/ok.png?a=%C3%BC%20b"]
+    assert _Handler.authorization == "Basic amFuZTpzZSBjcmV0"

@@ -154,12 +154,11 @@ def test_a_style_image_is_seen_at_its_scale(monkeypatch, fit, scale):
     targets.perceptual_losses(
         network,
         toys.image(24, 32, 0),
-        [targets.Style(style)],
+        [targets.Style(style, scale=scale)],
         weights,
         24,
         32,
         style_fit=fit,
-        style_scale=scale,
     )
     [(height, width)] = seen
     expected = {"keep": (32, 24), "side": (32, 24)}.get(fit, (24, 32))
@@ -245,12 +244,11 @@ def test_the_scale_of_strokes_does_not_weigh_sums(monkeypatch):
         [loss] = targets.perceptual_losses(
             network,
             toys.image(24, 32, 0),
-            [targets.Style(flat)],
+            [targets.Style(flat, scale=scale)],
             weights,
             24,
             32,
             conventions.CONVENTIONS["gatys2016"],
-            style_scale=scale,
         )
         maps = network.model(toys.image(24, 32, 3, "float64")[None])
         return float(loss.distance(loss.statistics(maps["block1_conv1"])))
