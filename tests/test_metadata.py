@@ -101,6 +101,7 @@ def test_nothing_private_is_recorded(folder):
         f"--init={private / 'paint.png'}",
         f"--checkpoint_dir={private / 'c'}",
         f"--log={private / 'l'}",
+        "--levels=1",
     ]
     _run(*flags, "--output=a.png")
     assert "Doe" not in metadata.dumps(metadata.read("a.png"))
@@ -188,7 +189,7 @@ def _edit(change):
     ],
 )
 def test_a_damaged_record_is_said_in_a_sentence(folder, capsys, change):
-    _run("--output=a.png", "--steps=1")
+    _run("--output=a.png", "--steps=1", "--levels=1")
     _edit(change)
     capsys.readouterr()
     assert run.main(["--rerun=b.png"]) == 1
@@ -271,7 +272,7 @@ def _stop_after(monkeypatch, count):
 
 
 def test_other_inputs_are_warned_of(folder, capsys, monkeypatch):
-    _run("--output=a.png", "--steps=1")
+    _run("--output=a.png", "--steps=1", "--levels=1")
     toys.write_weights(Path("other.h5"), toys.weights(seed=1))
     image_io.save_image("other.png", toys.image(60, 80, 5))
     monkeypatch.setattr(
@@ -306,13 +307,13 @@ def test_other_inputs_are_warned_of(folder, capsys, monkeypatch):
     ],
 )
 def test_what_would_change_the_picture_is_refused(folder, capsys, flags, words):
-    _run("--output=a.png", "--steps=1")
+    _run("--output=a.png", "--steps=1", "--levels=1")
     assert run.main(["--rerun=a.png", *flags]) == 1
     assert words in capsys.readouterr().err
 
 
 def test_an_input_that_is_gone_is_asked_for(folder, capsys):
-    _run("--output=a.png", "--steps=1")
+    _run("--output=a.png", "--steps=1", "--levels=1")
     Path("town.png").rename("village.png")
     assert run.main(["--rerun=a.png"]) == 1
     assert "say which it is with --content=PATH" in capsys.readouterr().err
@@ -322,7 +323,7 @@ def test_an_input_that_is_gone_is_asked_for(folder, capsys):
 
 
 def test_the_file_with_the_right_digest_is_preferred(folder):
-    _run("--output=a.png", "--steps=1")
+    _run("--output=a.png", "--steps=1", "--levels=1")
     here = folder / "here"
     here.mkdir()
     shutil.move("a.png", here / "a.png")
@@ -420,7 +421,7 @@ def test_a_hidden_color_changes_nothing_in_the_result(folder, name):
         changed = np.where(alpha[..., None] == 0, color, image)
         samples = np.rint(255 * np.dstack([changed, alpha])).astype("u1")
         Image.fromarray(samples).save(name)
-        _run(f"--output=r{number}.png")
+        _run(f"--output=r{number}.png", "--levels=1")
     np.testing.assert_array_equal(_pixels("r0.png"), _pixels("r1.png"))
 
 
@@ -477,7 +478,7 @@ def test_a_record_beside_a_picture_replaces_no_file(folder, monkeypatch):
 
 
 def test_a_description_has_only_what_changes_the_picture(folder, capsys):
-    _run("--output=a.png", "--steps=1")
+    _run("--output=a.png", "--steps=1", "--levels=1")
     _edit(lambda r: r["flags"].update(overwrite=True, output="v.png", odd=1))
     capsys.readouterr()
     assert run.main(["--describe=b.png"]) == 0
@@ -492,7 +493,7 @@ def test_a_description_has_only_what_changes_the_picture(folder, capsys):
 )
 def test_names_of_all_kinds_are_described(folder, capsys, name):
     shutil.copy("town.png", name)
-    _run("--output=r.png", f"--content={name}", "--steps=1")
+    _run("--output=r.png", f"--content={name}", "--levels=1")
     capsys.readouterr()
     assert run.main(["--describe=r.png"]) == 0
     text = capsys.readouterr().out
@@ -509,14 +510,14 @@ def test_names_of_all_kinds_are_described(folder, capsys, name):
     ["--init=noise", "--continue_from=paint.png", "--resume=auto"],
 )
 def test_what_was_not_there_is_refused_when_made_again(folder, capsys, flags):
-    _run("--output=a.png", "--steps=1")
+    _run("--output=a.png", "--steps=1", "--levels=1")
     assert run.main(["--rerun=a.png", flags]) == 1
     assert "rerun makes a picture again" in capsys.readouterr().err
 
 
 def test_files_named_like_keywords_are_files(folder):
     shutil.copy("paint.png", "noise")
-    _run("--output=a.png", "--init=./noise")
+    _run("--output=a.png", "--init=./noise", "--levels=1")
     assert metadata.read("a.png")["inputs"]["init"]["name"] == "./noise"
     _again("a.png", "--output=b.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
@@ -525,15 +526,15 @@ def test_files_named_like_keywords_are_files(folder):
 def test_another_file_of_the_name_is_not_taken_for_the_right_one(
     folder, capsys
 ):
-    _run("--output=a.png", "--steps=1")
+    _run("--output=a.png", "--steps=1", "--levels=1")
     image_io.save_image("paint.png", toys.image(50, 60, 8))
     assert run.main(["--rerun=a.png"]) == 1
     assert "./paint.png is another file" in capsys.readouterr().err
 
 
 def test_what_we_wrote_of_another_picture_is_not_passed_on(folder):
-    _run("--output=first.tif", "--record_paths")
-    _run("--content=first.tif", "--output=second.png")
+    _run("--output=first.tif", "--record_paths", "--levels=1")
+    _run("--content=first.tif", "--output=second.png", "--levels=1")
     assert str(folder).encode() not in Path("second.png").read_bytes()
 
 
