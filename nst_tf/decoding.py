@@ -6,20 +6,17 @@ floats; HEIC files by pillow-heif, likewise.
 """
 
 import contextlib
-import importlib.util
-import io
 import logging
 import os
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, UnidentifiedImageError
 
-from nst_tf import device, icc
+from nst_tf import decoded, deep_tiff, device, profiles
 
 FORMATS = (
     "JPEG",
@@ -33,16 +30,12 @@ FORMATS = (
     "HEIF",
     "PPM",
 )
-EXTRA = "pip install 'nst-tf[formats]'"
 BYTES_PER_PIXEL = 16  # of a file, at most: four channels of floats
 LEAST_BYTES = 1 << 26  # any file may be so large
 LONGEST_REASON = 300  # characters of what a decoder says
-LARGEST_TILE = 1 << 22  # pixels, in any picture
 MEGAPIXELS = 200.0  # of a picture, at most, unless more are allowed
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-# 'L' with transparency and palettes become one of these first.
-_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 _LOCK = threading.Lock()  # Pillow's limit is one for all threads
 
 
@@ -54,17 +47,6 @@ class Samples(NamedTuple):
     exif: Image.Exif
     dpi: tuple[float, float] | None  # pixels per inch: horizontal, vertical
     notes: tuple[str, ...]  # for people: what was not done in the best way
-
-
-class _Raw(NamedTuple):
-    """Samples as they stand in the file."""
-
-    color: np.ndarray  # [H, W, 1 or 3], float32 in [0, 1]
-    alpha: np.ndarray | None  # [H, W]
-    notes: tuple[str, ...] = ()
-    orientation: int = 1
-    converted: bool = False  # to sRGB
-    profile: bytes = b""
 
 
 def decode(file: BinaryIO, max_megapixels: float = MEGAPIXELS) -> Samples:
@@ -124,26 +106,27 @@ def _decode(file: BinaryIO, head: bytes, max_megapixels: float) -> Samples:
     except UnidentifiedImageError:
         if head[:4] not in _TIFF:
             raise
-        raw = _by_tifffile(file, max_megapixels)
+        raw = deep_tiff.read(file, max_megapixels)
     else:
         with image:
-            _check_size(*image.size, max_megapixels)
+            decoded.check_size(*image.size, max_megapixels)
             tags = getattr(image, "tag_v2", {})
-            _check_tile(tags.get(322, 0), tags.get(323, 0), max_megapixels)
+            tile = tags.get(322, 0), tags.get(323, 0)
+            decoded.check_tile(*tile, max_megapixels)
             exif, dpi = _exif(image), _dpi(image)
             if image.format == "PNG" and head[24] == 16:
                 raw = _by_tensorflow(file, image)
             elif not _is_deep_tiff(image):
                 raw = _by_pillow(image)
-            elif has_tifffile():
-                raw = _by_tifffile(file, max_megapixels)
+            elif deep_tiff.is_installed():
+                raw = deep_tiff.read(file, max_megapixels)
             else:
-                note = f"read at 8 bits a channel; for all of them: {EXTRA}"
                 raw = _by_pillow(image)
+                note = f"read at 8 bits a channel; for more: {decoded.EXTRA}"
                 raw = raw._replace(notes=(*raw.notes, note))
     color, notes = raw.color, raw.notes
     if raw.profile and not raw.converted:
-        color, more = _to_srgb(color, raw.profile)
+        color, more = profiles.to_srgb(color, raw.profile)
         notes += more
     if color.shape[-1] == 1:
         color = np.repeat(color, 3, axis=-1)
@@ -173,13 +156,13 @@ def upright(array: np.ndarray, orientation: object) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def _by_pillow(image: Image.Image) -> _Raw:
+def _by_pillow(image: Image.Image) -> decoded.Raw:
     """Reads what has 8 bits a channel, and gray of 16 bits or floats."""
     with device.silent_stderr(shown_on_failure=False):
         image.load()
     profile = image.info.get("icc_profile", b"")
     if image.mode.startswith(("I", "F")):
-        return _Raw(_deep_gray(image), None, profile=profile)
+        return decoded.Raw(_deep_gray(image), None, profile=profile)
     alpha = None
     if image.has_transparency_data:
         gray = image.mode in ("1", "L", "LA", "La")
@@ -188,17 +171,17 @@ def _by_pillow(image: Image.Image) -> _Raw:
         image = image.convert("RGB").convert("L" if gray else "RGB")
     elif image.mode == "1":
         image = image.convert("L")
-    elif image.mode not in _SPACES:
+    elif image.mode not in profiles.SPACES:
         image = image.convert("RGB")
     notes: tuple[str, ...] = ()
     converted = image.mode in ("CMYK", "LAB")
-    if converted or (profile and _has_tables(profile)):
-        image, notes = _by_littlecms(image, profile)
+    if converted or (profile and profiles.has_tables(profile)):
+        image, notes = profiles.by_littlecms(image, profile)
         converted = True
     samples = np.asarray(image, np.float32) / 255
     if samples.ndim == 2:
         samples = samples[..., None]
-    return _Raw(samples, alpha, notes, 1, converted, profile)
+    return decoded.Raw(samples, alpha, notes, 1, converted, profile)
 
 
 def _deep_gray(image: Image.Image) -> np.ndarray:
@@ -210,10 +193,10 @@ def _deep_gray(image: Image.Image) -> np.ndarray:
         samples /= 2**bits - 1
     if image.mode.startswith("I;16") and tags.get(262) == 0:  # 0 is white
         samples = 1 - samples
-    return _checked(samples)[..., None]
+    return decoded.checked(samples)[..., None]
 
 
-def _by_tensorflow(file: BinaryIO, image: Image.Image) -> _Raw:
+def _by_tensorflow(file: BinaryIO, image: Image.Image) -> decoded.Raw:
     """Reads a PNG file of 16 bits a channel."""
     profile = image.info.get("icc_profile", b"")
     file.seek(0)
@@ -221,11 +204,9 @@ def _by_tensorflow(file: BinaryIO, image: Image.Image) -> _Raw:
     device.prepare()
     import tensorflow as tf
 
-    with device.silent_stderr(
-        shown_on_failure=False
-    ):  # libpng says there what is wrong
+    with device.silent_stderr(shown_on_failure=False):  # libpng's words
         samples = tf.io.decode_png(data, dtype=tf.uint16).numpy()
-    raw = _split(samples / np.float32(65535), profile)
+    raw = decoded.split(samples / np.float32(65535), profile)
     if raw.alpha is None and "transparency" in image.info:
         hidden = np.array(image.info["transparency"])  # a color
         seen = (samples != hidden).any(axis=-1)
@@ -233,229 +214,11 @@ def _by_tensorflow(file: BinaryIO, image: Image.Image) -> _Raw:
     return raw
 
 
-def _by_tifffile(file: BinaryIO, max_megapixels: float) -> _Raw:
-    """Reads the first page of a TIFF file, of any depth."""
-    if not has_tifffile():
-        raise ValueError(f"it needs a package that is not installed: {EXTRA}")
-    import tifffile
-
-    file.seek(0)
-    with tifffile.TiffFile(file) as tiff:
-        page: Any = tiff.pages[0]
-        _check_numbers(page)
-        _check_size(page.imagewidth, page.imagelength, max_megapixels)
-        _check_tile(page.tilewidth, page.tilelength, max_megapixels)
-        if page.samplesperpixel > 5 or page.imagedepth > 1:
-            raise ValueError(
-                f"it has {page.samplesperpixel} channels, expected 1 to 5"
-            )
-        _check_segments(file, page)
-        try:
-            samples = page.asarray(maxworkers=1)
-        except ValueError as error:  # a compression of another package
-            if "imagecodecs" not in str(error):
-                raise
-            raise ValueError(f"{error}: pip install imagecodecs") from error
-        samples = samples.reshape(
-            (-1, page.imagelength, page.imagewidth)
-            if page.planarconfig == 2
-            else (page.imagelength, page.imagewidth, -1)
-        )
-        if page.planarconfig == 2:
-            samples = np.moveaxis(samples, 0, -1)
-        photometric = tifffile.PHOTOMETRIC(page.photometric).name
-        tags, extra = page.tags, [int(kind) for kind in page.extrasamples]
-        orientation = tags[274].value if 274 in tags else 1
-        profile = bytes(tags[34675].value) if 34675 in tags else b""
-    samples = _scaled(samples)
-    channels = {"RGB": 3, "MINISBLACK": 1, "MINISWHITE": 1, "SEPARATED": 4}
-    if photometric not in channels or extra not in ([], [0], [1], [2]):
-        raise ValueError(
-            f"its colors are {photometric} with {len(extra)} extra channels, "
-            f"expected gray, RGB or CMYK, with or without transparency"
-        )
-    if photometric == "MINISWHITE":
-        samples[..., 0] = 1 - samples[..., 0]
-    if samples.shape[-1] < channels[photometric]:
-        raise ValueError(
-            f"it is damaged: its colors are {photometric}, but it has "
-            f"{samples.shape[-1]} channels"
-        )
-    color, rest = np.split(samples, [channels[photometric]], axis=-1)
-    alpha = rest[..., 0] if extra in ([1], [2]) else None
-    if alpha is not None and extra == [1]:  # premultiplied
-        color = np.divide(
-            color, rest, out=np.zeros_like(color), where=rest > 0
-        ).clip(0, 1)
-    if photometric == "SEPARATED":
-        image = Image.fromarray(np.rint(255 * color).astype(np.uint8), "CMYK")
-        image, notes = _by_littlecms(image, profile)
-        color = np.asarray(image, np.float32) / 255
-        return _Raw(color, alpha, notes, orientation, True)
-    return _Raw(color, alpha, (), orientation, False, profile)
-
-
-def _check_segments(file: BinaryIO, page: Any) -> None:
-    """Raises ValueError for deflated parts that are longer than they may be.
-
-    They would be inflated whole before anybody asks how long they are.
-    """
-    if page.compression == 1:
-        return
-    if page.compression not in (8, 32946):
-        # What tifffile undoes without that package may grow without limit.
-        if importlib.util.find_spec("imagecodecs") is None:
-            raise ValueError(
-                f"its compression is {page.compression!s}, which needs a "
-                f"package: pip install imagecodecs"
-            )
-        return
-    rows = page.tilelength or page.rowsperstrip or page.imagelength
-    columns = page.tilewidth or page.imagewidth
-    rows = min(rows, max(page.imagelength, page.tilelength))
-    longest = rows * columns * page.samplesperpixel * page.dtype.itemsize
-    for offset, count in zip(
-        page.dataoffsets, page.databytecounts, strict=True
-    ):
-        file.seek(offset)
-        inflating = zlib.decompressobj()
-        data, length = file.read(count), 0
-        while data and length <= longest:
-            length += len(inflating.decompress(data, 1 << 20))
-            data = inflating.unconsumed_tail
-        if length > longest:
-            raise ValueError("it is damaged: a part is longer than it may be")
-
-
-def _scaled(samples: np.ndarray) -> np.ndarray:
-    """Brings samples of any type to floats in [0, 1]."""
-    if np.issubdtype(samples.dtype, np.unsignedinteger):
-        return samples.astype(np.float32) / np.iinfo(samples.dtype).max
-    if samples.dtype == bool:
-        return samples.astype(np.float32)
-    if np.issubdtype(samples.dtype, np.floating):
-        return _checked(samples.astype(np.float32))
-    raise ValueError(f"its samples are {samples.dtype}, expected unsigned")
-
-
-def _checked(samples: np.ndarray) -> np.ndarray:
-    """Raises ValueError unless floats are in [0, 1]."""
-    if not (samples.min() >= 0 and samples.max() <= 1):
-        raise ValueError(
-            f"its values are {samples.min()} to {samples.max()}, expected "
-            f"floats in [0, 1]"
-        )
-    return samples
-
-
-def _split(samples: np.ndarray, profile: bytes) -> _Raw:
-    """Takes gray or RGB apart from an alpha channel."""
-    colors = samples.shape[-1] - 1 + samples.shape[-1] % 2
-    alpha = samples[..., -1] if samples.shape[-1] in (2, 4) else None
-    return _Raw(samples[..., :colors], alpha, profile=profile)
-
-
-def _has_tables(data: bytes) -> bool:
-    """Whether a profile can only be applied by LittleCMS."""
-    try:
-        profile = icc.parse(data)
-    except ValueError:
-        return False
-    return profile.space in ("RGB", "GRAY") and not profile.curves
-
-
-def _to_srgb(
-    samples: np.ndarray, data: bytes
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Converts samples, [H, W, 1 or 3], by a profile."""
-    try:
-        profile = icc.parse(data)
-    except ValueError as error:
-        return samples, (f"its color profile is damaged: {error}; ignored",)
-    channels = {"GRAY": 1, "RGB": 3}.get(profile.space)
-    if channels != samples.shape[-1]:
-        return samples, (f"its color profile is of {profile.space}; ignored",)
-    if not profile.curves:  # with tables: at 8 bits
-        pixels = np.rint(255 * samples).astype(np.uint8)
-        image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-        image, notes = _by_littlecms(image, data)
-        return np.asarray(image, np.float32) / 255, notes
-    if icc.is_srgb(profile):
-        return samples, ()
-    return icc.to_srgb(samples, profile), ()
-
-
-def _by_littlecms(
-    image: Image.Image, profile: bytes
-) -> tuple[Image.Image, tuple[str, ...]]:
-    """Converts to sRGB at 8 bits, by a profile with tables."""
-    space = _SPACES[image.mode]
-    try:
-        source: Any
-        if not profile and space == "Lab":
-            source = ImageCms.createProfile("LAB")
-        else:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        converted = ImageCms.profileToProfile(
-            image,
-            source,
-            ImageCms.createProfile("sRGB"),
-            renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            outputMode="RGB",
-            flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
-        )
-        return converted or image, (
-            f"its {space} profile was applied at 8 bits",
-        )
-    except (OSError, ImageCms.PyCMSError):
-        reason = "is of no use" if profile else "is missing"
-        if space == "Lab":
-            raise ValueError("its Lab colors cannot be converted") from None
-        return image.convert("RGB"), (
-            f"its {space} profile {reason}; its colors are guessed",
-        )
-
-
 def _is_deep_tiff(image: Image.Image) -> bool:
     """Whether Pillow would cut colors to 8 bits."""
     bits = getattr(image, "tag_v2", {}).get(258, (8,))
     bits = bits if isinstance(bits, tuple) else (bits,)
     return max(bits) > 8 and not image.mode.startswith(("I", "F"))
-
-
-def _check_size(width: int, height: int, max_megapixels: float) -> None:
-    """Raises ValueError if a picture is too large."""
-    if width < 1 or height < 1:
-        raise ValueError("it is damaged: it has no pixels")
-    if width * height > 1e6 * max_megapixels:
-        raise ValueError(
-            f"it is {width} x {height} pixels, and at most {max_megapixels:g} "
-            f"megapixels are read; raise --max_megapixels if that is right"
-        )
-
-
-def _check_tile(width: int, height: int, max_megapixels: float) -> None:
-    """Raises ValueError if a tile, which is decoded whole, is too large."""
-    if width * height > max(LARGEST_TILE, 1e6 * max_megapixels):
-        raise ValueError(f"it is damaged: its tiles are {width} x {height}")
-
-
-def _check_numbers(page: Any) -> None:
-    """Raises ValueError unless the numbers of a TIFF page are numbers."""
-    for name in (
-        "imagewidth",
-        "imagelength",
-        "imagedepth",
-        "tilewidth",
-        "tilelength",
-        "rowsperstrip",
-        "samplesperpixel",
-        "planarconfig",
-        "compression",
-    ):
-        number = getattr(page, name)
-        if not isinstance(number, int) or number < 0:
-            raise ValueError(f"it is damaged: its {name} is not one number")
 
 
 def _exif(image: Image.Image) -> Image.Exif:
@@ -497,7 +260,7 @@ def _unidentified(head: bytes) -> str:
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
         if _known("HEIF"):
             return "it is a damaged HEIC file"
-        return f"it is a HEIC file; to read those: {EXTRA}"
+        return f"it is a HEIC file; to read those: {decoded.EXTRA}"
     start = head.lstrip()[:9].lower()
     if start.startswith((b"<!doctype", b"<html")):
         return "it is a web page, expected an image"
@@ -519,15 +282,6 @@ def _register_heif() -> None:
         import pillow_heif
 
         pillow_heif.register_heif_opener()
-
-
-def has_tifffile() -> bool:
-    """Whether the package is there."""
-    try:
-        import tifffile  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 @contextlib.contextmanager

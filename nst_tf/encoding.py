@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
-from nst_tf import decoding, device, transparency
+from nst_tf import decoded, deep_tiff, device, transparency
 
 RECORD = "nst_tf"  # keyword of the text in a PNG file
 LONGEST_RECORD = 40000  # bytes, in a JPEG or WebP file's EXIF of 64 KB
@@ -85,10 +85,10 @@ def check(
             f"write a .png or a .tif."
         )
     tiff = options.bit_depth == 16 and form.name == "TIFF"
-    if tiff and not decoding.has_tifffile():
+    if tiff and not deep_tiff.is_installed():
         raise ValueError(
             f"bit_depth is 16, which for {extension} files needs a package "
-            f"that is not installed: {decoding.EXTRA}; or write a .png."
+            f"that is not installed: {decoded.EXTRA}; or write a .png."
         )
 
 

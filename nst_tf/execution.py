@@ -29,6 +29,7 @@ from nst_tf import (
     sources,
     stopping,
     strength,
+    style_settings,
     transparency,
 )
 from nst_tf import weights as network_weights
@@ -148,7 +149,7 @@ def stylize_steps(
         sources.pictures_in(str(each)) if sources.is_folder(each) else [each]
         for each in (styles if isinstance(styles, (list, tuple)) else [styles])
     ]
-    request = inputs.repeated_styles(request, [len(part) for part in parts])
+    request = style_settings.repeated(request, [len(part) for part in parts])
     many = [each for part in parts for each in part]
     prepared = inputs.prepare(
         request,
@@ -174,7 +175,7 @@ def run_job(request: job.Job) -> Result:
         if getattr(request, name):
             raise ValueError(f"{name} is for the program, not for run_job.")
     start = time.monotonic()
-    asked, request = request, inputs.expanded(strength.applied(request))
+    asked, request = request, style_settings.expanded(strength.applied(request))
     path, prepared = inputs.prepare_files(request)
     _warn(prepared)
     state = resumption.find(request, prepared)

@@ -3,11 +3,10 @@
 TensorFlow is not needed here, so that a wrong request is refused at once.
 """
 
-import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,11 +21,10 @@ from nst_tf import (
     outputs,
     pyramid,
     sources,
+    style_settings,
 )
 from nst_tf import weights as network_weights
 
-# Settings of which the i-th is the i-th style's.
-OF_STYLES = ("style_blend", "style_layers", "style_scale", "style_size")
 ImageLike = np.ndarray | str | os.PathLike[str] | image_io.Picture
 
 
@@ -158,7 +156,9 @@ def prepare(
     seen = content.pixels
     if request.color == "luminance":
         seen = color.gray(seen)
-    colored = [_colored(request, style, content) for style in styles]
+    colored = [
+        style_settings.colored(request, style, content) for style in styles
+    ]
     styles = [style for style, _ in colored]
     others = {
         name: sources.load(source, request.max_megapixels, say)
@@ -170,11 +170,14 @@ def prepare(
         )
     else:
         init = _initial(request, seen, styles, levels[0], others)
-    scales = _scales(request, styles, levels[-1])
+    scales = style_settings.scales(request, styles, levels[-1])
     for style, scale in zip(styles, scales, strict=True):
         rows, columns = style.pixels.shape[:2]
-        fitted = _fitted(request, rows, columns, levels[0], scale)
-        if request.style_fit == "crop" and _is_hidden(style, *fitted):
+        fitted = style_settings.fitted_size(
+            request, rows, columns, levels[0], scale
+        )
+        cropped = request.style_fit == "crop"
+        if cropped and style_settings.is_hidden(style, *fitted):
             raise ValueError(
                 "style image is wholly transparent where it is cropped; use "
                 "--style_fit=keep."
@@ -200,21 +203,6 @@ def prepare(
     )
 
 
-def _colored(
-    request: job.Job, style: image_io.Picture, content: image_io.Picture
-) -> tuple[image_io.Picture, float]:
-    """Gives a style image its colors to paint with; the share not in [0, 1]."""
-    if request.color == "luminance":
-        pixels = color.gray(style.pixels, content.pixels)
-        return style._replace(pixels=pixels), 0.0
-    if request.color not in ("match", "histogram"):
-        return style, 0.0
-    change = color.matched if request.color == "match" else color.equalized
-    changed = change(style.pixels, content.pixels, style.alpha, content.alpha)
-    pixels = np.clip(changed.image, 0.0, 1.0).astype(np.float32)
-    return style._replace(pixels=pixels), changed.share
-
-
 def named_pictures(request: job.Job) -> dict[str, str]:
     """The pictures besides content and style that a job names: where they are.
 
@@ -227,95 +215,6 @@ def named_pictures(request: job.Job) -> dict[str, str]:
     if request.continue_from:
         named["continue_from"] = request.continue_from
     return named
-
-
-def expanded(request: job.Job) -> job.Job:
-    """Replaces folders of styles by their pictures, which share as one does.
-
-    Raises:
-        ValueError: If a folder has no pictures.
-    """
-    parts = [
-        sources.pictures_in(each) if sources.is_folder(each) else [each]
-        for each in request.style
-    ]
-    repeated = repeated_styles(request, [len(part) for part in parts])
-    style = tuple(each for part in parts for each in part)
-    return dataclasses.replace(repeated, style=style)
-
-
-def repeated_styles(request: job.Job, counts: Sequence[int]) -> job.Job:
-    """Gives each style of a job to so many pictures, which share as one does.
-
-    Raises:
-        ValueError: If a setting of styles is given for another number of them.
-    """
-    if all(count == 1 for count in counts):
-        return request
-    blend = job.each(request.style_blend or (1.0,), len(counts), "style_blend")
-    pairs = list(zip(blend, counts, strict=True))
-    settings: dict[str, Any] = {
-        "style_blend": tuple(
-            share / count for share, count in pairs for _ in range(count)
-        )
-    }
-    for name in OF_STYLES[1:]:
-        values = getattr(request, name)
-        if len(values) > 1:
-            values = job.each(values, len(counts), name)
-            settings[name] = tuple(
-                value
-                for value, count in zip(values, counts, strict=True)
-                for _ in range(count)
-            )
-    return dataclasses.replace(request, **settings)
-
-
-def _scales(
-    request: job.Job,
-    styles: Sequence[image_io.Picture],
-    level: pyramid.Level,
-) -> list[float]:
-    """By how much the sides of each style image are multiplied."""
-    if not request.style_size:
-        return list(job.each(request.style_scale, len(styles), "style_scale"))
-    scales = []
-    lengths = job.each(request.style_size, len(styles), "style_size")
-    for style, length in zip(styles, lengths, strict=True):
-        rows, columns = style.pixels.shape[:2]
-        scale = length / max(_fitted(request, rows, columns, level, 1.0))
-        rules = job.Job.__dataclass_fields__["style_scale"].metadata
-        if not rules["low"] <= scale <= rules["high"]:
-            raise ValueError(
-                f"style_size is {length}, {scale:.2g} times what fits this "
-                f"output, expected {rules['low']} to {rules['high']} times."
-            )
-        scales.append(scale)
-    return scales
-
-
-def _is_hidden(picture: image_io.Picture, height: int, width: int) -> bool:
-    """Whether nothing is seen of a picture that is cropped to a size."""
-    if picture.alpha is None:
-        return False
-    alpha = image_io.cover(picture.alpha[..., None], height, width)
-    return bool(alpha.max() < 1 / 255)
-
-
-def _fitted(
-    request: job.Job,
-    rows: int,
-    columns: int,
-    level: pyramid.Level,
-    scale: float,
-) -> tuple[int, int]:
-    """The (height, width) of a style image of rows x columns, at a level."""
-    height, width = (max(1, round(scale * side)) for side in level[:2])
-    if request.style_fit == "keep":
-        return pyramid.size_of_area(rows, columns, height * width)
-    if request.style_fit == "side":
-        return pyramid.output_size(rows, columns, max(height, width))
-    return height, width
 
 
 def _output_size(

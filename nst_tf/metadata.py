@@ -29,6 +29,7 @@ from nst_tf import (
     outputs,
     resumption,
     sources,
+    style_settings,
 )
 
 # Fields that say where things are, or what happens on the way.
@@ -209,7 +210,7 @@ def describe(path: str | os.PathLike[str]) -> str:
     settings = decided["settings"].items()
     flags = {
         **record["flags"],  # a folder of styles is told by its pictures
-        **{n: v for n, v in settings if n in inputs.OF_STYLES},
+        **{n: v for n, v in settings if n in style_settings.OF_STYLES},
     }
     known = {each.name for each in dataclasses.fields(job.Job)} - NOT_RECORDED
     arguments = [

@@ -15,6 +15,7 @@ from nst_tf import (
     outputs,
     resumption,
     sources,
+    style_settings,
 )
 
 # What may be said besides: where things are and go, not how they look.
@@ -72,7 +73,7 @@ def load(asked: job.Job, names: Collection[str]) -> Replay:
             _found("style", each, places) for each in pictures["style"]
         )
     else:
-        given = inputs.expanded(job.Job(style=asked.style)).style
+        given = style_settings.expanded(job.Job(style=asked.style)).style
         if len(given) != len(pictures["style"]):
             raise ValueError(
                 f"style names {len(given)} pictures, but {asked.rerun} was "

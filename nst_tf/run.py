@@ -32,6 +32,7 @@ from nst_tf import (
     resumption,
     run_log,
     strength,
+    style_settings,
 )
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str]) -> int:
             if asked.rerun:
                 replay = rerun.load(asked, flagdefs.named(arguments))
                 asked = replay.request
-            request = inputs.expanded(strength.applied(asked))
+            request = style_settings.expanded(strength.applied(asked))
             path, prepared = inputs.prepare_files(request, _say)
             lines = rerun.check(replay, prepared) if replay else []
             log = None

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, features
 
-from nst_tf import decoding, encoding, exif, image_io, transparency
+from nst_tf import decoding, deep_tiff, encoding, exif, image_io, transparency
 
 BASE, IFD = ExifTags.Base, ExifTags.IFD
 HEIGHT, WIDTH = 20, 30
@@ -608,7 +608,7 @@ def test_without_tifffile_deep_files_are_cut_and_this_is_said(
     samples = _smooth(65535)
     _write(path, samples, orientation=6)
     _write_tiff(floats, samples / np.float32(65535), photometric="rgb")
-    monkeypatch.setattr(decoding, "has_tifffile", lambda: False)
+    monkeypatch.setattr(deep_tiff, "is_installed", lambda: False)
     read = image_io.load_picture(path)
     upright = np.rot90(samples, -1) / 65535
     np.testing.assert_allclose(read.pixels, upright, atol=1 / 255)

@@ -17,8 +17,11 @@ ARROWS = {
     "color": {"icc"},
     "transparency": set(),
     "exif": set(),
-    "decoding": {"device", "icc"},
-    "encoding": {"decoding", "device", "transparency"},
+    "decoded": set(),
+    "profiles": {"icc"},
+    "deep_tiff": {"decoded", "profiles"},
+    "decoding": {"decoded", "deep_tiff", "device", "profiles"},
+    "encoding": {"decoded", "deep_tiff", "device", "transparency"},
     "image_io": {"decoding", "encoding", "transparency"},
     "fetching": set(),
     "sources": {"decoding", "fetching", "image_io", "weights"},
@@ -62,10 +65,11 @@ ARROWS = {
     },
     "job": {"architectures", "conventions", "device"},
     "strength": {"job"},
+    "style_settings": {"color", "image_io", "job", "pyramid", "sources"},
     "outputs": {"encoding", "image_io", "sources"},
     "inputs": {
-        "architectures",
         "color",
+        "architectures",
         "decoding",
         "encoding",
         "exif",
@@ -75,6 +79,7 @@ ARROWS = {
         "pyramid",
         "sources",
         "weights",
+        "style_settings",
     },
     "stopping": {"checkpoint", "descent", "pyramid"},
     "resumption": {
@@ -95,6 +100,7 @@ ARROWS = {
         "outputs",
         "resumption",
         "sources",
+        "style_settings",
     },
     "execution": {
         "color",
@@ -118,6 +124,7 @@ ARROWS = {
         "transfer",
         "transparency",
         "weights",
+        "style_settings",
     },
     "flagdefs": {"architectures", "job"},
     "rerun": {
@@ -129,6 +136,7 @@ ARROWS = {
         "outputs",
         "resumption",
         "sources",
+        "style_settings",
     },
     "progress": {"pyramid"},
     "run_log": {"pyramid"},
@@ -150,6 +158,7 @@ ARROWS = {
         "resumption",
         "run_log",
         "strength",
+        "style_settings",
     },
 }
 

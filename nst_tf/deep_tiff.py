@@ -1,0 +1,131 @@
+"""TIFF files of 16 bits or floats, by tifffile, an extra."""
+
+import importlib.util
+import zlib
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image
+
+from nst_tf import decoded, profiles
+
+
+def read(file: BinaryIO, max_megapixels: float) -> decoded.Raw:
+    """Reads the first page of a TIFF file, of any depth."""
+    if not is_installed():
+        raise ValueError(f"it needs another package: {decoded.EXTRA}")
+    import tifffile
+
+    file.seek(0)
+    with tifffile.TiffFile(file) as tiff:
+        page: Any = tiff.pages[0]
+        _check_numbers(page)
+        decoded.check_size(page.imagewidth, page.imagelength, max_megapixels)
+        decoded.check_tile(page.tilewidth, page.tilelength, max_megapixels)
+        if page.samplesperpixel > 5 or page.imagedepth > 1:
+            raise ValueError(
+                f"it has {page.samplesperpixel} channels, expected 1 to 5"
+            )
+        _check_segments(file, page)
+        try:
+            samples = page.asarray(maxworkers=1)
+        except ValueError as error:  # a compression of another package
+            if "imagecodecs" not in str(error):
+                raise
+            raise ValueError(f"{error}: pip install imagecodecs") from error
+        samples = samples.reshape(
+            (-1, page.imagelength, page.imagewidth)
+            if page.planarconfig == 2
+            else (page.imagelength, page.imagewidth, -1)
+        )
+        if page.planarconfig == 2:
+            samples = np.moveaxis(samples, 0, -1)
+        photometric = tifffile.PHOTOMETRIC(page.photometric).name
+        tags, extra = page.tags, [int(kind) for kind in page.extrasamples]
+        orientation = tags[274].value if 274 in tags else 1
+        profile = bytes(tags[34675].value) if 34675 in tags else b""
+    samples = decoded.scaled(samples)
+    channels = {"RGB": 3, "MINISBLACK": 1, "MINISWHITE": 1, "SEPARATED": 4}
+    if photometric not in channels or extra not in ([], [0], [1], [2]):
+        raise ValueError(
+            f"its colors are {photometric} with {len(extra)} extra channels, "
+            f"expected gray, RGB or CMYK, with or without transparency"
+        )
+    if photometric == "MINISWHITE":
+        samples[..., 0] = 1 - samples[..., 0]
+    if samples.shape[-1] < channels[photometric]:
+        raise ValueError(
+            f"it is damaged: its colors are {photometric}, but it has "
+            f"{samples.shape[-1]} channels"
+        )
+    color, rest = np.split(samples, [channels[photometric]], axis=-1)
+    alpha = rest[..., 0] if extra in ([1], [2]) else None
+    if alpha is not None and extra == [1]:  # premultiplied
+        color = np.divide(
+            color, rest, out=np.zeros_like(color), where=rest > 0
+        ).clip(0, 1)
+    if photometric == "SEPARATED":
+        image = Image.fromarray(np.rint(255 * color).astype(np.uint8), "CMYK")
+        image, notes = profiles.by_littlecms(image, profile)
+        color = np.asarray(image, np.float32) / 255
+        return decoded.Raw(color, alpha, notes, orientation, True)
+    return decoded.Raw(color, alpha, (), orientation, False, profile)
+
+
+def _check_segments(file: BinaryIO, page: Any) -> None:
+    """Raises ValueError for deflated parts that are longer than they may be.
+
+    They would be inflated whole before anybody asks how long they are.
+    """
+    if page.compression == 1:
+        return
+    if page.compression not in (8, 32946):
+        # What tifffile undoes without that package may grow without limit.
+        if importlib.util.find_spec("imagecodecs") is None:
+            raise ValueError(
+                f"its compression is {page.compression!s}, which needs a "
+                f"package: pip install imagecodecs"
+            )
+        return
+    rows = page.tilelength or page.rowsperstrip or page.imagelength
+    columns = page.tilewidth or page.imagewidth
+    rows = min(rows, max(page.imagelength, page.tilelength))
+    longest = rows * columns * page.samplesperpixel * page.dtype.itemsize
+    for offset, count in zip(
+        page.dataoffsets, page.databytecounts, strict=True
+    ):
+        file.seek(offset)
+        inflating = zlib.decompressobj()
+        data, length = file.read(count), 0
+        while data and length <= longest:
+            length += len(inflating.decompress(data, 1 << 20))
+            data = inflating.unconsumed_tail
+        if length > longest:
+            raise ValueError("it is damaged: a part is longer than it may be")
+
+
+def _check_numbers(page: Any) -> None:
+    """Raises ValueError unless the numbers of a TIFF page are numbers."""
+    for name in (
+        "imagewidth",
+        "imagelength",
+        "imagedepth",
+        "tilewidth",
+        "tilelength",
+        "rowsperstrip",
+        "samplesperpixel",
+        "planarconfig",
+        "compression",
+    ):
+        number = getattr(page, name)
+        if not isinstance(number, int) or number < 0:
+            raise ValueError(f"it is damaged: its {name} is not one number")
+
+
+def is_installed() -> bool:
+    """Whether the package is there."""
+    try:
+        import tifffile  # noqa: F401
+    except ImportError:
+        return False
+    return True
