@@ -90,13 +90,13 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
-    limit = settings.get("max_megapixels", job.Job.max_megapixels)
-    content = inputs.as_picture(content, "content", limit)
-    image = picture(_last(stylize_steps(content, styles, **settings)))
-    image = colored(image, content, settings.get("color", "style")).image
-    if content.alpha is None:
+    request, prepared = _prepared(content, styles, settings)
+    start = resumption.find(request, prepared)
+    step = _last(job_steps(request, prepared, start))
+    image = finished(picture(step), request, prepared).image
+    if prepared.content.alpha is None:
         return image
-    alpha = image_io.resize_alpha(content.alpha, *image.shape[:2])
+    alpha = image_io.resize_alpha(prepared.content.alpha, *image.shape[:2])
     return transparency.filled(image, alpha)
 
 
@@ -122,6 +122,16 @@ def stylize_steps(
         ValueError: If an image or a setting is not as it should be.
         TypeError: If there is no such setting.
     """
+    request, prepared = _prepared(content, styles, settings)
+    return job_steps(request, prepared, resumption.find(request, prepared))
+
+
+def _prepared(
+    content: inputs.ImageLike,
+    styles: inputs.ImageLike | Sequence[inputs.ImageLike],
+    settings: dict[str, Any],
+) -> tuple[job.Job, inputs.Inputs]:
+    """Checks what `stylize` is called with, and makes a job of it."""
     for name in (
         "content",
         "style",
@@ -160,7 +170,7 @@ def stylize_steps(
         ],
     )
     _warn(prepared)
-    return job_steps(request, prepared, resumption.find(request, prepared))
+    return request, prepared
 
 
 def run_job(request: job.Job) -> Result:
@@ -226,7 +236,7 @@ def save(
     request, prepared = made.request, made.prepared
     height, width = prepared.levels[-1][:2]
     image = image_io.resize(picture(step), height, width)
-    image, share = colored(image, prepared.content, request.color)
+    image, share = finished(image, request, prepared)
     if share:
         say(
             f"{share:.2%} of the pixels are lighter or darker than they were "
@@ -251,24 +261,27 @@ def save(
     )
 
 
-def colored(
-    image: np.ndarray, content: image_io.Picture, colors: str
+def finished(
+    image: np.ndarray, request: job.Job, prepared: inputs.Inputs
 ) -> color.Colored:
-    """Gives what was painted the chroma of the content image, if it is to.
+    """Gives what was painted the content's chroma, or parts, if it is to.
 
     Args:
         image: What was painted, [H, W, 3] in [0, 1].
-        content: The content image, of any size.
-        colors: As in `Job.color`.
+        request: Its job.
+        prepared: What it was made from.
 
     Returns:
         The picture, and the share of the pixels whose lightness gave way.
     """
-    if colors not in ("content", "luminance"):
-        return color.Colored(image, 0.0)
-    return color.with_chroma(
-        image, image_io.resize(content.pixels, *image.shape[:2])
-    )
+    share, content = 0.0, prepared.content.pixels
+    if request.color in ("content", "luminance"):
+        image, share = color.with_chroma(
+            image, image_io.resize(content, *image.shape[:2])
+        )
+    if prepared.keep is not None:
+        image = inputs.kept(image, content, prepared.keep)
+    return color.Colored(image, share)
 
 
 def terms(step: "descent.Step") -> dict[str, float]:
@@ -324,7 +337,9 @@ def job_steps(
         )
     steps = transfer.stylize_steps(
         prepared.seen,
-        _styles(request, prepared),
+        [],
+        regions=_regions(request, prepared),
+        keep=prepared.keep,
         alpha=prepared.content.alpha,
         levels=prepared.levels,
         init=prepared.init,
@@ -426,23 +441,34 @@ def loss_weights(request: job.Job) -> "targets.LossWeights":
     )
 
 
-def _styles(request: job.Job, prepared: inputs.Inputs) -> "list[targets.Style]":
-    """The style images of a job, each with its share, layers and scale."""
+def _regions(
+    request: job.Job, prepared: inputs.Inputs
+) -> "list[targets.Region]":
+    """The places of a job, with share, layers and scale of each style."""
     from nst_tf import targets
 
-    styles = prepared.styles
-    layers = job.each(request.style_layers, len(styles), "style_layers")
+    count = len(prepared.styles)
+    layers = [
+        _shared(job.parse_layers(text), request.style_weight)
+        for text in job.each(request.style_layers, count, "style_layers")
+    ]
     return [
-        targets.Style(
-            style.pixels,
-            share,
-            style.alpha,
-            _shared(job.parse_layers(text), request.style_weight),
-            scale,
+        targets.Region(
+            [
+                targets.Style(
+                    style.pixels,
+                    prepared.blend[index],
+                    style.alpha,
+                    layers[index],
+                    prepared.scales[index],
+                )
+                for index, style in place.styles
+                if prepared.blend[index]
+            ],
+            place.mask,
+            place.name,
         )
-        for style, share, text, scale in zip(
-            styles, prepared.blend, layers, prepared.scales, strict=True
-        )
+        for place in prepared.places
     ]
 
 

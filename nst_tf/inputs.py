@@ -19,6 +19,7 @@ from nst_tf import (
     image_io,
     job,
     outputs,
+    places,
     pyramid,
     sources,
     style_settings,
@@ -34,10 +35,12 @@ class Inputs(NamedTuple):
     content: image_io.Picture
     seen: np.ndarray  # the content image as the losses see it, [H, W, 3]
     styles: tuple[image_io.Picture, ...]
+    places: Sequence[places.Place]  # what is painted, and in which styles
+    keep: np.ndarray | None  # how much of the content stays, [H, W]; None: no
     init: np.ndarray  # at the first level's size, [h, w, 3] in [0, 1]
     levels: list[pyramid.Level]
     network: network_weights.NetworkWeights
-    others: Mapping[str, image_io.Picture]  # init, continue_from: if pictures
+    others: Mapping[str, image_io.Picture]  # init, masks ...: by their names
     scales: Sequence[float]  # of each style's sides
     blend: Sequence[float]  # of each style
     clipped: float  # share of a style's values, after its colors were changed
@@ -107,7 +110,9 @@ def output_options(
     alpha = content.alpha
     if alpha is not None:
         alpha = image_io.resize_alpha(alpha, height, width)
-    notes = content.exif and exif.kept(content.exif, request.keep_location)
+    notes = None
+    if content.exif is not None:
+        notes = exif.kept(content.exif, request.keep_location)
     return encoding.Options(
         alpha, request.bit_depth, request.quality, notes, content.dpi
     )
@@ -156,20 +161,21 @@ def prepare(
     seen = content.pixels
     if request.color == "luminance":
         seen = color.gray(seen)
-    colored = [
-        style_settings.colored(request, style, content) for style in styles
-    ]
-    styles = [style for style, _ in colored]
     others = {
         name: sources.load(source, request.max_megapixels, say)
         for name, source in named_pictures(request).items()
     }
+    painted, clipped = places.find(request, content, styles, others)
+    keep = places.kept(content, others) if request.keep_mask else None
     if request.continue_from:
         levels, init = _continued(
             others["continue_from"].pixels, content.pixels, levels
         )
     else:
-        init = _initial(request, seen, styles, levels[0], others)
+        first = [style for _, style in painted[0].styles] if painted else []
+        init = _initial(request, seen, first, levels[0], others)
+    if keep is not None:
+        init = kept(init, seen, keep)
     scales = style_settings.scales(request, styles, levels[-1])
     for style, scale in zip(styles, scales, strict=True):
         rows, columns = style.pixels.shape[:2]
@@ -193,22 +199,45 @@ def prepare(
         content,
         seen,
         tuple(styles),
+        painted,
+        keep,
         init,
         levels,
         network_weights.load(request.extractor, request.weights, say=say),
         others,
         scales,
         blend,
-        max([share for _, share in colored], default=0.0),
+        clipped,
     )
+
+
+def kept(
+    image: np.ndarray, content: np.ndarray, keep: np.ndarray
+) -> np.ndarray:
+    """Puts the parts of the content that stay back into a picture.
+
+    Args:
+        image: [h, w, 3] in [0, 1].
+        content: The content image, [H, W, 3].
+        keep: How much of it stays, [H, W] in [0, 1].
+    """
+    size = image.shape[:2]
+    share = image_io.resize_alpha(keep, *size)[..., None]
+    return image + share * (image_io.resize(content, *size) - image)
 
 
 def named_pictures(request: job.Job) -> dict[str, str]:
     """The pictures besides content and style that a job names: where they are.
 
-    Keys are "init" and "continue_from".
+    Keys are the settings' names; of style masks, "style_mask/0" and so on.
     """
-    named = {}
+    named = {
+        name: getattr(request, name)
+        for name in ("content_mask", "strength_map", "keep_mask")
+        if getattr(request, name)
+    }
+    for number, source in enumerate(request.style_mask):
+        named[f"style_mask/{number}"] = source
     keywords = job.Job.__dataclass_fields__["init"].metadata["keywords"]
     if request.init not in keywords:
         named["init"] = request.init

@@ -202,6 +202,34 @@ class Job:
         "covariance (match), or to its histograms (histogram).",
         choices=("style", "content", "luminance", "match", "histogram"),
     )
+    content_mask: str = setting(
+        "",
+        "Where",
+        "Picture of the content's size that says which style goes where: gray, "
+        "one style in white, another or none in black; or a color for each "
+        "region. Styles go from its lightest region to its darkest.",
+        path=True,
+    )
+    style_mask: tuple[str, ...] = setting(
+        (),
+        "Where",
+        "Picture of a style's size, with the colors of content_mask: a region "
+        "is painted as those of its color are. Repeat it for several styles.",
+        path=True,
+    )
+    strength_map: str = setting(
+        "",
+        "Where",
+        "Gray picture of the content's size: how strongly each place is "
+        "painted, from black, the photograph, to white.",
+        path=True,
+    )
+    keep_mask: str = setting(
+        "",
+        "Where",
+        "Gray picture of the content's size: what is white stays as it is.",
+        path=True,
+    )
     content_layers: str = setting(
         "block4_conv2",
         "What is minimized",
@@ -452,6 +480,11 @@ def check(job: Job) -> None:
             raise ValueError(f"{field_name} is empty, expected one at least.")
     if job.style_blend and not sum(job.style_blend):
         raise ValueError("style_blend is 0 for all styles; raise one of them.")
+    if job.style_mask and not job.content_mask:
+        raise ValueError(
+            "style_mask says what of a style goes where, but there is no "
+            "--content_mask that says where."
+        )
     if job.style_size and job.style_scale != (1.0,):
         raise ValueError(
             "style_size and style_scale are both set; leave one of them out."

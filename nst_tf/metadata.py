@@ -35,9 +35,11 @@ from nst_tf import (
 # Fields that say where things are, or what happens on the way.
 NOT_RECORDED = resumption.CHECKPOINTS | {
     "content",
+    "content_mask",
     "continue_from",
     "dry_run",
     "keep_location",
+    "keep_mask",
     "log",
     "max_megapixels",
     "output",
@@ -45,7 +47,9 @@ NOT_RECORDED = resumption.CHECKPOINTS | {
     "preview_every",
     "record_paths",
     "rerun",
+    "strength_map",
     "style",
+    "style_mask",
     "weights",
 }
 LONGEST = 1 << 24  # bytes of a record that is read
@@ -174,9 +178,9 @@ def describe(path: str | os.PathLike[str]) -> str:
     named = [("content", pictures["content"])]
     named += [("style", style) for style in pictures["style"]]
     named += [
-        (name, pictures[name])
-        for name in ("init", "continue_from")
-        if name in pictures
+        (name.partition("/")[0], picture)
+        for name, picture in pictures.items()
+        if name not in ("content", "style")
     ]
     levels = ", ".join(
         f"{width} x {height}: {steps}"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from nst_tf import extractors, losses
@@ -65,3 +66,20 @@ def make_objective(
         return Evaluation(total, gradient, terms)
 
     return objective
+
+
+def frozen(objective: Objective, keep: np.ndarray) -> Objective:
+    """The same, but for the gradient of pixels that are to stay.
+
+    Args:
+        objective: Of an image of h x w pixels.
+        keep: How much each pixel stays as it is, [h, w] in [0, 1].
+    """
+    moves = tf.constant(1 - keep[None, ..., None])
+
+    def partly(image: tf.Tensor) -> Evaluation:
+        evaluation = objective(image)
+        gradient = evaluation.gradient * tf.cast(moves, image.dtype)
+        return evaluation._replace(gradient=gradient)
+
+    return partly

@@ -26,6 +26,17 @@ ALLOWED = metadata.NOT_RECORDED - resumption.CHECKPOINTS | {
 }
 
 
+# Pictures besides content and style.
+OTHERS = {
+    "init",
+    "continue_from",
+    "content_mask",
+    "style_mask",
+    "strength_map",
+    "keep_mask",
+}
+
+
 class Replay(NamedTuple):
     """What a picture was made by."""
 
@@ -51,7 +62,8 @@ def load(asked: job.Job, names: Collection[str]) -> Replay:
     """
     record = metadata.read(asked.rerun)
     pictures = record["inputs"]
-    others = {"init", "continue_from"} - set(pictures)
+    recorded = {name.partition("/")[0] for name in pictures}
+    others = OTHERS - recorded
     changed = sorted((set(names) - ALLOWED) | (set(names) & others))
     if changed:
         raise ValueError(
@@ -80,8 +92,13 @@ def load(asked: job.Job, names: Collection[str]) -> Replay:
                 f"made from {len(pictures['style'])}."
             )
         settings["style"] = given
-    for name in {"init", "continue_from"} & set(pictures) - set(names):
-        settings[name] = _found(name, pictures[name], places)
+    for name in (OTHERS & recorded) - set(names):
+        parts = [
+            _found(name, picture, places)
+            for key, picture in pictures.items()
+            if key.partition("/")[0] == name
+        ]
+        settings[name] = tuple(parts) if name == "style_mask" else parts[0]
     if "weights" not in names:
         settings["weights"] = _weights(record["network"]["weights"], places)
     if not asked.output:

@@ -23,10 +23,12 @@ CHECKPOINTS = {"checkpoint_dir", "checkpoint_every", "resume"}
 NOT_IDENTITY = CHECKPOINTS | {
     "bit_depth",
     "content",
+    "content_mask",
     "continue_from",
     "dry_run",
     "init",
     "keep_location",
+    "keep_mask",
     "levels",
     "log",
     "max_megapixels",
@@ -40,7 +42,9 @@ NOT_IDENTITY = CHECKPOINTS | {
     "record_paths",
     "rerun",
     "steps",
+    "strength_map",
     "style",
+    "style_mask",
     "weights",
 }
 
@@ -149,6 +153,13 @@ def identity(request: job.Job, prepared: inputs.Inputs) -> dict[str, Any]:
             [array for style in prepared.styles for array in _arrays(style)]
         ),
         "init image": _digest([prepared.init]),
+        "masks": _digest(
+            [
+                prepared.others[name].pixels
+                for name in sorted(prepared.others)
+                if name not in ("init", "continue_from")
+            ]
+        ),
         "network's weights": weights_digest(prepared.network),
     }
 

@@ -27,6 +27,14 @@ class Style(NamedTuple):
     scale: float = 1.0  # of its sides: the size of the strokes
 
 
+class Region(NamedTuple):
+    """A part of the output that is painted in styles of its own."""
+
+    styles: Sequence[Style]
+    mask: np.ndarray | None = None  # of the content's size, [H, W]; None: all
+    name: str = ""
+
+
 class LossWeights(NamedTuple):
     """The weight of every loss of the sum, by layer."""
 
@@ -54,6 +62,7 @@ def perceptual_losses(
     style_loss: str = "gram",
     style_fit: str = "keep",
     alpha: np.ndarray | None = None,
+    regions: Sequence[Region] = (),
 ) -> list[losses.Loss]:
     """Makes the losses of Gatys et al. for an image of height x width.
 
@@ -74,6 +83,9 @@ def perceptual_losses(
         style_loss: What is compared, a name in `style_losses.STYLE_LOSSES`.
         style_fit: How a style image is resized, a name in `FITS`.
         alpha: How opaque the content image is, [H, W] in [0, 1].
+        regions: Parts of the image with styles of their own, in place of
+            `styles`. The weight of a region's losses is in proportion to its
+            area, so that a small one is painted as strongly as a large one.
 
     Returns:
         The losses, with their targets computed.
@@ -86,7 +98,8 @@ def perceptual_losses(
     loss_list: list[losses.Loss] = []
     if alpha is not None:
         alpha = image_io.resize_alpha(alpha, height, width)
-    totals = style_weights(weights, styles)
+    parts = regions or [Region(styles)]
+    totals = all_style_weights(weights, parts)
     sizes = {
         layer: _sizes(extractor, layer, height, width)
         for layer in {**weights.content, **totals}
@@ -108,9 +121,13 @@ def perceptual_losses(
                 )
             )
     kind = style_losses.STYLE_LOSSES[style_loss]
-    if totals:
-        fit = FITS[style_fit]
-        fitted = [_fitted(style, fit, height, width) for style in styles]
+    for part in parts:
+        mask, share = _part(part, alpha, height, width)
+        totals = style_weights(weights, part.styles)
+        fitted = [
+            _fitted(style, FITS[style_fit], height, width)
+            for style in part.styles
+        ]
         positions = {layer: sizes[layer].positions for layer in totals}
         blends = _blended(
             kind,
@@ -120,17 +137,18 @@ def perceptual_losses(
             positions if convention.undivided else {},
         )
         for layer, weight in totals.items():
-            loss_list.append(
-                kind(
-                    layer,
-                    blends[layer],
-                    weight,
-                    _region(alpha, extractor.stride[layer]),
-                    projection=extractor.projections[layer],
-                    divisor=convention.style and convention.style(sizes[layer]),
-                    floor=convention.floor,
-                )
+            loss = kind(
+                layer,
+                blends[layer],
+                share * weight,
+                _region(mask, extractor.stride[layer]),
+                projection=extractor.projections[layer],
+                divisor=convention.style and convention.style(sizes[layer]),
+                floor=convention.floor,
             )
+            if part.name:
+                loss.name = f"{loss.name}@{part.name}"
+            loss_list.append(loss)
     pairs = (height - 1) * width + height * (width - 1)
     if convention.neighbors in total_variation.INNER:
         pairs = (height - 1) * (width - 1)
@@ -145,6 +163,28 @@ def perceptual_losses(
             )
         )
     return loss_list
+
+
+def all_style_weights(
+    weights: LossWeights, regions: Sequence[Region]
+) -> dict[str, float]:
+    """The weight of the style loss at each layer, of all regions together."""
+    totals: dict[str, float] = {}
+    for region in regions:
+        for layer, weight in style_weights(weights, region.styles).items():
+            totals[layer] = totals.get(layer, 0.0) + weight
+    return totals
+
+
+def _part(
+    region: Region, alpha: np.ndarray | None, height: int, width: int
+) -> tuple[np.ndarray | None, float]:
+    """How much each pixel of a region counts, and its share of all of them."""
+    if region.mask is None:
+        return alpha, 1.0
+    mask = image_io.resize_alpha(region.mask, height, width)
+    seen = np.ones_like(mask) if alpha is None else alpha
+    return mask * seen, float((mask * seen).sum() / seen.sum())
 
 
 def style_weights(

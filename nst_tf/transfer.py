@@ -10,6 +10,7 @@ from nst_tf import (
     conventions,
     descent,
     extractors,
+    image_io,
     losses,
     objective,
     optimizers,
@@ -34,6 +35,8 @@ def stylize_steps(
     style_loss: str = "gram",
     style_fit: str = "keep",
     alpha: np.ndarray | None = None,
+    regions: Sequence[targets.Region] = (),
+    keep: np.ndarray | None = None,
     extra_losses: Callable[[int, int], list[losses.Loss]] | None = None,
     start: "checkpoint.State | None" = None,
     goes_on: descent.Pace = lambda level, step: True,
@@ -56,6 +59,8 @@ def stylize_steps(
         style_fit: How style images are resized, a name in `targets.FITS`.
         alpha: How opaque the content image is, [H, W] in [0, 1]: transparent
             parts count for nothing.
+        regions: Parts with styles of their own, in place of `styles`.
+        keep: How much of the image stays as it starts, [H, W] in [0, 1].
         extra_losses: (height, width) -> further losses at that size.
         start: A state of such a run, to go on after it.
         goes_on: Is asked before each step, as in `descent.descend`.
@@ -70,7 +75,9 @@ def stylize_steps(
     """
     layers = {
         **weights.content,
-        **targets.style_weights(weights, styles),
+        **targets.all_style_weights(
+            weights, regions or [targets.Region(styles)]
+        ),
     }
     extractor = make_extractor(list(layers))
 
@@ -86,10 +93,15 @@ def stylize_steps(
             style_loss,
             style_fit,
             alpha,
+            regions,
         )
         if extra_losses is not None:
             loss_list += extra_losses(height, width)
-        return objective.make_objective(extractor, loss_list)
+        whole = objective.make_objective(extractor, loss_list)
+        if keep is None:
+            return whole
+        share = image_io.resize_alpha(keep, height, width)
+        return objective.frozen(whole, share)
 
     image = content if init is None else init
     yield from descent.descend(

@@ -5,7 +5,7 @@ import pytest
 import toys
 
 import nst_tf
-from nst_tf import color, execution, image_io, job, metadata, run
+from nst_tf import color, image_io, job, metadata, run
 
 CONTENT, STYLE = toys.image(40, 60, 0), toys.image(50, 30, 1)
 
@@ -183,7 +183,8 @@ def test_luminance_paints_from_gray(folder, toy):
         init="content",
     )
     _, prepared = nst_tf.execution.inputs.prepare_files(request)
-    for image in (prepared.seen, prepared.styles[0].pixels, prepared.init):
+    [(_, style)] = prepared.places[0].styles
+    for image in (prepared.seen, style.pixels, prepared.init):
         np.testing.assert_allclose(_chroma(image), 0, atol=1e-5)
 
 
@@ -208,9 +209,3 @@ def test_styles_get_the_contents_colors(folder, toy, name, change):
         nst_tf.stylize(content, changed, **settings),
         atol=1e-4,
     )
-
-
-def test_without_a_color_nothing_changes():
-    image = toys.image(9, 9)
-    content = toys.picture(9, 9, 1)
-    assert execution.colored(image, content, "style").image is image

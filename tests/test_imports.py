@@ -53,6 +53,7 @@ ARROWS = {
     "checkpoint": set(),
     "descent": {"checkpoint", "objective", "optimizers", "pyramid"},
     "transfer": {
+        "image_io",
         "conventions",
         "checkpoint",
         "descent",
@@ -65,6 +66,8 @@ ARROWS = {
     },
     "job": {"architectures", "conventions", "device"},
     "strength": {"job"},
+    "masks": set(),
+    "places": {"image_io", "job", "masks", "style_settings"},
     "style_settings": {"color", "image_io", "job", "pyramid", "sources"},
     "outputs": {"encoding", "image_io", "sources"},
     "inputs": {
@@ -76,6 +79,7 @@ ARROWS = {
         "image_io",
         "job",
         "outputs",
+        "places",
         "pyramid",
         "sources",
         "weights",

@@ -106,10 +106,8 @@ def test_each_style_has_its_scale(settings):
     prepared = inputs.prepare(
         request, image_io.Picture(CONTENT), [image_io.Picture(A)] * 2
     )
-    assert [style.scale for style in execution._styles(request, prepared)] == [
-        0.5,
-        2.0,
-    ]
+    [region] = execution._regions(request, prepared)
+    assert [style.scale for style in region.styles] == [0.5, 2.0]
 
 
 def test_a_size_of_the_style_is_that_beside_the_output(settings):

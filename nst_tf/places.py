@@ -1,0 +1,177 @@
+"""Which style goes where: masks of the content and of the styles, by color."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from nst_tf import image_io, job, masks, style_settings
+
+LEAST = 1e-4  # share of a picture that a region has, at least
+
+
+class Place(NamedTuple):
+    """A part of the output, and the styles that it is painted in."""
+
+    name: str  # of the region: its color as #rrggbb; empty for all of it
+    mask: np.ndarray | None  # on the content image, [H, W]; None for all of it
+    styles: Sequence[tuple[int, image_io.Picture]]  # which, and its part
+
+
+def find(
+    request: job.Job,
+    content: image_io.Picture,
+    styles: Sequence[image_io.Picture],
+    others: Mapping[str, image_io.Picture],
+) -> tuple[list[Place], float]:
+    """Finds the places of a job, and gives their styles their colors.
+
+    Args:
+        request: The job.
+        content: Its content image.
+        styles: Its style images.
+        others: The masks that it names.
+
+    Returns:
+        The places that have a style, and the largest share of a style's values
+        that are clipped after their colors were changed.
+
+    Raises:
+        ValueError: If a mask is not of its picture's size, or masks and styles
+            do not agree.
+    """
+    size = content.pixels.shape[:2]
+    strength = np.ones(size, np.float32)
+    if "strength_map" in others:
+        strength = _gray(others["strength_map"], "strength_map", size)
+    strength = strength * (1 - kept(content, others))
+    parts = [masks.Region((255,) * 3, np.ones(size, np.float32))]
+    if "content_mask" in others:
+        parts = _regions(others["content_mask"], "content_mask", size)
+    members = _members(request, styles, others, parts)
+    places, clipped = [], 0.0
+    for part, its in zip(parts, members, strict=True):
+        mask = part.weights * strength
+        if not its or mask.mean() < LEAST:
+            continue
+        here = content._replace(alpha=_product(content.alpha, part.weights))
+        painted = []
+        for index, style in its:
+            changed, share = style_settings.colored(request, style, here)
+            painted.append((index, changed))
+            clipped = max(clipped, share)
+        whole = mask.min() == 1
+        name = part.name if "content_mask" in others else ""
+        places.append(Place(name, None if whole else mask, painted))
+    if styles and not places:
+        raise ValueError(
+            "the masks leave nothing to paint: no region has a style and is "
+            "not kept."
+        )
+    return places, clipped
+
+
+def kept(
+    content: image_io.Picture, others: Mapping[str, image_io.Picture]
+) -> np.ndarray:
+    """How much each pixel of the content image stays as it is, [H, W]."""
+    size = content.pixels.shape[:2]
+    if "keep_mask" not in others:
+        return np.zeros(size, np.float32)
+    return _gray(others["keep_mask"], "keep_mask", size)
+
+
+def _members(
+    request: job.Job,
+    styles: Sequence[image_io.Picture],
+    others: Mapping[str, image_io.Picture],
+    parts: Sequence[masks.Region],
+) -> list[list[tuple[int, image_io.Picture]]]:
+    """The styles of each region, each with how much its pixels count."""
+    if "content_mask" not in others:
+        return [list(enumerate(styles))]
+    if not request.style_mask:
+        return _in_order(styles, parts)
+    names = job.each(range(len(request.style_mask)), len(styles), "style_mask")
+    members: list[list[tuple[int, image_io.Picture]]] = [[] for _ in parts]
+    for index, (style, number) in enumerate(zip(styles, names, strict=True)):
+        name = f"style_mask/{number}"
+        for region in _regions(others[name], name, style.pixels.shape[:2]):
+            if region.weights.mean() < LEAST:
+                continue
+            fitting = [
+                its
+                for part, its in zip(parts, members, strict=True)
+                if masks.same(part.color, region.color)
+            ]
+            if not fitting:
+                raise ValueError(
+                    f"{name} has the color {region.name}, but content_mask has "
+                    f"{_listed(parts)}; use its colors."
+                )
+            alpha = _product(style.alpha, region.weights)
+            fitting[0].append((index, style._replace(alpha=alpha)))
+    for part, its in zip(parts, members, strict=True):
+        if not its and part.color != (0, 0, 0) and part.weights.mean() > LEAST:
+            raise ValueError(
+                f"content_mask has the color {part.name}, but no style_mask "
+                f"has; only black may be left without a style."
+            )
+    return members
+
+
+def _in_order(
+    styles: Sequence[image_io.Picture], parts: Sequence[masks.Region]
+) -> list[list[tuple[int, image_io.Picture]]]:
+    """Gives the i-th style to the i-th region, from the lightest on."""
+    used = [part for part in parts if part.weights.mean() > LEAST]
+    rest = len(used) - len(styles)
+    if rest and not (rest == 1 and used[-1].color == (0, 0, 0)):
+        raise ValueError(
+            f"content_mask has {len(used)} regions ({_listed(used)}), but "
+            f"there are {len(styles)} styles; name one for each, from the "
+            f"lightest color to the darkest; black may be left without one."
+        )
+    rows = {
+        part.name: [(index, style)]
+        for index, (part, style) in enumerate(zip(used, styles, strict=False))
+    }
+    return [rows.get(part.name, []) for part in parts]
+
+
+def _regions(
+    picture: image_io.Picture, name: str, size: tuple[int, ...]
+) -> list[masks.Region]:
+    """The regions of a mask, which has the size of its picture."""
+    _check_size(picture, name, size)
+    return masks.regions(picture.pixels, name)
+
+
+def _gray(
+    picture: image_io.Picture, name: str, size: tuple[int, ...]
+) -> np.ndarray:
+    """The lightness of a mask, which has the size of the content image."""
+    _check_size(picture, name, size)
+    return picture.pixels.mean(axis=-1)
+
+
+def _check_size(
+    picture: image_io.Picture, name: str, size: tuple[int, ...]
+) -> None:
+    """Raises ValueError if a mask is drawn at another size."""
+    rows, columns = picture.pixels.shape[:2]
+    if (rows, columns) != tuple(size):
+        raise ValueError(
+            f"{name} is {columns} x {rows} pixels, but its picture is "
+            f"{size[1]} x {size[0]}; draw it at that size."
+        )
+
+
+def _product(alpha: np.ndarray | None, weights: np.ndarray) -> np.ndarray:
+    """How much pixels count that are partly transparent."""
+    return weights if alpha is None else alpha * weights
+
+
+def _listed(parts: Sequence[masks.Region]) -> str:
+    """Names regions for people."""
+    return ", ".join(f"{p.name} {p.weights.mean():.0%}" for p in parts)
