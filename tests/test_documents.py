@@ -10,6 +10,7 @@ import sysconfig
 import venv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nst_tf import flagdefs, image_io, run
@@ -59,6 +60,9 @@ def _pictures(tmp_path, monkeypatch):
         ("other.jpg", "ink_wash.jpg"),
     ):
         shutil.copy(images / source, tmp_path / name)
+    mask = np.zeros((*image_io.load_image("town.jpg").shape[:2], 3), "f4")
+    mask[: len(mask) // 2] = 1
+    image_io.save_image("sky.png", mask)
 
 
 @pytest.mark.slow
