@@ -203,3 +203,42 @@ def test_the_library_takes_folders_too(folder, settings):
         nst_tf.stylize(CONTENT, "styles", **settings),
         nst_tf.stylize(CONTENT, styles, **settings),
     )
+
+
+def _wavelength(image):
+    """The wavelength, in pixels, about which most power of a picture is."""
+    gray = image.mean(axis=-1)
+    window = np.outer(*[np.hanning(side) for side in gray.shape])
+    power = np.abs(np.fft.fft2((gray - gray.mean()) * window, (1024, 1024)))
+    rows, columns = np.meshgrid(*[np.fft.fftfreq(1024)] * 2, indexing="ij")
+    frequency = np.hypot(rows, columns)
+    bounds = np.geomspace(1 / 64, 1 / 3, 60)
+    sums = np.histogram(frequency, bounds, weights=power**2)[0]
+    peak = int(sums.argmax())
+    low, high = bounds[max(peak - 2, 0)], bounds[min(peak + 3, 59)]
+    near = (frequency >= low) & (frequency < high)
+    return 1 / np.average(frequency[near], weights=power[near] ** 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("period", [8, 10])
+def test_twice_the_scale_is_twice_the_wavelength(period):
+    wave = np.sign(np.sin(2 * np.pi * np.arange(192) / period))
+    stripes = np.tile(0.5 + 0.4 * wave[None, :, None], (192, 1, 3))
+    lengths = [
+        _wavelength(
+            nst_tf.stylize(
+                np.full((192, 192, 3), 0.5, "f4"),
+                stripes.astype("f4"),
+                size=192,
+                weights="small",
+                style_scale=scale,
+                init="noise",
+                content_weight=0,
+                steps=(150, 100),
+            )
+        )
+        for scale in (1, 2)
+    ]
+    assert lengths[0] == pytest.approx(period, rel=0.25)
+    assert lengths[1] / lengths[0] == pytest.approx(2, rel=0.15)
