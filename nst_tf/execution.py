@@ -116,7 +116,8 @@ def stylize_steps(
         **settings: As in `stylize`.
 
     Returns:
-        An iterator of `descent.Step`; the last one's image is the result.
+        An iterator of `descent.Step`; the last one's image is the result, but
+        for what comes last: the content's chroma, and what is kept of it.
 
     Raises:
         ValueError: If an image or a setting is not as it should be.
@@ -151,9 +152,9 @@ def _prepared(
                 f"{name} is for the program, not a setting of stylize; pass "
                 f"the images as the first two arguments, and save the result."
             )
-    for name in ("init", "continue_from", "weights"):
-        if isinstance(settings.get(name), os.PathLike):
-            settings[name] = os.fspath(settings[name])
+    for name, value in settings.items():
+        if isinstance(value, os.PathLike):
+            settings[name] = os.fspath(value)
     request = strength.applied(job.Job(**settings))
     parts: list[Sequence[Any]] = [
         sources.pictures_in(str(each)) if sources.is_folder(each) else [each]

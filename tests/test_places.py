@@ -280,6 +280,23 @@ def test_masks_are_recorded_and_painted_by_again(folder, capsys):
     np.testing.assert_array_equal(image_io.load_image("c.png"), expected)
 
 
+def test_the_library_takes_masks_by_their_paths(folder):
+    content = image_io.load_image("town.png")
+    image = nst_tf.stylize(
+        content,
+        "paint.png",
+        keep_mask=Path("gray.png"),
+        size=80,
+        steps=3,
+        weights=Path("toy.h5"),
+        extractor="toy",
+        content_layers=toys.CONTENT_LAYER,
+        style_layers=",".join(toys.STYLE_LAYERS),
+    )
+    assert np.abs(image - content)[:, :38].max() < 1e-6
+    assert np.abs(image - content)[:, 42:].mean() > 0.01
+
+
 def test_regions_get_their_own_colors(folder):
     picture = _halves((200, 30, 30), (30, 30, 200))
     picture += 0.1 * (toys.image(60, 80, 3) - 0.5)
