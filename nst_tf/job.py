@@ -202,6 +202,19 @@ class Job:
         "covariance (match), or to its histograms (histogram).",
         choices=("style", "content", "luminance", "match", "histogram"),
     )
+    content_layers: str = setting(
+        "block4_conv2",
+        "What is minimized",
+        "Layers of the content loss, as name:weight,name:weight; shares of "
+        "the content weight.",
+    )
+    style_layers: tuple[str, ...] = setting(
+        ("block1_conv1,block2_conv1,block3_conv1,block4_conv1,block5_conv1",),
+        "What is minimized",
+        "Layers of the style loss, as name:weight,name:weight; shares of the "
+        "style weight. Fine strokes and colors are in the first, what they "
+        "make up in the last.",
+    )
     content_mask: str = setting(
         "",
         "Where",
@@ -229,19 +242,6 @@ class Job:
         "Where",
         "Gray picture of the content's size: what is white stays as it is.",
         path=True,
-    )
-    content_layers: str = setting(
-        "block4_conv2",
-        "What is minimized",
-        "Layers of the content loss, as name:weight,name:weight; shares of "
-        "the content weight.",
-    )
-    style_layers: tuple[str, ...] = setting(
-        ("block1_conv1,block2_conv1,block3_conv1,block4_conv1,block5_conv1",),
-        "What is minimized",
-        "Layers of the style loss, as name:weight,name:weight; shares of the "
-        "style weight. Fine strokes and colors are in the first, what they "
-        "make up in the last.",
     )
     steps: tuple[int, ...] = setting(
         (100, 80, 70, 60, 50),
@@ -405,6 +405,12 @@ class Job:
         "map, at the first layer or at all.",
         choices=("zeros", "symmetric_first", "symmetric"),
     )
+    precision: str = setting(
+        "auto",
+        "The network",
+        "Type that the network computes in; auto: the fastest that is safe.",
+        choices=device.PRECISIONS,
+    )
     checkpoint_dir: str = setting(
         "",
         "Checkpoints",
@@ -421,12 +427,6 @@ class Job:
         "auto: go on from a checkpoint of the same job, if there is one; "
         "never; require: fail if there is none.",
         choices=("auto", "never", "require"),
-    )
-    precision: str = setting(
-        "auto",
-        "The network",
-        "Type that the network computes in; auto: the fastest that is safe.",
-        choices=device.PRECISIONS,
     )
 
     def __post_init__(self) -> None:

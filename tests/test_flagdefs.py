@@ -183,3 +183,10 @@ def test_choices_are_those_of_the_tables():
     assert choices["pooling"] == extractors.POOLINGS
     assert choices["padding"] == extractors.PADDINGS
     assert choices["precision"] == device.PRECISIONS
+
+
+def test_each_group_of_flags_has_one_heading():
+    headings = [
+        line for line in flagdefs.usage().splitlines() if line.endswith(":")
+    ]
+    assert len(headings) == len(set(headings)) > 5
