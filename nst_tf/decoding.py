@@ -113,7 +113,8 @@ def _decode(file: BinaryIO, head: bytes, max_megapixels: float) -> Samples:
             tags = getattr(image, "tag_v2", {})
             tile = tags.get(322, 0), tags.get(323, 0)
             decoded.check_tile(*tile, max_megapixels)
-            exif, dpi = _exif(image), _dpi(image)
+            exif = _exif(image)
+            dpi = _dpi(image, exif)
             if image.format == "PNG" and head[24] == 16:
                 raw = _by_tensorflow(file, image)
             elif not _is_deep_tiff(image):
@@ -234,9 +235,9 @@ def _exif(image: Image.Image) -> Image.Exif:
     return exif
 
 
-def _dpi(image: Image.Image) -> tuple[float, float] | None:
+def _dpi(image: Image.Image, exif: Image.Exif) -> tuple[float, float] | None:
     """Reads the resolution, if it says something."""
-    exif, base = _exif(image), ExifTags.Base
+    base = ExifTags.Base
     written: Any = exif.get(base.XResolution), exif.get(base.YResolution)
     unit = exif.get(base.ResolutionUnit)
     if unit == 1:  # none: only the shape of a pixel

@@ -101,9 +101,9 @@ def lost(path: Path, options: Options) -> list[str]:
             f"{path.suffix} files hold no transparency: the picture is put on "
             f"white; a .png keeps it"
         )
-    deep_tiff = form.name == "TIFF" and options.bit_depth == 16
+    deep = form.name == "TIFF" and options.bit_depth == 16
     exif = Image.Exif() if options.exif is None else options.exif
-    if deep_tiff and any(exif.get_ifd(each) for each in DIRECTORIES):
+    if deep and any(exif.get_ifd(each) for each in DIRECTORIES):
         lines.append(
             f"{path.suffix} files of 16 bits are written without the notes on "
             f"exposure and place; a .png keeps them"

@@ -311,10 +311,8 @@ def _check(record: Any) -> None:
     tables = [record, decided, pictures, network, losses, flags, settings]
     _check_kinds(dict, *tables, record["versions"])
     _check_kinds(list, decided["sizes"], decided["steps"], pictures["style"])
-    named = [
-        pictures[name] for name in ("init", "continue_from") if name in pictures
-    ]
-    for picture in (pictures["content"], *pictures["style"], *named):
+    others = [pictures[n] for n in set(pictures) - {"content", "style"}]
+    for picture in (pictures["content"], *pictures["style"], *others):
         _check_kinds(str, picture["name"], picture["digest"])
         _check_kinds(int, *picture["size"])
         _, _ = picture["size"]

@@ -1,12 +1,13 @@
 """Which style goes where: masks of the content and of the styles, by color."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from nst_tf import image_io, job, masks, style_settings
 
+MASKS = {"content_mask", "strength_map", "keep_mask"}
 LEAST = 1e-4  # share of a picture that a region has, at least
 
 
@@ -41,6 +42,9 @@ def find(
             do not agree.
     """
     size = content.pixels.shape[:2]
+    if not MASKS & set(others):
+        painted, clipped = _painted(request, content, enumerate(styles))
+        return [Place("", None, painted)] if styles else [], clipped
     strength = np.ones(size, np.float32)
     if "strength_map" in others:
         strength = _gray(others["strength_map"], "strength_map", size)
@@ -55,11 +59,8 @@ def find(
         if not its or mask.mean() < LEAST:
             continue
         here = content._replace(alpha=_product(content.alpha, part.weights))
-        painted = []
-        for index, style in its:
-            changed, share = style_settings.colored(request, style, here)
-            painted.append((index, changed))
-            clipped = max(clipped, share)
+        painted, share = _painted(request, here, its)
+        clipped = max(clipped, share)
         whole = mask.min() == 1
         name = part.name if "content_mask" in others else ""
         places.append(Place(name, None if whole else mask, painted))
@@ -69,6 +70,20 @@ def find(
             "not kept."
         )
     return places, clipped
+
+
+def _painted(
+    request: job.Job,
+    content: image_io.Picture,
+    styles: Iterable[tuple[int, image_io.Picture]],
+) -> tuple[list[tuple[int, image_io.Picture]], float]:
+    """Gives styles their colors; the largest share of values not in [0, 1]."""
+    painted, clipped = [], 0.0
+    for index, style in styles:
+        changed, share = style_settings.colored(request, style, content)
+        painted.append((index, changed))
+        clipped = max(clipped, share)
+    return painted, clipped
 
 
 def kept(

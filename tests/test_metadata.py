@@ -180,6 +180,8 @@ def _edit(change):
         lambda r: r["inputs"].pop("content"),
         lambda r: r["inputs"]["content"].update(name=3),
         lambda r: r["inputs"].update(style=[3]),
+        lambda r: r["inputs"].update(content_mask=3),
+        lambda r: r["inputs"].update({"style_mask/0": {"name": 3}}),
         lambda r: r["network"].update(digest=None),
         lambda r: r.update(losses={"a": "b"}),
         lambda r: r["flags"].update(wrong=3),
