@@ -76,7 +76,7 @@ def prepare_files(
     )
     shown = [request.content, *request.style]
     others = [*named_pictures(request).values(), request.rerun]
-    if request.weights not in ("auto", "imagenet", "small"):
+    if not job.is_keyword("weights", request.weights):
         others.append(request.weights)
     files = [
         name for name in (*shown, *others) if name and sources.is_file(name)
@@ -238,8 +238,7 @@ def named_pictures(request: job.Job) -> dict[str, str]:
     }
     for number, source in enumerate(request.style_mask):
         named[f"style_mask/{number}"] = source
-    keywords = job.Job.__dataclass_fields__["init"].metadata["keywords"]
-    if request.init not in keywords:
+    if not job.is_keyword("init", request.init):
         named["init"] = request.init
     if request.continue_from:
         named["continue_from"] = request.continue_from

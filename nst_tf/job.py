@@ -438,6 +438,30 @@ class Job:
                 object.__setattr__(self, field.name, (value,))
 
 
+_FIELDS = {field.name: field for field in dataclasses.fields(Job)}
+# Fields that name files, and those that say where others go, or what happens on
+# the way to the picture.
+PATHS = {name for name, each in _FIELDS.items() if each.metadata.get("path")}
+ASIDE = {
+    "checkpoint_dir",
+    "checkpoint_every",
+    "dry_run",
+    "keep_location",
+    "log",
+    "max_megapixels",
+    "output",
+    "overwrite",
+    "preview_every",
+    "record_paths",
+    "resume",
+}
+
+
+def is_keyword(name: str, value: str) -> bool:
+    """Whether a field holds a word with a meaning, and no path."""
+    return value in _FIELDS[name].metadata.get("keywords", ())
+
+
 def check(job: Job) -> None:
     """Checks every field that can be checked by itself.
 

@@ -33,25 +33,7 @@ from nst_tf import (
 )
 
 # Fields that say where things are, or what happens on the way.
-NOT_RECORDED = resumption.CHECKPOINTS | {
-    "content",
-    "content_mask",
-    "continue_from",
-    "dry_run",
-    "keep_location",
-    "keep_mask",
-    "log",
-    "max_megapixels",
-    "output",
-    "overwrite",
-    "preview_every",
-    "record_paths",
-    "rerun",
-    "strength_map",
-    "style",
-    "style_mask",
-    "weights",
-}
+NOT_RECORDED = (job.PATHS - {"init"}) | job.ASIDE
 LONGEST = 1 << 24  # bytes of a record that is read
 
 Record = Mapping[str, Any]
@@ -249,13 +231,6 @@ def versions() -> dict[str, str]:
     return found
 
 
-_KEYWORDS = {
-    sources.STANDARD_INPUT,
-    *job.Job.__dataclass_fields__["init"].metadata["keywords"],
-    *job.Job.__dataclass_fields__["weights"].metadata["keywords"],
-}
-
-
 class _Names:
     """What to call a source: its name, or all of it."""
 
@@ -267,13 +242,19 @@ class _Names:
         if sources.is_file(source):
             path = os.path.abspath(os.path.expanduser(source))
             name = sources.name(source)
-            if name in _KEYWORDS:  # the file, not what the word means
+            # The file, not what the word means.
+            if name == sources.STANDARD_INPUT or _means_something(name):
                 name = f"./{name}"
             return path if self._paths else name
         if source == sources.STANDARD_INPUT:
             return source
         shown = sources.shown(source)
         return shown if self._paths else shown.partition("?")[0]
+
+
+def _means_something(name: str) -> bool:
+    """Whether a file is named as a start, or weights, that are none."""
+    return any(job.is_keyword(field, name) for field in ("init", "weights"))
 
 
 def _described(name: str, picture: image_io.Picture) -> dict[str, Any]:
@@ -286,7 +267,7 @@ def _weights(request: job.Job, prepared: inputs.Inputs, shown: _Names) -> str:
     """Which network's weights were taken in the end."""
     if prepared.network.projections is not None:
         return "small"
-    if request.weights in ("auto", "imagenet"):
+    if job.is_keyword("weights", request.weights):
         return request.weights
     return shown.of(request.weights)
 

@@ -27,14 +27,7 @@ ALLOWED = metadata.NOT_RECORDED - resumption.CHECKPOINTS | {
 
 
 # Pictures besides content and style.
-OTHERS = {
-    "init",
-    "continue_from",
-    "content_mask",
-    "style_mask",
-    "strength_map",
-    "keep_mask",
-}
+OTHERS = job.PATHS - {"content", "style", "weights", "rerun"}
 
 
 class Replay(NamedTuple):
@@ -206,7 +199,7 @@ def _found(name: str, picture: Any, places: Sequence[str]) -> str:
 
 def _weights(name: str, places: Sequence[str]) -> str:
     """Where the network's weights are now."""
-    if name in ("auto", "imagenet", "small"):
+    if job.is_keyword("weights", name):
         return name
     paths = [os.path.join(place, name) for place in places]
     return next(filter(os.path.isfile, paths), "auto")

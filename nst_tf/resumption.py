@@ -20,33 +20,19 @@ TAKEN = "steps taken"  # at each level so far, in a checkpoint
 # The fields of a job that change nothing in its picture, and those of which
 # the digests of what they name take the place.
 CHECKPOINTS = {"checkpoint_dir", "checkpoint_every", "resume"}
-NOT_IDENTITY = CHECKPOINTS | {
-    "bit_depth",
-    "content",
-    "content_mask",
-    "continue_from",
-    "dry_run",
-    "init",
-    "keep_location",
-    "keep_mask",
-    "levels",
-    "log",
-    "max_megapixels",
-    "max_seconds",
-    "min_size",
-    "output",
-    "overwrite",
-    "precision",
-    "preview_every",
-    "quality",
-    "record_paths",
-    "rerun",
-    "steps",
-    "strength_map",
-    "style",
-    "style_mask",
-    "weights",
-}
+NOT_IDENTITY = (
+    job.PATHS
+    | job.ASIDE
+    | {
+        "bit_depth",
+        "levels",
+        "max_seconds",
+        "min_size",
+        "precision",
+        "quality",
+        "steps",
+    }
+)
 
 
 def find(request: job.Job, prepared: inputs.Inputs) -> checkpoint.State | None:
