@@ -9,7 +9,14 @@ import functools
 import os
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Generator,
+    Hashable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -37,7 +44,13 @@ from nst_tf import weights as network_weights
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from nst_tf import checkpoint, descent, optimizers, targets
+    from nst_tf import (
+        checkpoint,
+        descent,
+        extractors,
+        optimizers,
+        targets,
+    )
 
 
 # The fields of a job that an optimizer takes.
@@ -146,6 +159,9 @@ def _prepared(
         "record_paths",
         "rerun",
         "log",
+        "sheet",
+        "sheet_size",
+        "sweep",
     ):
         if name in settings:
             raise TypeError(
@@ -182,7 +198,7 @@ def run_job(request: job.Job) -> Result:
         OSError: If the output cannot be written.
         FloatingPointError: If evaluations give no numbers any more.
     """
-    for name in ("dry_run", "log", "preview_every", "rerun"):
+    for name in ("dry_run", "log", "preview_every", "rerun", "sheet", "sweep"):
         if getattr(request, name):
             raise ValueError(f"{name} is for the program, not for run_job.")
     start = time.monotonic()
@@ -314,6 +330,7 @@ def job_steps(
     say: Callable[[str], None] = warnings.warn,
     began: float | None = None,
     replay: Sequence[int] | None = None,
+    kept: "dict[Hashable, extractors.Extractor] | None" = None,
 ) -> "Generator[descent.Step, None, None]":
     """Runs the method on prepared inputs; the work starts with the first.
 
@@ -325,6 +342,7 @@ def job_steps(
         began: When the run began, by `time.monotonic`, for its `max_seconds`;
             now if None.
         replay: Steps to take at each level, as a run before took them.
+        kept: Networks of jobs before, and what they saw: taken and added to.
     """
     began = time.monotonic() if began is None else began
     device.prepare()
@@ -332,6 +350,10 @@ def job_steps(
 
     rest = stopping.Rest(request.tolerance, start)
     options = method_options(request, prepared.network)
+    if kept is not None:
+        options["make_extractor"] = functools.partial(
+            _kept, options["make_extractor"], request, kept
+        )
     if conventions.CONVENTIONS[request.convention].scaled:
         options["make_optimizer"] = functools.partial(
             _optimizer, options["make_optimizer"], request, prepared.levels
@@ -353,6 +375,20 @@ def job_steps(
     if not request.checkpoint_dir:
         return steps
     return resumption.saved(steps, request, prepared, say, rest.arrays, start)
+
+
+def _kept(
+    make: "Callable[[Sequence[str]], extractors.Extractor]",
+    request: job.Job,
+    kept: "dict[Hashable, extractors.Extractor]",
+    layers: Sequence[str],
+) -> "extractors.Extractor":
+    """Makes a network that remembers what it saw, or takes it from `kept`."""
+    names = ("extractor", "weights", "pooling", "padding", "precision")
+    key = (tuple(layers), *(getattr(request, name) for name in names))
+    if key not in kept:
+        kept[key] = make(layers)._replace(seen={})
+    return kept[key]
 
 
 def pace(

@@ -6,7 +6,8 @@ it an image is RGB in [0, 1]; what the network was trained on is known here
 only.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,20 @@ class Extractor(NamedTuple):
     reach: Mapping[str, int]  # pixels seen beyond a position's own square
     # From the maps of a narrow network to those that it stands for, [c, C].
     projections: Mapping[str, np.ndarray | None]
+    # Maps of pictures that were seen, by digest, where they are to be kept.
+    seen: MutableMapping[str, Mapping[str, tf.Tensor]] | None = None
+
+    def see(self, image: np.ndarray) -> Mapping[str, tf.Tensor]:
+        """Runs the network on one picture, [H, W, 3] in [0, 1]."""
+        if self.seen is None:
+            return self.model(tf.constant(image[None]))
+        data = np.ascontiguousarray(image)
+        digest = hashlib.sha256(repr((data.shape, data.dtype)).encode())
+        digest.update(data.tobytes())
+        key = digest.hexdigest()
+        if key not in self.seen:
+            self.seen[key] = self.model(tf.constant(image[None]))
+        return self.seen[key]
 
 
 def vgg(

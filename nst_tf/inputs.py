@@ -74,17 +74,11 @@ def prepare_files(
         sources.load(source, request.max_megapixels, say)
         for source in (request.content, *request.style)
     )
-    shown = [request.content, *request.style]
-    others = [*named_pictures(request).values(), request.rerun]
-    if not job.is_keyword("weights", request.weights):
-        others.append(request.weights)
-    files = [
-        name for name in (*shown, *others) if name and sources.is_file(name)
-    ]
+    files = input_files(request)
     previews = request.preview_every > 0
     path = outputs.output_path(
         request.output,
-        files if request.output else shown,
+        files if request.output else [request.content, *request.style],
         overwrite=request.overwrite,
         previews=previews,
     )
@@ -94,6 +88,19 @@ def prepare_files(
     options = output_options(request, content, height, width)
     outputs.check_writable(path, height, width, options)
     return path, prepare(request, content, styles, say)
+
+
+def input_files(request: job.Job) -> list[str]:
+    """The files that a job names, none of which is ever replaced."""
+    names = [
+        request.content,
+        *request.style,
+        *named_pictures(request).values(),
+        request.rerun,
+    ]
+    if not job.is_keyword("weights", request.weights):
+        names.append(request.weights)
+    return [name for name in names if name and sources.is_file(name)]
 
 
 def output_options(

@@ -73,6 +73,27 @@ class Job:
         low=0,
     )
     dry_run: bool = setting(False, "Pictures", "Print the plan, and stop.")
+    sheet: bool = setting(
+        False,
+        "Contact sheets",
+        "Paint a sheet of small pictures instead, quickly: one for each value "
+        "of --sweep, with its flags under it.",
+    )
+    sweep: tuple[str, ...] = setting(
+        (),
+        "Contact sheets",
+        "A flag and the values that a sheet shows, such as "
+        "strength:0.2,0.5,0.8, or with commas in them "
+        "style_blend:1,0;0.5,0.5. Twice: every value of one with every value "
+        "of the other. Without it: strength and style_scale.",
+    )
+    sheet_size: int = setting(
+        256,
+        "Contact sheets",
+        "Long side of each picture of a sheet, in pixels.",
+        low=16,
+        high=4096,
+    )
     bit_depth: int = setting(
         8,
         "Files",
@@ -454,6 +475,9 @@ ASIDE = {
     "preview_every",
     "record_paths",
     "resume",
+    "sheet",
+    "sheet_size",
+    "sweep",
 }
 
 

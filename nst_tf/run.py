@@ -31,6 +31,7 @@ from nst_tf import (
     rerun,
     resumption,
     run_log,
+    sheet,
     strength,
     style_settings,
 )
@@ -91,6 +92,10 @@ def main(arguments: Sequence[str]) -> int:
                 _say(metadata.describe(picture))
                 return DONE
             asked, replay = flagdefs.parse(arguments), None
+            if asked.sheet or asked.sweep:
+                prepared_sheet = sheet.prepare(asked, _say)
+                signals.wait = True
+                return _paint_sheet(asked, prepared_sheet, start, signals)
             if asked.rerun:
                 replay = rerun.load(asked, flagdefs.named(arguments))
                 asked = replay.request
@@ -140,8 +145,6 @@ def _paint(run: Run, warnings: Sequence[str], signals: "_Signals") -> int:
     _announce(run, warnings, report)
     if request.dry_run:
         return 128 + signals.received if signals.received else DONE
-    import tensorflow as tf
-
     step, status = None, DONE
     taken = resumption.steps_taken(run.state, prepared)
     steps = execution.job_steps(
@@ -162,19 +165,75 @@ def _paint(run: Run, warnings: Sequence[str], signals: "_Signals") -> int:
                 status = 128 + signals.received
                 break
         steps.close()
-    except (tf.errors.ResourceExhaustedError, MemoryError):
-        report.end_line()
-        _complain(OUT_OF_MEMORY_ADVICE)
-        status = OUT_OF_MEMORY
     except Exception as error:  # whatever it is, the picture so far is saved
         report.end_line()
-        if not isinstance(error, FloatingPointError):
-            traceback.print_exc()
-        _complain(f"the run cannot go on: {error}")
-        status = FAILED
+        status = _failed(error)
     if step is None:
         return status or 128 + signals.received
     return _save(run, step, taken, status, report)
+
+
+def _paint_sheet(
+    asked: job.Job, prepared: sheet.Sheet, start: float, signals: "_Signals"
+) -> int:
+    """Paints a contact sheet, as far as it comes."""
+    with device.silent_stderr():
+        device.prepare()
+        description = device.describe()
+    count = len(prepared.cells)
+    for line in sheet.plan(prepared, description):
+        _say(line)
+    if asked.dry_run:
+        return 128 + signals.received if signals.received else DONE
+    images: dict[int, np.ndarray] = {}
+    status = DONE
+    pictures = sheet.paint(
+        prepared, asked.max_seconds, lambda: signals.received > 0, _say
+    )
+    try:
+        for number, image in enumerate(pictures):
+            images[number] = image
+            seconds = time.monotonic() - start
+            left = progress.duration(
+                seconds / (number + 1) * (count - 1 - number)
+            )
+            _say(
+                f"picture {number + 1}/{count}, "
+                f"{' '.join(prepared.cells[number].label)}, about {left} left"
+            )
+    except Exception as error:  # whatever it is, the sheet so far is saved
+        status = _failed(error)
+    status = status or (128 + signals.received if signals.received else DONE)
+    if not images:
+        return status
+    try:
+        saved = outputs.save_result(
+            prepared.path,
+            sheet.draw(prepared, images),
+            asked.overwrite,
+            prepared.options,
+        )
+    except (OSError, ValueError) as error:
+        return _complain(f"{prepared.path} cannot be written: {error}")
+    _say(
+        f"{saved} is {'unfinished' if status else 'done'}, after "
+        f"{progress.duration(time.monotonic() - start)}; the flags under a "
+        f"picture, added to your command without --sheet and --sweep, make it"
+    )
+    return status
+
+
+def _failed(error: Exception) -> int:
+    """Says why a run cannot go on, and returns the exit status."""
+    import tensorflow as tf
+
+    if isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError)):
+        _complain(OUT_OF_MEMORY_ADVICE)
+        return OUT_OF_MEMORY
+    if not isinstance(error, FloatingPointError):
+        traceback.print_exc()
+    _complain(f"the run cannot go on: {error}")
+    return FAILED
 
 
 def _announce(

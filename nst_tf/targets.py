@@ -106,7 +106,7 @@ def perceptual_losses(
     }
     content_layers = _positive(weights.content)
     if content_layers:
-        features = _features(extractor, image_io.resize(content, height, width))
+        features = extractor.see(image_io.resize(content, height, width))
         for layer, weight in content_layers.items():
             projection = extractor.projections[layer]
             loss_list.append(
@@ -278,7 +278,7 @@ def _blended(
             for layer, weight in layers.items()
             if share * weight
         }
-        features = _features(extractor, style.image) if own else {}
+        features = extractor.see(style.image) if own else {}
         for layer, part_share in own.items():
             region = _region(style.alpha, extractor.stride[layer])
             part = kind.measure(
@@ -305,13 +305,6 @@ def _sizes(
         channels = projection.shape[1]
     positions = (height // stride) * (width // stride)
     return conventions.Sizes(channels, positions, height * width)
-
-
-def _features(
-    extractor: extractors.Extractor, image: np.ndarray
-) -> Mapping[str, tf.Tensor]:
-    """Runs the network on one image, [H, W, 3]."""
-    return extractor.model(tf.constant(image[None]))
 
 
 def _positive(weights: Mapping[str, float]) -> dict[str, float]:

@@ -1,0 +1,255 @@
+"""Contact sheets: small pictures of one job, with the flags under each."""
+
+import dataclasses
+import functools
+import math
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from nst_tf import (
+    encoding,
+    execution,
+    image_io,
+    inputs,
+    job,
+    outputs,
+    pyramid,
+    sources,
+    strength,
+    style_settings,
+    sweeps,
+)
+
+if TYPE_CHECKING:
+    from nst_tf import extractors
+
+_LARGEST_LETTER = 0.06  # height, of a picture's width
+_SMALLEST_LETTER = 8  # pixels
+
+
+class Cell(NamedTuple):
+    """One picture of a sheet, ready to be painted."""
+
+    label: tuple[str, ...]  # the flags that make it
+    request: job.Job  # with the settings of its strength
+    prepared: inputs.Inputs
+
+    @property
+    def level(self) -> pyramid.Level:
+        """The finest: the picture's size."""
+        return self.prepared.levels[-1]
+
+
+class Sheet(NamedTuple):
+    """A checked request for a sheet, and all that it needs."""
+
+    path: Path  # of the output
+    rows: Sequence[Sequence[Cell]]
+    options: encoding.Options
+
+    @property
+    def cells(self) -> list[Cell]:
+        """All pictures, row by row."""
+        return [cell for row in self.rows for cell in row]
+
+
+def prepare(
+    request: job.Job, say: Callable[[str], None] = lambda line: None
+) -> Sheet:
+    """Checks every picture of a sheet, and reads each file that they name once.
+
+    Args:
+        request: A job with sweeps, as in `sweeps.grid`.
+        say: Is told, in a line, what takes time.
+
+    Raises:
+        ValueError: In one sentence: what was received, what was expected.
+    """
+    job.check(request)
+    grid = sweeps.grid(request)
+
+    @functools.cache
+    def load(source: str) -> image_io.Picture:
+        return sources.load(source, request.max_megapixels, say)
+
+    networks: dict[Hashable, inputs.Inputs] = {}
+
+    def prepared(cell: sweeps.Cell) -> Cell:
+        job.check(cell.request)
+        asked = style_settings.expanded(strength.applied(cell.request))
+        if not asked.content:
+            raise ValueError(
+                "no content image; name one with --content=PICTURE."
+            )
+        found = inputs.prepare(
+            asked,
+            load(asked.content),
+            [load(each) for each in asked.style],
+            say,
+        )
+        first = networks.setdefault((asked.extractor, asked.weights), found)
+        return Cell(cell.label, asked, found._replace(network=first.network))
+
+    rows = [[prepared(cell) for cell in row] for row in grid]
+    files = [
+        name
+        for row in grid
+        for cell in row
+        for name in inputs.input_files(cell.request)
+    ]
+    shown = [name for name in (request.content, *request.style) if name]
+    path = outputs.output_path(
+        request.output,
+        files if request.output else [*shown, "sheet"],
+        overwrite=request.overwrite,
+    )
+    sheet = Sheet(
+        path,
+        rows,
+        encoding.Options(bit_depth=request.bit_depth, quality=request.quality),
+    )
+    height, width = draw(sheet, {}).shape[:2]
+    outputs.check_writable(path, height, width, sheet.options)
+    return sheet
+
+
+def plan(sheet: Sheet, device_words: str) -> list[str]:
+    """Says in a few lines for people what will be painted, and with what."""
+    rows, columns = len(sheet.rows), len(sheet.rows[0])
+    height, width = draw(sheet, {}).shape[:2]
+    sizes = sorted({(c.level.width, c.level.height) for c in sheet.cells})
+    networks = {
+        f"{c.request.extractor}, {c.prepared.network.origin}": c
+        for c in sheet.cells
+    }
+    pictures = ", ".join(f"{w} x {h}" for w, h in sizes)
+    lines = [
+        f"sheet     {sheet.path}, {width} x {height}: {columns} x {rows} "
+        f"pictures of {pictures}",
+        f"device    {device_words}",
+        *(f"network   {words}" for words in networks),
+    ]
+    warnings = {c.prepared.network.warning for c in sheet.cells}
+    return [*lines, *(f"warning   {each}" for each in warnings if each)]
+
+
+def paint(
+    sheet: Sheet,
+    max_seconds: float,
+    stopped: Callable[[], bool],
+    say: Callable[[str], None],
+) -> Iterator[np.ndarray]:
+    """Paints the pictures of a sheet, row by row; they share what is seen.
+
+    Args:
+        sheet: The sheet.
+        max_seconds: What all of it may take; 0: no limit.
+        stopped: Is asked after each step; the picture it was is not shown.
+        say: Is told, in a line, what cannot be done.
+
+    Yields:
+        Each picture, [h, w, 3] in [0, 1].
+
+    Raises:
+        FloatingPointError: If one is not made of numbers any more.
+    """
+    end = time.monotonic() + max_seconds
+    kept: dict[Hashable, extractors.Extractor] = {}
+    cells = sheet.cells
+    for number, cell in enumerate(cells):
+        request, prepared = cell.request, cell.prepared
+        if max_seconds:
+            share = (end - time.monotonic()) / (len(cells) - number)
+            request = dataclasses.replace(request, max_seconds=max(share, 0.01))
+        steps = execution.job_steps(request, prepared, say=say, kept=kept)
+        for step in steps:
+            if stopped():
+                return
+            last = step
+        image = image_io.resize(execution.picture(last), *cell.level[:2])
+        image = execution.finished(image, request, prepared).image
+        if prepared.content.alpha is not None:
+            alpha = image_io.resize_alpha(
+                prepared.content.alpha, *cell.level[:2]
+            )
+            image = 1 + alpha[..., None] * (image - 1)
+        yield image
+
+
+def draw(sheet: Sheet, images: Mapping[int, np.ndarray]) -> np.ndarray:
+    """Draws a sheet: pictures on white, their flags under them.
+
+    Args:
+        sheet: The sheet.
+        images: Its pictures, by their place in `sheet.cells`; a missing one is
+            left gray.
+
+    Returns:
+        The sheet, [H, W, 3] in [0, 1].
+    """
+    widths = [
+        max(row[column].level.width for row in sheet.rows)
+        for column in range(len(sheet.rows[0]))
+    ]
+    heights = [max(cell.level.height for cell in row) for row in sheet.rows]
+    labels = [line for cell in sheet.cells for line in cell.label]
+    font = _font(labels, min(widths))
+    line = math.ceil(sum(font.getmetrics()))
+    below = line * max(len(cell.label) for cell in sheet.cells)
+    gap = max(line // 2, 4)
+    canvas = np.ones(
+        (
+            gap + sum(height + below + 2 * gap for height in heights),
+            gap + sum(width + gap for width in widths),
+            3,
+        ),
+        np.float32,
+    )
+    top = gap
+    number = 0
+    for row, height in zip(sheet.rows, heights, strict=True):
+        left = gap
+        for cell, width in zip(row, widths, strict=True):
+            rows, columns = cell.level[:2]
+            canvas[top : top + rows, left : left + columns] = images.get(
+                number, np.float32(0.8)
+            )
+            for place, text in enumerate(cell.label):
+                y = top + height + gap // 2 + place * line
+                canvas[y : y + line, left : left + width] = _written(
+                    text, font, line, width
+                )
+            number += 1
+            left += width + gap
+        top += height + below + 2 * gap
+    return canvas
+
+
+def _font(lines: Sequence[str], width: int) -> ImageFont.FreeTypeFont:
+    """The font in which the longest line fits a width, if it can be read."""
+    size = max(_SMALLEST_LETTER, round(_LARGEST_LETTER * width))
+    while True:
+        font = cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))
+        longest = max(font.getlength(line) for line in lines)
+        if longest <= width or size == _SMALLEST_LETTER:
+            return font
+        size -= 1
+
+
+def _written(
+    text: str, font: ImageFont.FreeTypeFont, height: int, width: int
+) -> np.ndarray:
+    """Writes a line, black on white, [height, width, 1]; cut if too long."""
+    kept = len(text)
+    shown = text
+    while font.getlength(shown) > width and kept > 2:
+        kept -= 1
+        shown = f"{text[: kept // 2]}...{text[len(text) - kept // 2 :]}"
+    strip = Image.new("L", (width, height), 255)
+    ImageDraw.Draw(strip).text((0, 0), shown, fill=30, font=font)
+    return np.asarray(strip, np.float32)[..., None] / 255

@@ -1,0 +1,112 @@
+"""Values of flags to compare -> the jobs of a contact sheet."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+from nst_tf import architectures, flagdefs, job
+
+DEFAULT = ("strength:0.4,0.7,1", "style_scale:0.5,1,2")
+MOST = 100  # pictures
+# Settings of a job that one of many small pictures has no use for.
+_UNUSED = ("checkpoint_dir", "continue_from", "log", "preview_every", "rerun")
+_FIELDS = {field.name for field in dataclasses.fields(job.Job)}
+_SAME = {*job.ASIDE, *_UNUSED, "bit_depth", "quality"}  # whatever their value
+
+
+class Cell(NamedTuple):
+    """One picture of a sheet."""
+
+    label: tuple[str, ...]  # the flags that make it, as they are typed
+    request: job.Job
+
+
+def grid(request: job.Job) -> list[list[Cell]]:
+    """Makes the jobs of a sheet, in rows: the first sweep runs along a row.
+
+    Each is the job that is asked for, at the size of the sheet's pictures, and
+    with the network that ships in place of VGG19 unless its weights are named.
+
+    Raises:
+        ValueError: If a sweep is not as it should be, or has no effect.
+    """
+    for name in _UNUSED:
+        if getattr(request, name):
+            raise ValueError(
+                f"{name} has no part in a contact sheet; leave it out."
+            )
+    sweeps = [_parse(text) for text in request.sweep or DEFAULT]
+    if len(sweeps) > 2:
+        raise ValueError(
+            f"sweep is given {len(sweeps)} times, expected once or twice; a "
+            f"sheet has two sides."
+        )
+    along, down = [*sweeps, [("", "")]][:2]
+    if along[0][0] == down[0][0]:
+        raise ValueError(
+            f"sweep is given twice for {along[0][0]}; name all its values in "
+            f"one, or another flag."
+        )
+    count = len(along) * len(down)
+    if count > MOST:
+        raise ValueError(
+            f"sweep asks for {count} pictures, expected at most {MOST}; leave "
+            f"out some values."
+        )
+    return [
+        [
+            _cell(request, [part for part in (one, two) if part[0]])
+            for one in along
+        ]
+        for two in down
+    ]
+
+
+def _parse(text: str) -> list[tuple[str, str]]:
+    """Reads "strength:0.2,0.5": pairs of a flag and a value."""
+    name, _, values = text.partition(":")
+    name = name.strip().lstrip("-")
+    if name not in _FIELDS:
+        raise ValueError(
+            f"sweep is {text!r}, but there is no flag --{name}"
+            f"{architectures.suggestion(name, sorted(_FIELDS))}; expected a "
+            f"flag and its values, such as strength:0.2,0.5,0.8."
+        )
+    if name in _SAME:
+        raise ValueError(
+            f"sweep is {text!r}, but {name} changes nothing in a sheet's "
+            f"pictures; vary another flag, such as strength."
+        )
+    parts = values.split(";" if ";" in values else ",")
+    if not all(part.strip() for part in parts):
+        raise ValueError(
+            f"sweep is {text!r}, expected a flag and its values, such as "
+            f"strength:0.2,0.5,0.8."
+        )
+    return [(name, part.strip()) for part in parts]
+
+
+def _cell(request: job.Job, values: list[tuple[str, str]]) -> Cell:
+    """Makes one job of a sheet."""
+    changes: dict[str, Any] = {
+        name: getattr(flagdefs.parse([f"--{name}={value}"]), name)
+        for name, value in values
+    }
+    changed = dataclasses.replace(
+        request, sheet=False, sweep=(), output="", **changes
+    )
+    size = changed.size
+    if "size" not in changes:
+        size = min(size, request.sheet_size)
+    small = changed.weights == "auto" and changed.extractor == "vgg19"
+    return Cell(
+        tuple(f"--{name}={value}" for name, value in values),
+        dataclasses.replace(
+            changed,
+            size=size,
+            weights="small" if small else changed.weights,
+            style_size=tuple(
+                max(16, round(side * size / changed.size))
+                for side in changed.style_size
+            ),
+        ),
+    )

@@ -1,0 +1,300 @@
+"""Contact sheets: which jobs, that they share, how they are drawn."""
+
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toys
+from PIL import Image
+
+from nst_tf import (
+    descent,
+    encoding,
+    execution,
+    flagdefs,
+    image_io,
+    inputs,
+    job,
+    run,
+    sheet,
+    sources,
+    sweeps,
+)
+
+
+@pytest.fixture
+def flag_file(tmp_path, toy, monkeypatch):
+    """A flag file for the toy network, in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    toys.write_flag_file(toy)
+    return "--flagfile=toy.cfg"
+
+
+def _grid(**settings):
+    return sweeps.grid(job.Job(**settings))
+
+
+def test_one_sweep_is_a_row():
+    ((first, second),) = _grid(sweep="strength:0.2,0.5")
+    assert first.label == ("--strength=0.2",)
+    assert (first.request.strength, second.request.strength) == (0.2, 0.5)
+
+
+def test_two_sweeps_are_rows_and_columns():
+    grid = _grid(sweep=("tv_weight:0,5", "style_scale:0.5,1,2"))
+    assert [len(row) for row in grid] == [2, 2, 2]
+    assert grid[2][1].label == ("--tv_weight=5", "--style_scale=2")
+    assert grid[2][1].request.tv_weight == 5
+    assert grid[2][1].request.style_scale == (2.0,)
+
+
+def test_without_a_sweep_strength_and_strokes_vary():
+    grid = _grid(sheet=True)
+    assert grid[0][0].label == ("--strength=0.4", "--style_scale=0.5")
+    assert grid[-1][-1].label == ("--strength=1", "--style_scale=2")
+
+
+@pytest.mark.parametrize(
+    ("sweep", "values"),
+    [
+        ("style_blend:1,0;0.5,0.5", [(1.0, 0.0), (0.5, 0.5)]),
+        ("steps:20,40", [(20,), (40,)]),
+        ("steps:20,40;60", [(20, 40), (60,)]),
+        ("style:a.jpg,b.jpg", [("a.jpg",), ("b.jpg",)]),
+        ("color:style, match", ["style", "match"]),
+        ("--seed:1,2", [1, 2]),
+        ("content_layers:block4_conv2:1,block5_conv2:1;block4_conv2", None),
+    ],
+)
+def test_values_are_read_as_flags_are(sweep, values):
+    (row,) = _grid(sweep=sweep)
+    name = sweep.partition(":")[0].lstrip("-")
+    if values is None:
+        values = ["block4_conv2:1,block5_conv2:1", "block4_conv2"]
+    assert [getattr(cell.request, name) for cell in row] == values
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (
+            {"sweep": "strenght:1"},
+            "no flag --strenght; did you mean 'strength'",
+        ),
+        ({"sweep": "strength"}, "expected a flag and its values, such as"),
+        ({"sweep": "strength:0.5,"}, "expected a flag and its values"),
+        ({"sweep": "strength:a"}, "strength is 'a', expected a number"),
+        ({"sweep": "output:a.png"}, "output changes nothing"),
+        ({"sweep": "bit_depth:8,16"}, "bit_depth changes nothing"),
+        ({"sweep": "sheet_size:64"}, "sheet_size changes nothing"),
+        ({"sweep": "flagfile:glass"}, "no flag --flagfile"),
+        ({"sweep": ("seed:1", "seed:2")}, "twice for seed"),
+        ({"sweep": ("seed:1", "strength:1", "size:64")}, "given 3 times"),
+        ({"sweep": "seed:" + ",".join("1" * 101)}, "101 pictures"),
+        ({"sweep": "seed:1", "checkpoint_dir": "a"}, "checkpoint_dir has no"),
+        ({"sweep": "seed:1", "preview_every": 5}, "preview_every has no part"),
+    ],
+)
+def test_a_sweep_that_is_wrong_is_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        _grid(**settings)
+
+
+def test_pictures_are_small_by_the_small_network():
+    ((cell,),) = _grid(sweep="seed:1", size=1024, style_size=600)
+    assert cell.request.size == 256
+    assert cell.request.weights == "small"
+    # as much of the picture as 600 pixels are beside 1024
+    assert cell.request.style_size == (150,)
+
+
+def test_what_is_named_stays():
+    ((cell,),) = _grid(sweep="seed:1", size=128, weights="imagenet")
+    assert (cell.request.size, cell.request.weights) == (128, "imagenet")
+    ((cell,),) = _grid(sweep="seed:1", extractor="vgg16")
+    assert cell.request.weights == "auto"  # there is no small VGG16
+    ((one, two),) = _grid(sweep="size:128,512", style_size=64)
+    assert (one.request.size, two.request.size) == (128, 512)
+    assert two.request.style_size == (64,)
+
+
+def test_pictures_are_what_their_flags_make(flag_file, monkeypatch):
+    sweep = "--sweep=style_weight:10,1000"
+    asked = flagdefs.parse([flag_file, sweep, "--sweep=style_scale:1,2"])
+    prepared = sheet.prepare(asked)
+    images = list(sheet.paint(prepared, 0, lambda: False, print))
+    assert len(images) == 4
+    for cell, image in zip(prepared.cells, images, strict=True):
+        alone = flagdefs.parse([flag_file, *cell.label])
+        _, its = inputs.prepare_files(alone)
+        *_, step = execution.job_steps(alone, its)
+        np.testing.assert_array_equal(image, execution.picture(step))
+    assert np.abs(images[0] - images[1]).max() > 0.02
+    assert np.abs(images[0] - images[2]).max() > 0.02
+
+
+def test_files_are_read_and_seen_once(flag_file, monkeypatch):
+    read, made = [], []
+    load, kept = sources.load, execution._kept
+
+    def count(source, *rest):
+        read.append(source)
+        return load(source, *rest)
+
+    def keep(*arguments):
+        made.append(kept(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(sources, "load", count)
+    monkeypatch.setattr(execution, "_kept", keep)
+    asked = flagdefs.parse([flag_file, "--sweep=style_weight:1,10,100"])
+    prepared = sheet.prepare(asked)
+    assert len(list(sheet.paint(prepared, 0, lambda: False, print))) == 3
+    assert read == ["town.png", "paint.png"]
+    assert made[0] is made[1] is made[2]
+    # the content and the style image, at each of three levels
+    assert len(made[0].seen) == 6
+
+
+def test_a_sheet_has_each_picture_at_its_place(flag_file):
+    asked = flagdefs.parse(
+        [flag_file, "--sweep=seed:1,2", "--sweep=style_scale:0.5,1,2"]
+    )
+    prepared = sheet.prepare(asked)
+    images = {
+        number: np.full((72, 96, 3), number / 10, np.float32)
+        for number in range(5)
+    }
+    drawn = sheet.draw(prepared, images)
+    height, width = drawn.shape[:2]
+    for number in range(6):
+        value = np.float32(number / 10 if number < 5 else 0.8)
+        places = np.argwhere((drawn == value).all(-1))
+        (top, left), (bottom, right) = places.min(0), places.max(0)
+        assert (bottom - top + 1, right - left + 1) == (72, 96)
+        assert len(places) >= 72 * 96
+        column, row = number % 2, number // 2
+        assert left // (width // 2) == column
+        assert top // (height // 3) == row
+        label = drawn[bottom + 1 : bottom + 30, left : left + 96]
+        assert label.min() < 0.5  # written below it, on white
+        assert label[:, -1].min() == 1 or label.max() == 1
+
+
+def test_labels_differ_and_a_long_one_is_cut(flag_file):
+    long = "/very/long" * 20 + "/name.png"
+    image_io.save_image("b.png", toys.image(40, 40))
+    prepared = sheet.prepare(flagdefs.parse([flag_file, "--sweep=seed:1,2"]))
+    drawn = sheet.draw(prepared, {})
+    middle = drawn.shape[1] // 2
+    left, right = drawn[-20:, :middle], drawn[-20:, -middle:]
+    assert left.min() < 0.5
+    assert right.min() < 0.5
+    assert left.sum() != right.sum()
+    cell = prepared.cells[0]._replace(label=(f"--style={long}",))
+    wide = sheet.draw(prepared._replace(rows=[[cell]]), {})
+    assert wide.shape[1] < 130
+    assert wide[-20:, -4:].min() == 1  # the margin is white
+
+
+def test_transparent_pictures_are_drawn_on_white(flag_file):
+    alpha = np.zeros((60, 80), np.float32)
+    alpha[:30] = 1
+    pixels = toys.image(60, 80)
+    image_io.save_image("town.png", pixels, encoding.Options(alpha=alpha))
+    prepared = sheet.prepare(flagdefs.parse([flag_file, "--sweep=seed:1"]))
+    (image,) = sheet.paint(prepared, 0, lambda: False, print)
+    np.testing.assert_allclose(image[-20:], 1, atol=0.02)
+    assert image[:20].mean() < 0.9
+
+
+def test_the_program_writes_a_sheet(flag_file, capsys):
+    assert run.main([flag_file, "--sweep=tv_weight:0,50", "--size=64"]) == 0
+    out = capsys.readouterr().out
+    assert "2 x 1 pictures of 64 x 48" in out
+    assert "picture 2/2, --tv_weight=50" in out
+    assert "town-paint-sheet.png is done" in out
+    assert Image.open("town-paint-sheet.png").width > 128
+
+
+def test_a_style_may_be_swept(flag_file):
+    image_io.save_image("b.png", toys.image(40, 40, 5))
+    sweep = "--sweep=style:paint.png,b.png"
+    assert run.main([flag_file, sweep, "--output=a.png"]) == 0
+    assert Path("a.png").exists()
+    assert run.main([flag_file, sweep, "--output=b.png", "--overwrite"]) == 1
+    np.testing.assert_allclose(
+        image_io.load_image("b.png"), toys.image(40, 40, 5), atol=0.01
+    )
+
+
+def test_a_dry_run_paints_nothing(flag_file, capsys):
+    assert run.main([flag_file, "--sheet", "--dry_run"]) == 0
+    assert "3 x 3 pictures of 96 x 72" in capsys.readouterr().out
+    assert not Path("town-paint-sheet.png").exists()
+
+
+def test_every_picture_is_checked_before_work(flag_file, capsys, monkeypatch):
+    monkeypatch.setattr(sheet, "paint", None)
+    assert run.main([flag_file, "--sweep=style_scale:1,2,9"]) == 1
+    assert "style_scale is 9.0" in capsys.readouterr().err
+    assert run.main([flag_file, "--sweep=style:paint.png,no.png"]) == 1
+    assert "there is no file no.png" in capsys.readouterr().err
+
+
+def test_a_signal_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
+    make, calls = descent.make_train_step, []
+
+    def count(*arguments):
+        calls.append(1)
+        if len(calls) == 4:  # the first of the second picture's three levels
+            signal.raise_signal(signal.SIGTERM)
+        return make(*arguments)
+
+    monkeypatch.setattr(descent, "make_train_step", count)
+    assert run.main([flag_file, "--sweep=seed:1,2,3"]) == 143
+    assert "sheet.png is unfinished" in capsys.readouterr().out
+    drawn = image_io.load_image("town-paint-sheet.png")
+    gray = np.abs(drawn - 0.8).max(-1) < 0.01
+    assert 2 * 96 * 72 <= gray.sum() < 2.2 * 96 * 72
+
+
+def test_a_failure_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
+    paint = execution.picture
+    calls = []
+
+    def fail(step):
+        calls.append(step)
+        if len(calls) == 2:
+            raise FloatingPointError("no numbers")
+        return paint(step)
+
+    monkeypatch.setattr(execution, "picture", fail)
+    assert run.main([flag_file, "--sweep=seed:1,2"]) == run.FAILED
+    captured = capsys.readouterr()
+    assert "no numbers" in captured.err
+    assert "sheet.png is unfinished" in captured.out
+
+
+def test_a_budget_is_shared_by_the_pictures(flag_file, monkeypatch):
+    asked = []
+    steps = execution.job_steps
+
+    def note(request, *rest, **options):
+        asked.append(request.max_seconds)
+        return steps(request, *rest, **options)
+
+    monkeypatch.setattr(execution, "job_steps", note)
+    prepared = sheet.prepare(flagdefs.parse([flag_file, "--sweep=seed:1,2,3"]))
+    list(sheet.paint(prepared, 60, lambda: False, print))
+    assert asked[0] == pytest.approx(20, abs=0.1)
+    assert asked[1] > 20  # what the first has left
+    assert asked[2] < 60
+
+
+def test_a_sheet_is_for_the_program(flag_file):
+    with pytest.raises(ValueError, match="sweep is for the program"):
+        execution.run_job(flagdefs.parse([flag_file, "--sweep=seed:1"]))
+    with pytest.raises(TypeError, match="sheet is for the program"):
+        execution.stylize("town.png", "paint.png", sheet=True)
