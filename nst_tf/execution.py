@@ -162,6 +162,7 @@ def _prepared(
         "sheet",
         "sheet_size",
         "sweep",
+        *(() if settings.get("print_size") else ("dpi",)),  # of a file
     ):
         if name in settings:
             raise TypeError(
@@ -171,7 +172,10 @@ def _prepared(
     for name, value in settings.items():
         if isinstance(value, os.PathLike):
             settings[name] = os.fspath(value)
-    request = strength.applied(job.Job(**settings))
+    asked = job.Job(**settings)
+    job.check(asked)
+    read = inputs.as_picture(content, "content", asked.max_megapixels)
+    request = strength.applied(inputs.sized(asked, read))
     parts: list[Sequence[Any]] = [
         sources.pictures_in(str(each)) if sources.is_folder(each) else [each]
         for each in (styles if isinstance(styles, (list, tuple)) else [styles])
@@ -180,7 +184,7 @@ def _prepared(
     many = [each for part in parts for each in part]
     prepared = inputs.prepare(
         request,
-        inputs.as_picture(content, "content", request.max_megapixels),
+        read,
         [
             inputs.as_picture(style, "style", request.max_megapixels)
             for style in many
@@ -202,8 +206,8 @@ def run_job(request: job.Job) -> Result:
         if getattr(request, name):
             raise ValueError(f"{name} is for the program, not for run_job.")
     start = time.monotonic()
-    asked, request = request, style_settings.expanded(strength.applied(request))
-    path, prepared = inputs.prepare_files(request)
+    asked = request
+    request, path, prepared = prepare_files(asked)
     _warn(prepared)
     state = resumption.find(request, prepared)
     taken = resumption.steps_taken(state, prepared)
@@ -214,11 +218,34 @@ def run_job(request: job.Job) -> Result:
     return Result(path, time.monotonic() - start, terms(step))
 
 
+def prepare_files(
+    asked: job.Job, say: Callable[[str], None] = lambda line: None
+) -> tuple[job.Job, Path, inputs.Inputs]:
+    """Decides what a job of files leaves open, and reads all that it names.
+
+    Args:
+        asked: The job as it is asked for.
+        say: Is told, in a line, what takes time.
+
+    Returns:
+        The job with the settings of its print size and its strength, and the
+        pictures of its folders; where its picture will be written; and what it
+        is made from.
+
+    Raises:
+        ValueError: In one sentence: what was received, what was expected.
+    """
+    content = inputs.read_content(asked, say)
+    request = strength.applied(inputs.sized(asked, content))
+    request = style_settings.expanded(request)
+    return request, *inputs.prepare_files(request, say, content)
+
+
 class Made(NamedTuple):
     """What a picture was made by."""
 
     asked: job.Job
-    request: job.Job  # with the settings of its strength
+    request: job.Job  # with the settings of its strength and print size
     prepared: inputs.Inputs
     steps: Sequence[int]  # taken at each level
     began: float  # by `time.monotonic`

@@ -3,6 +3,7 @@
 TensorFlow is not needed here, so that a wrong request is refused at once.
 """
 
+import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from nst_tf import (
     job,
     outputs,
     places,
+    print_size,
     pyramid,
     sources,
     style_settings,
@@ -52,14 +54,67 @@ class Inputs(NamedTuple):
         return [note for picture in read for note in picture.notes]
 
 
-def prepare_files(
-    request: job.Job, say: Callable[[str], None] = lambda line: None
-) -> tuple[Path, Inputs]:
-    """Checks a job of files, and reads all that it names.
+def read_content(
+    request: job.Job,
+    say: Callable[[str], None] = lambda line: None,
+    load: Callable[..., image_io.Picture] = sources.load,
+) -> image_io.Picture:
+    """Checks a job of files, and reads its content image.
 
     Args:
         request: The job.
         say: Is told, in a line, what takes time.
+        load: As `sources.load`.
+
+    Raises:
+        ValueError: In one sentence: what was received, what was expected.
+    """
+    job.check(request)
+    if not request.content:
+        raise ValueError("no content image; name one with --content=PICTURE.")
+    return load(request.content, request.max_megapixels, say)
+
+
+def sized(request: job.Job, content: image_io.Picture) -> job.Job:
+    """Replaces the print size of a job by a size in pixels and a resolution.
+
+    A job without a print size is returned as it is.
+
+    Args:
+        request: The job.
+        content: Its content image, whose shape the picture has.
+
+    Raises:
+        ValueError: As `job.check`, or if no picture can be of that size.
+        TypeError: As `job.check`.
+    """
+    job.check(request)
+    if not request.print_size:
+        return request
+    dpi = float(request.dpi or print_size.DPI)
+    box = print_size.parse(request.print_size)
+    rows, columns = content.pixels.shape[:2]
+    size = print_size.long_side(rows, columns, box, dpi)
+    if not 1 <= size <= job.LARGEST_SIZE:
+        raise ValueError(
+            f"print_size is {request.print_size!r}, {size} pixels on the long "
+            f"side at {dpi:g} dpi, expected 1 to {job.LARGEST_SIZE}; change "
+            f"--print_size or --dpi."
+        )
+    return dataclasses.replace(request, print_size="", size=size, dpi=dpi)
+
+
+def prepare_files(
+    request: job.Job,
+    say: Callable[[str], None] = lambda line: None,
+    content: image_io.Picture | None = None,
+) -> tuple[Path, Inputs]:
+    """Checks a job of files, and reads all that it names.
+
+    Args:
+        request: The job; its print size was replaced, as by `sized`.
+        say: Is told, in a line, what takes time.
+        content: Its content image, if it was read.
 
     Returns:
         Where the picture will be written, and what it is made from.
@@ -68,12 +123,12 @@ def prepare_files(
         ValueError: In one sentence: what was received, what was expected.
     """
     job.check(request)
-    if not request.content:
-        raise ValueError("no content image; name one with --content=PICTURE.")
-    content, *styles = (
+    if content is None:
+        content = read_content(request, say)
+    styles = [
         sources.load(source, request.max_megapixels, say)
-        for source in (request.content, *request.style)
-    )
+        for source in request.style
+    ]
     files = input_files(request)
     previews = request.preview_every > 0
     path = outputs.output_path(
@@ -120,8 +175,9 @@ def output_options(
     notes = None
     if content.exif is not None:
         notes = exif.kept(content.exif, request.keep_location)
+    dpi = (request.dpi, request.dpi) if request.dpi else content.dpi
     return encoding.Options(
-        alpha, request.bit_depth, request.quality, notes, content.dpi
+        alpha, request.bit_depth, request.quality, notes, dpi
     )
 
 
@@ -156,7 +212,8 @@ def prepare(
         raise ValueError(
             f"size is {request.size}, so that the output would be {width} x "
             f"{height} pixels, but {deepest.name} needs at least "
-            f"{deepest.stride} x {deepest.stride}; raise the size."
+            f"{deepest.stride} x {deepest.stride}; raise the size, or the dpi "
+            f"of a print."
         )
     levels = pyramid.levels(
         height,

@@ -10,7 +10,7 @@ import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nst_tf import architectures, conventions, device
+from nst_tf import architectures, conventions, device, print_size
 
 LARGEST_SIZE = 65536  # pixels, a side; beyond it Pillow's formats end
 
@@ -65,6 +65,21 @@ class Job:
         "Long side of the output, in pixels; may enlarge the content.",
         low=1,
         high=LARGEST_SIZE,
+    )
+    print_size: str = setting(
+        "",
+        "Pictures",
+        "Size on paper that the output fits into, either way round, such as "
+        "30x40cm, 300x400mm or 12x16in; or its long side, such as 40cm. In "
+        "place of size.",
+    )
+    dpi: float = setting(
+        0.0,
+        "Pictures",
+        "Pixels an inch: those of print_size, and what the output's file says; "
+        "0: 300 with a print_size, and else as the content image's file says.",
+        low=0,
+        high=1e4,
     )
     preview_every: int = setting(
         0,
@@ -537,6 +552,7 @@ def check(job: Job) -> None:
         raise ValueError(
             "style_size and style_scale are both set; leave one of them out."
         )
+    _check_print(job)
     parse_interval(job.checkpoint_every, "checkpoint_every")
     if job.resume == "require" and not job.checkpoint_dir:
         raise ValueError(
@@ -679,6 +695,23 @@ def _check_type(field: dataclasses.Field, value: object) -> None:
         raise TypeError(
             f"{field.name} is {value!r} of type {type(value).__name__}, "
             f"expected {name}."
+        )
+
+
+def _check_print(job: Job) -> None:
+    """Raises ValueError unless a job's size on paper is one, and its only."""
+    if 0 < job.dpi < 1:
+        raise ValueError(
+            f"dpi is {job.dpi}, expected 0, for what is usual, or at least 1."
+        )
+    if not job.print_size:
+        return
+    print_size.parse(job.print_size)
+    usual = _FIELDS["size"].default
+    if job.size != usual:
+        raise ValueError(
+            f"print_size is {job.print_size!r}, and size is {job.size}; leave "
+            f"one of them out, or undo a flag file's size by --size={usual}."
         )
 
 

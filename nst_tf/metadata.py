@@ -58,7 +58,7 @@ def make(
 
     Args:
         asked: The job as it was asked for.
-        request: The same, with the settings of its strength.
+        request: The same, with the settings of its strength and print size.
         prepared: What it was made from.
         outcome: How it ended.
     """

@@ -25,6 +25,7 @@ def plan(
     content_size: tuple[int, int],
     memory: float,
     max_seconds: float = 0.0,
+    on_paper: str = "",
 ) -> str:
     """Describes what will be done, in a few lines for people.
 
@@ -38,6 +39,7 @@ def plan(
         content_size: (height, width) of the content image.
         memory: What the run will need, in bytes.
         max_seconds: What the run may take; 0: no limit.
+        on_paper: The picture's size there, if its resolution was asked for.
     """
     last = levels[-1]
     sizes = ", ".join(
@@ -48,6 +50,7 @@ def plan(
         if max(last.height, last.width) > max(content_size)
         else ""
     )
+    printed = f", {on_paper}" if on_paper else ""
     time_words = f"once {TIMED_STEPS} steps are timed"
     if max_seconds:
         time_words = (
@@ -55,7 +58,8 @@ def plan(
         )
     return "\n".join(
         [
-            f"picture   {output}, {last.width} x {last.height}{enlarged}",
+            f"picture   {output}, {last.width} x {last.height}{printed}"
+            f"{enlarged}",
             f"device    {device}, {precision}",
             f"network   {network}, {origin}",
             f"levels    {sizes}: {sum(level.steps for level in levels)} steps",

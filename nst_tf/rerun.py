@@ -21,6 +21,7 @@ from nst_tf import (
 # What may be said besides: where things are and go, not how they look.
 ALLOWED = metadata.NOT_RECORDED - resumption.CHECKPOINTS | {
     "bit_depth",
+    "dpi",
     "init",
     "quality",
 }

@@ -25,6 +25,7 @@ NOT_IDENTITY = (
     | job.ASIDE
     | {
         "bit_depth",
+        "dpi",
         "levels",
         "max_seconds",
         "min_size",

@@ -27,13 +27,12 @@ from nst_tf import (
     memory,
     metadata,
     outputs,
+    print_size,
     progress,
     rerun,
     resumption,
     run_log,
     sheet,
-    strength,
-    style_settings,
 )
 
 if TYPE_CHECKING:
@@ -99,8 +98,7 @@ def main(arguments: Sequence[str]) -> int:
             if asked.rerun:
                 replay = rerun.load(asked, flagdefs.named(arguments))
                 asked = replay.request
-            request = style_settings.expanded(strength.applied(asked))
-            path, prepared = inputs.prepare_files(request, _say)
+            request, path, prepared = execution.prepare_files(asked, _say)
             lines = rerun.check(replay, prepared) if replay else []
             log = None
             if request.log and not request.dry_run:
@@ -128,7 +126,7 @@ class Run(NamedTuple):
     """A checked request, and all that it needs."""
 
     asked: job.Job
-    request: job.Job  # with the settings of its strength
+    request: job.Job  # with the settings of its strength and print size
     path: Path  # of the output
     prepared: inputs.Inputs
     state: checkpoint.State | None  # from which it goes on
@@ -241,25 +239,31 @@ def _announce(
 ) -> None:
     """Prints what will be done, and with what."""
     request, prepared = run.request, run.prepared
+    last = prepared.levels[-1]
     with device.silent_stderr():
         device.prepare()
         description = device.describe()
         precision = device.resolve_precision(request.precision)
-    options = inputs.output_options(
-        request, prepared.content, *prepared.levels[-1][:2]
-    )
+    options = inputs.output_options(request, prepared.content, *last[:2])
+    on_paper = ""
+    if request.dpi:
+        unit = "cm"
+        if run.asked.print_size:
+            unit = print_size.parse(run.asked.print_size).unit
+        on_paper = print_size.describe(*last[:2], request.dpi, unit)
     report.say(
         progress.plan(
             prepared.levels,
             output=str(run.path),
+            on_paper=on_paper,
             device=description,
             precision=precision,
             network=request.extractor,
             origin=prepared.network.origin,
             content_size=prepared.content.pixels.shape[:2],
             memory=memory.estimate(
-                prepared.levels[-1].height,
-                prepared.levels[-1].width,
+                last.height,
+                last.width,
                 precision,
                 small=prepared.network.projections is not None,
                 pairs=request.history if request.optimizer == "lbfgs" else 0,

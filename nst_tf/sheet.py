@@ -73,25 +73,17 @@ def prepare(
     job.check(request)
     grid = sweeps.grid(request)
 
-    @functools.cache
-    def load(source: str) -> image_io.Picture:
-        return sources.load(source, request.max_megapixels, say)
-
+    load = functools.cache(sources.load)
     networks: dict[Hashable, inputs.Inputs] = {}
 
     def prepared(cell: sweeps.Cell) -> Cell:
-        job.check(cell.request)
-        asked = style_settings.expanded(strength.applied(cell.request))
-        if not asked.content:
-            raise ValueError(
-                "no content image; name one with --content=PICTURE."
-            )
-        found = inputs.prepare(
-            asked,
-            load(asked.content),
-            [load(each) for each in asked.style],
-            say,
-        )
+        content = inputs.read_content(cell.request, say, load)
+        asked = sweeps.reduced(inputs.sized(cell.request, content), cell)
+        asked = style_settings.expanded(strength.applied(asked))
+        styles = [
+            load(each, request.max_megapixels, say) for each in asked.style
+        ]
+        found = inputs.prepare(asked, content, styles, say)
         first = networks.setdefault((asked.extractor, asked.weights), found)
         return Cell(cell.label, asked, found._replace(network=first.network))
 

@@ -10,7 +10,8 @@ MOST = 100  # pictures
 # Settings of a job that one of many small pictures has no use for.
 _UNUSED = ("checkpoint_dir", "continue_from", "log", "preview_every", "rerun")
 _FIELDS = {field.name for field in dataclasses.fields(job.Job)}
-_SAME = {*job.ASIDE, *_UNUSED, "bit_depth", "quality"}  # whatever their value
+# Nothing is seen of these.
+_SAME = {*job.ASIDE, *_UNUSED, "bit_depth", "dpi", "print_size", "quality"}
 
 
 class Cell(NamedTuple):
@@ -22,9 +23,6 @@ class Cell(NamedTuple):
 
 def grid(request: job.Job) -> list[list[Cell]]:
     """Makes the jobs of a sheet, in rows: the first sweep runs along a row.
-
-    Each is the job that is asked for, at the size of the sheet's pictures, and
-    with the network that ships in place of VGG19 unless its weights are named.
 
     Raises:
         ValueError: If a sweep is not as it should be, or has no effect.
@@ -61,6 +59,31 @@ def grid(request: job.Job) -> list[list[Cell]]:
     ]
 
 
+def reduced(request: job.Job, cell: Cell) -> job.Job:
+    """Makes a job of a sheet a small one, at the sheet's size.
+
+    A size that is swept stays; of VGG19 the network that ships takes the place,
+    unless its weights are named.
+
+    Args:
+        request: The job, its print size replaced, as by `inputs.sized`.
+        cell: What it was made for.
+    """
+    size = request.size
+    if not any(flag.startswith("--size=") for flag in cell.label):
+        size = min(size, request.sheet_size)
+    small = request.weights == "auto" and request.extractor == "vgg19"
+    return dataclasses.replace(
+        request,
+        size=size,
+        weights="small" if small else request.weights,
+        style_size=tuple(
+            max(16, round(side * size / request.size))
+            for side in request.style_size
+        ),
+    )
+
+
 def _parse(text: str) -> list[tuple[str, str]]:
     """Reads "strength:0.2,0.5": pairs of a flag and a value."""
     name, _, values = text.partition(":")
@@ -91,22 +114,9 @@ def _cell(request: job.Job, values: list[tuple[str, str]]) -> Cell:
         name: getattr(flagdefs.parse([f"--{name}={value}"]), name)
         for name, value in values
     }
-    changed = dataclasses.replace(
-        request, sheet=False, sweep=(), output="", **changes
-    )
-    size = changed.size
-    if "size" not in changes:
-        size = min(size, request.sheet_size)
-    small = changed.weights == "auto" and changed.extractor == "vgg19"
     return Cell(
         tuple(f"--{name}={value}" for name, value in values),
         dataclasses.replace(
-            changed,
-            size=size,
-            weights="small" if small else changed.weights,
-            style_size=tuple(
-                max(16, round(side * size / changed.size))
-                for side in changed.style_size
-            ),
+            request, sheet=False, sweep=(), output="", **changes
         ),
     )

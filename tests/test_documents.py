@@ -69,7 +69,9 @@ def _pictures(tmp_path, monkeypatch):
 def test_readmes_commands_paint(_pictures, capsys):
     for arguments in _commands((ROOT / "README.md").read_text()):
         records = {"--describe=town.png", "--rerun=town.png"} & {*arguments}
-        small = [] if records else ["--size=96", "--steps=3"]
+        printed = any(each.startswith("--print_size") for each in arguments)
+        size = "--dpi=6" if printed else "--size=96"
+        small = [] if records else [size, "--steps=3"]
         assert run.main([*arguments, *small]) == 0
         words = "--content=town.jpg" if "--describe" in str(records) else "done"
         assert words in capsys.readouterr().out

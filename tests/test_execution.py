@@ -352,15 +352,15 @@ def test_a_picture_may_be_the_start(request_):
 
 
 def test_style_images_keep_their_shape(request_, monkeypatch):
-    from nst_tf import targets
+    from nst_tf import extractors
 
     seen = []
-    features = targets._features
+    see = extractors.Extractor.see
     monkeypatch.setattr(
-        targets,
-        "_features",
+        extractors.Extractor,
+        "see",
         lambda network, image: (
-            seen.append(image.shape[:2]) or features(network, image)
+            seen.append(image.shape[:2]) or see(network, image)
         ),
     )
     execution.run_job(request_)

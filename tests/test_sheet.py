@@ -1,5 +1,6 @@
 """Contact sheets: which jobs, that they share, how they are drawn."""
 
+import dataclasses
 import signal
 from pathlib import Path
 
@@ -101,22 +102,39 @@ def test_a_sweep_that_is_wrong_is_refused(settings, words):
         _grid(**settings)
 
 
+def _reduced(**settings):
+    """The jobs of a row as they are painted."""
+    (row,) = _grid(**settings)
+    return [sweeps.reduced(cell.request, cell) for cell in row]
+
+
 def test_pictures_are_small_by_the_small_network():
-    ((cell,),) = _grid(sweep="seed:1", size=1024, style_size=600)
-    assert cell.request.size == 256
-    assert cell.request.weights == "small"
+    (request,) = _reduced(sweep="seed:1", size=1024, style_size=600)
+    assert request.size == 256
+    assert request.weights == "small"
     # as much of the picture as 600 pixels are beside 1024
-    assert cell.request.style_size == (150,)
+    assert request.style_size == (150,)
 
 
 def test_what_is_named_stays():
-    ((cell,),) = _grid(sweep="seed:1", size=128, weights="imagenet")
-    assert (cell.request.size, cell.request.weights) == (128, "imagenet")
-    ((cell,),) = _grid(sweep="seed:1", extractor="vgg16")
-    assert cell.request.weights == "auto"  # there is no small VGG16
-    ((one, two),) = _grid(sweep="size:128,512", style_size=64)
-    assert (one.request.size, two.request.size) == (128, 512)
-    assert two.request.style_size == (64,)
+    (request,) = _reduced(sweep="seed:1", size=128, weights="imagenet")
+    assert (request.size, request.weights) == (128, "imagenet")
+    (request,) = _reduced(sweep="seed:1", extractor="vgg16")
+    assert request.weights == "auto"  # there is no small VGG16
+    one, two = _reduced(sweep="size:128,512", style_size=64)
+    assert (one.size, two.size) == (128, 512)
+    assert two.style_size == (64,)
+
+
+def test_a_print_is_seen_small(flag_file):
+    asked = flagdefs.parse(
+        [flag_file, "--size=512", "--print_size=2x3in", "--style_size=300"]
+    )
+    asked = dataclasses.replace(asked, sweep=("seed:1",), sheet_size=64)
+    (cell,) = sheet.prepare(asked).cells
+    assert cell.level[:2] == (48, 64)
+    # 300 of the 800 pixels that 2 inches of height ask for
+    assert cell.request.style_size == (24,)
 
 
 def test_pictures_are_what_their_flags_make(flag_file, monkeypatch):

@@ -1,0 +1,87 @@
+"""A size on paper <-> pixels.
+
+What is printed keeps its shape: a print size is a box that the picture fits
+into, either way round, and fills along one side at least.
+"""
+
+import re
+from typing import NamedTuple
+
+DPI = 300.0  # of a print whose resolution is not said
+INCHES = {"cm": 1 / 2.54, "mm": 1 / 25.4, "in": 1.0}
+LONGEST = 65536  # inches; no picture is so long at a pixel an inch
+_SIDE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([a-z]*)")
+
+
+class Box(NamedTuple):
+    """What a print fits into, in inches, and the unit it was written in."""
+
+    short: float
+    long: float
+    unit: str
+
+
+def parse(text: str) -> Box:
+    """Reads "30x40cm", "300 x 400 mm", '12"x16"', or a long side, "40cm".
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    plain = re.sub(r"\s", "", text.lower())
+    plain = re.sub('["\N{DOUBLE PRIME}]|inch(es)?', "in", plain)
+    found = [
+        _SIDE.fullmatch(part)
+        for part in re.split("[x\N{MULTIPLICATION SIGN}]", plain)
+    ]
+    sides = [match.groups() for match in found if match]
+    if len(sides) < len(found) or len(sides) > 2:
+        raise ValueError(
+            f"print_size is {text!r}, expected two sides and their unit, such "
+            f"as 30x40cm, 300x400mm or 12x16in, or the long side, such as 40cm."
+        )
+    last = sides[-1][1]
+    units = [unit or last for _, unit in sides]
+    for unit in units:
+        if unit not in INCHES:
+            words = f"in {unit!r}" if unit else "without a unit"
+            raise ValueError(
+                f"print_size is {text!r}, {words}, expected one of "
+                f"{', '.join(INCHES)}, such as 30x40cm."
+            )
+    lengths = [
+        float(number) * INCHES[unit]
+        for (number, _), unit in zip(sides, units, strict=True)
+    ]
+    if not 0 < min(lengths) <= max(lengths) <= LONGEST:
+        raise ValueError(
+            f"print_size is {text!r}, expected sides above 0 and at most "
+            f"{LONGEST} inches."
+        )
+    return Box(min(lengths), max(lengths), last)
+
+
+def long_side(height: int, width: int, box: Box, dpi: float) -> int:
+    """The long side, in pixels, at which a picture's shape fills a box.
+
+    The box is taken in whole pixels, each side rounded to the nearest: A4 at
+    300 dpi is 2480 x 3508.
+
+    Args:
+        height: Of a picture of that shape.
+        width: Of it.
+        box: What it is to fit into, either way round.
+        dpi: Pixels an inch.
+
+    Returns:
+        As `pyramid.output_size` takes it; 0 if the box has no pixel.
+    """
+    short, long = round(box.short * dpi), round(box.long * dpi)
+    return min(long, round(short * max(height, width) / min(height, width)))
+
+
+def describe(height: int, width: int, dpi: float, unit: str = "cm") -> str:
+    """Says how large a picture is on paper, for people."""
+    sides = (side / dpi / INCHES[unit] for side in (width, height))
+    return (
+        f"{' x '.join(f'{side:.1f}' for side in sides)} {unit} at {dpi:g} dpi"
+    )

@@ -1,0 +1,335 @@
+"""Sizes on paper: read, turned into pixels, written into files, made again."""
+
+import dataclasses
+import io
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
+import hypothesis
+import numpy as np
+import pytest
+import toys
+from hypothesis import strategies
+from PIL import ExifTags, Image
+
+import nst_tf
+from nst_tf import (
+    execution,
+    image_io,
+    inputs,
+    job,
+    metadata,
+    print_size,
+    pyramid,
+    resumption,
+    run,
+    sources,
+)
+
+# In full color, in 8 bits and in 16.
+FORMATS = [
+    ("a.png", 8),
+    ("a.png", 16),
+    ("a.tif", 8),
+    ("a.tif", 16),
+    ("a.jpg", 8),
+    ("a.webp", 8),
+    ("a.bmp", 8),
+]
+
+
+@pytest.fixture
+def folder(tmp_path, toy, monkeypatch):
+    """A working directory with a flag file for the toy network."""
+    monkeypatch.chdir(tmp_path)
+    toys.write_flag_file(toy)
+    text = Path("toy.cfg").read_text()
+    Path("toy.cfg").write_text(text.replace("--size=96\n", ""))
+    return tmp_path
+
+
+def _run(*flags):
+    assert run.main(["--flagfile=toy.cfg", "--steps=1", *flags]) == 0
+
+
+# What is read
+
+
+@pytest.mark.parametrize(
+    ("text", "short", "long", "unit"),
+    [
+        ("30x40cm", 30 / 2.54, 40 / 2.54, "cm"),
+        ("40x30cm", 30 / 2.54, 40 / 2.54, "cm"),
+        ("300x400mm", 30 / 2.54, 40 / 2.54, "mm"),
+        ("12x16in", 12, 16, "in"),
+        ("29.7x42cm", 29.7 / 2.54, 42 / 2.54, "cm"),
+        (" 30 X 40 CM ", 30 / 2.54, 40 / 2.54, "cm"),
+        ("30cm x 40cm", 30 / 2.54, 40 / 2.54, "cm"),
+        ("30\N{MULTIPLICATION SIGN}40cm", 30 / 2.54, 40 / 2.54, "cm"),
+        ('12" x 16"', 12, 16, "in"),
+        ("8.5x11 inches", 8.5, 11, "in"),
+        ("1 inch", 1, 1, "in"),
+        (".5x1.in", 0.5, 1, "in"),
+        ("40cm", 40 / 2.54, 40 / 2.54, "cm"),
+    ],
+)
+def test_sizes_are_read_as_people_write_them(text, short, long, unit):
+    box = print_size.parse(text)
+    assert box.unit == unit
+    np.testing.assert_allclose(box[:2], (short, long), rtol=1e-12)
+
+
+_FORM = "expected two sides and their unit, such as 30x40cm"
+_SIDES = "expected sides above 0 and at most 65536 inches"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"print_size": "30x40km"}, "'30x40km', in 'km', expected one of cm"),
+        ({"print_size": "30x40"}, "'30x40', without a unit, expected one of"),
+        ({"print_size": "30m x 40cm"}, "in 'm', expected one of cm, mm, in"),
+        ({"print_size": "30x40x50cm"}, f"'30x40x50cm', {_FORM}"),
+        ({"print_size": "nanxnancm"}, _FORM),
+        ({"print_size": "-30x40cm"}, _FORM),
+        ({"print_size": "1e3x40cm"}, _FORM),
+        ({"print_size": "29,7x42cm"}, _FORM),
+        ({"print_size": "x40cm"}, _FORM),
+        ({"print_size": "cm"}, _FORM),
+        ({"print_size": "A4"}, _FORM),
+        ({"print_size": " "}, _FORM),
+        ({"print_size": "0x40cm"}, f"'0x40cm', {_SIDES}"),
+        ({"print_size": "0.0cm"}, _SIDES),
+        ({"print_size": f"{'9' * 400}cm"}, _SIDES),
+        ({"print_size": "30x40cm", "size": 300}, "and size is 300; leave one"),
+        ({"dpi": -1.0}, "dpi is -1.0, expected at least 0 and at most"),
+        ({"dpi": float("nan")}, "dpi is nan, expected at least 0"),
+        ({"dpi": 1e5}, "dpi is 100000.0, expected at least 0 and at most"),
+        ({"dpi": 0.5}, "dpi is 0.5, expected 0, for what is usual, or at"),
+    ],
+)
+def test_wrong_sizes_are_refused_in_a_sentence(changes, words):
+    with pytest.raises(ValueError, match=re.escape(words)) as caught:
+        job.check(job.Job(**changes))
+    assert str(caught.value).count(". ") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "dpi", "words"),
+    [
+        ("10x12in", 9000.0, "108000 pixels on the long side at 9000 dpi"),
+        ("1200cm", 0.0, "141732 pixels on the long side at 300 dpi"),
+        ("0.001x40cm", 0.0, "0 pixels on the long side at 300 dpi, expected 1"),
+    ],
+)
+def test_sizes_beyond_the_limits_of_pictures_are_refused(text, dpi, words):
+    request = job.Job(print_size=text, dpi=dpi)
+    content = image_io.Picture(np.zeros((60, 80, 3), "f4"))
+    with pytest.raises(ValueError, match=words):
+        inputs.sized(request, content)
+
+
+def test_a_wrong_size_is_refused_before_any_work(folder, capsys):
+    flags = ["--flagfile=toy.cfg", "--print_size=30x40"]
+    assert run.main([*flags, "--content=none.jpg"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert "print_size is '30x40', without a unit" in line
+
+
+# Pixels
+
+
+def test_paper_of_the_pictures_shape_is_filled():
+    box = print_size.parse("30x40cm")
+    for height, width in ((600, 800), (800, 600)):
+        size = print_size.long_side(height, width, box, 300)
+        sides = pyramid.output_size(height, width, size)
+        assert sorted(sides) == [3543, 4724]
+    a4 = print_size.parse("21x29.7cm")
+    size = print_size.long_side(3508, 2480, a4, 300)
+    assert pyramid.output_size(3508, 2480, size) == (3508, 2480)
+    long_side = print_size.parse("40cm")
+    assert print_size.long_side(10, 300, long_side, 300) == 4724
+
+
+@hypothesis.given(
+    height=strategies.integers(1, 5000),
+    width=strategies.integers(1, 5000),
+    sides=strategies.tuples(*[strategies.floats(0.5, 200)] * 2),
+    unit=strategies.sampled_from(sorted(print_size.INCHES)),
+    dpi=strategies.floats(60, 1200),
+)
+def test_a_picture_fits_into_the_paper_and_touches_it(
+    height, width, sides, unit, dpi
+):
+    hypothesis.assume(max(height, width) <= 32 * min(height, width))
+    box = print_size.parse(f"{sides[0]:.4f}x{sides[1]:.4f}{unit}")
+    size = print_size.long_side(height, width, box, dpi)
+    short, long = sorted(pyramid.output_size(height, width, size))
+    # The paper in pixels, and half of one for its rounding.
+    room_short, room_long = box.short * dpi, box.long * dpi
+    assert short <= room_short + 0.5 and long <= room_long + 0.5
+    assert short >= room_short - 0.5 or long >= room_long - 0.5
+    # The shape is that of the content, but for the rounding of the short side.
+    shape = min(height, width) / max(height, width)
+    assert abs(short - long * shape) <= 0.5 or short == 1
+    assert size == long
+
+
+def test_a_job_is_given_the_size_and_the_resolution():
+    content = image_io.Picture(np.zeros((60, 80, 3), "f4"))
+    asked = job.Job(print_size="4x3in", dpi=50.0)
+    assert inputs.sized(asked, content) == job.Job(size=200, dpi=50.0)
+    usual = job.Job(print_size="4x3in")
+    assert inputs.sized(usual, content) == job.Job(size=1200, dpi=300.0)
+    for without in (job.Job(dpi=70.0), job.Job(size=99)):
+        assert inputs.sized(without, content) == without
+
+
+def test_a_strength_knows_the_size_of_a_print(folder):
+    sizes = [
+        execution.prepare_files(
+            job.Job(
+                content="town.png",
+                style=("paint.png",),
+                strength=0.3,  # at which there is one level
+                extractor="toy",
+                weights="toy.h5",
+                content_layers=toys.CONTENT_LAYER,
+                style_layers=toys.STYLE_LAYERS[:1],
+                **settings,
+            )
+        )
+        for settings in ({"print_size": "4x3in", "dpi": 24.0}, {"size": 96})
+    ]
+    (request, _, prepared), (plain, _, same) = sizes
+    assert request == dataclasses.replace(plain, dpi=24.0)
+    assert request.min_size == 96
+    assert prepared.levels == same.levels and len(prepared.levels) == 1
+    # A checkpoint of the one is a checkpoint of the other.
+    identities = [
+        resumption.identity(one, inputs_)
+        for one, inputs_ in ((request, prepared), (plain, same))
+    ]
+    assert identities[0] == identities[1]
+
+
+def test_arrays_are_painted_at_a_print_size(folder, toy):
+    content, style = toys.image(60, 80, 0), toys.image(50, 60, 1)
+    settings = {
+        "extractor": "toy",
+        "weights": str(toy),
+        "content_layers": toys.CONTENT_LAYER,
+        "style_layers": toys.STYLE_LAYERS[:1],
+        "precision": "float32",
+        "steps": 1,
+    }
+    image = nst_tf.stylize(
+        content, style, print_size="3x4in", dpi=10, **settings
+    )
+    assert image.shape == (30, 40, 3)
+    with pytest.raises(TypeError, match="dpi is for the program"):
+        nst_tf.stylize(content, style, dpi=10, **settings)
+
+
+# Plans, files, records
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--print_size=30x40cm"], "4724 x 3543, 40.0 x 30.0 cm at 300 dpi"),
+        (["--print_size=30x40 CM", "--dpi=20"], "315 x 236, 40.0 x 30.0 cm at"),
+        (["--print_size=300x400mm", "--dpi=20"], "400.1 x 299.7 mm at 20 dpi"),
+        (["--print_size=12x12in", "--dpi=20"], "240 x 180, 12.0 x 9.0 in at"),
+        (["--dpi=254"], "512 x 384, 5.1 x 3.8 cm at 254 dpi, enlarged"),
+    ],
+)
+def test_the_plan_says_how_large_the_print_is(folder, capsys, flags, words):
+    _run("--dry_run", *flags)
+    [line] = [
+        line
+        for line in capsys.readouterr().out.splitlines()
+        if line.startswith("picture ")
+    ]
+    assert words in line
+
+
+def test_a_picture_that_can_be_read_once_gets_its_size(
+    folder, capsys, monkeypatch
+):
+    data = io.BytesIO(Path("town.png").read_bytes())
+    stdin = SimpleNamespace(buffer=data, isatty=lambda: False)
+    monkeypatch.setattr(sources.sys, "stdin", stdin)
+    _run("--dry_run", "--content=-", "--print_size=4x3in", "--dpi=20")
+    assert "80 x 60, 4.0 x 3.0 in at 20 dpi" in capsys.readouterr().out
+
+
+def test_the_plan_says_nothing_of_paper_unless_it_is_asked(folder, capsys):
+    _run("--dry_run")
+    assert "dpi" not in capsys.readouterr().out
+
+
+def _resolution(path):
+    """What a file says, in pixels an inch, as Pillow reads it."""
+    with Image.open(path) as image:
+        if "dpi" in image.info:
+            return tuple(map(float, image.info["dpi"]))
+        exif = image.getexif()
+    assert exif[ExifTags.Base.ResolutionUnit] == 2  # inches
+    tags = ExifTags.Base.XResolution, ExifTags.Base.YResolution
+    return tuple(float(exif[tag]) for tag in tags)
+
+
+@pytest.mark.parametrize(("name", "bits"), FORMATS)
+def test_files_say_their_resolution(folder, name, bits):
+    _run(f"--output={name}", f"--bit_depth={bits}", "--print_size=5mm")
+    with Image.open(name) as image:
+        assert image.size == (59, 44)  # 5 mm at 300 dpi
+    # PNG and BMP count pixels per meter.
+    np.testing.assert_allclose(_resolution(name), (300, 300), atol=0.02)
+
+
+@pytest.mark.parametrize(("name", "bits"), FORMATS)
+def test_a_resolution_alone_changes_no_pixel(folder, name, bits):
+    content = image_io.load_picture("town.png")
+    options = image_io.encoding.Options(dpi=(72, 72))
+    image_io.save_image("town.png", content.pixels, options)
+    flags = ["--size=48", f"--bit_depth={bits}"]
+    _run(*flags, f"--output=b{name}", "--dpi=150.4")
+    _run(*flags, f"--output={name}")
+    np.testing.assert_allclose(_resolution(name), (72, 72), atol=0.02)
+    rounding = 0.5 if name.endswith("jpg") else 0.02  # whole numbers
+    actual = _resolution(f"b{name}")
+    np.testing.assert_allclose(actual, (150.4, 150.4), atol=rounding)
+    np.testing.assert_array_equal(
+        image_io.load_image(name), image_io.load_image(f"b{name}")
+    )
+
+
+def test_a_print_is_made_again_from_its_record(folder, capsys):
+    _run("--output=a.png", "--print_size=8x6mm", "--init_noise=0.1")
+    record = metadata.read("a.png")
+    assert record["flags"]["print_size"] == "8x6mm"
+    assert "size" not in record["flags"] and "dpi" not in record["flags"]
+    settings = {"print_size": "", "size": 94, "dpi": 300.0}
+    assert record["decided"]["settings"] == settings
+    assert run.main(["--rerun=a.png", "--output=b.png"]) == 0
+    assert run.main(["--rerun=a.png", "--output=c.png", "--dpi=100"]) == 0
+    for name, dpi in (("a.png", 300), ("b.png", 300), ("c.png", 100)):
+        np.testing.assert_allclose(_resolution(name), (dpi, dpi), atol=0.02)
+        np.testing.assert_array_equal(
+            image_io.load_image("a.png"), image_io.load_image(name)
+        )
+    capsys.readouterr()
+    assert run.main(["--rerun=a.png", "--print_size=40cm"]) == 1
+    assert "print_size is set, but rerun" in capsys.readouterr().err
+    assert run.main(["--describe=a.png"]) == 0
+    text = capsys.readouterr().out
+    assert "--print_size=8x6mm\n" in text and "--size=" not in text
+    Path("again.cfg").write_text(text)
+    assert run.main(["--flagfile=again.cfg", "--output=d.png"]) == 0
+    np.testing.assert_array_equal(
+        image_io.load_image("a.png"), image_io.load_image("d.png")
+    )
