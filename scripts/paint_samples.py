@@ -39,20 +39,28 @@ PICTURES: dict[str, tuple[Callable[[Rng], Array], int]] = {
     "points_of_color": (points_of_color.paint, 15),
     "ink_wash": (ink_wash.paint, 16),
 }
+# Masks of pictures, and the seeds of these: in PNG, exact.
+MASKS: dict[str, tuple[Callable[[Rng], Array], int]] = {
+    "harbor_sky": (harbor_at_dusk.sky_mask, 11),
+}
 
 
 def main() -> None:
     """Paints the pictures and saves them."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--only", choices=PICTURES, help="paint one picture")
+    parser.add_argument(
+        "--only", choices=[*PICTURES, *MASKS], help="paint one picture"
+    )
     parser.add_argument("--output", type=Path, default=OUTPUT)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    for name in [options.only] if options.only else PICTURES:
+    for name in [options.only] if options.only else [*PICTURES, *MASKS]:
         begin = time.perf_counter()
-        paint, seed = PICTURES[name]
-        data = encode(paint(np.random.default_rng(seed)))
-        path = options.output / f"{name}.jpg"
+        paint, seed = {**PICTURES, **MASKS}[name]
+        image = paint(np.random.default_rng(seed))
+        data = encode_mask(image) if name in MASKS else encode(image)
+        suffix = "png" if name in MASKS else "jpg"
+        path = options.output / f"{name}.{suffix}"
         path.write_bytes(data)
         seconds = time.perf_counter() - begin
         print(f"{path}: {len(data) / 1000:.0f} kB, {seconds:.1f} s")
@@ -70,6 +78,14 @@ def encode(image: Array) -> bytes:
         f"the picture takes {buffer.tell()} bytes at quality {quality}, more "
         f"than {MAX_BYTES}. Paint it with less fine detail or raise MAX_BYTES."
     )
+
+
+def encode_mask(image: Array) -> bytes:
+    """Returns an image in [0, 1], all gray, as PNG."""
+    buffer = io.BytesIO()
+    gray = Image.fromarray((image[..., 0] * 255 + 0.5).astype("u1"))
+    gray.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,17 @@ import pytest
 from nst_tf import execution, flagdefs, image_io, inputs, job
 
 PRESETS = sorted(path.stem for path in flagdefs.presets().glob("*.cfg"))
-OURS = ("glass", "ink", "points", "starry")
+OURS = (
+    "blend",
+    "broad",
+    "glass",
+    "ink",
+    "kept",
+    "own_colors",
+    "places",
+    "points",
+    "starry",
+)
 every_preset = pytest.mark.parametrize("name", PRESETS)
 
 

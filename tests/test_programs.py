@@ -144,14 +144,14 @@ def test_an_error_before_the_first_step_has_its_status(
 def test_an_error_in_a_step_leaves_the_picture(
     flag_file, monkeypatch, capsys, error, status, words
 ):
-    make = descent.make_train_step
+    make, taken = descent.make_train_step, []
 
     def failing(optimizer, objective):
-        step, taken = make(optimizer, objective), []
+        step = make(optimizer, objective)
 
         def step_or_fail():
-            taken.append(1)
-            if optimizer.image.shape[1] == 48 and len(taken) == 2:
+            taken.append(optimizer.image.shape[1])
+            if taken.count(48) >= 2:  # in smaller tiles, too
                 raise error
             return step()
 
@@ -457,7 +457,8 @@ def test_a_budget_is_kept_from_start_to_end(tmp_path, seconds):
         cwd=tmp_path,
     )
     assert result.returncode == 0
-    assert 0.7 * seconds < time.monotonic() - start < 1.1 * seconds + 1
+    # The interpreter starts and ends outside the budget, in up to two seconds.
+    assert 0.7 * seconds < time.monotonic() - start < 1.1 * seconds + 2
     picture = tmp_path / "harbor_at_dusk-swirling_night.png"
     assert image_io.load_image(picture).shape == (384, 512, 3)
 

@@ -32,6 +32,14 @@ def paint(rng: Rng) -> Array:
     return maps.shrink(image * (1 + 0.012 * maps.noise(rng, 1, 1))[..., None])
 
 
+def sky_mask(rng: Rng) -> Array:
+    """Returns where the picture shows sky: 1, softly down to 0, in gray."""
+    x, y = maps.grid()
+    _, depth = _render(towns.build(rng), _sky(x, y), EYE)
+    sky = (np.isinf(depth) & (y <= HORIZON)).astype("f4")
+    return maps.shrink(np.repeat(maps.blur(sky, 6)[..., None], 3, -1))
+
+
 def _sky(x: Array, y: Array) -> Array:
     """Returns a glowing sky with clouds and two rows of far hills."""
     high = np.clip((HORIZON - y) / HORIZON, 0, 1)
