@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
+from nst_tf import bands, optimizers, pyramid
 from nst_tf import objective as objectives
-from nst_tf import optimizers, pyramid
 
 if TYPE_CHECKING:
     from nst_tf import checkpoint
@@ -54,6 +54,7 @@ def descend(
     image: tf.Tensor,
     start: "checkpoint.State | None" = None,
     goes_on: Pace = lambda level, step: True,
+    exhausted: Callable[[int, int], bool] = lambda height, width: False,
 ) -> Iterator[Step]:
     """Minimizes an objective over an image, from level to level.
 
@@ -68,6 +69,9 @@ def descend(
             same to the bit as if the run had not been interrupted.
         goes_on: Is asked before each step; levels end early, or are left out,
             where it says no.
+        exhausted: (height, width) -> whether an objective that needs less
+            memory can be made at that size: it is asked when there is not
+            enough, and the step is taken again, from the same state.
 
     Yields:
         A `Step` after each update.
@@ -89,9 +93,7 @@ def descend(
         if coarser:
             optimizer.inherit(coarser)
             coarser = None  # may hold much memory
-        train_step = make_train_step(
-            optimizer, make_objective_at(level.height, level.width)
-        )
+        take = _Steps(optimizer, make_objective_at, exhausted)
         index = 0
         if start and resumed:
             index = start.steps
@@ -100,11 +102,41 @@ def descend(
         step = None
         while index < level.steps and (not step or goes_on(number, step)):
             index += 1
-            step = Step(number, index, train_step(), optimizer)
+            step = Step(number, index, take(), optimizer)
             if index % FAILURES == 0 or index == level.steps:
                 _check(optimizer, min(FAILURES, index))
             yield step
         image, coarser = optimizer.result(), optimizer
+
+
+class _Steps:
+    """The train step of a level, made again where memory does not suffice."""
+
+    def __init__(
+        self,
+        optimizer: optimizers.Optimizer,
+        make_objective_at: Callable[[int, int], objectives.Objective],
+        exhausted: Callable[[int, int], bool],
+    ):
+        self._optimizer = optimizer
+        self._size = bands.size(optimizer.image)
+        self._make, self._exhausted = make_objective_at, exhausted
+        self._train_step: Callable[[], objectives.Evaluation] | None = None
+
+    def __call__(self) -> objectives.Evaluation:
+        """Takes a step."""
+        while True:
+            try:
+                if self._train_step is None:
+                    self._train_step = make_train_step(
+                        self._optimizer, self._make(*self._size)
+                    )
+                return self._train_step()
+            except tf.errors.ResourceExhaustedError:
+                # The evaluation comes before anything is changed.
+                self._train_step = None
+                if not self._exhausted(*self._size):
+                    raise
 
 
 def _check(optimizer: optimizers.Optimizer, failures: int) -> None:
@@ -119,8 +151,19 @@ def _check(optimizer: optimizers.Optimizer, failures: int) -> None:
 def make_train_step(
     optimizer: optimizers.Optimizer, objective: objectives.Objective
 ) -> Callable[[], objectives.Evaluation]:
-    """Compiles one step: evaluation, gradient, update and projection."""
-    return tf.function(lambda: optimizer.step(objective), autograph=False)
+    """Compiles one step: evaluation, gradient, update and projection.
+
+    An evaluation whose gradient is a variable comes without it.
+    """
+
+    def step() -> objectives.Evaluation:
+        evaluation = optimizer.step(objective)
+        if isinstance(evaluation.gradient, tf.Variable):
+            none = tf.zeros([0], evaluation.gradient.dtype)
+            return evaluation._replace(gradient=none)
+        return evaluation
+
+    return tf.function(step, autograph=False)
 
 
 def enlarge(image: tf.Tensor, height: int, width: int) -> tf.Tensor:

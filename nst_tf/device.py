@@ -60,6 +60,11 @@ def resolve_precision(precision: str) -> str:
     return "bfloat16" if fast else "float32"
 
 
+def is_gpu() -> bool:
+    """Whether TensorFlow will use a GPU."""
+    return bool(_gpus())
+
+
 def peak_memory() -> int | None:
     """The most bytes that this process has had in use; None if not known.
 

@@ -37,6 +37,7 @@ from nst_tf import (
     stopping,
     strength,
     style_settings,
+    tile_side,
     transparency,
 )
 from nst_tf import weights as network_weights
@@ -191,7 +192,14 @@ def _prepared(
         ],
     )
     _warn(prepared)
-    return request, prepared
+    return _with_tiles(request, prepared), prepared
+
+
+def _with_tiles(request: job.Job, prepared: inputs.Inputs) -> job.Job:
+    """Gives a job the tiles that its memory has room for."""
+    device.prepare()
+    precision = device.resolve_precision(request.precision)
+    return tile_side.planned(request, prepared, precision)
 
 
 def run_job(request: job.Job) -> Result:
@@ -209,6 +217,7 @@ def run_job(request: job.Job) -> Result:
     asked = request
     request, path, prepared = prepare_files(asked)
     _warn(prepared)
+    request = _with_tiles(request, prepared)
     state = resumption.find(request, prepared)
     taken = resumption.steps_taken(state, prepared)
     for step in job_steps(request, prepared, state):
@@ -385,6 +394,7 @@ def job_steps(
         options["make_optimizer"] = functools.partial(
             _optimizer, options["make_optimizer"], request, prepared.levels
         )
+    side = tile_side.Side(request, prepared.levels, say)
     steps = transfer.stylize_steps(
         prepared.seen,
         [],
@@ -397,6 +407,8 @@ def job_steps(
         goes_on=pace(request, prepared, began, rest)
         if replay is None
         else stopping.Replay(replay),
+        tile=side.get,
+        exhausted=side.halve,
         **options,
     )
     if not request.checkpoint_dir:

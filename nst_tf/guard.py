@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from nst_tf import bands
+
 # What an image is clipped to after each step.
 BOUNDS = {"box": (0.0, 1.0), "none": (float("-inf"), float("inf"))}
 EXPLOSION = 10.0  # times the lowest loss so far; first steps reach 4
@@ -9,7 +11,7 @@ NEGLIGIBLE = 1e-3  # of the first loss, from which no loss explodes
 
 
 def is_sound(
-    loss: tf.Tensor, gradient: tf.Tensor, lowest: tf.Tensor, first: tf.Tensor
+    loss: tf.Tensor, gradient: bands.Image, lowest: tf.Tensor, first: tf.Tensor
 ) -> tf.Tensor:
     """Whether an evaluation can be built on: all numbers, no explosion.
 
@@ -22,7 +24,7 @@ def is_sound(
     Returns:
         A truth value, [].
     """
-    pixels = tf.cast(tf.size(gradient) // 3, gradient.dtype)
-    norm = tf.reduce_sum(tf.square(pixels * gradient))
+    pixels = gradient.shape.num_elements() // 3
+    norm = float(pixels) ** 2 * bands.sum_of_squares(gradient)
     highest = EXPLOSION * tf.maximum(lowest, NEGLIGIBLE * first)
     return tf.math.is_finite(loss + norm) & (loss <= highest)

@@ -447,6 +447,22 @@ class Job:
         "Type that the network computes in; auto: the fastest that is safe.",
         choices=device.PRECISIONS,
     )
+    memory: float = setting(
+        0.0,
+        "Memory",
+        "GB that the run may take, in all; larger pictures are worked on in "
+        "tiles, to the same result. 0: what is free, less a reserve.",
+        low=0,
+        high=1e6,
+    )
+    tile: int = setting(
+        0,
+        "Memory",
+        "Side of the tiles, in pixels, for a picture of more pixels than one "
+        "has; 0: as large as memory allows.",
+        low=0,
+        high=LARGEST_SIZE,
+    )
     checkpoint_dir: str = setting(
         "",
         "Checkpoints",
@@ -485,6 +501,7 @@ ASIDE = {
     "keep_location",
     "log",
     "max_megapixels",
+    "memory",
     "output",
     "overwrite",
     "preview_every",

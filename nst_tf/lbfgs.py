@@ -76,7 +76,7 @@ class Lbfgs(tf.Module):
 
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates the image, judges it, and proposes the next one."""
-        evaluation = objective(tf.convert_to_tensor(self.image))
+        evaluation = objective(self.image)
         loss = tf.cast(evaluation.loss, self.image.dtype)
         expected = tf.reduce_sum(self._gradient * (self.image - self._base))
         bound = self._loss + DECREASE * expected + MARGIN * tf.abs(self._loss)

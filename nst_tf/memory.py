@@ -1,54 +1,190 @@
-"""Sizes -> bytes: what a run will need, fitted to what runs have taken."""
+"""Sizes -> bytes: what a run will need, and what there is.
 
-# Peak resident memory of whole runs on a CPU, VGG19 to block5_conv1, Adam:
-#   /usr/bin/time -v nst-tf --flagfile=starry --steps=2 --size=512 (1024, 1448)
-# took 1.40, 2.54, 4.03 GB in bfloat16 and 1.35, 2.73, 4.61 GB in float32; with
-# --weights=small --size=512 (1024, 2048) 1.02, 1.74, 4.62 GB in bfloat16, and
-# 1.81 GB in float32 at 1024.
-_BASE_BYTES = 1.0e9
-_BYTES_PER_PIXEL = {"float32": 2300, "bfloat16": 1900, "float16": 1900}
-_SMALL_BASE_BYTES = 0.8e9
-_SMALL_BYTES_PER_PIXEL = {"float32": 1300, "bfloat16": 1200, "float16": 1200}
+The figures are fitted to runs of scripts/benchmarks/memory.py, whose lines are
+in scripts/benchmarks/results/memory.jsonl; a test holds them to those.
+"""
 
+import sys
+from pathlib import Path
+from typing import NamedTuple
 
-# Of what a step takes of a pixel, what it takes to see a style image once; and
-# what 32 sorted directions take besides: --weights=small --size=512
-# --style_scale=4 took 2.3 GB, --size=1024 --style_loss=sliced_wasserstein 2.06.
-_SHARE_OF_SEEING = 0.4
-_BYTES_OF_SORTING = 900
+RESERVE = 0.1  # of what is free, which is left to others
 
+# Python, TensorFlow, the network and its compiled steps.
+_BASE = {"vgg": 1.0e9, "small": 0.8e9}
+# What a step takes for each pixel that it sees at a time.
+_STEP = {
+    ("vgg", "float32"): 2300,
+    ("vgg", "bfloat16"): 1900,
+    ("vgg", "float16"): 1900,
+    ("small", "float32"): 1300,
+    ("small", "bfloat16"): 1200,
+    ("small", "float16"): 1200,
+}
+# What is kept for each pixel of the picture: it, its gradient, two moments, the
+# average and the best one, 12 bytes each, and features of the content.
+_STATE = {"adam": 72, "sgd": 48, "lbfgs": 72}
+_FEATURES = {"float32": 32, "bfloat16": 16, "float16": 16}
 # A pair of L-BFGS is two images of three float32, and half of all pairs are
-# copied when one is appended: --weights=small --optimizer=lbfgs --size=512
-# (1024) took 1.10 and 2.33 GB with 20 pairs.
-_BYTES_PER_PAIR = 36
+# copied when one is appended.
+_PAIR = 36
+_READ = 12  # a pixel of a picture that was read
+# Of what a step takes of a pixel, what it takes to see a style image once; and
+# what 32 sorted directions take besides.
+_SEEING = 0.4
+_SORTING = 900
 
 
-def estimate(
-    height: int,
-    width: int,
-    precision: str,
-    *,
-    small: bool = False,
-    pairs: int = 0,
-    style_scale: float = 1.0,
-    sorts: bool = False,
-) -> float:
-    """Estimates the peak memory of a run, in bytes, to about a tenth.
+class Need(NamedTuple):
+    """What a run is, as far as its memory goes."""
 
-    Args:
-        height: Of the finest level, in pixels.
-        width: Of the finest level, in pixels.
-        precision: Type that the network computes in.
-        small: Whether the network is the one that ships.
-        pairs: That L-BFGS keeps.
-        style_scale: Of the sides of a style image to those of the output.
-        sorts: Whether style is compared by sorted values.
+    precision: str  # type that the network computes in
+    small: bool = False  # whether the network is the one that ships
+    optimizer: str = "adam"
+    pairs: int = 0  # that L-BFGS keeps
+    style_scale: float = 1.0  # of a style image's sides to the output's
+    sorts: bool = False  # whether style is compared by sorted values
+    read: int = 0  # pixels of the pictures that were read
+
+    def peak(self, height: int, width: int, tile: int = 0) -> float:
+        """The peak of its memory, to about a tenth.
+
+        Args:
+            height: Of the finest level, in pixels.
+            width: Of the finest level, in pixels.
+            tile: Side of its tiles; 0: it is worked on as a whole.
+        """
+        network = "small" if self.small else "vgg"
+        pixels = height * width
+        is_cut = 0 < tile**2 < pixels
+        step = _STEP[network, self.precision] + self.sorts * _SORTING
+        seen = self.style_scale**2 * pixels
+        if is_cut:
+            seen = min(seen, tile**2)
+        at_a_time = tile**2 if is_cut else pixels
+        working = step * max(at_a_time, _SEEING * seen)
+        if is_cut:
+            working += self._state * pixels
+        if self.optimizer == "lbfgs":
+            working += self.pairs * _PAIR * pixels
+        return _BASE[network] + working + _READ * self.read
+
+    def largest_tile(self, height: int, width: int, limit: float) -> int:
+        """The side of the largest tiles that a limit has room for, a multiple
+        of 16; 0 if there is none.
+
+        Args:
+            height: Of the finest level, in pixels.
+            width: Of the finest level, in pixels.
+            limit: In bytes.
+        """
+        for side in range(max(height, width) // 16 * 16, 0, -16):
+            if side**2 < height * width and (
+                self.peak(height, width, side) <= limit
+            ):
+                return side
+        return 0
+
+    @property
+    def _state(self) -> float:
+        """What is kept for each pixel of a picture in tiles."""
+        return _STATE[self.optimizer] + _FEATURES[self.precision]
+
+
+def limit() -> float | None:
+    """Bytes that this process may have in all, less a reserve; None: unknown.
+
+    The smallest of what the machine has free, what its control groups leave,
+    and its own limit of addresses; each with what the process has already.
     """
-    base, per_pixel = (
-        (_SMALL_BASE_BYTES, _SMALL_BYTES_PER_PIXEL[precision])
-        if small
-        else (_BASE_BYTES, _BYTES_PER_PIXEL[precision])
-    )
-    step = per_pixel + pairs * _BYTES_PER_PAIR + sorts * _BYTES_OF_SORTING
-    seeing = _SHARE_OF_SEEING * per_pixel * style_scale**2
-    return base + max(step, seeing) * height * width
+    if not sys.platform.startswith("linux"):
+        return None
+    resident = _status("VmRSS")
+    free = [_available(), *_groups()]
+    found = [resident + (1 - RESERVE) * each for each in free if each]
+    addresses = _address_limit()
+    if addresses:
+        found.append(resident + (1 - RESERVE) * addresses)
+    return min(found, default=None)
+
+
+def _available() -> float:
+    """Bytes that the machine can give away."""
+    return _field(Path("/proc/meminfo"), "MemAvailable")
+
+
+def _status(name: str) -> float:
+    """A size of this process."""
+    return _field(Path("/proc/self/status"), name)
+
+
+def _field(path: Path, name: str) -> float:
+    """Reads "name:  12 kB" of a file, in bytes; 0 if it is not there."""
+    try:
+        for line in path.read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return 1024.0 * int(line.split()[1])
+    except (OSError, ValueError, IndexError):
+        pass
+    return 0.0
+
+
+def _address_limit() -> float:
+    """Bytes of addresses that are left under `ulimit -v`; 0: no limit."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY:
+        return 0.0
+    return max(1.0, soft - _status("VmSize"))
+
+
+def _groups(
+    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> list[float]:
+    """Bytes that the control groups of this process leave, each.
+
+    Pages of files that are not in use count as free.
+    """
+    try:
+        lines = [line.split(":", 2) for line in own.read_text().splitlines()]
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        if len(line) < 3:
+            continue
+        _, kinds, name = line
+        if not kinds:  # version 2
+            base, names = root, ("memory.max", "memory.current")
+            idle = "inactive_file"
+        elif "memory" in kinds.split(","):
+            base = root / "memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            idle = "total_inactive_file"
+        else:
+            continue
+        folder = base / name.lstrip("/")
+        for each in (folder, *folder.parents):
+            left = _left(each, names, idle)
+            if left is not None:
+                found.append(left)
+            if each == base:
+                break
+    return found
+
+
+def _left(folder: Path, names: tuple[str, str], idle: str) -> float | None:
+    """Bytes that a control group leaves; None if it has no limit."""
+    try:
+        most, used = (int((folder / name).read_text()) for name in names)
+    except (OSError, ValueError):  # "max", or no such group
+        return None
+    if most >= 2**60:  # version 1's way to say that there is no limit
+        return None
+    try:
+        stat = (folder / "memory.stat").read_text().split()
+        used -= int(stat[stat.index(idle) + 1])
+    except (OSError, ValueError, IndexError):
+        pass
+    return float(max(1, most - used))

@@ -1,23 +1,23 @@
 """The objective: weighted losses -> value and gradient of an image."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import extractors, losses
+from nst_tf import bands, extractors, losses
 
 
 class Evaluation(NamedTuple):
     """What an objective says of an image."""
 
     loss: tf.Tensor  # the weighted sum of the terms, []
-    gradient: tf.Tensor  # of the loss, [1, H, W, 3]
+    gradient: bands.Image  # of the loss, [1, H, W, 3]
     terms: Mapping[str, tf.Tensor]  # each loss's distance, unweighted, []
 
 
-Objective = Callable[[tf.Tensor], Evaluation]
+Objective = Callable[[bands.Image], Evaluation]
 
 
 def make_objective(
@@ -35,37 +35,54 @@ def make_objective(
         A function of an image, [1, H, W, 3], RGB in [0, 1]. It is not yet
         compiled: whoever steps compiles it together with the step.
     """
-    # Half floats end at 65504 and at 6e-8. The loss is of order 1, its gradient
-    # with respect to one feature of order 1 / (H * W * C): times the number of
-    # pixels it is in the middle of their range.
-    narrow = any(o.dtype == "float16" for o in extractor.model.outputs)
-    weights = [tf.constant(loss.weight) for loss in loss_list]
 
-    def objective(image: tf.Tensor) -> Evaluation:
-        pixels = tf.cast(tf.size(image) // 3, image.dtype)
-        scale = pixels if narrow else tf.ones_like(pixels)
+    def objective(image: bands.Image) -> Evaluation:
+        image = tf.convert_to_tensor(image)
+        scale = gradient_scale(extractor, image.shape.num_elements() // 3)
         with tf.GradientTape() as tape:
             tape.watch(image)
             features = {**extractor.model(image), "image": image}
-            terms = {
-                loss.name: loss.distance(
-                    loss.statistics(features[loss.layer], None, **loss.maps)
-                )
-                for loss in loss_list
-            }
-            total = tf.add_n(
+            total, terms = weighted(
+                loss_list,
                 [
-                    tf.cast(weight, term.dtype) * term
-                    for weight, term in zip(
-                        weights, terms.values(), strict=True
+                    loss.distance(
+                        loss.statistics(features[loss.layer], None, **loss.maps)
                     )
-                ]
+                    for loss in loss_list
+                ],
             )
-            scaled = total * scale
-        gradient = tape.gradient(scaled, image) / scale
+            scaled = total * tf.cast(scale, total.dtype)
+        slope: Any = tape.gradient(scaled, image)
+        gradient = slope / scale
         return Evaluation(total, gradient, terms)
 
     return objective
+
+
+def weighted(
+    loss_list: Sequence[losses.Loss], distances: Sequence[tf.Tensor]
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """The weighted sum of distances, [], and these by name."""
+    total = tf.add_n(
+        [
+            tf.constant(loss.weight, distance.dtype) * distance
+            for loss, distance in zip(loss_list, distances, strict=True)
+        ]
+    )
+    names = [loss.name for loss in loss_list]
+    return total, dict(zip(names, distances, strict=True))
+
+
+def gradient_scale(extractor: extractors.Extractor, pixels: int) -> tf.Tensor:
+    """What a loss is multiplied by, and its gradient divided by, [].
+
+    Half floats end at 65504 and at 6e-8. The loss is of order 1, its gradient
+    with respect to one feature of order 1 / (H * W * C): times the number of
+    pixels it is in the middle of their range.
+    """
+    narrow = any(o.dtype == "float16" for o in extractor.model.outputs)
+    dtype = extractor.model.inputs[0].dtype
+    return tf.constant(pixels if narrow else 1, dtype)
 
 
 def frozen(objective: Objective, keep: np.ndarray) -> Objective:
@@ -77,9 +94,17 @@ def frozen(objective: Objective, keep: np.ndarray) -> Objective:
     """
     moves = tf.constant(1 - keep[None, ..., None])
 
-    def partly(image: tf.Tensor) -> Evaluation:
+    def partly(image: bands.Image) -> Evaluation:
         evaluation = objective(image)
-        gradient = evaluation.gradient * tf.cast(moves, image.dtype)
+        gradient = evaluation.gradient
+        if isinstance(gradient, tf.Variable):
+            bands.change(
+                {"gradient": gradient},
+                lambda parts, moves: {"gradient": parts["gradient"] * moves},
+                tf.cast(moves, gradient.dtype),
+            )
+            return evaluation
+        gradient = gradient * tf.cast(moves, gradient.dtype)
         return evaluation._replace(gradient=gradient)
 
     return partly

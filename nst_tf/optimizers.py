@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from nst_tf import guard, lbfgs
+from nst_tf import bands, guard, lbfgs
 from nst_tf import objective as objectives
 
 CLEARLY_WORSE = 1.02  # times the lowest loss; rounding hides less
@@ -113,7 +113,7 @@ class FirstOrder(tf.Module):
 
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates, updates, clips; the evaluation is before the update."""
-        evaluation = objective(tf.convert_to_tensor(self.image))
+        evaluation = objective(self.image)
         loss = tf.cast(evaluation.loss, self.image.dtype)
         sound = guard.is_sound(
             loss, evaluation.gradient, self._best_loss, self._first_loss
@@ -139,30 +139,33 @@ class FirstOrder(tf.Module):
             image = tf.where(worse, self._best, self.image)
         return tf.clip_by_value(image, 0.0, 1.0)
 
-    def _direction(self, gradient: tf.Tensor) -> tf.Tensor:
-        """What is subtracted for a learning rate of 1, [1, H, W, 3]."""
+    @property
+    def _images(self) -> dict[str, tf.Variable]:
+        """All that is remembered of each pixel, by name."""
+        return {
+            name: value
+            for name, value in variables(self).items()
+            if value.shape.rank == 4
+        }
+
+    def _direction(
+        self, gradient: tf.Tensor, parts: bands.Parts, step: tf.Tensor
+    ) -> tuple[tf.Tensor, bands.Parts]:
+        """What is subtracted for a learning rate of 1, and what is remembered.
+
+        All for some pixels: `gradient`, and `parts` of `_images`.
+        """
         raise NotImplementedError
 
-    def _forget(self) -> None:
-        """Makes what `_direction` remembers as it was at the start."""
-
-    def _move(self, loss: tf.Tensor, gradient: tf.Tensor) -> tf.Operation:
+    def _move(self, loss: tf.Tensor, gradient: bands.Image) -> tf.Operation:
         """Updates the image, and remembers it if it is the best."""
-        tf.cond(
-            loss < self._best_loss,
-            lambda: tf.group(
-                self._best.assign(self.image), self._best_loss.assign(loss)
-            ),
-            tf.no_op,
-        )
+        better = loss < self._best_loss
+        self._best_loss.assign(tf.minimum(loss, self._best_loss))
         self._loss.assign(loss)
         self._first_loss.assign(
             tf.where(tf.math.is_inf(self._first_loss), loss, self._first_loss)
         )
         self.failures.assign(0)
-        if self._scaled:
-            pixels = tf.cast(tf.size(self.image) // 3, self.image.dtype)
-            gradient = pixels * gradient
         taken = tf.cast(self._taken, self.image.dtype)
         self._taken.assign_add(1)
         self._step.assign_add(1)
@@ -171,24 +174,37 @@ class FirstOrder(tf.Module):
             * self._learning_rate
             * self._decay_rate ** (taken / self._decay_steps)
         )
-        image = self.image.assign(
-            tf.clip_by_value(
-                self.image - rate * self._direction(gradient), *self._bounds
-            )
-        )
-        if self._averaging:
-            self._average.assign_add(
-                (1 - self._decay) * (image - self._average)
-            )
+        step = tf.cast(self._step, self.image.dtype)
+        pixels = self.image.shape.num_elements() // 3
+        scale = tf.constant(pixels, self.image.dtype)
+
+        def move(parts: bands.Parts, gradient: tf.Tensor) -> bands.Parts:
+            if self._scaled:
+                gradient = scale * gradient
+            before = parts["image"]
+            direction, changed = self._direction(gradient, parts, step)
+            image = tf.clip_by_value(before - rate * direction, *self._bounds)
+            changed["image"] = image
+            changed["_best"] = tf.where(better, before, parts["_best"])
+            if self._averaging:
+                average = parts["_average"]
+                average += (1 - self._decay) * (image - average)
+                changed["_average"] = average
+            return changed
+
+        bands.change(self._images, move, gradient)
         return tf.no_op()
 
     def _restart(self) -> tf.Operation:
         """Starts anew from the best image, with half the learning rate."""
-        self._forget()
+
+        def restart(parts: bands.Parts) -> bands.Parts:
+            zeros = tf.zeros_like(parts["image"])
+            anew = dict.fromkeys(parts.keys() - {"image", "_best"}, zeros)
+            return {**anew, "image": parts["_best"]}
+
+        bands.change(self._images, restart)
         self._step.assign(0)
-        if self._averaging:
-            self._average.assign(tf.zeros_like(self._average))
-        self.image.assign(self._best)
         self._loss.assign(self._best_loss)
         self._cut.assign(0.5 * self._cut)
         self.rescues.assign_add(1)
@@ -242,24 +258,19 @@ class Adam(FirstOrder):
         self._mean = tf.Variable(tf.zeros_like(image), trainable=False)
         self._square = tf.Variable(tf.zeros_like(image), trainable=False)
 
-    def _direction(self, gradient: tf.Tensor) -> tf.Tensor:
+    def _direction(
+        self, gradient: tf.Tensor, parts: bands.Parts, step: tf.Tensor
+    ) -> tuple[tf.Tensor, bands.Parts]:
         """The mean over the root of the mean square, both corrected."""
         direction, mean, square = adam_update(
             gradient,
-            self._mean,
-            self._square,
-            tf.cast(self._step, self.image.dtype),
+            parts["_mean"],
+            parts["_square"],
+            step,
             **self._rates,
             corrected=self._corrected,
         )
-        self._mean.assign(mean)
-        self._square.assign(square)
-        return direction
-
-    def _forget(self) -> None:
-        """Makes both means zero."""
-        for memory in (self._mean, self._square):
-            memory.assign(tf.zeros_like(memory))
+        return direction, {"_mean": mean, "_square": square}
 
 
 class Sgd(FirstOrder):
@@ -284,9 +295,12 @@ class Sgd(FirstOrder):
     ):
         super().__init__(image, learning_rate, average=average, **settings)
 
-    def _direction(self, gradient: tf.Tensor) -> tf.Tensor:
-        """The gradient."""
-        return gradient
+    def _direction(
+        self, gradient: tf.Tensor, parts: bands.Parts, step: tf.Tensor
+    ) -> tuple[tf.Tensor, bands.Parts]:
+        """The gradient; nothing is remembered."""
+        del parts, step
+        return gradient, {}
 
 
 def adam_update(

@@ -24,6 +24,7 @@ def plan(
     origin: str,
     content_size: tuple[int, int],
     memory: float,
+    tiles: str = "",
     max_seconds: float = 0.0,
     on_paper: str = "",
 ) -> str:
@@ -38,6 +39,7 @@ def plan(
         origin: Where its weights came from.
         content_size: (height, width) of the content image.
         memory: What the run will need, in bytes.
+        tiles: How many it is worked on in, and of what size.
         max_seconds: What the run may take; 0: no limit.
         on_paper: The picture's size there, if its resolution was asked for.
     """
@@ -51,6 +53,7 @@ def plan(
         else ""
     )
     printed = f", {on_paper}" if on_paper else ""
+    in_tiles = f", in {tiles}" if tiles else ""
     time_words = f"once {TIMED_STEPS} steps are timed"
     if max_seconds:
         time_words = (
@@ -63,7 +66,7 @@ def plan(
             f"device    {device}, {precision}",
             f"network   {network}, {origin}",
             f"levels    {sizes}: {sum(level.steps for level in levels)} steps",
-            f"memory    about {memory / 1e9:.1f} GB",
+            f"memory    about {memory / 1e9:.1f} GB{in_tiles}",
             f"time      {time_words}",
         ]
     )

@@ -32,6 +32,7 @@ NOT_IDENTITY = (
         "precision",
         "quality",
         "steps",
+        "tile",
     }
 )
 

@@ -24,7 +24,6 @@ from nst_tf import (
     image_io,
     inputs,
     job,
-    memory,
     metadata,
     outputs,
     print_size,
@@ -33,6 +32,7 @@ from nst_tf import (
     resumption,
     run_log,
     sheet,
+    tile_side,
 )
 
 if TYPE_CHECKING:
@@ -103,10 +103,10 @@ def main(arguments: Sequence[str]) -> int:
             log = None
             if request.log and not request.dry_run:
                 log = run_log.Log(request.log, _say)
-            if request.checkpoint_dir:  # its identity knows the precision
-                with device.silent_stderr():
-                    device.prepare()
-                    device.resolve_precision(request.precision)
+            with device.silent_stderr():
+                device.prepare()
+                precision = device.resolve_precision(request.precision)
+            request = tile_side.planned(request, prepared, precision)
             state = resumption.find(request, prepared)
             signals.wait = True
             run = Run(asked, request, path, prepared, state, replay, log, start)
@@ -117,8 +117,8 @@ def main(arguments: Sequence[str]) -> int:
             return _complain(str(error))
         except _Stopped:
             return 128 + signals.received
-        except MemoryError:
-            _complain(OUT_OF_MEMORY_ADVICE)
+        except MemoryError as error:
+            _complain(str(error) or OUT_OF_MEMORY_ADVICE)
             return OUT_OF_MEMORY
 
 
@@ -261,15 +261,10 @@ def _announce(
             network=request.extractor,
             origin=prepared.network.origin,
             content_size=prepared.content.pixels.shape[:2],
-            memory=memory.estimate(
-                last.height,
-                last.width,
-                precision,
-                small=prepared.network.projections is not None,
-                pairs=request.history if request.optimizer == "lbfgs" else 0,
-                style_scale=max(prepared.scales, default=1.0),
-                sorts=request.style_loss == "sliced_wasserstein",
+            memory=tile_side.needs(request, prepared, precision).peak(
+                last.height, last.width, request.tile
             ),
+            tiles=tile_side.describe(request, last),
             max_seconds=request.max_seconds,
         )
     )

@@ -75,7 +75,7 @@ class StyleLoss:
     ) -> tf.Tensor:
         """The target that features, [1, h, w, C], of a style image are."""
         del projection  # the statistics of a narrow network stay narrow
-        return sums.mean(cls._sums(features, mask))
+        return sums.mean(cls.raw_statistics(features, mask))
 
     @classmethod
     def blend(
@@ -97,14 +97,15 @@ class StyleLoss:
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
         """Sums over the positions of a map, those of a mask and the region."""
-        return self._sums(features, sums.product(mask, region))
+        return self.raw_statistics(features, sums.product(mask, region))
 
     def distance(self, statistics: sums.Statistics) -> tf.Tensor:
         """The squared difference over its scale, or the divisor, []."""
         difference = self._difference(sums.mean(statistics))
         return tf.math.divide_no_nan(difference, self._scale)
 
-    _sums: Callable[..., sums.Statistics]
+    # (features, mask) -> the sums of which `measure` gives the mean.
+    raw_statistics: Callable[..., sums.Statistics]
 
     def _prepare(
         self, target: tf.Tensor, projection: np.ndarray | None
@@ -133,7 +134,7 @@ class GramLoss(StyleLoss):
         Gatys, Ecker, Bethge. CVPR 2016, equations 3 to 5.
     """
 
-    _sums = staticmethod(sums.gram_statistics)
+    raw_statistics = staticmethod(sums.gram_statistics)
 
     def _prepare(
         self, target: tf.Tensor, projection: np.ndarray | None
@@ -157,7 +158,7 @@ class MomentsLoss(StyleLoss):
         Belongie. Arbitrary Style Transfer in Real-time. ICCV 2017, equation 13.
     """
 
-    _sums = staticmethod(sums.moment_statistics)
+    raw_statistics = staticmethod(sums.moment_statistics)
 
     def _prepare(
         self, target: tf.Tensor, projection: np.ndarray | None
@@ -208,7 +209,7 @@ class WassersteinLoss(StyleLoss):
         Probing Visual Perception. NeurIPS 2020.
     """
 
-    _sums = staticmethod(sums.moment_statistics)
+    raw_statistics = staticmethod(sums.moment_statistics)
 
     def _prepare(
         self, target: tf.Tensor, projection: np.ndarray | None

@@ -13,6 +13,9 @@ from nst_tf import (
     losses,
     pyramid,
     style_losses,
+    sums,
+    tiles,
+    tiling,
     total_variation,
 )
 
@@ -63,6 +66,7 @@ def perceptual_losses(
     style_fit: str = "keep",
     alpha: np.ndarray | None = None,
     regions: Sequence[Region] = (),
+    tile: int = 0,
 ) -> list[losses.Loss]:
     """Makes the losses of Gatys et al. for an image of height x width.
 
@@ -86,6 +90,8 @@ def perceptual_losses(
         regions: Parts of the image with styles of their own, in place of
             `styles`. The weight of a region's losses is in proportion to its
             area, so that a small one is painted as strongly as a large one.
+        tile: Side of the tiles in which pictures of more pixels are seen; 0:
+            pictures are seen as wholes.
 
     Returns:
         The losses, with their targets computed.
@@ -106,7 +112,12 @@ def perceptual_losses(
     }
     content_layers = _positive(weights.content)
     if content_layers:
-        features = extractor.see(image_io.resize(content, height, width))
+        features = _seen(
+            extractor,
+            image_io.resize(content, height, width),
+            tile,
+            list(content_layers),
+        )
         for layer, weight in content_layers.items():
             projection = extractor.projections[layer]
             loss_list.append(
@@ -135,6 +146,7 @@ def perceptual_losses(
             fitted,
             weights,
             positions if convention.undivided else {},
+            tile,
         )
         for layer, weight in totals.items():
             loss = kind(
@@ -160,6 +172,7 @@ def perceptual_losses(
                 convention.neighbors,
                 1.0 if summed is None else summed / (3 * pairs),
                 _region(alpha, 1),
+                (height, width),
             )
         )
     return loss_list
@@ -260,6 +273,7 @@ def _blended(
     styles: Sequence[Style],
     weights: LossWeights,
     positions: Mapping[str, float],
+    tile: int,
 ) -> dict[str, tf.Tensor]:
     """Averages what is measured of the styles, by their weights at a layer.
 
@@ -278,14 +292,13 @@ def _blended(
             for layer, weight in layers.items()
             if share * weight
         }
-        features = extractor.see(style.image) if own else {}
+        parts = _measured(kind, extractor, style, list(own), tile)
         for layer, part_share in own.items():
-            region = _region(style.alpha, extractor.stride[layer])
-            part = kind.measure(
-                features[layer], region, extractor.projections[layer]
-            )
+            part = parts[layer]
             if layer in positions:
-                seen = np.prod(features[layer].shape[1:3]) / style.scale**2
+                stride = extractor.stride[layer]
+                rows, columns = (n // stride for n in style.image.shape[:2])
+                seen = rows * columns / style.scale**2
                 part *= seen / positions[layer]
             measured[layer].append(part)
             shares[layer].append(part_share)
@@ -293,6 +306,48 @@ def _blended(
         layer: kind.blend(parts, shares[layer])
         for layer, parts in measured.items()
     }
+
+
+def _seen(
+    extractor: extractors.Extractor,
+    image: np.ndarray,
+    tile: int,
+    layers: Sequence[str],
+) -> Mapping[str, tf.Tensor]:
+    """The feature maps of a picture, [H, W, 3], in tiles if it is larger."""
+    rows, columns = image.shape[:2]
+    if not tiles.is_cut(rows, columns, tile):
+        return extractor.see(image)
+    cut = tiling.make_tiles(extractor, rows, columns, tile)
+    return tiling.features(extractor, image, cut, layers)
+
+
+def _measured(
+    kind: type[style_losses.StyleLoss],
+    extractor: extractors.Extractor,
+    style: Style,
+    layers: Sequence[str],
+    tile: int,
+) -> dict[str, tf.Tensor]:
+    """What is measured of a style image at some layers, likewise."""
+    if not layers:
+        return {}
+    masks = {
+        layer: _region(style.alpha, extractor.stride[layer]) for layer in layers
+    }
+    rows, columns = style.image.shape[:2]
+    if not tiles.is_cut(rows, columns, tile):
+        features = extractor.see(style.image)
+        return {
+            layer: kind.measure(
+                features[layer], masks[layer], extractor.projections[layer]
+            )
+            for layer in layers
+        }
+    cut = tiling.make_tiles(extractor, rows, columns, tile)
+    measures = dict.fromkeys(layers, kind.raw_statistics)
+    found = tiling.statistics(extractor, style.image, cut, measures, masks)
+    return {layer: sums.mean(total) for layer, total in found.items()}
 
 
 def _sizes(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from nst_tf import losses, sums
+from nst_tf import bands, losses, sums
 
 Derived = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # a value, and derivatives
 
@@ -30,6 +30,7 @@ class TotalVariationLoss:
             squares of those to all eight neighbors, the border repeated.
         divisor: Divides the mean.
         region: How much each pixel counts, [1, H, W, 1], in [0, 1].
+        size: (height, width) of the image, where it may be seen in parts.
 
     Source:
         Mahendran, Vedaldi. Understanding Deep Image Representations by
@@ -47,11 +48,13 @@ class TotalVariationLoss:
         neighbors: str = "square",
         divisor: float = 1.0,
         region: tf.Tensor | None = None,
+        size: tuple[int, int] | None = None,
     ):
         self.weight = weight
         self.maps = losses.present(region=region)
         self._neighbors = neighbors
         self._divisor = divisor
+        self._size = size
 
     def statistics(
         self,
@@ -68,7 +71,8 @@ class TotalVariationLoss:
         mask = tf.cast(mask, image.dtype)
         if self._neighbors == "nine_point":
             return sums.Statistics(
-                _sum_of_eight(image, mask), tf.reduce_sum(mask)
+                _sum_of_eight(image, mask, self._size or bands.size(image)),
+                tf.reduce_sum(mask),
             )
         if self._neighbors in INNER:
             mask = _pad(_pad(mask[:, :-1, :-1], 1, 0, 1), 2, 0, 1)
@@ -110,16 +114,17 @@ def _sum_of_neighbors(
     return total(image)
 
 
-def _sum_of_eight(image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+def _sum_of_eight(
+    image: tf.Tensor, mask: tf.Tensor, size: tuple[int, int]
+) -> tf.Tensor:
     """Sums 2/3 of the squares to a side and 1/6 of the others, [].
 
     The border is repeated once, and copies have diagonal neighbors, too: there
     are (H + 1) (W + 1) diagonals of each kind, whose mean counts, as the mean
-    over the pixels of the others does.
+    over the pixels of the others does. `size` is that of the whole image.
     """
-    _, height, width, channels = tf.unstack(
-        tf.cast(tf.shape(image), mask.dtype)
-    )
+    height, width = size
+    channels = tf.cast(tf.shape(image)[-1], mask.dtype)
     border = [[0, 0], [1, 1], [1, 1], [0, 0]]
     inner = tf.stop_gradient(mask)
     outer = tf.pad(inner, border, "SYMMETRIC")[:, :-1, :-1]

@@ -16,6 +16,8 @@ from nst_tf import (
     optimizers,
     pyramid,
     targets,
+    tiles,
+    tiling,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +42,8 @@ def stylize_steps(
     extra_losses: Callable[[int, int], list[losses.Loss]] | None = None,
     start: "checkpoint.State | None" = None,
     goes_on: descent.Pace = lambda level, step: True,
+    tile: Callable[[], int] = lambda: 0,
+    exhausted: Callable[[int, int], bool] = lambda height, width: False,
 ) -> Generator[descent.Step, None, None]:
     """Paints the content image in the manner of the style images.
 
@@ -64,6 +68,10 @@ def stylize_steps(
         extra_losses: (height, width) -> further losses at that size.
         start: A state of such a run, to go on after it.
         goes_on: Is asked before each step, as in `descent.descend`.
+        tile: Gives the side of the tiles in which an image of more pixels is
+            worked on; 0: images are worked on as wholes.
+        exhausted: Is told when memory does not suffice at a size, as in
+            `descent.descend`; `tile` gives a smaller side after that.
 
     Yields:
         A `descent.Step` after each update; the last one's image is the result.
@@ -82,6 +90,7 @@ def stylize_steps(
     extractor = make_extractor(list(layers))
 
     def make_objective_at(height: int, width: int) -> objective.Objective:
+        side = tile()
         loss_list = targets.perceptual_losses(
             extractor,
             content,
@@ -94,14 +103,19 @@ def stylize_steps(
             style_fit,
             alpha,
             regions,
+            side,
         )
         if extra_losses is not None:
             loss_list += extra_losses(height, width)
-        whole = objective.make_objective(extractor, loss_list)
+        if tiles.is_cut(height, width, side):
+            cut = tiling.make_tiles(extractor, height, width, side)
+            evaluate = tiling.make_tiled_objective(extractor, loss_list, cut)
+        else:
+            evaluate = objective.make_objective(extractor, loss_list)
         if keep is None:
-            return whole
+            return evaluate
         share = image_io.resize_alpha(keep, height, width)
-        return objective.frozen(whole, share)
+        return objective.frozen(evaluate, share)
 
     image = content if init is None else init
     yield from descent.descend(
@@ -111,4 +125,5 @@ def stylize_steps(
         tf.constant(image[None], extractor.model.inputs[0].dtype),
         start,
         goes_on,
+        exhausted,
     )

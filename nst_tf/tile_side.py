@@ -1,0 +1,161 @@
+"""How large the tiles of a job are: by its memory, and when that ran out."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+from nst_tf import architectures, device, inputs, job, memory, pyramid, tiles
+
+
+def planned(
+    request: job.Job,
+    prepared: inputs.Inputs,
+    precision: str,
+) -> job.Job:
+    """Gives a job the tiles that its memory has room for.
+
+    A job that names its tiles, or fits as a whole, is returned as it is.
+
+    Args:
+        request: The job.
+        prepared: What it is made from.
+        precision: Type that the network computes in.
+
+    Raises:
+        MemoryError: If there is not enough for the smallest tiles.
+        ValueError: If the named tiles are too small, or it cannot be worked on
+            in tiles.
+    """
+    height, width, _ = prepared.levels[-1]
+    least = smallest(request)
+    if request.tile:
+        if request.tile < least:
+            raise ValueError(
+                f"tile is {request.tile}, expected at least {least} pixels: a "
+                f"tile is cut with all that its layers see around it."
+            )
+        if tiles.is_cut(height, width, request.tile):
+            _check_additive(request, height, width)
+        return request
+    if not request.memory and device.is_gpu():
+        return request  # its tiles are halved when memory runs out
+    limit = 1e9 * request.memory or memory.limit()
+    if limit is None:
+        return request
+    need = needs(request, prepared, precision)
+    if need.peak(height, width) <= limit:
+        return request
+    side = need.largest_tile(height, width, limit)
+    words = (
+        f"a picture of {width} x {height} pixels needs about "
+        f"{need.peak(height, width) / 1e9:.1f} GB, and "
+        f"{limit / 1e9:.1f} GB are there"
+    )
+    if side < least:
+        at_least = need.peak(height, width, least) / 1e9
+        raise MemoryError(
+            f"{words}; in the smallest tiles it needs {at_least:.1f} GB. Make "
+            f"it smaller with --size, or free memory."
+        )
+    _check_additive(request, height, width, words)
+    return dataclasses.replace(request, tile=side)
+
+
+def needs(
+    request: job.Job, prepared: inputs.Inputs, precision: str
+) -> memory.Need:
+    """What a job needs of memory."""
+    rows, columns = prepared.content.pixels.shape[:2]
+    return memory.Need(
+        precision,
+        small=prepared.network.projections is not None,
+        optimizer=request.optimizer,
+        pairs=request.history,
+        style_scale=max(prepared.scales, default=1.0),
+        sorts=request.style_loss == "sliced_wasserstein",
+        read=rows * columns
+        + sum(style.pixels[..., 0].size for style in prepared.styles),
+    )
+
+
+def describe(request: job.Job, level: pyramid.Level) -> str:
+    """Says how a level is cut, for people; nothing if it is not."""
+    if not tiles.is_cut(level.height, level.width, request.tile):
+        return ""
+    deepest = _deepest(request)
+    cut = tiles.make(
+        level.height, level.width, request.tile, deepest.stride, deepest.reach
+    )
+    return f"{cut.number} tiles of {cut.columns.size} x {cut.rows.size}"
+
+
+def smallest(request: job.Job) -> int:
+    """The least side of the tiles of a job, in pixels."""
+    deepest = _deepest(request)
+    return tiles.smallest(deepest.stride, deepest.reach)
+
+
+def _deepest(request: job.Job) -> architectures.Convolution:
+    """The last convolution that a job needs."""
+    layers = [
+        layer
+        for text in (request.content_layers, *request.style_layers)
+        for layer in job.parse_layers(text)
+    ]
+    return architectures.deepest(request.extractor, layers)
+
+
+class Side:
+    """The side of the tiles of a run, halved where memory does not suffice.
+
+    Args:
+        request: Its job.
+        levels: Its sizes.
+        say: Is told, in a line, when it is halved.
+    """
+
+    def __init__(
+        self,
+        request: job.Job,
+        levels: Sequence[pyramid.Level],
+        say: Callable[[str], None],
+    ):
+        self._side = request.tile
+        self._least = smallest(request)
+        self._additive = _is_additive(request)
+        self._say = say
+
+    def get(self) -> int:
+        """The side, in pixels; 0: images are worked on as wholes."""
+        return self._side
+
+    def halve(self, height: int, width: int) -> bool:
+        """Makes it half as large, for an image of that size, if it can be."""
+        whole = not tiles.is_cut(height, width, self._side)
+        side = (max(height, width) if whole else self._side) // 2
+        if side < self._least or not self._additive:
+            return False
+        self._side = side
+        self._say(
+            f"memory    not enough for this step; it is taken again in tiles "
+            f"of {side}"
+        )
+        return True
+
+
+def _check_additive(
+    request: job.Job, height: int, width: int, words: str = ""
+) -> None:
+    """Raises ValueError if a job cannot be worked on in tiles."""
+    if _is_additive(request):
+        return
+    raise ValueError(
+        f"style_loss is {request.style_loss!r}, which is no sum over "
+        f"positions, so that {width} x {height} pixels cannot be worked on in "
+        f"tiles{f': {words}' if words else ''}; choose another --style_loss, "
+        f"or a smaller --size."
+    )
+
+
+def _is_additive(request: job.Job) -> bool:
+    """Whether all losses of a job are sums over positions."""
+    return request.style_loss != "sliced_wasserstein"

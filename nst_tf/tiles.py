@@ -1,0 +1,110 @@
+"""How an image is cut into tiles, each with a halo of what a network sees.
+
+All tiles have one size. Those at a border of the image end there, where the
+network pads, and begin further inside.
+"""
+
+import itertools
+import math
+from typing import NamedTuple
+
+
+class Cut(NamedTuple):
+    """How one side of an image is cut into tiles."""
+
+    length: int  # of the side, in pixels
+    size: int  # of every tile, with its halo
+    starts: tuple[int, ...]  # of the tiles, multiples of the stride
+    bounds: tuple[int, ...]  # tile i owns bounds[i] to bounds[i + 1]
+
+
+class Tiles(NamedTuple):
+    """How an image is cut: rows of tiles, and columns of them."""
+
+    rows: Cut
+    columns: Cut
+
+    @property
+    def number(self) -> int:
+        """How many tiles there are."""
+        return len(self.rows.starts) * len(self.columns.starts)
+
+
+def is_cut(height: int, width: int, tile: int) -> bool:
+    """Whether an image has more pixels than a tile; 0: tiles of any size."""
+    return 0 < tile**2 < height * width
+
+
+def cut(length: int, largest: int, stride: int, reach: int) -> Cut:
+    """Cuts a side into as few tiles as may be, then as small ones as may be.
+
+    Args:
+        length: Of the side, in pixels.
+        largest: Size of a tile with its halo, at most.
+        stride: Of the deepest layer: tiles begin at its multiples.
+        reach: Pixels that are seen beyond what a tile owns.
+
+    Raises:
+        ValueError: If a tile of that size is all halo.
+    """
+    if length <= largest:
+        return Cut(length, length, (0,), (0, length))
+    halo = math.ceil(reach / stride) * stride
+    least = smallest(stride, reach)
+    if largest < least:
+        raise ValueError(
+            f"tile is {largest} pixels, expected at least {least}: the network "
+            f"reaches {reach} pixels to each side."
+        )
+    count = 1
+    while True:
+        count += 1
+        size = math.ceil((length + (count - 1) * (reach + halo)) / count)
+        # The last tile begins at a multiple of the stride, and ends the side.
+        size += (length - size) % stride
+        while size <= largest:
+            found = _spread(length, size, count, stride, reach, halo)
+            if found:
+                return found
+            size += stride
+
+
+def smallest(stride: int, reach: int) -> int:
+    """The least side of a tile, with its halo, that owns something."""
+    return math.ceil(reach / stride) * stride + reach + 2 * stride
+
+
+def _spread(
+    length: int, size: int, count: int, stride: int, reach: int, halo: int
+) -> Cut | None:
+    """Spreads tiles evenly; None if they are too few to own the side."""
+    last = (length - size) // stride
+    starts = [round(last * i / (count - 1)) * stride for i in range(count)]
+    bounds = [0]
+    for start, following in itertools.pairwise(starts):
+        low = following + halo
+        high = (start + size - reach) // stride * stride
+        if low > high:
+            return None
+        bounds.append((low + high) // 2 // stride * stride)
+    return Cut(length, size, tuple(starts), (*bounds, length))
+
+
+def make(
+    height: int, width: int, largest: int, stride: int, reach: int
+) -> Tiles:
+    """Cuts an image.
+
+    Args:
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+        largest: Side of a tile with its halo, at most.
+        stride: Of the deepest layer: tiles begin at its multiples.
+        reach: Pixels that are seen beyond what a tile owns.
+
+    Raises:
+        ValueError: If a tile of that size is all halo.
+    """
+    return Tiles(
+        cut(height, largest, stride, reach), cut(width, largest, stride, reach)
+    )
