@@ -136,6 +136,7 @@ ARROWS = {
         "image_io",
         "inputs",
         "job",
+        "masks",
         "metadata",
         "outputs",
         "resumption",

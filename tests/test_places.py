@@ -244,7 +244,7 @@ def test_a_map_of_strength_leaves_the_photograph_where_it_is_black(folder):
         (["--style_mask=own.png"], "there is no --content_mask"),
         (
             ["--content_mask=two.png", "--style_mask=small.png"],
-            "style_mask/0 is 40 x 30 pixels, but its picture is 60 x 50",
+            "style mask 1 is 40 x 30 pixels, but its picture is 60 x 50",
         ),
         (
             ["--content_mask=three.png", "--style_mask=own.png"],
@@ -252,7 +252,8 @@ def test_a_map_of_strength_leaves_the_photograph_where_it_is_black(folder):
         ),
         (
             ["--content_mask=gray.png", "--style_mask=own.png"],
-            "but content_mask has #ffffff 50%, #000000 50%",
+            "style mask 1 has the color #ff0000, but content_mask has #ffffff "
+            "50%, #000000 50%",
         ),
         (["--content_mask=none.png"], "there is no file none.png"),
     ],
