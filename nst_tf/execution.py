@@ -29,8 +29,10 @@ from nst_tf import (
     image_io,
     inputs,
     job,
+    masks,
     metadata,
     outputs,
+    places,
     pyramid,
     resumption,
     sources,
@@ -90,6 +92,9 @@ def stylize(
             Transparent parts count for nothing.
         styles: One style image or several, likewise; a folder counts as one.
         **settings: Fields of `Job`, such as size=512 or style_weight=200.
+            Masks (content_mask, strength_map, keep_mask, and those of
+            style_mask) are paths or addresses, or arrays: gray, [H, W], or
+            RGB, [H, W, 3], of bool, uint8, or floats in [0, 1].
 
     Returns:
         The generated image, [h, w, 3], float32 in [0, 1]; its long side is
@@ -98,7 +103,7 @@ def stylize(
 
     Raises:
         ValueError: If an image or a setting is not as it should be.
-        TypeError: If there is no such setting.
+        TypeError: If there is no such setting, or it is of another type.
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
@@ -170,9 +175,7 @@ def _prepared(
                 f"{name} is for the program, not a setting of stylize; pass "
                 f"the images as the first two arguments, and save the result."
             )
-    for name, value in settings.items():
-        if isinstance(value, os.PathLike):
-            settings[name] = os.fspath(value)
+    settings, arrays = _without_arrays(settings)
     asked = job.Job(**settings)
     job.check(asked)
     read = inputs.as_picture(content, "content", asked.max_megapixels)
@@ -190,6 +193,7 @@ def _prepared(
             inputs.as_picture(style, "style", request.max_megapixels)
             for style in many
         ],
+        given=arrays,
     )
     _warn(prepared)
     return _with_tiles(request, prepared), prepared
@@ -200,6 +204,39 @@ def _with_tiles(request: job.Job, prepared: inputs.Inputs) -> job.Job:
     device.prepare()
     precision = device.resolve_precision(request.precision)
     return tile_side.planned(request, prepared, precision)
+
+
+def _without_arrays(
+    settings: Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[str, image_io.Picture]]:
+    """Puts a word in the place of masks that are arrays; these by their names.
+
+    The names are those of `inputs.named_pictures`, so that they count as if
+    they were read: in the digests of a checkpoint too.
+    """
+    plain: dict[str, Any] = {}
+    arrays: dict[str, image_io.Picture] = {}
+
+    def taken(name: str, value: Any) -> Any:
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        if not hasattr(value, "__array__"):
+            return value
+        arrays[name] = inputs.as_mask(value, masks.title(name))
+        return "array"
+
+    for name, value in settings.items():
+        if name == "style_mask":
+            several = value if isinstance(value, (list, tuple)) else [value]
+            plain[name] = tuple(
+                taken(f"{name}/{number}", each)
+                for number, each in enumerate(several)
+            )
+        elif name in places.MASKS or isinstance(value, os.PathLike):
+            plain[name] = taken(name, value)
+        else:
+            plain[name] = value
+    return plain, arrays
 
 
 def run_job(request: job.Job) -> Result:

@@ -186,8 +186,16 @@ def prepare(
     content: image_io.Picture,
     styles: Sequence[image_io.Picture],
     say: Callable[[str], None] = lambda line: None,
+    given: Mapping[str, image_io.Picture] | None = None,
 ) -> Inputs:
     """Checks a job and its images, and finds the network's weights.
+
+    Args:
+        request: The job.
+        content: Its content image.
+        styles: Its style images.
+        say: Is told, in a line, what takes time.
+        given: Those of `named_pictures` that need not be read, by their names.
 
     Raises:
         ValueError: In one sentence: what was received, what was expected.
@@ -225,10 +233,10 @@ def prepare(
     seen = content.pixels
     if request.color == "luminance":
         seen = color.gray(seen)
-    others = {
-        name: sources.load(source, request.max_megapixels, say)
-        for name, source in named_pictures(request).items()
-    }
+    others = dict(given or {})
+    for name, source in named_pictures(request).items():
+        if name not in others:
+            others[name] = sources.load(source, request.max_megapixels, say)
     painted, clipped = places.find(request, content, styles, others)
     keep = places.kept(content, others) if request.keep_mask else None
     if request.continue_from:
@@ -293,7 +301,8 @@ def kept(
 def named_pictures(request: job.Job) -> dict[str, str]:
     """The pictures besides content and style that a job names: where they are.
 
-    Keys are the settings' names; of style masks, "style_mask/0" and so on.
+    Keys are the settings' names; of style masks, "style_mask/0" and so on. One
+    that is given, and not read, is "array".
     """
     named = {
         name: getattr(request, name)
@@ -331,23 +340,57 @@ def as_picture(
             f"{name} image has shape {array.shape}, expected (height, width, "
             f"3), RGB, or 4 with alpha."
         )
-    if array.dtype == np.uint8:
-        array = array.astype(np.float32) / 255.0
-    if not np.issubdtype(array.dtype, np.floating):
-        raise TypeError(
-            f"{name} image has type {array.dtype}, expected uint8 or floats in "
-            f"[0, 1]."
-        )
-    if not (array.size and array.min() >= 0 and array.max() <= 1):
-        raise ValueError(
-            f"{name} image has values outside [0, 1], or none at all; divide "
-            f"those of 0..255 by 255."
-        )
-    array = array.astype(np.float32)
+    array = _samples(array, f"{name} image", "uint8 or floats in [0, 1]")
     alpha = array[..., 3] if array.shape[-1] == 4 else None
     if alpha is not None and not alpha.any():
         raise ValueError(f"{name} image is wholly transparent.")
     return image_io.picture(array[..., :3], alpha)
+
+
+def as_mask(mask: object, name: str) -> image_io.Picture:
+    """Checks an array that says where.
+
+    Args:
+        mask: Gray, [H, W], or RGB, [H, W, 3]; of bool, of uint8, or of floats
+            in [0, 1].
+        name: What to call it in an error.
+
+    Raises:
+        ValueError: If it has another shape, or other values.
+        TypeError: If it has another type.
+    """
+    array = np.asarray(mask)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=-1)
+    if array.ndim != 3 or array.shape[-1] != 3:
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected (height, width), gray, "
+            f"or (height, width, 3), RGB."
+        )
+    if array.dtype == np.uint8 and array.size and array.max() == 1:
+        raise ValueError(
+            f"{name} has type uint8, of which white is 255, and no value above "
+            f"1; pass it as bool."
+        )
+    if array.dtype == np.bool_:
+        array = array.astype(np.float32)
+    return image_io.Picture(
+        _samples(array, name, "bool, uint8 or floats in [0, 1]")
+    )
+
+
+def _samples(array: np.ndarray, name: str, expected: str) -> np.ndarray:
+    """Brings what an array holds to floats in [0, 1]."""
+    if array.dtype == np.uint8:
+        array = array.astype(np.float32) / 255.0
+    if not np.issubdtype(array.dtype, np.floating):
+        raise TypeError(f"{name} has type {array.dtype}, expected {expected}.")
+    if not (array.size and array.min() >= 0 and array.max() <= 1):
+        raise ValueError(
+            f"{name} has values outside [0, 1], or none at all; divide those "
+            f"of 0..255 by 255."
+        )
+    return array.astype(np.float32)
 
 
 def _check_image(

@@ -61,6 +61,12 @@ def regions(mask: np.ndarray, name: str) -> list[Region]:
     return sorted(found, key=lambda region: -np.dot(LUMA, region.color))
 
 
+def title(name: str) -> str:
+    """What people call a mask: "style mask 1" for "style_mask/0"."""
+    setting, _, number = name.partition("/")
+    return f"style mask {int(number) + 1}" if number else setting
+
+
 def same(color: Sequence[int], other: Sequence[int]) -> bool:
     """Whether two masks mean the same region by two colors."""
     return bool(np.abs(np.subtract(color, other)).max() <= NEAR)

@@ -7,7 +7,7 @@ import numpy as np
 
 from nst_tf import image_io, job, masks, style_settings
 
-MASKS = {"content_mask", "strength_map", "keep_mask"}
+MASKS = {"content_mask", "strength_map", "keep_mask"}  # of the content image
 LEAST = 1e-4  # share of a picture that a region has, at least
 
 
@@ -111,7 +111,8 @@ def _members(
     members: list[list[tuple[int, image_io.Picture]]] = [[] for _ in parts]
     for index, (style, number) in enumerate(zip(styles, names, strict=True)):
         name = f"style_mask/{number}"
-        for region in _regions(others[name], name, style.pixels.shape[:2]):
+        mask, name = others[name], masks.title(name)
+        for region in _regions(mask, name, style.pixels.shape[:2]):
             if region.weights.mean() < LEAST:
                 continue
             fitting = [

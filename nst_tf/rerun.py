@@ -11,6 +11,7 @@ from nst_tf import (
     image_io,
     inputs,
     job,
+    masks,
     metadata,
     outputs,
     resumption,
@@ -139,8 +140,8 @@ def check(replay: Replay, prepared: inputs.Inputs) -> list[str]:
     for name, then, now in pairs:
         if then["digest"] != now.digest:
             lines.append(
-                f"the {name} image is not the {then['name']} of then: another "
-                f"file, and so another picture"
+                f"the {masks.title(name)} image is not the {then['name']} of "
+                f"then: another file, and so another picture"
             )
     if (
         resumption.weights_digest(prepared.network)

@@ -143,9 +143,10 @@ def identity(request: job.Job, prepared: inputs.Inputs) -> dict[str, Any]:
         "init image": _digest([prepared.init]),
         "masks": _digest(
             [
-                prepared.others[name].pixels
+                array
                 for name in sorted(prepared.others)
                 if name not in ("init", "continue_from")
+                for array in (_spelled(name), prepared.others[name].pixels)
             ]
         ),
         "network's weights": weights_digest(prepared.network),
@@ -170,6 +171,11 @@ def _arrays(picture: image_io.Picture) -> list[np.ndarray]:
     if picture.alpha is None:
         return [picture.pixels]
     return [picture.pixels, picture.alpha]
+
+
+def _spelled(name: str) -> np.ndarray:
+    """A name as an array of bytes."""
+    return np.frombuffer(name.encode(), np.uint8)
 
 
 def _digest(arrays: Sequence[np.ndarray]) -> str:

@@ -83,7 +83,7 @@ def test_readmes_python_runs(_pictures, capsys):
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
     )
     small = re.sub(r"size=\d+", "size=96, steps=3", code)
-    assert small.count("steps=3") == 2
+    assert small.count("steps=3") == 3
     with pytest.warns(UserWarning, match="the small network that ships"):
         exec(small, {})
     assert image_io.load_image("result.png").shape == (72, 96, 3)

@@ -244,7 +244,7 @@ def test_a_map_of_strength_leaves_the_photograph_where_it_is_black(folder):
         (["--style_mask=own.png"], "there is no --content_mask"),
         (
             ["--content_mask=two.png", "--style_mask=small.png"],
-            "style_mask/0 is 40 x 30 pixels, but its picture is 60 x 50",
+            "style mask 1 is 40 x 30 pixels, but its picture is 60 x 50",
         ),
         (
             ["--content_mask=three.png", "--style_mask=own.png"],
@@ -252,7 +252,8 @@ def test_a_map_of_strength_leaves_the_photograph_where_it_is_black(folder):
         ),
         (
             ["--content_mask=gray.png", "--style_mask=own.png"],
-            "but content_mask has #ffffff 50%, #000000 50%",
+            "style mask 1 has the color #ff0000, but content_mask has #ffffff "
+            "50%, #000000 50%",
         ),
         (["--content_mask=none.png"], "there is no file none.png"),
     ],
@@ -295,6 +296,129 @@ def test_the_library_takes_masks_by_their_paths(folder):
     )
     assert np.abs(image - content)[:, :38].max() < 1e-6
     assert np.abs(image - content)[:, 42:].mean() > 0.01
+
+
+def _stylize(*styles, **settings):
+    """Paints town.png from Python, in a few steps."""
+    defaults = {
+        "size": 80,
+        "steps": 3,
+        "levels": 1,
+        "weights": "toy.h5",
+        "extractor": "toy",
+        "content_layers": toys.CONTENT_LAYER,
+        "style_layers": ",".join(toys.STYLE_LAYERS),
+    }
+    return nst_tf.stylize("town.png", styles, **{**defaults, **settings})
+
+
+def _array(name, kind):
+    """A mask of a file as an array: gray ones without channels."""
+    pixels = np.asarray(Image.open(name))
+    if kind == "uint8":
+        return pixels
+    gray = pixels[..., 0] / 255
+    return gray > 0.5 if kind == "bool" else gray.astype(kind)
+
+
+@pytest.mark.parametrize("kind", ["bool", "uint8", "f4", "f8"])
+@pytest.mark.parametrize("name", ["content_mask", "strength_map", "keep_mask"])
+def test_a_mask_is_the_same_as_an_array(folder, name, kind):
+    expected = _stylize("paint.png", **{name: "gray.png"})
+    actual = _stylize("paint.png", **{name: _array("gray.png", kind)})
+    np.testing.assert_array_equal(actual, expected)
+    assert np.abs(expected - _stylize("paint.png")).max() > 0.01
+
+
+def test_masks_of_styles_may_be_arrays_beside_paths(folder):
+    own = Image.open("own.png").transpose(Image.Transpose.ROTATE_180)
+    own.resize((60, 50)).save("turned.png")
+    styles = ["paint.png", "other.png"]
+    Image.open("other.png").resize((60, 50)).save("other.png")
+    expected = _stylize(
+        *styles, content_mask="two.png", style_mask=("own.png", "turned.png")
+    )
+    two, turned = (_array(f"{each}.png", "uint8") for each in ("two", "turned"))
+    for style_mask in (
+        ["own.png", turned],
+        (Path("own.png"), turned / np.float32(255)),
+    ):
+        actual = _stylize(*styles, content_mask=two, style_mask=style_mask)
+        np.testing.assert_array_equal(actual, expected)
+    one = _stylize("paint.png", content_mask=two, style_mask=turned)
+    np.testing.assert_array_equal(
+        _stylize("paint.png", content_mask=two, style_mask="turned.png"), one
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        (
+            {"keep_mask": np.ones((60, 80, 4))},
+            ValueError,
+            r"keep_mask has shape (60, 80, 4), expected (height, width), gray,",
+        ),
+        ({"keep_mask": np.ones(9)}, ValueError, "keep_mask has shape (9,), ex"),
+        (
+            {"strength_map": np.ones((60, 80), int)},
+            TypeError,
+            "strength_map has type int64, expected bool, uint8 or floats in",
+        ),
+        (
+            {"strength_map": np.full((60, 80), np.nan)},
+            ValueError,
+            "strength_map has values outside [0, 1]",
+        ),
+        (
+            {"keep_mask": np.ones((60, 80), "u1")},
+            ValueError,
+            "keep_mask has type uint8, of which white is 255, and no value",
+        ),
+        (
+            {"keep_mask": np.ones((30, 40), bool)},
+            ValueError,
+            "keep_mask is 40 x 30 pixels, but its picture is 80 x 60",
+        ),
+        (
+            {"style_mask": [np.ones((50, 60), bool)]},
+            ValueError,
+            "there is no --content_mask",
+        ),
+        (
+            {
+                "content_mask": "two.png",
+                "style_mask": ["own.png", np.ones((50, 60, 2), bool)],
+            },
+            ValueError,
+            "style mask 2 has shape (50, 60, 2), expected",
+        ),
+        ({"keep_mask": 3}, TypeError, "keep_mask is 3 of type int, expected s"),
+        ({"style_mask": [3]}, TypeError, "style_mask is (3,) of type tuple"),
+    ],
+)
+def test_arrays_that_are_no_masks_are_said(folder, settings, error, words):
+    with pytest.raises(error) as caught:
+        _stylize("paint.png", **settings)
+    assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_checkpoint_knows_the_masks_that_are_arrays(folder):
+    half = np.zeros((60, 80), bool)
+    half[:, 40:] = True
+    settings = {"checkpoint_dir": "kept", "checkpoint_every": "1"}
+    expected = _stylize("paint.png", keep_mask=half)
+    _stylize("paint.png", keep_mask=half, **settings)
+    again = _stylize("paint.png", keep_mask=half, **settings)
+    np.testing.assert_array_equal(again, expected)
+    for others in (
+        {"keep_mask": ~half},
+        {"strength_map": half},
+        {"content_mask": half},
+        {},
+    ):
+        with pytest.raises(ValueError, match="its masks is another"):
+            _stylize("paint.png", **others, **settings)
 
 
 def test_regions_get_their_own_colors(folder):

@@ -184,14 +184,24 @@ class Judge:
         return norms
 
     def style_losses(
-        self, pictures: Sequence[np.ndarray], style: np.ndarray
+        self,
+        pictures: Sequence[np.ndarray],
+        style: np.ndarray,
+        mask: np.ndarray | None = None,
     ) -> list[float]:
-        """Mean relative Gram distances of pictures of one size to a style."""
+        """Mean relative Gram distances of pictures of one size to a style.
+
+        Args:
+            pictures: [H, W, 3] in [0, 1] each.
+            style: Style image.
+            mask: How much each pixel of the pictures counts, [h, w] in [0, 1].
+        """
         import tensorflow as tf
 
         weights = self._weights._replace(content={}, total_variation=0.0)
+        height, width = pictures[0].shape[:2]
         loss_list = self._losses(
-            pictures[0], style, weights, *pictures[0].shape[:2]
+            pictures[0], style, weights, height, width, mask
         )
 
         @tf.function(autograph=False)
@@ -217,6 +227,7 @@ class Judge:
         weights: "targets.LossWeights",
         height: int,
         width: int,
+        mask: np.ndarray | None = None,
     ) -> "list[losses.Loss]":
         """The losses of the default job that have a weight here."""
         from nst_tf import targets
@@ -224,10 +235,11 @@ class Judge:
         return targets.perceptual_losses(
             self._extractor,
             content,
-            [targets.Style(style)],
+            [],
             weights,
             height,
             width,
+            regions=[targets.Region([targets.Style(style)], mask)],
             **self._settings,
         )
 
