@@ -6,6 +6,7 @@ what the job is, so that no other job goes on from it. The newest two of a job
 are kept.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -27,7 +28,7 @@ class State(NamedTuple):
 
     level: int  # index of the level, from 0
     steps: int  # taken at this level
-    arrays: Mapping[str, np.ndarray]  # the optimizer's variables, by name
+    arrays: Mapping[str, Any]  # the optimizer's variables, by name
 
 
 class Folder:
@@ -112,6 +113,32 @@ class Folder:
             return State(head["level"], head["steps"], arrays)
         return None
 
+    def mark(self, note: Mapping[str, Any]) -> None:
+        """Says that a run of the job is under way; nothing if it cannot be."""
+        with contextlib.suppress(OSError):
+            self._path.mkdir(parents=True, exist_ok=True)
+            text = json.dumps({**note, "process": os.getpid()})
+            self._mark.write_text(text, encoding="utf-8")
+
+    def unmark(self) -> None:
+        """Says that it has ended, in whatever way."""
+        with contextlib.suppress(OSError):
+            self._mark.unlink(missing_ok=True)
+
+    def died(self) -> Mapping[str, Any] | None:
+        """The note of a run of the job that did not end; None if all did."""
+        try:
+            note = json.loads(self._mark.read_text(encoding="utf-8"))
+            process = int(note["process"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return None if _is_running(process) else note
+
+    @property
+    def _mark(self) -> Path:
+        """The file that is there while a run of the job is under way."""
+        return self._path / f".{self._key}.running"
+
     def _owns(self, path: Path) -> bool:
         """Whether a file is a checkpoint of this job."""
         try:
@@ -120,6 +147,21 @@ class Folder:
         except Exception:  # a damaged file raises anything
             return False
         return bool(head["identity"] == self._identity)
+
+
+def _is_running(process: int) -> bool:
+    """Whether there is such a process, other than this one."""
+    if process == os.getpid() or process <= 0:
+        return False
+    if not hasattr(os, "geteuid"):  # on Windows a signal of 0 would end it
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _files(folder: Path) -> list[Path]:

@@ -5,10 +5,10 @@ stops are things that its reader does between two steps.
 """
 
 import dataclasses
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import tensorflow as tf
 
 from nst_tf import bands, optimizers, pyramid
@@ -35,12 +35,9 @@ class Step:
         return self.optimizer.result()
 
     @property
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Copies of all that the optimizer remembers, by name."""
-        return {
-            name: variable.numpy()
-            for name, variable in optimizers.variables(self.optimizer).items()
-        }
+    def variables(self) -> dict[str, tf.Variable]:
+        """All that the optimizer remembers; the next step changes it."""
+        return optimizers.variables(self.optimizer)
 
 
 # (level, the step taken last at it or None) -> whether to take another one.
@@ -107,6 +104,9 @@ def descend(
                 _check(optimizer, min(FAILURES, index))
             yield step
         image, coarser = optimizer.result(), optimizer
+        # Targets, and the graph that holds them, are in circles of references.
+        del take, step
+        gc.collect()
 
 
 class _Steps:

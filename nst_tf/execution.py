@@ -5,6 +5,7 @@ TensorFlow is imported only when work starts. No module below this one, but
 """
 
 import collections
+import dataclasses
 import functools
 import os
 import time
@@ -69,6 +70,10 @@ OPTIMIZER_SETTINGS = {
     "lbfgs": ("learning_rate", "history", "bounds"),
     "sgd": _FIRST_ORDER,
 }
+
+
+PROBE = 256  # long side, in pixels, of the picture that a job is timed on
+PROBE_STEPS = 5
 
 
 class Result(NamedTuple):
@@ -465,6 +470,35 @@ def _kept(
     if key not in kept:
         kept[key] = make(layers)._replace(seen={})
     return kept[key]
+
+
+def estimated_seconds(request: job.Job, prepared: inputs.Inputs) -> float:
+    """Times some steps of a job on a small picture: what all of it will take.
+
+    Args:
+        request: The job.
+        prepared: What it is made from.
+    """
+    height, width, _ = prepared.levels[-1]
+    size = pyramid.output_size(height, width, min(PROBE, max(height, width)))
+    small = prepared._replace(
+        levels=[pyramid.Level(*size, PROBE_STEPS)],
+        init=image_io.resize(prepared.init, *size),
+    )
+    quick = dataclasses.replace(
+        request, checkpoint_dir="", max_seconds=0.0, tolerance=0.0, tile=0
+    )
+    times = [time.monotonic()]
+    for step in job_steps(quick, small):
+        float(step.evaluation.loss)  # waits for the device
+        times.append(time.monotonic())
+    trace, *steps = np.diff(times)
+    seconds = min(steps) / small.levels[0].work
+    return sum(
+        trace
+        + level.steps * level.work * seconds * tile_side.cost(request, level)
+        for level in prepared.levels
+    )
 
 
 def pace(

@@ -26,6 +26,7 @@ def plan(
     memory: float,
     tiles: str = "",
     max_seconds: float = 0.0,
+    seconds: float = 0.0,
     on_paper: str = "",
 ) -> str:
     """Describes what will be done, in a few lines for people.
@@ -41,6 +42,7 @@ def plan(
         memory: What the run will need, in bytes.
         tiles: How many it is worked on in, and of what size.
         max_seconds: What the run may take; 0: no limit.
+        seconds: What it will take; 0: not known.
         on_paper: The picture's size there, if its resolution was asked for.
     """
     last = levels[-1]
@@ -55,6 +57,8 @@ def plan(
     printed = f", {on_paper}" if on_paper else ""
     in_tiles = f", in {tiles}" if tiles else ""
     time_words = f"once {TIMED_STEPS} steps are timed"
+    if seconds:
+        time_words = f"about {duration(seconds)}, by a few steps at small size"
     if max_seconds:
         time_words = (
             f"at most {duration(max_seconds)}, in fewer steps if need be"

@@ -91,7 +91,8 @@ def saved(
         if besides is None or (step.level, step.index) == end:
             return False
         try:
-            arrays = {**step.arrays, **besides, TAKEN: np.array(taken)}
+            # Each is copied from the device when it is written.
+            arrays = {**step.variables, **besides, TAKEN: np.array(taken)}
             folder.save(checkpoint.State(step.level, step.index, arrays))
         except OSError as error:
             say(f"checkpoint in {request.checkpoint_dir} failed: {error}")
@@ -99,16 +100,32 @@ def saved(
 
     taken = steps_taken(start, prepared)
     count, since = 0, time.monotonic()
-    for step in steps:
-        taken[step.level] = step.index
-        try:
-            yield step
-        except GeneratorExit:
-            save(step)
-            raise
-        count += 1
-        if interval.is_over(count, time.monotonic() - since) and save(step):
-            count, since = 0, time.monotonic()
+    folder.mark({"tile": request.tile})
+    try:
+        for step in steps:
+            taken[step.level] = step.index
+            try:
+                yield step
+            except GeneratorExit:
+                save(step)
+                raise
+            count += 1
+            if interval.is_over(count, time.monotonic() - since) and save(step):
+                count, since = 0, time.monotonic()
+    finally:
+        folder.unmark()
+
+
+def died_in_tiles(request: job.Job, prepared: inputs.Inputs) -> int | None:
+    """The tiles of a run of the job that was killed; None if none was.
+
+    0: it worked on the picture as a whole.
+    """
+    if not request.checkpoint_dir or request.resume == "never":
+        return None
+    note = _folder(request, prepared).died()
+    tile = None if note is None else note.get("tile")
+    return tile if isinstance(tile, int) else None
 
 
 def steps_taken(

@@ -108,6 +108,16 @@ def main(arguments: Sequence[str]) -> int:
                 precision = device.resolve_precision(request.precision)
             request = tile_side.planned(request, prepared, precision)
             state = resumption.find(request, prepared)
+            died = resumption.died_in_tiles(request, prepared)
+            if died is not None:
+                before = request.tile
+                request = tile_side.halved(request, prepared, precision, died)
+                if request.tile != before:
+                    lines = [
+                        *lines,
+                        f"a run of this job was killed, perhaps for want of "
+                        f"memory: it goes on in tiles of {request.tile}",
+                    ]
             signals.wait = True
             run = Run(asked, request, path, prepared, state, replay, log, start)
             return _paint(run, lines, signals)
@@ -266,6 +276,9 @@ def _announce(
             ),
             tiles=tile_side.describe(request, last),
             max_seconds=request.max_seconds,
+            seconds=execution.estimated_seconds(request, prepared)
+            if request.dry_run
+            else 0.0,
         )
     )
     notes = [*prepared.notes, *encoding.lost(run.path, options)]

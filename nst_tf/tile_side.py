@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 
 from nst_tf import architectures, device, inputs, job, memory, pyramid, tiles
 
+PASSES = 1.5  # of a step in tiles, over the two of a step on the whole
+
 
 def planned(
     request: job.Job,
@@ -60,6 +62,34 @@ def planned(
     return dataclasses.replace(request, tile=side)
 
 
+def halved(
+    request: job.Job, prepared: inputs.Inputs, precision: str, died: int
+) -> job.Job:
+    """Gives a job smaller tiles than those with which a run of it died.
+
+    Whether it died for want of memory nobody knows; a run that had more than
+    twice what it needs did not.
+
+    Args:
+        request: The job, with the tiles that memory has room for.
+        prepared: What it is made from.
+        precision: Type that the network computes in.
+        died: The tiles of that run; 0: it had none.
+    """
+    height, width, _ = prepared.levels[-1]
+    limit = 1e9 * request.memory or memory.limit()
+    need = needs(request, prepared, precision)
+    if limit is None or not _is_additive(request):
+        return request
+    if need.peak(height, width, died) < 0.5 * limit:
+        return request
+    before = died if tiles.is_cut(height, width, died) else max(height, width)
+    side = max(before // 2, smallest(request))
+    if tiles.is_cut(height, width, request.tile):
+        side = min(side, request.tile)
+    return dataclasses.replace(request, tile=side)
+
+
 def needs(
     request: job.Job, prepared: inputs.Inputs, precision: str
 ) -> memory.Need:
@@ -86,6 +116,18 @@ def describe(request: job.Job, level: pyramid.Level) -> str:
         level.height, level.width, request.tile, deepest.stride, deepest.reach
     )
     return f"{cut.number} tiles of {cut.columns.size} x {cut.rows.size}"
+
+
+def cost(request: job.Job, level: pyramid.Level) -> float:
+    """How many times longer a step takes in tiles than one on the whole."""
+    if not tiles.is_cut(level.height, level.width, request.tile):
+        return 1.0
+    deepest = _deepest(request)
+    cut = tiles.make(
+        level.height, level.width, request.tile, deepest.stride, deepest.reach
+    )
+    seen = cut.number * cut.rows.size * cut.columns.size
+    return PASSES * seen / level.pixels
 
 
 def smallest(request: job.Job) -> int:

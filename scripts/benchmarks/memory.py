@@ -1,0 +1,136 @@
+"""What runs take of memory, beside what was planned: peaks of fresh processes.
+
+    python scripts/benchmarks/memory.py --cases=whole,tiles --repeats=3
+
+Each case is the program on pictures of configs/images, with two steps at each
+level. The peak is the largest resident set that the system saw; the plan is
+that of `nst_tf.memory`, which is fitted to these lines.
+"""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import step_time
+
+RESULTS = Path(__file__).resolve().parent / "results"
+IMAGES = step_time.ROOT / "configs" / "images"
+# Flags of each case.
+CASES: dict[str, list[str]] = {
+    "whole 1024": ["--size=1024"],
+    "whole 1024 float32": ["--size=1024", "--precision=float32"],
+    "whole 2048": ["--size=2048"],
+    "whole 2048 small": ["--size=2048", "--weights=small"],
+    "whole 1024 lbfgs": ["--size=1024", "--optimizer=lbfgs"],
+    "tiles 1024": ["--size=1024", "--tile=512"],
+    "tiles 2048": ["--size=2048", "--tile=1024"],
+    "tiles 2048 float32": [
+        "--size=2048",
+        "--tile=768",
+        "--precision=float32",
+    ],
+    "tiles 2048 small": ["--size=2048", "--tile=1024", "--weights=small"],
+    "tiles 2048 lbfgs": [
+        "--size=2048",
+        "--tile=1024",
+        "--optimizer=lbfgs",
+        "--history=5",
+    ],
+    "tiles 2896": ["--size=2896", "--tile=1024"],
+    "tiles 4096": ["--size=4096", "--tile=1024"],
+    "tiles 8192 small": ["--size=8192", "--tile=1024", "--weights=small"],
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measures, prints a line for each case and appends it as JSON."""
+    flags = _parse(arguments)
+    chosen = [
+        name
+        for name in CASES
+        if any(name.startswith(each) for each in flags.cases)
+    ]
+    for name in chosen:
+        runs = [_run(CASES[name]) for _ in range(flags.repeats)]
+        peaks = [run["peak_gb"] for run in runs]
+        record = {
+            **step_time.machine(),
+            "case": name,
+            "flags": CASES[name],
+            "planned_gb": runs[0]["planned_gb"],
+            "peak_gb": peaks,
+            "median_gb": statistics.median(peaks),
+            "seconds": [run["seconds"] for run in runs],
+            "plan": runs[0]["plan"],
+        }
+        print(
+            f"{name:22} {record['median_gb']:6.2f} GB, planned "
+            f"{record['planned_gb']:6.2f}, "
+            f"{record['median_gb'] / record['planned_gb']:.2f} of it",
+            flush=True,
+        )
+        flags.json.parent.mkdir(parents=True, exist_ok=True)
+        with flags.json.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+    return 0
+
+
+def _run(case: Sequence[str]) -> dict:
+    """Runs the program once: its peak, what it planned, how long it took."""
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "out.png"
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "nst_tf.run",
+                f"--content={IMAGES / 'harbor_at_dusk.jpg'}",
+                f"--style={IMAGES / 'swirling_night.jpg'}",
+                "--steps=2",
+                f"--output={output}",
+                *case,
+            ],
+            env={**os.environ, "PYTHONPATH": str(step_time.ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout
+        text = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(f"{case} ended with status {status}:\n{text}")
+    plan = re.findall(r"^memory +about (.*)$", text, re.M)[0]
+    return {
+        "plan": plan,
+        "planned_gb": float(plan.split()[0]),
+        "peak_gb": usage.ru_maxrss * 1024 / 1e9,
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--cases",
+        type=lambda text: text.split(","),
+        default=["whole", "tiles"],
+        help="beginnings of the names of cases",
+    )
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--json", type=Path, default=RESULTS / "memory.jsonl")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
