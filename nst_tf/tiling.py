@@ -227,25 +227,18 @@ class _Look:
         found = []
         for loss in self._losses:
             rows, columns = self._windows[loss.layer, loss.reach]
-            row, column = place.tile
-            top, left = rows.offset(row), columns.offset(column)
-            size = rows.size, columns.size
+            down, along = rows(place.tile[0]), columns(place.tile[1])
             mask = None
-            if not (rows.all_owned and columns.all_owned):
-                down = tf.cast(rows.owned(row), pixels.dtype)
-                along = tf.cast(columns.owned(column), pixels.dtype)
-                mask = (down[:, None] * along)[None, :, :, None]
+            if loss.reach:
+                owned = down.owned()[:, None] & along.owned()
+                mask = tf.cast(owned, pixels.dtype)[None, :, :, None]
             stride = self._stride(loss.layer)
+            row, column = place.row // stride, place.column // stride
             aligned = {
-                name: bands.rectangle(
-                    value,
-                    place.row // stride + top,
-                    place.column // stride + left,
-                    *size,
-                )
+                name: _part(value, down, along, row, column)
                 for name, value in loss.maps.items()
             }
-            here = bands.rectangle(maps[loss.layer], top, left, *size)
+            here = _part(maps[loss.layer], down, along)
             found.append(loss.statistics(here, mask, **aligned))
         return found
 
@@ -254,44 +247,52 @@ class _Look:
         return 1 if layer == "image" else self._extractor.stride[layer]
 
 
-class _Window:
-    """What is looked at along a side, at a layer: what each tile owns.
+class _Span(NamedTuple):
+    """What is looked at along a side of a tile; each []."""
 
-    It has one size for all tiles: the most that one of them owns, and what the
-    loss reaches beyond. Where a tile owns less a mask says so.
+    start: tf.Tensor  # from the tile's first position
+    size: tf.Tensor
+    first: tf.Tensor  # of the positions in it that the tile owns
+    last: tf.Tensor  # behind these
+
+    def owned(self) -> tf.Tensor:
+        """Which positions the tile owns, truth values, [size]."""
+        places = tf.range(self.size)
+        return (places >= self.first) & (places < self.last)
+
+
+class _Window:
+    """What is looked at along a side, at a layer, in each of its tiles.
+
+    That is what the tile owns, and what it has of the reach of a loss beyond.
     """
 
     def __init__(self, side: geometry.Cut, stride: int, reach: int):
-        count = len(side.starts)
-        owned = [_owned(side, tile, stride) for tile in range(count)]
-        starts = [start // stride for start in side.starts]
         length = side.size // stride
-        widest = max(last - first for first, last in owned)
-        self.size = min(length, widest + 2 * reach)
-        # From the tile's first position; the window does not leave the tile.
-        offsets = [
-            max(0, min(first - start - reach, length - self.size))
-            for (first, _), start in zip(owned, starts, strict=True)
-        ]
-        parts = [
-            (first - start - offset, last - start - offset)
-            for (first, last), start, offset in zip(
-                owned, starts, offsets, strict=True
+        spans = []
+        for tile, start in enumerate(side.starts):
+            first, last = (
+                place - start // stride for place in _owned(side, tile, stride)
             )
-        ]
-        self.all_owned = all(part == (0, self.size) for part in parts)
-        self._offsets = np.array(offsets, np.int32)
-        self._parts = np.array(parts, np.int32)
+            low, high = max(0, first - reach), min(length, last + reach)
+            spans.append((low, high - low, first - low, last - low))
+        self._spans = np.array(spans, np.int32)
 
-    def offset(self, tile: tf.Tensor) -> tf.Tensor:
-        """Positions from the beginning of a tile to that of the window, []."""
-        return tf.gather(self._offsets, tile)
+    def __call__(self, tile: tf.Tensor) -> _Span:
+        """That of a tile, by its number, []."""
+        return _Span(*tf.unstack(tf.gather(self._spans, tile)))
 
-    def owned(self, tile: tf.Tensor) -> tf.Tensor:
-        """Which positions of the window a tile owns, truth values, [size]."""
-        part = tf.gather(self._parts, tile)
-        places = tf.range(self.size)
-        return (places >= part[0]) & (places < part[1])
+
+def _part(
+    values: tf.Tensor,
+    down: _Span,
+    along: _Span,
+    row: tf.Tensor | int = 0,
+    column: tf.Tensor | int = 0,
+) -> tf.Tensor:
+    """Cuts a map, [1, H, W, C]; the tile begins at a row and a column of it."""
+    top, left = row + down.start, column + along.start
+    return values[:, top : top + down.size, left : left + along.size]
 
 
 def _owned(side: geometry.Cut, tile: int, stride: int) -> tuple[int, int]:
