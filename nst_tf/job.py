@@ -458,8 +458,8 @@ class Job:
     tile: int = setting(
         0,
         "Memory",
-        "Side of the tiles, in pixels, for a picture of more pixels than one "
-        "has; 0: as large as memory allows.",
+        "Side of the tiles, in pixels, at most, for a picture of more pixels "
+        "than one has; 0: as large as memory allows.",
         low=0,
         high=LARGEST_SIZE,
     )

@@ -9,22 +9,24 @@ from pathlib import Path
 from typing import NamedTuple
 
 RESERVE = 0.1  # of what is free, which is left to others
+# Of addresses that are left: threads and allocators reserve more than they use.
+ADDRESSES = 0.5
 
 # Python, TensorFlow, the network and its compiled steps.
-_BASE = {"vgg": 1.0e9, "small": 0.8e9}
+_BASE = {"vgg": 1.02e9, "small": 0.83e9}
 # What a step takes for each pixel that it sees at a time.
 _STEP = {
-    ("vgg", "float32"): 2300,
-    ("vgg", "bfloat16"): 1900,
-    ("vgg", "float16"): 1900,
+    ("vgg", "float32"): 2270,
+    ("vgg", "bfloat16"): 1780,
+    ("vgg", "float16"): 1780,
     ("small", "float32"): 1300,
     ("small", "bfloat16"): 1200,
     ("small", "float16"): 1200,
 }
 # What is kept for each pixel of the picture: it, its gradient, two moments, the
-# average and the best one, 12 bytes each, and features of the content.
+# average and the best one, 12 bytes each.
 _STATE = {"adam": 72, "sgd": 48, "lbfgs": 72}
-_FEATURES = {"float32": 32, "bfloat16": 16, "float16": 16}
+_FEATURE = {"float32": 4, "bfloat16": 2, "float16": 2}
 # A pair of L-BFGS is two images of three float32, and half of all pairs are
 # copied when one is appended.
 _PAIR = 36
@@ -45,6 +47,7 @@ class Need(NamedTuple):
     style_scale: float = 1.0  # of a style image's sides to the output's
     sorts: bool = False  # whether style is compared by sorted values
     read: int = 0  # pixels of the pictures that were read
+    features: float = 8.0  # of the content, that are kept for each pixel
 
     def peak(self, height: int, width: int, tile: int = 0) -> float:
         """The peak of its memory, to about a tenth.
@@ -88,7 +91,8 @@ class Need(NamedTuple):
     @property
     def _state(self) -> float:
         """What is kept for each pixel of a picture in tiles."""
-        return _STATE[self.optimizer] + _FEATURES[self.precision]
+        features = self.features * _FEATURE[self.precision]
+        return _STATE[self.optimizer] + features
 
 
 def limit() -> float | None:
@@ -104,7 +108,7 @@ def limit() -> float | None:
     found = [resident + (1 - RESERVE) * each for each in free if each]
     addresses = _address_limit()
     if addresses:
-        found.append(resident + (1 - RESERVE) * addresses)
+        found.append(resident + ADDRESSES * addresses)
     return min(found, default=None)
 
 

@@ -1,6 +1,7 @@
 """The program: python -m nst_tf.run --flagfile=configs/starry.cfg."""
 
 import contextlib
+import logging
 import math
 import os
 import signal
@@ -53,6 +54,8 @@ SIGNALS = [
 
 def cli() -> None:
     """The console script nst-tf."""
+    # Each level is traced anew, which TensorFlow takes for a mistake.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names may hold anything
             stream.reconfigure(errors="backslashreplace")

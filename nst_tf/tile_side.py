@@ -15,7 +15,8 @@ def planned(
 ) -> job.Job:
     """Gives a job the tiles that its memory has room for.
 
-    A job that names its tiles, or fits as a whole, is returned as it is.
+    A job that fits, as a whole or in the tiles that it names, is returned as it
+    is.
 
     Args:
         request: The job.
@@ -37,20 +38,19 @@ def planned(
             )
         if tiles.is_cut(height, width, request.tile):
             _check_additive(request, height, width)
-        return request
     if not request.memory and device.is_gpu():
         return request  # its tiles are halved when memory runs out
     limit = 1e9 * request.memory or memory.limit()
     if limit is None:
         return request
     need = needs(request, prepared, precision)
-    if need.peak(height, width) <= limit:
+    peak = need.peak(height, width, request.tile)
+    if peak <= limit:
         return request
     side = need.largest_tile(height, width, limit)
     words = (
         f"a picture of {width} x {height} pixels needs about "
-        f"{need.peak(height, width) / 1e9:.1f} GB, and "
-        f"{limit / 1e9:.1f} GB are there"
+        f"{peak / 1e9:.1f} GB, and {limit / 1e9:.1f} GB are there"
     )
     if side < least:
         at_least = need.peak(height, width, least) / 1e9
@@ -104,6 +104,11 @@ def needs(
         sorts=request.style_loss == "sliced_wasserstein",
         read=rows * columns
         + sum(style.pixels[..., 0].size for style in prepared.styles),
+        features=sum(
+            layer.out_channels / layer.stride**2
+            for layer in architectures.convolutions(request.extractor)
+            if layer.name in job.parse_layers(request.content_layers)
+        ),
     )
 
 

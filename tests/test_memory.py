@@ -1,39 +1,37 @@
 """The plan of memory against what runs took; what the machine says it has."""
 
+import json
+from pathlib import Path
+
 import pytest
 
-from nst_tf import memory
+import nst_tf
+from nst_tf import flagdefs, inputs, tile_side
 
-VGG, SMALL = memory.Need, {"small": True}
+ROOT = Path(nst_tf.__file__).parent.parent
+LINES = (ROOT / "scripts" / "benchmarks" / "results" / "memory.jsonl").open()
+RECORDS = {
+    record["case"]: record for record in map(json.loads, LINES.readlines())
+}
+IMAGES = ROOT / "configs" / "images"
 
 
-@pytest.mark.parametrize(
-    ("precision", "size", "options", "gigabytes"),
-    [
-        ("bfloat16", (384, 512), {}, 1.40),
-        ("bfloat16", (768, 1024), {}, 2.54),
-        ("bfloat16", (1086, 1448), {}, 4.03),
-        ("float32", (384, 512), {}, 1.35),
-        ("float32", (768, 1024), {}, 2.73),
-        ("float32", (1086, 1448), {}, 4.61),
-        ("bfloat16", (384, 512), SMALL, 1.02),
-        ("bfloat16", (768, 1024), SMALL, 1.74),
-        ("bfloat16", (1536, 2048), SMALL, 4.62),
-        ("float32", (768, 1024), SMALL, 1.81),
-        (
-            "bfloat16",
-            (384, 512),
-            {**SMALL, "optimizer": "lbfgs", "pairs": 20},
-            1.10,
-        ),
-        (
-            "bfloat16",
-            (768, 1024),
-            {**SMALL, "optimizer": "lbfgs", "pairs": 20},
-            2.33,
-        ),
-    ],
-)
-def test_the_plan_is_within_a_tenth(precision, size, options, gigabytes):
-    peak = memory.Need(precision, **options).peak(*size)
-    assert peak / 1e9 == pytest.approx(gigabytes, rel=0.1)
+@pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS.keys())
+def test_the_plan_holds_for_what_runs_took(record, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    request = flagdefs.parse(
+        [
+            f"--content={IMAGES / 'harbor_at_dusk.jpg'}",
+            f"--style={IMAGES / 'swirling_night.jpg'}",
+            "--weights=small",
+            *record["flags"],
+        ]
+    )
+    _, prepared = inputs.prepare_files(request)
+    if record["weights"] != "small":
+        network = prepared.network._replace(projections=None)
+        prepared = prepared._replace(network=network)
+    need = tile_side.needs(request, prepared, record["precision"])
+    height, width, _ = prepared.levels[-1]
+    planned = need.peak(height, width, request.tile) / 1e9
+    assert 0.8 * planned <= record["median_gb"] <= 1.1 * planned

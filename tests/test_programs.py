@@ -464,6 +464,67 @@ def test_a_budget_is_kept_from_start_to_end(tmp_path, seconds):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("gigabytes", [2, 2.5, 4])
+def test_under_a_limit_of_memory_a_picture_or_one_sentence(tmp_path, gigabytes):
+    import resource  # not on Windows
+
+    limit = int(gigabytes * 1e9)
+    result = _command(
+        "--flagfile=starry",
+        "--weights=small",
+        "--steps=2",
+        "--size=640",
+        cwd=tmp_path,
+        preexec_fn=lambda: resource.setrlimit(
+            resource.RLIMIT_AS, (limit, limit)
+        ),
+    )
+    picture = tmp_path / "harbor_at_dusk-swirling_night.png"
+    assert result.returncode in (0, run.OUT_OF_MEMORY)
+    if result.returncode == 0:
+        assert image_io.load_image(picture).shape == (480, 640, 3)
+    else:
+        assert "memory" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_a_killed_run_short_of_memory_goes_on_in_smaller_tiles(tmp_path):
+    command = [
+        "--flagfile=starry",
+        "--weights=small",
+        "--steps=8",
+        "--size=384",
+        "--tile=288",
+        "--memory=1.1",
+        "--checkpoint_dir=kept",
+        "--checkpoint_every=1",
+        "--output=a.png",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "nst_tf.run", *command],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.startswith("level 4/"):  # of 5, the last one in tiles
+            process.kill()
+            break
+    process.communicate()
+    result = _command(*command, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert "a run of this job was killed" in result.stdout
+    assert "it goes on in tiles of 182" in result.stdout
+    assert "resume    level" in result.stdout
+    assert image_io.load_image(tmp_path / "a.png").shape == (288, 384, 3)
+    assert not list((tmp_path / "kept").glob(".*.running"))
+    again = _command(*command[:-1], "--output=b.png", cwd=tmp_path)
+    assert "was killed" not in again.stdout  # it had ended
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )

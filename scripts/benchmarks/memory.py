@@ -65,6 +65,8 @@ def main(arguments: Sequence[str]) -> int:
             **step_time.machine(),
             "case": name,
             "flags": CASES[name],
+            "precision": runs[0]["precision"],
+            "weights": runs[0]["weights"],
             "planned_gb": runs[0]["planned_gb"],
             "peak_gb": peaks,
             "median_gb": statistics.median(peaks),
@@ -112,6 +114,8 @@ def _run(case: Sequence[str]) -> dict:
     plan = re.findall(r"^memory +about (.*)$", text, re.M)[0]
     return {
         "plan": plan,
+        "precision": re.findall(r"^device .*, (\w+)$", text, re.M)[0],
+        "weights": "small" if "ships with" in text else "vgg19",
         "planned_gb": float(plan.split()[0]),
         "peak_gb": usage.ru_maxrss * 1024 / 1e9,
         "seconds": round(time.perf_counter() - start, 1),
