@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 RESERVE = 0.1  # of what is free, which is left to others
-# Of addresses that are left: threads and allocators reserve more than they use.
-ADDRESSES = 0.5
+# Threads and allocators reserve more addresses than they use: so many at first,
+# and so many for each byte.
+ADDRESSES, PER_BYTE = 0.5e9, 1.6
 
 # Python, TensorFlow, the network and its compiled steps.
 _BASE = {"vgg": 1.02e9, "small": 0.83e9}
@@ -19,17 +20,19 @@ _STEP = {
     ("vgg", "float32"): 2270,
     ("vgg", "bfloat16"): 1780,
     ("vgg", "float16"): 1780,
-    ("small", "float32"): 1300,
-    ("small", "bfloat16"): 1200,
-    ("small", "float16"): 1200,
+    ("small", "float32"): 1200,
+    ("small", "bfloat16"): 1000,
+    ("small", "float16"): 1000,
 }
+# Of tiles, whose features are cut, and which come after smaller levels.
+_TILING = 1.3
 # What is kept for each pixel of the picture: it, its gradient, two moments, the
 # average and the best one, 12 bytes each.
 _STATE = {"adam": 72, "sgd": 48, "lbfgs": 72}
 _FEATURE = {"float32": 4, "bfloat16": 2, "float16": 2}
-# A pair of L-BFGS is two images of three float32, and half of all pairs are
-# copied when one is appended.
-_PAIR = 36
+# A pair of L-BFGS is two images of three float32, and all of them are copied
+# when one is appended.
+_PAIR = 50
 _READ = 12  # a pixel of a picture that was read
 # Of what a step takes of a pixel, what it takes to see a style image once; and
 # what 32 sorted directions take besides.
@@ -67,7 +70,7 @@ class Need(NamedTuple):
         at_a_time = tile**2 if is_cut else pixels
         working = step * max(at_a_time, _SEEING * seen)
         if is_cut:
-            working += self._state * pixels
+            working = _TILING * working + self._state * pixels
         if self.optimizer == "lbfgs":
             working += self.pairs * _PAIR * pixels
         return _BASE[network] + working + _READ * self.read
@@ -108,7 +111,7 @@ def limit() -> float | None:
     found = [resident + (1 - RESERVE) * each for each in free if each]
     addresses = _address_limit()
     if addresses:
-        found.append(resident + ADDRESSES * addresses)
+        found.append(resident + max(0, addresses - ADDRESSES) / PER_BYTE)
     return min(found, default=None)
 
 

@@ -3,8 +3,9 @@
     python scripts/benchmarks/memory.py --cases=whole,tiles --repeats=3
 
 Each case is the program on pictures of configs/images, with two steps at each
-level. The peak is the largest resident set that the system saw; the plan is
-that of `nst_tf.memory`, which is fitted to these lines.
+level; square ones are cut from them. The peak is the largest resident set that
+the system saw; the plan is that of `nst_tf.memory`, which is fitted to these
+lines.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import step_time
+from PIL import Image
 
 RESULTS = Path(__file__).resolve().parent / "results"
 IMAGES = step_time.ROOT / "configs" / "images"
@@ -46,7 +48,9 @@ CASES: dict[str, list[str]] = {
     ],
     "tiles 2896": ["--size=2896", "--tile=1024"],
     "tiles 4096": ["--size=4096", "--tile=1024"],
-    "tiles 8192 small": ["--size=8192", "--tile=1024", "--weights=small"],
+    "square 2048 small": ["--size=2048", "--tile=1024", "--weights=small"],
+    "square 4096 small": ["--size=4096", "--tile=1024", "--weights=small"],
+    "square 8192 small": ["--size=8192", "--tile=1024", "--weights=small"],
 }
 
 
@@ -59,7 +63,8 @@ def main(arguments: Sequence[str]) -> int:
         if any(name.startswith(each) for each in flags.cases)
     ]
     for name in chosen:
-        runs = [_run(CASES[name]) for _ in range(flags.repeats)]
+        square = name.startswith("square")
+        runs = [_run(CASES[name], square) for _ in range(flags.repeats)]
         peaks = [run["peak_gb"] for run in runs]
         record = {
             **step_time.machine(),
@@ -85,17 +90,22 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _run(case: Sequence[str]) -> dict:
+def _run(case: Sequence[str], square: bool) -> dict:
     """Runs the program once: its peak, what it planned, how long it took."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "out.png"
+        content = IMAGES / "harbor_at_dusk.jpg"
+        if square:
+            with Image.open(content) as picture:
+                content = Path(folder) / "square.png"
+                picture.crop((0, 0, 768, 768)).save(content)
         start = time.perf_counter()
         process = subprocess.Popen(
             [
                 sys.executable,
                 "-m",
                 "nst_tf.run",
-                f"--content={IMAGES / 'harbor_at_dusk.jpg'}",
+                f"--content={content}",
                 f"--style={IMAGES / 'swirling_night.jpg'}",
                 "--steps=2",
                 f"--output={output}",
