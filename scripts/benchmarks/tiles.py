@@ -5,8 +5,9 @@
 `agreement`: Adam from the content image, as a whole; again, from a start that
 differs by noise of 1e-6; and in tiles. Adam amplifies rounding, so that what
 tiles change is told by what such noise changes. `cost`: a step in tiles over
-one on the whole, in turn in one process. `edges`: the mean gradient of the
-picture in tiles along their borders, over that elsewhere.
+one on the whole, in turn in one process. `gradient`: losses and gradient of one
+image of odd sides, in two regions with a style each, in tiles against the
+whole, at a noisy content image.
 
 The network is VGG19, from the file that NST_TF_WEIGHTS names.
 """
@@ -24,6 +25,7 @@ import numpy as np
 import step_time
 
 RESULTS = Path(__file__).resolve().parent / "results"
+ODD = 701, 1003  # height and width of `gradient`
 IMAGES = step_time.ROOT / "configs" / "images"
 
 
@@ -39,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
             "size": flags.size,
             "tile": flags.tile,
             "precision": flags.precision,
-            **{"agreement": _agreement, "cost": _cost}[part](flags),
+            **PARTS[part](flags),
         }
         print(json.dumps(record, indent=1), flush=True)
         flags.json.parent.mkdir(parents=True, exist_ok=True)
@@ -122,30 +124,75 @@ def _cost(flags: argparse.Namespace) -> dict:
     }
 
 
-def _stepper(
-    flags: argparse.Namespace, tile: int, noise: float
-) -> tuple[Callable[[], Any], Any]:
-    """A compiled train step at the size, and its optimizer."""
+def _gradient(flags: argparse.Namespace) -> dict:
+    """Losses and gradients of two regions: their largest differences."""
     import tensorflow as tf
 
-    from nst_tf import (
-        descent,
-        extractors,
-        image_io,
-        objective,
-        optimizers,
-        pyramid,
-        targets,
-        tiles,
-        tiling,
-    )
+    from nst_tf import image_io, objective, targets, tiling
+
+    extractor, weights = _network(flags)
+    height, width = ODD
+    content = image_io.load_image(IMAGES / "harbor_at_dusk.jpg")
+    content = image_io.resize(content, height, width)
+    sky = np.linspace(3, -2, height).clip(0, 1)[:, None].repeat(width, 1)
+    masks = sky.astype("f4"), (1 - sky).astype("f4")
+    names = "swirling_night.jpg", "stained_blocks.jpg"
+    regions = [
+        targets.Region(
+            [targets.Style(image_io.load_image(IMAGES / name))], mask, name
+        )
+        for name, mask in zip(names, masks, strict=True)
+    ]
+    rng = np.random.default_rng(0)
+    noisy = content + 0.1 * rng.normal(size=content.shape)
+    image = tf.Variable(tf.constant(noisy.clip(0, 1).astype("f4")[None]))
+
+    def evaluated(tile: int) -> tuple[dict[str, float], np.ndarray]:
+        loss_list = targets.perceptual_losses(
+            extractor,
+            content,
+            [],
+            weights,
+            height,
+            width,
+            regions=regions,
+            tile=tile,
+        )
+        evaluate = objective.make_objective(extractor, loss_list)
+        if tile:
+            cut = tiling.make_tiles(extractor, height, width, tile)
+            evaluate = tiling.make_tiled_objective(extractor, loss_list, cut)
+
+        @tf.function(autograph=False)
+        def compiled() -> tuple[Any, tf.Tensor]:
+            found = evaluate(image)
+            return found.terms, tf.convert_to_tensor(found.gradient)
+
+        terms, gradient = compiled()
+        losses = {name: float(value) for name, value in terms.items()}
+        return losses, gradient.numpy()
+
+    losses, whole = evaluated(0)
+    found = {}
+    for tile in flags.tiles:
+        theirs, gradient = evaluated(tile)
+        found[str(tile)] = {
+            "gradient, of the largest component": float(
+                np.abs(gradient - whole).max() / np.abs(whole).max()
+            ),
+            "losses, relative": max(
+                abs(theirs[name] - losses[name]) / losses[name]
+                for name in losses
+            ),
+        }
+    return {"size": [width, height], "tiles": found}
+
+
+def _network(flags: argparse.Namespace) -> tuple[Any, Any]:
+    """VGG19 to block5_conv1, and the weights of the losses."""
+    from nst_tf import extractors, targets
 
     network_weights, _ = step_time.find_weights("auto")
-    content = image_io.load_image(IMAGES / "harbor_at_dusk.jpg")
-    style = image_io.load_image(IMAGES / "swirling_night.jpg")
-    rows, columns = content.shape[:2]
-    height, width = pyramid.output_size(rows, columns, flags.size)
-    content = image_io.resize(content, height, width)
     weights = targets.LossWeights(
         {"block4_conv2": 5.0},
         {name: 20.0 for name in step_time.STYLE_LAYERS},
@@ -159,6 +206,32 @@ def _stepper(
         padding="symmetric_first",
         dtype=flags.precision,
     )
+    return extractor, weights
+
+
+def _stepper(
+    flags: argparse.Namespace, tile: int, noise: float
+) -> tuple[Callable[[], Any], Any]:
+    """A compiled train step at the size, and its optimizer."""
+    import tensorflow as tf
+
+    from nst_tf import (
+        descent,
+        image_io,
+        objective,
+        optimizers,
+        pyramid,
+        targets,
+        tiles,
+        tiling,
+    )
+
+    extractor, weights = _network(flags)
+    content = image_io.load_image(IMAGES / "harbor_at_dusk.jpg")
+    style = image_io.load_image(IMAGES / "swirling_night.jpg")
+    rows, columns = content.shape[:2]
+    height, width = pyramid.output_size(rows, columns, flags.size)
+    content = image_io.resize(content, height, width)
     loss_list = targets.perceptual_losses(
         extractor,
         content,
@@ -183,6 +256,9 @@ def _stepper(
     return descent.make_train_step(optimizer, evaluate), optimizer
 
 
+PARTS = {"agreement": _agreement, "cost": _cost, "gradient": _gradient}
+
+
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -190,6 +266,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--parts", type=lambda text: text.split(","), default=["agreement"])
     add("--size", type=int, default=1024)
     add("--tile", type=int, default=512)
+    add("--tiles", type=lambda t: [*map(int, t.split(","))], default=[256, 384])
     add("--precision", default="float32")
     add("--steps", type=int, default=50)
     add("--rounds", type=int, default=5)
