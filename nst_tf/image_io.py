@@ -205,14 +205,14 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     if image.shape[:2] == (height, width):
         return image
-    channels = [
-        Image.fromarray(np.ascontiguousarray(image[..., c], np.float32)).resize(
+    resized = np.empty((height, width, image.shape[-1]), np.float32)
+    for index in range(image.shape[-1]):  # of large images only one is copied
+        channel = np.ascontiguousarray(image[..., index], np.float32)
+        seen = Image.fromarray(channel).resize(
             (width, height), Image.Resampling.LANCZOS
         )
-        for c in range(image.shape[-1])
-    ]
-    resized = np.stack([np.asarray(channel) for channel in channels], axis=-1)
-    return np.clip(resized, 0.0, 1.0)
+        np.clip(np.asarray(seen), 0.0, 1.0, out=resized[..., index])
+    return resized
 
 
 def resize_alpha(alpha: np.ndarray, height: int, width: int) -> np.ndarray:

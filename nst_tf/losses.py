@@ -18,7 +18,9 @@ from typing import Protocol
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import narrow, sums
+from nst_tf import bands, narrow, sums
+
+POSITIONS = 2**16  # of a target that are measured at a time
 
 
 class Loss(Protocol):
@@ -84,8 +86,7 @@ class ContentLoss:
         self.weight = weight
         self.maps = present(target=target, region=region)
         self._root = narrow.root(projection, sums.wide(target).dtype)
-        zeros = tf.zeros_like(target)
-        self._scale = sums.mean(self.statistics(zeros, None, **self.maps))
+        self._scale = sums.mean(self._of_zeros())
         if divisor is not None:
             if projection is not None:  # statistics are means over channels
                 channels, compared = projection.shape
@@ -107,6 +108,23 @@ class ContentLoss:
             difference = narrow.project(difference, self._root)
         return sums.masked_sum(
             tf.square(difference), sums.product(mask, region)
+        )
+
+    def _of_zeros(self) -> sums.Statistics:
+        """The statistics of a map of zeros, in parts that need little memory."""
+        height, width = bands.size(self.maps["target"])
+        rows = max(1, POSITIONS // width)
+        parts = []
+        for first in range(0, height, rows):
+            maps = {
+                name: value[:, first : first + rows]
+                for name, value in self.maps.items()
+            }
+            zeros = tf.zeros_like(maps["target"])
+            parts.append(self.statistics(zeros, None, **maps))
+        return sums.Statistics(
+            tf.add_n([part.total for part in parts]),
+            tf.add_n([part.mass for part in parts]),
         )
 
     def distance(self, statistics: sums.Statistics) -> tf.Tensor:

@@ -36,7 +36,7 @@ ARROWS = {
     "bands": set(),
     "tiles": set(),
     "narrow": set(),
-    "losses": {"narrow", "sums"},
+    "losses": {"bands", "narrow", "sums"},
     "total_variation": {"bands", "losses", "sums"},
     "style_losses": {"losses", "narrow", "sums"},
     "objective": {"bands", "extractors", "losses"},
