@@ -81,13 +81,16 @@ class Lbfgs(tf.Module):
         expected = tf.reduce_sum(self._gradient * (self.image - self._base))
         bound = self._loss + DECREASE * expected + MARGIN * tf.abs(self._loss)
         first = tf.equal(self._length, 0)
-        self._first_loss.assign(tf.where(first, loss, self._first_loss))
+        first_loss = tf.where(first, loss, self._first_loss)
         sound = guard.is_sound(
             loss,
             evaluation.gradient,
             tf.where(first, loss, self._loss),
-            self._first_loss,
+            first_loss,
         )
+        # Not before the gradient is there: there may be no memory for it.
+        with tf.control_dependencies([sound]):
+            self._first_loss.assign(first_loss)
         failed = tf.cast(tf.logical_not(sound), tf.int64)
         self.rescues.assign_add(failed)
         self.failures.assign(failed * (self.failures + 1))

@@ -111,7 +111,7 @@ class ContentLoss:
         )
 
     def _of_zeros(self) -> sums.Statistics:
-        """The statistics of a map of zeros, in parts that need little memory."""
+        """The statistics of a map of zeros, measured in parts."""
         height, width = bands.size(self.maps["target"])
         rows = max(1, POSITIONS // width)
         parts = []

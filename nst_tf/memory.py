@@ -154,9 +154,10 @@ def _groups(
     Pages of files that are not in use count as free.
     """
     try:
-        lines = [line.split(":", 2) for line in own.read_text().splitlines()]
+        text = own.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return []
+    lines = [line.split(":", 2) for line in text.splitlines()]
     found = []
     for line in lines:
         if len(line) < 3:

@@ -176,11 +176,14 @@ def describe(path: str | os.PathLike[str]) -> str:
     releases = ", ".join(
         f"{name} {value}" for name, value in record["versions"].items()
     )
+    tile = decided["settings"].get("tile")
+    in_tiles = f", in tiles of {tile}" if tile else ""
     lines = [
         f"{Path(path).name}, made by nst_tf {record['nst_tf']}, "
         f"{record['made']}",
         f"{record['state']}, after {sum(decided['steps'])} steps in "
-        f"{record['seconds']} s, on {record['device']}, {decided['precision']}",
+        f"{record['seconds']} s, on {record['device']}, {decided['precision']}"
+        f"{in_tiles}",
         *(
             f"{name}: {each['name']}, {each['size'][0]} x {each['size'][1]}, "
             f"{each['digest']}"

@@ -14,6 +14,7 @@ from nst_tf import (
     objective,
     optimizers,
     style_losses,
+    tiling,
     total_variation,
 )
 
@@ -167,25 +168,50 @@ def test_a_target_of_zeros_gives_no_nan():
 # Objectives: name -> (objective, image)
 
 
-def _whole(monkeypatch, pooling="average", padding="zeros", dtype="float64"):
+def _losses(
+    monkeypatch, size, pooling="average", padding="zeros", dtype="float64"
+):
     network = toys.extractor(
         monkeypatch, dtype=dtype, pooling=pooling, padding=padding
     )
-    content = toys.image(11, 13, 1, dtype)
+    content = toys.image(*size, 1, dtype)
     loss_list = toys.style_and_content(
         network, content, toys.image(10, 15, 2, dtype)
     )
-    picture = tf.constant(toys.image(11, 13, 3, dtype)[None])
+    return network, loss_list, tf.constant(toys.image(*size, 3, dtype)[None])
+
+
+def _whole(*arguments, **settings):
+    network, loss_list, picture = _losses(*arguments, (11, 13), **settings)
     return objective.make_objective(network, loss_list), picture, loss_list
 
 
-@pytest.mark.parametrize("padding", ["zeros", "symmetric"])
-@pytest.mark.parametrize("pooling", ["max", "average", "average_rescaled"])
+def _tiled(*arguments, **settings):
+    network, loss_list, picture = _losses(*arguments, (19, 27), **settings)
+    cut = tiling.make_tiles(network, 19, 27, 16)
+    evaluate = tiling.make_tiled_objective(network, loss_list, cut)
+    return evaluate, picture, loss_list
+
+
+every_objective = pytest.mark.parametrize("make", [_whole, _tiled])
+
+
+@pytest.mark.parametrize(
+    ("make", "pooling", "padding"),
+    [
+        *(
+            (_whole, pooling, padding)
+            for pooling in ("max", "average", "average_rescaled")
+            for padding in ("zeros", "symmetric")
+        ),
+        (_tiled, "average", "zeros"),  # the others are those of the whole
+    ],
+)
 def test_gradient_of_the_objective_equals_finite_differences(
-    monkeypatch, pooling, padding
+    monkeypatch, make, pooling, padding
 ):
-    evaluate, picture, _ = _whole(monkeypatch, pooling, padding)
-    evaluate = tf.function(evaluate)
+    evaluate, picture, _ = make(monkeypatch, pooling=pooling, padding=padding)
+    evaluate = toys.compiled(evaluate)
     gradient = evaluate(picture).gradient.numpy()
     rng = np.random.default_rng(0)
     scale = np.abs(gradient).max()
@@ -201,8 +227,9 @@ def test_gradient_of_the_objective_equals_finite_differences(
         assert abs(float(difference) - gradient[index]) < 1e-6 * scale + 1e-7
 
 
-def test_terms_times_weights_sum_to_the_loss(monkeypatch):
-    evaluate, picture, loss_list = _whole(monkeypatch)
+@every_objective
+def test_terms_times_weights_sum_to_the_loss(monkeypatch, make):
+    evaluate, picture, loss_list = make(monkeypatch)
     evaluation = evaluate(picture)
     total = sum(
         loss.weight * float(evaluation.terms[loss.name]) for loss in loss_list
@@ -211,15 +238,16 @@ def test_terms_times_weights_sum_to_the_loss(monkeypatch):
     assert len(evaluation.terms) == len(loss_list)
 
 
-def test_objective_is_traced_once_for_ten_steps(monkeypatch):
-    evaluate, picture, _ = _whole(monkeypatch, dtype="float32")
+@every_objective
+def test_objective_is_traced_once_for_ten_steps(monkeypatch, make):
+    evaluate, picture, _ = make(monkeypatch, dtype="float32")
     traces = []
 
     def counted(image):
         traces.append(1)
         return evaluate(image)
 
-    compiled = tf.function(counted)
+    compiled = toys.compiled(counted)
     for _ in range(10):
         compiled(picture)
     assert len(traces) == 1

@@ -96,6 +96,17 @@ def style_and_content(network, content, style, *, tv=1.0):
     return loss_list
 
 
+def compiled(evaluate):
+    """An objective as a function whose gradients are tensors of their own."""
+
+    def read(image):
+        evaluation = evaluate(image)
+        gradient = tf.convert_to_tensor(evaluation.gradient)
+        return evaluation._replace(gradient=gradient)
+
+    return tf.function(read, autograph=False)
+
+
 def bowl(target):
     """Half the mean squared distance to a target, with its gradient."""
 

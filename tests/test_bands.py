@@ -1,0 +1,179 @@
+"""What is done to an image some rows at a time is what is done to the whole."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+
+from nst_tf import bands, descent, lbfgs, optimizers
+
+SIZE = (13, 7)
+
+
+@pytest.fixture
+def in_bands(monkeypatch):
+    """Makes images large from 40 pixels on, and a band of 2 rows of 7."""
+
+    def switch(band=20):
+        monkeypatch.setattr(bands, "WHOLE", 40)
+        monkeypatch.setattr(bands, "BAND", band)
+
+    return switch
+
+
+def _variable(seed=0, size=SIZE):
+    return tf.Variable(toys.image(*size, seed)[None])
+
+
+# change
+
+
+def _changed(compiled, scale=2.0):
+    """Changes two images by each other and a third, [3, 1, H, W, 3]."""
+    images = {"a": _variable(0), "b": _variable(1), "c": _variable(2)}
+    read = _variable(3)
+
+    def change():
+        bands.change(
+            images,
+            lambda parts, other: {
+                "a": scale * parts["b"] - other,
+                "b": tf.sqrt(parts["a"]) + parts["c"],
+            },
+            read,
+        )
+
+    (tf.function(change, autograph=False) if compiled else change)()
+    np.testing.assert_array_equal(read, _variable(3))
+    return np.stack([image.numpy() for image in images.values()])
+
+
+# 2 rows of 7, of which the last is alone; a row each, and less; nearly all.
+@pytest.mark.parametrize("band", [14, 20, 7, 3, 84])
+@pytest.mark.parametrize("compiled", [False, True])
+def test_images_changed_by_bands_are_those_changed_as_wholes(
+    in_bands, compiled, band
+):
+    whole = _changed(compiled)
+    in_bands(band)
+    np.testing.assert_array_equal(_changed(compiled), whole)
+    a, b, c, read = (toys.image(*SIZE, seed) for seed in range(4))
+    np.testing.assert_array_equal(whole[0, 0], np.float32(2) * b - read)
+    np.testing.assert_allclose(whole[1, 0], np.sqrt(a) + c, rtol=1e-6)
+    np.testing.assert_array_equal(whole[2, 0], c)
+
+
+def test_a_band_has_no_more_pixels_than_it_should(in_bands):
+    in_bands(20)
+    seen = []
+
+    def look(parts, other):
+        seen.append((parts["a"].shape[0], other.shape[0]))
+        return {}
+
+    bands.change({"a": _variable()}, look, tf.ones((1, *SIZE, 1)))
+    assert seen == [(2, 2)] * 6 + [(1, 1)]
+
+
+def test_an_image_of_few_pixels_is_one_part(in_bands):
+    in_bands()
+    seen = []
+    small = _variable(0, (5, 8))
+    bands.change(
+        {"a": small}, lambda parts: seen.append(parts["a"].shape) or {}
+    )
+    assert seen == [(1, 5, 8, 3)]
+
+
+@pytest.mark.parametrize("kind", [tf.Variable, tf.constant])
+def test_the_sum_of_squares_by_bands_is_that_of_the_whole(in_bands, kind):
+    image = kind(toys.image(*SIZE, 0, "f8")[None])
+    expected = np.sum(toys.image(*SIZE, 0, "f8") ** 2)
+    np.testing.assert_allclose(bands.sum_of_squares(image), expected)
+    in_bands()
+    np.testing.assert_allclose(bands.sum_of_squares(image), expected)
+
+
+@pytest.mark.parametrize("row", [0, 5, 12])
+def test_a_value_that_is_no_number_is_found_in_any_band(in_bands, row):
+    in_bands()
+    image = _variable()
+    image[:, row, 3, 1].assign([np.nan])
+    assert not np.isfinite(bands.sum_of_squares(image))
+
+
+# rectangle, add
+
+PLACES = [(0, 0, 13, 7), (0, 0, 1, 1), (12, 6, 1, 1), (3, 2, 6, 4)]
+
+
+@pytest.mark.parametrize("kind", [tf.Variable, tf.constant])
+@pytest.mark.parametrize(("row", "column", "height", "width"), PLACES)
+def test_a_rectangle_is_the_slice(kind, row, column, height, width):
+    image = toys.image(*SIZE, 0)[None]
+    part = bands.rectangle(
+        kind(image), tf.constant(row), tf.constant(column), height, width
+    )
+    expected = image[:, row : row + height, column : column + width]
+    np.testing.assert_array_equal(part, expected)
+
+
+@pytest.mark.parametrize(("row", "column", "height", "width"), PLACES)
+def test_a_part_is_added_where_it_should_be(row, column, height, width):
+    image, part = _variable(), toys.image(height, width, 5)[None]
+    expected = image.numpy()
+    expected[:, row : row + height, column : column + width] += part
+    bands.add(image, tf.constant(row), tf.constant(column), tf.constant(part))
+    np.testing.assert_array_equal(image, expected)
+
+
+# Optimizers
+
+
+OPTIMIZERS = {
+    "adam": lambda image: optimizers.Adam(image),
+    "adam, last iterate": lambda image: optimizers.Adam(image, average=0),
+    "sgd": lambda image: optimizers.Sgd(image, learning_rate=0.3),
+    "lbfgs": lambda image: lbfgs.Lbfgs(image, history=3),
+}
+
+
+def _run(make, spoiled):
+    """All that an optimizer remembers after some steps, and its result."""
+    bowl, taken = toys.bowl(toys.image(*SIZE, 1)[None]), tf.Variable(0)
+
+    def evaluate(image):
+        taken.assign_add(1)
+        evaluation = bowl(tf.convert_to_tensor(image))
+        bad = tf.reduce_any(taken == tf.constant(spoiled or [-1]))
+        rows = tf.range(SIZE[0])[None, :, None, None]
+        worse = tf.where(rows == 9, np.float32(np.nan), 0.0)
+        gradient = evaluation.gradient + tf.where(bad, worse, 0.0)
+        return evaluation._replace(gradient=gradient)
+
+    optimizer = make(_variable())
+    step = descent.make_train_step(optimizer, evaluate)
+    for _ in range(12):
+        step()
+    arrays = {
+        name: value.numpy()
+        for name, value in optimizers.variables(optimizer).items()
+    }
+    return arrays, optimizer.result().numpy()
+
+
+@pytest.mark.parametrize("spoiled", [[], [1], [4, 8, 9], [12]])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_steps_by_bands_are_those_of_the_whole_to_the_bit(
+    in_bands, name, spoiled
+):
+    whole, result = _run(OPTIMIZERS[name], spoiled)
+    in_bands()
+    by_bands, its_result = _run(OPTIMIZERS[name], spoiled)
+    assert int(by_bands["rescues"]) == len(spoiled)
+    assert set(by_bands) == set(whole)
+    for key, value in whole.items():
+        np.testing.assert_array_equal(by_bands[key], value, err_msg=key)
+    np.testing.assert_array_equal(its_result, result)
+    assert np.isfinite(result).all()
+    assert np.abs(result - toys.image(*SIZE, 0)).max() > 0.01

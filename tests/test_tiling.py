@@ -1,0 +1,417 @@
+"""An image that is worked on in tiles, against the same one as a whole.
+
+With float64 the two differ by rounding alone, of order 1e-16 a sum.
+"""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+
+from nst_tf import (
+    conventions,
+    descent,
+    extractors,
+    image_io,
+    objective,
+    optimizers,
+    pyramid,
+    style_losses,
+    targets,
+    tiling,
+    total_variation,
+    transfer,
+    weights,
+)
+
+SIZE = (43, 57)  # odd, and 3 x 4 tiles of at most
+TILE = 24
+SHARES = targets.LossWeights(
+    {toys.CONTENT_LAYER: 5.0}, dict.fromkeys(toys.STYLE_LAYERS, 50.0), 1.0
+)
+
+
+def _gray(height, width, seed):
+    """A mask, [H, W], a quarter of it zero."""
+    values = toys.mask(height, width, seed).numpy()[0, ..., 0]
+    return np.where(values < 0.25, 0.0, values)
+
+
+def _loss_list(
+    network,
+    tile,
+    convention=targets.RELATIVE,
+    style_loss="gram",
+    size=SIZE,
+    dtype="float64",
+):
+    """Content with alpha, two styles in two places, total variation."""
+    styles = [
+        targets.Style(
+            toys.image(51, 39, 1, dtype), alpha=_gray(51, 39, 4).astype(dtype)
+        ),
+        targets.Style(toys.image(40, 60, 2, dtype), scale=1.3),
+    ]
+    where = _gray(*size, 3).astype(dtype)
+    return targets.perceptual_losses(
+        network,
+        toys.image(*size, 0, dtype),
+        [],
+        SHARES,
+        *size,
+        convention,
+        style_loss,
+        alpha=_gray(*size, 5).astype(dtype),
+        regions=[
+            targets.Region(styles[:1], where, "a"),
+            targets.Region(styles[1:], 1 - where, "b"),
+        ],
+        tile=tile,
+    )
+
+
+def _tiled(network, loss_list, size=SIZE, tile=TILE):
+    cut = tiling.make_tiles(network, *size, tile)
+    assert cut.number > 1
+    return tiling.make_tiled_objective(network, loss_list, cut)
+
+
+def _assert_same(tiled, whole, image, tolerance=1e-12):
+    """Compares two objectives at an image; what each of them says."""
+    expected, actual = whole(image), toys.compiled(tiled)(image)
+    np.testing.assert_allclose(actual.loss, expected.loss, rtol=tolerance)
+    assert set(actual.terms) == set(expected.terms)
+    for name, value in expected.terms.items():
+        np.testing.assert_allclose(
+            actual.terms[name], value, rtol=tolerance, err_msg=name
+        )
+    largest = np.abs(expected.gradient).max()
+    np.testing.assert_allclose(
+        actual.gradient, expected.gradient, rtol=0, atol=tolerance * largest
+    )
+    return expected, actual
+
+
+def _relative(neighbors):
+    return conventions.Convention(neighbors=neighbors)
+
+
+NAMED = conventions.CONVENTIONS
+# Every padding with every pooling; and every additive style loss, every form of
+# total variation and the conventions that divide by sizes, with some of them.
+CASES = [
+    ("zeros", "max", "gram", _relative("square")),
+    ("zeros", "average", "moments", _relative("inner_square")),
+    ("zeros", "average_rescaled", "wasserstein", _relative("absolute")),
+    ("symmetric_first", "max", "moments", _relative("power")),
+    ("symmetric_first", "average", "wasserstein", _relative("nine_point")),
+    ("symmetric_first", "average_rescaled", "gram", NAMED["gatys2016"]),
+    ("symmetric", "max", "wasserstein", NAMED["crowson_w2"]),
+    ("symmetric", "average", "gram", NAMED["keras"]),
+    ("symmetric", "average_rescaled", "gram", NAMED["towards_data_science"]),
+]
+
+
+def test_the_cases_have_every_kind():
+    paddings, poolings, kinds, used = map(set, zip(*CASES, strict=True))
+    pairs = {case[:2] for case in CASES}
+    assert len(pairs) == len(paddings) * len(poolings)
+    assert paddings == set(extractors.PADDINGS)
+    assert poolings == set(extractors.POOLINGS)
+    assert kinds == {
+        name
+        for name, kind in style_losses.STYLE_LOSSES.items()
+        if kind.additive
+    }
+    assert {each.neighbors for each in used} == set(total_variation.FORMS)
+    assert sum(each.undivided for each in used) > 2
+
+
+@pytest.mark.parametrize(
+    ("padding", "pooling", "style_loss", "convention"),
+    CASES,
+    ids=["-".join(case[:3]) for case in CASES],
+)
+def test_losses_and_gradient_in_tiles_are_those_of_the_whole(
+    monkeypatch, padding, pooling, style_loss, convention
+):
+    network = toys.extractor(
+        monkeypatch, dtype="float64", padding=padding, pooling=pooling
+    )
+    loss_list = _loss_list(network, 0, convention, style_loss)
+    expected, _ = _assert_same(
+        _tiled(network, loss_list),
+        objective.make_objective(network, loss_list),
+        tf.constant(toys.image(*SIZE, 7, "f8")[None]),
+        # The root of a matrix that is nearly singular amplifies rounding.
+        1e-11 if style_loss == "wasserstein" else 1e-12,
+    )
+    assert len(expected.terms) == 1 + 2 * len(toys.STYLE_LAYERS) + 1
+    assert all(float(value) > 0 for value in expected.terms.values())
+
+
+@pytest.mark.parametrize(
+    ("style_loss", "convention"),
+    [
+        ("gram", NAMED["gatys2016"]),
+        ("moments", targets.RELATIVE),
+        ("wasserstein", NAMED["crowson_w2"]),
+    ],
+)
+def test_targets_seen_in_tiles_are_those_of_the_whole(
+    monkeypatch, style_loss, convention
+):
+    network = toys.extractor(monkeypatch, dtype="float64")
+    image = tf.constant(toys.image(*SIZE, 7, "f8")[None])
+    whole, tiled = (
+        objective.make_objective(
+            network, _loss_list(network, tile, convention, style_loss)
+        )(image)
+        for tile in (0, TILE)
+    )
+    for name, value in whole.terms.items():
+        np.testing.assert_allclose(
+            tiled.terms[name], value, rtol=1e-12, err_msg=name
+        )
+    largest = np.abs(whole.gradient).max()
+    np.testing.assert_allclose(
+        tiled.gradient, whole.gradient, rtol=0, atol=1e-12 * largest
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "tile"),
+    [
+        ((31, 83), 15),  # the smallest tiles, many of them
+        ((16, 200), 40),  # cut along one side only
+        ((26, 26), 25),  # hardly larger than a tile
+    ],
+)
+def test_any_shape_and_any_tile_give_the_same(monkeypatch, size, tile):
+    network = toys.extractor(monkeypatch, dtype="float64")
+    loss_list = _loss_list(network, 0, size=size)
+    _assert_same(
+        _tiled(network, loss_list, size, tile),
+        objective.make_objective(network, loss_list),
+        tf.constant(toys.image(*size, 7, "f8")[None]),
+    )
+
+
+def test_a_narrow_network_gives_the_same_in_tiles(monkeypatch):
+    rng = np.random.default_rng(0)
+    channels = dict(zip(toys.LAYERS, (6, 8, 8), strict=True))
+    network = toys.extractor(
+        monkeypatch,
+        dtype="float64",
+        projections={
+            layer: rng.normal(size=(count, 2 * count))
+            for layer, count in channels.items()
+        },
+    )
+    _assert_same(
+        _tiled(network, _loss_list(network, TILE)),
+        objective.make_objective(network, _loss_list(network, 0)),
+        tf.constant(toys.image(*SIZE, 7, "f8")[None]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"),
+    # A few roundings of features, of 4e-3 and 5e-4.
+    [("bfloat16", 5e-2), ("float16", 1e-2)],
+)
+def test_a_network_of_less_precision_differs_by_its_rounding(
+    monkeypatch, dtype, tolerance
+):
+    network = toys.extractor(monkeypatch, dtype=dtype, pooling="average")
+    loss_list = _loss_list(network, 0, dtype="float32")
+    _assert_same(
+        _tiled(network, loss_list),
+        objective.make_objective(network, loss_list),
+        tf.constant(toys.image(*SIZE, 7)[None]),
+        tolerance,
+    )
+
+
+def test_what_is_kept_has_no_gradient_in_tiles_either(monkeypatch):
+    network = toys.extractor(monkeypatch, dtype="float64")
+    loss_list = _loss_list(network, 0)
+    keep = _gray(*SIZE, 8)
+    keep[10:20, 20:40] = 1
+    tiled = objective.frozen(_tiled(network, loss_list), keep)
+    image = toys.image(*SIZE, 7, "f8")[None]
+    _, actual = _assert_same(
+        tiled,
+        objective.frozen(objective.make_objective(network, loss_list), keep),
+        tf.constant(image),
+    )
+    assert not np.any(actual.gradient[:, 10:20, 20:40])
+    assert np.all(actual.gradient.numpy()[:, keep < 1] != 0)
+
+
+def test_an_evaluation_forgets_the_one_before(monkeypatch):
+    network = toys.extractor(monkeypatch, dtype="float64")
+    evaluate = toys.compiled(_tiled(network, _loss_list(network, 0)))
+    images = [
+        tf.constant(toys.image(*SIZE, seed, "f8")[None]) for seed in (7, 8, 7)
+    ]
+    first, other, again = (evaluate(image).gradient for image in images)
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0
+
+
+def test_features_seen_in_tiles_are_those_of_the_whole(monkeypatch):
+    network = toys.extractor(monkeypatch, dtype="float64", padding="symmetric")
+    image = toys.image(*SIZE, 1, "f8")
+    cut = tiling.make_tiles(network, *SIZE, TILE)
+    seen = tiling.features(network, image, cut, toys.LAYERS)
+    whole = network.see(image)
+    for layer in toys.LAYERS:
+        # Two and more positions of a tile go through one product of matrices.
+        np.testing.assert_allclose(
+            seen[layer], whole[layer], rtol=0, atol=1e-12 * np.max(whole[layer])
+        )
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    "name",
+    [name for name, kind in style_losses.STYLE_LOSSES.items() if kind.additive],
+)
+def test_statistics_seen_in_tiles_are_those_of_the_whole(
+    monkeypatch, name, masked
+):
+    network = toys.extractor(monkeypatch, dtype="float64")
+    kind = style_losses.STYLE_LOSSES[name]
+    image = toys.image(*SIZE, 1, "f8")
+    cut = tiling.make_tiles(network, *SIZE, TILE)
+    masks = {
+        layer: toys.mask(*(n // network.stride[layer] for n in SIZE))
+        if masked
+        else None
+        for layer in toys.STYLE_LAYERS
+    }
+    seen = tiling.statistics(
+        network,
+        image,
+        cut,
+        dict.fromkeys(toys.STYLE_LAYERS, kind.raw_statistics),
+        masks,
+    )
+    for layer, mask in masks.items():
+        whole = kind.raw_statistics(network.see(image)[layer], mask)
+        np.testing.assert_allclose(seen[layer].total, whole.total, rtol=1e-12)
+        np.testing.assert_allclose(seen[layer].mass, whole.mass, rtol=1e-12)
+
+
+def test_a_loss_that_is_no_sum_is_refused(monkeypatch):
+    network = toys.extractor(monkeypatch, dtype="float64")
+    loss_list = _loss_list(network, 0, style_loss="sliced_wasserstein")
+    words = "style/block1_conv1@a is no sum over positions, so the picture"
+    with pytest.raises(ValueError, match=words):
+        _tiled(network, loss_list)
+
+
+# The graph
+
+
+def _nodes(size, tile):
+    """How many tiles there are, and how many nodes the graph of a step has."""
+    network = toys.extractor(None, pooling="average")
+    cut = tiling.make_tiles(network, *size, tile)
+    loss_list = _loss_list(network, 0, size=size, dtype="float32")
+    image = tf.Variable(toys.image(*size, 7)[None])
+    step = descent.make_train_step(
+        optimizers.Adam(image),
+        tiling.make_tiled_objective(network, loss_list, cut),
+    )
+    graph = step.get_concrete_function().graph.as_graph_def()
+    nodes = sum(len(each.node_def) for each in graph.library.function)
+    return cut.number, nodes + len(graph.node)
+
+
+def test_more_tiles_take_no_more_nodes(monkeypatch):
+    toys.extractor(monkeypatch)
+    # Sides that no tiles share evenly: a mask says what each of them owns.
+    few, nodes = _nodes((43, 43), 29)
+    many, more_nodes = _nodes((77, 77), 29)
+    assert (few, many) == (4, 16)
+    assert nodes == more_nodes
+
+
+# Runs
+
+
+def _painted(tile, make_optimizer, steps=50):
+    """The picture after some steps, and the last loss."""
+    content, style = toys.image(*SIZE, 0, "f8"), toys.image(51, 39, 1, "f8")
+    *_, last = transfer.stylize_steps(
+        content,
+        [targets.Style(style)],
+        weights=SHARES,
+        make_extractor=functools.partial(
+            toys.extractor, None, dtype="float64", pooling="average"
+        ),
+        make_optimizer=make_optimizer,
+        levels=[pyramid.Level(*SIZE, steps)],
+        tile=lambda: tile,
+    )
+    assert last.index == steps
+    return last.image.numpy(), float(last.evaluation.loss)
+
+
+@pytest.mark.parametrize(
+    ("make", "tolerance"),
+    [
+        (optimizers.Adam, 1e-6),
+        (functools.partial(optimizers.Sgd, learning_rate=1e-4), 1e-6),
+        (optimizers.OPTIMIZERS["lbfgs"], 1e-6),
+    ],
+    ids=["adam", "sgd", "lbfgs"],
+)
+def test_pictures_painted_in_tiles_are_those_painted_as_a_whole(
+    monkeypatch, make, tolerance
+):
+    toys.extractor(monkeypatch)
+    whole, loss = _painted(0, make)
+    tiled, tiled_loss = _painted(TILE, make)
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=tolerance)
+    assert tiled_loss == pytest.approx(loss, rel=1e-6)
+    assert np.abs(whole - toys.image(*SIZE, 0, "f8")).max() > 0.01
+
+
+# The real network
+
+
+@pytest.mark.weights
+def test_the_real_network_gives_the_same_in_tiles():
+    size = (301, 403)
+    network = extractors.vgg(
+        "vgg19",
+        ("block1_conv1", "block3_conv1", "block4_conv2", "block5_conv1"),
+        weights.load("vgg19", "auto").layers,
+        pooling="average",
+        padding="symmetric_first",
+    )
+    shares = targets.LossWeights(
+        {"block4_conv2": 1.0},
+        {"block1_conv1": 50.0, "block3_conv1": 50.0, "block5_conv1": 50.0},
+        1.0,
+    )
+    content, style = toys.image(*size, 0), toys.image(280, 350, 1)
+    content = image_io.resize(content[:60, :80], *size)  # smooth, too
+
+    def losses_of(tile):
+        return targets.perceptual_losses(
+            network, content, [targets.Style(style)], shares, *size, tile=tile
+        )
+
+    # A pixel's gradient is a sum of thousands, each rounded to 6e-8.
+    _assert_same(
+        _tiled(network, losses_of(256), size, 256),
+        objective.make_objective(network, losses_of(0)),
+        tf.constant(content[None]),
+        1e-5,
+    )
