@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import bands, extractors, losses, objective, sums
+from nst_tf import bands, extractors, losses, objective, replicas, sums
 from nst_tf import tiles as geometry
 
 
@@ -30,6 +30,7 @@ def make_tiled_objective(
     extractor: extractors.Extractor,
     loss_list: Sequence[losses.Loss],
     tiles: geometry.Tiles,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> objective.Objective:
     """Makes what `objective.make_objective` does, of one image size, in tiles.
 
@@ -40,6 +41,9 @@ def make_tiled_objective(
         extractor: As for `objective.make_objective`.
         loss_list: Additive losses, with maps of the whole image.
         tiles: How the image is cut.
+        strategy: Of the devices that share the tiles, each of which has a
+            gradient of its own until these are added up; the image stays
+            where it is. None: one device sees them all.
 
     Raises:
         ValueError: If a loss is not additive.
@@ -56,10 +60,11 @@ def make_tiled_objective(
     gradient = tf.Variable(tf.zeros(shape, dtype), trainable=False)
     scale = objective.gradient_scale(extractor, shape[1] * shape[2])
     look = _Look(extractor, loss_list, tiles)
+    team = _Team(strategy, tiles, gradient)
 
     def evaluate(image: bands.Image) -> objective.Evaluation:
-        totals = _summed(
-            tiles, lambda place: look(_tile(image, tiles, place), place)
+        totals = team.summed(
+            lambda place: look(_tile(image, tiles, place), place)
         )
         with tf.GradientTape() as tape:
             tape.watch([each.total for each in totals])
@@ -77,19 +82,15 @@ def make_tiled_objective(
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
 
-        def pull(place: "Place") -> None:
+        def pull(place: "Place") -> tf.Tensor:
             pixels = _tile(image, tiles, place)
             with tf.GradientTape() as tape:
                 tape.watch(pixels)
                 seen = [each.total for each in look(pixels, place)]
             part: Any = tape.gradient(seen, pixels, output_gradients=slopes)
-            bands.add(gradient, place.row, place.column, part / scale)
+            return part / scale
 
-        bands.change(
-            {"gradient": gradient},
-            lambda parts: {"gradient": tf.zeros_like(parts["gradient"])},
-        )
-        _each_place(tiles, pull)
+        team.add_up(pull)
         return objective.Evaluation(loss, gradient, terms)
 
     return evaluate
@@ -179,6 +180,65 @@ class Place(NamedTuple):
     tile: tuple[tf.Tensor, tf.Tensor]  # its row and its column of tiles
     row: tf.Tensor  # of its first pixel
     column: tf.Tensor
+
+
+class _Team:
+    """The devices that share the tiles, each with every so manyth.
+
+    Args:
+        strategy: Theirs; None: there is one.
+        tiles: How the image is cut.
+        gradient: What the gradient is added up in.
+    """
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy | None,
+        tiles: geometry.Tiles,
+        gradient: tf.Variable,
+    ):
+        self._strategy, self._tiles = strategy, tiles
+        self._gradient = gradient
+        if strategy:
+            self._part_of = replicas.variables(strategy, gradient)
+
+    def summed(
+        self, function: Callable[[Place], list[sums.Statistics]]
+    ) -> list[sums.Statistics]:
+        """Adds up what a function gives of each tile."""
+        if self._strategy is None:
+            return _summed(self._tiles, function)
+        return replicas.summed(
+            self._strategy,
+            lambda number: _summed(self._tiles, function, self._share(number)),
+        )
+
+    def add_up(self, pull: Callable[[Place], tf.Tensor]) -> None:
+        """Makes the gradient of what a function gives of each tile."""
+        if self._strategy is None:
+            _pulled(self._tiles, pull, self._gradient)
+            return
+
+        def own(number: int) -> tf.Tensor:
+            part = self._part_of(number)
+            _pulled(self._tiles, pull, part, self._share(number))
+            return tf.convert_to_tensor(part)
+
+        self._gradient.assign(replicas.summed(self._strategy, own))
+
+    def _share(self, number: int) -> "_Share":
+        """The tiles of a device, by its number."""
+        return _Share(number, replicas.count(self._strategy))
+
+
+class _Share(NamedTuple):
+    """The tiles of one of several devices."""
+
+    first: int = 0
+    step: int = 1
+
+
+ALL = _Share()
 
 
 class _Measure(NamedTuple):
@@ -292,7 +352,8 @@ def _part(
 ) -> tf.Tensor:
     """Cuts a map, [1, H, W, C]; the tile begins at a row and a column of it."""
     top, left = row + down.start, column + along.start
-    return values[:, top : top + down.size, left : left + along.size]
+    with replicas.near(values):
+        return values[:, top : top + down.size, left : left + along.size]
 
 
 def _owned(side: geometry.Cut, tile: int, stride: int) -> tuple[int, int]:
@@ -302,9 +363,10 @@ def _owned(side: geometry.Cut, tile: int, stride: int) -> tuple[int, int]:
 
 def _tile(image: bands.Image, tiles: geometry.Tiles, place: Place) -> tf.Tensor:
     """The pixels of a tile, [1, h, w, 3]."""
-    return bands.rectangle(
-        image, place.row, place.column, tiles.rows.size, tiles.columns.size
-    )
+    with replicas.near(image):
+        return bands.rectangle(
+            image, place.row, place.column, tiles.rows.size, tiles.columns.size
+        )
 
 
 def _pixels(
@@ -319,8 +381,28 @@ def _pixels(
     )
 
 
+def _pulled(
+    tiles: geometry.Tiles,
+    pull: Callable[[Place], tf.Tensor],
+    gradient: tf.Variable,
+    share: _Share = ALL,
+) -> None:
+    """Makes a gradient of what a function gives of each tile."""
+    bands.change(
+        {"gradient": gradient},
+        lambda parts: {"gradient": tf.zeros_like(parts["gradient"])},
+    )
+    _each_place(
+        tiles,
+        lambda place: bands.add(gradient, place.row, place.column, pull(place)),
+        share=share,
+    )
+
+
 def _summed(
-    tiles: geometry.Tiles, function: Callable[[Place], list[sums.Statistics]]
+    tiles: geometry.Tiles,
+    function: Callable[[Place], list[sums.Statistics]],
+    share: _Share = ALL,
 ) -> list[sums.Statistics]:
     """Adds up what a function gives of each tile."""
     one = tf.constant(0)
@@ -332,15 +414,16 @@ def _summed(
         sums.Statistics(*(tf.zeros(part.shape, part.dtype) for part in each))
         for each in traced.structured_outputs
     ]
-    return _each_place(tiles, function, zeros)
+    return _each_place(tiles, function, zeros, share)
 
 
 def _each_place(
     tiles: geometry.Tiles,
     function: Callable[[Place], list[sums.Statistics] | None],
     totals: Sequence[sums.Statistics] = (),
+    share: _Share = ALL,
 ) -> list[sums.Statistics]:
-    """Goes over all tiles, one at a time, and adds up what comes of each."""
+    """Goes over tiles, one at a time, and adds up what comes of each."""
     columns = len(tiles.columns.starts)
 
     def body(
@@ -352,12 +435,12 @@ def _each_place(
             sums.Statistics(one.total + two.total, one.mass + two.mass)
             for one, two in zip(totals, found, strict=True)
         ]
-        return number + 1, totals
+        return number + share.step, totals
 
     _, totals = tf.while_loop(
         lambda number, _: number < tiles.number,
         body,
-        (tf.constant(0), list(totals)),
+        (tf.constant(share.first), list(totals)),
         parallel_iterations=1,
     )
     return list(totals)

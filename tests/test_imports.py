@@ -40,7 +40,16 @@ ARROWS = {
     "total_variation": {"bands", "losses", "sums"},
     "style_losses": {"losses", "narrow", "sums"},
     "objective": {"bands", "extractors", "losses"},
-    "tiling": {"bands", "extractors", "losses", "objective", "sums", "tiles"},
+    "replicas": set(),
+    "tiling": {
+        "bands",
+        "extractors",
+        "losses",
+        "objective",
+        "replicas",
+        "sums",
+        "tiles",
+    },
     "targets": {
         "conventions",
         "extractors",
