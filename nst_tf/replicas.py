@@ -6,19 +6,24 @@ names them, all take the same steps from the same state; the first one writes.
 """
 
 import contextlib
+import functools
 import json
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
+T = TypeVar("T")
 
+
+@functools.cache
 def make(devices: int) -> "tf.distribute.Strategy | None":
     """Makes the strategy of a run, before anything else is computed.
 
-    Waits for the other workers, if `TF_CONFIG` names several.
+    Waits for the other workers, if `TF_CONFIG` names several. There is one
+    strategy in a process, whatever it paints.
 
     Args:
         devices: How many of this machine work on a picture; 0: all.
@@ -68,13 +73,6 @@ def writes() -> bool:
     return (task.get("type"), int(task.get("index", 0))) == (first, 0)
 
 
-def scope(
-    strategy: "tf.distribute.Strategy | None",
-) -> contextlib.AbstractContextManager[Any]:
-    """Where a network is made, so that each device has its weights."""
-    return strategy.scope() if strategy else contextlib.nullcontext()
-
-
 def near(value: "tf.Tensor | tf.Variable") -> Any:
     """Where a value is, so that a replica is sent only what is cut of it."""
     import tensorflow as tf
@@ -108,31 +106,28 @@ def summed(
     )
 
 
-def variables(
-    strategy: "tf.distribute.Strategy", first: "tf.Variable"
-) -> "Callable[[int], tf.Variable]":
-    """Gives each replica of this process a variable like the first one's.
+def each(
+    strategy: "tf.distribute.Strategy", first: T, another: Callable[[], T]
+) -> Callable[[int], T]:
+    """Gives each replica of this process something of its own.
 
     Args:
         strategy: Of the replicas.
-        first: The variable of the first replica here.
+        first: That of the first one.
+        another: Makes the others', on their devices.
 
     Returns:
-        The number of a replica, among those of all machines -> its variable.
+        The number of a replica, among those of all machines -> its own.
     """
     import tensorflow as tf
 
-    found: dict[int, tf.Variable] = {}
+    found: dict[int, T] = {}
     numbers = strategy.experimental_local_results(_numbers(strategy))
     for number, device in zip(
         numbers, strategy.extended.worker_devices, strict=True
     ):
         with tf.device(device):
-            found[number] = (
-                tf.Variable(tf.zeros_like(first), trainable=False)
-                if found
-                else first
-            )
+            found[number] = another() if found else first
     return found.__getitem__
 
 
@@ -147,6 +142,24 @@ def gathered(
 
     rows = strategy.gather(tf.constant([values], tf.int64), axis=0)
     return [[int(value) for value in row] for row in rows.numpy()]
+
+
+def agreed(strategy: "tf.distribute.Strategy", value: bool) -> bool:
+    """Whether every process says yes; they ask alike, as for `gathered`."""
+    import tensorflow as tf
+
+    said = _adder(strategy)(tf.constant(float(value)))
+    return int(said) == count(strategy)
+
+
+@functools.cache
+def _adder(strategy: "tf.distribute.Strategy") -> "Callable[..., tf.Tensor]":
+    """Compiles, once, the sum of a number over all replicas."""
+    import tensorflow as tf
+
+    return tf.function(
+        lambda value: summed(strategy, lambda number: value), autograph=False
+    )
 
 
 def _numbers(strategy: "tf.distribute.Strategy") -> Any:

@@ -7,6 +7,7 @@ those back through every tile, and adds up what arrives at the pixels.
 All tiles have one shape, so that one loop in the graph serves them all.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,9 +22,23 @@ def make_tiles(
     extractor: extractors.Extractor, height: int, width: int, largest: int
 ) -> geometry.Tiles:
     """Cuts an image for a network, as `tiles.make` does."""
-    stride = max(extractor.stride.values())
-    reach = max(extractor.reach.values())
-    return geometry.make(height, width, largest, stride, reach)
+    return geometry.make(height, width, largest, *_reach(extractor))
+
+
+def choose_tiles(
+    extractor: extractors.Extractor,
+    height: int,
+    width: int,
+    largest: int,
+    devices: int = 1,
+) -> geometry.Tiles | None:
+    """Cuts an image for a network if it is to be, as `tiles.choose` does."""
+    return geometry.choose(height, width, largest, *_reach(extractor), devices)
+
+
+def are_additive(loss_list: Sequence[losses.Loss]) -> bool:
+    """Whether all losses are sums over positions."""
+    return all(getattr(loss, "additive", True) for loss in loss_list)
 
 
 def make_tiled_objective(
@@ -60,11 +75,11 @@ def make_tiled_objective(
     gradient = tf.Variable(tf.zeros(shape, dtype), trainable=False)
     scale = objective.gradient_scale(extractor, shape[1] * shape[2])
     look = _Look(extractor, loss_list, tiles)
-    team = _Team(strategy, tiles, gradient)
+    team = _Team(strategy, tiles, gradient, look)
 
     def evaluate(image: bands.Image) -> objective.Evaluation:
         totals = team.summed(
-            lambda place: look(_tile(image, tiles, place), place)
+            lambda look, place: look(_tile(image, tiles, place), place)
         )
         with tf.GradientTape() as tape:
             tape.watch([each.total for each in totals])
@@ -82,7 +97,7 @@ def make_tiled_objective(
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
 
-        def pull(place: "Place") -> tf.Tensor:
+        def pull(look: "_Look", place: "Place") -> tf.Tensor:
             pixels = _tile(image, tiles, place)
             with tf.GradientTape() as tape:
                 tape.watch(pixels)
@@ -185,10 +200,13 @@ class Place(NamedTuple):
 class _Team:
     """The devices that share the tiles, each with every so manyth.
 
+    Each has the network's weights, and a gradient of its own.
+
     Args:
         strategy: Theirs; None: there is one.
         tiles: How the image is cut.
         gradient: What the gradient is added up in.
+        look: How tiles are seen on the first of them.
     """
 
     def __init__(
@@ -196,32 +214,44 @@ class _Team:
         strategy: tf.distribute.Strategy | None,
         tiles: geometry.Tiles,
         gradient: tf.Variable,
+        look: "_Look",
     ):
         self._strategy, self._tiles = strategy, tiles
-        self._gradient = gradient
+        self._gradient, self._look = gradient, look
         if strategy:
-            self._part_of = replicas.variables(strategy, gradient)
+            self._gradient_of = replicas.each(
+                strategy,
+                gradient,
+                lambda: tf.Variable(tf.zeros_like(gradient), trainable=False),
+            )
+            self._look_of = replicas.each(strategy, look, look.copy)
 
     def summed(
-        self, function: Callable[[Place], list[sums.Statistics]]
+        self, function: Callable[["_Look", Place], list[sums.Statistics]]
     ) -> list[sums.Statistics]:
         """Adds up what a function gives of each tile."""
         if self._strategy is None:
-            return _summed(self._tiles, function)
+            return _summed(self._tiles, functools.partial(function, self._look))
         return replicas.summed(
             self._strategy,
-            lambda number: _summed(self._tiles, function, self._share(number)),
+            lambda number: _summed(
+                self._tiles,
+                functools.partial(function, self._look_of(number)),
+                self._share(number),
+            ),
         )
 
-    def add_up(self, pull: Callable[[Place], tf.Tensor]) -> None:
+    def add_up(self, pull: Callable[["_Look", Place], tf.Tensor]) -> None:
         """Makes the gradient of what a function gives of each tile."""
         if self._strategy is None:
-            _pulled(self._tiles, pull, self._gradient)
+            pull_alone = functools.partial(pull, self._look)
+            _pulled(self._tiles, pull_alone, self._gradient)
             return
 
         def own(number: int) -> tf.Tensor:
-            part = self._part_of(number)
-            _pulled(self._tiles, pull, part, self._share(number))
+            part = self._gradient_of(number)
+            pull_here = functools.partial(pull, self._look_of(number))
+            _pulled(self._tiles, pull_here, part, self._share(number))
             return tf.convert_to_tensor(part)
 
         self._gradient.assign(replicas.summed(self._strategy, own))
@@ -271,6 +301,7 @@ class _Look:
     ):
         self._extractor = extractor
         self._losses = loss_list
+        self._tiles = tiles
         self._windows = {
             (loss.layer, loss.reach): tuple(
                 _Window(side, self._stride(loss.layer), loss.reach)
@@ -301,6 +332,14 @@ class _Look:
             here = _part(maps[loss.layer], down, along)
             found.append(loss.statistics(here, mask, **aligned))
         return found
+
+    def copy(self) -> "_Look":
+        """The same, with a copy of the network's weights."""
+        original: Any = self._extractor.model
+        model = tf.keras.models.clone_model(original)
+        model.set_weights(original.get_weights())
+        extractor = self._extractor._replace(model=model)
+        return _Look(extractor, self._losses, self._tiles)
 
     def _stride(self, layer: str) -> int:
         """Pixels from one position of a layer to the next."""
@@ -367,6 +406,11 @@ def _tile(image: bands.Image, tiles: geometry.Tiles, place: Place) -> tf.Tensor:
         return bands.rectangle(
             image, place.row, place.column, tiles.rows.size, tiles.columns.size
         )
+
+
+def _reach(extractor: extractors.Extractor) -> tuple[int, int]:
+    """The stride, and the reach, of the deepest layer."""
+    return max(extractor.stride.values()), max(extractor.reach.values())
 
 
 def _pixels(

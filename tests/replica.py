@@ -29,8 +29,7 @@ def gradients(devices, path):
 
 def _evaluated(strategy, dtype):
     """Evaluates two pictures one after the other, in one trace."""
-    with replicas.scope(strategy):
-        network = toys.extractor(None, dtype=dtype)
+    network = toys.extractor(None, dtype=dtype)
     content, style, *pictures = (
         toys.image(48, 64, seed, dtype) for seed in range(4)
     )
