@@ -7,6 +7,7 @@ TensorFlow is imported only when work starts. No module below this one, but
 import collections
 import dataclasses
 import functools
+import hashlib
 import os
 import time
 import warnings
@@ -35,6 +36,7 @@ from nst_tf import (
     outputs,
     places,
     pyramid,
+    replicas,
     resumption,
     sources,
     stopping,
@@ -116,7 +118,9 @@ def stylize(
     """
     request, prepared = _prepared(content, styles, settings)
     start = resumption.find(request, prepared)
-    step = _last(job_steps(request, prepared, start))
+    strategy = replicas.make(request.devices)
+    request = joined(request, prepared, start, strategy)
+    step = _last(job_steps(request, prepared, start, strategy=strategy))
     image = finished(picture(step), request, prepared).image
     if prepared.content.alpha is None:
         return image
@@ -148,7 +152,10 @@ def stylize_steps(
         TypeError: If there is no such setting.
     """
     request, prepared = _prepared(content, styles, settings)
-    return job_steps(request, prepared, resumption.find(request, prepared))
+    start = resumption.find(request, prepared)
+    strategy = replicas.make(request.devices)
+    request = joined(request, prepared, start, strategy)
+    return job_steps(request, prepared, start, strategy=strategy)
 
 
 def _prepared(
@@ -207,6 +214,7 @@ def _prepared(
 def _with_tiles(request: job.Job, prepared: inputs.Inputs) -> job.Job:
     """Gives a job the tiles that its memory has room for."""
     device.prepare()
+    replicas.make(request.devices)  # before anything is computed
     precision = device.resolve_precision(request.precision)
     return tile_side.planned(request, prepared, precision)
 
@@ -247,6 +255,8 @@ def _without_arrays(
 def run_job(request: job.Job) -> Result:
     """Makes the picture of a request, from file to file.
 
+    Of several processes that share it, the first writes it.
+
     Raises:
         ValueError: If a file or a setting is not as it should be.
         OSError: If the output cannot be written.
@@ -262,10 +272,13 @@ def run_job(request: job.Job) -> Result:
     request = _with_tiles(request, prepared)
     state = resumption.find(request, prepared)
     taken = resumption.steps_taken(state, prepared)
-    for step in job_steps(request, prepared, state):
+    strategy = replicas.make(request.devices)
+    request = joined(request, prepared, state, strategy)
+    for step in job_steps(request, prepared, state, strategy=strategy):
         taken[step.level] = step.index
     made = Made(asked, request, prepared, taken, start)
-    path = save(path, made, step)
+    if replicas.writes():
+        path = save(path, made, step)
     return Result(path, time.monotonic() - start, terms(step))
 
 
@@ -400,6 +413,44 @@ def picture(step: "descent.Step") -> np.ndarray:
     return image
 
 
+def joined(
+    request: job.Job,
+    prepared: inputs.Inputs,
+    start: "checkpoint.State | None",
+    strategy: "tf.distribute.Strategy | None",
+) -> job.Job:
+    """Gives a job the smallest tiles of the processes that share its picture.
+
+    Args:
+        request: The job.
+        prepared: What it is made from.
+        start: The checkpoint that it goes on from.
+        strategy: Of the devices that share the picture.
+
+    Raises:
+        ValueError: If the processes have not all the same job and start.
+    """
+    if strategy is None or replicas.workers() == 1:
+        return request
+    same = {
+        **resumption.identity(request, prepared),
+        "steps": [level.steps for level in prepared.levels],
+        "start": (start.level, start.steps) if start else None,
+    }
+    digest = hashlib.sha256(repr(same).encode()).digest()[:7]
+    rows = replicas.gathered(
+        strategy, [int.from_bytes(digest, "big"), request.tile]
+    )
+    if len({number for number, _ in rows}) > 1:
+        raise ValueError(
+            "the processes that TF_CONFIG names were not all given the same "
+            "job, pictures, weights and checkpoint; start all of them alike, "
+            "with a checkpoint_dir that all of them see."
+        )
+    tile = min((tile for _, tile in rows if tile), default=0)
+    return dataclasses.replace(request, tile=tile)
+
+
 def job_steps(
     request: job.Job,
     prepared: inputs.Inputs,
@@ -409,6 +460,7 @@ def job_steps(
     began: float | None = None,
     replay: Sequence[int] | None = None,
     kept: "dict[Hashable, extractors.Extractor] | None" = None,
+    strategy: "tf.distribute.Strategy | None" = None,
 ) -> "Generator[descent.Step, None, None]":
     """Runs the method on prepared inputs; the work starts with the first.
 
@@ -421,6 +473,7 @@ def job_steps(
             now if None.
         replay: Steps to take at each level, as a run before took them.
         kept: Networks of jobs before, and what they saw: taken and added to.
+        strategy: Of the devices that share the picture; None: one works alone.
     """
     began = time.monotonic() if began is None else began
     device.prepare()
@@ -436,7 +489,15 @@ def job_steps(
         options["make_optimizer"] = functools.partial(
             _optimizer, options["make_optimizer"], request, prepared.levels
         )
+    goes_on = (
+        pace(request, prepared, began, rest)
+        if replay is None
+        else stopping.Replay(replay)
+    )
     side = tile_side.Side(request, prepared.levels, say)
+    exhausted = side.halve
+    if strategy and replicas.workers() > 1:
+        goes_on, exhausted = _together(strategy, goes_on), _never
     steps = transfer.stylize_steps(
         prepared.seen,
         [],
@@ -446,16 +507,27 @@ def job_steps(
         levels=prepared.levels,
         init=prepared.init,
         start=start,
-        goes_on=pace(request, prepared, began, rest)
-        if replay is None
-        else stopping.Replay(replay),
+        goes_on=goes_on,
         tile=side.get,
-        exhausted=side.halve,
+        exhausted=exhausted,
+        strategy=strategy,
         **options,
     )
-    if not request.checkpoint_dir:
+    if not request.checkpoint_dir or not replicas.writes():
         return steps
     return resumption.saved(steps, request, prepared, say, rest.arrays, start)
+
+
+def _together(
+    strategy: "tf.distribute.Strategy", goes_on: "descent.Pace"
+) -> "descent.Pace":
+    """Goes on where every process would, by its clock and its picture."""
+    return lambda level, step: replicas.agreed(strategy, goes_on(level, step))
+
+
+def _never(height: int, width: int) -> bool:
+    """Says that no step is taken again: other processes would not know."""
+    return False
 
 
 def _kept(
@@ -472,12 +544,15 @@ def _kept(
     return kept[key]
 
 
-def estimated_seconds(request: job.Job, prepared: inputs.Inputs) -> float:
+def estimated_seconds(
+    request: job.Job, prepared: inputs.Inputs, devices: int = 1
+) -> float:
     """Times some steps of a job on a small picture: what all of it will take.
 
     Args:
         request: The job.
         prepared: What it is made from.
+        devices: How many share the picture.
     """
     height, width, _ = prepared.levels[-1]
     size = pyramid.output_size(height, width, min(PROBE, max(height, width)))
@@ -496,7 +571,10 @@ def estimated_seconds(request: job.Job, prepared: inputs.Inputs) -> float:
     seconds = min(steps) / small.levels[0].work
     return sum(
         trace
-        + level.steps * level.work * seconds * tile_side.cost(request, level)
+        + level.steps
+        * level.work
+        * seconds
+        * tile_side.cost(request, level, devices)
         for level in prepared.levels
     )
 

@@ -463,6 +463,13 @@ class Job:
         low=0,
         high=LARGEST_SIZE,
     )
+    devices: int = setting(
+        1,
+        "Devices",
+        "How many GPUs work on the picture, each on tiles of its own; 0: all. "
+        "TF_CONFIG, as TensorFlow reads it, adds other machines.",
+        low=0,
+    )
     checkpoint_dir: str = setting(
         "",
         "Checkpoints",
@@ -497,6 +504,7 @@ PATHS = {name for name, each in _FIELDS.items() if each.metadata.get("path")}
 ASIDE = {
     "checkpoint_dir",
     "checkpoint_every",
+    "devices",
     "dry_run",
     "keep_location",
     "log",

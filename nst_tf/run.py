@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,6 +29,7 @@ from nst_tf import (
     outputs,
     print_size,
     progress,
+    replicas,
     rerun,
     resumption,
     run_log,
@@ -37,6 +38,8 @@ from nst_tf import (
 )
 
 if TYPE_CHECKING:
+    import tensorflow as tf
+
     from nst_tf import descent
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
@@ -95,6 +98,7 @@ def main(arguments: Sequence[str]) -> int:
                 return DONE
             asked, replay = flagdefs.parse(arguments), None
             if asked.sheet or asked.sweep:
+                _check_alone(asked)
                 prepared_sheet = sheet.prepare(asked, _say)
                 signals.wait = True
                 return _paint_sheet(asked, prepared_sheet, start, signals)
@@ -104,15 +108,16 @@ def main(arguments: Sequence[str]) -> int:
             request, path, prepared = execution.prepare_files(asked, _say)
             lines = rerun.check(replay, prepared) if replay else []
             log = None
-            if request.log and not request.dry_run:
+            if request.log and not request.dry_run and replicas.writes():
                 log = run_log.Log(request.log, _say)
             with device.silent_stderr():
                 device.prepare()
                 precision = device.resolve_precision(request.precision)
+                strategy = replicas.make(request.devices)
             request = tile_side.planned(request, prepared, precision)
             state = resumption.find(request, prepared)
             died = resumption.died_in_tiles(request, prepared)
-            if died is not None:
+            if died is not None and replicas.writes():
                 before = request.tile
                 request = tile_side.halved(request, prepared, precision, died)
                 if request.tile != before:
@@ -121,8 +126,19 @@ def main(arguments: Sequence[str]) -> int:
                         f"a run of this job was killed, perhaps for want of "
                         f"memory: it goes on in tiles of {request.tile}",
                     ]
+            request = execution.joined(request, prepared, state, strategy)
             signals.wait = True
-            run = Run(asked, request, path, prepared, state, replay, log, start)
+            run = Run(
+                asked,
+                request,
+                path,
+                prepared,
+                state,
+                replay,
+                log,
+                start,
+                strategy,
+            )
             return _paint(run, lines, signals)
         except (ValueError, OSError) as error:
             if signals.wait:  # what was asked for is right; this is a bug
@@ -146,6 +162,7 @@ class Run(NamedTuple):
     replay: rerun.Replay | None  # of which it is one
     log: run_log.Log | None
     start: float  # by `time.monotonic`
+    strategy: "tf.distribute.Strategy | None"  # of the devices that share it
 
 
 def _paint(run: Run, warnings: Sequence[str], signals: "_Signals") -> int:
@@ -153,19 +170,14 @@ def _paint(run: Run, warnings: Sequence[str], signals: "_Signals") -> int:
     request, prepared, path = run.request, run.prepared, run.path
     end = run.start + request.max_seconds if request.max_seconds else math.inf
     report = progress.Progress(prepared.levels, end=end)
+    if not replicas.writes():
+        return _paint_along(run, signals)
     _announce(run, warnings, report)
     if request.dry_run:
         return 128 + signals.received if signals.received else DONE
     step, status = None, DONE
     taken = resumption.steps_taken(run.state, prepared)
-    steps = execution.job_steps(
-        request,
-        prepared,
-        run.state,
-        say=report.say,
-        began=run.start,
-        replay=run.replay.steps if run.replay else None,
-    )
+    steps = _steps(run, report.say)
     try:
         for count, step in enumerate(steps, start=1):
             taken[step.level] = step.index
@@ -182,6 +194,36 @@ def _paint(run: Run, warnings: Sequence[str], signals: "_Signals") -> int:
     if step is None:
         return status or 128 + signals.received
     return _save(run, step, taken, status, report)
+
+
+def _paint_along(run: Run, signals: "_Signals") -> int:
+    """Takes the steps of a picture that another process writes."""
+    if run.request.dry_run:
+        return DONE
+    _say(f"one of {replicas.workers()} processes, of which the first writes")
+    try:
+        with contextlib.closing(_steps(run, _say)) as steps:
+            for _ in steps:
+                if signals.received:
+                    break
+    except Exception as error:
+        return _failed(error)
+    return 128 + signals.received if signals.received else DONE
+
+
+def _steps(
+    run: Run, say: Callable[[str], None]
+) -> "Generator[descent.Step, None, None]":
+    """The steps of a run."""
+    return execution.job_steps(
+        run.request,
+        run.prepared,
+        run.state,
+        say=say,
+        began=run.start,
+        replay=run.replay.steps if run.replay else None,
+        strategy=run.strategy,
+    )
 
 
 def _paint_sheet(
@@ -234,6 +276,15 @@ def _paint_sheet(
     return status
 
 
+def _check_alone(asked: job.Job) -> None:
+    """Raises ValueError if several devices are to paint a sheet."""
+    if asked.devices != 1 or replicas.workers() > 1:
+        raise ValueError(
+            "several devices share one picture, and a sheet has many small "
+            "ones; leave out --devices and TF_CONFIG."
+        )
+
+
 def _failed(error: Exception) -> int:
     """Says why a run cannot go on, and returns the exit status."""
     import tensorflow as tf
@@ -258,6 +309,8 @@ def _announce(
         description = device.describe()
         precision = device.resolve_precision(request.precision)
     options = inputs.output_options(request, prepared.content, *last[:2])
+    devices = replicas.count(run.strategy)
+    in_tiles = tile_side.describe(request, last, devices)
     on_paper = ""
     if request.dpi:
         unit = "cm"
@@ -269,7 +322,7 @@ def _announce(
             prepared.levels,
             output=str(run.path),
             on_paper=on_paper,
-            device=description,
+            device=_shared(description, devices),
             precision=precision,
             network=request.extractor,
             origin=prepared.network.origin,
@@ -277,14 +330,19 @@ def _announce(
             memory=tile_side.needs(request, prepared, precision).peak(
                 last.height, last.width, request.tile
             ),
-            tiles=tile_side.describe(request, last),
+            tiles=in_tiles,
             max_seconds=request.max_seconds,
-            seconds=execution.estimated_seconds(request, prepared)
+            seconds=execution.estimated_seconds(request, prepared, devices)
             if request.dry_run
             else 0.0,
         )
     )
     notes = [*prepared.notes, *encoding.lost(run.path, options)]
+    if devices > 1 and not in_tiles:
+        notes.append(
+            f"one device is as fast as {devices}: they share tiles, and what "
+            f"the tiles would see twice is too much of this picture"
+        )
     if prepared.clipped:
         notes.append(
             f"{prepared.clipped:.2%} of the style's values are clipped, with "
@@ -301,6 +359,16 @@ def _announce(
         report.say(
             f"resume    level {run.state.level + 1}, step {run.state.steps + 1}"
         )
+
+
+def _shared(description: str, devices: int) -> str:
+    """Names the devices of a run, for people."""
+    if devices == 1:
+        return description
+    machines = replicas.workers()
+    if machines == 1:
+        return f"{description}, {devices} devices"
+    return f"{description}, {devices} devices of {machines} processes"
 
 
 def _report(run: Run, step: "descent.Step", report: progress.Progress) -> None:

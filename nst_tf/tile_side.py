@@ -1,11 +1,10 @@
 """How large the tiles of a job are: by its memory, and when that ran out."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 from nst_tf import architectures, device, inputs, job, memory, pyramid, tiles
-
-PASSES = 1.5  # of a step in tiles, over the two of a step on the whole
 
 
 def planned(
@@ -112,27 +111,38 @@ def needs(
     )
 
 
-def describe(request: job.Job, level: pyramid.Level) -> str:
+def describe(request: job.Job, level: pyramid.Level, devices: int = 1) -> str:
     """Says how a level is cut, for people; nothing if it is not."""
-    if not tiles.is_cut(level.height, level.width, request.tile):
+    cut = _cut(request, level, devices)
+    if cut is None:
         return ""
-    deepest = _deepest(request)
-    cut = tiles.make(
-        level.height, level.width, request.tile, deepest.stride, deepest.reach
-    )
     return f"{cut.number} tiles of {cut.columns.size} x {cut.rows.size}"
 
 
-def cost(request: job.Job, level: pyramid.Level) -> float:
+def cost(request: job.Job, level: pyramid.Level, devices: int = 1) -> float:
     """How many times longer a step takes in tiles than one on the whole."""
-    if not tiles.is_cut(level.height, level.width, request.tile):
+    cut = _cut(request, level, devices)
+    if cut is None:
         return 1.0
-    deepest = _deepest(request)
-    cut = tiles.make(
-        level.height, level.width, request.tile, deepest.stride, deepest.reach
+    rounds = math.ceil(cut.number / devices)
+    return (
+        tiles.PASSES * rounds * cut.rows.size * cut.columns.size / level.pixels
     )
-    seen = cut.number * cut.rows.size * cut.columns.size
-    return PASSES * seen / level.pixels
+
+
+def _cut(
+    request: job.Job, level: pyramid.Level, devices: int
+) -> tiles.Tiles | None:
+    """How a level is cut; None: it is not."""
+    deepest = _deepest(request)
+    return tiles.choose(
+        level.height,
+        level.width,
+        request.tile,
+        deepest.stride,
+        deepest.reach,
+        devices if _is_additive(request) else 1,
+    )
 
 
 def smallest(request: job.Job) -> int:

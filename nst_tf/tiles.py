@@ -8,6 +8,8 @@ import itertools
 import math
 from typing import NamedTuple
 
+PASSES = 1.5  # of a step in tiles, over the two of a step on the whole
+
 
 class Cut(NamedTuple):
     """How one side of an image is cut into tiles."""
@@ -67,6 +69,69 @@ def cut(length: int, largest: int, stride: int, reach: int) -> Cut:
             if found:
                 return found
             size += stride
+
+
+def choose(
+    height: int,
+    width: int,
+    largest: int,
+    stride: int,
+    reach: int,
+    devices: int = 1,
+) -> Tiles | None:
+    """Cuts an image if it is too large, or if several devices are faster then.
+
+    Halos are seen twice, and the statistics come before the gradient: on a
+    small image one device is as fast alone.
+
+    Args:
+        height: Of the image, in pixels.
+        width: Of the image, in pixels.
+        largest: Side of a tile with its halo, at most; 0: of any size.
+        stride: Of the deepest layer: tiles begin at its multiples.
+        reach: Pixels that are seen beyond what a tile owns.
+        devices: How many see tiles at a time.
+
+    Returns:
+        How it is cut; None: it is worked on as a whole, by one device.
+
+    Raises:
+        ValueError: If a tile of that size is all halo.
+    """
+    whole = not is_cut(height, width, largest)
+    if devices == 1 and whole:
+        return None
+    cuts = [] if whole else [make(height, width, largest, stride, reach)]
+    if cuts and cuts[0].number >= devices:
+        return cuts[0]
+    cuts += [
+        Tiles(
+            _into(height, rows, stride, reach),
+            _into(width, math.ceil(devices / rows), stride, reach),
+        )
+        for rows in range(1, devices + 1)
+    ]
+    if not whole:
+        cuts = [
+            each
+            for each in cuts
+            if max(each.rows.size, each.columns.size) <= largest
+        ]
+
+    def time(cut: Tiles) -> float:
+        rounds = math.ceil(cut.number / devices)
+        return PASSES * rounds * cut.rows.size * cut.columns.size
+
+    best = min(cuts, key=time)
+    return None if whole and time(best) >= height * width else best
+
+
+def _into(length: int, count: int, stride: int, reach: int) -> Cut:
+    """Cuts a side into so many tiles, or fewer that are the smallest."""
+    halo = math.ceil(reach / stride) * stride
+    size = math.ceil((length + (count - 1) * (reach + halo)) / count)
+    largest = max(size + 2 * stride, smallest(stride, reach))
+    return cut(length, length if count == 1 else largest, stride, reach)
 
 
 def smallest(stride: int, reach: int) -> int:

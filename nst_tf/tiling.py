@@ -7,13 +7,14 @@ those back through every tile, and adds up what arrives at the pixels.
 All tiles have one shape, so that one loop in the graph serves them all.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import bands, extractors, losses, objective, sums
+from nst_tf import bands, extractors, losses, objective, replicas, sums
 from nst_tf import tiles as geometry
 
 
@@ -21,15 +22,30 @@ def make_tiles(
     extractor: extractors.Extractor, height: int, width: int, largest: int
 ) -> geometry.Tiles:
     """Cuts an image for a network, as `tiles.make` does."""
-    stride = max(extractor.stride.values())
-    reach = max(extractor.reach.values())
-    return geometry.make(height, width, largest, stride, reach)
+    return geometry.make(height, width, largest, *_reach(extractor))
+
+
+def choose_tiles(
+    extractor: extractors.Extractor,
+    height: int,
+    width: int,
+    largest: int,
+    devices: int = 1,
+) -> geometry.Tiles | None:
+    """Cuts an image for a network if it is to be, as `tiles.choose` does."""
+    return geometry.choose(height, width, largest, *_reach(extractor), devices)
+
+
+def are_additive(loss_list: Sequence[losses.Loss]) -> bool:
+    """Whether all losses are sums over positions."""
+    return all(getattr(loss, "additive", True) for loss in loss_list)
 
 
 def make_tiled_objective(
     extractor: extractors.Extractor,
     loss_list: Sequence[losses.Loss],
     tiles: geometry.Tiles,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> objective.Objective:
     """Makes what `objective.make_objective` does, of one image size, in tiles.
 
@@ -40,6 +56,9 @@ def make_tiled_objective(
         extractor: As for `objective.make_objective`.
         loss_list: Additive losses, with maps of the whole image.
         tiles: How the image is cut.
+        strategy: Of the devices that share the tiles, each of which has a
+            gradient of its own until these are added up; the image stays
+            where it is. None: one device sees them all.
 
     Raises:
         ValueError: If a loss is not additive.
@@ -56,10 +75,11 @@ def make_tiled_objective(
     gradient = tf.Variable(tf.zeros(shape, dtype), trainable=False)
     scale = objective.gradient_scale(extractor, shape[1] * shape[2])
     look = _Look(extractor, loss_list, tiles)
+    team = _Team(strategy, tiles, gradient, look)
 
     def evaluate(image: bands.Image) -> objective.Evaluation:
-        totals = _summed(
-            tiles, lambda place: look(_tile(image, tiles, place), place)
+        totals = team.summed(
+            lambda look, place: look(_tile(image, tiles, place), place)
         )
         with tf.GradientTape() as tape:
             tape.watch([each.total for each in totals])
@@ -77,19 +97,15 @@ def make_tiled_objective(
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
 
-        def pull(place: "Place") -> None:
+        def pull(look: "_Look", place: "Place") -> tf.Tensor:
             pixels = _tile(image, tiles, place)
             with tf.GradientTape() as tape:
                 tape.watch(pixels)
                 seen = [each.total for each in look(pixels, place)]
             part: Any = tape.gradient(seen, pixels, output_gradients=slopes)
-            bands.add(gradient, place.row, place.column, part / scale)
+            return part / scale
 
-        bands.change(
-            {"gradient": gradient},
-            lambda parts: {"gradient": tf.zeros_like(parts["gradient"])},
-        )
-        _each_place(tiles, pull)
+        team.add_up(pull)
         return objective.Evaluation(loss, gradient, terms)
 
     return evaluate
@@ -181,6 +197,80 @@ class Place(NamedTuple):
     column: tf.Tensor
 
 
+class _Team:
+    """The devices that share the tiles, each with every so manyth.
+
+    Each has the network's weights, and a gradient of its own.
+
+    Args:
+        strategy: Theirs; None: there is one.
+        tiles: How the image is cut.
+        gradient: What the gradient is added up in.
+        look: How tiles are seen on the first of them.
+    """
+
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy | None,
+        tiles: geometry.Tiles,
+        gradient: tf.Variable,
+        look: "_Look",
+    ):
+        self._strategy, self._tiles = strategy, tiles
+        self._gradient, self._look = gradient, look
+        if strategy:
+            self._gradient_of = replicas.each(
+                strategy,
+                gradient,
+                lambda: tf.Variable(tf.zeros_like(gradient), trainable=False),
+            )
+            self._look_of = replicas.each(strategy, look, look.copy)
+
+    def summed(
+        self, function: Callable[["_Look", Place], list[sums.Statistics]]
+    ) -> list[sums.Statistics]:
+        """Adds up what a function gives of each tile."""
+        if self._strategy is None:
+            return _summed(self._tiles, functools.partial(function, self._look))
+        return replicas.summed(
+            self._strategy,
+            lambda number: _summed(
+                self._tiles,
+                functools.partial(function, self._look_of(number)),
+                self._share(number),
+            ),
+        )
+
+    def add_up(self, pull: Callable[["_Look", Place], tf.Tensor]) -> None:
+        """Makes the gradient of what a function gives of each tile."""
+        if self._strategy is None:
+            pull_alone = functools.partial(pull, self._look)
+            _pulled(self._tiles, pull_alone, self._gradient)
+            return
+
+        def own(number: int) -> tf.Tensor:
+            part = self._gradient_of(number)
+            pull_here = functools.partial(pull, self._look_of(number))
+            _pulled(self._tiles, pull_here, part, self._share(number))
+            return tf.convert_to_tensor(part)
+
+        self._gradient.assign(replicas.summed(self._strategy, own))
+
+    def _share(self, number: int) -> "_Share":
+        """The tiles of a device, by its number."""
+        return _Share(number, replicas.count(self._strategy))
+
+
+class _Share(NamedTuple):
+    """The tiles of one of several devices."""
+
+    first: int = 0
+    step: int = 1
+
+
+ALL = _Share()
+
+
 class _Measure(NamedTuple):
     """What `_Look` needs to know of a loss."""
 
@@ -211,6 +301,7 @@ class _Look:
     ):
         self._extractor = extractor
         self._losses = loss_list
+        self._tiles = tiles
         self._windows = {
             (loss.layer, loss.reach): tuple(
                 _Window(side, self._stride(loss.layer), loss.reach)
@@ -241,6 +332,14 @@ class _Look:
             here = _part(maps[loss.layer], down, along)
             found.append(loss.statistics(here, mask, **aligned))
         return found
+
+    def copy(self) -> "_Look":
+        """The same, with a copy of the network's weights."""
+        original: Any = self._extractor.model
+        model = tf.keras.models.clone_model(original)
+        model.set_weights(original.get_weights())
+        extractor = self._extractor._replace(model=model)
+        return _Look(extractor, self._losses, self._tiles)
 
     def _stride(self, layer: str) -> int:
         """Pixels from one position of a layer to the next."""
@@ -292,7 +391,8 @@ def _part(
 ) -> tf.Tensor:
     """Cuts a map, [1, H, W, C]; the tile begins at a row and a column of it."""
     top, left = row + down.start, column + along.start
-    return values[:, top : top + down.size, left : left + along.size]
+    with replicas.near(values):
+        return values[:, top : top + down.size, left : left + along.size]
 
 
 def _owned(side: geometry.Cut, tile: int, stride: int) -> tuple[int, int]:
@@ -302,9 +402,15 @@ def _owned(side: geometry.Cut, tile: int, stride: int) -> tuple[int, int]:
 
 def _tile(image: bands.Image, tiles: geometry.Tiles, place: Place) -> tf.Tensor:
     """The pixels of a tile, [1, h, w, 3]."""
-    return bands.rectangle(
-        image, place.row, place.column, tiles.rows.size, tiles.columns.size
-    )
+    with replicas.near(image):
+        return bands.rectangle(
+            image, place.row, place.column, tiles.rows.size, tiles.columns.size
+        )
+
+
+def _reach(extractor: extractors.Extractor) -> tuple[int, int]:
+    """The stride, and the reach, of the deepest layer."""
+    return max(extractor.stride.values()), max(extractor.reach.values())
 
 
 def _pixels(
@@ -319,8 +425,28 @@ def _pixels(
     )
 
 
+def _pulled(
+    tiles: geometry.Tiles,
+    pull: Callable[[Place], tf.Tensor],
+    gradient: tf.Variable,
+    share: _Share = ALL,
+) -> None:
+    """Makes a gradient of what a function gives of each tile."""
+    bands.change(
+        {"gradient": gradient},
+        lambda parts: {"gradient": tf.zeros_like(parts["gradient"])},
+    )
+    _each_place(
+        tiles,
+        lambda place: bands.add(gradient, place.row, place.column, pull(place)),
+        share=share,
+    )
+
+
 def _summed(
-    tiles: geometry.Tiles, function: Callable[[Place], list[sums.Statistics]]
+    tiles: geometry.Tiles,
+    function: Callable[[Place], list[sums.Statistics]],
+    share: _Share = ALL,
 ) -> list[sums.Statistics]:
     """Adds up what a function gives of each tile."""
     one = tf.constant(0)
@@ -332,15 +458,16 @@ def _summed(
         sums.Statistics(*(tf.zeros(part.shape, part.dtype) for part in each))
         for each in traced.structured_outputs
     ]
-    return _each_place(tiles, function, zeros)
+    return _each_place(tiles, function, zeros, share)
 
 
 def _each_place(
     tiles: geometry.Tiles,
     function: Callable[[Place], list[sums.Statistics] | None],
     totals: Sequence[sums.Statistics] = (),
+    share: _Share = ALL,
 ) -> list[sums.Statistics]:
-    """Goes over all tiles, one at a time, and adds up what comes of each."""
+    """Goes over tiles, one at a time, and adds up what comes of each."""
     columns = len(tiles.columns.starts)
 
     def body(
@@ -352,12 +479,12 @@ def _each_place(
             sums.Statistics(one.total + two.total, one.mass + two.mass)
             for one, two in zip(totals, found, strict=True)
         ]
-        return number + 1, totals
+        return number + share.step, totals
 
     _, totals = tf.while_loop(
         lambda number, _: number < tiles.number,
         body,
-        (tf.constant(0), list(totals)),
+        (tf.constant(share.first), list(totals)),
         parallel_iterations=1,
     )
     return list(totals)

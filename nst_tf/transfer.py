@@ -15,8 +15,8 @@ from nst_tf import (
     objective,
     optimizers,
     pyramid,
+    replicas,
     targets,
-    tiles,
     tiling,
 )
 
@@ -44,6 +44,7 @@ def stylize_steps(
     goes_on: descent.Pace = lambda level, step: True,
     tile: Callable[[], int] = lambda: 0,
     exhausted: Callable[[int, int], bool] = lambda height, width: False,
+    strategy: tf.distribute.Strategy | None = None,
 ) -> Generator[descent.Step, None, None]:
     """Paints the content image in the manner of the style images.
 
@@ -72,6 +73,8 @@ def stylize_steps(
             worked on; 0: images are worked on as wholes.
         exhausted: Is told when memory does not suffice at a size, as in
             `descent.descend`; `tile` gives a smaller side after that.
+        strategy: Of the devices that share an image, where that is faster;
+            None: one works alone.
 
     Yields:
         A `descent.Step` after each update; the last one's image is the result.
@@ -107,9 +110,14 @@ def stylize_steps(
         )
         if extra_losses is not None:
             loss_list += extra_losses(height, width)
-        if tiles.is_cut(height, width, side):
-            cut = tiling.make_tiles(extractor, height, width, side)
-            evaluate = tiling.make_tiled_objective(extractor, loss_list, cut)
+        devices = (
+            replicas.count(strategy) if tiling.are_additive(loss_list) else 1
+        )
+        cut = tiling.choose_tiles(extractor, height, width, side, devices)
+        if cut:
+            evaluate = tiling.make_tiled_objective(
+                extractor, loss_list, cut, strategy
+            )
         else:
             evaluate = objective.make_objective(extractor, loss_list)
         if keep is None:

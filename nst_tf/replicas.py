@@ -1,0 +1,204 @@
+"""Several devices on one picture, of one machine or of many: by TensorFlow.
+
+Each is a replica of a `tf.distribute.Strategy`, and has the network's weights.
+What they find is added up by it. Processes on several machines, as `TF_CONFIG`
+names them, all take the same steps from the same state; the first one writes.
+"""
+
+import contextlib
+import functools
+import json
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+T = TypeVar("T")
+
+
+@functools.cache
+def make(devices: int) -> "tf.distribute.Strategy | None":
+    """Makes the strategy of a run, before anything else is computed.
+
+    Waits for the other workers, if `TF_CONFIG` names several. There is one
+    strategy in a process, whatever it paints.
+
+    Args:
+        devices: How many of this machine work on a picture; 0: all.
+
+    Returns:
+        None: one device works alone.
+
+    Raises:
+        ValueError: If there are not so many, or `TF_CONFIG` is damaged.
+    """
+    import tensorflow as tf
+
+    if workers() > 1:
+        gpus = tf.config.list_physical_devices("GPU")
+        _check_number(devices, len(gpus) or 1)
+        if devices and gpus:
+            tf.config.set_visible_devices(gpus[:devices], "GPU")
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if devices == 1:
+        return None
+    names = [
+        each.name
+        for each in tf.config.list_logical_devices("GPU")
+        or tf.config.list_logical_devices("CPU")
+    ]
+    _check_number(devices, len(names))
+    chosen = names[: devices or None]
+    return tf.distribute.MirroredStrategy(chosen) if chosen[1:] else None
+
+
+def count(strategy: "tf.distribute.Strategy | None") -> int:
+    """How many devices work on one picture, on all machines."""
+    return strategy.num_replicas_in_sync if strategy else 1
+
+
+def workers() -> int:
+    """How many processes `TF_CONFIG` names; 1 if there is none."""
+    return max(1, sum(len(tasks) for tasks in _painters().values()))
+
+
+def writes() -> bool:
+    """Whether this process writes files: the chief, or the first worker."""
+    if workers() == 1:
+        return True
+    task = _config().get("task", {})
+    first = "chief" if "chief" in _painters() else "worker"
+    return (task.get("type"), int(task.get("index", 0))) == (first, 0)
+
+
+def near(value: "tf.Tensor | tf.Variable") -> Any:
+    """Where a value is, so that a replica is sent only what is cut of it."""
+    import tensorflow as tf
+
+    if tf.distribute.has_strategy():
+        return tf.device(value.device)
+    return contextlib.nullcontext()
+
+
+def summed(
+    strategy: "tf.distribute.Strategy", function: Callable[[int], Any]
+) -> Any:
+    """Calls a function on each replica, in a graph; adds up what it gives.
+
+    Args:
+        strategy: Of the replicas.
+        function: The number of a replica, among those of all machines ->
+            tensors, in any structure.
+    """
+    import tensorflow as tf
+
+    def replica(number: int) -> Any:
+        # What is read from a variable says of no device that it is there.
+        found = tf.nest.map_structure(tf.identity, function(number))
+        context = tf.distribute.get_replica_context()
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, found)
+
+    return tf.nest.map_structure(
+        lambda each: strategy.experimental_local_results(each)[0],
+        strategy.run(replica, (_numbers(strategy),)),
+    )
+
+
+def each(
+    strategy: "tf.distribute.Strategy", first: T, another: Callable[[], T]
+) -> Callable[[int], T]:
+    """Gives each replica of this process something of its own.
+
+    Args:
+        strategy: Of the replicas.
+        first: That of the first one.
+        another: Makes the others', on their devices.
+
+    Returns:
+        The number of a replica, among those of all machines -> its own.
+    """
+    import tensorflow as tf
+
+    found: dict[int, T] = {}
+    numbers = strategy.experimental_local_results(_numbers(strategy))
+    for number, device in zip(
+        numbers, strategy.extended.worker_devices, strict=True
+    ):
+        with tf.device(device):
+            found[number] = another() if found else first
+    return found.__getitem__
+
+
+def gathered(
+    strategy: "tf.distribute.Strategy", values: list[int]
+) -> list[list[int]]:
+    """Tells every process what each one says, in one order for all.
+
+    All of them are to ask alike, or they wait for each other.
+    """
+    import tensorflow as tf
+
+    rows = strategy.gather(tf.constant([values], tf.int64), axis=0)
+    return [[int(value) for value in row] for row in rows.numpy()]
+
+
+def agreed(strategy: "tf.distribute.Strategy", value: bool) -> bool:
+    """Whether every process says yes; they ask alike, as for `gathered`."""
+    import tensorflow as tf
+
+    said = _adder(strategy)(tf.constant(float(value)))
+    return int(said) == count(strategy)
+
+
+@functools.cache
+def _adder(strategy: "tf.distribute.Strategy") -> "Callable[..., tf.Tensor]":
+    """Compiles, once, the sum of a number over all replicas."""
+    import tensorflow as tf
+
+    return tf.function(
+        lambda value: summed(strategy, lambda number: value), autograph=False
+    )
+
+
+def _numbers(strategy: "tf.distribute.Strategy") -> Any:
+    """The number of each replica, a Python integer, for `strategy.run`."""
+    import tensorflow as tf
+
+    with tf.init_scope():
+        return strategy.experimental_distribute_values_from_function(
+            lambda context: context.replica_id_in_sync_group
+        )
+
+
+def _config() -> dict[str, Any]:
+    """What the environment says of the machines."""
+    text = os.environ.get("TF_CONFIG") or "{}"
+    try:
+        config = json.loads(text)
+    except ValueError:
+        config = None
+    if not isinstance(config, dict):
+        raise ValueError(
+            f"TF_CONFIG is {text!r}, expected an object of JSON with a cluster "
+            f"and a task."
+        )
+    return config
+
+
+def _painters() -> dict[str, list[str]]:
+    """The addresses of the processes that paint, by their kind."""
+    cluster = _config().get("cluster", {})
+    return {
+        kind: cluster[kind] for kind in ("chief", "worker") if kind in cluster
+    }
+
+
+def _check_number(devices: int, there: int) -> None:
+    """Raises ValueError if there are not so many devices."""
+    if devices > there:
+        raise ValueError(
+            f"devices is {devices}, but TensorFlow sees {there}; 0 takes all "
+            f"that there are."
+        )

@@ -1,0 +1,81 @@
+"""A process of its own, on one or two devices: what test_replicas.py starts.
+
+    python replica.py gradients DEVICES OUT.npz
+    python replica.py program DEVICES FLAG...    -> the program, on the toy
+
+`TF_CONFIG` makes it one of several. How many devices there are is said before
+TensorFlow starts, and once.
+"""
+
+import sys
+
+import numpy as np
+import tensorflow as tf
+import toys
+
+from nst_tf import architectures, job, replicas, run, tiling
+
+
+def gradients(devices, path):
+    """Evaluates pictures, alone and together; writes what came of it."""
+    strategy = replicas.make(devices)
+    found = {"replicas": replicas.count(strategy)}
+    for dtype in ("float32", "float64"):
+        for name, team in (("alone", None), ("together", strategy)):
+            for key, value in _evaluated(team, dtype).items():
+                found[f"{name}/{dtype}/{key}"] = value
+    np.savez(path, **found)
+
+
+def _evaluated(strategy, dtype):
+    """Evaluates two pictures one after the other, in one trace."""
+    network = toys.extractor(None, dtype=dtype)
+    content, style, *pictures = (
+        toys.image(48, 64, seed, dtype) for seed in range(4)
+    )
+    loss_list = toys.style_and_content(network, content, style)
+    tiles = tiling.make_tiles(network, 48, 64, 32)
+    assert tiles.number == 6
+    evaluate = tiling.make_tiled_objective(network, loss_list, tiles, strategy)
+    variable = tf.Variable(pictures[0][None])
+    traces = []
+
+    def step():
+        traces.append(0)
+        return evaluate(variable)
+
+    step = tf.function(step, autograph=False)
+    found = {}
+    for number, pixels in enumerate(pictures):
+        variable.assign(pixels[None])
+        loss, gradient, terms = step()
+        found |= {
+            f"{number}/{name}": value.numpy()
+            for name, value in {
+                "loss": loss,
+                "gradient": gradient,
+                **terms,
+            }.items()
+        }
+    assert len(traces) == 1
+    return found
+
+
+def program(arguments):
+    """Runs the program with the toy among its networks."""
+    field = job.Job.__dataclass_fields__["extractor"]
+    rules = {**field.metadata, "choices": tuple(architectures.NETWORKS)}
+    field.metadata = rules
+    return run.main(arguments)
+
+
+if __name__ == "__main__":
+    what, count, *rest = sys.argv[1:]
+    architectures.NETWORKS["toy"] = toys.ARCHITECTURE
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * int(count),
+    )
+    if what == "program":
+        sys.exit(program(rest))
+    gradients(int(count), *rest)
