@@ -30,8 +30,8 @@ _TILING = 1.3
 # average and the best one, 12 bytes each.
 _STATE = {"adam": 72, "sgd": 48, "lbfgs": 72}
 _FEATURE = {"float32": 4, "bfloat16": 2, "float16": 2}
-# A pair of L-BFGS is two images of three float32, of which copies are made
-# when one is appended.
+# A pair of L-BFGS is two images of three float32; all are copied when one is
+# appended.
 _PAIR = 62
 _READ = 12  # a pixel of a picture that was read
 # Of what a step takes of a pixel, what it takes to see a style image once; and
