@@ -74,6 +74,7 @@ def _assert_same(path, count):
         assert difference <= TOLERANCE[name.split("/")[1]] * scale, name
 
 
+@pytest.mark.slow
 def test_two_devices_give_the_gradient_of_one(tmp_path):
     path = tmp_path / "out.npz"
     _ended(_start("gradients", 2, path))

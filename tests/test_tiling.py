@@ -366,8 +366,14 @@ def _painted(tile, make_optimizer, steps=50):
     ("make", "tolerance"),
     [
         (optimizers.Adam, 1e-6),
-        (functools.partial(optimizers.Sgd, learning_rate=1e-4), 1e-6),
-        (optimizers.OPTIMIZERS["lbfgs"], 1e-6),
+        pytest.param(
+            functools.partial(optimizers.Sgd, learning_rate=1e-4),
+            1e-6,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            optimizers.OPTIMIZERS["lbfgs"], 1e-6, marks=pytest.mark.slow
+        ),
     ],
     ids=["adam", "sgd", "lbfgs"],
 )
