@@ -104,9 +104,11 @@ def descend(
                 _check(optimizer, min(FAILURES, index))
             yield step
         image, coarser = optimizer.result(), optimizer
-        # Targets, and the graph that holds them, are in circles of references.
         del take, step
-        gc.collect()
+        # Targets, and the graph that holds them, are in circles of references;
+        # to look for these takes a good part of a second.
+        if level.pixels > bands.WHOLE:
+            gc.collect()
 
 
 class _Steps:
