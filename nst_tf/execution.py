@@ -7,7 +7,6 @@ TensorFlow is imported only when work starts. No module below this one, but
 import collections
 import dataclasses
 import functools
-import hashlib
 import os
 import time
 import warnings
@@ -25,20 +24,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nst_tf import (
-    color,
     conventions,
     device,
+    finishing,
     image_io,
     inputs,
     job,
     masks,
-    metadata,
-    outputs,
     places,
     pyramid,
     replicas,
     resumption,
     sources,
+    starting,
     stopping,
     strength,
     style_settings,
@@ -117,11 +115,9 @@ def stylize(
         Networks. CVPR 2016.
     """
     request, prepared = _prepared(content, styles, settings)
-    start = resumption.find(request, prepared)
-    strategy = replicas.make(request.devices)
-    request = joined(request, prepared, start, strategy)
-    step = _last(job_steps(request, prepared, start, strategy=strategy))
-    image = finished(picture(step), request, prepared).image
+    step = _last(_started(request, prepared))
+    image = finishing.picture(step)
+    image = finishing.finished(image, request, prepared).image
     if prepared.content.alpha is None:
         return image
     alpha = image_io.resize_alpha(prepared.content.alpha, *image.shape[:2])
@@ -152,10 +148,17 @@ def stylize_steps(
         TypeError: If there is no such setting.
     """
     request, prepared = _prepared(content, styles, settings)
-    start = resumption.find(request, prepared)
-    strategy = replicas.make(request.devices)
-    request = joined(request, prepared, start, strategy)
-    return job_steps(request, prepared, start, strategy=strategy)
+    return _started(request, prepared)
+
+
+def _started(
+    request: job.Job, prepared: inputs.Inputs
+) -> "Iterator[descent.Step]":
+    """The steps of a job that decides itself what it starts with."""
+    begun = starting.start(request, prepared)
+    return job_steps(
+        begun.request, prepared, begun.state, strategy=begun.strategy
+    )
 
 
 def _prepared(
@@ -208,15 +211,7 @@ def _prepared(
         given=arrays,
     )
     _warn(prepared)
-    return _with_tiles(request, prepared), prepared
-
-
-def _with_tiles(request: job.Job, prepared: inputs.Inputs) -> job.Job:
-    """Gives a job the tiles that its memory has room for."""
-    device.prepare()
-    replicas.make(request.devices)  # before anything is computed
-    precision = device.resolve_precision(request.precision)
-    return tile_side.planned(request, prepared, precision)
+    return request, prepared
 
 
 def _without_arrays(
@@ -269,17 +264,14 @@ def run_job(request: job.Job) -> Result:
     asked = request
     request, path, prepared = prepare_files(asked)
     _warn(prepared)
-    request = _with_tiles(request, prepared)
-    state = resumption.find(request, prepared)
+    request, state, strategy = starting.start(request, prepared)
     taken = resumption.steps_taken(state, prepared)
-    strategy = replicas.make(request.devices)
-    request = joined(request, prepared, state, strategy)
     for step in job_steps(request, prepared, state, strategy=strategy):
         taken[step.level] = step.index
-    made = Made(asked, request, prepared, taken, start)
+    made = finishing.Made(asked, request, prepared, taken, start)
     if replicas.writes():
-        path = save(path, made, step)
-    return Result(path, time.monotonic() - start, terms(step))
+        path = finishing.save(path, made, step)
+    return Result(path, time.monotonic() - start, finishing.terms(step))
 
 
 def prepare_files(
@@ -303,152 +295,6 @@ def prepare_files(
     request = strength.applied(inputs.sized(asked, content))
     request = style_settings.expanded(request)
     return request, *inputs.prepare_files(request, say, content)
-
-
-class Made(NamedTuple):
-    """What a picture was made by."""
-
-    asked: job.Job
-    request: job.Job  # with the settings of its strength and print size
-    prepared: inputs.Inputs
-    steps: Sequence[int]  # taken at each level
-    began: float  # by `time.monotonic`
-
-
-def save(
-    path: Path,
-    made: Made,
-    step: "descent.Step",
-    *,
-    state: str = "done",
-    say: Callable[[str], None] = lambda line: None,
-) -> Path:
-    """Writes the picture of a step, with the record of how it was made.
-
-    A picture of a level before the last is enlarged to the output's size.
-
-    Args:
-        path: Where to, as in `outputs.save_result`.
-        made: What it was made by.
-        step: The last one.
-        state: "done" or "unfinished".
-        say: Is told, in a line, of colors that there are not.
-
-    Returns:
-        Where it was written.
-
-    Raises:
-        FloatingPointError: If it is not made of numbers any more.
-        OSError: If it cannot be written anywhere.
-    """
-    request, prepared = made.request, made.prepared
-    height, width = prepared.levels[-1][:2]
-    image = image_io.resize(picture(step), height, width)
-    image, share = finished(image, request, prepared)
-    if share:
-        say(
-            f"{share:.2%} of the pixels are lighter or darker than they were "
-            f"painted, to keep the content's colors"
-        )
-    outcome = metadata.Outcome(
-        steps=made.steps,
-        state=state,
-        losses=terms(step),
-        rescues=int(step.optimizer.rescues),
-        seconds=time.monotonic() - made.began,
-        precision=device.resolve_precision(request.precision),
-        device=device.describe(),
-    )
-    record = metadata.make(made.asked, request, prepared, outcome)
-    options = inputs.output_options(request, prepared.content, height, width)
-    return outputs.save_result(
-        path,
-        image,
-        request.overwrite,
-        options._replace(record=metadata.dumps(record)),
-    )
-
-
-def finished(
-    image: np.ndarray, request: job.Job, prepared: inputs.Inputs
-) -> color.Colored:
-    """Gives what was painted the content's chroma, or parts, if it is to.
-
-    Args:
-        image: What was painted, [H, W, 3] in [0, 1].
-        request: Its job.
-        prepared: What it was made from.
-
-    Returns:
-        The picture, and the share of the pixels whose lightness gave way.
-    """
-    share, content = 0.0, prepared.content.pixels
-    if request.color in ("content", "luminance"):
-        image, share = color.with_chroma(
-            image, image_io.resize(content, *image.shape[:2])
-        )
-    if prepared.keep is not None:
-        image = inputs.kept(image, content, prepared.keep)
-    return color.Colored(image, share)
-
-
-def terms(step: "descent.Step") -> dict[str, float]:
-    """Reads the losses of a step, unweighted, by name."""
-    return {name: float(value) for name, value in step.evaluation.terms.items()}
-
-
-def picture(step: "descent.Step") -> np.ndarray:
-    """Copies the image of a step from the device, [h, w, 3] in [0, 1].
-
-    Raises:
-        FloatingPointError: If it is not made of numbers any more.
-    """
-    image = step.image.numpy()[0]
-    if not np.isfinite(image).all():
-        raise FloatingPointError(
-            "the picture is not made of numbers any more (NaN); try "
-            "--precision=float32, smaller weights, or a smaller "
-            "--learning_rate."
-        )
-    return image
-
-
-def joined(
-    request: job.Job,
-    prepared: inputs.Inputs,
-    start: "checkpoint.State | None",
-    strategy: "tf.distribute.Strategy | None",
-) -> job.Job:
-    """Gives a job the smallest tiles of the processes that share its picture.
-
-    Args:
-        request: The job.
-        prepared: What it is made from.
-        start: The checkpoint that it goes on from.
-        strategy: Of the devices that share the picture.
-
-    Raises:
-        ValueError: If the processes have not all the same job and start.
-    """
-    if strategy is None or replicas.workers() == 1:
-        return request
-    same = {
-        **resumption.identity(request, prepared),
-        "steps": [level.steps for level in prepared.levels],
-        "start": (start.level, start.steps) if start else None,
-    }
-    digest = hashlib.sha256(repr(same).encode()).digest()[:7]
-    rows = replicas.gathered(
-        strategy, [int.from_bytes(digest, "big"), request.tile]
-    )
-    if len({number for number, _ in rows}) > 1:
-        raise ValueError(
-            "the processes that TF_CONFIG names were not all given the same "
-            "job, pictures, weights and checkpoint; start all of them alike, "
-            "with a checkpoint_dir that all of them see."
-        )
-    tile = min((tile for _, tile in rows if tile), default=0)
-    return dataclasses.replace(request, tile=tile)
 
 
 def job_steps(

@@ -4,13 +4,10 @@ import contextlib
 import logging
 import math
 import os
-import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,9 +15,11 @@ import numpy as np
 import nst_tf
 from nst_tf import (
     checkpoint,
+    console,
     device,
     encoding,
     execution,
+    finishing,
     flagdefs,
     image_io,
     inputs,
@@ -33,7 +32,9 @@ from nst_tf import (
     rerun,
     resumption,
     run_log,
+    run_sheet,
     sheet,
+    starting,
     tile_side,
 )
 
@@ -41,18 +42,6 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from nst_tf import descent
-
-DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
-# Stopped by a signal: 128 + its number, as shells count: 129, 130 and 143.
-OUT_OF_MEMORY_ADVICE = (
-    "out of memory; make a smaller picture with --size, or use "
-    "--precision=bfloat16."
-)
-SIGNALS = [
-    getattr(signal, name)
-    for name in ("SIGHUP", "SIGINT", "SIGTERM")
-    if hasattr(signal, name)  # not all on Windows
-]
 
 
 def cli() -> None:
@@ -84,49 +73,40 @@ def main(arguments: Sequence[str]) -> int:
         SIGHUP, SIGINT and SIGTERM.
     """
     if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(arguments):
-        _say(flagdefs.usage())
-        return DONE
+        console.say(flagdefs.usage())
+        return console.DONE
     if "--version" in arguments:
-        _say(f"nst-tf {nst_tf.__version__}")
-        return DONE
+        console.say(f"nst-tf {nst_tf.__version__}")
+        return console.DONE
     start = time.monotonic()
-    with _Signals() as signals:
+    with console.Signals() as signals:
         try:
             picture = _described(arguments)
             if picture:
-                _say(metadata.describe(picture))
-                return DONE
+                console.say(metadata.describe(picture))
+                return console.DONE
             asked, replay = flagdefs.parse(arguments), None
             if asked.sheet or asked.sweep:
-                _check_alone(asked)
-                prepared_sheet = sheet.prepare(asked, _say)
+                run_sheet.check_alone(asked)
+                prepared_sheet = sheet.prepare(asked, console.say)
                 signals.wait = True
-                return _paint_sheet(asked, prepared_sheet, start, signals)
+                return run_sheet.paint(asked, prepared_sheet, start, signals)
             if asked.rerun:
                 replay = rerun.load(asked, flagdefs.named(arguments))
                 asked = replay.request
-            request, path, prepared = execution.prepare_files(asked, _say)
-            lines = rerun.check(replay, prepared) if replay else []
+            request, path, prepared = execution.prepare_files(
+                asked, console.say
+            )
+            lines = [*rerun.check(replay, prepared)] if replay else []
             log = None
             if request.log and not request.dry_run and replicas.writes():
-                log = run_log.Log(request.log, _say)
+                log = run_log.Log(request.log, console.say)
             with device.silent_stderr():
                 device.prepare()
-                precision = device.resolve_precision(request.precision)
-                strategy = replicas.make(request.devices)
-            request = tile_side.planned(request, prepared, precision)
-            state = resumption.find(request, prepared)
-            died = resumption.died_in_tiles(request, prepared)
-            if died is not None and replicas.writes():
-                before = request.tile
-                request = tile_side.halved(request, prepared, precision, died)
-                if request.tile != before:
-                    lines = [
-                        *lines,
-                        f"a run of this job was killed, perhaps for want of "
-                        f"memory: it goes on in tiles of {request.tile}",
-                    ]
-            request = execution.joined(request, prepared, state, strategy)
+                replicas.make(request.devices)
+            request, state, strategy = starting.start(
+                request, prepared, lines.append
+            )
             signals.wait = True
             run = Run(
                 asked,
@@ -143,12 +123,12 @@ def main(arguments: Sequence[str]) -> int:
         except (ValueError, OSError) as error:
             if signals.wait:  # what was asked for is right; this is a bug
                 raise
-            return _complain(str(error))
-        except _Stopped:
-            return 128 + signals.received
+            return console.complain(str(error))
+        except console.Stopped:
+            return signals.status
         except MemoryError as error:
-            _complain(str(error) or OUT_OF_MEMORY_ADVICE)
-            return OUT_OF_MEMORY
+            console.complain(str(error) or console.OUT_OF_MEMORY_ADVICE)
+            return console.OUT_OF_MEMORY
 
 
 class Run(NamedTuple):
@@ -165,7 +145,7 @@ class Run(NamedTuple):
     strategy: "tf.distribute.Strategy | None"  # of the devices that share it
 
 
-def _paint(run: Run, warnings: Sequence[str], signals: "_Signals") -> int:
+def _paint(run: Run, warnings: Sequence[str], signals: console.Signals) -> int:
     """Runs a prepared job, and reports it."""
     request, prepared, path = run.request, run.prepared, run.path
     end = run.start + request.max_seconds if request.max_seconds else math.inf
@@ -174,8 +154,8 @@ def _paint(run: Run, warnings: Sequence[str], signals: "_Signals") -> int:
         return _paint_along(run, signals)
     _announce(run, warnings, report)
     if request.dry_run:
-        return 128 + signals.received if signals.received else DONE
-    step, status = None, DONE
+        return signals.status
+    step, status = None, console.DONE
     taken = resumption.steps_taken(run.state, prepared)
     steps = _steps(run, report.say)
     try:
@@ -183,32 +163,34 @@ def _paint(run: Run, warnings: Sequence[str], signals: "_Signals") -> int:
             taken[step.level] = step.index
             _report(run, step, report)
             if request.preview_every and count % request.preview_every == 0:
-                _preview(path, execution.picture(step), report)
+                _preview(path, finishing.picture(step), report)
             if signals.received:
-                status = 128 + signals.received
+                status = signals.status
                 break
         steps.close()
     except Exception as error:  # whatever it is, the picture so far is saved
         report.end_line()
-        status = _failed(error)
+        status = console.failed(error)
     if step is None:
-        return status or 128 + signals.received
+        return status or signals.status
     return _save(run, step, taken, status, report)
 
 
-def _paint_along(run: Run, signals: "_Signals") -> int:
+def _paint_along(run: Run, signals: console.Signals) -> int:
     """Takes the steps of a picture that another process writes."""
     if run.request.dry_run:
-        return DONE
-    _say(f"one of {replicas.workers()} processes, of which the first writes")
+        return console.DONE
+    console.say(
+        f"one of {replicas.workers()} processes, of which the first writes"
+    )
     try:
-        with contextlib.closing(_steps(run, _say)) as steps:
+        with contextlib.closing(_steps(run, console.say)) as steps:
             for _ in steps:
                 if signals.received:
                     break
     except Exception as error:
-        return _failed(error)
-    return 128 + signals.received if signals.received else DONE
+        return console.failed(error)
+    return signals.status
 
 
 def _steps(
@@ -224,78 +206,6 @@ def _steps(
         replay=run.replay.steps if run.replay else None,
         strategy=run.strategy,
     )
-
-
-def _paint_sheet(
-    asked: job.Job, prepared: sheet.Sheet, start: float, signals: "_Signals"
-) -> int:
-    """Paints a contact sheet, as far as it comes."""
-    with device.silent_stderr():
-        device.prepare()
-        description = device.describe()
-    count = len(prepared.cells)
-    for line in sheet.plan(prepared, description):
-        _say(line)
-    if asked.dry_run:
-        return 128 + signals.received if signals.received else DONE
-    images: dict[int, np.ndarray] = {}
-    status = DONE
-    pictures = sheet.paint(
-        prepared, asked.max_seconds, lambda: signals.received > 0, _say
-    )
-    try:
-        for number, image in enumerate(pictures):
-            images[number] = image
-            seconds = time.monotonic() - start
-            left = progress.duration(
-                seconds / (number + 1) * (count - 1 - number)
-            )
-            _say(
-                f"picture {number + 1}/{count}, "
-                f"{' '.join(prepared.cells[number].label)}, about {left} left"
-            )
-    except Exception as error:  # whatever it is, the sheet so far is saved
-        status = _failed(error)
-    status = status or (128 + signals.received if signals.received else DONE)
-    if not images:
-        return status
-    try:
-        saved = outputs.save_result(
-            prepared.path,
-            sheet.draw(prepared, images),
-            asked.overwrite,
-            prepared.options,
-        )
-    except (OSError, ValueError) as error:
-        return _complain(f"{prepared.path} cannot be written: {error}")
-    _say(
-        f"{saved} is {'unfinished' if status else 'done'}, after "
-        f"{progress.duration(time.monotonic() - start)}; the flags under a "
-        f"picture, added to your command without --sheet and --sweep, make it"
-    )
-    return status
-
-
-def _check_alone(asked: job.Job) -> None:
-    """Raises ValueError if several devices are to paint a sheet."""
-    if asked.devices != 1 or replicas.workers() > 1:
-        raise ValueError(
-            "several devices share one picture, and a sheet has many small "
-            "ones; leave out --devices and TF_CONFIG."
-        )
-
-
-def _failed(error: Exception) -> int:
-    """Says why a run cannot go on, and returns the exit status."""
-    import tensorflow as tf
-
-    if isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError)):
-        _complain(OUT_OF_MEMORY_ADVICE)
-        return OUT_OF_MEMORY
-    if not isinstance(error, FloatingPointError):
-        traceback.print_exc()
-    _complain(f"the run cannot go on: {error}")
-    return FAILED
 
 
 def _announce(
@@ -404,26 +314,28 @@ def _save(
             f"stopped at {columns} x {rows}; the picture is enlarged to "
             f"{last.width} x {last.height}"
         )
-    made = execution.Made(run.asked, run.request, prepared, taken, run.start)
+    made = finishing.Made(run.asked, run.request, prepared, taken, run.start)
     try:
-        saved = execution.save(path, made, step, state=ending, say=report.say)
+        saved = finishing.save(path, made, step, state=ending, say=report.say)
     except FloatingPointError as error:
-        _complain(str(error))
-        return FAILED
+        console.complain(str(error))
+        return console.FAILED
     except (OSError, ValueError) as error:
-        return _complain(f"{path} cannot be written: {error}")
+        return console.complain(f"{path} cannot be written: {error}")
     report.say(
         progress.summary(
             str(saved),
             ending,
             time.monotonic() - run.start,
-            execution.terms(step),
+            finishing.terms(step),
             rescues=int(step.optimizer.rescues),
             taken_back=int(step.optimizer.failures) > 0,
         )
     )
     if saved.parent.resolve() != path.parent.resolve():
-        return _complain(f"{path.parent} took no file; the picture is {saved}")
+        return console.complain(
+            f"{path.parent} took no file; the picture is {saved}"
+        )
     return status
 
 
@@ -450,56 +362,6 @@ def _preview(path: Path, image: np.ndarray, report: progress.Progress) -> None:
         image_io.save_image(outputs.preview_path(path), image)
     except OSError as error:
         report.say(f"preview {outputs.preview_path(path)} failed: {error}")
-
-
-def _say(text: str) -> None:
-    """Prints, if somebody reads."""
-    with contextlib.suppress(OSError):
-        if sys.stdout:
-            print(text, flush=True)
-
-
-def _complain(sentence: str) -> int:
-    """Prints an error, in one line, and returns its status."""
-    with contextlib.suppress(OSError):
-        if sys.stderr:
-            print(f"nst-tf: {' '.join(sentence.split())}", file=sys.stderr)
-    return WRONG_INPUT
-
-
-class _Stopped(BaseException):
-    """A signal came while nothing was to be saved yet."""
-
-
-class _Signals:
-    """Ends a run after its step, and what comes before it at once.
-
-    A second signal ends the program at once, as it would without this.
-    """
-
-    def __init__(self) -> None:
-        self.received = 0
-        self.wait = False  # for the end of a step
-
-    def __enter__(self) -> "_Signals":
-        self._before = {
-            number: signal.signal(number, self._receive)
-            for number in SIGNALS
-            if signal.getsignal(number) is not signal.SIG_IGN  # as by nohup
-        }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _receive(self, number: int, _: FrameType | None) -> None:
-        if self.received:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        self.received = number
-        if not self.wait:
-            raise _Stopped
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from nst_tf import (
     encoding,
     execution,
+    finishing,
     image_io,
     inputs,
     job,
@@ -163,8 +164,8 @@ def paint(
             if stopped():
                 return
             last = step
-        image = image_io.resize(execution.picture(last), *cell.level[:2])
-        image = execution.finished(image, request, prepared).image
+        image = image_io.resize(finishing.picture(last), *cell.level[:2])
+        image = finishing.finished(image, request, prepared).image
         if prepared.content.alpha is not None:
             alpha = image_io.resize_alpha(
                 prepared.content.alpha, *cell.level[:2]

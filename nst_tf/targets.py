@@ -14,8 +14,8 @@ from nst_tf import (
     pyramid,
     style_losses,
     sums,
+    tile_views,
     tiles,
-    tiling,
     total_variation,
 )
 
@@ -318,8 +318,8 @@ def _seen(
     rows, columns = image.shape[:2]
     if not tiles.is_cut(rows, columns, tile):
         return extractor.see(image)
-    cut = tiling.make_tiles(extractor, rows, columns, tile)
-    return tiling.features(extractor, image, cut, layers)
+    cut = tile_views.make_tiles(extractor, rows, columns, tile)
+    return tile_views.features(extractor, image, cut, layers)
 
 
 def _measured(
@@ -344,9 +344,9 @@ def _measured(
             )
             for layer in layers
         }
-    cut = tiling.make_tiles(extractor, rows, columns, tile)
+    cut = tile_views.make_tiles(extractor, rows, columns, tile)
     measures = dict.fromkeys(layers, kind.raw_statistics)
-    found = tiling.statistics(extractor, style.image, cut, measures, masks)
+    found = tile_views.statistics(extractor, style.image, cut, measures, masks)
     return {layer: sums.mean(total) for layer, total in found.items()}
 
 

@@ -37,9 +37,7 @@ def planned(
             )
         if tiles.is_cut(height, width, request.tile):
             _check_additive(request, height, width)
-    if not request.memory and device.is_gpu():
-        return request  # its tiles are halved when memory runs out
-    limit = 1e9 * request.memory or memory.limit()
+    limit = _limit(request)
     if limit is None:
         return request
     need = needs(request, prepared, precision)
@@ -76,10 +74,10 @@ def halved(
         died: The tiles of that run; 0: it had none.
     """
     height, width, _ = prepared.levels[-1]
-    limit = 1e9 * request.memory or memory.limit()
-    need = needs(request, prepared, precision)
+    limit = _limit(request)
     if limit is None or not _is_additive(request):
         return request
+    need = needs(request, prepared, precision)
     if need.peak(height, width, died) < 0.5 * limit:
         return request
     before = died if tiles.is_cut(height, width, died) else max(height, width)
@@ -87,6 +85,16 @@ def halved(
     if tiles.is_cut(height, width, request.tile):
         side = min(side, request.tile)
     return dataclasses.replace(request, tile=side)
+
+
+def _limit(request: job.Job) -> float | None:
+    """Bytes that a job may take; None: unknown.
+
+    On a GPU tiles are halved when its memory runs out, whatever the host has.
+    """
+    if request.memory:
+        return 1e9 * request.memory
+    return None if device.is_gpu() else memory.limit()
 
 
 def needs(

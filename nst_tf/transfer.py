@@ -17,6 +17,7 @@ from nst_tf import (
     pyramid,
     replicas,
     targets,
+    tile_views,
     tiling,
 )
 
@@ -113,7 +114,7 @@ def stylize_steps(
         devices = (
             replicas.count(strategy) if tiling.are_additive(loss_list) else 1
         )
-        cut = tiling.choose_tiles(extractor, height, width, side, devices)
+        cut = tile_views.choose_tiles(extractor, height, width, side, devices)
         if cut:
             evaluate = tiling.make_tiled_objective(
                 extractor, loss_list, cut, strategy

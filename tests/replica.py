@@ -13,7 +13,14 @@ import numpy as np
 import tensorflow as tf
 import toys
 
-from nst_tf import architectures, job, replicas, run, tiling
+from nst_tf import (
+    architectures,
+    job,
+    replicas,
+    run,
+    tile_views,
+    tiling,
+)
 
 
 def gradients(devices, path):
@@ -34,7 +41,7 @@ def _evaluated(strategy, dtype):
         toys.image(48, 64, seed, dtype) for seed in range(4)
     )
     loss_list = toys.style_and_content(network, content, style)
-    tiles = tiling.make_tiles(network, 48, 64, 32)
+    tiles = tile_views.make_tiles(network, 48, 64, 32)
     assert tiles.number == 6
     evaluate = tiling.make_tiled_objective(network, loss_list, tiles, strategy)
     variable = tf.Variable(pictures[0][None])

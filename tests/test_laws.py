@@ -14,6 +14,7 @@ from nst_tf import (
     objective,
     optimizers,
     style_losses,
+    tile_views,
     tiling,
     total_variation,
 )
@@ -188,7 +189,7 @@ def _whole(*arguments, **settings):
 
 def _tiled(*arguments, **settings):
     network, loss_list, picture = _losses(*arguments, (19, 27), **settings)
-    cut = tiling.make_tiles(network, 19, 27, 16)
+    cut = tile_views.make_tiles(network, 19, 27, 16)
     evaluate = tiling.make_tiled_objective(network, loss_list, cut)
     return evaluate, picture, loss_list
 

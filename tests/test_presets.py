@@ -8,7 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nst_tf import execution, flagdefs, image_io, inputs, job
+from nst_tf import (
+    execution,
+    finishing,
+    flagdefs,
+    image_io,
+    inputs,
+    job,
+)
 
 PRESETS = sorted(path.stem for path in flagdefs.presets().glob("*.cfg"))
 OURS = (
@@ -74,7 +81,7 @@ def _run(name, source, path):
     _, prepared = inputs.prepare_files(request)
     steps = list(execution.job_steps(request, prepared))
     assert time.monotonic() - start < 300
-    picture = execution.picture(steps[-1])
+    picture = finishing.picture(steps[-1])
     assert picture.shape == (144, 192, 3)
     assert picture.std() > 0.05
     return [step.evaluation for step in steps], picture

@@ -16,7 +16,7 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import descent, execution, image_io, inputs, objective, run
+from nst_tf import console, descent, execution, image_io, inputs, objective, run
 
 ROOT = Path(nst_tf.__file__).parent.parent
 
@@ -480,7 +480,7 @@ def test_under_a_limit_of_memory_a_picture_or_one_sentence(tmp_path, gigabytes):
         ),
     )
     picture = tmp_path / "harbor_at_dusk-swirling_night.png"
-    assert result.returncode in (0, run.OUT_OF_MEMORY)
+    assert result.returncode in (0, console.OUT_OF_MEMORY)
     if result.returncode == 0:
         assert image_io.load_image(picture).shape == (480, 640, 3)
     else:

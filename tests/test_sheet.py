@@ -10,9 +10,11 @@ import toys
 from PIL import Image
 
 from nst_tf import (
+    console,
     descent,
     encoding,
     execution,
+    finishing,
     flagdefs,
     image_io,
     inputs,
@@ -147,7 +149,7 @@ def test_pictures_are_what_their_flags_make(flag_file, monkeypatch):
         alone = flagdefs.parse([flag_file, *cell.label])
         _, its = inputs.prepare_files(alone)
         *_, step = execution.job_steps(alone, its)
-        np.testing.assert_array_equal(image, execution.picture(step))
+        np.testing.assert_array_equal(image, finishing.picture(step))
     assert np.abs(images[0] - images[1]).max() > 0.02
     assert np.abs(images[0] - images[2]).max() > 0.02
 
@@ -279,7 +281,7 @@ def test_a_signal_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
 
 
 def test_a_failure_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
-    paint = execution.picture
+    paint = finishing.picture
     calls = []
 
     def fail(step):
@@ -288,8 +290,8 @@ def test_a_failure_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
             raise FloatingPointError("no numbers")
         return paint(step)
 
-    monkeypatch.setattr(execution, "picture", fail)
-    assert run.main([flag_file, "--sweep=seed:1,2"]) == run.FAILED
+    monkeypatch.setattr(finishing, "picture", fail)
+    assert run.main([flag_file, "--sweep=seed:1,2"]) == console.FAILED
     captured = capsys.readouterr()
     assert "no numbers" in captured.err
     assert "sheet.png is unfinished" in captured.out

@@ -9,6 +9,7 @@ import toys
 from nst_tf import (
     conventions,
     execution,
+    finishing,
     image_io,
     inputs,
     job,
@@ -94,7 +95,7 @@ def test_a_preview_is_a_stage_of_a_larger_run(settings, tmp_path):
     small = execution.stylize(CONTENT, STYLE, size=64, **settings)
     whole = list(execution.stylize_steps(CONTENT, STYLE, size=128, **settings))
     stages = {
-        step.image.shape[2]: execution.picture(step)
+        step.image.shape[2]: finishing.picture(step)
         for step in whole  # the last one of each level
     }
     np.testing.assert_array_equal(stages[64], small)

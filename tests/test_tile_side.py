@@ -228,6 +228,52 @@ def test_the_tiles_that_memory_decided_are_recorded_and_taken_again(
     np.testing.assert_array_equal(*map(image_io.load_image, ("a.png", "b.png")))
 
 
+# After a run that was killed
+
+
+@pytest.mark.parametrize(
+    ("died", "tile", "expected"),
+    [
+        (0, 0, 48),  # it worked on the whole: half its long side
+        (64, 64, 32),
+        (64, 40, 32),
+        (64, 20, 20),  # there is room for no more
+        (20, 0, LEAST),
+    ],
+)
+def test_after_a_run_that_was_killed_tiles_are_half_as_large(
+    prepared, monkeypatch, died, tile, expected
+):
+    monkeypatch.setattr(device, "is_gpu", lambda: False)
+    request, found = prepared(tile=tile, memory=1.02)
+    halved = tile_side.halved(request, found, "float32", died)
+    assert halved == dataclasses.replace(request, tile=expected)
+
+
+def test_what_had_memory_enough_was_killed_for_another_reason(
+    prepared, monkeypatch
+):
+    request, found = prepared(memory=3)  # of 1.02 that it needs
+    assert tile_side.halved(request, found, "float32", 0) is request
+    unlimited, _ = prepared()
+    monkeypatch.setattr(memory, "limit", lambda: 1.02e9)
+    monkeypatch.setattr(device, "is_gpu", lambda: False)
+    assert tile_side.halved(unlimited, found, "float32", 0).tile == 48
+    # What the machine has free says nothing of its GPU's memory.
+    monkeypatch.setattr(device, "is_gpu", lambda: True)
+    assert tile_side.halved(unlimited, found, "float32", 0) is unlimited
+
+
+def test_two_passes_over_what_the_tiles_overlap_cost_time(prepared):
+    request, found = prepared()
+    level = found.levels[-1]
+    assert tile_side.cost(request, level) == 1
+    request, _ = prepared(tile=72)  # 2 tiles of 54 x 72, of 96 x 72 pixels
+    cost = tiles.PASSES * 2 * 54 * 72 / (96 * 72)
+    assert tile_side.cost(request, level) == pytest.approx(cost)
+    assert tile_side.cost(request, level, 2) == pytest.approx(cost / 2)
+
+
 # When memory runs out
 
 

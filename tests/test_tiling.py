@@ -20,6 +20,7 @@ from nst_tf import (
     pyramid,
     style_losses,
     targets,
+    tile_views,
     tiling,
     total_variation,
     transfer,
@@ -73,7 +74,7 @@ def _loss_list(
 
 
 def _tiled(network, loss_list, size=SIZE, tile=TILE):
-    cut = tiling.make_tiles(network, *size, tile)
+    cut = tile_views.make_tiles(network, *size, tile)
     assert cut.number > 1
     return tiling.make_tiled_objective(network, loss_list, cut)
 
@@ -265,8 +266,8 @@ def test_an_evaluation_forgets_the_one_before(monkeypatch):
 def test_features_seen_in_tiles_are_those_of_the_whole(monkeypatch):
     network = toys.extractor(monkeypatch, dtype="float64", padding="symmetric")
     image = toys.image(*SIZE, 1, "f8")
-    cut = tiling.make_tiles(network, *SIZE, TILE)
-    seen = tiling.features(network, image, cut, toys.LAYERS)
+    cut = tile_views.make_tiles(network, *SIZE, TILE)
+    seen = tile_views.features(network, image, cut, toys.LAYERS)
     whole = network.see(image)
     for layer in toys.LAYERS:
         # Two and more positions of a tile go through one product of matrices.
@@ -286,14 +287,14 @@ def test_statistics_seen_in_tiles_are_those_of_the_whole(
     network = toys.extractor(monkeypatch, dtype="float64")
     kind = style_losses.STYLE_LOSSES[name]
     image = toys.image(*SIZE, 1, "f8")
-    cut = tiling.make_tiles(network, *SIZE, TILE)
+    cut = tile_views.make_tiles(network, *SIZE, TILE)
     masks = {
         layer: toys.mask(*(n // network.stride[layer] for n in SIZE))
         if masked
         else None
         for layer in toys.STYLE_LAYERS
     }
-    seen = tiling.statistics(
+    seen = tile_views.statistics(
         network,
         image,
         cut,
@@ -320,7 +321,7 @@ def test_a_loss_that_is_no_sum_is_refused(monkeypatch):
 def _nodes(size, tile):
     """How many tiles there are, and how many nodes the graph of a step has."""
     network = toys.extractor(None, pooling="average")
-    cut = tiling.make_tiles(network, *size, tile)
+    cut = tile_views.make_tiles(network, *size, tile)
     loss_list = _loss_list(network, 0, size=size, dtype="float32")
     image = tf.Variable(toys.image(*size, 7)[None])
     step = descent.make_train_step(

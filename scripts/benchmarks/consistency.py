@@ -40,6 +40,7 @@ import step_time
 from nst_tf import (
     device,
     execution,
+    finishing,
     image_io,
     job,
     pyramid,
@@ -397,10 +398,10 @@ def _paint_levels(pair: Pair, level: int, flags: argparse.Namespace) -> Painted:
     ):
         # A step's image is to be read before the next step is taken.
         if step.level == level and step.index == _steps_of(level):
-            preview = execution.picture(step)
+            preview = finishing.picture(step)
         last = step
     assert preview is not None and last is not None
-    large = execution.picture(last)
+    large = finishing.picture(last)
     return Painted(preview, large, time.monotonic() - start)
 
 

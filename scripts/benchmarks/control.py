@@ -47,7 +47,15 @@ import consistency
 import numpy as np
 import step_time
 
-from nst_tf import color, device, execution, image_io, job, pyramid
+from nst_tf import (
+    color,
+    device,
+    execution,
+    finishing,
+    image_io,
+    job,
+    pyramid,
+)
 from nst_tf import weights as network_weights
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -107,7 +115,7 @@ class Painter:
                 **settings,
             ):
                 last = step
-            self._painted[name] = execution.picture(last)
+            self._painted[name] = finishing.picture(last)
             self.save(name, self._painted[name])
             seconds = time.monotonic() - start
             print(f"{name}: {seconds:.0f} s", flush=True)

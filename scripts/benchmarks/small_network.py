@@ -38,6 +38,7 @@ import numpy as np
 from nst_tf import (
     architectures,
     execution,
+    finishing,
     image_io,
     inputs,
     job,
@@ -137,7 +138,7 @@ def paint(
         network = prepared.network._replace(projections=None)
         prepared = prepared._replace(network=network)
     steps = execution.job_steps(request, prepared)
-    return execution.picture(collections.deque(steps, maxlen=1).pop())
+    return finishing.picture(collections.deque(steps, maxlen=1).pop())
 
 
 def judge(

@@ -128,7 +128,13 @@ def _gradient(flags: argparse.Namespace) -> dict:
     """Losses and gradients of two regions: their largest differences."""
     import tensorflow as tf
 
-    from nst_tf import image_io, objective, targets, tiling
+    from nst_tf import (
+        image_io,
+        objective,
+        targets,
+        tile_views,
+        tiling,
+    )
 
     extractor, weights = _network(flags)
     height, width = ODD
@@ -160,7 +166,7 @@ def _gradient(flags: argparse.Namespace) -> dict:
         )
         evaluate = objective.make_objective(extractor, loss_list)
         if tile:
-            cut = tiling.make_tiles(extractor, height, width, tile)
+            cut = tile_views.make_tiles(extractor, height, width, tile)
             evaluate = tiling.make_tiled_objective(extractor, loss_list, cut)
 
         @tf.function(autograph=False)
@@ -222,6 +228,7 @@ def _stepper(
         optimizers,
         pyramid,
         targets,
+        tile_views,
         tiles,
         tiling,
     )
@@ -242,7 +249,7 @@ def _stepper(
         tile=tile,
     )
     if tiles.is_cut(height, width, tile):
-        cut = tiling.make_tiles(extractor, height, width, tile)
+        cut = tile_views.make_tiles(extractor, height, width, tile)
         print(f"{cut.number} tiles, {cut.columns.size} x {cut.rows.size}")
         evaluate = tiling.make_tiled_objective(extractor, loss_list, cut)
     else:

@@ -1,0 +1,87 @@
+"""What the program says, how it ends, and what signals do to it."""
+
+import contextlib
+import signal
+import sys
+import traceback
+from types import FrameType
+
+DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
+# Stopped by a signal: 128 + its number, as shells count: 129, 130 and 143.
+OUT_OF_MEMORY_ADVICE = (
+    "out of memory; make a smaller picture with --size, or use "
+    "--precision=bfloat16."
+)
+SIGNALS = [
+    getattr(signal, name)
+    for name in ("SIGHUP", "SIGINT", "SIGTERM")
+    if hasattr(signal, name)  # not all on Windows
+]
+
+
+def say(text: str) -> None:
+    """Prints, if somebody reads."""
+    with contextlib.suppress(OSError):
+        if sys.stdout:
+            print(text, flush=True)
+
+
+def complain(sentence: str) -> int:
+    """Prints an error, in one line, and returns its status."""
+    with contextlib.suppress(OSError):
+        if sys.stderr:
+            print(f"nst-tf: {' '.join(sentence.split())}", file=sys.stderr)
+    return WRONG_INPUT
+
+
+class Stopped(BaseException):
+    """A signal came while nothing was to be saved yet."""
+
+
+class Signals:
+    """Ends a run after its step, and what comes before it at once.
+
+    A second signal ends the program at once, as it would without this.
+    """
+
+    def __init__(self) -> None:
+        self.received = 0
+        self.wait = False  # for the end of a step
+
+    @property
+    def status(self) -> int:
+        """The exit status of a run that goes well, or ends by a signal."""
+        return 128 + self.received if self.received else DONE
+
+    def __enter__(self) -> "Signals":
+        self._before = {
+            number: signal.signal(number, self._receive)
+            for number in SIGNALS
+            if signal.getsignal(number) is not signal.SIG_IGN  # as by nohup
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, _: FrameType | None) -> None:
+        if self.received:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.received = number
+        if not self.wait:
+            raise Stopped
+
+
+def failed(error: Exception) -> int:
+    """Says why a run cannot go on, and returns the exit status."""
+    import tensorflow as tf
+
+    if isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError)):
+        complain(OUT_OF_MEMORY_ADVICE)
+        return OUT_OF_MEMORY
+    if not isinstance(error, FloatingPointError):
+        traceback.print_exc()
+    complain(f"the run cannot go on: {error}")
+    return FAILED

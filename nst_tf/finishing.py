@@ -1,0 +1,121 @@
+"""What was painted -> a picture, and a file with the record of how."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from nst_tf import color, device, image_io, inputs, job, metadata, outputs
+
+if TYPE_CHECKING:
+    from nst_tf import descent
+
+
+class Made(NamedTuple):
+    """What a picture was made by."""
+
+    asked: job.Job
+    request: job.Job  # with the settings of its strength and print size
+    prepared: inputs.Inputs
+    steps: Sequence[int]  # taken at each level
+    began: float  # by `time.monotonic`
+
+
+def save(
+    path: Path,
+    made: Made,
+    step: "descent.Step",
+    *,
+    state: str = "done",
+    say: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Writes the picture of a step, with the record of how it was made.
+
+    A picture of a level before the last is enlarged to the output's size.
+
+    Args:
+        path: Where to, as in `outputs.save_result`.
+        made: What it was made by.
+        step: The last one.
+        state: "done" or "unfinished".
+        say: Is told, in a line, of colors that there are not.
+
+    Returns:
+        Where it was written.
+
+    Raises:
+        FloatingPointError: If it is not made of numbers any more.
+        OSError: If it cannot be written anywhere.
+    """
+    request, prepared = made.request, made.prepared
+    height, width = prepared.levels[-1][:2]
+    image = image_io.resize(picture(step), height, width)
+    image, share = finished(image, request, prepared)
+    if share:
+        say(
+            f"{share:.2%} of the pixels are lighter or darker than they were "
+            f"painted, to keep the content's colors"
+        )
+    outcome = metadata.Outcome(
+        steps=made.steps,
+        state=state,
+        losses=terms(step),
+        rescues=int(step.optimizer.rescues),
+        seconds=time.monotonic() - made.began,
+        precision=device.resolve_precision(request.precision),
+        device=device.describe(),
+    )
+    record = metadata.make(made.asked, request, prepared, outcome)
+    options = inputs.output_options(request, prepared.content, height, width)
+    return outputs.save_result(
+        path,
+        image,
+        request.overwrite,
+        options._replace(record=metadata.dumps(record)),
+    )
+
+
+def finished(
+    image: np.ndarray, request: job.Job, prepared: inputs.Inputs
+) -> color.Colored:
+    """Gives what was painted the content's chroma, or parts, if it is to.
+
+    Args:
+        image: What was painted, [H, W, 3] in [0, 1].
+        request: Its job.
+        prepared: What it was made from.
+
+    Returns:
+        The picture, and the share of the pixels whose lightness gave way.
+    """
+    share, content = 0.0, prepared.content.pixels
+    if request.color in ("content", "luminance"):
+        image, share = color.with_chroma(
+            image, image_io.resize(content, *image.shape[:2])
+        )
+    if prepared.keep is not None:
+        image = inputs.kept(image, content, prepared.keep)
+    return color.Colored(image, share)
+
+
+def terms(step: "descent.Step") -> dict[str, float]:
+    """Reads the losses of a step, unweighted, by name."""
+    return {name: float(value) for name, value in step.evaluation.terms.items()}
+
+
+def picture(step: "descent.Step") -> np.ndarray:
+    """Copies the image of a step from the device, [h, w, 3] in [0, 1].
+
+    Raises:
+        FloatingPointError: If it is not made of numbers any more.
+    """
+    image = step.image.numpy()[0]
+    if not np.isfinite(image).all():
+        raise FloatingPointError(
+            "the picture is not made of numbers any more (NaN); try "
+            "--precision=float32, smaller weights, or a smaller "
+            "--learning_rate."
+        )
+    return image

@@ -1,0 +1,94 @@
+"""What a job starts with: devices, tiles that fit, a checkpoint."""
+
+import dataclasses
+import hashlib
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from nst_tf import device, inputs, job, replicas, resumption, tile_side
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from nst_tf import checkpoint
+
+
+class Start(NamedTuple):
+    """What a job starts with."""
+
+    request: job.Job  # with the tiles that memory has room for
+    state: "checkpoint.State | None"  # from which it goes on
+    strategy: "tf.distribute.Strategy | None"  # of the devices that share it
+
+
+def start(
+    request: job.Job,
+    prepared: inputs.Inputs,
+    say: Callable[[str], None] = warnings.warn,
+) -> Start:
+    """Decides what a job starts with, before anything is computed.
+
+    Args:
+        request: The job.
+        prepared: What it is made from.
+        say: Is told, in a line, of a run before that was killed.
+
+    Raises:
+        MemoryError: If there is not enough for the smallest tiles.
+        ValueError: If there are not so many devices, or it cannot be worked on
+            in tiles, or go on from where it is to.
+    """
+    device.prepare()
+    strategy = replicas.make(request.devices)
+    precision = device.resolve_precision(request.precision)
+    planned = tile_side.planned(request, prepared, precision)
+    state = resumption.find(planned, prepared)
+    died = resumption.died_in_tiles(planned, prepared)
+    if died is not None and replicas.writes():
+        before = planned.tile
+        planned = tile_side.halved(planned, prepared, precision, died)
+        if planned.tile != before:
+            say(
+                f"a run of this job was killed, perhaps for want of memory: "
+                f"it goes on in tiles of {planned.tile}"
+            )
+    return Start(_joined(planned, prepared, state, strategy), state, strategy)
+
+
+def _joined(
+    request: job.Job,
+    prepared: inputs.Inputs,
+    start: "checkpoint.State | None",
+    strategy: "tf.distribute.Strategy | None",
+) -> job.Job:
+    """Gives a job the smallest tiles of the processes that share its picture.
+
+    Args:
+        request: The job.
+        prepared: What it is made from.
+        start: The checkpoint that it goes on from.
+        strategy: Of the devices that share the picture.
+
+    Raises:
+        ValueError: If the processes have not all the same job and start.
+    """
+    if strategy is None or replicas.workers() == 1:
+        return request
+    same = {
+        **resumption.identity(request, prepared),
+        "steps": [level.steps for level in prepared.levels],
+        "start": (start.level, start.steps) if start else None,
+    }
+    digest = hashlib.sha256(repr(same).encode()).digest()[:7]
+    rows = replicas.gathered(
+        strategy, [int.from_bytes(digest, "big"), request.tile]
+    )
+    if len({number for number, _ in rows}) > 1:
+        raise ValueError(
+            "the processes that TF_CONFIG names were not all given the same "
+            "job, pictures, weights and checkpoint; start all of them alike, "
+            "with a checkpoint_dir that all of them see."
+        )
+    tile = min((tile for _, tile in rows if tile), default=0)
+    return dataclasses.replace(request, tile=tile)

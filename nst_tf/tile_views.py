@@ -1,0 +1,341 @@
+"""What a network sees of an image, tile by tile, without what lies beside.
+
+A tile is cut with a halo as wide as the network reaches, so that what it owns
+is seen as in the whole image. All tiles have one shape, so that one loop in the
+graph serves them all.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf import bands, extractors, losses, replicas, sums
+from nst_tf import tiles as geometry
+
+
+def make_tiles(
+    extractor: extractors.Extractor, height: int, width: int, largest: int
+) -> geometry.Tiles:
+    """Cuts an image for a network, as `tiles.make` does."""
+    return geometry.make(height, width, largest, *_reach(extractor))
+
+
+def choose_tiles(
+    extractor: extractors.Extractor,
+    height: int,
+    width: int,
+    largest: int,
+    devices: int = 1,
+) -> geometry.Tiles | None:
+    """Cuts an image for a network if it is to be, as `tiles.choose` does."""
+    return geometry.choose(height, width, largest, *_reach(extractor), devices)
+
+
+def features(
+    extractor: extractors.Extractor,
+    image: np.ndarray,
+    tiles: geometry.Tiles,
+    layers: Sequence[str],
+) -> Mapping[str, tf.Tensor]:
+    """Runs the network on a picture, tile by tile: whole maps of some layers.
+
+    Args:
+        extractor: The network.
+        image: [H, W, 3] in [0, 1].
+        tiles: How it is cut.
+        layers: Of which maps, [1, h, w, C], are wanted.
+    """
+
+    @tf.function(autograph=False)
+    def compiled(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
+        seen = extractor.model(pixels)
+        return {name: seen[name] for name in layers}
+
+    maps: dict[str, np.ndarray] = {}
+    for row in range(len(tiles.rows.starts)):
+        for column in range(len(tiles.columns.starts)):
+            part = compiled(_part_of(image, tiles, row, column))
+            for name, value in part.items():
+                stride = extractor.stride[name]
+                if name not in maps:
+                    size = [side.length // stride for side in tiles]
+                    maps[name] = np.zeros(
+                        (1, *size, value.shape[-1]), value.dtype.as_numpy_dtype
+                    )
+                rows = _owned(tiles.rows, row, stride)
+                columns = _owned(tiles.columns, column, stride)
+                top = tiles.rows.starts[row] // stride
+                left = tiles.columns.starts[column] // stride
+                maps[name][:, slice(*rows), slice(*columns)] = value[
+                    :,
+                    rows[0] - top : rows[1] - top,
+                    columns[0] - left : columns[1] - left,
+                ]
+    return {name: tf.constant(value) for name, value in maps.items()}
+
+
+def statistics(
+    extractor: extractors.Extractor,
+    image: np.ndarray,
+    tiles: geometry.Tiles,
+    measures: Mapping[str, Callable[..., sums.Statistics]],
+    masks: Mapping[str, tf.Tensor | None],
+) -> Mapping[str, sums.Statistics]:
+    """Adds up statistics of a picture, tile by tile.
+
+    Args:
+        extractor: The network.
+        image: [H, W, 3] in [0, 1].
+        tiles: How it is cut.
+        measures: (features, mask) -> sums over positions, by layer.
+        masks: How much each position counts, [1, h, w, 1], by layer; None:
+            all alike.
+    """
+    look = Look(
+        extractor,
+        [
+            _Measure(layer, measure, losses.present(region=masks[layer]))
+            for layer, measure in measures.items()
+        ],
+        tiles,
+    )
+    pixels = tf.constant(image[None])
+    compiled = tf.function(
+        lambda: summed(
+            tiles, lambda place: look(cut_out(pixels, tiles, place), place)
+        ),
+        autograph=False,
+    )
+    return dict(zip(measures, compiled(), strict=True))
+
+
+class Place(NamedTuple):
+    """Where a tile is, while a graph goes over all of them; each []."""
+
+    tile: tuple[tf.Tensor, tf.Tensor]  # its row and its column of tiles
+    row: tf.Tensor  # of its first pixel
+    column: tf.Tensor
+
+
+class Share(NamedTuple):
+    """The tiles of one of several devices."""
+
+    first: int = 0
+    step: int = 1
+
+
+ALL = Share()
+
+
+class _Measure(NamedTuple):
+    """What `Look` needs to know of a loss."""
+
+    layer: str
+    measure: Callable[..., sums.Statistics]
+    maps: Mapping[str, tf.Tensor]
+    reach: int = 0
+
+    def statistics(
+        self,
+        features: tf.Tensor,
+        mask: tf.Tensor | None = None,
+        *,
+        region: tf.Tensor | None = None,
+    ) -> sums.Statistics:
+        """Measures where both masks count."""
+        return self.measure(features, sums.product(mask, region))
+
+
+class Look:
+    """Sees a tile: its pixels -> the statistics of what it owns."""
+
+    def __init__(
+        self,
+        extractor: extractors.Extractor,
+        loss_list: Sequence[losses.Loss | _Measure],
+        tiles: geometry.Tiles,
+    ):
+        self._extractor = extractor
+        self._losses = loss_list
+        self._tiles = tiles
+        self._windows = {
+            (loss.layer, loss.reach): tuple(
+                _Window(side, self._stride(loss.layer), loss.reach)
+                for side in tiles
+            )
+            for loss in loss_list
+        }
+
+    def __call__(
+        self, pixels: tf.Tensor, place: Place
+    ) -> list[sums.Statistics]:
+        """The statistics of each loss."""
+        maps = {**self._extractor.model(pixels), "image": pixels}
+        found = []
+        for loss in self._losses:
+            rows, columns = self._windows[loss.layer, loss.reach]
+            down, along = rows(place.tile[0]), columns(place.tile[1])
+            mask = None
+            if loss.reach:
+                owned = down.owned()[:, None] & along.owned()
+                mask = tf.cast(owned, pixels.dtype)[None, :, :, None]
+            stride = self._stride(loss.layer)
+            row, column = place.row // stride, place.column // stride
+            aligned = {
+                name: _part(value, down, along, row, column)
+                for name, value in loss.maps.items()
+            }
+            here = _part(maps[loss.layer], down, along)
+            found.append(loss.statistics(here, mask, **aligned))
+        return found
+
+    def copy(self) -> "Look":
+        """The same, with a copy of the network's weights."""
+        original: Any = self._extractor.model
+        model = tf.keras.models.clone_model(original)
+        model.set_weights(original.get_weights())
+        extractor = self._extractor._replace(model=model)
+        return Look(extractor, self._losses, self._tiles)
+
+    def _stride(self, layer: str) -> int:
+        """Pixels from one position of a layer to the next."""
+        return 1 if layer == "image" else self._extractor.stride[layer]
+
+
+class _Span(NamedTuple):
+    """What is looked at along a side of a tile; each []."""
+
+    start: tf.Tensor  # from the tile's first position
+    size: tf.Tensor
+    first: tf.Tensor  # of the positions in it that the tile owns
+    last: tf.Tensor  # behind these
+
+    def owned(self) -> tf.Tensor:
+        """Which positions the tile owns, truth values, [size]."""
+        places = tf.range(self.size)
+        return (places >= self.first) & (places < self.last)
+
+
+class _Window:
+    """What is looked at along a side, at a layer, in each of its tiles.
+
+    That is what the tile owns, and what it has of the reach of a loss beyond.
+    """
+
+    def __init__(self, side: geometry.Cut, stride: int, reach: int):
+        length = side.size // stride
+        spans = []
+        for tile, start in enumerate(side.starts):
+            first, last = (
+                place - start // stride for place in _owned(side, tile, stride)
+            )
+            low, high = max(0, first - reach), min(length, last + reach)
+            spans.append((low, high - low, first - low, last - low))
+        self._spans = np.array(spans, np.int32)
+
+    def __call__(self, tile: tf.Tensor) -> _Span:
+        """That of a tile, by its number, []."""
+        return _Span(*tf.unstack(tf.gather(self._spans, tile)))
+
+
+def _part(
+    values: tf.Tensor,
+    down: _Span,
+    along: _Span,
+    row: tf.Tensor | int = 0,
+    column: tf.Tensor | int = 0,
+) -> tf.Tensor:
+    """Cuts a map, [1, H, W, C]; the tile begins at a row and a column of it."""
+    top, left = row + down.start, column + along.start
+    with replicas.near(values):
+        return values[:, top : top + down.size, left : left + along.size]
+
+
+def _owned(side: geometry.Cut, tile: int, stride: int) -> tuple[int, int]:
+    """The positions of a layer that a tile owns, in the whole map."""
+    return side.bounds[tile] // stride, side.bounds[tile + 1] // stride
+
+
+def cut_out(
+    image: bands.Image, tiles: geometry.Tiles, place: Place
+) -> tf.Tensor:
+    """The pixels of a tile, [1, h, w, 3]."""
+    with replicas.near(image):
+        return bands.rectangle(
+            image, place.row, place.column, tiles.rows.size, tiles.columns.size
+        )
+
+
+def _reach(extractor: extractors.Extractor) -> tuple[int, int]:
+    """The stride, and the reach, of the deepest layer."""
+    return max(extractor.stride.values()), max(extractor.reach.values())
+
+
+def _part_of(
+    image: np.ndarray, tiles: geometry.Tiles, row: int, column: int
+) -> tf.Tensor:
+    """The same, of a picture, [H, W, 3]."""
+    top, left = tiles.rows.starts[row], tiles.columns.starts[column]
+    return tf.constant(
+        image[
+            None, top : top + tiles.rows.size, left : left + tiles.columns.size
+        ]
+    )
+
+
+def summed(
+    tiles: geometry.Tiles,
+    function: Callable[[Place], list[sums.Statistics]],
+    share: Share = ALL,
+) -> list[sums.Statistics]:
+    """Adds up what a function gives of each tile."""
+    one = tf.constant(0)
+    traced = tf.function(
+        lambda row, column: function(_place(tiles, row, column)),
+        autograph=False,
+    ).get_concrete_function(one, one)
+    zeros = [
+        sums.Statistics(*(tf.zeros(part.shape, part.dtype) for part in each))
+        for each in traced.structured_outputs
+    ]
+    return each_place(tiles, function, zeros, share)
+
+
+def each_place(
+    tiles: geometry.Tiles,
+    function: Callable[[Place], list[sums.Statistics] | None],
+    totals: Sequence[sums.Statistics] = (),
+    share: Share = ALL,
+) -> list[sums.Statistics]:
+    """Goes over tiles, one at a time, and adds up what comes of each."""
+    columns = len(tiles.columns.starts)
+
+    def body(
+        number: Any, totals: list[sums.Statistics]
+    ) -> tuple[Any, list[sums.Statistics]]:
+        place = _place(tiles, number // columns, number % columns)
+        found = function(place) or []
+        totals = [
+            sums.Statistics(one.total + two.total, one.mass + two.mass)
+            for one, two in zip(totals, found, strict=True)
+        ]
+        return number + share.step, totals
+
+    _, totals = tf.while_loop(
+        lambda number, _: number < tiles.number,
+        body,
+        (tf.constant(share.first), list(totals)),
+        parallel_iterations=1,
+    )
+    return list(totals)
+
+
+def _place(tiles: geometry.Tiles, row: tf.Tensor, column: tf.Tensor) -> Place:
+    """Where a tile is, by the number of its row and its column."""
+    return Place(
+        (row, column),
+        tf.gather(np.array(tiles.rows.starts, np.int32), row),
+        tf.gather(np.array(tiles.columns.starts, np.int32), column),
+    )
