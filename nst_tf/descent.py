@@ -20,19 +20,28 @@ if TYPE_CHECKING:
 FAILURES = 25  # in a row, after which no evaluation will be sound any more
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class Step:
-    """One step that was taken. Nothing has been copied from the device."""
+    """One step that was taken. Nothing has been copied from the device.
+
+    At the end of a level the optimizer of its last step gives way to what is
+    left of it, so that whoever keeps the step keeps an image, not six.
+    """
 
     level: int  # index of the level, from 0
     index: int  # steps taken at this level, from 1
     evaluation: objectives.Evaluation  # at the image before the update
-    optimizer: optimizers.Optimizer
+    optimizer: optimizers.Optimizer | optimizers.Finished
 
     @property
     def image(self) -> tf.Tensor:
         """The image, [1, h, w, 3] in [0, 1]; read it before the next step."""
         return self.optimizer.result()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image."""
+        return bands.size(self.optimizer.image)
 
     @property
     def variables(self) -> dict[str, tf.Variable]:
@@ -78,18 +87,14 @@ def descend(
             the image; that of the last step is still good.
     """
     first = start.level if start else 0
-    coarser = None
+    finished = None
     for number, level in enumerate(levels[first:], start=first):
         resumed = start is not None and number == start.level
         if not goes_on(number, None) and not resumed:
             continue
-        variable = tf.Variable(
-            enlarge(image, level.height, level.width), trainable=False
-        )
-        optimizer = make_optimizer(variable)
-        if coarser:
-            optimizer.inherit(coarser)
-            coarser = None  # may hold much memory
+        optimizer = make_optimizer(_enlarged(image, level.height, level.width))
+        if finished:
+            finished.bequeath(optimizer)
         take = _Steps(optimizer, make_objective_at, exhausted)
         index = 0
         if start and resumed:
@@ -103,12 +108,16 @@ def descend(
             if index % FAILURES == 0 or index == level.steps:
                 _check(optimizer, min(FAILURES, index))
             yield step
-        image, coarser = optimizer.result(), optimizer
-        del take, step
+        del take
         # Targets, and the graph that holds them, are in circles of references;
         # to look for these takes a good part of a second.
         if level.pixels > bands.WHOLE:
             gc.collect()
+        finished = optimizers.Finished(optimizer)
+        image = finished.image
+        if step:
+            step.optimizer = finished
+        del step, optimizer
 
 
 class _Steps:
@@ -168,11 +177,15 @@ def make_train_step(
     return tf.function(step, autograph=False)
 
 
-def enlarge(image: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Resamples an image on the device, [1, H, W, 3] to [1, h, w, 3]."""
-    if image.shape[1:3].as_list() == [height, width]:
-        return image
-    resized = tf.image.resize(
-        image, (height, width), "lanczos3", antialias=True
+def _enlarged(image: tf.Tensor, height: int, width: int) -> tf.Variable:
+    """Resamples an image on the device, [1, H, W, 3], to [1, h, w, 3]."""
+    if bands.size(image) == (height, width):
+        return tf.Variable(image, trainable=False)
+    resize = tf.image.resize(image, (height, width), "lanczos3", antialias=True)
+    enlarged = tf.Variable(tf.cast(resize, image.dtype), trainable=False)
+    del resize  # or what follows would be done on a copy
+    bands.change(
+        {"image": enlarged},
+        lambda parts: {"image": tf.clip_by_value(parts["image"], 0.0, 1.0)},
     )
-    return tf.clip_by_value(tf.cast(resized, image.dtype), 0.0, 1.0)
+    return enlarged

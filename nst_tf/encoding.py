@@ -152,7 +152,10 @@ def encode(
 def quantized(image: np.ndarray, kind: type[np.unsignedinteger]) -> np.ndarray:
     """Rounds [0, 1] to the integers of a type; what is outside is clipped."""
     highest = np.iinfo(kind).max
-    return np.rint(highest * np.clip(image, 0.0, 1.0)).astype(kind)
+    samples = np.empty(image.shape, kind)
+    for row, values in enumerate(image):  # copies of it all would be large
+        samples[row] = np.rint(highest * np.clip(values, 0.0, 1.0))
+    return samples
 
 
 def read_record(image: Image.Image) -> str:

@@ -111,7 +111,7 @@ def picture(step: "descent.Step") -> np.ndarray:
     Raises:
         FloatingPointError: If it is not made of numbers any more.
     """
-    image = step.image.numpy()[0]
+    image = np.asarray(step.image)[0]  # without a copy, where it is here
     if not np.isfinite(image).all():
         raise FloatingPointError(
             "the picture is not made of numbers any more (NaN); try "

@@ -1,5 +1,6 @@
 """L-BFGS for an image in its box, all of it in the graph."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -39,6 +40,8 @@ class Lbfgs(tf.Module):
         Optimization 20 (1982), without its epsilon for almost active bounds.
     """
 
+    inherited: Sequence[str] = ("rescues",)
+
     def __init__(
         self,
         image: tf.Variable,
@@ -69,10 +72,6 @@ class Lbfgs(tf.Module):
         self._yy = variable([history, history], tf.float64)
         self.rescues = variable([], tf.int64)
         self.failures = variable([], tf.int64)
-
-    def inherit(self, coarser: "Lbfgs") -> None:
-        """Takes over the count of rescues."""
-        self.rescues.assign(coarser.rescues)
 
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates the image, judges it, and proposes the next one."""

@@ -6,7 +6,7 @@ epsilon, or any noise floor, would otherwise mean less paint on a larger image.
 L-BFGS steps alike at any scale of its objective.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -28,13 +28,7 @@ class Optimizer(Protocol):
     image: tf.Variable  # [1, H, W, 3], in [0, 1] if it is bounded
     rescues: tf.Variable  # evaluations that were taken back, []
     failures: tf.Variable  # of these the newest, without a sound one since, []
-
-    def inherit(self, coarser: Any) -> None:
-        """Takes over from the optimizer of a coarser level what still holds.
-
-        Args:
-            coarser: An optimizer of the same class, at the end of its level.
-        """
+    inherited: Sequence[str]  # names of what the next level goes on with
 
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates the objective at the image, and updates the image."""
@@ -43,13 +37,36 @@ class Optimizer(Protocol):
         """The image to show, [1, H, W, 3], in [0, 1]."""
 
 
-def variables(optimizer: Optimizer) -> dict[str, tf.Variable]:
+def variables(optimizer: "Optimizer | Finished") -> dict[str, tf.Variable]:
     """All that an optimizer remembers, the image included, by name."""
     return {
         name: value
         for name, value in vars(optimizer).items()
         if isinstance(value, tf.Variable)
     }
+
+
+class Finished:
+    """What is left of an optimizer at the end of its level: the image.
+
+    The others that it remembers would stand beside those of the next level.
+    """
+
+    def __init__(self, optimizer: Optimizer):
+        self.image = optimizer.result()
+        self.rescues, self.failures = optimizer.rescues, optimizer.failures
+        numbers = variables(optimizer)
+        self._numbers = {name: numbers[name] for name in optimizer.inherited}
+
+    def result(self) -> tf.Tensor:
+        """The image to show, [1, H, W, 3], in [0, 1]."""
+        return self.image
+
+    def bequeath(self, finer: Optimizer) -> None:
+        """Gives the optimizer of the next level what still holds."""
+        theirs = variables(finer)
+        for name, value in self._numbers.items():
+            theirs[name].assign(value)
 
 
 class FirstOrder(tf.Module):
@@ -70,6 +87,8 @@ class FirstOrder(tf.Module):
             only the result is.
         scaled: Whether the gradient is multiplied by the number of pixels.
     """
+
+    inherited: Sequence[str] = "_cut", "rescues"  # the learning rate is cut
 
     def __init__(
         self,
@@ -106,11 +125,6 @@ class FirstOrder(tf.Module):
         self.rescues = tf.Variable(zero, trainable=False)
         self.failures = tf.Variable(zero, trainable=False)
 
-    def inherit(self, coarser: "FirstOrder") -> None:
-        """Takes over the cut of the learning rate, and the count of rescues."""
-        self._cut.assign(coarser._cut)
-        self.rescues.assign(coarser.rescues)
-
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates, updates, clips; the evaluation is before the update."""
         evaluation = objective(self.image)
@@ -133,10 +147,9 @@ class FirstOrder(tf.Module):
         """
         if self._averaging and self._step > 0:
             steps = tf.cast(self._step, self.image.dtype)
-            image = self._average / (1 - self._decay**steps)
-        else:
-            worse = self._loss > CLEARLY_WORSE * self._best_loss
-            image = tf.where(worse, self._best, self.image)
+            return _corrected(self._average, 1 - self._decay**steps)
+        worse = self._loss > CLEARLY_WORSE * self._best_loss
+        image = tf.where(worse, self._best, self.image)
         return tf.clip_by_value(image, 0.0, 1.0)
 
     @property
@@ -210,6 +223,12 @@ class FirstOrder(tf.Module):
         self.rescues.assign_add(1)
         self.failures.assign_add(1)
         return tf.no_op()
+
+
+@tf.function(autograph=False, reduce_retracing=True)  # takes one copy, not two
+def _corrected(average: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    """Divides by the share that an average has of what it is of, and clips."""
+    return tf.clip_by_value(average / share, 0.0, 1.0)
 
 
 class Adam(FirstOrder):

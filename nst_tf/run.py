@@ -307,7 +307,7 @@ def _save(
     """Writes the picture of the last step, and says how it went."""
     path, prepared = run.path, run.prepared
     ending = "unfinished" if status else "done"
-    rows, columns = step.image.shape[1:3]
+    rows, columns = step.size
     last = prepared.levels[-1]
     if (rows, columns) != (last.height, last.width):
         report.say(

@@ -1,5 +1,6 @@
 """Content and style images -> losses with targets, at one size."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -135,15 +136,14 @@ def perceptual_losses(
     for part in parts:
         mask, share = _part(part, alpha, height, width)
         totals = style_weights(weights, part.styles)
-        fitted = [
-            _fitted(style, FITS[style_fit], height, width)
-            for style in part.styles
-        ]
         positions = {layer: sizes[layer].positions for layer in totals}
         blends = _blended(
             kind,
             extractor,
-            fitted,
+            part.styles,
+            functools.partial(
+                _fitted, fit=FITS[style_fit], height=height, width=width
+            ),
             weights,
             positions if convention.undivided else {},
             tile,
@@ -271,12 +271,14 @@ def _blended(
     kind: type[style_losses.StyleLoss],
     extractor: extractors.Extractor,
     styles: Sequence[Style],
+    fitted: Callable[[Style], Style],
     weights: LossWeights,
     positions: Mapping[str, float],
     tile: int,
 ) -> dict[str, tf.Tensor]:
     """Averages what is measured of the styles, by their weights at a layer.
 
+    Each is resized when it is its turn: a large one is let go before the next.
     Where the source's Gram matrices are sums, that over the positions of a
     style image stands beside that over those of the generated image: both are
     divided by the latter, `positions`, by layer. Such a matrix grows with the
@@ -292,6 +294,7 @@ def _blended(
             for layer, weight in layers.items()
             if share * weight
         }
+        style = fitted(style)
         parts = _measured(kind, extractor, style, list(own), tile)
         for layer, part_share in own.items():
             part = parts[layer]
