@@ -109,6 +109,8 @@ def stylize(
     Raises:
         ValueError: If an image or a setting is not as it should be.
         TypeError: If there is no such setting, or it is of another type.
+        MemoryError: If there is not enough for the smallest tiles.
+        FloatingPointError: If evaluations give no numbers any more.
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
@@ -145,7 +147,10 @@ def stylize_steps(
 
     Raises:
         ValueError: If an image or a setting is not as it should be.
-        TypeError: If there is no such setting.
+        TypeError: If there is no such setting, or it is of another type.
+        MemoryError: If there is not enough for the smallest tiles.
+        FloatingPointError: As it is read, if evaluations give no numbers any
+            more.
     """
     request, prepared = _prepared(content, styles, settings)
     return _started(request, prepared)
@@ -255,6 +260,7 @@ def run_job(request: job.Job) -> Result:
     Raises:
         ValueError: If a file or a setting is not as it should be.
         OSError: If the output cannot be written.
+        MemoryError: If there is not enough for the smallest tiles.
         FloatingPointError: If evaluations give no numbers any more.
     """
     for name in ("dry_run", "log", "preview_every", "rerun", "sheet", "sweep"):

@@ -34,7 +34,8 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
     """Reads an image file, upright, in sRGB; alpha is left out.
 
     Args:
-        path: As in `load_picture`.
+        path: A JPEG, PNG, WebP, TIFF, BMP, GIF (its first picture) or AVIF
+            file.
 
     Returns:
         The image, [H, W, 3], float32 in [0, 1]. Where it is transparent it has

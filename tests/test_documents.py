@@ -1,5 +1,6 @@
-"""What the documents say: commands run, links lead somewhere."""
+"""What the documents say: commands and code run, links lead somewhere."""
 
+import ast
 import os
 import re
 import shlex
@@ -12,8 +13,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import test_laws
+import toys
 
-from nst_tf import flagdefs, image_io, run
+from nst_tf import flagdefs, image_io, objective, run, tile_views, tiling
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
@@ -21,12 +25,55 @@ DOCUMENTS = sorted(
     for path in ROOT.rglob("*.md")
     if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 )
+GUIDES = sorted((ROOT / "docs").glob("*.md"))
+# Whose commands and code are run, with the pictures that they speak of.
+RUN = [ROOT / "README.md", *GUIDES]
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.name))
+def _name(path):
+    return str(path.relative_to(ROOT))
+
+
+def _each(paths):
+    return pytest.mark.parametrize("path", paths, ids=_name)
+
+
+def _anchors(path):
+    """The anchors of a document's headings, as GitHub names them."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)
+    found = []
+    for heading in re.findall(r"^#+ +(.*?) *$", text, re.M):
+        words = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+        again = found.count(words)
+        found.append(f"{words}-{again}" if again else words)
+    return found
+
+
+@_each(DOCUMENTS)
 def test_relative_links_lead_somewhere(path):
-    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
-        assert (path.parent / target).exists(), target
+    for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text()):
+        if re.match(r"[a-z]+:", link):
+            continue
+        target, _, anchor = link.partition("#")
+        place = path.parent / target if target else path
+        assert place.exists(), link
+        if anchor:
+            assert anchor in _anchors(place), link
+
+
+def test_anchors_are_named_as_github_does(tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text(
+        "# A `--flag`, and more\n\n```\n# none\n```\n## On\n## On\n"
+    )
+    assert _anchors(path) == ["a---flag-and-more", "on", "on-1"]
+
+
+def test_every_guide_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text()
+    for path in GUIDES:
+        assert path.name == "README.md" or f"({path.name})" in index, path.name
+    assert "(docs/README.md)" in (ROOT / "README.md").read_text()
 
 
 def _commands(text):
@@ -35,23 +82,32 @@ def _commands(text):
     return [shlex.split(line, comments=True)[3:] for line in found]
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda p: str(p.name))
+def _blocks(text):
+    """The Python code of a document."""
+    return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+
+
+@_each(DOCUMENTS)
 def test_documented_commands_are_understood(path):
     for arguments in _commands(path.read_text()):
         if "--describe=town.png" not in arguments:
             flagdefs.parse(arguments)
 
 
-def test_flags_in_documents_exist():
-    flags = set(re.findall(r"`--(\w+)", (ROOT / "README.md").read_text()))
-    assert len(flags) > 8
-    for flag in flags:
-        assert f"--{flag}" in flagdefs.usage().replace("[no]", ""), flag
+@_each([*RUN, ROOT / "configs" / "README.md"])
+def test_flags_in_documents_exist(path):
+    # Other programs of the project have flags of their own.
+    text = re.sub(r"`python scripts/[^`]*`", "", path.read_text())
+    usage = flagdefs.usage().replace("[no]", "")
+    for flag in re.findall(r"(?<![\w-])--([a-z]\w*)", text):
+        name = flag.removeprefix("no") if flag.startswith("no") else flag
+        if flag not in ("flagfile", "help", "version", "describe"):
+            assert f"--{flag}=" in usage or f"--{name} " in usage, flag
 
 
 @pytest.fixture
 def _pictures(tmp_path, monkeypatch):
-    """The pictures that the README speaks of, in the working directory."""
+    """The pictures that the documents speak of, in the working directory."""
     monkeypatch.chdir(tmp_path)
     images = ROOT / "configs" / "images"
     for name, source in (
@@ -65,33 +121,194 @@ def _pictures(tmp_path, monkeypatch):
     image_io.save_image("sky.png", mask)
 
 
+def _small(arguments):
+    """What makes of a documented command one of a small picture."""
+    if {"--describe=town.png", "--rerun=town.png"} & {*arguments}:
+        return []
+    given = {each.partition("=")[0] for each in arguments}
+    size = "--size=144" if "--continue_from" in given else "--size=96"
+    if "--print_size" in given:
+        size = "--dpi=6"
+    return [size, "--sheet_size=48", "--steps=3"]
+
+
+def _to_run(path):
+    """The commands of a document that none before it has run alike."""
+    said = [
+        arguments
+        for earlier in RUN[: RUN.index(path)]
+        for arguments in _commands(earlier.read_text())
+    ]
+    return [
+        arguments
+        for arguments in _commands(path.read_text())
+        if arguments not in said or not _small(arguments)
+    ]
+
+
 @pytest.mark.slow
-def test_readmes_commands_paint(_pictures, capsys):
-    for arguments in _commands((ROOT / "README.md").read_text()):
-        records = {"--describe=town.png", "--rerun=town.png"} & {*arguments}
-        printed = any(each.startswith("--print_size") for each in arguments)
-        size = "--dpi=6" if printed else "--size=96"
-        small = [] if records else [size, "--steps=3"]
-        assert run.main([*arguments, *small]) == 0
+@_each([path for path in RUN if _to_run(path)])
+def test_documented_commands_paint(_pictures, capsys, path):
+    for arguments in _to_run(path):
+        assert run.main([*arguments, *_small(arguments)]) == 0, arguments
         words = "done"
         if "--dry_run" in arguments:
             words = "time"
-        elif "--describe" in str(records):
+        elif "--describe=town.png" in arguments:
             words = "--content=town.jpg"
         assert words in capsys.readouterr().out
 
 
+def _run_code(path):
+    """Runs the code of a document, small: what it leaves behind."""
+    names = {"__name__": "__document__"}
+    for code in _blocks(path.read_text()):
+        small = re.sub(r"\bsize=\d+", "size=96, steps=3", code)
+        exec(compile(small, _name(path), "exec"), names)
+    return names
+
+
 @pytest.mark.slow
-def test_readmes_python_runs(_pictures, capsys):
-    (code,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
+@_each([path for path in RUN if _blocks(path.read_text())])
+@pytest.mark.filterwarnings("ignore:no weights for vgg19")
+def test_documented_python_runs(_pictures, capsys, path):
+    _run_code(path)
+    if path.name == "README.md":
+        assert image_io.load_image("result.png").shape == (72, 96, 3)
+        assert capsys.readouterr().out.startswith("0 1 ")
+
+
+def test_the_table_of_recipes_is_what_the_presets_say():
+    text = (ROOT / "docs" / "recipes.md").read_text()
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in text.partition("## What a preset fixes")[2].splitlines()
+        if line.startswith("| `")
+    ]
+    assert len(rows) == 13
+    for preset, *cells in rows:
+        request = flagdefs.parse([f"--flagfile={preset.strip('`')}"])
+        assert cells == [
+            request.extractor,
+            request.content_layers,
+            request.init,
+            request.optimizer,
+            ", ".join(map(str, request.steps)),
+            request.pooling,
+            request.style_fit,
+        ], preset
+
+
+def _said():
+    """What the package can say: its texts, each value as *."""
+    texts = []
+    for path in (ROOT / "nst_tf").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.JoinedStr):
+                parts = [
+                    part.value if isinstance(part, ast.Constant) else "*"
+                    for part in node.values
+                ]
+                texts.append("".join(parts))
+            elif isinstance(node, ast.Constant) and type(node.value) is str:
+                texts.append(node.value)
+    return "\n".join(_starred(text) for text in texts)
+
+
+def _starred(text):
+    return re.sub(r"(vgg)?\d+(\.\d+)?", "*", text)
+
+
+def test_messages_in_troubleshooting_are_said():
+    text = (ROOT / "docs" / "troubleshooting.md").read_text()
+    quoted = [
+        each
+        for each in re.findall(r"`([^`\n]+)`", text)
+        if len(each.split()) > 2 and not each.startswith(("pip ", "--"))
+    ]
+    assert len(quoted) > 12
+    said = _said()
+    for message in quoted:
+        for part in message.split("..."):
+            assert _starred(part) in said, message
+
+
+def _page_of_losses():
+    path = ROOT / "docs" / "adding_a_loss.md"
+    names = {}
+    exec(compile(_blocks(path.read_text())[0], path.name, "exec"), names)
+    return names["MeanColorLoss"]
+
+
+def _mean_color_at_its_target():
+    color = (0.6, 0.5, 0.3)
+    flat = tf.fill((1, *test_laws.SIZE, 3), tf.constant(1.0, tf.float64))
+    return _page_of_losses()(color), flat * tf.constant(color, tf.float64)
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        test_laws.test_statistics_of_parts_add_up_to_the_whole,
+        test_laws.test_distance_is_zero_at_the_target_and_never_negative,
+        test_laws.test_scaling_a_mask_changes_nothing,
+        test_laws.test_positions_beyond_the_reach_of_the_mask_do_not_count,
+    ],
+)
+def test_the_documented_loss_obeys_the_laws(law):
+    law(_mean_color_at_its_target)
+
+
+def test_the_documented_loss_has_a_finite_gradient():
+    test_laws.test_gradient_on_a_constant_image_is_finite(
+        _mean_color_at_its_target, 0.5
     )
-    small = re.sub(r"size=\d+", "size=96, steps=3", code)
-    assert small.count("steps=3") == 3
-    with pytest.warns(UserWarning, match="the small network that ships"):
-        exec(small, {})
-    assert image_io.load_image("result.png").shape == (72, 96, 3)
-    assert capsys.readouterr().out.startswith("0 1 ")
+
+
+def test_the_documented_loss_is_that_of_the_whole_in_tiles(monkeypatch):
+    network = toys.extractor(monkeypatch, dtype="float64")
+    content = toys.image(19, 27, 1, "float64")
+    loss_list = toys.style_and_content(
+        network, content, toys.image(10, 15, 2, "float64")
+    )
+    region = toys.mask(19, 27)
+    loss_list.append(_page_of_losses()((0.6, 0.5, 0.3), 1000.0, region))
+    image = tf.constant(toys.image(19, 27, 3, "float64")[None])
+    cut = tile_views.make_tiles(network, 19, 27, 16)
+    assert cut.number > 1
+    whole = objective.make_objective(network, loss_list)(image)
+    tiled = toys.compiled(tiling.make_tiled_objective(network, loss_list, cut))(
+        image
+    )
+    assert float(whole.terms["mean_color"]) > 0
+    np.testing.assert_allclose(tiled.loss, whole.loss, rtol=1e-12)
+    largest = np.abs(whole.gradient).max()
+    np.testing.assert_allclose(
+        tiled.gradient, whole.gradient, rtol=0, atol=1e-12 * largest
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:no weights for vgg19")
+def test_the_documented_loss_has_an_effect(_pictures):
+    names = _run_code(ROOT / "docs" / "adding_a_loss.md")
+    goal = names["GOLD"]
+    plain, golden = (
+        np.linalg.norm(names[name].mean(axis=(0, 1)) - goal)
+        for name in ("plain", "golden")
+    )
+    # In three steps of 0.02 the mean can move by 0.06 a channel.
+    assert golden < 0.9 * plain
+
+
+def test_the_api_reference_is_what_the_package_says(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    import api_reference
+
+    committed = api_reference.PATH.read_text(encoding="utf-8")
+    assert api_reference.reference() == committed, (
+        "run: python scripts/api_reference.py"
+    )
 
 
 @pytest.mark.slow

@@ -1,0 +1,164 @@
+"""Writes docs/api.md: the public functions and the fields of Job.
+
+    python scripts/api_reference.py
+
+All of it is read from the package: signatures, docstrings, and the help and the
+rules of the settings. A test holds the file that is committed to this.
+"""
+
+import dataclasses
+import importlib
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+PATH = ROOT / "docs" / "api.md"
+FUNCTIONS = ("stylize", "stylize_steps", "run_job", "load_image", "save_image")
+# What they take and give, and where.
+VALUES = {
+    "descent.Step": "What `stylize_steps` yields.",
+    "objective.Evaluation": "What a step has as `evaluation`.",
+    "execution.Result": "What `run_job` returns.",
+    "encoding.Options": "What `save_image` takes as `options`.",
+}
+HEAD = """\
+# API reference
+
+Written by `scripts/api_reference.py` from the docstrings: change those. Names
+come from `import nst_tf`; TensorFlow is loaded when a picture is made.
+"""
+JOB = """\
+## Settings
+
+A `Job` is a request in plain data, one picture to make. Its fields are the
+keywords of `stylize` and `stylize_steps`, and each is a flag of the program,
+`--name=value`. `Job` is frozen; `dataclasses.replace` makes another one. Where
+several values go, one may stand for itself: `steps=100`.
+
+Of *Pictures*, *Contact sheets* and *Files*, `stylize` and `stylize_steps` take
+`size`, `print_size`, `max_megapixels` and, with a `print_size`, `dpi`;
+`run_job` takes all but `dry_run`, `log`, `preview_every`, `rerun`, `sheet` and
+`sweep`.
+"""
+
+
+def main() -> int:
+    """Writes the file."""
+    PATH.write_text(reference(), encoding="utf-8")
+    return 0
+
+
+def reference() -> str:
+    """Makes the text of the file."""
+    sys.path.insert(0, str(ROOT))
+    import nst_tf
+    from nst_tf import job
+
+    parts = [HEAD, "## Functions"]
+    for name in FUNCTIONS:
+        parts.append(_function(f"nst_tf.{name}", getattr(nst_tf, name)))
+    parts.append("## What they take and give")
+    for path, words in VALUES.items():
+        module, name = path.split(".")
+        kind = getattr(importlib.import_module(f"nst_tf.{module}"), name)
+        parts.append(_values(f"nst_tf.{path}", words, kind))
+    parts.append(JOB)
+    groups: dict[str, list[str]] = {}
+    for field in dataclasses.fields(job.Job):
+        groups.setdefault(field.metadata["group"], []).append(_row(field))
+    for group, rows in groups.items():
+        table = "\n".join(
+            ["| Field | Type | Default | |", "|---|---|---|---|", *rows]
+        )
+        parts.append(f"### {group}\n\n{table}")
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _function(name: str, function: Any) -> str:
+    """The signature of a function, and its docstring."""
+    signature = inspect.signature(function)
+    plain = [
+        each.replace(annotation=inspect.Parameter.empty)
+        for each in signature.parameters.values()
+    ]
+    text = str(inspect.Signature(plain))
+    return f"### {name}\n\n    {name}{text}\n\n{_document(function)}"
+
+
+def _document(of: Any) -> str:
+    """A docstring as Markdown: its sections in bold, its arguments a list."""
+    lines = []
+    section = ""
+    for line in inspect.cleandoc(of.__doc__).splitlines():
+        title = re.fullmatch(r"(Args|Returns|Raises|Yields|Source):", line)
+        entry = re.match(r"    (\*{0,2}\w+): (.*)", line)
+        if title:
+            section = title[1]
+            lines += [f"**{section}**", ""]
+        elif section not in ("Args", "Raises"):
+            lines.append(line.strip())
+        elif entry:
+            lines.append(f"- `{entry[1]}`: {entry[2]}")
+        else:
+            lines.append(f"  {line.strip()}".rstrip())
+    return "\n".join(lines)
+
+
+def _values(name: str, words: str, kind: Any) -> str:
+    """A class of values: what it is, and what it holds, with its comments."""
+    first = inspect.cleandoc(kind.__doc__).splitlines()[0]
+    rows = ["| Field | Type | |", "|---|---|---|"]
+    for line in inspect.getsource(kind).splitlines():
+        found = re.fullmatch(r"    (\w+): ([^#]+?)(?:  # (.*))?", line)
+        if found:
+            type_, text = _cell(found[2]), _cell(found[3] or "")
+            rows.append(f"| `{found[1]}` | `{type_}` | {text} |")
+    for each, value in vars(kind).items():
+        if isinstance(value, property):
+            text = inspect.cleandoc(value.__doc__ or "").splitlines()[0]
+            rows.append(f"| `{each}` | | {_cell(text)} |")
+    table = "\n".join(rows)
+    return f"### {name}\n\n{words} {first}\n\n{table}"
+
+
+def _row(field: Any) -> str:
+    """A setting: its type, its default, its help and its rules."""
+    rules = field.metadata
+    words = [rules["help"]]
+    if "choices" in rules:
+        choices = ", ".join(f"`{each}`" for each in rules["choices"])
+        words.append(f"One of {choices}.")
+    limits = [
+        f"{word} {_number(rules[name])}"
+        for name, word in (
+            ("low", "at least"),
+            ("above", "above"),
+            ("high", "at most"),
+            ("below", "below"),
+        )
+        if name in rules
+    ]
+    if limits:
+        words.append(f"{' and '.join(limits).capitalize()}.")
+    kind = str(getattr(field.type, "__name__", field.type))
+    if kind == "tuple":
+        kind = str(field.type)
+    cells = [f"`{field.name}`", f"`{kind}`", f"`{field.default!r}`"]
+    return f"| {' | '.join(cells)} | {_cell(' '.join(words))} |"
+
+
+def _number(value: float) -> str:
+    """A limit as a person writes it."""
+    return f"{value:.0f}" if isinstance(value, int) else f"{value:g}"
+
+
+def _cell(text: str) -> str:
+    """A text as it may stand in a table."""
+    return text.replace("|", "\\|").replace("<", "\\<")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
