@@ -180,6 +180,7 @@ def _prepared(
         "record_paths",
         "rerun",
         "log",
+        "summary_dir",
         "sheet",
         "sheet_size",
         "sweep",
@@ -257,7 +258,15 @@ def run_job(request: job.Job) -> Result:
         OSError: If the output cannot be written.
         FloatingPointError: If evaluations give no numbers any more.
     """
-    for name in ("dry_run", "log", "preview_every", "rerun", "sheet", "sweep"):
+    for name in (
+        "dry_run",
+        "log",
+        "preview_every",
+        "rerun",
+        "sheet",
+        "summary_dir",
+        "sweep",
+    ):
         if getattr(request, name):
             raise ValueError(f"{name} is for the program, not for run_job.")
     start = time.monotonic()
@@ -270,7 +279,7 @@ def run_job(request: job.Job) -> Result:
         taken[step.level] = step.index
     made = finishing.Made(asked, request, prepared, taken, start)
     if replicas.writes():
-        path = finishing.save(path, made, step)
+        path = finishing.save(path, made, step).path
     return Result(path, time.monotonic() - start, finishing.terms(step))
 
 

@@ -25,6 +25,7 @@ from nst_tf import (
     pyramid,
     sources,
     style_settings,
+    summaries,
 )
 from nst_tf import weights as network_weights
 
@@ -125,6 +126,8 @@ def prepare_files(
     job.check(request)
     if content is None:
         content = read_content(request, say)
+    if request.summary_dir:
+        summaries.check()
     styles = [
         sources.load(source, request.max_megapixels, say)
         for source in request.style

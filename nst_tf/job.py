@@ -143,6 +143,12 @@ class Job:
         "File that gets a line of JSON for each step that is reported: losses "
         "by layer, seconds, memory.",
     )
+    summary_dir: str = setting(
+        "",
+        "Files",
+        "Folder for TensorBoard, one for each run: losses by layer, pictures, "
+        "steps a second, flags. Needs nst-tf[tensorboard].",
+    )
     max_megapixels: float = setting(
         200.0,
         "Files",
@@ -517,6 +523,7 @@ ASIDE = {
     "resume",
     "sheet",
     "sheet_size",
+    "summary_dir",
     "sweep",
 }
 
