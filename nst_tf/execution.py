@@ -184,6 +184,7 @@ def _prepared(
         "sheet",
         "sheet_size",
         "sweep",
+        "timelapse",
         *(() if settings.get("print_size") else ("dpi",)),  # of a file
     ):
         if name in settings:
@@ -266,6 +267,7 @@ def run_job(request: job.Job) -> Result:
         "sheet",
         "summary_dir",
         "sweep",
+        "timelapse",
     ):
         if getattr(request, name):
             raise ValueError(f"{name} is for the program, not for run_job.")

@@ -26,6 +26,7 @@ from nst_tf import (
     sources,
     style_settings,
     summaries,
+    timelapse,
 )
 from nst_tf import weights as network_weights
 
@@ -141,7 +142,10 @@ def prepare_files(
         previews=previews,
     )
     if request.log:
-        outputs.check_log(request.log, path, files, previews)
+        outputs.check_aside("log", request.log, path, files, previews)
+    if request.timelapse:
+        others = [*files, request.log] if request.log else files
+        timelapse.check(request.timelapse, path, others, previews)
     height, width = _output_size(request, content)
     options = output_options(request, content, height, width)
     outputs.check_writable(path, height, width, options)

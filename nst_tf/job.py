@@ -149,6 +149,13 @@ class Job:
         "Folder for TensorBoard, one for each run: losses by layer, pictures, "
         "steps a second, flags. Needs nst-tf[tensorboard].",
     )
+    timelapse: str = setting(
+        "",
+        "Files",
+        "Film of the picture as it grows, to write: a .gif or .webp file, or "
+        ".mp4, which needs nst-tf[video]; numbered if that exists, unless "
+        "--overwrite. About 100 frames, of at most 512 pixels.",
+    )
     max_megapixels: float = setting(
         200.0,
         "Files",
@@ -525,6 +532,7 @@ ASIDE = {
     "sheet_size",
     "summary_dir",
     "sweep",
+    "timelapse",
 }
 
 

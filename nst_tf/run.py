@@ -174,7 +174,8 @@ def _paint(run: Run, warnings: Sequence[str], signals: console.Signals) -> int:
         status = console.failed(error)
     if step is None:
         return status or signals.status
-    return _save(run, step, taken, status, report)
+    with contextlib.closing(run.followers):
+        return _save(run, step, taken, status, report)
 
 
 def _paint_along(run: Run, signals: console.Signals) -> int:
@@ -203,7 +204,7 @@ def _steps(
         run.prepared,
         run.state,
         say=say,
-        began=run.start,
+        began=run.start - run.followers.seconds,
         replay=run.replay.steps if run.replay else None,
         strategy=run.strategy,
     )

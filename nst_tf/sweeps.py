@@ -15,6 +15,7 @@ _UNUSED = (
     "preview_every",
     "rerun",
     "summary_dir",
+    "timelapse",
 )
 _FIELDS = {field.name for field in dataclasses.fields(job.Job)}
 # Nothing is seen of these.

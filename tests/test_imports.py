@@ -114,6 +114,7 @@ ARROWS = {
         "weights",
         "style_settings",
         "summaries",
+        "timelapse",
     },
     "tile_side": {
         "architectures",
@@ -223,10 +224,12 @@ ARROWS = {
     "progress": {"pyramid"},
     "run_log": {"pyramid"},
     "summaries": {"pyramid"},
+    "timelapse": {"encoding", "image_io", "outputs"},
     "followers": {
         "descent",
         "device",
         "encoding",
+        "finishing",
         "flagdefs",
         "image_io",
         "inputs",
@@ -235,6 +238,8 @@ ARROWS = {
         "replicas",
         "run_log",
         "summaries",
+        "timelapse",
+        "transparency",
     },
     "console": set(),
     "run_sheet": {
