@@ -185,9 +185,11 @@ def _prepared(
         "record_paths",
         "rerun",
         "log",
+        "summary_dir",
         "sheet",
         "sheet_size",
         "sweep",
+        "timelapse",
         *(() if settings.get("print_size") else ("dpi",)),  # of a file
     ):
         if name in settings:
@@ -263,7 +265,16 @@ def run_job(request: job.Job) -> Result:
         MemoryError: If there is not enough for the smallest tiles.
         FloatingPointError: If evaluations give no numbers any more.
     """
-    for name in ("dry_run", "log", "preview_every", "rerun", "sheet", "sweep"):
+    for name in (
+        "dry_run",
+        "log",
+        "preview_every",
+        "rerun",
+        "sheet",
+        "summary_dir",
+        "sweep",
+        "timelapse",
+    ):
         if getattr(request, name):
             raise ValueError(f"{name} is for the program, not for run_job.")
     start = time.monotonic()
@@ -276,7 +287,7 @@ def run_job(request: job.Job) -> Result:
         taken[step.level] = step.index
     made = finishing.Made(asked, request, prepared, taken, start)
     if replicas.writes():
-        path = finishing.save(path, made, step)
+        path = finishing.save(path, made, step).path
     return Result(path, time.monotonic() - start, finishing.terms(step))
 
 

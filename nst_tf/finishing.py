@@ -23,6 +23,13 @@ class Made(NamedTuple):
     began: float  # by `time.monotonic`
 
 
+class Saved(NamedTuple):
+    """A picture that was written."""
+
+    path: Path
+    image: np.ndarray  # [H, W, 3] in [0, 1]
+
+
 def save(
     path: Path,
     made: Made,
@@ -30,7 +37,7 @@ def save(
     *,
     state: str = "done",
     say: Callable[[str], None] = lambda line: None,
-) -> Path:
+) -> Saved:
     """Writes the picture of a step, with the record of how it was made.
 
     A picture of a level before the last is enlarged to the output's size.
@@ -43,7 +50,7 @@ def save(
         say: Is told, in a line, of colors that there are not.
 
     Returns:
-        Where it was written.
+        Where it was written, and what it looks like.
 
     Raises:
         FloatingPointError: If it is not made of numbers any more.
@@ -69,12 +76,13 @@ def save(
     )
     record = metadata.make(made.asked, request, prepared, outcome)
     options = inputs.output_options(request, prepared.content, height, width)
-    return outputs.save_result(
+    path = outputs.save_result(
         path,
         image,
         request.overwrite,
         options._replace(record=metadata.dumps(record)),
     )
+    return Saved(path, image)
 
 
 def finished(

@@ -68,6 +68,24 @@ def named(arguments: Sequence[str]) -> set[str]:
     return {switches.get(name, name) for name in names}
 
 
+def written(request: job.Job) -> list[str]:
+    """Writes a job as flags: those that are not as they are by default."""
+    lines = []
+    for name, field in _FIELDS.items():
+        value = getattr(request, name)
+        if value == field.default:
+            continue
+        if field.type is bool:
+            lines.append(f"--{'' if value else 'no'}{name}")
+        elif field.type == tuple[str, ...]:
+            lines += [f"--{name}={each}" for each in value]
+        elif field.type in _NUMBERS:
+            lines.append(f"--{name}={','.join(map(str, value))}")
+        else:
+            lines.append(f"--{name}={value}")
+    return lines
+
+
 def expand(
     arguments: Sequence[str], folder: Path | None = None, depth: int = 0
 ) -> list[str]:

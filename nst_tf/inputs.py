@@ -25,6 +25,8 @@ from nst_tf import (
     pyramid,
     sources,
     style_settings,
+    summaries,
+    timelapse,
 )
 from nst_tf import weights as network_weights
 
@@ -125,6 +127,8 @@ def prepare_files(
     job.check(request)
     if content is None:
         content = read_content(request, say)
+    if request.summary_dir:
+        summaries.check()
     styles = [
         sources.load(source, request.max_megapixels, say)
         for source in request.style
@@ -138,7 +142,10 @@ def prepare_files(
         previews=previews,
     )
     if request.log:
-        outputs.check_log(request.log, path, files, previews)
+        outputs.check_aside("log", request.log, path, files, previews)
+    if request.timelapse:
+        others = [*files, request.log] if request.log else files
+        timelapse.check(request.timelapse, path, others, previews)
     height, width = _output_size(request, content)
     options = output_options(request, content, height, width)
     outputs.check_writable(path, height, width, options)

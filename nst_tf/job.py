@@ -143,6 +143,19 @@ class Job:
         "File that gets a line of JSON for each step that is reported: losses "
         "by layer, seconds, memory.",
     )
+    summary_dir: str = setting(
+        "",
+        "Files",
+        "Folder for TensorBoard, one for each run: losses by layer, pictures, "
+        "steps a second, flags. Needs nst-tf[tensorboard].",
+    )
+    timelapse: str = setting(
+        "",
+        "Files",
+        "Film of the picture as it grows, to write: a .gif or .webp file, or "
+        ".mp4, which needs nst-tf[video]; numbered if that exists, unless "
+        "--overwrite. About 100 frames, of at most 512 pixels.",
+    )
     max_megapixels: float = setting(
         200.0,
         "Files",
@@ -517,7 +530,9 @@ ASIDE = {
     "resume",
     "sheet",
     "sheet_size",
+    "summary_dir",
     "sweep",
+    "timelapse",
 }
 
 

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -50,21 +50,34 @@ def free_path(path: Path, previews: bool = False, record: str = "") -> Path:
     return candidate
 
 
-def check_log(
-    log: str, path: Path, inputs: Sequence[str], previews: bool = False
+def check_aside(
+    setting: str,
+    name: str,
+    path: Path,
+    inputs: Sequence[str],
+    previews: bool = False,
 ) -> None:
-    """Raises ValueError if a log would be written over something else."""
-    place = Path(os.path.expanduser(log))
+    """Raises ValueError if a log or a film would replace something else.
+
+    Args:
+        setting: Which of them.
+        name: Its file.
+        path: Of the picture.
+        inputs: Other files of the run.
+        previews: Whether previews will be written beside the picture.
+    """
+    place = Path(os.path.expanduser(name))
     if os.path.lexists(place) and not place.is_file():
-        raise ValueError(f"log {log} is there, and is no regular file.")
-    others = [os.path.expanduser(name) for name in inputs]
+        raise ValueError(f"{setting} {name} is there, and is no regular file.")
+    others = [os.path.expanduser(each) for each in inputs]
     others += map(str, _beside(path, previews))
     for other in others:
         if place.resolve() == Path(other).resolve() or (
             place.exists() and os.path.exists(other) and place.samefile(other)
         ):
             raise ValueError(
-                f"log {log} is a picture or file of this run; name another."
+                f"{setting} {name} is a picture or file of this run; name "
+                f"another."
             )
 
 
@@ -97,22 +110,7 @@ def check_writable(
     """Raises ValueError unless a picture of that size can be written."""
     options = options or encoding.Options()
     encoding.check(path, height, width, options)
-    folder = path.parent
-    if not folder.is_dir():
-        raise ValueError(f"output folder {folder} does not exist; make it.")
-    name = preview_path(path).name
-    if len(os.fsencode(name)) > LONGEST_NAME:
-        raise ValueError(
-            f"output name {path.name[:40]}... is too long; name a shorter one "
-            f"with --output."
-        )
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise ValueError(
-            f"output folder {folder} cannot be written to: {error.strerror}."
-        ) from error
+    folder = check_folder("output", path)
     free, need = shutil.disk_usage(folder).free, height * width
     need *= 4 * options.bit_depth // 8
     if free < need:
@@ -122,19 +120,68 @@ def check_writable(
         )
 
 
+def check_folder(setting: str, path: Path) -> Path:
+    """Checks where a file is to go, and returns the folder.
+
+    Raises:
+        ValueError: If there can be no file, or preview, of its name.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise ValueError(f"{setting} folder {folder} does not exist; make it.")
+    name = preview_path(path).name
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        raise ValueError(
+            f"{setting} name {path.name[:40]}... is too long; name a shorter "
+            f"one with --{setting}."
+        )
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ValueError(
+            f"{setting} folder {folder} cannot be written to: {error.strerror}."
+        ) from error
+    return folder
+
+
 def save_result(
     path: Path,
     image: np.ndarray,
     overwrite: bool,
     options: encoding.Options | None = None,
 ) -> Path:
-    """Writes the picture, somewhere else if need be, so that it is not lost.
+    """Writes the picture, as `written` does.
 
     A record that the file cannot hold goes into one beside it.
+    """
+    options = options or encoding.Options()
+    return written(
+        path,
+        lambda place: _save(place, image, options),
+        overwrite,
+        options.record,
+    )
+
+
+def written(
+    path: Path,
+    write: Callable[[Path], None],
+    overwrite: bool,
+    record: str = "",
+) -> Path:
+    """Writes a file, somewhere else if need be, so that it is not lost.
 
     A file that has appeared meanwhile is kept. Where the folder takes no file
     any more, the working directory and the folder for temporary files are
     tried.
+
+    Args:
+        path: Where to.
+        write: Writes it to such a path.
+        overwrite: Whether a file of that name may be replaced; else it gets
+            the next number that is free.
+        record: That of a picture.
 
     Returns:
         Where it was written.
@@ -142,18 +189,17 @@ def save_result(
     Raises:
         OSError: If it cannot be written anywhere.
     """
-    options = options or encoding.Options()
     if not overwrite:
-        path = free_path(path, record=options.record)
+        path = free_path(path, record=record)
     try:
-        _save(path, image, options)
+        write(path)
         return path
     except OSError as error:
         failure = error
     for folder in (Path(), Path(tempfile.gettempdir())):
         try:
-            elsewhere = free_path(folder / path.name, record=options.record)
-            _save(elsewhere, image, options)
+            elsewhere = free_path(folder / path.name, record=record)
+            write(elsewhere)
             return elsewhere
         except OSError:
             continue

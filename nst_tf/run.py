@@ -21,6 +21,7 @@ from nst_tf import (
     execution,
     finishing,
     flagdefs,
+    followers,
     image_io,
     inputs,
     job,
@@ -31,7 +32,6 @@ from nst_tf import (
     replicas,
     rerun,
     resumption,
-    run_log,
     run_sheet,
     sheet,
     starting,
@@ -98,9 +98,9 @@ def main(arguments: Sequence[str]) -> int:
                 asked, console.say
             )
             lines = [*rerun.check(replay, prepared)] if replay else []
-            log = None
-            if request.log and not request.dry_run and replicas.writes():
-                log = run_log.Log(request.log, console.say)
+            readers = followers.Followers(
+                request, asked, prepared, start, console.say
+            )
             with device.silent_stderr():
                 device.prepare()
                 replicas.make(request.devices)
@@ -115,7 +115,7 @@ def main(arguments: Sequence[str]) -> int:
                 prepared,
                 state,
                 replay,
-                log,
+                readers,
                 start,
                 strategy,
             )
@@ -140,7 +140,7 @@ class Run(NamedTuple):
     prepared: inputs.Inputs
     state: checkpoint.State | None  # from which it goes on
     replay: rerun.Replay | None  # of which it is one
-    log: run_log.Log | None
+    followers: followers.Followers
     start: float  # by `time.monotonic`
     strategy: "tf.distribute.Strategy | None"  # of the devices that share it
 
@@ -161,7 +161,8 @@ def _paint(run: Run, warnings: Sequence[str], signals: console.Signals) -> int:
     try:
         for count, step in enumerate(steps, start=1):
             taken[step.level] = step.index
-            _report(run, step, report)
+            loss = report.update(step.level, step.index, step.evaluation.loss)
+            run.followers.step(step, sum(taken), loss)
             if request.preview_every and count % request.preview_every == 0:
                 _preview(path, finishing.picture(step), report)
             if signals.received:
@@ -173,7 +174,8 @@ def _paint(run: Run, warnings: Sequence[str], signals: console.Signals) -> int:
         status = console.failed(error)
     if step is None:
         return status or signals.status
-    return _save(run, step, taken, status, report)
+    with contextlib.closing(run.followers):
+        return _save(run, step, taken, status, report)
 
 
 def _paint_along(run: Run, signals: console.Signals) -> int:
@@ -202,7 +204,7 @@ def _steps(
         run.prepared,
         run.state,
         say=say,
-        began=run.start,
+        began=run.start - run.followers.seconds,
         replay=run.replay.steps if run.replay else None,
         strategy=run.strategy,
     )
@@ -281,22 +283,6 @@ def _shared(description: str, devices: int) -> str:
     return f"{description}, {devices} devices of {machines} processes"
 
 
-def _report(run: Run, step: "descent.Step", report: progress.Progress) -> None:
-    """Shows a step, now and then, and logs those that are shown."""
-    loss = report.update(step.level, step.index, step.evaluation.loss)
-    if loss is None or run.log is None:
-        return
-    run.log.write(
-        step.level + 1,
-        run.prepared.levels[step.level],
-        step.index,
-        loss,
-        step.evaluation.terms,
-        time.monotonic() - run.start,
-        device.peak_memory(),
-    )
-
-
 def _save(
     run: Run,
     step: "descent.Step",
@@ -316,7 +302,9 @@ def _save(
         )
     made = finishing.Made(run.asked, run.request, prepared, taken, run.start)
     try:
-        saved = finishing.save(path, made, step, state=ending, say=report.say)
+        saved, image = finishing.save(
+            path, made, step, state=ending, say=report.say
+        )
     except FloatingPointError as error:
         console.complain(str(error))
         return console.FAILED
@@ -332,6 +320,7 @@ def _save(
             taken_back=int(step.optimizer.failures) > 0,
         )
     )
+    run.followers.finish(image, sum(taken))
     if saved.parent.resolve() != path.parent.resolve():
         return console.complain(
             f"{path.parent} took no file; the picture is {saved}"

@@ -8,7 +8,15 @@ from nst_tf import architectures, flagdefs, job
 DEFAULT = ("strength:0.4,0.7,1", "style_scale:0.5,1,2")
 MOST = 100  # pictures
 # Settings of a job that one of many small pictures has no use for.
-_UNUSED = ("checkpoint_dir", "continue_from", "log", "preview_every", "rerun")
+_UNUSED = (
+    "checkpoint_dir",
+    "continue_from",
+    "log",
+    "preview_every",
+    "rerun",
+    "summary_dir",
+    "timelapse",
+)
 _FIELDS = {field.name for field in dataclasses.fields(job.Job)}
 # Nothing is seen of these.
 _SAME = {*job.ASIDE, *_UNUSED, "bit_depth", "dpi", "print_size", "quality"}

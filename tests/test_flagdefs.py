@@ -119,6 +119,22 @@ def test_a_file_with_windows_line_ends_and_mark_is_read(tmp_path):
     assert (request.size, request.style) == (31, ("é.jpg",))
 
 
+def test_a_job_is_written_as_flags_that_make_it():
+    request = job.Job(
+        content="a b.jpg",
+        style=("b.jpg", "c, d.jpg"),
+        style_layers=("block1_conv1", "block2_conv1:2,block3_conv1"),
+        style_blend=(0.7, 0.3),
+        steps=(30, 20),
+        tv_weight=1e-9,
+        overwrite=True,
+    )
+    lines = flagdefs.written(request)
+    assert len(lines) == 9
+    assert flagdefs.parse(lines) == request
+    assert flagdefs.written(job.Job()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -101,6 +101,7 @@ def test_nothing_private_is_recorded(folder):
         f"--init={private / 'paint.png'}",
         f"--checkpoint_dir={private / 'c'}",
         f"--log={private / 'l'}",
+        f"--summary_dir={private / 's'}",
         "--levels=1",
     ]
     _run(*flags, "--output=a.png")
@@ -551,7 +552,8 @@ def test_a_style_that_is_cropped_to_nothing_is_refused(folder, capsys):
 
 
 @pytest.mark.parametrize(
-    "setting", [{"rerun": "a"}, {"log": "a"}, {"dry_run": True}]
+    "setting",
+    [{"rerun": "a"}, {"log": "a"}, {"summary_dir": "a"}, {"dry_run": True}],
 )
 def test_what_is_for_the_program_is_said_by_run_job(setting):
     with pytest.raises(ValueError, match="is for the program"):

@@ -1,0 +1,139 @@
+"""A run in TensorBoard: losses, pictures, steps a second, its flags."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, SupportsFloat
+
+import numpy as np
+
+from nst_tf import pyramid
+
+EXTRA = 'pip install "nst-tf[tensorboard]"'
+PICTURE_SECONDS = 30.0  # between two pictures, besides those of the levels
+
+
+def check() -> None:
+    """Raises ValueError unless the package is there that TensorFlow needs."""
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        raise ValueError(
+            f"summary_dir needs a package that is not installed: {EXTRA}"
+        ) from None
+
+
+class Board:
+    """Writes a folder for TensorBoard; a run does not end if it cannot.
+
+    The steps of all levels are counted in one.
+
+    Args:
+        folder: Where to; it is made if it is not there.
+        flags: Those of the run, a line each.
+        levels: Sizes and steps of the run.
+        say: Is told, in a line, of the first thing that could not be written.
+
+    Raises:
+        ValueError: If the folder cannot be written to.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        flags: Sequence[str],
+        levels: Sequence[pyramid.Level],
+        say: Callable[[str], None],
+    ):
+        self._folder = Path(os.path.expanduser(folder))
+        self._flags, self._levels, self._say = flags, levels, say
+        self._failed = False
+        self._writer: Any = None  # made when TensorFlow is at work already
+        self._level, self._ended = 0, True  # whether all its steps are taken
+        self._before: tuple[int, float] | None = None  # count, time: a report
+        self._pictured = -PICTURE_SECONDS
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self._folder):
+                pass
+        except OSError as error:
+            raise ValueError(
+                f"summary_dir {folder} cannot be written to: {error.strerror}."
+            ) from error
+
+    def step(
+        self,
+        level: int,
+        index: int,
+        count: int,
+        losses: Mapping[str, SupportsFloat],
+        picture: Callable[[], np.ndarray],
+    ) -> None:
+        """Takes note of a step.
+
+        Args:
+            level: Index of the level, from 0.
+            index: Steps taken at the level, from 1.
+            count: Steps taken at all levels.
+            losses: By name, if the step is reported; else none.
+            picture: Reads the image, [h, w, 3], uint8. It is asked now and
+                then, and at the end of each level; where that came before its
+                time, at the first step of the next.
+        """
+        late = level != self._level and not self._ended
+        self._level = level
+        self._ended = index == self._levels[level].steps
+        now = time.monotonic()
+        if losses:
+            self._write(lambda: self._scalars(count, losses, now))
+        due = losses and now - self._pictured >= PICTURE_SECONDS
+        if due or late or self._ended:
+            self._pictured = now
+            image = picture()
+            self._write(lambda: _image("picture", image, count))
+
+    def finish(self, count: int, picture: np.ndarray) -> None:
+        """Writes the finished picture, [h, w, 3], uint8."""
+        self._write(lambda: _image("result", picture, count))
+
+    def _scalars(
+        self, count: int, losses: Mapping[str, SupportsFloat], now: float
+    ) -> None:
+        """Writes losses, and how fast steps were since the report before."""
+        import tensorflow as tf
+
+        for name, value in losses.items():
+            tf.summary.scalar(name, float(value), step=count)
+        if self._before:
+            before, then = self._before
+            speed = (count - before) / max(now - then, 1e-9)
+            tf.summary.scalar("steps_per_second", speed, step=count)
+        else:
+            text = "\n".join(f"    {flag}" for flag in self._flags)  # Markdown
+            tf.summary.text("flags", text, step=count)
+        self._before = count, now
+
+    def _write(self, write: Callable[[], None]) -> None:
+        """Writes at once, or says that it failed; the first time only."""
+        import tensorflow as tf
+
+        try:
+            if self._writer is None:
+                self._writer = tf.summary.create_file_writer(str(self._folder))
+            with self._writer.as_default():
+                write()
+            self._writer.flush()
+        except (OSError, tf.errors.OpError) as error:
+            if not self._failed:
+                reason = str(error).splitlines()[0].rpartition("; ")[2]
+                self._say(f"summary_dir {self._folder} failed: {reason}")
+            self._failed = True
+
+
+def _image(name: str, image: np.ndarray, count: int) -> None:
+    """Writes a picture."""
+    import tensorflow as tf
+
+    tf.summary.image(name, image[None], step=count)
