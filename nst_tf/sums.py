@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+BLOCK = 512  # positions whose products in bfloat16 are added up in bfloat16
+
 
 class Statistics(NamedTuple):
     """Sums over positions; those of a whole are the sum of its parts'."""
@@ -48,19 +50,50 @@ def gram_matrix(
 def gram_statistics(
     features: tf.Tensor, mask: tf.Tensor | None = None
 ) -> Statistics:
-    """The sums of which `gram_matrix` is the quotient, [C, C]."""
-    flat, weights, mass = _flat(features, mask)
+    """The sums of which `gram_matrix` is the quotient, [C, C].
+
+    Features in bfloat16 are multiplied as they are, in blocks, since a product
+    of matrices is rounded to the type of these: 512 positions in bfloat16, and
+    their sum in float32.
+    """
+    _check_mask(features, mask)
+    if features.dtype != tf.bfloat16:
+        features = wide(features)
+    weights = None
+    if mask is not None:
+        weights = tf.stop_gradient(tf.cast(mask, features.dtype))
 
     @tf.custom_gradient
-    def total(flat: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
-        weighted = flat if weights is None else weights * flat
+    def total(
+        features: tf.Tensor,
+    ) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
+        weighted = features if weights is None else weights * features
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return weighted @ (upstream + tf.transpose(upstream))
+            slope = tf.cast(upstream + tf.transpose(upstream), features.dtype)
+            # A convolution, since TensorFlow adds other gradients to that of
+            # one, with a bias, while it writes it.
+            product = tf.nn.conv2d(weighted, slope[None, None], 1, "VALID")
+            return tf.nn.bias_add(product, tf.zeros_like(slope[0]))
 
-        return tf.matmul(weighted, flat, transpose_a=True), gradient
+        return _products(weighted, features), gradient
 
-    return Statistics(total(flat), mass)
+    return Statistics(total(features), _mass(features, weights))
+
+
+def _products(one: tf.Tensor, two: tf.Tensor) -> tf.Tensor:
+    """Sums the products of channels over positions, [C, C], not rounded."""
+    channels = one.shape[-1]
+    one, two = (tf.reshape(each, [-1, channels]) for each in (one, two))
+    if one.dtype != tf.bfloat16:
+        return tf.matmul(one, two, transpose_a=True)
+    whole = tf.shape(one)[0] // BLOCK * BLOCK
+    ones, twos = (
+        tf.reshape(each[:whole], [-1, BLOCK, channels]) for each in (one, two)
+    )
+    products = wide(tf.matmul(ones, twos, transpose_a=True))
+    rest = wide(tf.matmul(one[whole:], two[whole:], transpose_a=True))
+    return tf.reduce_sum(products, axis=0) + rest
 
 
 def moment_statistics(
@@ -133,13 +166,27 @@ def _flat(
     features: tf.Tensor, mask: tf.Tensor | None
 ) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor]:
     """A map as [H * W, C], a mask as [H * W, 1], and its sum."""
+    _check_mask(features, mask)
+    flat = tf.reshape(wide(features), [-1, features.shape[-1]])
+    weights = None
+    if mask is not None:
+        column = tf.reshape(tf.cast(mask, flat.dtype), [-1, 1])
+        weights = tf.stop_gradient(column)
+    return flat, weights, _mass(flat, weights)
+
+
+def _mass(features: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+    """How many positions count, []."""
+    if weights is not None:
+        return tf.reduce_sum(wide(weights))
+    positions = tf.reduce_prod(tf.shape(features)[:-1])
+    return tf.cast(positions, wide(tf.zeros([], features.dtype)).dtype)
+
+
+def _check_mask(features: tf.Tensor, mask: tf.Tensor | None) -> None:
+    """Raises ValueError if a mask is of another size than a map."""
     if mask is not None and mask.shape[1:3] != features.shape[1:3]:
         raise ValueError(
             f"mask is {mask.shape[2]} x {mask.shape[1]} positions, but the "
             f"feature map is {features.shape[2]} x {features.shape[1]}."
         )
-    flat = tf.reshape(wide(features), [-1, features.shape[-1]])
-    if mask is None:
-        return flat, None, tf.cast(tf.shape(flat)[0], flat.dtype)
-    weights = tf.stop_gradient(tf.reshape(tf.cast(mask, flat.dtype), [-1, 1]))
-    return flat, weights, tf.reduce_sum(weights)

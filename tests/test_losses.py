@@ -122,3 +122,31 @@ def test_statistics_of_half_precision_are_summed_in_single():
 def test_a_mask_of_another_size_is_refused_by_sizes():
     with pytest.raises(ValueError, match=r"mask is 3 x 2 .* map is 4 x 5"):
         sums.gram_matrix(tf.constant(_features()), toys.mask(2, 3))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    ("size", "tolerance"), [((5, 7), 5e-3), ((90, 90), 8e-4)]
+)
+def test_gram_matrices_of_bfloat16_are_hardly_rounded(size, tolerance, masked):
+    # More positions are summed in float32 over more blocks: their rounding,
+    # of 2^-9 each, averages out.
+    values = toys.image(*size, 3, "f4")[None]
+    features = tf.cast(np.concatenate([values, 1 - values], -1), tf.bfloat16)
+    mask = toys.mask(*size) if masked else None
+
+    def seen(features):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            matrix = sums.gram_matrix(features, mask)
+            total = tf.reduce_sum(tf.sin(3 * matrix))
+        return matrix, tape.gradient(total, features)
+
+    matrix, slope = tf.function(seen, autograph=False)(features)
+    assert matrix.dtype == tf.float32 and slope.dtype == tf.bfloat16
+    expected = seen(tf.cast(features, tf.float64))
+    for found, exact, limit in zip(
+        (matrix, slope), expected, (tolerance, 1e-2), strict=True
+    ):
+        difference = tf.cast(found, tf.float64) - exact
+        assert tf.norm(difference) < limit * tf.norm(exact)
