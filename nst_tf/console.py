@@ -9,8 +9,8 @@ from types import FrameType
 DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
 # Stopped by a signal: 128 + its number, as shells count: 129, 130 and 143.
 OUT_OF_MEMORY_ADVICE = (
-    "out of memory; make a smaller picture with --size, or use "
-    "--precision=bfloat16."
+    "out of memory; make a smaller picture with --size, or smaller tiles with "
+    "--memory, in GB."
 )
 SIGNALS = [
     getattr(signal, name)

@@ -267,7 +267,7 @@ def _unidentified(head: bytes) -> str:
         return "it is a web page, expected an image"
     return (
         "it is not an image that can be read; expected a JPEG, PNG, WebP, "
-        "TIFF, BMP or GIF file"
+        "TIFF, BMP, GIF or AVIF file"
     )
 
 

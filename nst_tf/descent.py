@@ -154,8 +154,8 @@ def _check(optimizer: optimizers.Optimizer, failures: int) -> None:
     """Raises FloatingPointError after so many failures in a row."""
     if int(optimizer.failures) >= failures:
         raise FloatingPointError(
-            f"the last {failures} evaluations gave no numbers; try "
-            f"--precision=float32, or smaller weights."
+            f"the last {failures} evaluations gave no numbers, or losses that "
+            f"explode; try --precision=float32, or smaller weights."
         )
 
 

@@ -503,8 +503,8 @@ def test_a_program_that_has_no_memory_for_the_smallest_tiles_ends(
     out, err = capsys.readouterr()
     assert re.findall(rf"{AGAIN} (\d+)\n", out) == ["48", "24"]  # then 12
     assert err == (
-        "nst-tf: out of memory; make a smaller picture with --size, or use "
-        "--precision=bfloat16.\n"
+        "nst-tf: out of memory; make a smaller picture with --size, or smaller "
+        "tiles with --memory, in GB.\n"
     )
     assert "town-paint.png is unfinished, after" in out
     assert set(os.listdir()) - before == {"town-paint.png"}
