@@ -226,6 +226,17 @@ ARROWS = {
     },
     "progress": {"pyramid"},
     "run_log": {"pyramid"},
+    "notebook": {
+        "captions",
+        "descent",
+        "execution",
+        "finishing",
+        "image_io",
+        "inputs",
+        "painting",
+        "progress",
+        "pyramid",
+    },
     "console": set(),
     "run_sheet": {
         "console",
@@ -303,7 +314,8 @@ def test_public_names_are_there():
 def test_importing_has_no_effect_and_loads_no_tensorflow(tmp_path):
     code = (
         "import sys, logging; import nst_tf, nst_tf.run, nst_tf.flagdefs;"
-        "nst_tf.stylize;"
+        "nst_tf.stylize; nst_tf.notebook.show;"
+        "assert 'IPython' not in sys.modules;"
         "from absl import flags;"
         "assert 'tensorflow' not in sys.modules;"
         "assert 'size' not in flags.FLAGS;"
