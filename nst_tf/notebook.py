@@ -5,11 +5,13 @@ it runs already.
 """
 
 import contextlib
-import itertools
 import logging
 import math
+import signal
 import sys
+import threading
 import time
+import types
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ import numpy as np
 
 from nst_tf import (
     captions,
+    device,
     execution,
     finishing,
     image_io,
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 LONGEST = 512  # pixels, the long side of what is shown while it is painted
 SECONDS = 0.5  # at least, from one picture to the next
 SIDE = 256  # pixels, the long side of pictures beside each other
-COLUMNS = 4  # of these in a row
+COLUMNS = 4  # of these in a row, at most
 
 
 def show(
@@ -47,7 +50,7 @@ def show(
     In a notebook's cell there are a line with level, step, loss and the time
     that is left, and the picture under it; both stay, the picture as it was
     returned. Elsewhere lines are printed. To interrupt the cell is to get the
-    picture so far, at full size.
+    picture so far, at full size, after the step that is being taken.
 
     Args:
         content: As in `stylize`.
@@ -62,15 +65,16 @@ def show(
     Raises:
         ValueError: As `stylize`, or if `every` is not above 0.
         TypeError: As `stylize`.
-        KeyboardInterrupt: If it is interrupted before the first step.
+        KeyboardInterrupt: If it is interrupted twice, or before any work.
     """
     if every < 1:
         raise ValueError(f"every is {every}, expected at least 1.")
     request, prepared = execution.prepare(content, styles, settings)
     cell = _Cell() if _in_notebook() else None
-    end = math.inf
-    if request.max_seconds:
-        end = time.monotonic() + request.max_seconds
+    with device.silent_stderr():  # a cell shows TensorFlow's banner, else
+        device.prepare()
+    began = time.monotonic()
+    end = began + request.max_seconds if request.max_seconds else math.inf
     report = progress.Progress(
         prepared.levels, end=end, renew=cell.write if cell else None
     )
@@ -79,6 +83,12 @@ def show(
     picture = finishing.painting_of(step, request, prepared)
     if cell:
         cell.draw(picture)
+    height, width = picture.shape[:2]
+    seconds = time.monotonic() - began
+    (cell.write if cell else report.say)(
+        f"{width} x {height}, loss {float(step.evaluation.loss):.4g}, after "
+        f"{progress.duration(seconds)}"
+    )
     return picture
 
 
@@ -94,7 +104,7 @@ def beside(
         side: Long side of each, in pixels; smaller ones are not enlarged.
 
     Returns:
-        All of them, in rows of four, [H, W, 3] in [0, 1].
+        All of them, at most four in a row, [H, W, 3] in [0, 1].
 
     Raises:
         ValueError: If there is none, or one is not as it should be.
@@ -105,9 +115,10 @@ def beside(
         _captioned(caption, picture, side)
         for caption, picture in pictures.items()
     ]
+    columns = math.ceil(len(shown) / math.ceil(len(shown) / COLUMNS))
     rows = [
-        shown[start : start + COLUMNS]
-        for start in range(0, len(shown), COLUMNS)
+        shown[start : start + columns]
+        for start in range(0, len(shown), columns)
     ]
     return painting.painting(captions.draw(rows))
 
@@ -119,20 +130,42 @@ def _last(
     every: int,
 ) -> "descent.Step":
     """Reads and shows steps up to the last one, or to an interrupt."""
-    with contextlib.closing(steps):
-        last = next(steps)  # there is always one
-        try:
-            for count, step in enumerate(itertools.chain([last], steps)):
-                last = step
-                report.update(step.level, step.index, step.evaluation.loss)
-                if cell and count % every == 0 and cell.is_due():
-                    cell.draw(finishing.picture(step))
-        except KeyboardInterrupt:
-            report.end_line()
+    with contextlib.closing(steps), _interrupts() as interrupts:
+        for count, step in enumerate(steps):  # there is always one
+            report.update(step.level, step.index, step.evaluation.loss)
+            if cell and count % every == 0 and cell.is_due():
+                cell.draw(finishing.picture(step))
+            if interrupts:
+                break
+        report.end_line()
+        if interrupts:
             report.say("interrupted: this is the picture so far")
-        else:
-            report.end_line()
-    return last
+    return step
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Notes an interrupt, for the end of a step; a second one comes at once.
+
+    TensorFlow makes other errors of an exception that comes while it traces.
+    """
+    received: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not callable(before):  # none comes here, or it is ignored
+        yield received
+        return
+
+    def receive(number: int, frame: types.FrameType | None) -> None:
+        if received:
+            before(number, frame)
+        received.append(number)
+
+    signal.signal(signal.SIGINT, receive)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _captioned(

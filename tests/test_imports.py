@@ -229,6 +229,7 @@ ARROWS = {
     "notebook": {
         "captions",
         "descent",
+        "device",
         "execution",
         "finishing",
         "image_io",

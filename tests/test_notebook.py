@@ -1,5 +1,6 @@
 """Painting in a notebook's cell: what is shown, what is returned."""
 
+import concurrent.futures
 import io
 import re
 import signal
@@ -10,7 +11,7 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import execution, finishing, image_io, notebook, painting
+from nst_tf import descent, finishing, image_io, notebook, painting
 
 SETTINGS = {
     "extractor": "toy",
@@ -108,7 +109,9 @@ def test_a_cell_has_one_line_and_one_picture(images, settings, cell):
     assert re.fullmatch(
         r"level 1/3, 48 x 32, step \d/4, loss [\d.e-]+", _lines(cell)[0]
     )
-    assert _lines(cell)[-1].startswith("level 3/3, 96 x 72, step 4/4, loss")
+    assert re.fullmatch(
+        r"96 x 72, loss [\d.e-]+, after \d+ s", _lines(cell)[-1]
+    )
     assert {place for place, _ in cell} == {0, 1}
     last = np.asarray(_pictures(cell)[-1]) / 255
     assert np.abs(last - shown).mean() < 0.03  # of a JPEG file
@@ -136,59 +139,81 @@ def test_elsewhere_lines_are_printed(images, settings, capsys):
     notebook.show(*images, **settings)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("level 1/3, 48 x 32, step 1/4, loss")
-    assert lines[-1].startswith("level 3/3, 96 x 72, step 4/4, loss")
+    assert lines[-2].startswith("level 3/3, 96 x 72, step 4/4, loss")
+    assert lines[-1].startswith("96 x 72, loss ")
+
+
+def _interrupted_at(monkeypatch, *places):
+    """Sends an interrupt after each of some steps, (level, index)."""
+    update = notebook.progress.Progress.update
+
+    def interrupted(self, level, index, loss):
+        if (level, index) in places:
+            signal.raise_signal(signal.SIGINT)
+        return update(self, level, index, loss)
+
+    monkeypatch.setattr(notebook.progress.Progress, "update", interrupted)
 
 
 def test_an_interrupt_gives_the_picture_so_far(
     images, settings, monkeypatch, capsys
 ):
-    steps = execution.started
-    taken = []
-
-    def interrupted(*given):
-        for step in steps(*given):
-            taken.append(step)
-            if (step.level, step.index) == (1, 2):
-                signal.raise_signal(signal.SIGINT)
-            yield step
-
-    monkeypatch.setattr(execution, "started", interrupted)
+    _interrupted_at(monkeypatch, (1, 2))
     picture = notebook.show(*images, **settings)
     assert "interrupted: this is the picture so far" in capsys.readouterr().out
-    assert len(taken) == 6
-    enlarged = image_io.resize(taken[-1].image.numpy()[0], 72, 96)
+    for step in nst_tf.stylize_steps(*images, **settings):
+        if (step.level, step.index) == (1, 2):
+            break
+    enlarged = image_io.resize(step.image.numpy()[0], 72, 96)
     np.testing.assert_array_equal(picture, enlarged)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_while_tensorflow_traces_is_put_off(
+    images, settings, monkeypatch, capsys
+):
+    make = descent.make_train_step
+
+    def interrupted(optimizer, objective):
+        def evaluate(image):
+            signal.raise_signal(signal.SIGINT)
+            return objective(image)
+
+        last = optimizer.image.shape[1] == 72
+        return make(optimizer, evaluate if last else objective)
+
+    monkeypatch.setattr(descent, "make_train_step", interrupted)
+    assert notebook.show(*images, **settings).shape == (72, 96, 3)
+    assert "interrupted" in capsys.readouterr().out
 
 
 def test_an_interrupt_keeps_a_checkpoint(
     images, settings, monkeypatch, tmp_path
 ):
     settings["checkpoint_dir"] = str(tmp_path / "kept")
-    update = notebook.progress.Progress.update
-
-    def interrupted(self, level, index, loss):
-        if (level, index) == (2, 3):
-            raise KeyboardInterrupt
-        return update(self, level, index, loss)
-
     with monkeypatch.context() as patch:
-        patch.setattr(notebook.progress.Progress, "update", interrupted)
+        _interrupted_at(patch, (2, 3))
         notebook.show(*images, **settings)
     resumed = notebook.show(*images, **settings, resume="require")
     del settings["checkpoint_dir"]
     np.testing.assert_array_equal(resumed, nst_tf.stylize(*images, **settings))
 
 
-def test_an_interrupt_before_the_first_step_is_one(
-    images, settings, monkeypatch
-):
-    def interrupted(*_):
-        raise KeyboardInterrupt
-        yield
+def test_a_second_interrupt_comes_at_once(images, settings, monkeypatch):
+    def twice(self, *_):
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(execution, "started", interrupted)
+    monkeypatch.setattr(notebook.progress.Progress, "update", twice)
     with pytest.raises(KeyboardInterrupt):
         notebook.show(*images, **settings)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_it_paints_in_a_thread_too(images, settings):
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        shown = threads.submit(notebook.show, *images, **settings).result()
+    np.testing.assert_array_equal(shown, nst_tf.stylize(*images, **settings))
 
 
 def test_wrong_settings_are_refused_as_by_stylize(images):
@@ -210,9 +235,9 @@ def test_pictures_are_drawn_beside_each_other():
     assert isinstance(drawn, painting.Painting)
     black = (np.asarray(drawn) == 0).all(-1)
     assert black.sum() == 10 * 20  # reduced to 20 pixels, in the second row
-    rows, columns = np.nonzero(black)
+    rows, columns = np.nonzero(black)  # of three in the first row, two here
     assert rows.min() > 20
-    assert columns.max() < 20
+    assert 20 < columns.min() < columns.max() < 2 * drawn.shape[1] // 3
 
 
 def test_captions_stand_under_pictures():
