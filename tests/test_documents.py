@@ -83,11 +83,11 @@ def test_readmes_commands_paint(_pictures, capsys):
 
 @pytest.mark.slow
 def test_readmes_python_runs(_pictures, capsys):
-    (code,) = re.findall(
+    code = re.findall(
         r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S
     )
-    small = re.sub(r"size=\d+", "size=96, steps=3", code)
-    assert small.count("steps=3") == 3
+    small = re.sub(r"size=\d+", "size=96, steps=3", "\n".join(code))
+    assert small.count("steps=3") == 4
     with pytest.warns(UserWarning, match="the small network that ships"):
         exec(small, {})
     assert image_io.load_image("result.png").shape == (72, 96, 3)
