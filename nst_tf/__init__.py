@@ -19,14 +19,17 @@ _PUBLIC = {
     "stylize_steps": "nst_tf.execution",
 }
 __all__ = sorted(_PUBLIC)
+_MODULES = ("notebook",)  # that are there without an import of their own
 
 
 def __getattr__(name: str) -> object:
     """Imports a public name when it is first used."""
+    if name in _MODULES:
+        return importlib.import_module(f"nst_tf.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'nst_tf' has no attribute {name!r}")
     return getattr(importlib.import_module(_PUBLIC[name]), name)
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__all__, *_MODULES, "__version__"]

@@ -31,6 +31,7 @@ from nst_tf import (
     inputs,
     job,
     masks,
+    painting,
     places,
     pyramid,
     replicas,
@@ -41,7 +42,6 @@ from nst_tf import (
     strength,
     style_settings,
     tile_side,
-    transparency,
 )
 from nst_tf import weights as network_weights
 
@@ -88,7 +88,7 @@ def stylize(
     content: inputs.ImageLike,
     styles: inputs.ImageLike | Sequence[inputs.ImageLike],
     **settings: Any,
-) -> np.ndarray:
+) -> painting.Painting:
     """Paints a content image in the manner of style images.
 
     Args:
@@ -104,7 +104,7 @@ def stylize(
     Returns:
         The generated image, [h, w, 3], float32 in [0, 1]; its long side is
         `size`. Where the content is transparent it has colors like those that
-        are seen nearby.
+        are seen nearby. It is an array, which a notebook shows as a picture.
 
     Raises:
         ValueError: If an image or a setting is not as it should be.
@@ -116,14 +116,9 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
-    request, prepared = _prepared(content, styles, settings)
-    step = _last(_started(request, prepared))
-    image = finishing.picture(step)
-    image = finishing.finished(image, request, prepared).image
-    if prepared.content.alpha is None:
-        return image
-    alpha = image_io.resize_alpha(prepared.content.alpha, *image.shape[:2])
-    return transparency.filled(image, alpha)
+    request, prepared = prepare(content, styles, settings)
+    step = _last(started(request, prepared))
+    return finishing.painting_of(step, request, prepared)
 
 
 def stylize_steps(
@@ -152,13 +147,13 @@ def stylize_steps(
         FloatingPointError: As it is read, if evaluations give no numbers any
             more.
     """
-    request, prepared = _prepared(content, styles, settings)
-    return _started(request, prepared)
+    request, prepared = prepare(content, styles, settings)
+    return started(request, prepared)
 
 
-def _started(
+def started(
     request: job.Job, prepared: inputs.Inputs
-) -> "Iterator[descent.Step]":
+) -> "Generator[descent.Step, None, None]":
     """The steps of a job that decides itself what it starts with."""
     begun = starting.start(request, prepared)
     return job_steps(
@@ -166,12 +161,25 @@ def _started(
     )
 
 
-def _prepared(
+def prepare(
     content: inputs.ImageLike,
     styles: inputs.ImageLike | Sequence[inputs.ImageLike],
     settings: dict[str, Any],
 ) -> tuple[job.Job, inputs.Inputs]:
-    """Checks what `stylize` is called with, and makes a job of it."""
+    """Checks what `stylize` is called with, and makes a job of it.
+
+    Args:
+        content: As in `stylize`.
+        styles: As in `stylize`.
+        settings: As in `stylize`.
+
+    Returns:
+        The job, and what it is made from: what `started` takes.
+
+    Raises:
+        ValueError: As `stylize`.
+        TypeError: As `stylize`.
+    """
     for name in (
         "content",
         "style",

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nst_tf import color, device, image_io, inputs, job, metadata, outputs
+from nst_tf import (
+    color,
+    device,
+    image_io,
+    inputs,
+    job,
+    metadata,
+    outputs,
+    painting,
+    transparency,
+)
 
 if TYPE_CHECKING:
     from nst_tf import descent
@@ -58,8 +68,7 @@ def save(
     """
     request, prepared = made.request, made.prepared
     height, width = prepared.levels[-1][:2]
-    image = image_io.resize(picture(step), height, width)
-    image, share = finished(image, request, prepared)
+    image, share = whole(step, request, prepared)
     if share:
         say(
             f"{share:.2%} of the pixels are lighter or darker than they were "
@@ -83,6 +92,38 @@ def save(
         options._replace(record=metadata.dumps(record)),
     )
     return Saved(path, image)
+
+
+def painting_of(
+    step: "descent.Step", request: job.Job, prepared: inputs.Inputs
+) -> painting.Painting:
+    """Gives a caller the picture of a step, [h, w, 3] in [0, 1].
+
+    Where the content is transparent it has colors like those that are seen
+    nearby; in all else it is what `save` writes.
+
+    Raises:
+        FloatingPointError: If it is not made of numbers any more.
+    """
+    image = whole(step, request, prepared).image
+    alpha = prepared.content.alpha
+    if alpha is not None:
+        alpha = image_io.resize_alpha(alpha, *image.shape[:2])
+        image = transparency.filled(image, alpha)
+    return painting.painting(image)
+
+
+def whole(
+    step: "descent.Step", request: job.Job, prepared: inputs.Inputs
+) -> color.Colored:
+    """The picture of a step, as large as the output, with what comes last.
+
+    Raises:
+        FloatingPointError: If it is not made of numbers any more.
+    """
+    height, width = prepared.levels[-1][:2]
+    image = image_io.resize(picture(step), height, width)
+    return finished(image, request, prepared)
 
 
 def finished(

@@ -4,7 +4,7 @@ import io
 import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import SupportsFloat, TextIO
 
 from nst_tf import pyramid
@@ -85,6 +85,7 @@ class Progress:
         levels: Sizes and steps of the run.
         file: Where to write; standard output if None.
         end: When the run will be over at the latest, by `time.monotonic`.
+        renew: Takes the line in place of the file, whenever it is renewed.
     """
 
     def __init__(
@@ -92,12 +93,14 @@ class Progress:
         levels: Sequence[pyramid.Level],
         file: TextIO | None = None,
         end: float = math.inf,
+        renew: Callable[[str], None] | None = None,
     ):
         self._levels = levels
         self._end = end
         self._file = file or sys.stdout or io.StringIO()
-        self._terminal = self._file.isatty()
-        self._interval = TERMINAL_SECONDS if self._terminal else PLAIN_SECONDS
+        self._terminal = renew is None and self._file.isatty()
+        self._renew = self._renew_line if self._terminal else renew
+        self._interval = TERMINAL_SECONDS if self._renew else PLAIN_SECONDS
         self._seconds_per_work = 0.0
         self._first_seconds = 0.0  # of a level: targets, and the trace
         self._level_start = time.monotonic()
@@ -149,10 +152,7 @@ class Progress:
         )
         if self._seconds_per_work:
             line += f", about {duration(self.remaining(level, index))} left"
-        if self._terminal:
-            self._write(f"\r\033[K{line}")
-        else:
-            self.say(line)
+        (self._renew or self.say)(line)
         return value
 
     def end_line(self) -> None:
@@ -173,6 +173,10 @@ class Progress:
         pauses = self._first_seconds * len(later)
         seconds = work * self._seconds_per_work + pauses
         return max(0.0, min(seconds, self._end - time.monotonic()))
+
+    def _renew_line(self, line: str) -> None:
+        """Writes a line over the one before it."""
+        self._write(f"\r\033[K{line}")
 
     def _write(self, text: str) -> None:
         """Writes, unless there is nobody left to read."""

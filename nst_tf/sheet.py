@@ -2,16 +2,15 @@
 
 import dataclasses
 import functools
-import math
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from nst_tf import (
+    captions,
     encoding,
     execution,
     finishing,
@@ -28,9 +27,6 @@ from nst_tf import (
 
 if TYPE_CHECKING:
     from nst_tf import extractors
-
-_LARGEST_LETTER = 0.06  # height, of a picture's width
-_SMALLEST_LETTER = 8  # pixels
 
 
 class Cell(NamedTuple):
@@ -164,8 +160,7 @@ def paint(
             if stopped():
                 return
             last = step
-        image = image_io.resize(finishing.picture(last), *cell.level[:2])
-        image = finishing.finished(image, request, prepared).image
+        image = finishing.whole(last, request, prepared).image
         if prepared.content.alpha is not None:
             alpha = image_io.resize_alpha(
                 prepared.content.alpha, *cell.level[:2]
@@ -185,64 +180,15 @@ def draw(sheet: Sheet, images: Mapping[int, np.ndarray]) -> np.ndarray:
     Returns:
         The sheet, [H, W, 3] in [0, 1].
     """
-    widths = [
-        max(row[column].level.width for row in sheet.rows)
-        for column in range(len(sheet.rows[0]))
-    ]
-    heights = [max(cell.level.height for cell in row) for row in sheet.rows]
-    labels = [line for cell in sheet.cells for line in cell.label]
-    font = _font(labels, min(widths))
-    line = math.ceil(sum(font.getmetrics()))
-    below = line * max(len(cell.label) for cell in sheet.cells)
-    gap = max(line // 2, 4)
-    canvas = np.ones(
-        (
-            gap + sum(height + below + 2 * gap for height in heights),
-            gap + sum(width + gap for width in widths),
-            3,
-        ),
-        np.float32,
-    )
-    top = gap
-    number = 0
-    for row, height in zip(sheet.rows, heights, strict=True):
-        left = gap
-        for cell, width in zip(row, widths, strict=True):
-            rows, columns = cell.level[:2]
-            canvas[top : top + rows, left : left + columns] = images.get(
-                number, np.float32(0.8)
-            )
-            for place, text in enumerate(cell.label):
-                y = top + height + gap // 2 + place * line
-                canvas[y : y + line, left : left + width] = _written(
-                    text, font, line, width
+    places = iter(range(len(sheet.cells)))
+    return captions.draw(
+        [
+            [
+                captions.Captioned(
+                    cell.label, *cell.level[:2], images.get(next(places))
                 )
-            number += 1
-            left += width + gap
-        top += height + below + 2 * gap
-    return canvas
-
-
-def _font(lines: Sequence[str], width: int) -> ImageFont.FreeTypeFont:
-    """The font in which the longest line fits a width, if it can be read."""
-    size = max(_SMALLEST_LETTER, round(_LARGEST_LETTER * width))
-    while True:
-        font = cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))
-        longest = max(font.getlength(line) for line in lines)
-        if longest <= width or size == _SMALLEST_LETTER:
-            return font
-        size -= 1
-
-
-def _written(
-    text: str, font: ImageFont.FreeTypeFont, height: int, width: int
-) -> np.ndarray:
-    """Writes a line, black on white, [height, width, 1]; cut if too long."""
-    kept = len(text)
-    shown = text
-    while font.getlength(shown) > width and kept > 2:
-        kept -= 1
-        shown = f"{text[: kept // 2]}...{text[len(text) - kept // 2 :]}"
-    strip = Image.new("L", (width, height), 255)
-    ImageDraw.Draw(strip).text((0, 0), shown, fill=30, font=font)
-    return np.asarray(strip, np.float32)[..., None] / 255
+                for cell in row
+            ]
+            for row in sheet.rows
+        ]
+    )

@@ -97,7 +97,9 @@ def test_documented_commands_are_understood(path):
 @_each([*RUN, ROOT / "configs" / "README.md"])
 def test_flags_in_documents_exist(path):
     # Other programs of the project have flags of their own.
-    text = re.sub(r"`(python scripts/|tensorboard )[^`]*`", "", path.read_text())
+    text = re.sub(
+        r"`(python scripts/|tensorboard )[^`]*`", "", path.read_text()
+    )
     usage = flagdefs.usage().replace("[no]", "")
     for flag in re.findall(r"(?<![\w-])--([a-z]\w*)", text):
         name = flag.removeprefix("no") if flag.startswith("no") else flag

@@ -91,6 +91,7 @@ ARROWS = {
         "tile_views",
         "tiling",
     },
+    "painting": {"encoding", "image_io", "pyramid"},
     "print_size": set(),
     "job": {"architectures", "conventions", "device", "print_size"},
     "strength": {"job"},
@@ -164,6 +165,8 @@ ARROWS = {
         "job",
         "metadata",
         "outputs",
+        "painting",
+        "transparency",
     },
     "execution": {
         "checkpoint",
@@ -177,6 +180,7 @@ ARROWS = {
         "job",
         "masks",
         "optimizers",
+        "painting",
         "places",
         "pyramid",
         "replicas",
@@ -189,12 +193,13 @@ ARROWS = {
         "targets",
         "tile_side",
         "transfer",
-        "transparency",
         "weights",
     },
     "flagdefs": {"architectures", "job"},
     "sweeps": {"architectures", "flagdefs", "job"},
+    "captions": set(),
     "sheet": {
+        "captions",
         "encoding",
         "execution",
         "extractors",
@@ -240,6 +245,18 @@ ARROWS = {
         "summaries",
         "timelapse",
         "transparency",
+    },
+    "notebook": {
+        "captions",
+        "descent",
+        "device",
+        "execution",
+        "finishing",
+        "image_io",
+        "inputs",
+        "painting",
+        "progress",
+        "pyramid",
     },
     "console": set(),
     "run_sheet": {
@@ -318,7 +335,8 @@ def test_public_names_are_there():
 def test_importing_has_no_effect_and_loads_no_tensorflow(tmp_path):
     code = (
         "import sys, logging; import nst_tf, nst_tf.run, nst_tf.flagdefs;"
-        "nst_tf.stylize;"
+        "nst_tf.stylize; nst_tf.notebook.show;"
+        "assert 'IPython' not in sys.modules;"
         "from absl import flags;"
         "assert 'tensorflow' not in sys.modules;"
         "assert 'size' not in flags.FLAGS;"

@@ -1,0 +1,91 @@
+"""Pictures in rows on white, with words under each."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple, cast
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+_LARGEST_LETTER = 0.06  # height, of a picture's width
+_SMALLEST_LETTER = 8  # pixels
+_MISSING = np.float32(0.8)  # the gray of a picture that is not there yet
+
+
+class Captioned(NamedTuple):
+    """A picture, or the place of one, and the lines under it."""
+
+    lines: tuple[str, ...]
+    height: int
+    width: int
+    image: np.ndarray | None = None  # [height, width, 3] in [0, 1]
+
+
+def draw(rows: Sequence[Sequence[Captioned]]) -> np.ndarray:
+    """Draws pictures on white, their lines under them.
+
+    Args:
+        rows: Pictures, row by row; a row may be shorter than the first. One
+            that is missing is left gray.
+
+    Returns:
+        All of them, [H, W, 3] in [0, 1].
+    """
+    widths = [
+        max(row[column].width for row in rows if column < len(row))
+        for column in range(len(rows[0]))
+    ]
+    heights = [max(each.height for each in row) for row in rows]
+    captions = [each.lines for row in rows for each in row]
+    font = _font([line for lines in captions for line in lines], min(widths))
+    line = math.ceil(sum(font.getmetrics()))
+    below = line * max(map(len, captions))
+    gap = max(line // 2, 4)
+    canvas = np.ones(
+        (
+            gap + sum(height + below + 2 * gap for height in heights),
+            gap + sum(width + gap for width in widths),
+            3,
+        ),
+        np.float32,
+    )
+    top = gap
+    for row, height in zip(rows, heights, strict=True):
+        left = gap
+        for each, width in zip(row, widths, strict=False):
+            canvas[top : top + each.height, left : left + each.width] = (
+                _MISSING if each.image is None else each.image
+            )
+            for place, text in enumerate(each.lines):
+                y = top + height + gap // 2 + place * line
+                canvas[y : y + line, left : left + width] = _written(
+                    text, font, line, width
+                )
+            left += width + gap
+        top += height + below + 2 * gap
+    return canvas
+
+
+def _font(lines: Sequence[str], width: int) -> ImageFont.FreeTypeFont:
+    """The font in which the longest line fits a width, if it can be read."""
+    size = max(_SMALLEST_LETTER, round(_LARGEST_LETTER * width))
+    while True:
+        font = cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))
+        longest = max(font.getlength(line) for line in lines)
+        if longest <= width or size == _SMALLEST_LETTER:
+            return font
+        size -= 1
+
+
+def _written(
+    text: str, font: ImageFont.FreeTypeFont, height: int, width: int
+) -> np.ndarray:
+    """Writes a line, black on white, [height, width, 1]; cut if too long."""
+    kept = len(text)
+    shown = text
+    while font.getlength(shown) > width and kept > 2:
+        kept -= 1
+        shown = f"{text[: kept // 2]}...{text[len(text) - kept // 2 :]}"
+    strip = Image.new("L", (width, height), 255)
+    ImageDraw.Draw(strip).text((0, 0), shown, fill=30, font=font)
+    return np.asarray(strip, np.float32)[..., None] / 255

@@ -1,0 +1,237 @@
+"""Painting in a notebook's cell: the picture as it grows, pictures in rows.
+
+Elsewhere the same functions print lines. Nothing of IPython is imported unless
+it runs already.
+"""
+
+import contextlib
+import logging
+import math
+import signal
+import sys
+import threading
+import time
+import types
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nst_tf import (
+    captions,
+    device,
+    execution,
+    finishing,
+    image_io,
+    inputs,
+    painting,
+    progress,
+    pyramid,
+)
+
+if TYPE_CHECKING:
+    from nst_tf import descent
+
+LONGEST = 512  # pixels, the long side of what is shown while it is painted
+SECONDS = 0.5  # at least, from one picture to the next
+SIDE = 256  # pixels, the long side of pictures beside each other
+COLUMNS = 4  # of these in a row, at most
+
+
+def show(
+    content: inputs.ImageLike,
+    styles: inputs.ImageLike | Sequence[inputs.ImageLike],
+    *,
+    every: int = 10,
+    **settings: Any,
+) -> painting.Painting:
+    """Paints as `nst_tf.stylize` does, and shows the picture as it grows.
+
+    In a notebook's cell there are a line with level, step, loss and the time
+    that is left, and the picture under it; both stay, the picture as it was
+    returned. Elsewhere lines are printed. To interrupt the cell is to get the
+    picture so far, at full size, after the step that is being taken.
+
+    Args:
+        content: As in `stylize`.
+        styles: As in `stylize`.
+        every: Steps from one picture to the next; twice a second at most. A
+            picture is copied from the device only to be shown.
+        **settings: As in `stylize`.
+
+    Returns:
+        What `stylize` returns, unless it was interrupted.
+
+    Raises:
+        ValueError: As `stylize`, or if `every` is not above 0.
+        TypeError: As `stylize`.
+        KeyboardInterrupt: If it is interrupted twice, or before any work.
+    """
+    if every < 1:
+        raise ValueError(f"every is {every}, expected at least 1.")
+    request, prepared = execution.prepare(content, styles, settings)
+    cell = _Cell() if _in_notebook() else None
+    with device.silent_stderr():  # a cell shows TensorFlow's banner, else
+        device.prepare()
+    began = time.monotonic()
+    end = began + request.max_seconds if request.max_seconds else math.inf
+    report = progress.Progress(
+        prepared.levels, end=end, renew=cell.write if cell else None
+    )
+    with _one_trace_a_level():
+        step = _last(execution.started(request, prepared), report, cell, every)
+    picture = finishing.painting_of(step, request, prepared)
+    if cell:
+        cell.draw(picture)
+    height, width = picture.shape[:2]
+    seconds = time.monotonic() - began
+    (cell.write if cell else report.say)(
+        f"{width} x {height}, loss {float(step.evaluation.loss):.4g}, after "
+        f"{progress.duration(seconds)}"
+    )
+    return picture
+
+
+def beside(
+    pictures: Mapping[str, inputs.ImageLike], *, side: int = SIDE
+) -> painting.Painting:
+    """Draws pictures beside each other on white, with a caption under each.
+
+    Args:
+        pictures: By their captions: paths, addresses or arrays, as in
+            `stylize`; or gray arrays, such as masks, [H, W], of bool, of
+            uint8, or of floats in [0, 1].
+        side: Long side of each, in pixels; smaller ones are not enlarged.
+
+    Returns:
+        All of them, at most four in a row, [H, W, 3] in [0, 1].
+
+    Raises:
+        ValueError: If there is none, or one is not as it should be.
+    """
+    if not pictures:
+        raise ValueError("there are no pictures, expected one at least.")
+    shown = [
+        _captioned(caption, picture, side)
+        for caption, picture in pictures.items()
+    ]
+    columns = math.ceil(len(shown) / math.ceil(len(shown) / COLUMNS))
+    rows = [
+        shown[start : start + columns]
+        for start in range(0, len(shown), columns)
+    ]
+    return painting.painting(captions.draw(rows))
+
+
+def _last(
+    steps: "Generator[descent.Step, None, None]",
+    report: progress.Progress,
+    cell: "_Cell | None",
+    every: int,
+) -> "descent.Step":
+    """Reads and shows steps up to the last one, or to an interrupt."""
+    with contextlib.closing(steps), _interrupts() as interrupts:
+        for count, step in enumerate(steps):  # there is always one
+            report.update(step.level, step.index, step.evaluation.loss)
+            if cell and count % every == 0 and cell.is_due():
+                cell.draw(finishing.picture(step))
+            if interrupts:
+                break
+        report.end_line()
+        if interrupts:
+            report.say("interrupted: this is the picture so far")
+    return step
+
+
+@contextlib.contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Notes an interrupt, for the end of a step; a second one comes at once.
+
+    TensorFlow makes other errors of an exception that comes while it traces.
+    """
+    received: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    main = threading.current_thread() is threading.main_thread()
+    if not main or not callable(before):  # none comes here, or it is ignored
+        yield received
+        return
+
+    def receive(number: int, frame: types.FrameType | None) -> None:
+        if received:
+            before(number, frame)
+        received.append(number)
+
+    signal.signal(signal.SIGINT, receive)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _captioned(
+    caption: str, picture: inputs.ImageLike, side: int
+) -> captions.Captioned:
+    """Reads a picture, and reduces it."""
+    if getattr(picture, "ndim", 3) == 2:
+        pixels = inputs.as_mask(picture, caption).pixels
+    else:
+        pixels = inputs.as_picture(picture, caption).pixels
+    height, width = pixels.shape[:2]
+    if max(height, width) > side:
+        height, width = pyramid.output_size(height, width, side)
+    pixels = image_io.resize(pixels, height, width)
+    return captions.Captioned((caption,), height, width, pixels)
+
+
+class _Cell:
+    """A line and a picture in a notebook's cell, renewed in their places."""
+
+    def __init__(self) -> None:
+        self._handles: dict[str, Any] = {}
+        self._drawn = -math.inf
+
+    def write(self, line: str) -> None:
+        """Renews the line."""
+        from IPython import display
+
+        self._renew("line", display.Pretty(line))
+
+    def draw(self, image: np.ndarray) -> None:
+        """Renews the picture, [h, w, 3] in [0, 1]."""
+        from IPython import display
+
+        data = painting.encoded(image, LONGEST, ".jpg")
+        self._renew("picture", display.Image(data=data, format="jpeg"))
+        self._drawn = time.monotonic()
+
+    def is_due(self) -> bool:
+        """Whether the last picture has been seen for some time."""
+        return time.monotonic() - self._drawn >= SECONDS
+
+    def _renew(self, name: str, shown: object) -> None:
+        """Shows something in the place of what was there by that name."""
+        from IPython import display
+
+        if name in self._handles:
+            self._handles[name].update(shown)
+        else:
+            self._handles[name] = display.display(shown, display_id=True)
+
+
+def _in_notebook() -> bool:
+    """Whether this runs in a kernel, which shows pictures."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return getattr(shell, "kernel", None) is not None
+
+
+@contextlib.contextmanager
+def _one_trace_a_level() -> Iterator[None]:
+    """Each level is traced anew, which TensorFlow takes for a mistake."""
+    logger = logging.getLogger("tensorflow")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
