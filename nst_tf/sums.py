@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from nst_tf import gradients
+
 BLOCK = 512  # positions whose products in bfloat16 are added up in bfloat16
 
 
@@ -63,7 +65,7 @@ def gram_statistics(
     if mask is not None:
         weights = tf.stop_gradient(tf.cast(mask, features.dtype))
 
-    @tf.custom_gradient
+    @gradients.own_gradient
     def total(
         features: tf.Tensor,
     ) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
@@ -115,7 +117,7 @@ def moment_statistics(
     """
     flat, weights, mass = _flat(features, mask)
 
-    @tf.custom_gradient
+    @gradients.own_gradient
     def total(flat: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
         weighted = flat if weights is None else weights * flat
 

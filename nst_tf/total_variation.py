@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from nst_tf import bands, losses, sums
+from nst_tf import bands, gradients, losses, sums
 
 Derived = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # a value, and derivatives
 
@@ -95,7 +95,7 @@ def _sum_of_neighbors(
     channels = tf.cast(tf.shape(image)[-1], image.dtype)
     mask = tf.stop_gradient(mask)
 
-    @tf.custom_gradient
+    @gradients.own_gradient
     def total(image: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
         down = _pad(image[:, 1:] - image[:, :-1], 1, 0, 1)
         right = _pad(image[:, :, 1:] - image[:, :, :-1], 2, 0, 1)
@@ -131,7 +131,7 @@ def _sum_of_eight(
     sides = 2.0 / 3.0 * inner
     diagonals = outer * (height * width / (6.0 * (height + 1) * (width + 1)))
 
-    @tf.custom_gradient
+    @gradients.own_gradient
     def total(image: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
         padded = tf.pad(image, border, "SYMMETRIC")
         down = padded[:, 2:, 1:-1] - image

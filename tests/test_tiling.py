@@ -4,6 +4,8 @@ With float64 the two differ by rounding alone, of order 1e-16 a sum.
 """
 
 import functools
+import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -422,3 +424,25 @@ def test_the_real_network_gives_the_same_in_tiles():
         tf.constant(content[None]),
         1e-5,
     )
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_a_step_that_is_over_leaves_no_graph_and_no_image(monkeypatch, tiled):
+    network = toys.extractor(monkeypatch, pooling="average")
+    loss_list = _loss_list(network, TILE if tiled else 0, dtype="float32")
+    make = _tiled if tiled else objective.make_objective
+    image = tf.Variable(toys.image(*SIZE, 0)[None])
+    step = descent.make_train_step(
+        optimizers.Adam(image), make(network, loss_list)
+    )
+    step()
+    graphs = [
+        weakref.ref(each)
+        for each in gc.get_objects()
+        if isinstance(each, type(step.get_concrete_function().graph))
+        and any(image.handle is handle for handle in each.external_captures)
+    ]
+    assert graphs
+    del step, loss_list
+    gc.collect()
+    assert [each() for each in graphs if each() is not None] == []
