@@ -7,7 +7,7 @@ stops are things that its reader does between two steps.
 import dataclasses
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import tensorflow as tf
 
@@ -17,6 +17,7 @@ from nst_tf import objective as objectives
 if TYPE_CHECKING:
     from nst_tf import checkpoint
 
+T = TypeVar("T")
 FAILURES = 25  # in a row, after which no evaluation will be sound any more
 
 
@@ -92,10 +93,11 @@ def descend(
         resumed = start is not None and number == start.level
         if not goes_on(number, None) and not resumed:
             continue
+        # First, while there is nothing else: to see the pictures takes memory.
+        take = _Steps(level, make_objective_at, exhausted)
         optimizer = make_optimizer(_enlarged(image, level.height, level.width))
         if finished:
             finished.bequeath(optimizer)
-        take = _Steps(optimizer, make_objective_at, exhausted)
         index = 0
         if start and resumed:
             index = start.steps
@@ -104,7 +106,7 @@ def descend(
         step = None
         while index < level.steps and (not step or goes_on(number, step)):
             index += 1
-            step = Step(number, index, take(), optimizer)
+            step = Step(number, index, take(optimizer), optimizer)
             if index % FAILURES == 0 or index == level.steps:
                 _check(optimizer, min(FAILURES, index))
             yield step
@@ -125,27 +127,43 @@ class _Steps:
 
     def __init__(
         self,
-        optimizer: optimizers.Optimizer,
+        level: pyramid.Level,
         make_objective_at: Callable[[int, int], objectives.Objective],
         exhausted: Callable[[int, int], bool],
     ):
-        self._optimizer = optimizer
-        self._size = bands.size(optimizer.image)
+        self._size = level.height, level.width
         self._make, self._exhausted = make_objective_at, exhausted
+        self._objective: objectives.Objective | None = None
         self._train_step: Callable[[], objectives.Evaluation] | None = None
+        self._repeated(self._made)
 
-    def __call__(self) -> objectives.Evaluation:
-        """Takes a step."""
+    def __call__(
+        self, optimizer: optimizers.Optimizer
+    ) -> objectives.Evaluation:
+        """Takes a step of the level's optimizer."""
+
+        def step() -> objectives.Evaluation:
+            objective = self._made()
+            if self._train_step is None:
+                self._train_step = make_train_step(optimizer, objective)
+            return self._train_step()
+
+        # The evaluation comes before anything is changed.
+        return self._repeated(step)
+
+    def _made(self) -> objectives.Objective:
+        """The objective, made if there is none."""
+        if self._objective is None:
+            self._objective = self._make(*self._size)
+        return self._objective
+
+    def _repeated(self, function: Callable[[], T]) -> T:
+        """Calls a function, again with less where memory does not suffice."""
         while True:
             try:
-                if self._train_step is None:
-                    self._train_step = make_train_step(
-                        self._optimizer, self._make(*self._size)
-                    )
-                return self._train_step()
+                return function()
             except tf.errors.ResourceExhaustedError:
-                # The evaluation comes before anything is changed.
-                self._train_step = None
+                self._objective = self._train_step = None
                 if not self._exhausted(*self._size):
                     raise
 
