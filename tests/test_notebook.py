@@ -187,6 +187,7 @@ def test_an_interrupt_while_tensorflow_traces_is_put_off(
     assert "interrupted" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_an_interrupt_keeps_a_checkpoint(
     images, settings, monkeypatch, tmp_path
 ):

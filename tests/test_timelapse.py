@@ -179,6 +179,7 @@ def test_it_changes_nothing_in_the_picture(folder):
     )
 
 
+@pytest.mark.slow
 def test_a_rerun_and_a_run_that_goes_on_may_have_one(folder, monkeypatch):
     assert _paint() == 0
     assert run.main(["--rerun=a.png", "--timelapse=f.gif"]) == 0
@@ -206,6 +207,7 @@ def _signaled(steps):
 # Where it goes
 
 
+@pytest.mark.slow
 def test_it_is_numbered_unless_it_may_be_replaced(folder, capsys):
     for _ in range(2):
         assert _paint("--output=", "--timelapse=f.gif") == 0
