@@ -110,7 +110,8 @@ def painting_of(
     if alpha is not None:
         alpha = image_io.resize_alpha(alpha, *image.shape[:2])
         image = transparency.filled(image, alpha)
-    return painting.painting(image)
+    # What is still the device's own memory can only be read.
+    return painting.painting(image if image.flags.writeable else image.copy())
 
 
 def whole(
@@ -155,7 +156,7 @@ def terms(step: "descent.Step") -> dict[str, float]:
 
 
 def picture(step: "descent.Step") -> np.ndarray:
-    """Copies the image of a step from the device, [h, w, 3] in [0, 1].
+    """Reads the image of a step, [h, w, 3] in [0, 1]; not to be changed.
 
     Raises:
         FloatingPointError: If it is not made of numbers any more.

@@ -411,6 +411,12 @@ def test_stylize_takes_paths_and_arrays_and_agrees_with_the_program(
     )
 
 
+def test_what_stylize_returns_may_be_changed(pictures, toy):
+    image = nst_tf.stylize(*pictures, size=48, steps=1, weights=str(toy), **TOY)
+    image[:2] = 0.5
+    assert (image[:2] == 0.5).all()
+
+
 def test_stylize_steps_may_be_left(pictures, toy):
     settings = {"size": 96, "steps": (4,), "weights": str(toy), **TOY}
     for step in nst_tf.stylize_steps(*pictures, **settings):
