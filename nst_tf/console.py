@@ -6,6 +6,8 @@ import sys
 import traceback
 from types import FrameType
 
+from nst_tf import device
+
 DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
 # Stopped by a signal: 128 + its number, as shells count: 129, 130 and 143.
 OUT_OF_MEMORY_ADVICE = (
@@ -76,9 +78,7 @@ class Signals:
 
 def failed(error: Exception) -> int:
     """Says why a run cannot go on, and returns the exit status."""
-    import tensorflow as tf
-
-    if isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError)):
+    if device.is_out_of_memory(error):
         complain(OUT_OF_MEMORY_ADVICE)
         return OUT_OF_MEMORY
     if not isinstance(error, FloatingPointError):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import tensorflow as tf
 
-from nst_tf import bands, optimizers, pyramid
+from nst_tf import bands, device, optimizers, pyramid
 from nst_tf import objective as objectives
 
 if TYPE_CHECKING:
@@ -162,7 +162,9 @@ class _Steps:
         while True:
             try:
                 return function()
-            except tf.errors.ResourceExhaustedError:
+            except tf.errors.OpError as error:
+                if not device.is_out_of_memory(error):
+                    raise
                 self._objective = self._train_step = None
                 if not self._exhausted(*self._size):
                     raise

@@ -36,6 +36,18 @@ def prepare() -> None:
             return
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory does not suffice.
+
+    oneDNN has a status for it, 1, which TensorFlow passes on as another error.
+    """
+    import tensorflow as tf
+
+    if isinstance(error, tf.errors.AbortedError):
+        return "Status: 1," in str(error)
+    return isinstance(error, (tf.errors.ResourceExhaustedError, MemoryError))
+
+
 def resolve_precision(precision: str) -> str:
     """Chooses the type that the network computes in.
 

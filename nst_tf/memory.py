@@ -11,7 +11,7 @@ from typing import NamedTuple
 RESERVE = 0.1  # of what is free, which is left to others
 # Threads and allocators reserve more addresses than they use: so many at first,
 # and so many for each byte.
-ADDRESSES, PER_BYTE = 0.5e9, 1.6
+ADDRESSES, PER_BYTE = 0.5e9, 2.0
 
 # Python, TensorFlow, the network and its compiled steps.
 _BASE = {"vgg": 1.02e9, "small": 0.83e9}

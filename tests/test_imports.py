@@ -76,7 +76,14 @@ ARROWS = {
     "lbfgs": {"guard", "objective"},
     "optimizers": {"bands", "guard", "lbfgs", "objective"},
     "checkpoint": set(),
-    "descent": {"bands", "checkpoint", "objective", "optimizers", "pyramid"},
+    "descent": {
+        "bands",
+        "checkpoint",
+        "device",
+        "objective",
+        "optimizers",
+        "pyramid",
+    },
     "transfer": {
         "checkpoint",
         "conventions",
@@ -259,7 +266,7 @@ ARROWS = {
         "progress",
         "pyramid",
     },
-    "console": set(),
+    "console": {"device"},
     "run_sheet": {
         "console",
         "device",

@@ -191,7 +191,7 @@ def machine(monkeypatch):
     [
         (1000.0, [], 0.0, 1000),  # 100 that it has, and 900 of 1000
         (1000.0, [500.0, 2000.0], 0.0, 550),
-        (5e9, [4e9], 1.3e9, 5e8 + 100),  # 0.8e9 more, each by 1.6
+        (5e9, [4e9], 1.3e9, 4e8 + 100),  # 0.8e9 more, each by 2
         (5e9, [], 1e8, 100),  # less than what is used up at first
         (0.0, [500.0], 0.0, 550),  # the machine does not say
         (0.0, [], 0.0, None),

@@ -228,6 +228,20 @@ def test_the_tiles_that_memory_decided_are_recorded_and_taken_again(
     np.testing.assert_array_equal(*map(image_io.load_image, ("a.png", "b.png")))
 
 
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (tf.errors.ResourceExhaustedError(None, None, "OOM"), True),
+        (tf.errors.AbortedError(None, None, "Status: 1, message: no"), True),
+        (tf.errors.AbortedError(None, None, "Status: 2, message: no"), False),
+        (ValueError("Status: 1, message: no"), False),
+    ],
+)
+def test_what_says_that_memory_does_not_suffice(error, expected):
+    assert device.is_out_of_memory(error) is expected
+
+
 # After a run that was killed
 
 
