@@ -7,13 +7,13 @@ only.
 """
 
 import hashlib
-from collections.abc import Mapping, MutableMapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import architectures
+from nst_tf import architectures, fusion, gradients
 
 # Average pooling shrinks activations after a ReLU: of four values the largest
 # is kept by max pooling, the mean by average pooling. The factor restores the
@@ -26,9 +26,14 @@ AVERAGE_POOLING_SCALE = 1.5
 
 
 class Extractor(NamedTuple):
-    """A network with intermediate outputs, and the geometry of each layer."""
+    """A network with intermediate outputs, and the geometry of each layer.
+
+    In half precision a graph rounds less than the same layers one by one: what
+    is compared with what a compiled step sees is to be seen by `compiled`.
+    """
 
     model: tf.keras.Model  # [1, H, W, 3] in [0, 1] -> {layer: [1, h, w, C]}
+    compiled: Callable[[tf.Tensor], Mapping[str, tf.Tensor]]  # the same
     stride: Mapping[str, int]  # pixels from one position to the next
     reach: Mapping[str, int]  # pixels seen beyond a position's own square
     # From the maps of a narrow network to those that it stands for, [c, C].
@@ -38,14 +43,15 @@ class Extractor(NamedTuple):
 
     def see(self, image: np.ndarray) -> Mapping[str, tf.Tensor]:
         """Runs the network on one picture, [H, W, 3] in [0, 1]."""
+        pixels = tf.constant(image[None], self.model.inputs[0].dtype)
         if self.seen is None:
-            return self.model(tf.constant(image[None]))
+            return self.compiled(pixels)
         data = np.ascontiguousarray(image)
         digest = hashlib.sha256(repr((data.shape, data.dtype)).encode())
         digest.update(data.tobytes())
         key = digest.hexdigest()
         if key not in self.seen:
-            self.seen[key] = self.model(tf.constant(image[None]))
+            self.seen[key] = self.compiled(pixels)
         return self.seen[key]
 
 
@@ -106,18 +112,30 @@ def vgg(
         name="preprocess",
     )(image)
     outputs = {}
-    block = 1
-    for layer in architectures.convolutions(network):
-        if layer.block > block:
-            features = _pool(features, pooling, dtype, f"block{block}_pool")
-            block = layer.block
+    convolutions = architectures.convolutions(network)
+    deepest = max(
+        number
+        for number, layer in enumerate(convolutions)
+        if layer.name in layers
+    )
+    following = *convolutions[1 : deepest + 1], None
+    for layer, after in zip(convolutions, following, strict=False):
+        wanted = layer.name in layers
+        kind = pooling if after and after.block > layer.block else "none"
         features = _convolve(
             features, layer, network_weights[layer.name], padding, dtype
         )
-        if layer.name in layers:
-            outputs[layer.name] = features
-        if len(outputs) == len(set(layers)):
-            break
+        rectified = _Rectified(
+            wanted, after is not None, AVERAGES.get(kind, 0.0), dtype=dtype
+        )(features)
+        if wanted:
+            outputs[layer.name] = rectified.pop()
+        if rectified:
+            features = rectified.pop()
+        if kind == "max":
+            features = tf.keras.layers.MaxPooling2D(
+                2, data_format="channels_last", dtype=dtype
+            )(features)
     model: tf.keras.Model = tf.keras.Model(image, outputs, name=network)
     model.trainable = False
     geometry = {
@@ -125,8 +143,10 @@ def vgg(
         for layer in architectures.convolutions(network)
         if layer.name in outputs
     }
+    sizes = tf.TensorSpec([1, None, None, 3], _wide(dtype))
     return Extractor(
         model,
+        tf.function(model, autograph=False, input_signature=[sizes]),
         stride={name: layer.stride for name, layer in geometry.items()},
         reach={name: layer.reach for name, layer in geometry.items()},
         projections={name: (projections or {}).get(name) for name in geometry},
@@ -140,7 +160,7 @@ def _convolve(
     padding: str,
     dtype: str,
 ) -> tf.Tensor:
-    """Adds one convolution with its ReLU."""
+    """Adds one convolution."""
     kernel, bias = network_weights
     if layer.in_channels == 3:
         kernel = 255.0 * kernel[:, :, ::-1, :]  # RGB in [0, 1], mean removed
@@ -153,7 +173,6 @@ def _convolve(
         kernel.shape[-1],
         3,
         padding="valid" if mirrored else "same",
-        activation="relu",
         data_format="channels_last",
         dtype=dtype,
         name=layer.name,
@@ -163,23 +182,98 @@ def _convolve(
     return features
 
 
-def _pool(
-    features: tf.Tensor, pooling: str, dtype: str, name: str
+class _Rectified(tf.keras.layers.Layer):
+    """ReLU, and average pooling after it, with a gradient in one pass.
+
+    What comes from the next convolution and from the losses is spread over the
+    squares of the pooling, added up and masked at once. These would be passes
+    over memory of their own, and together take half as long as convolutions.
+
+    Args:
+        wanted: Whether losses look at the features.
+        followed: Whether the network goes on after them.
+        average: What the mean of 2 x 2 features is multiplied by on the way
+            to what follows; 0 if it is not averaged.
+    """
+
+    def __init__(
+        self, wanted: bool, followed: bool, average: float, **settings: Any
+    ):
+        super().__init__(**settings)
+        self._wanted, self._followed, self._average = wanted, followed, average
+
+    def call(self, values: tf.Tensor) -> list[tf.Tensor]:
+        """What follows gets, if anything does, and the features, if wanted."""
+
+        @gradients.own_gradient
+        def rectified(
+            values: tf.Tensor,
+        ) -> tuple[list[tf.Tensor], Callable[..., tf.Tensor]]:
+            features = tf.nn.relu(values)
+            outputs = []
+            if self._followed:
+                outputs.append(self._onward(features))
+            if self._wanted:
+                outputs.append(features)
+
+            def gradient(*upstream: tf.Tensor) -> tf.Tensor:
+                if self._average:
+                    share = tf.constant(self._average / 4, features.dtype)
+                    return _unpooled(share, features, *upstream)
+                return _masked(features, *upstream)
+
+            return [tf.identity(output) for output in outputs], gradient
+
+        outputs: list[tf.Tensor] = rectified(values)
+        return outputs
+
+    def get_config(self) -> dict[str, Any]:
+        """What a copy is made with."""
+        own = {
+            "wanted": self._wanted,
+            "followed": self._followed,
+            "average": self._average,
+        }
+        return {**super().get_config(), **own}
+
+    def _onward(self, features: tf.Tensor) -> tf.Tensor:
+        """The features, [1, H, W, C], or their means, [1, h, w, C]."""
+        if not self._average:
+            return features
+        pooled = tf.nn.avg_pool2d(features, 2, 2, "VALID")
+        if self._average == 1.0:
+            return pooled
+        return pooled * tf.constant(self._average, pooled.dtype)
+
+
+@fusion.fused
+def _masked(features: tf.Tensor, *upstream: tf.Tensor) -> tf.Tensor:
+    """The sum of gradients where features are not zero."""
+    zero = tf.zeros([], features.dtype)
+    return tf.where(features > 0, tf.add_n(upstream), zero)
+
+
+@fusion.fused
+def _unpooled(
+    share: tf.Tensor,
+    features: tf.Tensor,
+    pooled: tf.Tensor,
+    *upstream: tf.Tensor,
 ) -> tf.Tensor:
-    """Adds one 2 x 2 pooling."""
-    kind = (
-        tf.keras.layers.MaxPooling2D
-        if pooling == "max"
-        else tf.keras.layers.AveragePooling2D
+    """The same, where each of 2 x 2 features has a share of the first one."""
+    shape: Any = features.shape
+    height, width, channels = shape[1:]
+    squares = tf.reshape(
+        tf.broadcast_to(
+            (share * pooled)[:, :, None, :, None],
+            [1, height // 2, 2, width // 2, 2, channels],
+        ),
+        [1, height // 2 * 2, width // 2 * 2, channels],
     )
-    pooled = kind(2, data_format="channels_last", dtype=dtype, name=name)(
-        features
-    )
-    if pooling == "average_rescaled":
-        pooled = tf.keras.layers.Rescaling(AVERAGE_POOLING_SCALE, dtype=dtype)(
-            pooled
-        )
-    return pooled
+    if height % 2 or width % 2:  # pooling drops the last row or column
+        odd = [[0, 0], [0, height % 2], [0, width % 2], [0, 0]]
+        squares = tf.pad(squares, odd)
+    return _masked(features, squares, *upstream)
 
 
 class _SymmetricPadding(tf.keras.layers.Layer):
@@ -195,5 +289,7 @@ def _wide(dtype: str) -> str:
     return "float64" if dtype == "float64" else "float32"
 
 
-POOLINGS = ("max", "average", "average_rescaled")
+# What the mean of four values is multiplied by.
+AVERAGES = {"average": 1.0, "average_rescaled": AVERAGE_POOLING_SCALE}
+POOLINGS = ("max", *AVERAGES)
 PADDINGS = ("zeros", "symmetric_first", "symmetric")

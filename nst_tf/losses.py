@@ -84,8 +84,8 @@ class ContentLoss:
         self.name = f"content/{layer}"
         self.layer = layer
         self.weight = weight
-        self.maps = present(target=target, region=region)
         self._root = narrow.root(projection, sums.wide(target).dtype)
+        self.maps = present(target=self._compared(target), region=region)
         self._scale = sums.mean(self._of_zeros())
         if divisor is not None:
             if projection is not None:  # statistics are means over channels
@@ -102,13 +102,14 @@ class ContentLoss:
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
         """Sums squared differences to the target."""
-        features, target = sums.wide(features), sums.wide(target)
-        difference = features - target
-        if self._root is not None:
-            difference = narrow.project(difference, self._root)
-        return sums.masked_sum(
-            tf.square(difference), sums.product(mask, region)
-        )
+        squares = sums.squared_difference(self._compared(features), target)
+        return sums.masked_sum(squares, sums.product(mask, region))
+
+    def _compared(self, features: tf.Tensor) -> tf.Tensor:
+        """The features of which differences are those that are compared."""
+        if self._root is None:
+            return features
+        return narrow.project(sums.wide(features), self._root)
 
     def _of_zeros(self) -> sums.Statistics:
         """The statistics of a map of zeros, measured in parts."""
@@ -120,8 +121,9 @@ class ContentLoss:
                 name: value[:, first : first + rows]
                 for name, value in self.maps.items()
             }
-            zeros = tf.zeros_like(maps["target"])
-            parts.append(self.statistics(zeros, None, **maps))
+            squares = tf.square(sums.wide(maps["target"]))
+            means = tf.reduce_mean(squares, axis=-1, keepdims=True)
+            parts.append(sums.masked_sum(means, maps.get("region")))
         return sums.Statistics(
             tf.add_n([part.total for part in parts]),
             tf.add_n([part.mass for part in parts]),

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from nst_tf import bands, guard, lbfgs
+from nst_tf import bands, fusion, guard, lbfgs
 from nst_tf import objective as objectives
 
 CLEARLY_WORSE = 1.02  # times the lowest loss; rounding hides less
@@ -191,6 +191,7 @@ class FirstOrder(tf.Module):
         pixels = self.image.shape.num_elements() // 3
         scale = tf.constant(pixels, self.image.dtype)
 
+        @fusion.fused
         def move(parts: bands.Parts, gradient: tf.Tensor) -> bands.Parts:
             if self._scaled:
                 gradient = scale * gradient

@@ -6,13 +6,13 @@ counts, and the mean divides by the mass, the sum of the mask.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from nst_tf import gradients
+from nst_tf import fusion, gradients
 
-BLOCK = 512  # positions whose products in bfloat16 are added up in bfloat16
+BLOCK = 1024  # positions whose products in bfloat16 are added up in bfloat16
 
 
 class Statistics(NamedTuple):
@@ -55,7 +55,7 @@ def gram_statistics(
     """The sums of which `gram_matrix` is the quotient, [C, C].
 
     Features in bfloat16 are multiplied as they are, in blocks, since a product
-    of matrices is rounded to the type of these: 512 positions in bfloat16, and
+    of matrices is rounded to the type of these: 1024 positions in bfloat16, and
     their sum in float32.
     """
     _check_mask(features, mask)
@@ -73,10 +73,8 @@ def gram_statistics(
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             slope = tf.cast(upstream + tf.transpose(upstream), features.dtype)
-            # A convolution, since TensorFlow adds other gradients to that of
-            # one, with a bias, while it writes it.
-            product = tf.nn.conv2d(weighted, slope[None, None], 1, "VALID")
-            return tf.nn.bias_add(product, tf.zeros_like(slope[0]))
+            # Faster than a product of matrices, which is the same.
+            return tf.nn.conv2d(weighted, slope[None, None], 1, "VALID")
 
         return _products(weighted, features), gradient
 
@@ -132,6 +130,42 @@ def moment_statistics(
         return tf.concat([products, sums], axis=0), gradient
 
     return Statistics(total(flat), mass)
+
+
+def squared_difference(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """The mean over channels of squared differences, [1, h, w, 1].
+
+    Args:
+        features: Feature map, [1, h, w, C].
+        target: What has no gradient, [1, h, w, C].
+    """
+
+    @gradients.own_gradient
+    def squares(features: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            return _slope_of_squares(upstream, features, target)
+
+        return _mean_of_squares(features, target), gradient
+
+    return squares(features)
+
+
+@fusion.fused
+def _mean_of_squares(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """The mean over channels of squared differences, [1, h, w, 1]."""
+    squares = tf.square(wide(features) - wide(target))
+    return tf.reduce_mean(squares, axis=-1, keepdims=True)
+
+
+@fusion.fused
+def _slope_of_squares(
+    upstream: tf.Tensor, features: tf.Tensor, target: tf.Tensor
+) -> tf.Tensor:
+    """The gradient of the same with respect to the features."""
+    channels: Any = features.shape[-1]
+    upstream *= tf.constant(2 / channels, upstream.dtype)
+    slope = upstream * (wide(features) - wide(target))
+    return tf.cast(slope, features.dtype)
 
 
 def masked_sum(values: tf.Tensor, mask: tf.Tensor | None) -> Statistics:

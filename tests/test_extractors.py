@@ -9,6 +9,7 @@ from nst_tf import (
     architectures,
     extractors,
     flagdefs,
+    fusion,
     image_io,
     objective,
     targets,
@@ -174,6 +175,74 @@ def test_networks_equal_kerass_own(network):
         )
 
 
+@pytest.mark.parametrize("joined", [True, False])
+@pytest.mark.parametrize("size", [(8, 12), (9, 13), (5, 4)])
+@pytest.mark.parametrize("layers", [toys.LAYERS, toys.LAYERS[2:]])
+@pytest.mark.parametrize("pooling", extractors.POOLINGS)
+def test_the_gradient_is_that_of_plain_layers(
+    monkeypatch, pooling, layers, size, joined
+):
+    monkeypatch.setattr(fusion, "WORTH", 0 if joined else 2**30)
+    network = toys.extractor(
+        monkeypatch, layers, dtype="float64", pooling=pooling
+    )
+    exact = tf.float64
+    kernels = [
+        (
+            tf.constant(kernel * (255 if kernel.shape[2] == 3 else 1), exact),
+            tf.constant(bias, exact),
+        )
+        for kernel, bias in toys.weights().values()
+    ]
+    pool = tf.nn.max_pool2d if pooling == "max" else tf.nn.avg_pool2d
+    factor = 1.5 if pooling == "average_rescaled" else 1.0
+
+    def plain(image):
+        features = (image - np.array(architectures.MEAN_COLOR))[..., ::-1]
+        maps = {}
+        for name, (kernel, bias) in zip(toys.LAYERS, kernels, strict=True):
+            if name == "block2_conv1":
+                features = factor * pool(features, 2, 2, "VALID")
+            features = tf.nn.conv2d(features, kernel, 1, "SAME")
+            features = tf.nn.relu(features + bias)
+            maps[name] = features
+        return maps
+
+    @tf.function(autograph=False)
+    def slope(seen, image):
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            maps = seen(image)
+            total = tf.add_n(
+                [
+                    tf.reduce_sum(tf.sin(3 * maps[layer] + number))
+                    for number, layer in enumerate(layers)
+                ]
+            )
+        return tape.gradient(total, image)
+
+    image = tf.constant(toys.image(*size, dtype="float64")[None])
+    np.testing.assert_allclose(
+        slope(network.model, image), slope(plain, image), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_a_tensorflow_without_xla_does_without(monkeypatch):
+    def compiled(function, **options):
+        def refuse(*arguments):
+            raise tf.errors.UnimplementedError(None, None, "no XLA here")
+
+        return refuse if options.get("jit_compile") else function
+
+    monkeypatch.setattr(fusion, "WORTH", 0)
+    monkeypatch.setattr(fusion.tf, "function", compiled)
+    fusion._serves.cache_clear()
+    try:
+        assert fusion.fused(tf.square)(tf.constant(3.0)) == 9.0
+    finally:
+        fusion._serves.cache_clear()
+
+
 def test_a_narrow_network_carries_its_projections(monkeypatch):
     wide = toys.weights()
     narrow = {
@@ -199,7 +268,7 @@ def test_a_narrow_network_carries_its_projections(monkeypatch):
 @pytest.mark.parametrize(
     ("dtype", "cosine"), [("bfloat16", 0.995), ("float16", 0.999)]
 )
-def test_half_precision_keeps_the_gradient(source, dtype, cosine):
+def test_half_precision_keeps_loss_and_gradient(source, dtype, cosine):
     layers = [f"block{block}_conv1" for block in range(1, 6)]
     found = weights.load("vgg19", source)
     images = flagdefs.presets() / "images"
@@ -207,7 +276,7 @@ def test_half_precision_keeps_the_gradient(source, dtype, cosine):
         image_io.cover(image_io.load_image(images / name), 96, 128)
         for name in ("harbor_at_dusk.jpg", "swirling_night.jpg")
     )
-    gradients = []
+    gradients, values, at_target = [], [], []
     for each in ("float32", dtype):
         network = extractors.vgg(
             "vgg19",
@@ -225,8 +294,13 @@ def test_half_precision_keeps_the_gradient(source, dtype, cosine):
             128,
         )
         compiled = tf.function(objective.make_objective(network, loss_list))
-        gradient = compiled(tf.constant(content[None])).gradient
-        gradients.append(np.ravel(gradient))
+        evaluation = compiled(tf.constant(content[None]))
+        gradients.append(np.ravel(evaluation.gradient))
+        values.append(float(evaluation.loss))
+        at_target.append(float(compiled(tf.constant(style[None])).loss))
     one, other = gradients
     norms = np.linalg.norm(one) * np.linalg.norm(other)
     assert one @ other / norms > cosine
+    assert values[1] == pytest.approx(values[0], rel=3e-3)
+    # Targets are rounded as features are, or it would end some percent above.
+    assert max(at_target) < 1e-6

@@ -2,17 +2,23 @@
 
     python scripts/benchmarks/step_time.py --sizes=256,512,1024
 
-The step is the same on both sides: features to block5_conv1, Gram losses,
-content loss, gradient of the image, Adam, clipping. The contestants step in
-turn, so that what else the machine does meets all of them alike, and a ratio
-is formed within each round: PyTorch's time / ours, above 1 where ours is
-faster. Peak memory is that of a fresh process for each contestant and size, in
-all and above what its imports take.
+The step is the same on all sides: features to block5_conv1, with the padding
+and pooling that are the product's defaults, Gram losses, content loss, gradient
+of the image, Adam, clipping; ours averages the iterates besides. The
+contestants step in turn, so that what else the machine does meets all of them
+alike, and a ratio is formed within each round: PyTorch's time / ours, above 1
+where ours is faster. Peak memory is that of a fresh process for each contestant
+and size, in all and above what its imports take.
 
-PyTorch, whose step is always in float32, is optional. The weights do not
-change the time, so that random ones serve where VGG19's are not at hand. Let
-nothing else run: PyTorch's threads wait for each other in a busy loop and lose
-far more to another program than TensorFlow's do. What others took is reported.
+The floor of a precision is what its convolutions and their gradients take with
+nothing between them, in one compiled function of TensorFlow; a step takes more
+by the ratio `over_floor`.
+
+PyTorch is optional: in float32, as the tools of the field have it, and all in
+bfloat16 with channels last. The weights do not change the time, so that random
+ones serve where VGG19's are not at hand. Let nothing else run: PyTorch's
+threads wait for each other in a busy loop and lose far more to another program
+than TensorFlow's do. What others took is reported.
 """
 
 from __future__ import annotations
@@ -43,6 +49,8 @@ STYLE_LAYERS = {f"block{block}_conv1": 0.2 for block in range(1, 6)}
 LEARNING_RATE, BETAS = 0.02, (0.9, 0.99)
 MEAN_COLOR = (123.68, 116.779, 103.939)  # as extractors, without TensorFlow
 LOSS_TOLERANCE, LEAST_COSINE = 1e-3, 0.999  # of float32 against PyTorch
+PADDING = "symmetric_first"  # the product's default
+TORCHES = {"torch": "float32", "torch_bfloat16": "bfloat16"}
 PAUSE_SECONDS = 0.05  # idle threads of the other library spin a little longer
 
 # -> each loss's distance by name, and the gradient, [H, W, 3], before the
@@ -69,9 +77,10 @@ def main(arguments: Sequence[str]) -> int:
     if flags.peak_of:
         print(json.dumps(_own_peak(flags.peak_of, flags)))
         return 0
-    names = [*flags.precisions]
+    floors = [f"floor_{precision}" for precision in flags.precisions]
+    names = [*flags.precisions, *floors]
     if importlib.util.find_spec("torch"):
-        names.insert(0, "torch")
+        names = [*TORCHES, *names]
     else:
         print("PyTorch is not installed: only ours is measured.")
     # A process inherits the peak of the one that starts it, so that these
@@ -93,6 +102,7 @@ def main(arguments: Sequence[str]) -> int:
             **machine(),
             "size": [size, problem.init.shape[0]],
             "pooling": flags.pooling,
+            "padding": PADDING,
             "weights": kind,
             "repeats": flags.repeats,
             **measured,
@@ -106,8 +116,12 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def make_step(name: str, problem: Problem) -> Step:
-    """Makes the step of a contestant: "torch", or a precision of ours."""
-    return PlainTorch(problem).step if name == "torch" else ours(name, problem)
+    """Makes the step of a contestant: of `TORCHES`, a floor, or ours."""
+    if name in TORCHES:
+        return PlainTorch(problem, TORCHES[name]).step
+    if name.startswith("floor_"):
+        return floor(name.removeprefix("floor_"), problem)
+    return ours(name, problem)
 
 
 def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
@@ -131,6 +145,7 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
         weights.layers,
         problem.network_weights,
         pooling=problem.pooling,
+        padding=PADDING,
         dtype=precision,
     )
     height, width = problem.init.shape[:2]
@@ -159,24 +174,84 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
     return step
 
 
-class PlainTorch:
-    """The step as the PyTorch tools of the field write it, in float32.
+def floor(precision: str, problem: Problem) -> Step:
+    """Makes what no step can be faster than: its convolutions, compiled.
 
-    One forward pass, channels first; losses of the features kept; backward;
-    `torch.optim.Adam` on a leaf image; clamping in place.
+    All of them, and their gradients with respect to what they are of, each on
+    what the one before gives; where blocks meet, on as much of it, or on maps
+    of the size that there are. Padding is with zeros.
+    """
+    import tensorflow as tf
+
+    from nst_tf import architectures
+
+    chain = architectures.convolutions("vgg19")
+    chain = chain[: 1 + [layer.name for layer in chain].index("block5_conv1")]
+    kernels = [
+        tf.constant(problem.network_weights[layer.name][0], precision)
+        for layer in chain
+    ]
+    begins = [layer.name.endswith("_conv1") for layer in chain]
+
+    @tf.function(autograph=False)
+    def convolutions(image: tf.Tensor) -> tf.Tensor:
+        values: Any = image
+        shapes: list[Any] = []
+        ends: list[Any] = []
+        for kernel, is_first in zip(kernels, begins, strict=True):
+            if is_first and shapes:
+                ends.append(values)
+                height, width = values.shape[1:3]
+                values = values[:, : height // 2, : width // 2]
+            shapes.append(values.shape)
+            values = tf.nn.conv2d(values, kernel, 1, "SAME")
+        for number in reversed(range(len(kernels))):
+            kernel = kernels[number]
+            if values.shape[1:3] != shapes[number][1:3]:
+                # Always zero, which the compiler does not know.
+                kernel += tf.minimum(tf.abs(values[0, 0, 0, 0]), 0)
+                values = ends.pop()
+            values = tf.nn.conv2d_transpose(
+                values, kernel, shapes[number], 1, "SAME"
+            )
+        return values
+
+    image = tf.constant(problem.init[None], precision)
+
+    def step() -> tuple[Mapping[str, Any], Any]:
+        return {}, convolutions(image)
+
+    return step
+
+
+class PlainTorch:
+    """The step as the PyTorch tools of the field write it.
+
+    One forward pass; losses of the features kept; backward; `torch.optim.Adam`
+    on a leaf image in float32; clamping in place. In float32 channels come
+    first, in bfloat16 last, which is fastest for each.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, dtype: str = "float32") -> None:
         import torch
 
         torch.set_num_threads(os.cpu_count() or 1)
+        self._dtype = getattr(torch, dtype)
+        self._layout = (
+            torch.contiguous_format
+            if dtype == "float32"
+            else torch.channels_last
+        )
         kinds: dict[str, Any] = {
             "average": torch.nn.functional.avg_pool2d,
             "max": torch.nn.functional.max_pool2d,
         }
         self._pool = kinds[problem.pooling]
         self._mean = torch.tensor(MEAN_COLOR).reshape(1, 3, 1, 1) / 255.0
-        self._convolutions = _torch_convolutions(problem)
+        self._convolutions = [
+            (name, self._cast(kernel), self._cast(bias))
+            for name, kernel, bias in _torch_convolutions(problem)
+        ]
         with torch.no_grad():
             self._content = self._features(_torch_image(problem.content))
             style = self._features(_torch_image(problem.style))
@@ -213,15 +288,29 @@ class PlainTorch:
         from torch.nn import functional
 
         outputs = {}
-        features = image - self._mean
+        features = self._cast(image - self._mean)
         for name, kernel, bias in self._convolutions:
-            if name.endswith("conv1") and name != "block1_conv1":
+            padding = 1
+            if name == "block1_conv1":
+                # By one pixel, to repeat the border is to mirror it.
+                features = functional.pad(features, (1, 1, 1, 1), "replicate")
+                padding = 0
+            elif name.endswith("conv1"):
                 features = self._pool(features, 2)
-            features = functional.conv2d(features, kernel, bias, padding=1)
+            features = functional.conv2d(
+                features, kernel, bias, padding=padding
+            )
             features = functional.relu(features)
             if name in CONTENT_LAYERS or name in STYLE_LAYERS:
                 outputs[name] = features
         return outputs
+
+    def _cast(self, values: torch.Tensor) -> torch.Tensor:
+        """Brings maps and kernels to the type and layout that are computed."""
+        values = values.to(self._dtype)
+        if values.ndim < 4:
+            return values
+        return values.contiguous(memory_format=self._layout)
 
 
 def _torch_convolutions(
@@ -249,13 +338,17 @@ def _torch_image(image: np.ndarray) -> torch.Tensor:
 
 
 def _torch_gram(features: torch.Tensor) -> torch.Tensor:
-    """The Gram matrix, [C, C], of [1, C, H, W]."""
+    """The Gram matrix, [C, C], of [1, C, H, W], in float32."""
+    if features.shape[1] == features.stride(3):  # channels last
+        flat = features.permute(0, 2, 3, 1).flatten(0, 2)  # [H * W, C]
+        return (flat.T @ flat).float() / flat.shape[0]
     flat = features.flatten(2)[0]  # [C, H * W]
     return flat @ flat.T / flat.shape[1]
 
 
 def _relative(value: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """The squared difference, relative to the target's square."""
+    value, target = value.float(), target.float()
     return (value - target).square().sum() / target.square().sum()
 
 
@@ -277,9 +370,17 @@ def _measure(
             "seconds": spread([times[name] for times in rounds]),
             "compile_seconds": round(first[name][0], 3),
         }
-        if name != "torch" and "torch" in names:
-            ratios = [times["torch"] / times[name] for times in rounds]
-            rows[name]["ratio"] = spread(ratios)
+        for other, key in (
+            ("torch", "ratio"),
+            ("torch_bfloat16", "ratio_bfloat16"),
+        ):
+            if other in names and name not in TORCHES:
+                ratios = [times[other] / times[name] for times in rounds]
+                rows[name][key] = spread(ratios)
+        if f"floor_{name}" in names:
+            ratios = [times[name] / times[f"floor_{name}"] for times in rounds]
+            rows[name]["over_floor"] = spread(ratios)
+        if "torch" in names and name != "torch" and first[name][1][0]:
             rows[name] |= _agreement(first[name][1], first["torch"][1])
     found = rows.get("float32", {})
     agreed = (
@@ -343,7 +444,7 @@ def _peak(name: str, size: int, flags: argparse.Namespace) -> dict[str, int]:
 
 def _own_peak(name: str, flags: argparse.Namespace) -> dict[str, int]:
     """Takes two steps; this process's peak, in all and beyond its imports."""
-    importlib.import_module("torch" if name == "torch" else "nst_tf.transfer")
+    importlib.import_module("torch" if name in TORCHES else "nst_tf.transfer")
     imported = _resident_peak()
     step = make_step(
         name, make_problem(flags.sizes[0], _random_weights(), flags.pooling)
@@ -451,16 +552,23 @@ def _table(record: Mapping[str, Any]) -> str:
         f"\n{width} x {height}, {record['pooling']} pooling, "
         f"{record['weights']} weights, {record['repeats']} rounds: "
         "median (min-max)",
-        f"{'':9}{'seconds a step':>23}{'torch / ours':>20}"
-        f"{'first step':>11}{'peak MB':>8}{'above':>8}",
+        f"{'':15}{'seconds a step':>21}{'torch / this':>19}"
+        f"{'first':>8}{'peak MB':>8}{'above':>8}",
     ]
     for name, row in record["contestants"].items():
         lines.append(
-            f"{name:9}{range_text(row['seconds'], 3):>23}"
-            f"{range_text(row['ratio'], 2) if 'ratio' in row else '-':>20}"
-            f"{row['compile_seconds']:11.2f}{row.get('peak_mb', '-'):>8}"
+            f"{name:15}{range_text(row['seconds'], 3):>21}"
+            f"{range_text(row['ratio'], 2) if 'ratio' in row else '-':>19}"
+            f"{row['compile_seconds']:8.2f}{row.get('peak_mb', '-'):>8}"
             f"{row.get('peak_above_import_mb', '-'):>8}"
         )
+    for name, row in record["contestants"].items():
+        if "over_floor" in row:
+            over = range_text(row["over_floor"], 2)
+            lines.append(f"{name} takes {over} times its convolutions")
+        if "ratio_bfloat16" in row and name == "bfloat16":
+            faster = range_text(row["ratio_bfloat16"], 2)
+            lines.append(f"{name} is {faster} times torch in bfloat16")
     for name, row in record["contestants"].items():
         if "loss_difference" in row:
             lines.append(
