@@ -227,6 +227,40 @@ def test_the_gradient_is_that_of_plain_layers(
     )
 
 
+@pytest.mark.parametrize("padding", extractors.PADDINGS)
+def test_bfloat16_sees_a_smooth_picture_as_float32_does(monkeypatch, padding):
+    # A sky, whose steps from pixel to pixel are below bfloat16's.
+    rows, columns = np.indices((16, 24)) / 24
+    sky = np.stack([0.9 - 0.02 * rows, 0.8 + 0.01 * columns, 0.3 + 0 * rows])
+    image = tf.constant(np.moveaxis(sky, 0, -1)[None], tf.float32)
+    edges = np.zeros((3, 3, 3, 6), "f4")
+    rng = np.random.default_rng(0)
+    edges[1, 1], edges[1, 2] = (
+        sign * (1 + 0.01 * rng.uniform(size=(3, 6))) for sign in (1, -1)
+    )
+    seen, slopes = [], []
+    edgy = {"block1_conv1": (edges, np.full(6, 5, "f4"))}
+    monkeypatch.setattr(toys, "weights", lambda: edgy)
+    for dtype in ("float32", "bfloat16"):
+        network = toys.extractor(
+            monkeypatch, ["block1_conv1"], dtype=dtype, padding=padding
+        )
+        with tf.GradientTape() as tape:
+            tape.watch(image)
+            features = network.model(image)["block1_conv1"]
+            wide = tf.cast(features, tf.float32)
+            total = tf.reduce_sum(wide * rows[..., None])
+        slopes.append(tape.gradient(total, image))
+        seen.append(wide - 5)
+    inside = np.s_[:, 1:-1, 1:-1]
+    norm = np.linalg.norm(seen[0][inside])
+    # 1.5 where pixels are rounded to eight bits.
+    assert np.linalg.norm((seen[1] - seen[0])[inside]) < 0.05 * norm
+    np.testing.assert_allclose(
+        slopes[1], slopes[0], atol=0.01 * np.abs(slopes[0]).max()
+    )
+
+
 def test_a_tensorflow_without_xla_does_without(monkeypatch):
     def compiled(function, **options):
         def refuse(*arguments):

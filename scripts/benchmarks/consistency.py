@@ -98,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     flags = _parse(arguments)
     device.prepare()
     try:
-        pairs = [_read(text) for text in flags.pair or PAIRS]
+        pairs = [read(text) for text in flags.pair or PAIRS]
         if "sizes" in flags.parts:
             for pair in pairs:
                 _preview_level(pair, flags)
@@ -536,7 +536,7 @@ def _save(picture: np.ndarray, flags: argparse.Namespace, name: str) -> None:
         image_io.save_image(flags.pictures / f"{name}.png", picture)
 
 
-def _read(text: str) -> Pair:
+def read(text: str) -> Pair:
     """Reads the two pictures of CONTENT:STYLE."""
     content, colon, style = text.partition(":")
     if not (content and colon and style):
