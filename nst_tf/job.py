@@ -471,8 +471,8 @@ class Job:
     tile: int = setting(
         0,
         "Memory",
-        "Side of the tiles, in pixels, at most, for a picture of more pixels "
-        "than one has; 0: as large as memory allows.",
+        "Side of a square of as many pixels as a tile has at most, for a "
+        "picture of more pixels; 0: as large as memory allows.",
         low=0,
         high=LARGEST_SIZE,
     )

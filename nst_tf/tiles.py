@@ -87,7 +87,7 @@ def choose(
     Args:
         height: Of the image, in pixels.
         width: Of the image, in pixels.
-        largest: Side of a tile with its halo, at most; 0: of any size.
+        largest: As for `make`; 0: of any size.
         stride: Of the deepest layer: tiles begin at its multiples.
         reach: Pixels that are seen beyond what a tile owns.
         devices: How many see tiles at a time.
@@ -115,12 +115,12 @@ def choose(
         cuts = [
             each
             for each in cuts
-            if max(each.rows.size, each.columns.size) <= largest
+            if each.rows.size * each.columns.size <= largest**2
         ]
 
     def time(cut: Tiles) -> float:
         rounds = math.ceil(cut.number / devices)
-        return PASSES * rounds * cut.rows.size * cut.columns.size
+        return PASSES * rounds * _seen(cut) / cut.number
 
     best = min(cuts, key=time)
     return None if whole and time(best) >= height * width else best
@@ -158,18 +158,35 @@ def _spread(
 def make(
     height: int, width: int, largest: int, stride: int, reach: int
 ) -> Tiles:
-    """Cuts an image.
+    """Cuts an image so that least is seen twice.
 
     Args:
         height: Of the image, in pixels.
         width: Of the image, in pixels.
-        largest: Side of a tile with its halo, at most.
+        largest: Side of the square that has as many pixels as a tile with its
+            halo may have: memory goes by these, and strips have less halo.
         stride: Of the deepest layer: tiles begin at its multiples.
         reach: Pixels that are seen beyond what a tile owns.
 
     Raises:
         ValueError: If a tile of that size is all halo.
     """
-    return Tiles(
+    best = Tiles(
         cut(height, largest, stride, reach), cut(width, largest, stride, reach)
     )
+    for count in range(1, height // stride + 1):
+        rows = _into(height, count, stride, reach)
+        across = largest**2 // rows.size
+        if len(rows.starts) == count and across >= smallest(stride, reach):
+            found = Tiles(rows, cut(width, across, stride, reach))
+            if _seen(found) < _seen(best):
+                best = found
+        # Lower rows than this do not leave room for wider tiles.
+        if rows.size <= smallest(stride, reach) or across >= width:
+            break
+    return best
+
+
+def _seen(tiles: Tiles) -> int:
+    """How many pixels are seen, those in halos more than once."""
+    return tiles.number * tiles.rows.size * tiles.columns.size

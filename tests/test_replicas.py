@@ -168,4 +168,4 @@ def test_a_picture_is_shared_where_that_is_faster():
         assert cut.number >= devices
     # Memory goes first.
     cut = tiles.choose(2048, 2048, 512, 16, 70, 2)
-    assert max(cut.rows.size, cut.columns.size) <= 512
+    assert cut.rows.size * cut.columns.size <= 512**2
