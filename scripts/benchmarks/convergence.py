@@ -118,7 +118,7 @@ def peers_objective(
     )
 
     content, style = (
-        extractor.model(tf.constant(image[None]))
+        extractor.compiled(tf.constant(image[None]))
         for image in (problem.content, problem.style)
     )
     convention = conventions.CONVENTIONS["neural_style_pt"]

@@ -15,10 +15,10 @@ nothing between them, in one compiled function of TensorFlow; a step takes more
 by the ratio `over_floor`.
 
 PyTorch is optional: in float32, as the tools of the field have it, and all in
-bfloat16 with channels last. The weights do not change the time, so that random
-ones serve where VGG19's are not at hand. Let nothing else run: PyTorch's
-threads wait for each other in a busy loop and lose far more to another program
-than TensorFlow's do. What others took is reported.
+bfloat16 with channels last; so is Matplotlib, for the plot. The weights do not
+change the time, so that random ones serve where VGG19's are not at hand. Let
+nothing else run: PyTorch's threads wait for each other in a busy loop and lose
+far more to another program than TensorFlow's do. What others took is reported.
 """
 
 from __future__ import annotations
@@ -51,6 +51,12 @@ MEAN_COLOR = (123.68, 116.779, 103.939)  # as extractors, without TensorFlow
 LOSS_TOLERANCE, LEAST_COSINE = 1e-3, 0.999  # of float32 against PyTorch
 PADDING = "symmetric_first"  # the product's default
 TORCHES = {"torch": "float32", "torch_bfloat16": "bfloat16"}
+LABELS = {
+    "torch": "PyTorch float32",
+    "torch_bfloat16": "PyTorch bfloat16",
+    "float32": "nst_tf float32",
+    "bfloat16": "nst_tf bfloat16",
+}
 PAUSE_SECONDS = 0.05  # idle threads of the other library spin a little longer
 
 # -> each loss's distance by name, and the gradient, [H, W, 3], before the
@@ -92,7 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    agreed = True
+    agreed, records = True, []
     for size in flags.sizes:
         problem = make_problem(size, network_weights, flags.pooling)
         measured = _measure(names, problem, flags.repeats)
@@ -111,7 +117,12 @@ def main(arguments: Sequence[str]) -> int:
         flags.json.parent.mkdir(parents=True, exist_ok=True)
         with flags.json.open("a") as file:
             file.write(json.dumps(record) + "\n")
+        records.append(record)
         agreed &= measured["agreed"] is not False
+    if importlib.util.find_spec("matplotlib"):
+        _plot(records, flags.json.with_suffix(".svg"))
+    else:
+        print("Matplotlib is not installed: there is no plot.")
     return 0 if agreed else 1
 
 
@@ -583,6 +594,38 @@ def _table(record: Mapping[str, Any]) -> str:
             f"{record['cores']} cores: the times are not to be trusted."
         )
     return "\n".join(lines)
+
+
+def _plot(records: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draws what a step takes, the part of the convolutions darker."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "step_time"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(7, 3.2), layout="constrained")
+    rows = [name for name in (*TORCHES, *PRECISIONS) if name in LABELS]
+    width = 0.8 / len(rows)
+    for number, name in enumerate(rows):
+        places, heights, floors = [], [], []
+        for group, record in enumerate(records):
+            contestants = record["contestants"]
+            if name in contestants:
+                places.append(group + (number + 0.5) * width - 0.4)
+                heights.append(contestants[name]["seconds"]["median"])
+                its_floor = contestants.get(f"floor_{name}", {})
+                floors.append(its_floor.get("seconds", {}).get("median", 0))
+        axes.bar(places, heights, width, label=LABELS[name], alpha=0.6)
+        axes.bar(places, floors, width, color="black", alpha=0.35)
+    axes.bar([0], [0], color="black", alpha=0.35, label="its convolutions")
+    sizes = [" x ".join(map(str, record["size"])) for record in records]
+    axes.set_xticks(range(len(records)), sizes)
+    axes.set(ylabel="seconds a step", yscale="log")
+    axes.grid(True, axis="y", which="both", alpha=0.3)
+    axes.legend()
+    figure.savefig(path, metadata={"Date": None})
+    pyplot.close(figure)
 
 
 def range_text(spread: Mapping[str, float], digits: int) -> str:
