@@ -121,9 +121,9 @@ class ContentLoss:
                 name: value[:, first : first + rows]
                 for name, value in self.maps.items()
             }
-            squares = tf.square(sums.wide(maps["target"]))
-            means = tf.reduce_mean(squares, axis=-1, keepdims=True)
-            parts.append(sums.masked_sum(means, maps.get("region")))
+            target = maps["target"]
+            squares = sums.squared_difference(tf.zeros_like(target), target)
+            parts.append(sums.masked_sum(squares, maps.get("region")))
         return sums.Statistics(
             tf.add_n([part.total for part in parts]),
             tf.add_n([part.mass for part in parts]),

@@ -169,14 +169,12 @@ def _slope_of_squares(
 
 
 def masked_sum(values: tf.Tensor, mask: tf.Tensor | None) -> Statistics:
-    """Sums the mean over channels of a map, [1, h, w, C], over positions."""
-    channels = tf.cast(tf.shape(values)[-1], values.dtype)
+    """Sums what there is at positions, [1, h, w, 1], by their mask."""
     if mask is None:
-        mass = tf.cast(tf.size(values), values.dtype) / channels
-        return Statistics(tf.reduce_sum(values) / channels, mass)
+        mass = tf.cast(tf.size(values), values.dtype)
+        return Statistics(tf.reduce_sum(values), mass)
     mask = tf.cast(mask, values.dtype)
-    total = tf.reduce_sum(values * mask) / channels
-    return Statistics(total, tf.reduce_sum(mask))
+    return Statistics(tf.reduce_sum(values * mask), tf.reduce_sum(mask))
 
 
 def mean(statistics: Statistics) -> tf.Tensor:

@@ -140,7 +140,7 @@ OPTIMIZERS = {
 
 @pytest.fixture(autouse=True)
 def _always_fused(monkeypatch):
-    """Images are fused or not whatever is large."""
+    """A whole image is computed as its bands are, which are always joined."""
     monkeypatch.setattr(fusion, "WORTH", 0)
 
 

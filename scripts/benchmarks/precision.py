@@ -19,7 +19,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import consistency
 import numpy as np
@@ -27,9 +27,6 @@ import step_time
 
 from nst_tf import device, execution, finishing, image_io, job, pyramid
 from nst_tf import weights as network_weights
-
-if TYPE_CHECKING:
-    pass
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LEAST_AT_CONTENT, LEAST_LATER = 0.995, 0.98  # of the cosines
@@ -169,10 +166,7 @@ def _batch(picture: np.ndarray) -> Any:
 
 
 def _paint(
-    pair: consistency.Pair,
-    flags: argparse.Namespace,
-    precision: str,
-    **more: Any,
+    pair: consistency.Pair, flags: argparse.Namespace, precision: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paints in one level; the picture, and what it was after some steps."""
     print(f"{pair.name}, {precision} ...", flush=True)
