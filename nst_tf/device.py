@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+CPU = Path("/proc/cpuinfo")  # on Linux
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 
 
@@ -52,8 +53,8 @@ def resolve_precision(precision: str) -> str:
     """Chooses the type that the network computes in.
 
     "auto" is bfloat16 where it is fast: on a GPU of compute capability 8 or
-    more, and on a CPU with AMX, through oneDNN. Elsewhere it is float32:
-    without these units bfloat16 is several times slower.
+    more, and on a CPU with AMX or AVX-512 BF16, through oneDNN. Elsewhere it is
+    float32: without these units bfloat16 is several times slower.
 
     Args:
         precision: One of `PRECISIONS`.
@@ -68,7 +69,8 @@ def resolve_precision(precision: str) -> str:
         capability = _details(gpus[0]).get("compute_capability", (0, 0))
         fast = tuple(capability) >= (8, 0)
     else:
-        fast = _cpu_has_amx() and os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+        through_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
+        fast = through_onednn and _cpu_multiplies_bfloat16()
     return "bfloat16" if fast else "float32"
 
 
@@ -138,9 +140,10 @@ def _details(gpu) -> dict:  # type: ignore[no-untyped-def, type-arg]
     return tf.config.experimental.get_device_details(gpu)
 
 
-def _cpu_has_amx(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Tells whether the CPU multiplies bfloat16 matrices in hardware."""
+def _cpu_multiplies_bfloat16() -> bool:
+    """Tells whether the CPU has instructions for products of bfloat16."""
     try:
-        return "amx_bf16" in cpuinfo.read_text().split()
+        flags = CPU.read_text().split()
     except OSError:  # not Linux
         return False
+    return "amx_bf16" in flags or "avx512_bf16" in flags

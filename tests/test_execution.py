@@ -10,7 +10,16 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import execution, image_io, inputs, job, outputs, progress, pyramid
+from nst_tf import (
+    device,
+    execution,
+    image_io,
+    inputs,
+    job,
+    outputs,
+    progress,
+    pyramid,
+)
 
 TOY = {
     "extractor": "toy",
@@ -501,3 +510,31 @@ def test_remaining_time_counts_work_steps_and_pauses(monkeypatch):
 )
 def test_durations_read_as_people_say_them(seconds, words):
     assert progress.duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("flags", "onednn", "precision"),
+    [
+        ("fpu avx512f avx512_bf16 clzero", "1", "bfloat16"),
+        ("fpu avx512f amx_bf16 amx_tile", "1", "bfloat16"),
+        ("fpu avx2 avx512f avx512_vnni", "1", "float32"),
+        ("fpu avx512f avx512_bf16 amx_bf16", "0", "float32"),
+    ],
+)
+def test_auto_is_bfloat16_where_a_cpu_multiplies_it(
+    tmp_path, monkeypatch, flags, onednn, precision
+):
+    if device.is_gpu():
+        pytest.skip("a GPU decides")
+    monkeypatch.setattr(device, "CPU", tmp_path / "cpuinfo")
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
+    (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    assert device.resolve_precision("auto") == precision
+    assert device.resolve_precision("float32") == "float32"
+
+
+def test_auto_is_float32_where_a_cpu_says_nothing(tmp_path, monkeypatch):
+    if device.is_gpu():
+        pytest.skip("a GPU decides")
+    monkeypatch.setattr(device, "CPU", tmp_path / "absent")
+    assert device.resolve_precision("auto") == "float32"

@@ -230,6 +230,7 @@ def test_a_learning_rate_a_hundred_times_too_large_is_rescued(
     _check_rescue(flags, capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.weights
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_it_is_rescued_with_the_real_network(
