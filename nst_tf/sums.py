@@ -69,7 +69,7 @@ def gram_statistics(
     def total(
         features: tf.Tensor,
     ) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
-        weighted = features if weights is None else weights * features
+        weighted = features if weights is None else _times(weights, features)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             slope = tf.cast(upstream + tf.transpose(upstream), features.dtype)
@@ -79,6 +79,12 @@ def gram_statistics(
         return _products(weighted, features), gradient
 
     return Statistics(total(features), _mass(features, weights))
+
+
+@fusion.fused
+def _times(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+    """A map, [1, H, W, C], times what its positions count, [1, H, W, 1]."""
+    return weights * features
 
 
 def _products(one: tf.Tensor, two: tf.Tensor) -> tf.Tensor:

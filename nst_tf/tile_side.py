@@ -6,10 +6,6 @@ from collections.abc import Callable, Sequence
 
 from nst_tf import architectures, device, inputs, job, memory, pyramid, tiles
 
-# To cut features from those of a tile, and to put their gradients back, takes a
-# third more time, on CPUs (scripts/benchmarks/tiles.py --parts=cost).
-SLICES = 1.35
-
 
 def planned(
     request: job.Job,
@@ -138,7 +134,7 @@ def cost(request: job.Job, level: pyramid.Level, devices: int = 1) -> float:
         return 1.0
     rounds = math.ceil(cut.number / devices)
     seen = rounds * cut.rows.size * cut.columns.size
-    return SLICES * tiles.PASSES * seen / level.pixels
+    return tiles.PASSES * seen / level.pixels
 
 
 def _cut(

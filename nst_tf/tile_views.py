@@ -135,7 +135,6 @@ class _Measure(NamedTuple):
     layer: str
     measure: Callable[..., sums.Statistics]
     maps: Mapping[str, tf.Tensor]
-    reach: int = 0
 
     def statistics(
         self,
@@ -160,35 +159,25 @@ class Look:
         self._extractor = extractor
         self._losses = loss_list
         self._tiles = tiles
-        self._windows = {
-            (loss.layer, loss.reach): tuple(
-                _Window(side, self._stride(loss.layer), loss.reach)
-                for side in tiles
-            )
-            for loss in loss_list
-        }
 
     def __call__(
         self, pixels: tf.Tensor, place: Place
     ) -> list[sums.Statistics]:
         """The statistics of each loss."""
         maps = {**self._extractor.model(pixels), "image": pixels}
+        stride_of = {**self._extractor.stride, "image": 1}
+        owned = {
+            stride: self._owned(place, stride, pixels.dtype)
+            for stride in set(stride_of.values())
+        }
         found = []
         for loss in self._losses:
-            rows, columns = self._windows[loss.layer, loss.reach]
-            down, along = rows(place.tile[0]), columns(place.tile[1])
-            mask = None
-            if loss.reach:
-                owned = down.owned()[:, None] & along.owned()
-                mask = tf.cast(owned, pixels.dtype)[None, :, :, None]
-            stride = self._stride(loss.layer)
-            row, column = place.row // stride, place.column // stride
+            features, stride = maps[loss.layer], stride_of[loss.layer]
             aligned = {
-                name: _part(value, down, along, row, column)
+                name: self._aligned(value, place, stride)
                 for name, value in loss.maps.items()
             }
-            here = _part(maps[loss.layer], down, along)
-            found.append(loss.statistics(here, mask, **aligned))
+            found.append(loss.statistics(features, owned[stride], **aligned))
         return found
 
     def copy(self) -> "Look":
@@ -199,58 +188,38 @@ class Look:
         extractor = self._extractor._replace(model=model)
         return Look(extractor, self._losses, self._tiles)
 
-    def _stride(self, layer: str) -> int:
-        """Pixels from one position of a layer to the next."""
-        return 1 if layer == "image" else self._extractor.stride[layer]
+    def _owned(self, place: Place, stride: int, dtype: tf.DType) -> tf.Tensor:
+        """1 at positions of a map that the tile owns, else 0, [1, h, w, 1]."""
+        rows, columns = (
+            _ownership(side, stride, tile)
+            for side, tile in zip(self._tiles, place.tile, strict=True)
+        )
+        return tf.cast(rows[:, None] & columns, dtype)[None, :, :, None]
 
-
-class _Span(NamedTuple):
-    """What is looked at along a side of a tile; each []."""
-
-    start: tf.Tensor  # from the tile's first position
-    size: tf.Tensor
-    first: tf.Tensor  # of the positions in it that the tile owns
-    last: tf.Tensor  # behind these
-
-    def owned(self) -> tf.Tensor:
-        """Which positions the tile owns, truth values, [size]."""
-        places = tf.range(self.size)
-        return (places >= self.first) & (places < self.last)
-
-
-class _Window:
-    """What is looked at along a side, at a layer, in each of its tiles.
-
-    That is what the tile owns, and what it has of the reach of a loss beyond.
-    """
-
-    def __init__(self, side: geometry.Cut, stride: int, reach: int):
-        length = side.size // stride
-        spans = []
-        for tile, start in enumerate(side.starts):
-            first, last = (
-                place - start // stride for place in _owned(side, tile, stride)
+    def _aligned(
+        self, values: tf.Tensor, place: Place, stride: int
+    ) -> tf.Tensor:
+        """Cuts a map of the whole image, [1, H, W, C], as the tile is cut."""
+        rows, columns = (side.size // stride for side in self._tiles)
+        with replicas.near(values):
+            return bands.rectangle(
+                values,
+                place.row // stride,
+                place.column // stride,
+                rows,
+                columns,
             )
-            low, high = max(0, first - reach), min(length, last + reach)
-            spans.append((low, high - low, first - low, last - low))
-        self._spans = np.array(spans, np.int32)
-
-    def __call__(self, tile: tf.Tensor) -> _Span:
-        """That of a tile, by its number, []."""
-        return _Span(*tf.unstack(tf.gather(self._spans, tile)))
 
 
-def _part(
-    values: tf.Tensor,
-    down: _Span,
-    along: _Span,
-    row: tf.Tensor | int = 0,
-    column: tf.Tensor | int = 0,
-) -> tf.Tensor:
-    """Cuts a map, [1, H, W, C]; the tile begins at a row and a column of it."""
-    top, left = row + down.start, column + along.start
-    with replicas.near(values):
-        return values[:, top : top + down.size, left : left + along.size]
+def _ownership(side: geometry.Cut, stride: int, tile: tf.Tensor) -> tf.Tensor:
+    """Which positions along a side a tile owns, truth values, [size]."""
+    places = np.arange(side.size // stride)
+    table = []
+    for number, start in enumerate(side.starts):
+        first, last = _owned(side, number, stride)
+        at = places + start // stride
+        table.append((at >= first) & (at < last))
+    return tf.gather(np.array(table), tile)
 
 
 def _owned(side: geometry.Cut, tile: int, stride: int) -> tuple[int, int]:

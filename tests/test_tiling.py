@@ -436,10 +436,11 @@ def test_a_step_that_is_over_leaves_no_graph_and_no_image(monkeypatch, tiled):
         optimizers.Adam(image), make(network, loss_list)
     )
     step()
+    kind = type(step.get_concrete_function().graph)
     graphs = [
         weakref.ref(each)
         for each in gc.get_objects()
-        if isinstance(each, type(step.get_concrete_function().graph))
+        if type(each) is kind
         and any(image.handle is handle for handle in each.external_captures)
     ]
     assert graphs
