@@ -72,6 +72,7 @@ OPTIMIZER_SETTINGS = {
 }
 
 
+STARTS = {"init", "continue_from"}  # settings that name a picture
 PROBE = 256  # long side, in pixels, of the picture that a job is timed on
 PROBE_STEPS = 5
 
@@ -99,7 +100,8 @@ def stylize(
         **settings: Fields of `Job`, such as size=512 or style_weight=200.
             Masks (content_mask, strength_map, keep_mask, and those of
             style_mask) are paths or addresses, or arrays: gray, [H, W], or
-            RGB, [H, W, 3], of bool, uint8, or floats in [0, 1].
+            RGB, [H, W, 3], of bool, uint8, or floats in [0, 1]. What is started
+            from (init, continue_from) may be an array, too, as `content`.
 
     Returns:
         The generated image, [h, w, 3], float32 in [0, 1]; its long side is
@@ -232,7 +234,7 @@ def prepare(
 def _without_arrays(
     settings: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, image_io.Picture]]:
-    """Puts a word in the place of masks that are arrays; these by their names.
+    """Puts a word in the place of pictures that are arrays; these by names.
 
     The names are those of `inputs.named_pictures`, so that they count as if
     they were read: in the digests of a checkpoint too.
@@ -245,7 +247,11 @@ def _without_arrays(
             return os.fspath(value)
         if not hasattr(value, "__array__"):
             return value
-        arrays[name] = inputs.as_mask(value, masks.title(name))
+        arrays[name] = (
+            inputs.as_picture(value, name)
+            if name in STARTS
+            else inputs.as_mask(value, masks.title(name))
+        )
         return "array"
 
     for name, value in settings.items():
@@ -255,7 +261,7 @@ def _without_arrays(
                 taken(f"{name}/{number}", each)
                 for number, each in enumerate(several)
             )
-        elif name in places.MASKS or isinstance(value, os.PathLike):
+        elif name in {*places.MASKS, *STARTS} or isinstance(value, os.PathLike):
             plain[name] = taken(name, value)
         else:
             plain[name] = value

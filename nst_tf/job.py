@@ -7,6 +7,7 @@ is a field of it, once.
 import dataclasses
 import math
 import numbers
+import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -733,8 +734,8 @@ def _check_type(field: dataclasses.Field, value: object) -> None:
             else (str(field.type))
         )
         raise TypeError(
-            f"{field.name} is {value!r} of type {type(value).__name__}, "
-            f"expected {name}."
+            f"{field.name} is {reprlib.repr(value)} of type "
+            f"{type(value).__name__}, expected {name}."
         )
 
 

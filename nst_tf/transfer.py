@@ -67,7 +67,8 @@ def stylize_steps(
             parts count for nothing.
         regions: Parts with styles of their own, in place of `styles`.
         keep: How much of the image stays as it starts, [H, W] in [0, 1].
-        extra_losses: (height, width) -> further losses at that size.
+        extra_losses: (height, width) -> further losses at that size, of the
+            image or of layers of `weights`.
         start: A state of such a run, to go on after it.
         goes_on: Is asked before each step, as in `descent.descend`.
         tile: Gives the side of the tiles in which an image of more pixels is
@@ -79,6 +80,9 @@ def stylize_steps(
 
     Yields:
         A `descent.Step` after each update; the last one's image is the result.
+
+    Raises:
+        ValueError: If an extra loss is of another layer.
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
@@ -110,7 +114,7 @@ def stylize_steps(
             side,
         )
         if extra_losses is not None:
-            loss_list += extra_losses(height, width)
+            loss_list += _checked(extra_losses(height, width), extractor)
         devices = (
             replicas.count(strategy) if tiling.are_additive(loss_list) else 1
         )
@@ -136,3 +140,18 @@ def stylize_steps(
         goes_on,
         exhausted,
     )
+
+
+def _checked(
+    loss_list: list[losses.Loss], extractor: extractors.Extractor
+) -> list[losses.Loss]:
+    """Raises ValueError if a loss looks at what the network does not return."""
+    layers = ["image", *extractor.stride]
+    for loss in loss_list:
+        if loss.layer not in layers:
+            raise ValueError(
+                f"the loss {loss.name!r} is of layer {loss.layer!r}, expected "
+                f"one of {', '.join(layers)}; name others in content_layers or "
+                f"style_layers."
+            )
+    return loss_list

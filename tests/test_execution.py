@@ -19,6 +19,9 @@ from nst_tf import (
     outputs,
     progress,
     pyramid,
+    targets,
+    total_variation,
+    transfer,
 )
 
 TOY = {
@@ -465,6 +468,7 @@ def test_stylize_has_no_setting_for_files(pictures):
         ({"steps": (2, "3")}, "steps is .* of type tuple"),
         ({"style_layers": None}, "style_layers is None of type NoneType"),
         ({"average": True}, "average is True of type bool, expected float"),
+        ({"color": np.zeros((99, 99))}, "color is array.{,40} of type ndarray"),
     ],
 )
 def test_settings_of_a_wrong_type_are_named(pictures, settings, words):
@@ -481,6 +485,24 @@ def test_numbers_of_numpy_and_paths_are_settings(pictures, toy):
 def test_no_style_at_all_is_refused(pictures):
     with pytest.raises(ValueError, match="no style image"):
         nst_tf.stylize(pictures[0], [])
+
+
+def test_a_further_loss_of_a_layer_that_is_not_there_is_named(pictures, toy):
+    request, prepared = execution.prepare(
+        *pictures, {**TOY, "size": 64, "weights": toy}
+    )
+    loss = total_variation.TotalVariationLoss()
+    loss.layer = "block5"
+    steps = transfer.stylize_steps(
+        prepared.content.pixels,
+        [targets.Style(prepared.styles[0].pixels)],
+        levels=prepared.levels,
+        extra_losses=lambda height, width: [loss],
+        **execution.method_options(request, prepared.network),
+    )
+    words = "layer 'block5', expected one of image"
+    with pytest.raises(ValueError, match=words):
+        next(steps)
 
 
 # Progress

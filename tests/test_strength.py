@@ -109,6 +109,27 @@ def test_a_preview_is_a_stage_of_a_larger_run(settings, tmp_path):
     assert difference.mean() < 4 / 255
 
 
+@pytest.mark.parametrize("name", ["init", "continue_from"])
+def test_what_is_started_from_may_be_an_array(settings, tmp_path, name):
+    start = np.uint8(255 * image_io.resize(CONTENT, 48, 64)[:, ::-1])
+    path = tmp_path / "start.png"
+    image_io.save_image(path, start / np.float32(255))
+    pictures = {
+        kind: execution.stylize(
+            CONTENT, STYLE, size=96, **{name: value}, **settings
+        )
+        for kind, value in {
+            "path": path,
+            "array": start,
+            "floats": start / np.float32(255),
+            "none": "" if name == "continue_from" else "content",
+        }.items()
+    }
+    for kind in ("array", "floats"):
+        np.testing.assert_array_equal(pictures[kind], pictures["path"])
+    assert np.abs(pictures["none"] - pictures["path"]).max() > 0.01
+
+
 def test_going_on_takes_the_steps_of_the_levels_above(settings, tmp_path):
     path = tmp_path / "preview.png"
     image_io.save_image(path, image_io.resize(CONTENT, 48, 64))
