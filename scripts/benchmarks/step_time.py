@@ -545,7 +545,10 @@ def machine() -> dict[str, Any]:
         },
         "cpu": models[0] if models else platform.processor(),
         "cores": os.cpu_count(),
-        "amx_bf16": any("amx_bf16" in line.split() for line in lines),
+        **{
+            flag: any(flag in line.split() for line in lines)
+            for flag in ("amx_bf16", "avx512_bf16")
+        },
     }
 
 
