@@ -36,6 +36,7 @@ from nst_tf import (
     pyramid,
     replicas,
     resumption,
+    schedules,
     sources,
     starting,
     stopping,
@@ -364,7 +365,7 @@ def job_steps(
         )
     if conventions.CONVENTIONS[request.convention].scaled:
         options["make_optimizer"] = functools.partial(
-            _optimizer, options["make_optimizer"], request, prepared.levels
+            _shorter, options["make_optimizer"], request, prepared.levels
         )
     goes_on = (
         pace(request, prepared, began, rest)
@@ -477,17 +478,9 @@ def method_options(
     request: job.Job, network: network_weights.NetworkWeights
 ) -> dict[str, Any]:
     """Maps a job to the keywords of `transfer.stylize_steps`."""
-    from nst_tf import extractors, optimizers
+    from nst_tf import extractors
 
     convention = conventions.CONVENTIONS[request.convention]
-    settings: dict[str, Any] = {
-        name: getattr(request, name)
-        for name in OPTIMIZER_SETTINGS[request.optimizer]
-    }
-    if request.optimizer != "lbfgs":  # it steps alike at any scale
-        settings["scaled"] = convention.scaled
-    if request.optimizer == "adam":
-        settings["corrected"] = convention.corrected
     return {
         "weights": loss_weights(request),
         "convention": convention,
@@ -502,13 +495,33 @@ def method_options(
             padding=request.padding,
             dtype=device.resolve_precision(request.precision),
         ),
-        "make_optimizer": functools.partial(
-            optimizers.OPTIMIZERS[request.optimizer], **settings
-        ),
+        "make_optimizer": functools.partial(_optimizer, request),
     }
 
 
 def _optimizer(
+    request: job.Job, image: "tf.Variable", **changed: Any
+) -> "optimizers.Optimizer":
+    """Makes the optimizer of a level's image, by the settings of a job."""
+    from nst_tf import optimizers
+
+    convention = conventions.CONVENTIONS[request.convention]
+    size: Any = tuple(image.shape[1:3])
+    name = schedules.optimizer_at(request, max(size))
+    settings: dict[str, Any] = {
+        name: getattr(request, name) for name in OPTIMIZER_SETTINGS[name]
+    }
+    if name != "lbfgs":  # it steps alike at any scale
+        settings["scaled"] = convention.scaled
+    if name == "adam":
+        settings["corrected"] = convention.corrected
+    made: optimizers.Optimizer = optimizers.OPTIMIZERS[name](
+        image, **{**settings, **changed}
+    )
+    return made
+
+
+def _shorter(
     make: "Callable[..., optimizers.Optimizer]",
     request: job.Job,
     levels: Sequence[pyramid.Level],

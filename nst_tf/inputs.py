@@ -23,6 +23,7 @@ from nst_tf import (
     places,
     print_size,
     pyramid,
+    schedules,
     sources,
     style_settings,
     summaries,
@@ -233,9 +234,10 @@ def prepare(
     levels = pyramid.levels(
         height,
         width,
-        request.steps,
+        schedules.steps(request),
         min_size=request.min_size,
         max_levels=request.levels,
+        growth=request.growth,
     )
     seen = content.pixels
     if request.color == "luminance":

@@ -294,9 +294,10 @@ class Job:
         path=True,
     )
     steps: tuple[int, ...] = setting(
-        (100, 80, 70, 60, 50),
+        (),
         "How it is minimized",
-        "Steps at each level, from the coarsest; the last number is repeated.",
+        "Steps at each level, from the coarsest; the last number is repeated. "
+        "Empty: 50,50,40,50, or of adam 100,80,50.",
         low=1,
         high=10**6,
     )
@@ -324,10 +325,16 @@ class Job:
     min_size: int = setting(
         128,
         "How it is minimized",
-        "Long side of the coarsest level; each next one is about 1.41 times "
-        "larger.",
+        "Long side of the coarsest level.",
         low=16,
         high=LARGEST_SIZE,
+    )
+    growth: float = setting(
+        2.0,
+        "How it is minimized",
+        "Long side of a level over that of the one before, about.",
+        low=1.1,
+        high=16,
     )
     init: str = setting(
         "content",
@@ -359,10 +366,12 @@ class Job:
         high=2**32 - 1,
     )
     optimizer: str = setting(
-        "adam",
+        "auto",
         "How it is minimized",
-        "Optimizer; lbfgs reaches lower losses, and needs more memory.",
-        choices=("adam", "lbfgs", "sgd"),
+        "Optimizer; lbfgs reaches lower losses, and needs more memory. auto: "
+        "lbfgs up to 512 pixels, and adam above, or where a setting of adam's "
+        "is given.",
+        choices=("auto", "adam", "lbfgs", "sgd"),
     )
     learning_rate: float = setting(
         0.02,
@@ -570,8 +579,6 @@ def check(job: Job) -> None:
                 raise ValueError("style is empty, expected a picture's path.")
             if not isinstance(part, str):
                 _check_number(field.name, part, rules)
-    if not job.steps:
-        raise ValueError("steps is empty, expected a number for each level.")
     for field_name, texts in (
         ("content_layers", (job.content_layers,)),
         ("style_layers", job.style_layers),

@@ -8,7 +8,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-GROWTH = 2.0**0.5  # from the long side of one level to that of the next
+GROWTH = 2.0  # from the long side of one level to that of the next
+NEAR = 2.0**0.25  # growth that would save little
 MULTIPLE = 16  # pixels; the stride of VGG's last block
 STEP_PIXELS = 6000  # in the time of which a step does what each step does
 LARGE = 512  # pixels; levels above it take shorter steps,
@@ -54,7 +55,7 @@ def is_size_of(height: int, width: int, rows: int, columns: int) -> bool:
     exact = output_size(height, width, max(size))
     if max(abs(a - b) for a, b in zip(size, exact, strict=True)) <= 1:
         return True
-    return size == _rounded_size(height, width, max(size))
+    return size == rounded_size(height, width, max(size))
 
 
 def levels(
@@ -64,14 +65,15 @@ def levels(
     *,
     min_size: int = 128,
     max_levels: int = 0,
+    growth: float = GROWTH,
 ) -> list[Level]:
     """Lists the levels of an output of height x width, from coarse to fine.
 
-    Long sides are min_size * GROWTH^k and, last, the output's own. A size so
-    near to the output's that it would save little (less than the square root
-    of GROWTH) is left out. So the levels of a large output contain those of a
-    small one, for sizes min_size * GROWTH^k, where the small one's short side
-    is a multiple of `MULTIPLE` (4:3, 16:9, square); else they nearly do.
+    Long sides are min_size * growth^k and, last, the output's own. A size so
+    near to the output's that it would save little is left out. So the levels
+    of a large output contain those of a small one, for sizes min_size *
+    growth^k, where the small one's short side is a multiple of `MULTIPLE` (4:3,
+    16:9, square); else they nearly do.
 
     All sides but the output's are rounded to multiples of `MULTIPLE`: four
     poolings drop up to 15 pixels of others at the right and the bottom, which
@@ -84,6 +86,7 @@ def levels(
             repeated for all finer levels.
         min_size: Long side of the coarsest level.
         max_levels: At most so many, the finest; 0 for all.
+        growth: From the long side of one level to that of the next.
 
     Returns:
         At least one level; the last is the output's size.
@@ -91,13 +94,13 @@ def levels(
     long_side = max(height, width)
     sides: list[float] = []
     side = float(min_size)
-    while side * GROWTH**0.5 < long_side:
+    while side * min(NEAR, growth**0.5) < long_side:
         sides.append(side)
-        side *= GROWTH
+        side *= growth
     sizes = [
         size
         for side in sides
-        if min(size := _rounded_size(height, width, side)) >= SHORTEST_SIDE
+        if min(size := rounded_size(height, width, side)) >= SHORTEST_SIDE
     ]
     sizes.append((height, width))
     if max_levels:
@@ -108,7 +111,7 @@ def levels(
     ]
 
 
-def _rounded_size(height: int, width: int, side: float) -> tuple[int, int]:
+def rounded_size(height: int, width: int, side: float) -> tuple[int, int]:
     """Scales to about a long side, both sides multiples of `MULTIPLE`."""
     long_side = MULTIPLE * max(1, round(side / MULTIPLE))
     size = output_size(height, width, long_side)

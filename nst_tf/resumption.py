@@ -26,6 +26,7 @@ NOT_IDENTITY = (
     | {
         "bit_depth",
         "dpi",
+        "growth",
         "levels",
         "max_seconds",
         "min_size",

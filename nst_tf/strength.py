@@ -10,6 +10,7 @@ losses, with longer steps, on one.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,12 @@ SCALES = {
     "moments": 5.0,
     "wasserstein": 2.0,
     "sliced_wasserstein": 7.0,
+}
+# What it was calibrated with, where a job leaves it open.
+SCHEDULE: dict[str, Any] = {
+    "optimizer": "adam",
+    "steps": (100, 80, 70, 60, 50),
+    "growth": 2.0**0.5,
 }
 STYLE_WEIGHT = 100.0
 CONTENT_WEIGHT = 5.0
@@ -65,8 +72,14 @@ def applied(request: job.Job) -> job.Job:
     depth = min(max(depth, 0.0), 1.0)
     smallest = min(request.min_size, request.size)
     min_size = smallest**depth * request.size ** (1 - depth)
+    schedule = {
+        name: value
+        for name, value in SCHEDULE.items()
+        if getattr(request, name) == getattr(job.Job, name)
+    }
     return dataclasses.replace(
         request,
+        **schedule,
         strength=-1.0,
         learning_rate=request.learning_rate * min(1.0, strength / FULL_STEPS),
         content_weight=float(content_weight),

@@ -4,7 +4,16 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from nst_tf import architectures, device, inputs, job, memory, pyramid, tiles
+from nst_tf import (
+    architectures,
+    device,
+    inputs,
+    job,
+    memory,
+    pyramid,
+    schedules,
+    tiles,
+)
 
 
 def planned(
@@ -102,10 +111,11 @@ def needs(
 ) -> memory.Need:
     """What a job needs of memory."""
     rows, columns = prepared.content.pixels.shape[:2]
+    height, width, _ = prepared.levels[-1]
     return memory.Need(
         precision,
         small=prepared.network.projections is not None,
-        optimizer=request.optimizer,
+        optimizer=schedules.optimizer_at(request, max(height, width)),
         pairs=request.history,
         style_scale=max(prepared.scales, default=1.0),
         sorts=request.style_loss == "sliced_wasserstein",

@@ -28,6 +28,7 @@ def _request(toy, folder, **settings):
             "size": 64,
             "steps": (6, 5, 4),
             "min_size": 32,
+            "growth": 2**0.5,
             "extractor": "toy",
             "weights": str(toy),
             "precision": "float32",
@@ -126,7 +127,7 @@ def test_more_steps_at_the_last_level_are_the_same_job(toy, tmp_path):
     [
         ({"style_weight": 200.0}, "style_weight is 100.0, and here it is 200"),
         ({"size": 80}, "size is 64, and here it is 80"),
-        ({"optimizer": "lbfgs"}, "optimizer is adam, and here it is lbfgs"),
+        ({"optimizer": "lbfgs"}, "optimizer is auto, and here it is lbfgs"),
         ({"steps": (7, 5, 4)}, r"steps of levels is \[6, 5\], and here it is"),
         ({"seed": 1, "init": "noise"}, "seed is 0, and here it is 1"),
         ({"init": "noise"}, "init image is another"),

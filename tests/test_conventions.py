@@ -336,4 +336,7 @@ def test_an_absolute_convention_leaves_the_gradient_unscaled():
             request = job.Job(convention=name, optimizer=optimizer)
             network = execution.network_weights.NetworkWeights({}, "")
             options = execution.method_options(request, network)
-            assert options["make_optimizer"].keywords["scaled"] is scaled
+            made = options["make_optimizer"](
+                tf.Variable(tf.zeros([1, 2, 2, 3]))
+            )
+            assert made._scaled is scaled

@@ -195,7 +195,7 @@ def test_choices_are_those_of_the_tables():
         field.name: field.metadata.get("choices")
         for field in dataclasses.fields(job.Job)
     }
-    assert set(choices["optimizer"]) == set(optimizers.OPTIMIZERS)
+    assert set(choices["optimizer"]) == {"auto", *optimizers.OPTIMIZERS}
     assert choices["pooling"] == extractors.POOLINGS
     assert choices["padding"] == extractors.PADDINGS
     assert choices["precision"] == device.PRECISIONS

@@ -103,12 +103,14 @@ ARROWS = {
     "painting": {"encoding", "image_io", "pyramid"},
     "print_size": set(),
     "job": {"architectures", "conventions", "device", "print_size"},
+    "schedules": {"job", "pyramid"},
     "strength": {"job"},
     "masks": set(),
     "places": {"image_io", "job", "masks", "style_settings"},
     "style_settings": {"color", "image_io", "job", "pyramid", "sources"},
     "outputs": {"encoding", "image_io", "sources"},
     "inputs": {
+        "schedules",
         "color",
         "architectures",
         "decoding",
@@ -127,6 +129,7 @@ ARROWS = {
         "timelapse",
     },
     "tile_side": {
+        "schedules",
         "architectures",
         "device",
         "inputs",
@@ -178,6 +181,7 @@ ARROWS = {
         "transparency",
     },
     "execution": {
+        "schedules",
         "checkpoint",
         "conventions",
         "descent",

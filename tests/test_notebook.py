@@ -19,6 +19,7 @@ SETTINGS = {
     "style_layers": ",".join(toys.STYLE_LAYERS),
     "precision": "float32",
     "min_size": 48,
+    "growth": 2**0.5,
     "size": 96,
     "steps": 4,
 }

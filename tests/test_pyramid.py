@@ -8,8 +8,12 @@ def _sizes(*args, **options):
     return [(level.height, level.width) for level in levels]
 
 
-def test_long_sides_grow_by_the_root_of_two():
-    assert _sizes(384, 512, [10]) == [
+def test_long_sides_are_doubled():
+    assert _sizes(384, 512, [10]) == [(96, 128), (192, 256), (384, 512)]
+
+
+def test_long_sides_grow_as_they_are_told_to():
+    assert _sizes(384, 512, [10], growth=2**0.5) == [
         (96, 128),
         (128, 176),
         (192, 256),
@@ -27,7 +31,7 @@ def test_a_large_output_contains_the_levels_of_its_preview():
 
 def test_the_last_number_of_steps_is_repeated():
     levels = pyramid.levels(384, 512, [30, 20])
-    assert [level.steps for level in levels] == [30, 20, 20, 20, 20]
+    assert [level.steps for level in levels] == [30, 20, 20]
 
 
 def test_an_output_below_the_smallest_size_is_one_level():
@@ -41,8 +45,11 @@ def test_levels_with_a_short_side_below_32_are_left_out():
 
 
 def test_a_level_close_to_the_output_is_left_out():
-    assert _sizes(600, 600, [5])[-2:] == [(368, 368), (600, 600)]
-    assert _sizes(540, 540, [5])[-2:] == [(368, 368), (540, 540)]
+    assert _sizes(640, 640, [5])[-2:] == [(512, 512), (640, 640)]
+    assert _sizes(600, 600, [5])[-2:] == [(256, 256), (600, 600)]
+    root = _sizes(540, 540, [5], growth=2**0.5)
+    assert root[-2:] == [(368, 368), (540, 540)]
+    assert _sizes(150, 150, [5], growth=1.2)[-2:] == [(128, 128), (150, 150)]
 
 
 def test_the_poolings_drop_nothing_of_any_but_the_last_level():
@@ -56,7 +63,7 @@ def test_the_poolings_drop_nothing_of_any_but_the_last_level():
 
 
 def test_at_most_so_many_levels_the_finest():
-    assert _sizes(384, 512, [5], max_levels=2) == [(272, 368), (384, 512)]
+    assert _sizes(384, 512, [5], max_levels=2) == [(192, 256), (384, 512)]
     assert _sizes(384, 512, [5], max_levels=1) == [(384, 512)]
 
 

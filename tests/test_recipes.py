@@ -303,6 +303,7 @@ def test_the_constants_are_the_sources(name):
     several = name == "crowson_w2"
     assert request.levels == (0 if several else 1)
     assert request.min_size == 128 or not several
+    assert request.growth == pytest.approx(2**0.5) or not several
     assert request.steps == ((1000, 500) if several else (recipe.steps,))
     starts = {
         "gatys2015": "noise",

@@ -10,7 +10,7 @@ import toys
 
 from nst_tf import descent, optimizers, pyramid, stopping
 
-LEVELS = pyramid.levels(384, 512, (100, 80, 70, 60, 50))
+LEVELS = pyramid.levels(384, 512, (100, 80, 70, 60, 50), growth=2**0.5)
 
 
 def _run(seconds, *, per_work=2e-6, first=1.5, floor=0.0):

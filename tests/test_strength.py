@@ -30,6 +30,7 @@ def settings(toy):
         "style_layers": ",".join(toys.STYLE_LAYERS),
         "precision": "float32",
         "min_size": 32,
+        "growth": 2**0.5,
         "steps": (10,),
     }
 
@@ -70,9 +71,20 @@ def test_without_a_strength_nothing_is_replaced():
     assert strength.applied(request) == request
     unchanged = {"strength", "content_weight", "style_weight", "tv_weight"}
     changed = strength.applied(dataclasses.replace(request, strength=0.3))
+    unchanged |= {"min_size", "learning_rate", *strength.SCHEDULE}
     for field in dataclasses.fields(job.Job):
-        if field.name not in unchanged | {"min_size", "learning_rate"}:
+        if field.name not in unchanged:
             assert getattr(changed, field.name) == getattr(request, field.name)
+
+
+def test_the_schedule_of_a_strength_is_that_of_its_calibration_or_yours():
+    calibrated = strength.applied(job.Job(strength=0.7))
+    assert calibrated.optimizer == "adam"
+    assert calibrated.steps == (100, 80, 70, 60, 50)
+    assert calibrated.growth == 2**0.5
+    own = {"optimizer": "lbfgs", "steps": (7,), "growth": 3.0}
+    yours = strength.applied(job.Job(strength=0.7, **own))
+    assert {name: getattr(yours, name) for name in own} == own
 
 
 @pytest.mark.parametrize("value", [-2.0, 1.5, float("nan")])
@@ -306,7 +318,7 @@ def test_large_levels_above_others_take_shorter_steps(
         return make(image, **options)
 
     monkeypatch.setitem(optimizers.OPTIMIZERS, "adam", record)
-    settings |= {"steps": (1,), "convention": convention}
+    settings |= {"steps": (1,), "convention": convention, "optimizer": "adam"}
     execution.stylize(CONTENT, STYLE, size=128, **settings)
     short = 0.006 if convention == "relative" else 0.02
     assert dict(rates) == pytest.approx(

@@ -28,6 +28,7 @@ def settings(toy):
         "size": 64,
         "steps": 30,
         "min_size": 64,
+        "growth": 2**0.5,
     }
 
 

@@ -56,7 +56,7 @@ def prepared(flag_file):
             weights="toy.h5",
             content_layers=toys.CONTENT_LAYER,
             style_layers=",".join(toys.STYLE_LAYERS),
-            **settings,
+            **{"optimizer": "adam", **settings},
         )
         request, _, found = execution.prepare_files(request)
         return request, found
@@ -210,7 +210,7 @@ def test_tiles_as_large_as_the_picture_change_nothing(flag_file, monkeypatch):
 def test_the_tiles_that_memory_decided_are_recorded_and_taken_again(
     flag_file, capsys, monkeypatch
 ):
-    flags = [LEVEL, "--memory=1.01", "--output=a.png"]
+    flags = [LEVEL, "--memory=1.01", "--output=a.png", "--optimizer=adam"]
     assert run.main([flag_file, *flags]) == 0
     tile = metadata.read("a.png")["decided"]["settings"]["tile"]
     assert LEAST <= tile < 84

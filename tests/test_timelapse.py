@@ -47,7 +47,8 @@ def frames(monkeypatch):
 
 
 def _paint(*flags):
-    return run.main(["--flagfile=toy.cfg", "--output=a.png", *flags])
+    adam = "--optimizer=adam"  # every step of which is seen
+    return run.main(["--flagfile=toy.cfg", "--output=a.png", adam, *flags])
 
 
 def _frames(path):

@@ -119,7 +119,7 @@ def bowl(target):
     return evaluate
 
 
-GOLDEN_FLAGS = ("--steps=12,8", "--pooling=average")
+GOLDEN_FLAGS = ("--steps=12,8", "--pooling=average", "--optimizer=adam")
 
 
 def write_flag_file(weights_path):
@@ -131,5 +131,5 @@ def write_flag_file(weights_path):
         "--content=town.png\n--style=paint.png\n--size=96\n--steps=3\n"
         f"--extractor=toy\n--weights={weights_path}\n--precision=float32\n"
         f"--content_layers={CONTENT_LAYER}\n"
-        f"--style_layers={','.join(STYLE_LAYERS)}\n--min_size=48\n"
+        f"--style_layers={','.join(STYLE_LAYERS)}\n--min_size=48\n--growth=1.4142\n"
     )

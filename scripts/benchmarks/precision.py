@@ -76,7 +76,7 @@ def _measure(
     height, width = pyramid.output_size(rows, columns, flags.size)
     content = image_io.resize(pair.content, height, width)
     judges = {
-        precision: _Judge(network, pair, height, width, precision)
+        precision: Judge(network, pair, height, width, precision)
         for precision in ("float32", flags.precision)
     }
     exact = judges["float32"]
@@ -106,7 +106,7 @@ def _measure(
     }
 
 
-class _Judge:
+class Judge:
     """The default job's losses at a size, in a precision."""
 
     def __init__(
@@ -127,7 +127,7 @@ class _Judge:
         weights: targets.LossWeights = options["weights"]
         extractor = options["make_extractor"](weights.layers)
 
-        def evaluate(weights: targets.LossWeights) -> Any:
+        def objective_of(weights: targets.LossWeights) -> Any:
             loss_list = targets.perceptual_losses(
                 extractor,
                 pair.content,
@@ -139,18 +139,18 @@ class _Judge:
                 style_loss=options["style_loss"],
                 style_fit=options["style_fit"],
             )
-            return tf.function(
-                objective.make_objective(extractor, loss_list), autograph=False
-            )
+            return objective.make_objective(extractor, loss_list)
 
-        self._all = evaluate(weights)
-        self._style = evaluate(
-            weights._replace(content={}, total_variation=0.0)
+        everything = objective_of(weights)
+        self._loss = tf.function(
+            lambda image: everything(image).loss, autograph=False
         )
+        style = weights._replace(content={}, total_variation=0.0)
+        self._style = tf.function(objective_of(style), autograph=False)
 
     def loss(self, picture: np.ndarray) -> float:
         """The loss of a picture, [H, W, 3] in [0, 1]."""
-        return float(self._all(_batch(picture)).loss)
+        return float(self._loss(_batch(picture)))
 
     def style_gradient(self, picture: np.ndarray) -> np.ndarray:
         """The gradient of the style losses, [H, W, 3]."""

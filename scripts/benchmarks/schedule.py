@@ -1,0 +1,208 @@
+"""Which steps at which sizes give the lowest loss for the seconds spent.
+
+    python scripts/benchmarks/schedule.py --weights=VGG19.h5 --run=default \\
+        --run="128x100,256x80,512x50 learning_rate=0.03"
+
+A run is a schedule, and settings of the job. A schedule is the long side of
+each level and its steps, from coarse to fine; `default` is the job's own. Of
+each run the loss of the picture as it would be saved is measured, in float32,
+every few steps of the last level, and the seconds since the run began, less
+those of measuring. Seconds drift with the machine, so `work` stands beside
+them: steps of the last level that would see as many pixels. The last figure is
+the time to the quality of the first run, as a share of its time: how long each
+took to the loss at which the first one ends.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import consistency
+import numpy as np
+import precision as precisions
+import step_time
+
+from nst_tf import (
+    device,
+    execution,
+    finishing,
+    image_io,
+    inputs,
+    job,
+    pyramid,
+)
+from nst_tf import weights as network_weights
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measures each schedule on each pair; prints a line, appends a record."""
+    flags = _parse(arguments)
+    device.prepare()
+    try:
+        pairs = [
+            consistency.read(text) for text in flags.pair or consistency.PAIRS
+        ]
+        network = network_weights.load(
+            job.Job().extractor, flags.weights, say=print
+        )
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    request = job.Job(size=flags.size, weights=flags.weights)
+    for pair in pairs:
+        pictures = [
+            image_io.Picture(each) for each in (pair.content, pair.style)
+        ]
+        prepared = inputs.prepare(request, pictures[0], pictures[1:])
+        height, width, _ = prepared.levels[-1]
+        judge = precisions.Judge(network, pair, height, width, "float32")
+        first: list[dict[str, float]] = []
+        for text in flags.run or ["default"]:
+            schedule, *settings = text.split()
+            levels = _levels(schedule, prepared.levels)
+            curve, picture = _curve(
+                dataclasses.replace(request, **dict(map(_setting, settings))),
+                prepared._replace(levels=levels),
+                judge,
+                flags.every,
+            )
+            first = first or curve
+            record = {
+                **step_time.machine(),
+                "precision": device.resolve_precision(request.precision),
+                "weights": "vgg19" if network.projections is None else "small",
+                "pair": pair.name,
+                "run": text,
+                "levels": [list(level) for level in levels],
+                "curve": curve,
+                "time_to_its_loss": _time_to(curve, first),
+            }
+            flags.json.parent.mkdir(parents=True, exist_ok=True)
+            with flags.json.open("a") as file:
+                file.write(json.dumps(record) + "\n")
+            print(_line(pair.name, text, curve, record), flush=True)
+            if flags.pictures:
+                flags.pictures.mkdir(parents=True, exist_ok=True)
+                name = f"{pair.name}-{'-'.join(text.split())}.png"
+                image_io.save_image(flags.pictures / name, picture)
+    return 0
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    """Reads NAME=VALUE, of the type that the job has there."""
+    name, _, value = text.partition("=")
+    return name, type(getattr(job.Job(), name))(value)
+
+
+def _levels(text: str, default: list[pyramid.Level]) -> list[pyramid.Level]:
+    """The levels of a schedule, up to the size of the job."""
+    if text == "default":
+        return default
+    height, width, _ = default[-1]
+    sizes = []
+    for each in text.split(","):
+        side, steps = (int(number) for number in each.split("x"))
+        *_, last = pyramid.levels(height, width, (steps,))
+        if side < max(height, width):
+            size = pyramid.rounded_size(height, width, side)
+            last = pyramid.Level(*size, steps)
+        sizes.append(last)
+    return sizes
+
+
+def _curve(
+    request: job.Job,
+    prepared: inputs.Inputs,
+    judge: precisions.Judge,
+    every: int,
+) -> tuple[list[dict[str, float]], np.ndarray]:
+    """Loss after seconds and work, at the last level, and the picture."""
+    curve = []
+    last = prepared.levels[-1]
+    before = sum(level.steps * level.work for level in prepared.levels[:-1])
+    judging = 0.0
+    picture = prepared.init
+    start = time.monotonic()
+    for step in execution.job_steps(request, prepared):
+        if step.level + 1 < len(prepared.levels):
+            continue
+        if step.index % every and step.index != last.steps:
+            continue
+        float(step.evaluation.loss)  # waits for the device
+        now = time.monotonic()
+        picture = finishing.picture(step)
+        curve.append(
+            {
+                "steps": step.index,
+                "work": round(before / last.work + step.index, 1),
+                "seconds": round(now - start - judging, 2),
+                "loss": round(judge.loss(picture), 6),
+            }
+        )
+        judging += time.monotonic() - now
+    return curve, picture
+
+
+def _time_to(
+    curve: Sequence[dict[str, float]], first: Sequence[dict[str, float]]
+) -> float | None:
+    """Seconds to a loss over those of the first schedule; None: never there."""
+    wanted = first[-1]
+    for one, two in zip([None, *curve], curve, strict=False):
+        if two["loss"] > wanted["loss"]:
+            continue
+        seconds = two["seconds"]
+        if one:  # between the two, in proportion
+            share = (one["loss"] - wanted["loss"]) / (one["loss"] - two["loss"])
+            seconds = one["seconds"] + share * (seconds - one["seconds"])
+        return round(seconds / wanted["seconds"], 3)
+    return None
+
+
+def _line(
+    pair: str,
+    text: str,
+    curve: Sequence[dict[str, float]],
+    record: dict[str, Any],
+) -> str:
+    """Writes a record for people."""
+    share = record["time_to_its_loss"]
+    points = " ".join(
+        f"{each['steps']:.0f}:{each['loss']:.5f}" for each in curve
+    )
+    return (
+        f"{pair[:24]:25}{text} work {curve[-1]['work']:.0f}, "
+        f"{curve[-1]['seconds']:.1f} s; loss after steps {points}; time to "
+        f"the first one's loss {'never' if share is None else share}"
+    )
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Reads the flags."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--pair", action="append", help="CONTENT:STYLE, paths; repeat it")
+    add(
+        "--run", action="append", help="SIDExSTEPS,... NAME=VALUE...; repeat it"
+    )
+    add("--weights", default="auto", help="auto, imagenet, small, or a file")
+    add("--size", type=int, default=512, help="long side (512)")
+    add("--every", type=int, default=10, help="steps (10)")
+    add("--pictures", type=Path, help="folder for what was painted")
+    results = RESULTS / "schedule.jsonl"
+    add("--json", type=Path, default=results, help="gets a line for each run")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

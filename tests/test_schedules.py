@@ -1,0 +1,108 @@
+"""Which optimizer takes how many steps, where a job does not say it."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toys
+
+from nst_tf import (
+    execution,
+    finishing,
+    image_io,
+    job,
+    optimizers,
+    pyramid,
+    schedules,
+)
+
+SAMPLES = Path(__file__).resolve().parents[1] / "configs" / "images"
+
+
+@pytest.mark.parametrize(
+    ("settings", "small", "large"),
+    [
+        ({}, "lbfgs", "adam"),
+        ({"style_weight": 7.0, "history": 5}, "lbfgs", "adam"),
+        ({"optimizer": "lbfgs", "average": 0.5}, "lbfgs", "lbfgs"),
+        ({"optimizer": "sgd"}, "sgd", "sgd"),
+        ({"beta_1": 0.8}, "adam", "adam"),
+        ({"learning_rate": 0.01}, "adam", "adam"),
+        ({"average": 0.0}, "adam", "adam"),
+    ],
+)
+def test_the_optimizer_goes_by_size_unless_it_is_asked_for(
+    settings, small, large
+):
+    request = job.Job(**settings)
+    sides = (64, pyramid.LARGE, pyramid.LARGE + 1, 4096)
+    found = [schedules.optimizer_at(request, side) for side in sides]
+    assert found == [small, small, large, large]
+
+
+def test_the_settings_of_adam_are_those_that_lbfgs_has_not():
+    own = {*execution.OPTIMIZER_SETTINGS["adam"]}
+    shared = {*execution.OPTIMIZER_SETTINGS["lbfgs"]} - {"learning_rate"}
+    assert {*schedules.ADAMS} == own - shared
+
+
+def test_steps_go_by_the_optimizer_unless_they_are_named():
+    assert schedules.steps(job.Job()) == schedules.STEPS
+    assert schedules.steps(job.Job(epsilon=1e-3)) == schedules.STEPS_OF_ADAM
+    for name in ("adam", "lbfgs", "sgd"):
+        assert schedules.steps(job.Job(optimizer=name, steps=(3,))) == (3,)
+
+
+def test_each_level_has_the_optimizer_of_its_size(monkeypatch, toy):
+    monkeypatch.setattr(pyramid, "LARGE", 64)
+    made = []
+    for name, make in list(optimizers.OPTIMIZERS.items()):
+
+        def recorded(image, name=name, make=make, **settings):
+            made.append((image.shape[2], name, settings.get("scaled")))
+            return make(image, **settings)
+
+        monkeypatch.setitem(optimizers.OPTIMIZERS, name, recorded)
+    steps = list(
+        execution.stylize_steps(
+            toys.image(96, 128, 0),
+            toys.image(50, 60, 1),
+            size=128,
+            min_size=32,
+            steps=(3, 2, 4),
+            extractor="toy",
+            weights=str(toy),
+            content_layers=toys.CONTENT_LAYER,
+            style_layers=",".join(toys.STYLE_LAYERS),
+        )
+    )
+    assert made == [
+        (32, "lbfgs", None),
+        (64, "lbfgs", None),
+        (128, "adam", True),
+    ]
+    assert [step.index for step in steps] == [1, 2, 3, 1, 2, 1, 2, 3, 4]
+
+
+@pytest.mark.slow
+def test_the_default_comes_as_far_as_adam_in_half_of_the_time():
+    content, style = (
+        image_io.load_image(SAMPLES / name)
+        for name in ("harbor_at_dusk.jpg", "swirling_night.jpg")
+    )
+    found = {}
+    for name, settings in {
+        "default": {},
+        "adam": {"optimizer": "adam", "steps": (100, 80, 70), "growth": 2**0.5},
+    }.items():
+        work, losses = 0, []
+        for step in execution.stylize_steps(
+            content, style, size=256, weights="small", **settings
+        ):
+            height, width = step.size
+            work += pyramid.Level(height, width, 1).work
+            losses.append(float(step.evaluation.loss))
+        assert np.isfinite(finishing.picture(step)).all()
+        found[name] = work, min(losses[-5:])
+    assert found["default"][0] < 0.55 * found["adam"][0]
+    assert found["default"][1] < 1.02 * found["adam"][1]
