@@ -231,14 +231,7 @@ def prepare(
             f"{deepest.stride} x {deepest.stride}; raise the size, or the dpi "
             f"of a print."
         )
-    levels = pyramid.levels(
-        height,
-        width,
-        schedules.steps(request),
-        min_size=request.min_size,
-        max_levels=request.levels,
-        growth=request.growth,
-    )
+    levels = schedules.levels(request, height, width)
     seen = content.pixels
     if request.color == "luminance":
         seen = color.gray(seen)

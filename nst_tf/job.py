@@ -431,7 +431,7 @@ class Job:
         choices=("box", "none"),
     )
     history: int = setting(
-        20,
+        10,
         "How it is minimized",
         "L-BFGS: changes of the image that are kept.",
         low=1,

@@ -35,3 +35,15 @@ def steps(request: job.Job) -> tuple[int, ...]:
     if request.steps:
         return request.steps
     return STEPS if optimizer_at(request, 0) == "lbfgs" else STEPS_OF_ADAM
+
+
+def levels(request: job.Job, height: int, width: int) -> list[pyramid.Level]:
+    """Lists the levels of a job of an output of height x width pixels."""
+    return pyramid.levels(
+        height,
+        width,
+        steps(request),
+        min_size=request.min_size,
+        max_levels=request.levels,
+        growth=request.growth,
+    )

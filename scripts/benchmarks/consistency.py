@@ -44,6 +44,7 @@ from nst_tf import (
     image_io,
     job,
     pyramid,
+    schedules,
     strength,
 )
 from nst_tf import weights as network_weights
@@ -367,14 +368,8 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
 def _preview_level(pair: Pair, flags: argparse.Namespace) -> tuple[int, bool]:
     """Which level of the large run is the preview; whether a run makes it."""
     rows, columns = pair.content.shape[:2]
-    defaults = job.Job()
     large, small = (
-        pyramid.levels(
-            *pyramid.output_size(rows, columns, size),
-            defaults.steps,
-            min_size=defaults.min_size,
-            max_levels=defaults.levels,
-        )
+        schedules.levels(job.Job(), *pyramid.output_size(rows, columns, size))
         for size in (flags.large, flags.preview)
     )
     sides = [max(level[:2]) for level in large]
@@ -407,7 +402,7 @@ def _paint_levels(pair: Pair, level: int, flags: argparse.Namespace) -> Painted:
 
 def _steps_of(level: int) -> int:
     """Steps that the default job takes at a level."""
-    steps = job.Job().steps
+    steps = schedules.steps(job.Job())
     return steps[min(level, len(steps) - 1)]
 
 

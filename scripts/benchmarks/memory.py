@@ -31,7 +31,12 @@ CASES: dict[str, list[str]] = {
     "whole 1024 float32": ["--size=1024", "--precision=float32"],
     "whole 2048": ["--size=2048"],
     "whole 2048 small": ["--size=2048", "--weights=small"],
-    "whole 1024 lbfgs": ["--size=1024", "--optimizer=lbfgs"],
+    "whole 512": ["--size=512"],
+    "whole 1024 lbfgs": [
+        "--size=1024",
+        "--optimizer=lbfgs",
+        "--history=20",
+    ],
     "tiles 1024": ["--size=1024", "--tile=512"],
     "tiles 2048": ["--size=2048", "--tile=1024"],
     "tiles 2048 float32": [
