@@ -16,7 +16,7 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import checkpoint, execution, image_io, inputs, job, run
+from nst_tf import checkpoint, execution, image_io, inputs, job, pyramid, run
 
 ROOT = Path(nst_tf.__file__).parent.parent
 STATE = checkpoint.State(1, 7, {"image": np.arange(6.0), "step": np.int64(7)})
@@ -53,10 +53,11 @@ def _steps(request):
     return execution.job_steps(request, prepared, start)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("optimizer", ["auto", "adam", "lbfgs"])
 def test_a_run_that_ends_anywhere_goes_on_to_the_same_bits(
-    toy, tmp_path, optimizer
+    toy, tmp_path, monkeypatch, optimizer
 ):
+    monkeypatch.setattr(pyramid, "LARGE", 40)  # auto is both then
     whole = list(_steps(_request(toy, "", optimizer=optimizer)))[
         -1
     ].image.numpy()
