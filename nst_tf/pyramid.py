@@ -8,7 +8,6 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-GROWTH = 2.0  # from the long side of one level to that of the next
 NEAR = 2.0**0.25  # growth that would save little
 MULTIPLE = 16  # pixels; the stride of VGG's last block
 STEP_PIXELS = 6000  # in the time of which a step does what each step does
@@ -65,7 +64,7 @@ def levels(
     *,
     min_size: int = 128,
     max_levels: int = 0,
-    growth: float = GROWTH,
+    growth: float = 0.0,
 ) -> list[Level]:
     """Lists the levels of an output of height x width, from coarse to fine.
 
@@ -73,7 +72,8 @@ def levels(
     near to the output's that it would save little is left out. So the levels
     of a large output contain those of a small one, for sizes min_size *
     growth^k, where the small one's short side is a multiple of `MULTIPLE` (4:3,
-    16:9, square); else they nearly do.
+    16:9, square); else they nearly do. By default sides are doubled up to
+    `LARGE`; above, where steps are short, they grow by the root of 2.
 
     All sides but the output's are rounded to multiples of `MULTIPLE`: four
     poolings drop up to 15 pixels of others at the right and the bottom, which
@@ -86,7 +86,8 @@ def levels(
             repeated for all finer levels.
         min_size: Long side of the coarsest level.
         max_levels: At most so many, the finest; 0 for all.
-        growth: From the long side of one level to that of the next.
+        growth: From the long side of one level to that of the next; 0: 2 up
+            to `LARGE`, and the root of 2 above.
 
     Returns:
         At least one level; the last is the output's size.
@@ -94,9 +95,10 @@ def levels(
     long_side = max(height, width)
     sides: list[float] = []
     side = float(min_size)
-    while side * min(NEAR, growth**0.5) < long_side:
+    near = min(NEAR, growth**0.5) if growth else NEAR
+    while side * near < long_side or side <= LARGE < long_side:
         sides.append(side)
-        side *= growth
+        side *= growth or (2.0 if 2 * side <= LARGE else 2.0**0.5)
     sizes = [
         size
         for side in sides

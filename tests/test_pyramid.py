@@ -8,8 +8,11 @@ def _sizes(*args, **options):
     return [(level.height, level.width) for level in levels]
 
 
-def test_long_sides_are_doubled():
-    assert _sizes(384, 512, [10]) == [(96, 128), (192, 256), (384, 512)]
+def test_long_sides_are_doubled_up_to_512_and_grow_less_above():
+    small = [(96, 128), (192, 256), (384, 512)]
+    assert _sizes(384, 512, [10]) == small
+    large = [(544, 720), (768, 1024), (1088, 1456), (1536, 2048)]
+    assert _sizes(1536, 2048, [10]) == small + large
 
 
 def test_long_sides_grow_as_they_are_told_to():
@@ -45,8 +48,10 @@ def test_levels_with_a_short_side_below_32_are_left_out():
 
 
 def test_a_level_close_to_the_output_is_left_out():
-    assert _sizes(640, 640, [5])[-2:] == [(512, 512), (640, 640)]
-    assert _sizes(600, 600, [5])[-2:] == [(256, 256), (600, 600)]
+    assert _sizes(800, 800, [5])[-2:] == [(512, 512), (800, 800)]
+    assert _sizes(300, 300, [5])[-2:] == [(128, 128), (300, 300)]
+    # But not the last one that L-BFGS takes.
+    assert _sizes(520, 520, [5])[-2:] == [(512, 512), (520, 520)]
     root = _sizes(540, 540, [5], growth=2**0.5)
     assert root[-2:] == [(368, 368), (540, 540)]
     assert _sizes(150, 150, [5], growth=1.2)[-2:] == [(128, 128), (150, 150)]

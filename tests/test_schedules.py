@@ -69,6 +69,7 @@ def test_each_level_has_the_optimizer_of_its_size(monkeypatch, toy):
             toys.image(50, 60, 1),
             size=128,
             min_size=32,
+            growth=2.0,
             steps=(3, 2, 4),
             extractor="toy",
             weights=str(toy),
