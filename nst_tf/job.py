@@ -330,11 +330,10 @@ class Job:
         high=LARGEST_SIZE,
     )
     growth: float = setting(
-        0.0,
+        2.0,
         "How it is minimized",
-        "Long side of a level over that of the one before, about; 0: 2 up to "
-        "512 pixels, and 1.41 above.",
-        low=0,
+        "Long side of a level over that of the one before, about.",
+        low=1.1,
         high=16,
     )
     init: str = setting(
@@ -580,11 +579,6 @@ def check(job: Job) -> None:
                 raise ValueError("style is empty, expected a picture's path.")
             if not isinstance(part, str):
                 _check_number(field.name, part, rules)
-    if 0 < job.growth < 1.1:
-        raise ValueError(
-            f"growth is {job.growth}, expected 0, for what is usual, or at "
-            f"least 1.1."
-        )
     for field_name, texts in (
         ("content_layers", (job.content_layers,)),
         ("style_layers", job.style_layers),

@@ -8,6 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+GROWTH = 2.0  # from the long side of one level to that of the next
 NEAR = 2.0**0.25  # growth that would save little
 MULTIPLE = 16  # pixels; the stride of VGG's last block
 STEP_PIXELS = 6000  # in the time of which a step does what each step does
@@ -64,16 +65,16 @@ def levels(
     *,
     min_size: int = 128,
     max_levels: int = 0,
-    growth: float = 0.0,
+    growth: float = GROWTH,
 ) -> list[Level]:
     """Lists the levels of an output of height x width, from coarse to fine.
 
     Long sides are min_size * growth^k and, last, the output's own. A size so
-    near to the output's that it would save little is left out. So the levels
-    of a large output contain those of a small one, for sizes min_size *
-    growth^k, where the small one's short side is a multiple of `MULTIPLE` (4:3,
-    16:9, square); else they nearly do. By default sides are doubled up to
-    `LARGE`; above, where steps are short, they grow by the root of 2.
+    near to the output's that it would save little is left out, unless it is
+    the last one before steps are short. So the levels of a large output contain
+    those of a small one, for sizes min_size * growth^k, where the small one's
+    short side is a multiple of `MULTIPLE` (4:3, 16:9, square); else they nearly
+    do.
 
     All sides but the output's are rounded to multiples of `MULTIPLE`: four
     poolings drop up to 15 pixels of others at the right and the bottom, which
@@ -86,8 +87,7 @@ def levels(
             repeated for all finer levels.
         min_size: Long side of the coarsest level.
         max_levels: At most so many, the finest; 0 for all.
-        growth: From the long side of one level to that of the next; 0: 2 up
-            to `LARGE`, and the root of 2 above.
+        growth: From the long side of one level to that of the next.
 
     Returns:
         At least one level; the last is the output's size.
@@ -95,10 +95,10 @@ def levels(
     long_side = max(height, width)
     sides: list[float] = []
     side = float(min_size)
-    near = min(NEAR, growth**0.5) if growth else NEAR
+    near = min(NEAR, growth**0.5)
     while side * near < long_side or side <= LARGE < long_side:
         sides.append(side)
-        side *= growth or (2.0 if 2 * side <= LARGE else 2.0**0.5)
+        side *= growth
     sizes = [
         size
         for side in sides

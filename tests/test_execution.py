@@ -77,7 +77,7 @@ def _change(request, **changes):
         ({"size": 0}, "size is 0, expected at least 1"),
         ({"size": 1}, "size is 1, so that the output would be 1 x 1 pixels"),
         ({"size": 10**6}, "size is 1000000, expected at least 1 and at most"),
-        ({"growth": 1.0}, "growth is 1.0, expected 0, for what"),
+        ({"growth": 1.0}, "growth is 1.0, expected at least 1.1"),
         ({"steps": (3, 0)}, "steps is 0, expected at least 1"),
         ({"style_weight": -1.0}, "style_weight is -1.0, expected at least 0"),
         ({"tv_weight": float("nan")}, "tv_weight is nan, expected at least 0"),
