@@ -77,7 +77,11 @@ def test_layers_of_their_own_are_looked_at_for_one_style_only(monkeypatch):
 def test_a_blend_moves_from_one_style_to_the_other(settings, monkeypatch):
     pictures = [
         nst_tf.stylize(
-            CONTENT, [A, B], style_blend=(1 - share, share), **settings
+            CONTENT,
+            [A, B],
+            style_blend=(1 - share, share),
+            optimizer="adam",
+            **settings,
         )
         for share in (0, 0.25, 0.5, 0.75, 1)
     ]
