@@ -507,15 +507,15 @@ def _optimizer(
 
     convention = conventions.CONVENTIONS[request.convention]
     size: Any = tuple(image.shape[1:3])
-    name = schedules.optimizer_at(request, max(size))
+    kind = schedules.optimizer_at(request, max(size))
     settings: dict[str, Any] = {
-        name: getattr(request, name) for name in OPTIMIZER_SETTINGS[name]
+        name: getattr(request, name) for name in OPTIMIZER_SETTINGS[kind]
     }
-    if name != "lbfgs":  # it steps alike at any scale
+    if kind != "lbfgs":  # it steps alike at any scale
         settings["scaled"] = convention.scaled
-    if name == "adam":
+    if kind == "adam":
         settings["corrected"] = convention.corrected
-    made: optimizers.Optimizer = optimizers.OPTIMIZERS[name](
+    made: optimizers.Optimizer = optimizers.OPTIMIZERS[kind](
         image, **{**settings, **changed}
     )
     return made

@@ -96,7 +96,7 @@ def levels(
     sides: list[float] = []
     side = float(min_size)
     near = min(NEAR, growth**0.5)
-    while side * near < long_side or side <= LARGE < long_side:
+    while side * near < long_side or round(side) <= LARGE < long_side:
         sides.append(side)
         side *= growth
     sizes = [

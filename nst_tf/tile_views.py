@@ -33,6 +33,19 @@ def choose_tiles(
     return geometry.choose(height, width, largest, *_reach(extractor), devices)
 
 
+def check_reach(extractor: extractors.Extractor, loss: losses.Loss) -> None:
+    """Raises ValueError if a loss looks further than the halo of a tile."""
+    stride = extractor.stride.get(loss.layer, 1)
+    pixels = extractor.reach.get(loss.layer, 0) + stride * loss.reach
+    halo = max(extractor.reach.values())
+    if pixels > halo:
+        raise ValueError(
+            f"{loss.name} sees {pixels} pixels beyond its own, expected at "
+            f"most {halo}, what tiles have besides; give it a smaller reach, "
+            f"or choose a size that fits into memory."
+        )
+
+
 def features(
     extractor: extractors.Extractor,
     image: np.ndarray,

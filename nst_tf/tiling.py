@@ -48,7 +48,7 @@ def make_tiled_objective(
             where it is. None: one device sees them all.
 
     Raises:
-        ValueError: If a loss is not additive.
+        ValueError: If a loss is not additive, or looks further than the halo.
     """
     for loss in loss_list:
         if not getattr(loss, "additive", True):
@@ -57,6 +57,7 @@ def make_tiled_objective(
                 f"be worked on in tiles; choose another style_loss, or a size "
                 f"that fits into memory."
             )
+        views.check_reach(extractor, loss)
     shape = [1, tiles.rows.length, tiles.columns.length, 3]
     dtype = extractor.model.inputs[0].dtype
     gradient = tf.Variable(tf.zeros(shape, dtype), trainable=False)

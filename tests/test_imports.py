@@ -110,7 +110,6 @@ ARROWS = {
     "style_settings": {"color", "image_io", "job", "pyramid", "sources"},
     "outputs": {"encoding", "image_io", "sources"},
     "inputs": {
-        "schedules",
         "color",
         "architectures",
         "decoding",
@@ -127,9 +126,9 @@ ARROWS = {
         "style_settings",
         "summaries",
         "timelapse",
+        "schedules",
     },
     "tile_side": {
-        "schedules",
         "architectures",
         "device",
         "inputs",
@@ -137,6 +136,7 @@ ARROWS = {
         "memory",
         "pyramid",
         "tiles",
+        "schedules",
     },
     "stopping": {"checkpoint", "descent", "pyramid"},
     "resumption": {
@@ -181,7 +181,6 @@ ARROWS = {
         "transparency",
     },
     "execution": {
-        "schedules",
         "checkpoint",
         "conventions",
         "descent",
@@ -207,6 +206,7 @@ ARROWS = {
         "tile_side",
         "transfer",
         "weights",
+        "schedules",
     },
     "flagdefs": {"architectures", "job"},
     "sweeps": {"architectures", "flagdefs", "job"},

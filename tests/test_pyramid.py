@@ -52,7 +52,7 @@ def test_a_level_close_to_the_output_is_left_out():
     # But not the last one that L-BFGS takes.
     assert _sizes(520, 520, [5])[-2:] == [(512, 512), (520, 520)]
     root = _sizes(540, 540, [5], growth=2**0.5)
-    assert root[-2:] == [(368, 368), (540, 540)]
+    assert root[-3:] == [(368, 368), (512, 512), (540, 540)]
     assert _sizes(150, 150, [5], growth=1.2)[-2:] == [(128, 128), (150, 150)]
 
 

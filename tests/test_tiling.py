@@ -447,3 +447,14 @@ def test_a_step_that_is_over_leaves_no_graph_and_no_image(monkeypatch, tiled):
     del step, loss_list
     gc.collect()
     assert [each() for each in graphs if each() is not None] == []
+
+
+def test_a_loss_that_looks_beyond_the_halo_is_refused(monkeypatch):
+    network = toys.extractor(monkeypatch, pooling="average")
+    cut = tile_views.make_tiles(network, *SIZE, TILE)
+    deepest = max(network.reach, key=network.reach.get)
+    loss = total_variation.TotalVariationLoss()
+    tiling.make_tiled_objective(network, [loss], cut)
+    loss.layer = deepest
+    with pytest.raises(ValueError, match="total_variation sees .* beyond its"):
+        tiling.make_tiled_objective(network, [loss], cut)

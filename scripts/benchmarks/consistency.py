@@ -98,17 +98,10 @@ def main(arguments: Sequence[str]) -> int:
     """Runs the parts, prints tables, appends a line for each pair."""
     flags = _parse(arguments)
     device.prepare()
-    try:
-        pairs = [read(text) for text in flags.pair or PAIRS]
-        if "sizes" in flags.parts:
-            for pair in pairs:
-                _preview_level(pair, flags)
-        network = network_weights.load(
-            job.Job().extractor, flags.weights, say=print
-        )
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
+    pairs, network = load(flags)
+    if "sizes" in flags.parts:
+        for pair in pairs:
+            _preview_level(pair, flags)
     if network.warning:
         print(network.warning)
     if flags.pictures:
@@ -136,6 +129,23 @@ def main(arguments: Sequence[str]) -> int:
                     file.write(json.dumps(record) + "\n")
         print(table(rows), flush=True)
     return 0
+
+
+def load(
+    flags: argparse.Namespace,
+) -> tuple[list[Pair], network_weights.NetworkWeights]:
+    """Reads the pairs and the network that flags name.
+
+    Raises:
+        SystemExit: In one sentence, if one of them is not as it should be.
+    """
+    try:
+        pairs = [read(text) for text in flags.pair or PAIRS]
+        return pairs, network_weights.load(
+            job.Job().extractor, flags.weights, say=print
+        )
+    except ValueError as error:
+        raise SystemExit(str(error)) from error
 
 
 class Judge:
@@ -374,7 +384,7 @@ def _preview_level(pair: Pair, flags: argparse.Namespace) -> tuple[int, bool]:
     )
     sides = [max(level[:2]) for level in large]
     if flags.preview not in sides[:-1]:
-        raise ValueError(
+        raise SystemExit(
             f"preview is {flags.preview}, but the levels of {pair.name} at "
             f"{flags.large} are {', '.join(map(str, sides))}; pass one of "
             f"them but the last."

@@ -37,16 +37,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measures each pair, prints a table, appends a line for each."""
     flags = _parse(arguments)
     device.prepare()
-    try:
-        pairs = [
-            consistency.read(text) for text in flags.pair or consistency.PAIRS
-        ]
-        network = network_weights.load(
-            job.Job().extractor, flags.weights, say=print
-        )
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
+    pairs, network = consistency.load(flags)
     rows = []
     for pair in pairs:
         rows.append({"pair": pair.name, **_measure(pair, network, flags)})

@@ -36,7 +36,6 @@ from nst_tf import (
     job,
     pyramid,
 )
-from nst_tf import weights as network_weights
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -45,16 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     """Measures each schedule on each pair; prints a line, appends a record."""
     flags = _parse(arguments)
     device.prepare()
-    try:
-        pairs = [
-            consistency.read(text) for text in flags.pair or consistency.PAIRS
-        ]
-        network = network_weights.load(
-            job.Job().extractor, flags.weights, say=print
-        )
-    except ValueError as error:
-        print(error, file=sys.stderr)
-        return 1
+    pairs, network = consistency.load(flags)
     request = job.Job(size=flags.size, weights=flags.weights)
     for pair in pairs:
         pictures = [
