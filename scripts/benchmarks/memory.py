@@ -7,7 +7,7 @@ level; square ones are cut from them. The peak is the largest resident set that
 the system saw; the plan is that of `nst_tf.memory`, which is fitted to these
 lines.
 
-TensorFlow's allocator keeps what it once had, in pieces that do not all fit what
+TensorFlow's allocator keeps what it had, in pieces that do not all fit what
 comes next. Cases that are `returned` run with one that gives everything back at
 once: their peaks are what is in use.
 """
