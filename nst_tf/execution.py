@@ -389,6 +389,7 @@ def job_steps(
         tile=side.get,
         exhausted=exhausted,
         strategy=strategy,
+        recompute=request.content_target == "recompute",
         **options,
     )
     if not request.checkpoint_dir or not replicas.writes():

@@ -486,6 +486,14 @@ class Job:
         low=0,
         high=LARGEST_SIZE,
     )
+    content_target: str = setting(
+        "auto",
+        "Memory",
+        "Whether the content's features are kept for a picture in tiles, or "
+        "recompute: seen anew in each, which takes longer; auto: the latter "
+        "where memory asks for it.",
+        choices=("auto", "keep", "recompute"),
+    )
     devices: int = setting(
         1,
         "Devices",

@@ -12,8 +12,9 @@ stands for. Its statistics stay narrow; its distances are those of the
 projected features.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -21,6 +22,16 @@ import tensorflow as tf
 from nst_tf import bands, narrow, sums
 
 POSITIONS = 2**16  # of a target that are measured at a time
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Picture:
+    """In place of a map: what the network sees of a picture, at a loss's layer.
+
+    It is not kept, but seen anew in each tile.
+    """
+
+    pixels: tf.Tensor  # [1, H, W, 3], in [0, 1]
 
 
 class Loss(Protocol):
@@ -35,7 +46,8 @@ class Loss(Protocol):
     layer: str  # a layer of the extractor, or "image"
     weight: float
     reach: int  # positions it looks beyond its own
-    maps: Mapping[str, tf.Tensor]  # aligned with the feature map, cut with it
+    maps: Mapping[str, Any]  # aligned with the feature map, cut with it; or
+    # a `Picture`, in tiles
 
     @property
     def statistics(self) -> Callable[..., sums.Statistics]:
@@ -58,12 +70,15 @@ class ContentLoss:
 
     Args:
         layer: Layer of the extractor that is compared.
-        target: Features of the content image, [1, h, w, C].
+        target: Features of the content image, [1, h, w, C]; or, for tiles, the
+            image itself, of which `square` is known.
         weight: Weight in the objective.
         region: How much each position counts, [1, h, w, 1], in [0, 1].
         projection: From these features to those that are compared, [C, D].
         divisor: Divides the mean squared difference over positions and
             channels that are compared; the target's mean square if None.
+        square: Mean square of the target, [], as `square_of_content` has it;
+            measured if None.
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
@@ -75,18 +90,23 @@ class ContentLoss:
     def __init__(
         self,
         layer: str,
-        target: tf.Tensor,
+        target: tf.Tensor | Picture,
         weight: float = 1.0,
         region: tf.Tensor | None = None,
         projection: np.ndarray | None = None,
         divisor: float | None = None,
+        square: tf.Tensor | None = None,
     ):
         self.name = f"content/{layer}"
         self.layer = layer
         self.weight = weight
-        self._root = narrow.root(projection, sums.wide(target).dtype)
-        self.maps = present(target=self._compared(target), region=region)
-        self._scale = sums.mean(self._of_zeros())
+        self._is_kept = not isinstance(target, Picture)
+        values = target.pixels if isinstance(target, Picture) else target
+        self._root = narrow.root(projection, sums.wide(values).dtype)
+        if not isinstance(target, Picture):
+            target = _compared(target, self._root)
+        self.maps = present(target=target, region=region)
+        self._scale = sums.mean(self._of_zeros()) if square is None else square
         if divisor is not None:
             if projection is not None:  # statistics are means over channels
                 channels, compared = projection.shape
@@ -102,14 +122,12 @@ class ContentLoss:
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
         """Sums squared differences to the target."""
-        squares = sums.squared_difference(self._compared(features), target)
+        if not self._is_kept:
+            target = _compared(target, self._root)
+        squares = sums.squared_difference(
+            _compared(features, self._root), target
+        )
         return sums.masked_sum(squares, sums.product(mask, region))
-
-    def _compared(self, features: tf.Tensor) -> tf.Tensor:
-        """The features of which differences are those that are compared."""
-        if self._root is None:
-            return features
-        return narrow.project(sums.wide(features), self._root)
 
     def _of_zeros(self) -> sums.Statistics:
         """The statistics of a map of zeros, measured in parts."""
@@ -121,9 +139,7 @@ class ContentLoss:
                 name: value[:, first : first + rows]
                 for name, value in self.maps.items()
             }
-            target = maps["target"]
-            squares = sums.squared_difference(tf.zeros_like(target), target)
-            parts.append(sums.masked_sum(squares, maps.get("region")))
+            parts.append(_squares(maps["target"], maps.get("region")))
         return sums.Statistics(
             tf.add_n([part.total for part in parts]),
             tf.add_n([part.mass for part in parts]),
@@ -134,6 +150,40 @@ class ContentLoss:
         return tf.math.divide_no_nan(sums.mean(statistics), self._scale)
 
 
-def present(**maps: tf.Tensor | None) -> Mapping[str, tf.Tensor]:
+def square_of_content(
+    projection: np.ndarray | None = None,
+) -> Callable[..., sums.Statistics]:
+    """What measures the mean square of a target, in parts.
+
+    Args:
+        projection: From its features to those that are compared, [C, D].
+
+    Returns:
+        (features, mask=None) -> sums of which that is the mean.
+    """
+
+    def measure(
+        features: tf.Tensor, mask: tf.Tensor | None = None
+    ) -> sums.Statistics:
+        matrix = narrow.root(projection, sums.wide(features).dtype)
+        return _squares(_compared(features, matrix), mask)
+
+    return measure
+
+
+def _compared(features: tf.Tensor, root: tf.Tensor | None) -> tf.Tensor:
+    """The features of which differences are those that are compared."""
+    if root is None:
+        return features
+    return narrow.project(sums.wide(features), root)
+
+
+def _squares(target: tf.Tensor, mask: tf.Tensor | None) -> sums.Statistics:
+    """Sums what zeros differ from a target by."""
+    squares = sums.squared_difference(tf.zeros_like(target), target)
+    return sums.masked_sum(squares, mask)
+
+
+def present(**maps: tf.Tensor | Picture | None) -> Mapping[str, Any]:
     """Leaves out the maps that are absent."""
     return {name: value for name, value in maps.items() if value is not None}

@@ -36,6 +36,7 @@ _FEATURE = {"float32": 4, "bfloat16": 2, "float16": 2}
 # A pair of L-BFGS is two images of three float32; all are copied when one is
 # appended.
 _PAIR = 62
+_PICTURE = 12  # a pixel of the content, in place of its features
 _READ = 12  # a pixel of a picture that was read
 # Of what a step takes of a pixel, what it takes to see a style image once; and
 # what 32 sorted directions take besides.
@@ -54,6 +55,7 @@ class Need(NamedTuple):
     sorts: bool = False  # whether style is compared by sorted values
     read: int = 0  # pixels of the pictures that were read
     features: float = 8.0  # of the content, that are kept for each pixel
+    recomputes: bool = False  # whether they are not kept, in tiles
 
     def peak(self, height: int, width: int, tile: int = 0) -> float:
         """The peak of its memory, to about a tenth.
@@ -98,6 +100,8 @@ class Need(NamedTuple):
     def _state(self) -> float:
         """What is kept for each pixel of a picture in tiles."""
         features = self.features * _FEATURE[self.precision]
+        if self.recomputes:
+            features = _PICTURE
         return _STATE[self.optimizer] + features
 
 

@@ -25,6 +25,7 @@ NOT_IDENTITY = (
     | job.ASIDE
     | {
         "bit_depth",
+        "content_target",
         "dpi",
         "growth",
         "levels",

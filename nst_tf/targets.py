@@ -68,6 +68,7 @@ def perceptual_losses(
     alpha: np.ndarray | None = None,
     regions: Sequence[Region] = (),
     tile: int = 0,
+    recompute: bool = False,
 ) -> list[losses.Loss]:
     """Makes the losses of Gatys et al. for an image of height x width.
 
@@ -93,6 +94,8 @@ def perceptual_losses(
             area, so that a small one is painted as strongly as a large one.
         tile: Side of the tiles in which pictures of more pixels are seen; 0:
             pictures are seen as wholes.
+        recompute: Whether the content's features are not kept for a picture in
+            tiles, but seen anew in each of them.
 
     Returns:
         The losses, with their targets computed.
@@ -113,23 +116,25 @@ def perceptual_losses(
     }
     content_layers = _positive(weights.content)
     if content_layers:
-        features = _seen(
-            extractor,
-            image_io.resize(content, height, width),
-            tile,
-            list(content_layers),
+        masks = {
+            layer: _region(alpha, extractor.stride[layer])
+            for layer in content_layers
+        }
+        see = _unseen if recompute else _seen
+        features, squares = see(
+            extractor, image_io.resize(content, height, width), tile, masks
         )
         for layer, weight in content_layers.items():
-            projection = extractor.projections[layer]
             loss_list.append(
                 losses.ContentLoss(
                     layer,
                     features[layer],
                     weight,
-                    _region(alpha, extractor.stride[layer]),
-                    projection=projection,
+                    masks[layer],
+                    projection=extractor.projections[layer],
                     divisor=convention.content
                     and convention.content(sizes[layer]),
+                    square=squares.get(layer),
                 )
             )
     kind = style_losses.STYLE_LOSSES[style_loss]
@@ -315,14 +320,37 @@ def _seen(
     extractor: extractors.Extractor,
     image: np.ndarray,
     tile: int,
-    layers: Sequence[str],
-) -> Mapping[str, tf.Tensor]:
-    """The feature maps of a picture, [H, W, 3], in tiles if it is larger."""
+    masks: Mapping[str, tf.Tensor | None],
+) -> tuple[Mapping[str, tf.Tensor | losses.Picture], Mapping[str, tf.Tensor]]:
+    """The targets of a picture, [H, W, 3], in tiles if it is larger."""
     rows, columns = image.shape[:2]
     if not tiles.is_cut(rows, columns, tile):
-        return extractor.see(image)
+        return extractor.see(image), {}
     cut = tile_views.make_tiles(extractor, rows, columns, tile)
-    return tile_views.features(extractor, image, cut, layers)
+    return tile_views.features(extractor, image, cut, list(masks)), {}
+
+
+def _unseen(
+    extractor: extractors.Extractor,
+    image: np.ndarray,
+    tile: int,
+    masks: Mapping[str, tf.Tensor | None],
+) -> tuple[Mapping[str, tf.Tensor | losses.Picture], Mapping[str, tf.Tensor]]:
+    """The same without features, and their mean squares, if it is larger."""
+    rows, columns = image.shape[:2]
+    if not tiles.is_cut(rows, columns, tile):
+        return _seen(extractor, image, tile, masks)
+    cut = tile_views.make_tiles(extractor, rows, columns, tile)
+    measures = {
+        layer: losses.square_of_content(extractor.projections[layer])
+        for layer in masks
+    }
+    found = tile_views.statistics(extractor, image, cut, measures, masks)
+    dtype = extractor.model.inputs[0].dtype
+    picture = losses.Picture(tf.constant(image[None], dtype))
+    return dict.fromkeys(masks, picture), {
+        layer: sums.mean(total) for layer, total in found.items()
+    }
 
 
 def _measured(

@@ -53,19 +53,44 @@ def planned(
     peak = need.peak(height, width, request.tile)
     if peak <= limit:
         return request
-    side = need.largest_tile(height, width, limit)
+    fitting = _fitting(request, prepared, precision, limit)
     words = (
         f"a picture of {width} x {height} pixels needs about "
         f"{peak / 1e9:.1f} GB, and {limit / 1e9:.1f} GB are there"
     )
-    if side < least:
-        at_least = need.peak(height, width, least) / 1e9
+    if not fitting:
+        at_least = min(
+            needs(each, prepared, precision).peak(height, width, least)
+            for each in _targets(request)
+        )
         raise MemoryError(
-            f"{words}; in the smallest tiles it needs {at_least:.1f} GB. Make "
-            f"it smaller with --size, or free memory."
+            f"{words}; in the smallest tiles it needs {at_least / 1e9:.1f} "
+            f"GB. Make it smaller with --size, or free memory."
         )
     _check_additive(request, height, width, words)
-    return dataclasses.replace(request, tile=side)
+    level = prepared.levels[-1]
+    return min(fitting, key=lambda each: cost(each, level))
+
+
+def _fitting(
+    request: job.Job, prepared: inputs.Inputs, precision: str, limit: float
+) -> list[job.Job]:
+    """A job in the largest tiles that a limit has room for, in either way."""
+    height, width, _ = prepared.levels[-1]
+    found = []
+    for each in _targets(request):
+        need = needs(each, prepared, precision)
+        side = need.largest_tile(height, width, limit)
+        if side >= smallest(request):
+            found.append(dataclasses.replace(each, tile=side))
+    return found
+
+
+def _targets(request: job.Job) -> list[job.Job]:
+    """A job, and as one that recomputes its targets, if it leaves that open."""
+    if request.content_target != "auto":
+        return [request]
+    return [request, dataclasses.replace(request, content_target="recompute")]
 
 
 def halved(
@@ -121,6 +146,7 @@ def needs(
         sorts=request.style_loss == "sliced_wasserstein",
         read=rows * columns
         + sum(style.pixels[..., 0].size for style in prepared.styles),
+        recomputes=request.content_target == "recompute",
         features=sum(
             layer.out_channels / layer.stride**2
             for layer in architectures.convolutions(request.extractor)
@@ -134,7 +160,10 @@ def describe(request: job.Job, level: pyramid.Level, devices: int = 1) -> str:
     cut = _cut(request, level, devices)
     if cut is None:
         return ""
-    return f"{cut.number} tiles of {cut.columns.size} x {cut.rows.size}"
+    words = f"{cut.number} tiles of {cut.columns.size} x {cut.rows.size}"
+    if request.content_target == "recompute":
+        words += ", in which the content is seen anew"
+    return words
 
 
 def cost(request: job.Job, level: pyramid.Level, devices: int = 1) -> float:
@@ -144,7 +173,10 @@ def cost(request: job.Job, level: pyramid.Level, devices: int = 1) -> float:
         return 1.0
     rounds = math.ceil(cut.number / devices)
     seen = rounds * cut.rows.size * cut.columns.size
-    return tiles.PASSES * seen / level.pixels
+    passes = tiles.PASSES
+    if request.content_target == "recompute":
+        passes += tiles.RECOMPUTING
+    return passes * seen / level.pixels
 
 
 def _cut(

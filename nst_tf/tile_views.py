@@ -5,6 +5,7 @@ is seen as in the whole image. All tiles have one shape, so that one loop in the
 graph serves them all.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -114,14 +115,15 @@ def statistics(
         ],
         tiles,
     )
-    pixels = tf.constant(image[None])
+    # The pixels are not the graph's own: it lives until it is looked for.
     compiled = tf.function(
-        lambda: summed(
+        lambda pixels: summed(
             tiles, lambda place: look(cut_out(pixels, tiles, place), place)
         ),
         autograph=False,
     )
-    return dict(zip(measures, compiled(), strict=True))
+    found = compiled(tf.constant(image[None]))
+    return dict(zip(measures, found, strict=True))
 
 
 class Place(NamedTuple):
@@ -147,7 +149,7 @@ class _Measure(NamedTuple):
 
     layer: str
     measure: Callable[..., sums.Statistics]
-    maps: Mapping[str, tf.Tensor]
+    maps: Mapping[str, Any]
 
     def statistics(
         self,
@@ -183,11 +185,19 @@ class Look:
             stride: self._owned(place, stride, pixels.dtype)
             for stride in set(stride_of.values())
         }
+
+        @functools.cache
+        def seen(picture: losses.Picture) -> Mapping[str, tf.Tensor]:
+            cut = cut_out(picture.pixels, self._tiles, place)
+            return self._extractor.model(cut)
+
         found = []
         for loss in self._losses:
             features, stride = maps[loss.layer], stride_of[loss.layer]
             aligned = {
-                name: self._aligned(value, place, stride)
+                name: seen(value)[loss.layer]
+                if isinstance(value, losses.Picture)
+                else self._aligned(value, place, stride)
                 for name, value in loss.maps.items()
             }
             found.append(loss.statistics(features, owned[stride], **aligned))

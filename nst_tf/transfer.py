@@ -46,6 +46,7 @@ def stylize_steps(
     tile: Callable[[], int] = lambda: 0,
     exhausted: Callable[[int, int], bool] = lambda height, width: False,
     strategy: tf.distribute.Strategy | None = None,
+    recompute: bool = False,
 ) -> Generator[descent.Step, None, None]:
     """Paints the content image in the manner of the style images.
 
@@ -77,6 +78,8 @@ def stylize_steps(
             `descent.descend`; `tile` gives a smaller side after that.
         strategy: Of the devices that share an image, where that is faster;
             None: one works alone.
+        recompute: Whether tiles see the content's features anew, as in
+            `targets.perceptual_losses`.
 
     Yields:
         A `descent.Step` after each update; the last one's image is the result.
@@ -112,6 +115,7 @@ def stylize_steps(
             alpha,
             regions,
             side,
+            recompute,
         )
         if extra_losses is not None:
             loss_list += _checked(extra_losses(height, width), extractor)

@@ -54,9 +54,12 @@ def prepared(flag_file):
             size=96,
             extractor="toy",
             weights="toy.h5",
-            content_layers=toys.CONTENT_LAYER,
             style_layers=",".join(toys.STYLE_LAYERS),
-            **{"optimizer": "adam", **settings},
+            **{
+                "content_layers": toys.CONTENT_LAYER,
+                "optimizer": "adam",
+                **settings,
+            },
         )
         request, _, found = execution.prepare_files(request)
         return request, found
@@ -286,6 +289,58 @@ def test_two_passes_over_what_the_tiles_overlap_cost_time(prepared):
     cost = tiles.PASSES * 2 * 54 * 72 / (96 * 72)
     assert tile_side.cost(request, level) == pytest.approx(cost)
     assert tile_side.cost(request, level, 2) == pytest.approx(cost / 2)
+    anew = dataclasses.replace(request, content_target="recompute")
+    more = 1 + tiles.RECOMPUTING / tiles.PASSES
+    assert tile_side.cost(anew, level) == pytest.approx(more * cost)
+
+
+# What is kept of the content
+
+
+def _limit_between(prepared, **settings):
+    """GB that suffice for the smallest tiles only without features."""
+    request, found = prepared(**settings)
+    keeping, anew = (
+        tile_side.needs(
+            dataclasses.replace(request, content_target=each), found, "float32"
+        ).peak(72, 96, LEAST + 1)
+        for each in ("keep", "recompute")
+    )
+    assert anew < keeping
+    return (anew + keeping) / 2e9
+
+
+def test_the_content_is_seen_anew_where_memory_asks_for_it(prepared):
+    shallow = {"content_layers": toys.LAYERS[0]}  # of many values a pixel
+    limit = _limit_between(prepared, **shallow)
+    planned = _planned(*prepared(memory=limit, **shallow))
+    assert planned.content_target == "recompute"
+    assert planned.tile >= LEAST
+    words = tile_side.describe(planned, prepared()[1].levels[-1])
+    assert words.endswith(", in which the content is seen anew")
+    request, found = prepared(memory=limit, content_target="keep", **shallow)
+    with pytest.raises(MemoryError, match="in the smallest tiles it needs"):
+        _planned(request, found)
+
+
+def test_the_content_is_kept_where_that_is_faster(prepared):
+    assert _planned(*prepared(memory=1.01)).content_target == "auto"
+    request, found = prepared(memory=1.01, content_target="recompute")
+    assert _planned(request, found).content_target == "recompute"
+
+
+def test_a_run_that_sees_the_content_anew_paints_the_same(flag_file):
+    pictures = []
+    for each in ("keep", "recompute"):
+        path = f"{each}.png"
+        flags = [LEVEL, "--tile=40", f"--content_target={each}"]
+        assert run.main([flag_file, *flags, f"--output={path}"]) == 0
+        pictures.append(np.asarray(Image.open(path), float))
+    assert np.abs(pictures[0] - pictures[1]).mean() < 0.5
+    one, two = (
+        metadata.read(f"{each}.png")["losses"] for each in ("keep", "recompute")
+    )
+    assert one == pytest.approx(two, rel=1e-3)
 
 
 # When memory runs out

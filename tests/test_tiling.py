@@ -49,6 +49,7 @@ def _loss_list(
     style_loss="gram",
     size=SIZE,
     dtype="float64",
+    recompute=False,
 ):
     """Content with alpha, two styles in two places, total variation."""
     styles = [
@@ -72,6 +73,7 @@ def _loss_list(
             targets.Region(styles[1:], 1 - where, "b"),
         ],
         tile=tile,
+        recompute=recompute,
     )
 
 
@@ -202,7 +204,8 @@ def test_any_shape_and_any_tile_give_the_same(monkeypatch, size, tile):
     )
 
 
-def test_a_narrow_network_gives_the_same_in_tiles(monkeypatch):
+@pytest.mark.parametrize("recompute", [False, True])
+def test_a_narrow_network_gives_the_same_in_tiles(monkeypatch, recompute):
     rng = np.random.default_rng(0)
     channels = dict(zip(toys.LAYERS, (6, 8, 8), strict=True))
     network = toys.extractor(
@@ -214,8 +217,29 @@ def test_a_narrow_network_gives_the_same_in_tiles(monkeypatch):
         },
     )
     _assert_same(
-        _tiled(network, _loss_list(network, TILE)),
+        _tiled(network, _loss_list(network, TILE, recompute=recompute)),
         objective.make_objective(network, _loss_list(network, 0)),
+        tf.constant(toys.image(*SIZE, 7, "f8")[None]),
+    )
+
+
+@pytest.mark.parametrize("convention", [targets.RELATIVE, NAMED["gatys2016"]])
+def test_content_that_tiles_see_anew_is_that_of_the_whole(
+    monkeypatch, convention
+):
+    network = toys.extractor(monkeypatch, dtype="float64")
+    loss_list = _loss_list(network, TILE, convention, recompute=True)
+    features = network.model.output[toys.CONTENT_LAYER].shape[-1]
+    assert loss_list[0].layer == toys.CONTENT_LAYER
+    assert not [
+        value
+        for loss in loss_list
+        for value in loss.maps.values()
+        if isinstance(value, tf.Tensor) and value.shape[-1] == features
+    ]
+    _assert_same(
+        _tiled(network, loss_list),
+        objective.make_objective(network, _loss_list(network, 0, convention)),
         tf.constant(toys.image(*SIZE, 7, "f8")[None]),
     )
 
