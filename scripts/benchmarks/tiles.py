@@ -7,7 +7,7 @@ differs by noise of 1e-6; and in tiles. Adam amplifies rounding, so that what
 tiles change is told by what such noise changes. `cost`: a step in tiles over
 one on the whole, in turn in one process. `gradient`: losses and gradient of one
 image of odd sides, in two regions with a style each, in tiles against the
-whole, at a noisy content image.
+whole, at a noisy content image. With `--recompute` tiles see the content anew.
 
 The network is VGG19, from the file that NST_TF_WEIGHTS names.
 """
@@ -40,6 +40,7 @@ def main(arguments: Sequence[str]) -> int:
             "part": part,
             "size": flags.size,
             "tile": flags.tile,
+            "recompute": flags.recompute,
             "precision": flags.precision,
             **PARTS[part](flags),
         }
@@ -163,6 +164,7 @@ def _gradient(flags: argparse.Namespace) -> dict:
             width,
             regions=regions,
             tile=tile,
+            recompute=flags.recompute,
         )
         evaluate = objective.make_objective(extractor, loss_list)
         if tile:
@@ -247,6 +249,7 @@ def _stepper(
         height,
         width,
         tile=tile,
+        recompute=flags.recompute,
     )
     if tiles.is_cut(height, width, tile):
         cut = tile_views.make_tiles(extractor, height, width, tile)
@@ -277,6 +280,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--precision", default="float32")
     add("--steps", type=int, default=50)
     add("--rounds", type=int, default=5)
+    add("--recompute", action="store_true")
     add("--json", type=Path, default=RESULTS / "tiles.jsonl")
     return parser.parse_args(arguments)
 
