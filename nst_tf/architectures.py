@@ -83,6 +83,16 @@ def deepest(network: str, layers: Iterable[str]) -> Convolution:
     return [c for c in convolutions(network) if c.name in wanted][-1]
 
 
+def work(network: str, last: str) -> float:
+    """Multiplications for each pixel, up to a layer, in 3 x 3 x 64 x 64."""
+    total = 0.0
+    for layer in convolutions(network):
+        total += layer.in_channels * layer.out_channels / layer.stride**2
+        if layer.name == last:
+            break
+    return total / 64**2
+
+
 def suggestion(word: str, words: Iterable[str]) -> str:
     """Returns '; did you mean ...?' for a near miss, else nothing."""
     near = difflib.get_close_matches(word, list(words), n=1)

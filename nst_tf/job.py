@@ -489,9 +489,9 @@ class Job:
     content_target: str = setting(
         "auto",
         "Memory",
-        "Whether the content's features are kept for a picture in tiles, or "
-        "recompute: seen anew in each, which takes longer; auto: the latter "
-        "where memory asks for it.",
+        "What the content is compared with, for a picture in tiles: its "
+        "features are kept (keep), or seen anew in each tile, which takes less "
+        "memory and more time (recompute); auto: as memory asks for it.",
         choices=("auto", "keep", "recompute"),
     )
     devices: int = setting(

@@ -101,10 +101,14 @@ class ContentLoss:
         self.layer = layer
         self.weight = weight
         self._is_kept = not isinstance(target, Picture)
-        values = target.pixels if isinstance(target, Picture) else target
-        self._root = narrow.root(projection, sums.wide(values).dtype)
+        self._projection = projection
         if not isinstance(target, Picture):
-            target = _compared(target, self._root)
+            target = _compared(target, projection)
+        elif square is None:
+            raise ValueError(
+                f"the target of {self.name} is a picture, of which square is "
+                f"expected too; measure it by square_of_content."
+            )
         self.maps = present(target=target, region=region)
         self._scale = sums.mean(self._of_zeros()) if square is None else square
         if divisor is not None:
@@ -123,9 +127,9 @@ class ContentLoss:
     ) -> sums.Statistics:
         """Sums squared differences to the target."""
         if not self._is_kept:
-            target = _compared(target, self._root)
+            target = _compared(target, self._projection)
         squares = sums.squared_difference(
-            _compared(features, self._root), target
+            _compared(features, self._projection), target
         )
         return sums.masked_sum(squares, sums.product(mask, region))
 
@@ -165,17 +169,18 @@ def square_of_content(
     def measure(
         features: tf.Tensor, mask: tf.Tensor | None = None
     ) -> sums.Statistics:
-        matrix = narrow.root(projection, sums.wide(features).dtype)
-        return _squares(_compared(features, matrix), mask)
+        return _squares(_compared(features, projection), mask)
 
     return measure
 
 
-def _compared(features: tf.Tensor, root: tf.Tensor | None) -> tf.Tensor:
+def _compared(features: tf.Tensor, projection: np.ndarray | None) -> tf.Tensor:
     """The features of which differences are those that are compared."""
-    if root is None:
+    if projection is None:
         return features
-    return narrow.project(sums.wide(features), root)
+    features = sums.wide(features)
+    root: Any = narrow.root(projection, features.dtype)
+    return narrow.project(features, root)
 
 
 def _squares(target: tf.Tensor, mask: tf.Tensor | None) -> sums.Statistics:

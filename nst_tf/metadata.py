@@ -178,6 +178,8 @@ def describe(path: str | os.PathLike[str]) -> str:
     )
     tile = decided["settings"].get("tile")
     in_tiles = f", in tiles of {tile}" if tile else ""
+    if tile and decided["settings"].get("content_target") == "recompute":
+        in_tiles += ", the content seen anew"
     lines = [
         f"{Path(path).name}, made by nst_tf {record['nst_tf']}, "
         f"{record['made']}",

@@ -82,13 +82,20 @@ def _joined(
     }
     digest = hashlib.sha256(repr(same).encode()).digest()[:7]
     rows = replicas.gathered(
-        strategy, [int.from_bytes(digest, "big"), request.tile]
+        strategy,
+        [
+            int.from_bytes(digest, "big"),
+            request.tile,
+            request.content_target == "recompute",
+        ],
     )
-    if len({number for number, _ in rows}) > 1:
+    if len({number for number, *_ in rows}) > 1:
         raise ValueError(
             "the processes that TF_CONFIG names were not all given the same "
             "job, pictures, weights and checkpoint; start all of them alike, "
             "with a checkpoint_dir that all of them see."
         )
-    tile = min((tile for _, tile in rows if tile), default=0)
+    tile = min((tile for _, tile, _ in rows if tile), default=0)
+    if any(anew for *_, anew in rows):
+        request = dataclasses.replace(request, content_target="recompute")
     return dataclasses.replace(request, tile=tile)

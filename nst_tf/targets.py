@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -120,9 +120,12 @@ def perceptual_losses(
             layer: _region(alpha, extractor.stride[layer])
             for layer in content_layers
         }
-        see = _unseen if recompute else _seen
-        features, squares = see(
-            extractor, image_io.resize(content, height, width), tile, masks
+        features, squares = _content_targets(
+            extractor,
+            image_io.resize(content, height, width),
+            tile,
+            masks,
+            recompute,
         )
         for layer, weight in content_layers.items():
             loss_list.append(
@@ -316,31 +319,23 @@ def _blended(
     }
 
 
-def _seen(
+def _content_targets(
     extractor: extractors.Extractor,
     image: np.ndarray,
     tile: int,
     masks: Mapping[str, tf.Tensor | None],
-) -> tuple[Mapping[str, tf.Tensor | losses.Picture], Mapping[str, tf.Tensor]]:
-    """The targets of a picture, [H, W, 3], in tiles if it is larger."""
+    recompute: bool,
+) -> tuple[Mapping[str, Any], Mapping[str, tf.Tensor]]:
+    """The features of a picture, [H, W, 3], in tiles if it is larger.
+
+    Or, for such a picture, itself in their place, and their mean squares.
+    """
     rows, columns = image.shape[:2]
     if not tiles.is_cut(rows, columns, tile):
         return extractor.see(image), {}
     cut = tile_views.make_tiles(extractor, rows, columns, tile)
-    return tile_views.features(extractor, image, cut, list(masks)), {}
-
-
-def _unseen(
-    extractor: extractors.Extractor,
-    image: np.ndarray,
-    tile: int,
-    masks: Mapping[str, tf.Tensor | None],
-) -> tuple[Mapping[str, tf.Tensor | losses.Picture], Mapping[str, tf.Tensor]]:
-    """The same without features, and their mean squares, if it is larger."""
-    rows, columns = image.shape[:2]
-    if not tiles.is_cut(rows, columns, tile):
-        return _seen(extractor, image, tile, masks)
-    cut = tile_views.make_tiles(extractor, rows, columns, tile)
+    if not recompute:
+        return tile_views.features(extractor, image, cut, list(masks)), {}
     measures = {
         layer: losses.square_of_content(extractor.projections[layer])
         for layer in masks
@@ -348,9 +343,8 @@ def _unseen(
     found = tile_views.statistics(extractor, image, cut, measures, masks)
     dtype = extractor.model.inputs[0].dtype
     picture = losses.Picture(tf.constant(image[None], dtype))
-    return dict.fromkeys(masks, picture), {
-        layer: sums.mean(total) for layer, total in found.items()
-    }
+    squares = {layer: sums.mean(total) for layer, total in found.items()}
+    return dict.fromkeys(masks, picture), squares
 
 
 def _measured(
@@ -360,7 +354,7 @@ def _measured(
     layers: Sequence[str],
     tile: int,
 ) -> dict[str, tf.Tensor]:
-    """What is measured of a style image at some layers, likewise."""
+    """What is measured of a style image, in tiles if it is larger."""
     if not layers:
         return {}
     masks = {

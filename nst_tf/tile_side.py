@@ -1,4 +1,6 @@
-"""How large the tiles of a job are: by its memory, and when that ran out."""
+"""How large the tiles of a job are, and what is kept of the content for them:
+by its memory, and when that ran out.
+"""
 
 import dataclasses
 import math
@@ -53,7 +55,7 @@ def planned(
     peak = need.peak(height, width, request.tile)
     if peak <= limit:
         return request
-    fitting = _fitting(request, prepared, precision, limit)
+    fitting = _fitting(request, prepared, precision, limit, least)
     words = (
         f"a picture of {width} x {height} pixels needs about "
         f"{peak / 1e9:.1f} GB, and {limit / 1e9:.1f} GB are there"
@@ -73,7 +75,11 @@ def planned(
 
 
 def _fitting(
-    request: job.Job, prepared: inputs.Inputs, precision: str, limit: float
+    request: job.Job,
+    prepared: inputs.Inputs,
+    precision: str,
+    limit: float,
+    least: int,
 ) -> list[job.Job]:
     """A job in the largest tiles that a limit has room for, in either way."""
     height, width, _ = prepared.levels[-1]
@@ -81,7 +87,8 @@ def _fitting(
     for each in _targets(request):
         need = needs(each, prepared, precision)
         side = need.largest_tile(height, width, limit)
-        if side >= smallest(request):
+        side = min(side, request.tile or side)
+        if side >= least:
             found.append(dataclasses.replace(each, tile=side))
     return found
 
@@ -118,6 +125,8 @@ def halved(
     side = max(before // 2, smallest(request))
     if tiles.is_cut(height, width, request.tile):
         side = min(side, request.tile)
+    if side == before:  # there are no smaller ones
+        request = _targets(request)[-1]
     return dataclasses.replace(request, tile=side)
 
 
@@ -161,7 +170,7 @@ def describe(request: job.Job, level: pyramid.Level, devices: int = 1) -> str:
     if cut is None:
         return ""
     words = f"{cut.number} tiles of {cut.columns.size} x {cut.rows.size}"
-    if request.content_target == "recompute":
+    if recomputes(request, level.height, level.width):
         words += ", in which the content is seen anew"
     return words
 
@@ -174,9 +183,26 @@ def cost(request: job.Job, level: pyramid.Level, devices: int = 1) -> float:
     rounds = math.ceil(cut.number / devices)
     seen = rounds * cut.rows.size * cut.columns.size
     passes = tiles.PASSES
-    if request.content_target == "recompute":
-        passes += tiles.RECOMPUTING
+    if recomputes(request, level.height, level.width):
+        passes += _recomputed_share(request)
     return passes * seen / level.pixels
+
+
+def recomputes(request: job.Job, height: int, width: int) -> bool:
+    """Whether the content's features are seen anew at a size, not kept."""
+    return request.content_target == "recompute" and tiles.is_cut(
+        height, width, request.tile
+    )
+
+
+def _recomputed_share(request: job.Job) -> float:
+    """Two looks as deep as the content's layers, over two as deep as all."""
+    deepest = architectures.deepest(
+        request.extractor, job.parse_layers(request.content_layers)
+    )
+    return architectures.work(request.extractor, deepest.name) / (
+        architectures.work(request.extractor, _deepest(request).name)
+    )
 
 
 def _cut(

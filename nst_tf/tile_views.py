@@ -116,14 +116,14 @@ def statistics(
         tiles,
     )
     # The pixels are not the graph's own: it lives until it is looked for.
+    pixels = tf.constant(image[None])
     compiled = tf.function(
         lambda pixels: summed(
             tiles, lambda place: look(cut_out(pixels, tiles, place), place)
         ),
         autograph=False,
-    )
-    found = compiled(tf.constant(image[None]))
-    return dict(zip(measures, found, strict=True))
+    ).get_concrete_function(pixels)
+    return dict(zip(measures, compiled(pixels), strict=True))
 
 
 class Place(NamedTuple):

@@ -9,7 +9,6 @@ import math
 from typing import NamedTuple
 
 PASSES = 1.5  # of a step in tiles, over the two of a step on the whole
-RECOMPUTING = 0.9  # more, where the content is seen anew in both of its passes
 
 
 class Cut(NamedTuple):

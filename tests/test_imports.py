@@ -181,6 +181,8 @@ ARROWS = {
         "transparency",
     },
     "execution": {
+        "bands",
+        "memory",
         "checkpoint",
         "conventions",
         "descent",

@@ -290,8 +290,16 @@ def test_two_passes_over_what_the_tiles_overlap_cost_time(prepared):
     assert tile_side.cost(request, level) == pytest.approx(cost)
     assert tile_side.cost(request, level, 2) == pytest.approx(cost / 2)
     anew = dataclasses.replace(request, content_target="recompute")
-    more = 1 + tiles.RECOMPUTING / tiles.PASSES
-    assert tile_side.cost(anew, level) == pytest.approx(more * cost)
+    more = tile_side.cost(anew, level) / cost
+    assert more == pytest.approx(1 + 1 / tiles.PASSES)  # of the last layer
+    shallow = dataclasses.replace(anew, content_layers=toys.LAYERS[0])
+    assert cost < tile_side.cost(shallow, level) < tile_side.cost(anew, level)
+    whole = dataclasses.replace(anew, tile=0)
+    assert tile_side.cost(whole, level, 2) == pytest.approx(
+        tile_side.cost(
+            dataclasses.replace(whole, content_target="keep"), level, 2
+        )
+    )
 
 
 # What is kept of the content
@@ -321,6 +329,22 @@ def test_the_content_is_seen_anew_where_memory_asks_for_it(prepared):
     request, found = prepared(memory=limit, content_target="keep", **shallow)
     with pytest.raises(MemoryError, match="in the smallest tiles it needs"):
         _planned(request, found)
+
+
+def test_named_tiles_are_not_exceeded_for_that(prepared, monkeypatch):
+    monkeypatch.setitem(memory._FEATURE, "float32", 400)  # so much more
+    limit = _limit_between(prepared)
+    free = _planned(*prepared(memory=limit))
+    named = _planned(*prepared(memory=limit, tile=LEAST + 1))
+    assert named.tile == LEAST + 1 < free.tile
+    assert named.content_target == free.content_target == "recompute"
+
+
+def test_smallest_tiles_that_died_see_the_content_anew(prepared, monkeypatch):
+    monkeypatch.setattr(device, "is_gpu", lambda: False)
+    request, found = prepared(tile=LEAST, memory=1.005)
+    halved = tile_side.halved(request, found, "float32", LEAST)
+    assert (halved.tile, halved.content_target) == (LEAST, "recompute")
 
 
 def test_the_content_is_kept_where_that_is_faster(prepared):
