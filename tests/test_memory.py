@@ -235,3 +235,40 @@ def test_a_limit_of_addresses_is_seen_by_the_process_that_has_it():
     assert before[0] == "0.0"
     assert 2 << 30 < float(after[0]) < 3 << 30
     assert 0 < float(after[1]) < 3 << 30
+
+
+# What TensorFlow takes
+
+TAKEN = """
+import resource, sys
+import tensorflow as tf
+from nst_tf import memory
+
+def sizes():
+    return [memory._status(name) for name in ("VmSize", "VmRSS")]
+
+tf.zeros([2**20])
+if sys.argv[1:]:
+    resource.setrlimit(resource.RLIMIT_AS, (2**40, 2**40))
+before = sizes()
+memory.take_in_one_piece(3e9)
+print(*(b - a for a, b in zip(before, sizes())))
+"""
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="Linux's sizes of processes"
+)
+@pytest.mark.parametrize("limited", [False, True])
+def test_addresses_in_one_piece_take_no_memory(limited):
+    process = subprocess.run(
+        [sys.executable, "-c", TAKEN, *["limited"] * limited],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    addresses, resident = map(float, process.stdout.split())
+    assert resident < 5e8  # of what the first such call brings
+    # Not under a limit of addresses, of which there may be too few.
+    assert addresses < 2e9 if limited else addresses > 2.9e9
