@@ -31,7 +31,6 @@ from nst_tf import (
     inputs,
     job,
     masks,
-    memory,
     painting,
     places,
     pyramid,
@@ -356,13 +355,8 @@ def job_steps(
     """
     began = time.monotonic() if began is None else began
     device.prepare()
-    from nst_tf import bands, transfer
+    from nst_tf import transfer
 
-    height, width, _ = prepared.levels[-1]
-    if height * width > bands.WHOLE and not device.is_gpu():
-        precision = device.resolve_precision(request.precision)
-        need = tile_side.needs(request, prepared, precision)
-        memory.take_in_one_piece(need.peak(height, width, request.tile))
     rest = stopping.Rest(request.tolerance, start)
     options = method_options(request, prepared.network)
     if kept is not None:

@@ -4,7 +4,6 @@ The figures are fitted to runs of scripts/benchmarks/memory.py, whose lines are
 in scripts/benchmarks/results/memory.jsonl; a test holds them to those.
 """
 
-import contextlib
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -103,25 +102,6 @@ class Need(NamedTuple):
         features = self.features * _FEATURE[self.precision]
         features = _PICTURE if self.recomputes else features
         return _STATE[self.optimizer] + features
-
-
-def take_in_one_piece(size: float) -> None:
-    """Has TensorFlow's allocator on the CPU take so many addresses at once.
-
-    It does not join the pieces that it takes one by one, each as large as all
-    before, and what comes next does not fit their gaps. Addresses that are not
-    used take no memory.
-    """
-    if not sys.platform.startswith("linux") or _address_limit():
-        return
-    import tensorflow as tf
-
-    bytes_each = tf.complex128.size
-    with (
-        contextlib.suppress(tf.errors.ResourceExhaustedError),
-        tf.device("CPU:0"),
-    ):
-        tf.raw_ops.Empty(shape=[int(size) // bytes_each], dtype=tf.complex128)
 
 
 def limit() -> float | None:

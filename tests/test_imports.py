@@ -181,8 +181,6 @@ ARROWS = {
         "transparency",
     },
     "execution": {
-        "bands",
-        "memory",
         "checkpoint",
         "conventions",
         "descent",

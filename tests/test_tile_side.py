@@ -12,7 +12,6 @@ import toys
 from PIL import Image
 
 from nst_tf import (
-    bands,
     descent,
     device,
     execution,
@@ -366,24 +365,6 @@ def test_a_run_that_sees_the_content_anew_paints_the_same(flag_file):
         metadata.read(f"{each}.png")["losses"] for each in ("keep", "recompute")
     )
     assert one == pytest.approx(two, rel=1e-3)
-
-
-# What the allocator takes
-
-
-def test_addresses_are_taken_in_one_piece_for_large_pictures_alone(
-    prepared, monkeypatch
-):
-    taken = []
-    monkeypatch.setattr(memory, "take_in_one_piece", taken.append)
-    monkeypatch.setattr(device, "is_gpu", lambda: False)
-    request, found = prepared(precision="float32", steps=(1,))
-    next(execution.job_steps(request, found))
-    assert not taken
-    monkeypatch.setattr(bands, "WHOLE", 96 * 72 - 1)
-    next(execution.job_steps(request, found))
-    need = tile_side.needs(request, found, "float32")
-    assert taken == [need.peak(72, 96)]
 
 
 # When memory runs out
