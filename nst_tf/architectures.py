@@ -84,13 +84,13 @@ def deepest(network: str, layers: Iterable[str]) -> Convolution:
 
 
 def work(network: str, last: str) -> float:
-    """Multiplications for each pixel, up to a layer, in 3 x 3 x 64 x 64."""
+    """Multiplications for each pixel, up to a layer, over 3 x 3."""
     total = 0.0
     for layer in convolutions(network):
         total += layer.in_channels * layer.out_channels / layer.stride**2
         if layer.name == last:
             break
-    return total / 64**2
+    return total
 
 
 def suggestion(word: str, words: Iterable[str]) -> str:

@@ -99,8 +99,9 @@ class Need(NamedTuple):
     @property
     def _state(self) -> float:
         """What is kept for each pixel of a picture in tiles."""
+        if self.recomputes:
+            return _STATE[self.optimizer] + _PICTURE
         features = self.features * _FEATURE[self.precision]
-        features = _PICTURE if self.recomputes else features
         return _STATE[self.optimizer] + features
 
 

@@ -124,9 +124,9 @@ ARROWS = {
         "sources",
         "weights",
         "style_settings",
+        "schedules",
         "summaries",
         "timelapse",
-        "schedules",
     },
     "tile_side": {
         "architectures",
@@ -135,8 +135,8 @@ ARROWS = {
         "job",
         "memory",
         "pyramid",
-        "tiles",
         "schedules",
+        "tiles",
     },
     "stopping": {"checkpoint", "descent", "pyramid"},
     "resumption": {

@@ -14,12 +14,10 @@ from nst_tf import flagdefs, image_io, inputs, memory, tile_side
 
 ROOT = Path(nst_tf.__file__).parent.parent
 LINES = (ROOT / "scripts" / "benchmarks" / "results" / "memory.jsonl").open()
-ALL = {record["case"]: record for record in map(json.loads, LINES.readlines())}
-# By TensorFlow's allocator, which keeps what it once had.
 RECORDS = {
-    case: record
-    for case, record in ALL.items()
-    if not case.startswith("returned")
+    record["case"]: record
+    for record in map(json.loads, LINES.readlines())
+    if not record["case"].startswith("returned")  # by another allocator
 }
 IMAGES = ROOT / "configs" / "images"
 
