@@ -1,24 +1,29 @@
-"""Images on the device, read and changed in place, some rows at a time.
+"""Large images, read and changed in place, some rows at a time.
 
-What is done pixel by pixel then takes no copies of large images. Pixels are
-gathered and scattered, since a slice that is assigned to a variable copies all
-of it.
+What is done pixel by pixel then takes no copies of large images. Pixels of
+variables are gathered and scattered, since a slice that is assigned to one
+copies all of it.
 """
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
+
+from nst_tf import host_images
 
 WHOLE = 2**22  # pixels, up to which an image is changed as a whole
 BAND = 2**20  # pixels of a band of a larger one
 
-Image = tf.Tensor | tf.Variable  # [1, H, W, C]
+Changeable = tf.Variable | host_images.HostVariable  # [1, H, W, C]
+Image = tf.Tensor | tf.Variable | host_images.HostImage
+Place = tf.Tensor | int  # of a pixel, by its row or column; []
 Parts = dict[str, tf.Tensor]  # of images, [1, H, W, C] or [rows, W, C]
 
 
 def change(
-    images: Mapping[str, tf.Variable],
+    images: Mapping[str, Changeable],
     function: Callable[..., Mapping[str, tf.Tensor]],
     *others: Image,
 ) -> None:
@@ -31,21 +36,61 @@ def change(
         *others: Images of the same size that are only read.
     """
     height, width = size(next(iter(images.values())))
-    if height * width <= WHOLE:
-        whole = {name: tf.convert_to_tensor(v) for name, v in images.items()}
-        for name, value in function(
-            whole, *(tf.convert_to_tensor(each) for each in others)
-        ).items():
+    if _is_small(*images.values(), *others):
+        parts = {name: whole(each) for name, each in images.items()}
+        read = [whole(each) for each in others]
+        for name, value in function(parts, *read).items():
             images[name].assign(value)
         return
 
-    def change_band(rows: tf.Tensor) -> None:
-        parts = {name: _gather(each, rows) for name, each in images.items()}
-        read = [_gather(each, rows) for each in others]
+    def change_band(first: tf.Tensor, count: tf.Tensor) -> None:
+        parts = {n: _read(each, first, count) for n, each in images.items()}
+        read = [_read(each, first, count) for each in others]
         for name, value in function(parts, *read).items():
-            images[name].scatter_nd_update(rows, value)
+            _write(images[name], first, count, value)
 
     _each_band(height, width, change_band)
+
+
+def made(function: Callable[..., tf.Tensor], *images: Image) -> tf.Tensor:
+    """Makes an image of others of its size, pixel by pixel; not in a graph.
+
+    Args:
+        function: Part of each image -> the part of the new one.
+        *images: At least one.
+
+    Returns:
+        [1, H, W, C], in the host's memory if the first of them is.
+    """
+    model = images[0]
+    if not isinstance(model, host_images.HostImage):
+        return function(*(whole(each) for each in images))
+    new = host_images.HostVariable(model.shape, model.dtype)
+    change({"new": new}, lambda _, *parts: {"new": function(*parts)}, *images)
+    return new.tensor()
+
+
+def zeros_like(image: Changeable) -> Changeable:
+    """Makes an image of zeros, where another one is."""
+    if isinstance(image, host_images.HostVariable):
+        return host_images.HostVariable(image.shape, image.dtype)
+    return tf.Variable(tf.zeros_like(image), trainable=False)
+
+
+def copy(image: Changeable) -> Changeable:
+    """Makes another image of the same values, where it is."""
+    if isinstance(image, host_images.HostVariable):
+        new = zeros_like(image)
+        new.assign(np.asarray(image))
+        return new
+    return tf.Variable(image, trainable=False)
+
+
+def variable(image: Changeable) -> tf.Variable:
+    """Brings an image to the device, if it is not there."""
+    if isinstance(image, host_images.HostVariable):
+        return tf.Variable(image.tensor(), trainable=False)
+    return image
 
 
 def size(image: Image) -> tuple[int, int]:
@@ -54,23 +99,31 @@ def size(image: Image) -> tuple[int, int]:
     return int(shape[1]), int(shape[2])
 
 
+def whole(image: Image) -> tf.Tensor:
+    """Reads all of an image, [1, H, W, C]."""
+    any_kind: Any = image
+    return tf.convert_to_tensor(any_kind)
+
+
 def sum_of_squares(image: Image) -> tf.Tensor:
     """Sums the squares of all values, []."""
     height, width = size(image)
-    if height * width <= WHOLE:
-        return tf.reduce_sum(tf.square(tf.convert_to_tensor(image)))
+    if _is_small(image):
+        return tf.reduce_sum(tf.square(whole(image)))
     return _each_band(
         height,
         width,
-        lambda rows: tf.reduce_sum(tf.square(_gather(image, rows))),
+        lambda *rows: tf.reduce_sum(tf.square(_read(image, *rows))),
         tf.zeros([], image.dtype),
     )
 
 
 def rectangle(
-    image: Image, row: tf.Tensor, column: tf.Tensor, height: int, width: int
+    image: Image, row: Place, column: Place, height: int, width: int
 ) -> tf.Tensor:
     """Reads a part of an image, [1, height, width, C]."""
+    if isinstance(image, host_images.HostImage):
+        return image.read(row, column, height, width)
     if not isinstance(image, tf.Variable):
         channels: Any = image.shape[-1]
         begin = tf.stack([0, row, column, 0])
@@ -79,10 +132,11 @@ def rectangle(
     return image.gather_nd(places)[None]
 
 
-def add(
-    image: tf.Variable, row: tf.Tensor, column: tf.Tensor, part: tf.Tensor
-) -> None:
+def add(image: Changeable, row: Place, column: Place, part: tf.Tensor) -> None:
     """Adds a part, [1, h, w, C], to an image, with its first pixel there."""
+    if isinstance(image, host_images.HostVariable):
+        image.add(row, column, part)
+        return
     places = _places(row, column, *size(part))
     image.scatter_nd_add(places, part[0])
 
@@ -90,16 +144,18 @@ def add(
 def _each_band(
     height: int,
     width: int,
-    function: Callable[[tf.Tensor], Any],
+    function: Callable[[tf.Tensor, tf.Tensor], Any],
     total: tf.Tensor | None = None,
 ) -> Any:
-    """Goes over the rows of an image, and adds up what the function gives."""
-    count = max(1, BAND // width)
+    """Goes over the rows of an image, and adds up what the function gives.
+
+    It is called with the first row of a band, and how many there are, [] each.
+    """
+    most = max(1, BAND // width)
 
     def body(first: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        rows = tf.range(first, tf.minimum(first + count, height))
-        value = function(tf.stack([tf.zeros_like(rows), rows], axis=-1))
-        return first + count, *(each + value for each in sums)
+        value = function(first, tf.minimum(most, height - first))
+        return first + most, *(each + value for each in sums)
 
     start = [tf.constant(0)] if total is None else [tf.constant(0), total]
     _, *sums = tf.while_loop(
@@ -108,16 +164,40 @@ def _each_band(
     return sums[0] if sums else None
 
 
-def _gather(image: Image, places: tf.Tensor) -> tf.Tensor:
-    """Reads pixels, or whole rows, at places, [..., 3] or [..., 2]."""
+def _is_small(*images: Image) -> bool:
+    """Whether images are changed as wholes: on the device, and not large."""
+    height, width = size(images[0])
+    return height * width <= WHOLE and not any(
+        isinstance(each, host_images.HostImage) for each in images
+    )
+
+
+def _read(image: Image, first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Reads rows, [count, W, C]."""
+    if isinstance(image, host_images.HostImage):
+        return image.read(first, 0, count, size(image)[1])[0]
     if isinstance(image, tf.Variable):
-        return image.gather_nd(places)
-    return tf.gather_nd(image, places)
+        return image.gather_nd(_rows(first, count))
+    return tf.gather_nd(image, _rows(first, count))
 
 
-def _places(
-    row: tf.Tensor, column: tf.Tensor, height: int, width: int
-) -> tf.Tensor:
+def _write(
+    image: Changeable, first: tf.Tensor, count: tf.Tensor, value: tf.Tensor
+) -> None:
+    """Writes rows, [count, W, C]."""
+    if isinstance(image, host_images.HostVariable):
+        image.write(first, 0, value)
+    else:
+        image.scatter_nd_update(_rows(first, count), value)
+
+
+def _rows(first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """The indices of rows, [count, 2]."""
+    rows = tf.range(first, first + count)
+    return tf.stack([tf.zeros_like(rows), rows], axis=-1)
+
+
+def _places(row: Place, column: Place, height: int, width: int) -> tf.Tensor:
     """The indices of the pixels of a rectangle, [height, width, 3]."""
     rows, columns = tf.meshgrid(
         row + tf.range(height), column + tf.range(width), indexing="ij"

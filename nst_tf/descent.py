@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import tensorflow as tf
 
-from nst_tf import bands, device, optimizers, pyramid
+from nst_tf import bands, device, host_images, optimizers, pyramid
 from nst_tf import objective as objectives
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Step:
         return bands.size(self.optimizer.image)
 
     @property
-    def variables(self) -> dict[str, tf.Variable]:
+    def variables(self) -> dict[str, bands.Changeable]:
         """All that the optimizer remembers; the next step changes it."""
         return optimizers.variables(self.optimizer)
 
@@ -56,12 +56,13 @@ Pace = Callable[[int, Step | None], bool]
 
 def descend(
     make_objective_at: Callable[[int, int], objectives.Objective],
-    make_optimizer: Callable[[tf.Variable], optimizers.Optimizer],
+    make_optimizer: Callable[[bands.Changeable], optimizers.Optimizer],
     levels: Sequence[pyramid.Level],
     image: tf.Tensor,
     start: "checkpoint.State | None" = None,
     goes_on: Pace = lambda level, step: True,
     exhausted: Callable[[int, int], bool] = lambda height, width: False,
+    hosted: Callable[[int, int], bool] = lambda height, width: False,
 ) -> Iterator[Step]:
     """Minimizes an objective over an image, from level to level.
 
@@ -79,6 +80,9 @@ def descend(
         exhausted: (height, width) -> whether an objective that needs less
             memory can be made at that size: it is asked when there is not
             enough, and the step is taken again, from the same state.
+        hosted: (height, width) -> whether an image of that size, and what the
+            optimizer remembers of it, are in the host's memory, since the
+            objective sees it in parts.
 
     Yields:
         A `Step` after each update.
@@ -95,7 +99,9 @@ def descend(
             continue
         # First, while there is nothing else: to see the pictures takes memory.
         take = _Steps(level, make_objective_at, exhausted)
-        optimizer = make_optimizer(_enlarged(image, level.height, level.width))
+        size = level.height, level.width
+        enlarge = _enlarged_there if hosted(*size) else _enlarged
+        optimizer = make_optimizer(enlarge(image, *size))
         if finished:
             finished.bequeath(optimizer)
         index = 0
@@ -113,7 +119,7 @@ def descend(
         del take
         # Targets, and the graph that holds them, are in circles of references;
         # to look for these takes a good part of a second.
-        if level.pixels > bands.WHOLE:
+        if level.pixels > bands.WHOLE or hosted(*size):
             gc.collect()
         finished = optimizers.Finished(optimizer)
         image = finished.image
@@ -189,12 +195,36 @@ def make_train_step(
 
     def step() -> objectives.Evaluation:
         evaluation = optimizer.step(objective)
-        if isinstance(evaluation.gradient, tf.Variable):
+        if isinstance(evaluation.gradient, bands.Changeable):
             none = tf.zeros([0], evaluation.gradient.dtype)
             return evaluation._replace(gradient=none)
         return evaluation
 
     return tf.function(step, autograph=False)
+
+
+def _enlarged_there(
+    image: tf.Tensor, height: int, width: int
+) -> host_images.HostVariable:
+    """Resamples an image, [1, H, W, 3], to [1, h, w, 3] on the host."""
+    enlarged = host_images.HostVariable((1, height, width, 3), image.dtype)
+    if bands.size(image) == (height, width):
+        enlarged.assign(image)
+        return enlarged
+    rows, columns = bands.size(image)
+    most = max(1, bands.BAND // width)
+    for first in range(0, height, most):
+        # As `tf.image.resize` does, but for some rows.
+        part = tf.raw_ops.ScaleAndTranslate(
+            images=image,
+            size=[min(most, height - first), width],
+            scale=[height / rows, width / columns],
+            translation=[-first, 0.0],
+            kernel_type="lanczos3",
+            antialias=True,
+        )
+        enlarged.write(first, 0, tf.clip_by_value(part, 0.0, 1.0))
+    return enlarged
 
 
 def _enlarged(image: tf.Tensor, height: int, width: int) -> tf.Variable:

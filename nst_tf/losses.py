@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import bands, narrow, sums
+from nst_tf import bands, host_images, narrow, sums
 
 POSITIONS = 2**16  # of a target that are measured at a time
 
@@ -31,7 +31,7 @@ class Picture:
     It is not kept, but seen anew in each tile.
     """
 
-    pixels: tf.Tensor  # [1, H, W, 3], in [0, 1]
+    pixels: bands.Image  # [1, H, W, 3], in [0, 1]
 
 
 class Loss(Protocol):
@@ -70,8 +70,9 @@ class ContentLoss:
 
     Args:
         layer: Layer of the extractor that is compared.
-        target: Features of the content image, [1, h, w, C]; or, for tiles, the
-            image itself, of which `square` is known.
+        target: Features of the content image, [1, h, w, C]; for tiles they may
+            be in the host's memory, or be the image itself, of which `square`
+            is known.
         weight: Weight in the objective.
         region: How much each position counts, [1, h, w, 1], in [0, 1].
         projection: From these features to those that are compared, [C, D].
@@ -90,7 +91,7 @@ class ContentLoss:
     def __init__(
         self,
         layer: str,
-        target: tf.Tensor | Picture,
+        target: tf.Tensor | host_images.HostImage | Picture,
         weight: float = 1.0,
         region: tf.Tensor | None = None,
         projection: np.ndarray | None = None,
@@ -100,11 +101,11 @@ class ContentLoss:
         self.name = f"content/{layer}"
         self.layer = layer
         self.weight = weight
-        self._is_kept = not isinstance(target, Picture)
-        self._projection = projection
-        if not isinstance(target, Picture):
+        in_parts = isinstance(target, host_images.HostImage | Picture)
+        self._is_compared, self._projection = not in_parts, projection
+        if not isinstance(target, host_images.HostImage | Picture):
             target = _compared(target, projection)
-        elif square is None:
+        elif square is None and isinstance(target, Picture):
             raise ValueError(
                 f"the target of {self.name} is a picture, of which square is "
                 f"expected too; measure it by square_of_content."
@@ -126,10 +127,8 @@ class ContentLoss:
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
         """Sums squared differences to the target."""
-        if not self._is_kept:
-            target = _compared(target, self._projection)
         squares = sums.squared_difference(
-            _compared(features, self._projection), target
+            _compared(features, self._projection), self._wanted(target)
         )
         return sums.masked_sum(squares, sums.product(mask, region))
 
@@ -139,15 +138,23 @@ class ContentLoss:
         rows = max(1, POSITIONS // width)
         parts = []
         for first in range(0, height, rows):
+            count = min(rows, height - first)
             maps = {
-                name: value[:, first : first + rows]
+                name: bands.rectangle(value, first, 0, count, width)
                 for name, value in self.maps.items()
             }
-            parts.append(_squares(maps["target"], maps.get("region")))
+            target = self._wanted(maps["target"])
+            parts.append(_squares(target, maps.get("region")))
         return sums.Statistics(
             tf.add_n([part.total for part in parts]),
             tf.add_n([part.mass for part in parts]),
         )
+
+    def _wanted(self, target: tf.Tensor) -> tf.Tensor:
+        """What features are to be, as they are compared."""
+        if self._is_compared:
+            return target
+        return _compared(target, self._projection)
 
     def distance(self, statistics: sums.Statistics) -> tf.Tensor:
         """Divides by the mean square of the target, or the divisor, []."""
@@ -189,6 +196,6 @@ def _squares(target: tf.Tensor, mask: tf.Tensor | None) -> sums.Statistics:
     return sums.masked_sum(squares, mask)
 
 
-def present(**maps: tf.Tensor | Picture | None) -> Mapping[str, Any]:
+def present(**maps: bands.Image | Picture | None) -> Mapping[str, Any]:
     """Leaves out the maps that are absent."""
     return {name: value for name, value in maps.items() if value is not None}

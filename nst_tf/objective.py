@@ -37,7 +37,7 @@ def make_objective(
     """
 
     def objective(image: bands.Image) -> Evaluation:
-        image = tf.convert_to_tensor(image)
+        image = bands.whole(image)
         scale = gradient_scale(extractor, image.shape.num_elements() // 3)
         with tf.GradientTape() as tape:
             tape.watch(image)
@@ -97,14 +97,15 @@ def frozen(objective: Objective, keep: np.ndarray) -> Objective:
     def partly(image: bands.Image) -> Evaluation:
         evaluation = objective(image)
         gradient = evaluation.gradient
-        if isinstance(gradient, tf.Variable):
+        if isinstance(gradient, bands.Changeable):
             bands.change(
                 {"gradient": gradient},
                 lambda parts, moves: {"gradient": parts["gradient"] * moves},
                 tf.cast(moves, gradient.dtype),
             )
             return evaluation
-        gradient = gradient * tf.cast(moves, gradient.dtype)
+        gradient = bands.whole(gradient)
+        gradient *= tf.cast(moves, gradient.dtype)
         return evaluation._replace(gradient=gradient)
 
     return partly

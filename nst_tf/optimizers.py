@@ -1,4 +1,4 @@
-"""Optimizers of an image: one step on a tf.Variable, kept in its box.
+"""Optimizers of an image: one step on a variable, kept in its box.
 
 By default they see the gradient times the number of pixels. The gradient of a
 relative loss with respect to one pixel falls as 1 / (H * W), so that Adam's
@@ -25,7 +25,7 @@ class Optimizer(Protocol):
     above the lowest one, is taken back, and the next step is shorter.
     """
 
-    image: tf.Variable  # [1, H, W, 3], in [0, 1] if it is bounded
+    image: bands.Changeable  # [1, H, W, 3], in [0, 1] if it is bounded
     rescues: tf.Variable  # evaluations that were taken back, []
     failures: tf.Variable  # of these the newest, without a sound one since, []
     inherited: Sequence[str]  # names of what the next level goes on with
@@ -37,12 +37,14 @@ class Optimizer(Protocol):
         """The image to show, [1, H, W, 3], in [0, 1]."""
 
 
-def variables(optimizer: "Optimizer | Finished") -> dict[str, tf.Variable]:
+def variables(
+    optimizer: "Optimizer | Finished",
+) -> dict[str, bands.Changeable]:
     """All that an optimizer remembers, the image included, by name."""
     return {
         name: value
         for name, value in vars(optimizer).items()
-        if isinstance(value, tf.Variable)
+        if isinstance(value, bands.Changeable)
     }
 
 
@@ -92,7 +94,7 @@ class FirstOrder(tf.Module):
 
     def __init__(
         self,
-        image: tf.Variable,
+        image: bands.Changeable,
         learning_rate: float,
         *,
         average: float,
@@ -115,12 +117,12 @@ class FirstOrder(tf.Module):
         self._step = tf.Variable(zero, trainable=False)  # since a rescue
         self._taken = tf.Variable(zero, trainable=False)
         if self._averaging:
-            self._average = tf.Variable(tf.zeros_like(image), trainable=False)
+            self._average = bands.zeros_like(image)
         infinity = tf.constant(float("inf"), image.dtype)
         self._loss = tf.Variable(infinity, trainable=False)  # the last one
         self._best_loss = tf.Variable(infinity, trainable=False)
         self._first_loss = tf.Variable(infinity, trainable=False)
-        self._best = tf.Variable(image, trainable=False)
+        self._best = bands.copy(image)
         self._cut = tf.Variable(tf.ones_like(infinity), trainable=False)
         self.rescues = tf.Variable(zero, trainable=False)
         self.failures = tf.Variable(zero, trainable=False)
@@ -147,13 +149,16 @@ class FirstOrder(tf.Module):
         """
         if self._averaging and self._step > 0:
             steps = tf.cast(self._step, self.image.dtype)
-            return _corrected(self._average, 1 - self._decay**steps)
+            share = 1 - self._decay**steps
+            return bands.made(
+                lambda average: _corrected(average, share), self._average
+            )
         worse = self._loss > CLEARLY_WORSE * self._best_loss
-        image = tf.where(worse, self._best, self.image)
-        return tf.clip_by_value(image, 0.0, 1.0)
+        best = self._best if worse else self.image
+        return bands.made(lambda image: tf.clip_by_value(image, 0.0, 1.0), best)
 
     @property
-    def _images(self) -> dict[str, tf.Variable]:
+    def _images(self) -> dict[str, bands.Changeable]:
         """All that is remembered of each pixel, by name."""
         return {
             name: value
@@ -255,7 +260,7 @@ class Adam(FirstOrder):
 
     def __init__(
         self,
-        image: tf.Variable,
+        image: bands.Changeable,
         learning_rate: float = 0.02,
         *,
         beta_1: float = 0.9,
@@ -275,8 +280,8 @@ class Adam(FirstOrder):
                 "epsilon": epsilon,
             }.items()
         }
-        self._mean = tf.Variable(tf.zeros_like(image), trainable=False)
-        self._square = tf.Variable(tf.zeros_like(image), trainable=False)
+        self._mean = bands.zeros_like(image)
+        self._square = bands.zeros_like(image)
 
     def _direction(
         self, gradient: tf.Tensor, parts: bands.Parts, step: tf.Tensor
@@ -307,7 +312,7 @@ class Sgd(FirstOrder):
 
     def __init__(
         self,
-        image: tf.Variable,
+        image: bands.Changeable,
         learning_rate: float = 0.02,
         *,
         average: float = 0.95,

@@ -73,7 +73,7 @@ def writes() -> bool:
     return (task.get("type"), int(task.get("index", 0))) == (first, 0)
 
 
-def near(value: "tf.Tensor | tf.Variable") -> Any:
+def near(value: Any) -> Any:
     """Where a value is, so that a replica is sent only what is cut of it."""
     import tensorflow as tf
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 from nst_tf import (
     conventions,
     extractors,
+    host_images,
     image_io,
     losses,
     pyramid,
@@ -341,8 +342,9 @@ def _content_targets(
         for layer in masks
     }
     found = tile_views.statistics(extractor, image, cut, measures, masks)
-    dtype = extractor.model.inputs[0].dtype
-    picture = losses.Picture(tf.constant(image[None], dtype))
+    dtype = tf.as_dtype(extractor.model.inputs[0].dtype).as_numpy_dtype
+    pixels = host_images.HostImage(image[None].astype(dtype, copy=False))
+    picture = losses.Picture(pixels)
     squares = {layer: sums.mean(total) for layer, total in found.items()}
     return dict.fromkeys(masks, picture), squares
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import bands, extractors, losses, replicas, sums
+from nst_tf import bands, extractors, host_images, losses, replicas, sums
 from nst_tf import tiles as geometry
 
 
@@ -52,7 +52,7 @@ def features(
     image: np.ndarray,
     tiles: geometry.Tiles,
     layers: Sequence[str],
-) -> Mapping[str, tf.Tensor]:
+) -> Mapping[str, bands.Image]:
     """Runs the network on a picture, tile by tile: whole maps of some layers.
 
     Args:
@@ -87,7 +87,8 @@ def features(
                     rows[0] - top : rows[1] - top,
                     columns[0] - left : columns[1] - left,
                 ]
-    return {name: tf.constant(value) for name, value in maps.items()}
+    kept = host_images.HostImage if host_images.serves() else tf.constant
+    return {name: kept(value) for name, value in maps.items()}
 
 
 def statistics(
@@ -115,15 +116,14 @@ def statistics(
         ],
         tiles,
     )
-    # The pixels are not the graph's own: it lives until it is looked for.
-    pixels = tf.constant(image[None])
+    pixels = host_images.HostImage(image[None])
     compiled = tf.function(
-        lambda pixels: summed(
+        lambda: summed(
             tiles, lambda place: look(cut_out(pixels, tiles, place), place)
         ),
         autograph=False,
-    ).get_concrete_function(pixels)
-    return dict(zip(measures, compiled(pixels), strict=True))
+    )
+    return dict(zip(measures, compiled(), strict=True))
 
 
 class Place(NamedTuple):
@@ -220,7 +220,7 @@ class Look:
         return tf.cast(rows[:, None] & columns, dtype)[None, :, :, None]
 
     def _aligned(
-        self, values: tf.Tensor, place: Place, stride: int
+        self, values: bands.Image, place: Place, stride: int
     ) -> tf.Tensor:
         """Cuts a map of the whole image, [1, H, W, C], as the tile is cut."""
         rows, columns = (side.size // stride for side in self._tiles)

@@ -14,6 +14,7 @@ import tensorflow as tf
 from nst_tf import (
     bands,
     extractors,
+    host_images,
     losses,
     objective,
     replicas,
@@ -60,7 +61,11 @@ def make_tiled_objective(
         views.check_reach(extractor, loss)
     shape = [1, tiles.rows.length, tiles.columns.length, 3]
     dtype = extractor.model.inputs[0].dtype
-    gradient = tf.Variable(tf.zeros(shape, dtype), trainable=False)
+    gradient: bands.Changeable = (
+        host_images.HostVariable(shape, dtype)
+        if strategy is None and host_images.serves()
+        else tf.Variable(tf.zeros(shape, dtype), trainable=False)
+    )
     scale = objective.gradient_scale(extractor, shape[1] * shape[2])
     look = views.Look(extractor, loss_list, tiles)
     team = _Team(strategy, tiles, gradient, look)
@@ -115,7 +120,7 @@ class _Team:
         self,
         strategy: tf.distribute.Strategy | None,
         tiles: geometry.Tiles,
-        gradient: tf.Variable,
+        gradient: bands.Changeable,
         look: views.Look,
     ):
         self._strategy, self._tiles = strategy, tiles
@@ -124,7 +129,7 @@ class _Team:
             self._gradient_of = replicas.each(
                 strategy,
                 gradient,
-                lambda: tf.Variable(tf.zeros_like(gradient), trainable=False),
+                lambda: bands.zeros_like(gradient),
             )
             self._look_of = replicas.each(strategy, look, look.copy)
 
@@ -158,7 +163,7 @@ class _Team:
             part = self._gradient_of(number)
             pull_here = functools.partial(pull, self._look_of(number))
             _pulled(self._tiles, pull_here, part, self._share(number))
-            return tf.convert_to_tensor(part)
+            return bands.whole(part)
 
         self._gradient.assign(replicas.summed(self._strategy, own))
 
@@ -170,7 +175,7 @@ class _Team:
 def _pulled(
     tiles: geometry.Tiles,
     pull: Callable[[views.Place], tf.Tensor],
-    gradient: tf.Variable,
+    gradient: bands.Changeable,
     share: views.Share = views.ALL,
 ) -> None:
     """Makes a gradient of what a function gives of each tile."""

@@ -7,9 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf import (
+    bands,
     conventions,
     descent,
     extractors,
+    host_images,
     image_io,
     losses,
     objective,
@@ -18,6 +20,7 @@ from nst_tf import (
     replicas,
     targets,
     tile_views,
+    tiles,
     tiling,
 )
 
@@ -31,7 +34,7 @@ def stylize_steps(
     *,
     weights: targets.LossWeights,
     make_extractor: Callable[[Sequence[str]], extractors.Extractor],
-    make_optimizer: Callable[[tf.Variable], optimizers.Optimizer],
+    make_optimizer: Callable[[bands.Changeable], optimizers.Optimizer],
     levels: Sequence[pyramid.Level],
     init: np.ndarray | None = None,
     convention: conventions.Convention = targets.RELATIVE,
@@ -134,6 +137,13 @@ def stylize_steps(
         share = image_io.resize_alpha(keep, height, width)
         return objective.frozen(evaluate, share)
 
+    def hosted(height: int, width: int) -> bool:
+        return (
+            strategy is None
+            and host_images.serves()
+            and tiles.is_cut(height, width, tile())
+        )
+
     image = content if init is None else init
     yield from descent.descend(
         make_objective_at,
@@ -143,6 +153,7 @@ def stylize_steps(
         start,
         goes_on,
         exhausted,
+        hosted,
     )
 
 

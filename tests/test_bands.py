@@ -5,7 +5,15 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import bands, descent, fusion, lbfgs, optimizers
+from nst_tf import (
+    bands,
+    descent,
+    fusion,
+    host_images,
+    lbfgs,
+    optimizers,
+    pyramid,
+)
 
 SIZE = (13, 7)
 
@@ -25,12 +33,26 @@ def _variable(seed=0, size=SIZE):
     return tf.Variable(toys.image(*size, seed)[None])
 
 
+def _hosted(values):
+    """A variable of these values, in the host's memory."""
+    values = np.asarray(values)
+    variable = host_images.HostVariable(values.shape, values.dtype)
+    variable.assign(values)
+    return variable
+
+
+KINDS = [tf.Variable, tf.constant, _hosted]
+
+
 # change
 
 
-def _changed(compiled, scale=2.0):
+def _changed(compiled, scale=2.0, kind=tf.Variable):
     """Changes two images by each other and a third, [3, 1, H, W, 3]."""
-    images = {"a": _variable(0), "b": _variable(1), "c": _variable(2)}
+    images = {
+        name: kind(toys.image(*SIZE, seed)[None])
+        for seed, name in enumerate("abc")
+    }
     read = _variable(3)
 
     def change():
@@ -45,18 +67,19 @@ def _changed(compiled, scale=2.0):
 
     (tf.function(change, autograph=False) if compiled else change)()
     np.testing.assert_array_equal(read, _variable(3))
-    return np.stack([image.numpy() for image in images.values()])
+    return np.stack([np.asarray(image) for image in images.values()])
 
 
 # 2 rows of 7, of which the last is alone; a row each, and less; nearly all.
 @pytest.mark.parametrize("band", [14, 20, 7, 3, 84])
 @pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("kind", [tf.Variable, _hosted])
 def test_images_changed_by_bands_are_those_changed_as_wholes(
-    in_bands, compiled, band
+    in_bands, compiled, band, kind
 ):
     whole = _changed(compiled)
     in_bands(band)
-    np.testing.assert_array_equal(_changed(compiled), whole)
+    np.testing.assert_array_equal(_changed(compiled, kind=kind), whole)
     a, b, c, read = (toys.image(*SIZE, seed) for seed in range(4))
     np.testing.assert_array_equal(whole[0, 0], np.float32(2) * b - read)
     np.testing.assert_allclose(whole[1, 0], np.sqrt(a) + c, rtol=1e-6)
@@ -85,7 +108,7 @@ def test_an_image_of_few_pixels_is_one_part(in_bands):
     assert seen == [(1, 5, 8, 3)]
 
 
-@pytest.mark.parametrize("kind", [tf.Variable, tf.constant])
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_sum_of_squares_by_bands_is_that_of_the_whole(in_bands, kind):
     image = kind(toys.image(*SIZE, 0, "f8")[None])
     expected = np.sum(toys.image(*SIZE, 0, "f8") ** 2)
@@ -107,7 +130,7 @@ def test_a_value_that_is_no_number_is_found_in_any_band(in_bands, row):
 PLACES = [(0, 0, 13, 7), (0, 0, 1, 1), (12, 6, 1, 1), (3, 2, 6, 4)]
 
 
-@pytest.mark.parametrize("kind", [tf.Variable, tf.constant])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("row", "column", "height", "width"), PLACES)
 def test_a_rectangle_is_the_slice(kind, row, column, height, width):
     image = toys.image(*SIZE, 0)[None]
@@ -118,10 +141,11 @@ def test_a_rectangle_is_the_slice(kind, row, column, height, width):
     np.testing.assert_array_equal(part, expected)
 
 
+@pytest.mark.parametrize("kind", [tf.Variable, _hosted])
 @pytest.mark.parametrize(("row", "column", "height", "width"), PLACES)
-def test_a_part_is_added_where_it_should_be(row, column, height, width):
-    image, part = _variable(), toys.image(height, width, 5)[None]
-    expected = image.numpy()
+def test_a_part_is_added_where_it_should_be(kind, row, column, height, width):
+    expected = toys.image(*SIZE, 0)[None]
+    image, part = kind(expected), toys.image(height, width, 5)[None]
     expected[:, row : row + height, column : column + width] += part
     bands.add(image, tf.constant(row), tf.constant(column), tf.constant(part))
     np.testing.assert_array_equal(image, expected)
@@ -144,7 +168,7 @@ def _always_fused(monkeypatch):
     monkeypatch.setattr(fusion, "WORTH", 0)
 
 
-def _run(make, spoiled):
+def _run(make, spoiled, kind=tf.Variable):
     """All that an optimizer remembers after some steps, and its result."""
     bowl, taken = toys.bowl(toys.image(*SIZE, 1)[None]), tf.Variable(0)
 
@@ -157,12 +181,12 @@ def _run(make, spoiled):
         gradient = evaluation.gradient + tf.where(bad, worse, 0.0)
         return evaluation._replace(gradient=gradient)
 
-    optimizer = make(_variable())
+    optimizer = make(kind(toys.image(*SIZE, 0)[None]))
     step = descent.make_train_step(optimizer, evaluate)
     for _ in range(12):
         step()
     arrays = {
-        name: value.numpy()
+        name: np.asarray(value)
         for name, value in optimizers.variables(optimizer).items()
     }
     return arrays, optimizer.result().numpy()
@@ -170,12 +194,13 @@ def _run(make, spoiled):
 
 @pytest.mark.parametrize("spoiled", [[], [1], [4, 8, 9], [12]])
 @pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("kind", [tf.Variable, _hosted])
 def test_steps_by_bands_are_those_of_the_whole_to_the_bit(
-    in_bands, name, spoiled
+    in_bands, name, spoiled, kind
 ):
     whole, result = _run(OPTIMIZERS[name], spoiled)
     in_bands()
-    by_bands, its_result = _run(OPTIMIZERS[name], spoiled)
+    by_bands, its_result = _run(OPTIMIZERS[name], spoiled, kind)
     assert int(by_bands["rescues"]) == len(spoiled)
     assert set(by_bands) == set(whole)
     for key, value in whole.items():
@@ -183,3 +208,37 @@ def test_steps_by_bands_are_those_of_the_whole_to_the_bit(
     np.testing.assert_array_equal(its_result, result)
     assert np.isfinite(result).all()
     assert np.abs(result - toys.image(*SIZE, 0)).max() > 0.01
+
+
+def test_levels_in_the_hosts_memory_come_to_the_same_picture(in_bands):
+    levels = [pyramid.Level(6, 5, 3), pyramid.Level(13, 9, 4)]
+
+    def paint(hosted):
+        kinds = []
+
+        def make(image):
+            kinds.append(type(image))
+            return optimizers.Adam(image)
+
+        def make_objective_at(height, width):
+            bowl = toys.bowl(toys.image(height, width, 1)[None])
+            return lambda image: bowl(bands.whole(image))
+
+        steps = descent.descend(
+            make_objective_at,
+            make,
+            levels,
+            tf.constant(toys.image(6, 5, 0)[None]),
+            hosted=lambda height, width: hosted,
+        )
+        images = [step.image.numpy() for step in steps]
+        assert len(images) == 7
+        return images, set(kinds)
+
+    in_bands()
+    expected, kinds = paint(False)
+    assert not kinds & {host_images.HostVariable}
+    found, kinds = paint(True)
+    assert kinds == {host_images.HostVariable}
+    for image, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(image, other, atol=1e-5)

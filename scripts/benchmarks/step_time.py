@@ -180,7 +180,8 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
 
     def step() -> tuple[Mapping[str, Any], Any]:
         evaluation = train_step()
-        return evaluation.terms, evaluation.gradient[0]
+        gradient: Any = evaluation.gradient
+        return evaluation.terms, gradient[0]
 
     return step
 

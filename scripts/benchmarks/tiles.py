@@ -130,6 +130,7 @@ def _gradient(flags: argparse.Namespace) -> dict:
     import tensorflow as tf
 
     from nst_tf import (
+        bands,
         image_io,
         objective,
         targets,
@@ -174,7 +175,7 @@ def _gradient(flags: argparse.Namespace) -> dict:
         @tf.function(autograph=False)
         def compiled() -> tuple[Any, tf.Tensor]:
             found = evaluate(image)
-            return found.terms, tf.convert_to_tensor(found.gradient)
+            return found.terms, bands.whole(found.gradient)
 
         terms, gradient = compiled()
         losses = {name: float(value) for name, value in terms.items()}
@@ -225,6 +226,7 @@ def _stepper(
 
     from nst_tf import (
         descent,
+        host_images,
         image_io,
         objective,
         optimizers,
@@ -251,7 +253,9 @@ def _stepper(
         tile=tile,
         recompute=flags.recompute,
     )
+    image: Any = tf.Variable(tf.zeros((1, height, width, 3)), trainable=False)
     if tiles.is_cut(height, width, tile):
+        image = host_images.HostVariable(image.shape, image.dtype)
         cut = tile_views.make_tiles(extractor, height, width, tile)
         print(f"{cut.number} tiles, {cut.columns.size} x {cut.rows.size}")
         evaluate = tiling.make_tiled_objective(extractor, loss_list, cut)
@@ -259,9 +263,7 @@ def _stepper(
         evaluate = objective.make_objective(extractor, loss_list)
     rng = np.random.default_rng(0)
     start = content + noise * rng.normal(size=content.shape)
-    image = tf.Variable(
-        tf.constant(start.clip(0, 1).astype("f4")[None]), trainable=False
-    )
+    image.assign(start.clip(0, 1).astype("f4")[None])
     optimizer = optimizers.Adam(image)
     return descent.make_train_step(optimizer, evaluate), optimizer
 
