@@ -25,22 +25,23 @@ _STEP = {
     ("small", "float16"): 830,
 }
 # Of tiles, whose features are cut, and which come after smaller levels.
-_TILING = 1.3
-# Of what is kept: TensorFlow's allocator returns nothing to the system, and the
-# gaps that smaller levels leave do not all fit what comes after them.
-_GAPS = 1.3
-# What is kept for each pixel of the picture: it, its gradient, two moments, the
-# average and the best one, 12 bytes each.
-_STATE = {"adam": 72, "sgd": 48, "lbfgs": 72}
+_TILING = 1.2
+# What is kept for each pixel of a picture in tiles: it, its gradient, two
+# moments, the average and the best one, 12 bytes each, and of the level before
+# a quarter. L-BFGS keeps tensors: TensorFlow's allocator returns nothing, and
+# the gaps that smaller levels leave do not all fit.
+_STATE = {"adam": 75, "sgd": 51, "lbfgs": 94}
 _FEATURE = {"float32": 4, "bfloat16": 2, "float16": 2}
 # A pair of L-BFGS is two images of three float32; all are copied when one is
 # appended.
 _PAIR = 62
 _PICTURE = 12  # a pixel of the content, in place of its features
 _READ = 12  # a pixel of a picture that was read
-# Of what a step takes of a pixel, what it takes to see a style image once; and
+# Of what a step takes of a pixel, what it takes to see a style image once, and
+# what a pixel of that takes where it is seen in tiles, before the steps; and
 # what 32 sorted directions take besides.
 _SEEING = 0.4
+_FITTED = 20
 _SORTING = 900
 
 
@@ -63,26 +64,27 @@ class Need(NamedTuple):
         Args:
             height: Of the finest level, in pixels.
             width: Of the finest level, in pixels.
-            tile: Side of its tiles; 0: it is worked on as a whole.
+            tile: Pixels of each of its tiles; 0: it is worked on as a whole.
         """
         network = "small" if self.small else "vgg"
         pixels = height * width
-        is_cut = 0 < tile**2 < pixels
+        is_cut = 0 < tile < pixels
         step = _STEP[network, self.precision] + self.sorts * _SORTING
         seen = self.style_scale**2 * pixels
         if is_cut:
-            seen = min(seen, tile**2)
-        at_a_time = tile**2 if is_cut else pixels
-        working = step * max(at_a_time, _SEEING * seen)
-        if is_cut:
-            working = _TILING * working + _GAPS * self._state * pixels
+            working = _TILING * step * tile
+            kept = _STATE[self.optimizer] * pixels
+            working += max(kept, _FITTED * seen) + self._target * pixels
+        else:
+            working = step * max(pixels, _SEEING * seen)
         if self.optimizer == "lbfgs":
             working += self.pairs * _PAIR * pixels
         return _BASE[network] + working + _READ * self.read
 
     def largest_tile(self, height: int, width: int, limit: float) -> int:
         """The side of the largest tiles that a limit has room for, a multiple
-        of 16; 0 if there is none.
+        of 16; 0 if there is none. They have as many pixels as such a square, at
+        most.
 
         Args:
             height: Of the finest level, in pixels.
@@ -91,18 +93,17 @@ class Need(NamedTuple):
         """
         for side in range(max(height, width) // 16 * 16, 0, -16):
             if side**2 < height * width and (
-                self.peak(height, width, side) <= limit
+                self.peak(height, width, side**2) <= limit
             ):
                 return side
         return 0
 
     @property
-    def _state(self) -> float:
-        """What is kept for each pixel of a picture in tiles."""
+    def _target(self) -> float:
+        """What is kept of the content for each pixel of a picture in tiles."""
         if self.recomputes:
-            return _STATE[self.optimizer] + _PICTURE
-        features = self.features * _FEATURE[self.precision]
-        return _STATE[self.optimizer] + features
+            return _PICTURE
+        return self.features * _FEATURE[self.precision]
 
 
 def limit() -> float | None:

@@ -239,9 +239,7 @@ def _announce(
             network=request.extractor,
             origin=prepared.network.origin,
             content_size=prepared.content.pixels.shape[:2],
-            memory=tile_side.needs(request, prepared, precision).peak(
-                last.height, last.width, request.tile
-            ),
+            memory=tile_side.memory_of(request, prepared, precision),
             tiles=in_tiles,
             max_seconds=request.max_seconds,
             seconds=execution.estimated_seconds(request, prepared, devices)

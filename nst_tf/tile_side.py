@@ -51,8 +51,7 @@ def planned(
     limit = _limit(request)
     if limit is None:
         return request
-    need = needs(request, prepared, precision)
-    peak = need.peak(height, width, request.tile)
+    peak = memory_of(request, prepared, precision)
     if peak <= limit:
         return request
     fitting = _fitting(request, prepared, precision, limit, least)
@@ -62,7 +61,7 @@ def planned(
     )
     if not fitting:
         at_least = min(
-            needs(each, prepared, precision).peak(height, width, least)
+            needs(each, prepared, precision).peak(height, width, least**2)
             for each in _targets(request)
         )
         raise MemoryError(
@@ -118,8 +117,8 @@ def halved(
     limit = _limit(request)
     if limit is None or not _is_additive(request):
         return request
-    need = needs(request, prepared, precision)
-    if need.peak(height, width, died) < 0.5 * limit:
+    then = dataclasses.replace(request, tile=died)
+    if memory_of(then, prepared, precision) < 0.5 * limit:
         return request
     before = died if tiles.is_cut(height, width, died) else max(height, width)
     side = max(before // 2, smallest(request))
@@ -140,6 +139,23 @@ def _limit(request: job.Job) -> float | None:
     return None if device.is_gpu() else memory.limit()
 
 
+def memory_of(
+    request: job.Job, prepared: inputs.Inputs, precision: str
+) -> float:
+    """The bytes that a job needs in the tiles that it is cut into, about.
+
+    Args:
+        request: The job.
+        prepared: What it is made from.
+        precision: Type that the network computes in.
+    """
+    level = prepared.levels[-1]
+    cut = _cut(request, level, 1)
+    tile = cut.rows.size * cut.columns.size if cut else 0
+    need = needs(request, prepared, precision)
+    return need.peak(level.height, level.width, tile)
+
+
 def needs(
     request: job.Job, prepared: inputs.Inputs, precision: str
 ) -> memory.Need:
@@ -157,7 +173,7 @@ def needs(
         + sum(style.pixels[..., 0].size for style in prepared.styles),
         recomputes=request.content_target == "recompute",
         features=sum(
-            layer.out_channels / layer.stride**2
+            prepared.network.layers[layer.name][0].shape[-1] / layer.stride**2
             for layer in architectures.convolutions(request.extractor)
             if layer.name in job.parse_layers(request.content_layers)
         ),

@@ -86,8 +86,8 @@ def test_tiles_are_the_largest_that_a_limit_has_room_for(prepared):
     planned = _planned(request, found)
     assert planned == dataclasses.replace(request, tile=planned.tile)
     need = tile_side.needs(request, found, "float32")
-    assert need.peak(72, 96) > 1.01e9 >= need.peak(72, 96, planned.tile)
-    assert need.peak(72, 96, planned.tile + 16) > 1.01e9
+    assert need.peak(72, 96) > 1.01e9 >= need.peak(72, 96, planned.tile**2)
+    assert need.peak(72, 96, (planned.tile + 16) ** 2) > 1.01e9
     assert LEAST <= planned.tile < 96 and planned.tile % 16 == 0
 
 
@@ -312,7 +312,7 @@ def _limit_between(prepared, **settings):
     keeping, anew = (
         tile_side.needs(
             dataclasses.replace(request, content_target=each), found, "float32"
-        ).peak(72, 96, LEAST + 1)
+        ).peak(72, 96, (LEAST + 1) ** 2)
         for each in ("keep", "recompute")
     )
     assert anew < keeping

@@ -6,10 +6,6 @@ Each case is the program on pictures of configs/images, with two steps at each
 level; square ones are cut from them. The peak is the largest resident set that
 the system saw; the plan is that of `nst_tf.memory`, which is fitted to these
 lines.
-
-TensorFlow's allocator keeps what it had, in pieces that do not all fit what
-comes next. Cases that are `returned` run with one that gives everything back at
-once: their peaks are what is in use.
 """
 
 import argparse
@@ -55,16 +51,18 @@ CASES: dict[str, list[str]] = {
         "--optimizer=lbfgs",
         "--history=5",
     ],
+    "tiles 2048 recompute": [
+        "--size=2048",
+        "--tile=1024",
+        "--weights=small",
+        "--content_layers=block2_conv2",
+        "--content_target=recompute",
+    ],
     "tiles 2896": ["--size=2896", "--tile=1024"],
     "tiles 4096": ["--size=4096", "--tile=1024"],
     "square 2048 small": ["--size=2048", "--tile=1024", "--weights=small"],
     "square 4096 small": ["--size=4096", "--tile=1024", "--weights=small"],
     "square 8192 small": ["--size=8192", "--tile=1024", "--weights=small"],
-}
-CASES |= {f"returned {name}": CASES[name] for name in CASES if "square" in name}
-RETURNING = {
-    "TF_ONEDNN_USE_SYSTEM_ALLOCATOR": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(2**20),
 }
 
 
@@ -124,11 +122,7 @@ def _run(name: str) -> dict:
                 f"--output={output}",
                 *CASES[name],
             ],
-            env={
-                **os.environ,
-                **(RETURNING if name.startswith("returned") else {}),
-                "PYTHONPATH": str(step_time.ROOT),
-            },
+            env={**os.environ, "PYTHONPATH": str(step_time.ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
