@@ -16,6 +16,7 @@ from nst_tf import (
     conventions,
     descent,
     extractors,
+    host_images,
     image_io,
     objective,
     optimizers,
@@ -413,6 +414,26 @@ def test_pictures_painted_in_tiles_are_those_painted_as_a_whole(
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=tolerance)
     assert tiled_loss == pytest.approx(loss, rel=1e-6)
     assert np.abs(whole - toys.image(*SIZE, 0, "f8")).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("computes", "kind"),
+    [("host", host_images.HostVariable), ("device", tf.Variable)],
+)
+def test_images_of_tiles_are_where_the_tiles_are(monkeypatch, computes, kind):
+    kinds = set()
+
+    def make(image):
+        kinds.add(type(image))
+        return optimizers.Adam(image)
+
+    toys.extractor(monkeypatch)
+    monkeypatch.setattr(host_images, "serves", lambda: computes == "host")
+    tiled, _ = _painted(TILE, make, steps=4)
+    assert len(kinds) == 1 and issubclass(kinds.pop(), kind)
+    whole, _ = _painted(0, make, steps=4)
+    assert not kinds & {host_images.HostVariable}
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-9)
 
 
 # The real network
