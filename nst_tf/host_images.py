@@ -100,27 +100,16 @@ class HostVariable(HostImage):
 
     def write(self, row: Any, column: Any, part: Any) -> None:
         """Puts a part, [..., h, w, C], there, with its first pixel."""
-
-        def write(
-            array: np.ndarray, row: int, column: int, part: np.ndarray
-        ) -> np.int64:
-            height, width = part.shape[-3:-1]
-            array[:, row : row + height, column : column + width] = part
-            return np.int64(height)
-
-        self._called(write, [row, column, part], tf.int64)
+        self._put(np.copyto, row, column, part)
 
     def add(self, row: Any, column: Any, part: Any) -> None:
         """Adds a part, [..., h, w, C], there, with its first pixel."""
-
-        def add(
-            array: np.ndarray, row: int, column: int, part: np.ndarray
-        ) -> np.int64:
-            height, width = part.shape[-3:-1]
-            array[:, row : row + height, column : column + width] += part
-            return np.int64(height)
-
-        self._called(add, [row, column, part], tf.int64)
+        self._put(
+            lambda place, part: np.add(place, part, out=place),
+            row,
+            column,
+            part,
+        )
 
     def assign(self, value: Any) -> None:
         """Puts a whole image there, [1, H, W, C]; not in a graph."""
@@ -129,6 +118,20 @@ class HostVariable(HostImage):
     def tensor(self) -> tf.Tensor:
         """The same memory as a tensor, for who does not change it any more."""
         return tf.experimental.dlpack.from_dlpack(self._array.__dlpack__())
+
+    def _put(
+        self, put: Callable[..., Any], row: Any, column: Any, part: Any
+    ) -> None:
+        """Calls a function of a rectangle of the array, and of a part."""
+
+        def called(
+            array: np.ndarray, row: int, column: int, part: np.ndarray
+        ) -> np.int64:
+            height, width = part.shape[-3:-1]
+            put(array[:, row : row + height, column : column + width], part)
+            return np.int64(height)
+
+        self._called(called, [row, column, part], tf.int64)
 
     def _called(
         self, function: Callable[..., Any], inputs: list[Any], dtype: tf.DType
