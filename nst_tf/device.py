@@ -69,9 +69,27 @@ def resolve_precision(precision: str) -> str:
         capability = _details(gpus[0]).get("compute_capability", (0, 0))
         fast = tuple(capability) >= (8, 0)
     else:
-        through_onednn = os.environ.get("TF_ENABLE_ONEDNN_OPTS") != "0"
-        fast = through_onednn and _cpu_multiplies_bfloat16()
+        fast = _cpu_multiplies_bfloat16()
     return "bfloat16" if fast else "float32"
+
+
+def emulates_bfloat16() -> bool:
+    """Returns whether the device is a CPU that emulates bfloat16.
+
+    TensorFlow then multiplies in Eigen, which rounds each partial sum of a
+    product of matrices to bfloat16; oneDNN adds up in float32.
+    """
+    return not _gpus() and not _cpu_multiplies_bfloat16()
+
+
+def describe_emulation(precision: str) -> str:
+    """Returns a note for people if a precision is emulated here, else ""."""
+    if precision != "bfloat16" or not emulates_bfloat16():
+        return ""
+    return (
+        "bfloat16 is emulated on this CPU and several times slower than "
+        "float32; use --precision=auto"
+    )
 
 
 def is_gpu() -> bool:
@@ -141,7 +159,9 @@ def _details(gpu) -> dict:  # type: ignore[no-untyped-def, type-arg]
 
 
 def _cpu_multiplies_bfloat16() -> bool:
-    """Tells whether the CPU has instructions for products of bfloat16."""
+    """Returns whether oneDNN multiplies bfloat16 with units of the CPU."""
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        return False
     try:
         flags = CPU.read_text().split()
     except OSError:  # not Linux

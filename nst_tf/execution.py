@@ -159,6 +159,7 @@ def started(
 ) -> "Generator[descent.Step, None, None]":
     """The steps of a job that decides itself what it starts with."""
     begun = starting.start(request, prepared)
+    _warn_of_emulation(request)
     return job_steps(
         begun.request, prepared, begun.state, strategy=begun.strategy
     )
@@ -297,6 +298,7 @@ def run_job(request: job.Job) -> Result:
     request, path, prepared = prepare_files(asked)
     _warn(prepared)
     request, state, strategy = starting.start(request, prepared)
+    _warn_of_emulation(request)
     taken = resumption.steps_taken(state, prepared)
     for step in job_steps(request, prepared, state, strategy=strategy):
         taken[step.level] = step.index
@@ -592,6 +594,12 @@ def _warn(prepared: inputs.Inputs) -> None:
     """Says in Python's way that something stands in for what was asked for."""
     for warning in filter(None, [prepared.network.warning, *prepared.notes]):
         warnings.warn(warning, stacklevel=3)
+
+
+def _warn_of_emulation(request: job.Job) -> None:
+    """Warns of emulated bfloat16; TensorFlow has to be prepared before."""
+    if note := device.describe_emulation(request.precision):
+        warnings.warn(note, stacklevel=3)
 
 
 def _last(steps: "Iterator[descent.Step]") -> "descent.Step":

@@ -220,6 +220,7 @@ def _announce(
         device.prepare()
         description = device.describe()
         precision = device.resolve_precision(request.precision)
+        emulation = device.describe_emulation(request.precision)
     options = inputs.output_options(request, prepared.content, *last[:2])
     devices = replicas.count(run.strategy)
     in_tiles = tile_side.describe(request, last, devices)
@@ -258,7 +259,7 @@ def _announce(
             f"{prepared.clipped:.2%} of the style's values are clipped, with "
             f"the content's colors"
         )
-    for note in notes:
+    for note in filter(None, [*notes, emulation]):
         report.say(f"note      {note}")
     then = run.replay.record["device"] if run.replay else description
     if then != description:

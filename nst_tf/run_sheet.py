@@ -18,8 +18,14 @@ def paint(
         device.prepare()
         description = device.describe()
     count = len(prepared.cells)
+    notes = {
+        device.describe_emulation(cell.request.precision)
+        for cell in prepared.cells
+    }
     for line in sheet.plan(prepared, description):
         console.say(line)
+    for note in filter(None, notes):
+        console.say(f"note      {note}")
     if asked.dry_run:
         return signals.status
     images: dict[int, np.ndarray] = {}

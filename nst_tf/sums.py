@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from nst_tf import fusion, gradients
+from nst_tf import device, fusion, gradients
 
 BLOCK = 1024  # positions whose products in bfloat16 are added up in bfloat16
 
@@ -56,7 +56,8 @@ def gram_statistics(
 
     Features in bfloat16 are multiplied as they are, in blocks, since a product
     of matrices is rounded to the type of these: 1024 positions in bfloat16, and
-    their sum in float32.
+    their sum in float32. Where the CPU emulates bfloat16 they are multiplied in
+    float32.
     """
     _check_mask(features, mask)
     if features.dtype != tf.bfloat16:
@@ -72,11 +73,14 @@ def gram_statistics(
         weighted = features if weights is None else _times(weights, features)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            slope = tf.cast(upstream + tf.transpose(upstream), features.dtype)
+            factor = _cast_factor(weighted)
+            slope = tf.cast(upstream + tf.transpose(upstream), factor.dtype)
             # Faster than a product of matrices, which is the same.
-            return tf.nn.conv2d(weighted, slope[None, None], 1, "VALID")
+            product = tf.nn.conv2d(factor, slope[None, None], 1, "VALID")
+            return tf.cast(product, features.dtype)
 
-        return _products(weighted, features), gradient
+        factors = _cast_factor(weighted), _cast_factor(features)
+        return _products(*factors), gradient
 
     return Statistics(total(features), _mass(features, weights))
 
@@ -85,6 +89,13 @@ def gram_statistics(
 def _times(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
     """A map, [1, H, W, C], times what its positions count, [1, H, W, 1]."""
     return weights * features
+
+
+def _cast_factor(values: tf.Tensor) -> tf.Tensor:
+    """Casts bfloat16 to float32 if its products would be emulated."""
+    if values.dtype == tf.bfloat16 and device.emulates_bfloat16():
+        return wide(values)
+    return values
 
 
 def _products(one: tf.Tensor, two: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,7 @@
 """What every test starts from: no weights at hand, no home, exact floats."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -33,6 +34,25 @@ def _exact_floats():
         import tensorflow as tf
 
         tf.config.experimental.enable_tensor_float_32_execution(False)
+
+
+@pytest.fixture
+def default_signals():
+    """Handles SIGINT and SIGHUP by default, in child processes too.
+
+    nohup ignores SIGHUP, and a background job of a script ignores SIGINT. Only
+    tests that send a signal use this: the others must survive a hangup.
+    """
+    handlers = {signal.SIGINT: signal.default_int_handler}
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        handlers[signal.SIGHUP] = signal.SIG_DFL
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in handlers.items()
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -554,6 +555,7 @@ def test_auto_is_bfloat16_where_a_cpu_multiplies_it(
     (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
     assert device.resolve_precision("auto") == precision
     assert device.resolve_precision("float32") == "float32"
+    assert device.emulates_bfloat16() is (precision == "float32")
 
 
 def test_auto_is_float32_where_a_cpu_says_nothing(tmp_path, monkeypatch):
@@ -561,3 +563,33 @@ def test_auto_is_float32_where_a_cpu_says_nothing(tmp_path, monkeypatch):
         pytest.skip("a GPU decides")
     monkeypatch.setattr(device, "CPU", tmp_path / "absent")
     assert device.resolve_precision("auto") == "float32"
+
+
+def _emulate_bfloat16(monkeypatch):
+    monkeypatch.setattr(device, "emulates_bfloat16", lambda: True)
+    return "bfloat16 is emulated on this CPU and several times slower"
+
+
+@pytest.mark.parametrize("precision", ["auto", "float32", "float16"])
+def test_only_bfloat16_has_a_note_that_it_is_emulated(monkeypatch, precision):
+    words = _emulate_bfloat16(monkeypatch)
+    assert device.describe_emulation("bfloat16").startswith(words)
+    assert device.describe_emulation(precision) == ""
+    monkeypatch.setattr(device, "emulates_bfloat16", lambda: False)
+    assert device.describe_emulation("bfloat16") == ""
+
+
+@pytest.mark.parametrize("of_files", [False, True])
+def test_the_library_warns_once_of_emulated_bfloat16(
+    monkeypatch, request_, pictures, of_files
+):
+    words = _emulate_bfloat16(monkeypatch)
+    changes = {"precision": "bfloat16", "steps": (1,), "levels": 1, "size": 48}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        if of_files:
+            execution.run_job(_change(request_, **changes))
+        else:
+            toy = {**TOY, "weights": request_.weights, **changes}
+            nst_tf.stylize(*pictures, **toy)
+    assert [words in str(each.message) for each in caught].count(True) == 1

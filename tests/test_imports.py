@@ -34,7 +34,7 @@ ARROWS = {
     "fusion": set(),
     "gradients": set(),
     "extractors": {"architectures", "fusion", "gradients"},
-    "sums": {"fusion", "gradients"},
+    "sums": {"device", "fusion", "gradients"},
     "host_images": set(),
     "bands": {"host_images"},
     "tiles": set(),

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import losses, style_losses, sums, total_variation
+from nst_tf import device, losses, style_losses, sums, total_variation
 
 
 def _features(seed=0, shape=(1, 5, 4, 3)):
@@ -122,6 +122,23 @@ def test_statistics_of_half_precision_are_summed_in_single():
 def test_a_mask_of_another_size_is_refused_by_sizes():
     with pytest.raises(ValueError, match=r"mask is 3 x 2 .* map is 4 x 5"):
         sums.gram_matrix(tf.constant(_features()), toys.mask(2, 3))
+
+
+def test_where_bfloat16_is_emulated_gram_matrices_are_of_float32(monkeypatch):
+    monkeypatch.setattr(device, "emulates_bfloat16", lambda: True)
+    features = tf.cast(toys.image(40, 50)[None], tf.bfloat16)
+
+    def seen(features):
+        with tf.GradientTape() as tape:
+            tape.watch(features)
+            matrix = sums.gram_matrix(features)
+            total = tf.reduce_sum(tf.sin(3 * matrix))
+        return matrix, tape.gradient(total, features)
+
+    matrix, slope = seen(features)
+    exact, exact_slope = seen(tf.cast(features, tf.float32))
+    np.testing.assert_array_equal(matrix, exact)
+    np.testing.assert_array_equal(slope, tf.cast(exact_slope, tf.bfloat16))
 
 
 @pytest.mark.parametrize("masked", [False, True])

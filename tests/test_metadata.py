@@ -246,6 +246,7 @@ def test_a_picture_under_a_budget_is_made_again_as_decided(folder, monkeypatch):
     assert metadata.read("b.png")["decided"]["steps"] == steps
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_a_stopped_and_resumed_picture_is_made_again(folder, monkeypatch):
     flags = ["--flagfile=toy.cfg", "--checkpoint_dir=c", "--output=a.png"]
     with monkeypatch.context() as patch:

@@ -156,6 +156,7 @@ def _interrupted_at(monkeypatch, *places):
     monkeypatch.setattr(notebook.progress.Progress, "update", interrupted)
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_an_interrupt_gives_the_picture_so_far(
     images, settings, monkeypatch, capsys
 ):
@@ -170,6 +171,7 @@ def test_an_interrupt_gives_the_picture_so_far(
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_an_interrupt_while_tensorflow_traces_is_put_off(
     images, settings, monkeypatch, capsys
 ):
@@ -189,6 +191,7 @@ def test_an_interrupt_while_tensorflow_traces_is_put_off(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("default_signals")
 def test_an_interrupt_keeps_a_checkpoint(
     images, settings, monkeypatch, tmp_path
 ):
@@ -201,6 +204,7 @@ def test_an_interrupt_keeps_a_checkpoint(
     np.testing.assert_array_equal(resumed, nst_tf.stylize(*images, **settings))
 
 
+@pytest.mark.usefixtures("default_signals")
 def test_a_second_interrupt_comes_at_once(images, settings, monkeypatch):
     def twice(self, *_):
         signal.raise_signal(signal.SIGINT)

@@ -16,7 +16,16 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import console, descent, execution, image_io, inputs, objective, run
+from nst_tf import (
+    console,
+    descent,
+    device,
+    execution,
+    image_io,
+    inputs,
+    objective,
+    run,
+)
 
 ROOT = Path(nst_tf.__file__).parent.parent
 
@@ -44,6 +53,16 @@ def test_a_flag_file_becomes_a_picture(flag_file, capsys):
     ):
         assert words in out
     assert "\r" not in out  # plain lines where there is no terminal
+
+
+@pytest.mark.parametrize("more", [[], ["--sweep=seed:1,2"]])
+def test_emulated_bfloat16_has_one_note(flag_file, monkeypatch, capsys, more):
+    monkeypatch.setattr(device, "emulates_bfloat16", lambda: True)
+    flags = ["--precision=bfloat16", "--size=64", "--dry_run", *more]
+    assert run.main([flag_file, *flags]) == 0
+    out, err = capsys.readouterr()
+    assert out.count("note      bfloat16 is emulated on this CPU") == 1
+    assert "emulated" not in err
 
 
 def test_the_command_can_be_typed_twice(flag_file, capsys):
@@ -285,6 +304,7 @@ def test_a_signal_while_writing_leaves_whole_files(
     assert kept and all(name.endswith(".checkpoint.npz") for name in kept)
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize(
     ("number", "status"),
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
@@ -338,6 +358,7 @@ def test_a_picture_that_turned_into_no_numbers_is_said(
     assert not Path("town-paint.png").exists()
 
 
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_before_work_ends_at_once(flag_file, monkeypatch, number):
     def prepare(*_):
@@ -527,6 +548,7 @@ def test_a_killed_run_short_of_memory_goes_on_in_smaller_tiles(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("default_signals")
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
