@@ -1,0 +1,1 @@
+"""Parts of scripts/fingerprint: toy pictures, toy jobs, and their digests."""

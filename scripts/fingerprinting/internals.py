@@ -1,0 +1,83 @@
+"""The only names of the package that are not public: edit them when they move.
+
+A variant of the fingerprint sets thresholds for large images so low that toy
+jobs run the code of large ones, and a check runs out of memory at one step.
+"""
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+# Full name -> value for toy images of some 3000 pixels.
+THRESHOLDS: dict[str, int] = {
+    "nst_tf.fusion.WORTH": 0,  # all joined passes are compiled by XLA
+    "nst_tf.bands.WHOLE": 500,  # larger images are changed in bands
+    "nst_tf.bands.BAND": 700,
+    "nst_tf.losses.POSITIONS": 300,
+    "nst_tf.sums.BLOCK": 64,
+    "nst_tf.color.BLOCK": 500,
+    "nst_tf.icc.BLOCK": 500,
+    "nst_tf.pyramid.LARGE": 40,  # Adam above, and shorter steps
+    "nst_tf.style_losses.EXACT_CHANNELS": 16,
+    "nst_tf.style_losses.DIRECTIONS": 8,
+    "nst_tf.style_losses.QUANTILES": 64,
+    "nst_tf.encoding.LONGEST_RECORD": 100,  # larger ones go beside the file
+    "nst_tf.timelapse.FRAMES": 3,
+    "nst_tf.followers.LARGEST": 48,
+    "nst_tf.stopping.REST": 2,
+    "nst_tf.execution.PROBE": 32,
+}
+
+# (optimizer, objective) -> a function that takes one step, without arguments.
+MAKE_TRAIN_STEP = "nst_tf.descent.make_train_step"
+
+
+def lower_thresholds() -> None:
+    """Sets the thresholds for the rest of the process.
+
+    Raises:
+        AttributeError: If one of them has moved.
+    """
+    for name, value in THRESHOLDS.items():
+        module, attribute = _find(name)
+        setattr(module, attribute, value)
+
+
+@contextlib.contextmanager
+def out_of_memory(at: int) -> Iterator[None]:
+    """Runs out of memory at one step, counted from 1 over all levels."""
+    import tensorflow as tf
+
+    module, attribute = _find(MAKE_TRAIN_STEP)
+    make = getattr(module, attribute)
+    count = 0
+
+    def make_failing(*arguments: Any) -> Callable[[], Any]:
+        step = make(*arguments)
+
+        def step_or_fail() -> Any:
+            nonlocal count
+            count += 1
+            if count == at:
+                raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+            return step()
+
+        return step_or_fail
+
+    setattr(module, attribute, make_failing)
+    try:
+        yield
+    finally:
+        setattr(module, attribute, make)
+
+
+def _find(name: str) -> tuple[Any, str]:
+    """Imports the module of a full name."""
+    path, _, attribute = name.rpartition(".")
+    module = importlib.import_module(path)
+    if not hasattr(module, attribute):
+        raise AttributeError(
+            f"there is no {name}; say where it is now in {__file__}."
+        )
+    return module, attribute
