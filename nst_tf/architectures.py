@@ -8,9 +8,10 @@ Source:
     Recognition. ICLR 2015, table 1, columns D (VGG16) and E (VGG19).
 """
 
-import difflib
 from collections.abc import Iterable
 from typing import NamedTuple
+
+from nst_tf import errors
 
 # ImageNet's mean color, RGB in [0, 1]; Keras and Caffe subtract it in BGR,
 # 0..255, as (103.939, 116.779, 123.68).
@@ -72,7 +73,7 @@ def check_layers(network: str, layers: Iterable[str]) -> None:
         if layer not in names:
             raise ValueError(
                 f"{network} has no layer {layer!r}"
-                f"{suggestion(layer, names)}; its layers are "
+                f"{errors.did_you_mean(layer, names)}; its layers are "
                 f"{names[0]} to {names[-1]}."
             )
 
@@ -91,12 +92,6 @@ def work(network: str, last: str) -> float:
         if layer.name == last:
             break
     return total
-
-
-def suggestion(word: str, words: Iterable[str]) -> str:
-    """Returns '; did you mean ...?' for a near miss, else nothing."""
-    near = difflib.get_close_matches(word, list(words), n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 NETWORKS = {

@@ -13,22 +13,17 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from nst_tf import descent
 
 KEPT = 2
 _SUFFIX = ".checkpoint.npz"
 
 Identity = Mapping[str, Any]  # what a job is: names and plain values
-
-
-class State(NamedTuple):
-    """A place in a run, and what is needed to go on from there."""
-
-    level: int  # index of the level, from 0
-    steps: int  # taken at this level
-    arrays: Mapping[str, Any]  # the optimizer's variables, by name
 
 
 class Folder:
@@ -59,7 +54,7 @@ class Folder:
                 f"that can be written to: {error.strerror}; name another."
             ) from error
 
-    def save(self, state: State) -> None:
+    def save(self, state: "descent.State") -> None:
         """Writes a checkpoint, then deletes the oldest ones of the job.
 
         Raises:
@@ -90,12 +85,14 @@ class Folder:
         for old in own[:-KEPT]:
             old.unlink(missing_ok=True)
 
-    def newest(self) -> State | None:
+    def newest(self) -> "descent.State | None":
         """Reads the newest checkpoint that is whole; None if there is none.
 
         Raises:
             ValueError: If it is of another job: in what they differ.
         """
+        from nst_tf import descent  # TensorFlow is at work by now
+
         for path in reversed(_files(self._path)):
             try:
                 head, arrays = _read(path)
@@ -110,7 +107,7 @@ class Folder:
                         f"another folder with --checkpoint_dir, or start anew "
                         f"with --resume=never."
                     )
-            return State(head["level"], head["steps"], arrays)
+            return descent.State(head["level"], head["steps"], arrays)
         return None
 
     def mark(self, note: Mapping[str, Any]) -> None:

@@ -6,16 +6,13 @@ stops are things that its reader does between two steps.
 
 import dataclasses
 import gc
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
 from nst_tf import bands, device, host_images, optimizers, pyramid
 from nst_tf import objective as objectives
-
-if TYPE_CHECKING:
-    from nst_tf import checkpoint
 
 T = TypeVar("T")
 FAILURES = 25  # in a row, after which no evaluation will be sound any more
@@ -50,6 +47,14 @@ class Step:
         return optimizers.variables(self.optimizer)
 
 
+class State(NamedTuple):
+    """A place in a run, and what is needed to go on from there."""
+
+    level: int  # index of the level, from 0
+    steps: int  # taken at this level
+    arrays: Mapping[str, Any]  # the optimizer's variables, by name
+
+
 # (level, the step taken last at it or None) -> whether to take another one.
 Pace = Callable[[int, Step | None], bool]
 
@@ -59,7 +64,7 @@ def descend(
     make_optimizer: Callable[[bands.Changeable], optimizers.Optimizer],
     levels: Sequence[pyramid.Level],
     image: tf.Tensor,
-    start: "checkpoint.State | None" = None,
+    start: State | None = None,
     goes_on: Pace = lambda level, step: True,
     exhausted: Callable[[int, int], bool] = lambda height, width: False,
     hosted: Callable[[int, int], bool] = lambda height, width: False,

@@ -7,7 +7,6 @@ TensorFlow is imported only when work starts. No module below this one, but
 import collections
 import dataclasses
 import functools
-import os
 import time
 import warnings
 from collections.abc import (
@@ -30,18 +29,15 @@ from nst_tf import (
     image_io,
     inputs,
     job,
-    masks,
     painting,
-    places,
+    preparation,
+    print_size,
     pyramid,
     replicas,
     resumption,
     schedules,
-    sources,
     starting,
     stopping,
-    strength,
-    style_settings,
     tile_side,
 )
 from nst_tf import weights as network_weights
@@ -49,13 +45,7 @@ from nst_tf import weights as network_weights
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from nst_tf import (
-        checkpoint,
-        descent,
-        extractors,
-        optimizers,
-        targets,
-    )
+    from nst_tf import descent, extractors, optimizers, targets
 
 
 # The fields of a job that an optimizer takes.
@@ -73,7 +63,6 @@ OPTIMIZER_SETTINGS = {
 }
 
 
-STARTS = {"init", "continue_from"}  # settings that name a picture
 PROBE = 256  # long side, in pixels, of the picture that a job is timed on
 PROBE_STEPS = 5
 
@@ -119,7 +108,7 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
-    request, prepared = prepare(content, styles, settings)
+    request, prepared = preparation.prepare_images(content, styles, settings)
     step = _last(started(request, prepared))
     return finishing.painting_of(step, request, prepared)
 
@@ -150,7 +139,7 @@ def stylize_steps(
         FloatingPointError: As it is read, if evaluations give no numbers any
             more.
     """
-    request, prepared = prepare(content, styles, settings)
+    request, prepared = preparation.prepare_images(content, styles, settings)
     return started(request, prepared)
 
 
@@ -163,111 +152,6 @@ def started(
     return job_steps(
         begun.request, prepared, begun.state, strategy=begun.strategy
     )
-
-
-def prepare(
-    content: inputs.ImageLike,
-    styles: inputs.ImageLike | Sequence[inputs.ImageLike],
-    settings: dict[str, Any],
-) -> tuple[job.Job, inputs.Inputs]:
-    """Checks what `stylize` is called with, and makes a job of it.
-
-    Args:
-        content: As in `stylize`.
-        styles: As in `stylize`.
-        settings: As in `stylize`.
-
-    Returns:
-        The job, and what it is made from: what `started` takes.
-
-    Raises:
-        ValueError: As `stylize`.
-        TypeError: As `stylize`.
-    """
-    for name in (
-        "content",
-        "style",
-        "output",
-        "overwrite",
-        "preview_every",
-        "dry_run",
-        "bit_depth",
-        "quality",
-        "keep_location",
-        "record_paths",
-        "rerun",
-        "log",
-        "summary_dir",
-        "sheet",
-        "sheet_size",
-        "sweep",
-        "timelapse",
-        *(() if settings.get("print_size") else ("dpi",)),  # of a file
-    ):
-        if name in settings:
-            raise TypeError(
-                f"{name} is for the program, not a setting of stylize; pass "
-                f"the images as the first two arguments, and save the result."
-            )
-    settings, arrays = _without_arrays(settings)
-    asked = job.Job(**settings)
-    job.check(asked)
-    read = inputs.as_picture(content, "content", asked.max_megapixels)
-    request = strength.applied(inputs.sized(asked, read))
-    parts: list[Sequence[Any]] = [
-        sources.pictures_in(str(each)) if sources.is_folder(each) else [each]
-        for each in (styles if isinstance(styles, (list, tuple)) else [styles])
-    ]
-    request = style_settings.repeated(request, [len(part) for part in parts])
-    many = [each for part in parts for each in part]
-    prepared = inputs.prepare(
-        request,
-        read,
-        [
-            inputs.as_picture(style, "style", request.max_megapixels)
-            for style in many
-        ],
-        given=arrays,
-    )
-    _warn(prepared)
-    return request, prepared
-
-
-def _without_arrays(
-    settings: Mapping[str, Any],
-) -> tuple[dict[str, Any], dict[str, image_io.Picture]]:
-    """Puts a word in the place of pictures that are arrays; these by names.
-
-    The names are those of `inputs.named_pictures`, so that they count as if
-    they were read: in the digests of a checkpoint too.
-    """
-    plain: dict[str, Any] = {}
-    arrays: dict[str, image_io.Picture] = {}
-
-    def taken(name: str, value: Any) -> Any:
-        if isinstance(value, os.PathLike):
-            return os.fspath(value)
-        if not hasattr(value, "__array__"):
-            return value
-        arrays[name] = (
-            inputs.as_picture(value, name)
-            if name in STARTS
-            else inputs.as_mask(value, masks.title(name))
-        )
-        return "array"
-
-    for name, value in settings.items():
-        if name == "style_mask":
-            several = value if isinstance(value, (list, tuple)) else [value]
-            plain[name] = tuple(
-                taken(f"{name}/{number}", each)
-                for number, each in enumerate(several)
-            )
-        elif name in {*places.MASKS, *STARTS} or isinstance(value, os.PathLike):
-            plain[name] = taken(name, value)
-        else:
-            plain[name] = value
-    return plain, arrays
 
 
 def run_job(request: job.Job) -> Result:
@@ -295,8 +179,8 @@ def run_job(request: job.Job) -> Result:
             raise ValueError(f"{name} is for the program, not for run_job.")
     start = time.monotonic()
     asked = request
-    request, path, prepared = prepare_files(asked)
-    _warn(prepared)
+    request, path, prepared = preparation.prepare_files(asked)
+    preparation.warn_notes(prepared)
     request, state, strategy = starting.start(request, prepared)
     _warn_of_emulation(request)
     taken = resumption.steps_taken(state, prepared)
@@ -308,33 +192,10 @@ def run_job(request: job.Job) -> Result:
     return Result(path, time.monotonic() - start, finishing.terms(step))
 
 
-def prepare_files(
-    asked: job.Job, say: Callable[[str], None] = lambda line: None
-) -> tuple[job.Job, Path, inputs.Inputs]:
-    """Decides what a job of files leaves open, and reads all that it names.
-
-    Args:
-        asked: The job as it is asked for.
-        say: Is told, in a line, what takes time.
-
-    Returns:
-        The job with the settings of its print size and its strength, and the
-        pictures of its folders; where its picture will be written; and what it
-        is made from.
-
-    Raises:
-        ValueError: In one sentence: what was received, what was expected.
-    """
-    content = inputs.read_content(asked, say)
-    request = strength.applied(inputs.sized(asked, content))
-    request = style_settings.expanded(request)
-    return request, *inputs.prepare_files(request, say, content)
-
-
 def job_steps(
     request: job.Job,
     prepared: inputs.Inputs,
-    start: "checkpoint.State | None" = None,
+    start: "descent.State | None" = None,
     *,
     say: Callable[[str], None] = warnings.warn,
     began: float | None = None,
@@ -436,7 +297,7 @@ def estimated_seconds(
         devices: How many share the picture.
     """
     height, width, _ = prepared.levels[-1]
-    size = pyramid.output_size(height, width, min(PROBE, max(height, width)))
+    size = print_size.output_size(height, width, min(PROBE, max(height, width)))
     small = prepared._replace(
         levels=[pyramid.Level(*size, PROBE_STEPS)],
         init=image_io.resize(prepared.init, *size),
@@ -588,12 +449,6 @@ def _regions(
         )
         for place in prepared.places
     ]
-
-
-def _warn(prepared: inputs.Inputs) -> None:
-    """Says in Python's way that something stands in for what was asked for."""
-    for warning in filter(None, [prepared.network.warning, *prepared.notes]):
-        warnings.warn(warning, stacklevel=3)
 
 
 def _warn_of_emulation(request: job.Job) -> None:

@@ -84,7 +84,7 @@ def save(
         device=device.describe(),
     )
     record = metadata.make(made.asked, request, prepared, outcome)
-    options = inputs.output_options(request, prepared.content, height, width)
+    options = outputs.output_options(request, prepared.content, height, width)
     path = outputs.save_result(
         path,
         image,

@@ -20,7 +20,7 @@ from typing import Any
 
 from absl import flags
 
-from nst_tf import architectures, job
+from nst_tf import errors, files, job
 
 _FIELDS = {field.name: field for field in dataclasses.fields(job.Job)}
 
@@ -66,24 +66,6 @@ def named(arguments: Sequence[str]) -> set[str]:
     switches = {f"no{n}": n for n, f in _FIELDS.items() if f.type is bool}
     names = {str(_flag_name(argument)) for argument in expand(arguments)}
     return {switches.get(name, name) for name in names}
-
-
-def written(request: job.Job) -> list[str]:
-    """Writes a job as flags: those that are not as they are by default."""
-    lines = []
-    for name, field in _FIELDS.items():
-        value = getattr(request, name)
-        if value == field.default:
-            continue
-        if field.type is bool:
-            lines.append(f"--{'' if value else 'no'}{name}")
-        elif field.type == tuple[str, ...]:
-            lines += [f"--{name}={each}" for each in value]
-        elif field.type in _NUMBERS:
-            lines.append(f"--{name}={','.join(map(str, value))}")
-        else:
-            lines.append(f"--{name}={value}")
-    return lines
 
 
 def expand(
@@ -154,22 +136,18 @@ def find_flag_file(name: str, folder: Path | None = None) -> Path:
         if path.is_file():
             return path
     if given.parent in (Path(), Path("configs")):
-        for path in (presets() / given.name, presets() / f"{given.name}.cfg"):
+        for path in (
+            files.presets_folder() / given.name,
+            files.presets_folder() / f"{given.name}.cfg",
+        ):
             if path.is_file():
                 return path
-    names = sorted(path.stem for path in presets().glob("*.cfg"))
+    names = sorted(path.stem for path in files.presets_folder().glob("*.cfg"))
     raise ValueError(
         f"there is no flag file {name}"
-        f"{architectures.suggestion(given.stem, names)}; "
+        f"{errors.did_you_mean(given.stem, names)}; "
         f"the presets are {', '.join(names)}."
     )
-
-
-def presets() -> Path:
-    """The folder of the presets, in the package or beside it."""
-    package = Path(__file__).resolve().parent
-    inside = package / "configs"
-    return inside if inside.is_dir() else package.parent / "configs"
 
 
 def usage() -> str:
@@ -187,7 +165,9 @@ def usage() -> str:
         "the version, --describe=PICTURE how a picture was made.",
         "Presets:",
         *textwrap.wrap(
-            ", ".join(sorted(p.stem for p in presets().glob("*.cfg"))),
+            ", ".join(
+                sorted(p.stem for p in files.presets_folder().glob("*.cfg"))
+            ),
             78,
             initial_indent="  ",
             subsequent_indent="  ",
@@ -270,7 +250,7 @@ def _check_flag(argument: str) -> None:
     if name not in _FIELDS:
         raise ValueError(
             f"unknown flag --{name}"
-            f"{architectures.suggestion(name, [*_FIELDS, 'flagfile'])}; "
+            f"{errors.did_you_mean(name, [*_FIELDS, 'flagfile'])}; "
             f"--help lists them."
         )
     readers: dict[Any, Any] = {

@@ -14,11 +14,10 @@ from nst_tf import (
     device,
     encoding,
     finishing,
-    flagdefs,
     image_io,
     inputs,
     job,
-    pyramid,
+    print_size,
     replicas,
     run_log,
     summaries,
@@ -58,7 +57,7 @@ class Followers:
         self._levels = prepared.levels
         height, width, _ = prepared.levels[-1]
         longest = min(LARGEST, max(height, width))
-        self._size = pyramid.output_size(height, width, longest)
+        self._size = print_size.output_size(height, width, longest)
         self._log = self._board = self._film = None
         self.seconds = 0.0  # that they take in the end, about
         if request.dry_run or not replicas.writes():
@@ -69,7 +68,7 @@ class Followers:
             self._log = run_log.Log(request.log, say)
         if request.summary_dir:
             self._board = summaries.Board(
-                request.summary_dir, flagdefs.written(asked), self._levels, say
+                request.summary_dir, job.written(asked), self._levels, say
             )
         if request.timelapse:
             steps = sum(level.steps for level in self._levels)

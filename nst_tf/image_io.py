@@ -1,19 +1,14 @@
 """Image files <-> float RGB arrays: [H, W, 3], float32 in [0, 1], sRGB."""
 
-import contextlib
-import hashlib
 import io
 import os
-import stat
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from nst_tf import decoding, encoding, transparency
+from nst_tf import decoding, encoding, files, transparency
 
 # What an output may be named.
 EXTENSIONS = tuple(encoding.FORMATS)
@@ -105,7 +100,7 @@ def read_picture(
     return picture(read.pixels, read.alpha)._replace(
         exif=read.exif,
         dpi=read.dpi,
-        digest=_digest(file),
+        digest=files.digest_stream(file),
         notes=tuple(f"{name}: {note}" for note in read.notes),
     )
 
@@ -164,38 +159,8 @@ def save_image(
         )
     if alpha is not None and not (alpha.max() > 0 and alpha.min() >= 0):
         raise ValueError("alpha is 0 everywhere, or not in [0, 1].")
-    with replacing(path) as file:
+    with files.write_atomically(path) as file:
         encoding.encode(file, path.suffix.lower(), image, options)
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Opens a file that takes its place in one move, when it is whole.
-
-    Raises:
-        OSError: If it cannot be written; nothing is left behind.
-    """
-    if path.is_symlink():  # the link stays, and what it names is written
-        path = path.resolve()
-    handle, beside = tempfile.mkstemp(
-        suffix=path.suffix, prefix=".nst-", dir=path.parent
-    )
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-        # A temporary file is its owner's alone; a picture is as others are.
-        mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
-        os.chmod(beside, stat.S_IMODE(mode))
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
-
-
-def digest(path: Path) -> str:
-    """The digest of a file, as `Picture` has it."""
-    with open(path, "rb") as file:
-        return _digest(file)
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -229,19 +194,3 @@ def cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
     resized = resize(image, rows, columns)
     top, left = (rows - height) // 2, (columns - width) // 2
     return resized[top : top + height, left : left + width]
-
-
-def _umask() -> int:
-    """Reads the mask of file permissions."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _digest(file: BinaryIO) -> str:
-    """The SHA-256 digest of a whole file, open for reading."""
-    digest = hashlib.sha256()
-    file.seek(0)
-    while part := file.read(1 << 20):
-        digest.update(part)
-    return f"sha256:{digest.hexdigest()}"

@@ -6,7 +6,6 @@ TensorFlow is not needed here, so that a wrong request is refused at once.
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -15,19 +14,14 @@ from nst_tf import (
     architectures,
     color,
     decoding,
-    encoding,
-    exif,
     image_io,
     job,
-    outputs,
     places,
     print_size,
     pyramid,
     schedules,
     sources,
     style_settings,
-    summaries,
-    timelapse,
 )
 from nst_tf import weights as network_weights
 
@@ -107,52 +101,6 @@ def sized(request: job.Job, content: image_io.Picture) -> job.Job:
     return dataclasses.replace(request, print_size="", size=size, dpi=dpi)
 
 
-def prepare_files(
-    request: job.Job,
-    say: Callable[[str], None] = lambda line: None,
-    content: image_io.Picture | None = None,
-) -> tuple[Path, Inputs]:
-    """Checks a job of files, and reads all that it names.
-
-    Args:
-        request: The job; its print size was replaced, as by `sized`.
-        say: Is told, in a line, what takes time.
-        content: Its content image, if it was read.
-
-    Returns:
-        Where the picture will be written, and what it is made from.
-
-    Raises:
-        ValueError: In one sentence: what was received, what was expected.
-    """
-    job.check(request)
-    if content is None:
-        content = read_content(request, say)
-    if request.summary_dir:
-        summaries.check()
-    styles = [
-        sources.load(source, request.max_megapixels, say)
-        for source in request.style
-    ]
-    files = input_files(request)
-    previews = request.preview_every > 0
-    path = outputs.output_path(
-        request.output,
-        files if request.output else [request.content, *request.style],
-        overwrite=request.overwrite,
-        previews=previews,
-    )
-    if request.log:
-        outputs.check_aside("log", request.log, path, files, previews)
-    if request.timelapse:
-        others = [*files, request.log] if request.log else files
-        timelapse.check(request.timelapse, path, others, previews)
-    height, width = _output_size(request, content)
-    options = output_options(request, content, height, width)
-    outputs.check_writable(path, height, width, options)
-    return path, prepare(request, content, styles, say)
-
-
 def input_files(request: job.Job) -> list[str]:
     """The files that a job names, none of which is ever replaced."""
     names = [
@@ -164,29 +112,6 @@ def input_files(request: job.Job) -> list[str]:
     if not job.is_keyword("weights", request.weights):
         names.append(request.weights)
     return [name for name in names if name and sources.is_file(name)]
-
-
-def output_options(
-    request: job.Job, content: image_io.Picture, height: int, width: int
-) -> encoding.Options:
-    """How a picture is written, and what of the content image goes with it.
-
-    Args:
-        request: The job.
-        content: Its content image.
-        height: Of the output.
-        width: Of the output.
-    """
-    alpha = content.alpha
-    if alpha is not None:
-        alpha = image_io.resize_alpha(alpha, height, width)
-    notes = None
-    if content.exif is not None:
-        notes = exif.kept(content.exif, request.keep_location)
-    dpi = (request.dpi, request.dpi) if request.dpi else content.dpi
-    return encoding.Options(
-        alpha, request.bit_depth, request.quality, notes, dpi
-    )
 
 
 def prepare(
@@ -325,7 +250,7 @@ def _output_size(
 ) -> tuple[int, int]:
     """The (height, width) of the output."""
     rows, columns = content.pixels.shape[:2]
-    return pyramid.output_size(rows, columns, request.size)
+    return print_size.output_size(rows, columns, request.size)
 
 
 def as_picture(

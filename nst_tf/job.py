@@ -11,7 +11,7 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nst_tf import architectures, conventions, device, print_size
+from nst_tf import architectures, conventions, device, errors, print_size
 
 LARGEST_SIZE = 65536  # pixels, a side; beyond it Pillow's formats end
 
@@ -574,13 +574,13 @@ def check(job: Job) -> None:
             words = [str(choice) for choice in rules["choices"]]
             raise ValueError(
                 f"unknown {field.name} {value!r}"
-                f"{architectures.suggestion(str(value), words)}; "
-                f"expected {_either(words)}."
+                f"{errors.did_you_mean(str(value), words)}; "
+                f"expected {errors.list_choices(words)}."
             )
         if "keywords" in rules and not value:
             raise ValueError(
                 f"{field.name} is empty, expected "
-                f"{_either([*rules['keywords'], 'a path'])}."
+                f"{errors.list_choices([*rules['keywords'], 'a path'])}."
             )
         for part in value if isinstance(value, tuple) else (value,):
             if field.name == "style" and not part:
@@ -791,6 +791,19 @@ def _check_number(name: str, value: float, rules: Mapping[str, Any]) -> None:
         raise ValueError(f"{name} is {value}, expected {' and '.join(words)}.")
 
 
-def _either(words: Sequence[str]) -> str:
-    """Writes 'a, b or c'."""
-    return " or ".join([", ".join(words[:-1]), words[-1]]).removeprefix(" or ")
+def written(request: Job) -> list[str]:
+    """Writes a job as flags: those that are not as they are by default."""
+    lines = []
+    for name, field in _FIELDS.items():
+        value = getattr(request, name)
+        if value == field.default:
+            continue
+        if field.type is bool:
+            lines.append(f"--{'' if value else 'no'}{name}")
+        elif field.type == tuple[str, ...]:
+            lines += [f"--{name}={each}" for each in value]
+        elif field.type in _OF_SEVERAL:
+            lines.append(f"--{name}={','.join(map(str, value))}")
+        else:
+            lines.append(f"--{name}={value}")
+    return lines

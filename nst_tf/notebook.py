@@ -25,8 +25,9 @@ from nst_tf import (
     image_io,
     inputs,
     painting,
+    preparation,
+    print_size,
     progress,
-    pyramid,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def show(
     """
     if every < 1:
         raise ValueError(f"every is {every}, expected at least 1.")
-    request, prepared = execution.prepare(content, styles, settings)
+    request, prepared = preparation.prepare_images(content, styles, settings)
     cell = _Cell() if _in_notebook() else None
     with device.silent_stderr():  # a cell shows TensorFlow's banner, else
         device.prepare()
@@ -178,7 +179,7 @@ def _captioned(
         pixels = inputs.as_picture(picture, caption).pixels
     height, width = pixels.shape[:2]
     if max(height, width) > side:
-        height, width = pyramid.output_size(height, width, side)
+        height, width = print_size.output_size(height, width, side)
     pixels = image_io.resize(pixels, height, width)
     return captions.Captioned((caption,), height, width, pixels)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_tf import encoding, image_io, sources
+from nst_tf import encoding, exif, files, image_io, job, sources
 
 LONGEST_NAME = 255  # bytes, on most file systems
 
@@ -83,12 +83,12 @@ def check_aside(
 
 def _beside(path: Path, previews: bool, record: str = "") -> list[Path]:
     """The files that are written with a picture."""
-    files = [path]
+    paths = [path]
     if previews:
-        files.append(preview_path(path))
+        paths.append(preview_path(path))
     if encoding.needs_sidecar(path, record):
-        files.append(sidecar_path(path))
-    return files
+        paths.append(sidecar_path(path))
+    return paths
 
 
 def sidecar_path(path: Path) -> Path:
@@ -210,7 +210,7 @@ def _save(path: Path, image: np.ndarray, options: encoding.Options) -> None:
     """Writes a picture, and its record beside it if need be."""
     image_io.save_image(path, image, options)
     if options.record and encoding.needs_sidecar(path, options.record):
-        with image_io.replacing(sidecar_path(path)) as file:
+        with files.write_atomically(sidecar_path(path)) as file:
             file.write(f"{options.record}\n".encode())
 
 
@@ -232,3 +232,26 @@ def _check_place(path: Path, inputs: Sequence[str], overwrite: bool) -> None:
             f"output {path} exists; name another file, or replace it with "
             f"--overwrite."
         )
+
+
+def output_options(
+    request: job.Job, content: image_io.Picture, height: int, width: int
+) -> encoding.Options:
+    """How a picture is written, and what of the content image goes with it.
+
+    Args:
+        request: The job.
+        content: Its content image.
+        height: Of the output.
+        width: Of the output.
+    """
+    alpha = content.alpha
+    if alpha is not None:
+        alpha = image_io.resize_alpha(alpha, height, width)
+    notes = None
+    if content.exif is not None:
+        notes = exif.kept(content.exif, request.keep_location)
+    dpi = (request.dpi, request.dpi) if request.dpi else content.dpi
+    return encoding.Options(
+        alpha, request.bit_depth, request.quality, notes, dpi
+    )

@@ -4,6 +4,7 @@ What is printed keeps its shape: a print size is a box that the picture fits
 into, either way round, and fills along one side at least.
 """
 
+import math
 import re
 from typing import NamedTuple
 
@@ -85,3 +86,15 @@ def describe(height: int, width: int, dpi: float, unit: str = "cm") -> str:
     return (
         f"{' x '.join(f'{side:.1f}' for side in sides)} {unit} at {dpi:g} dpi"
     )
+
+
+def output_size(height: int, width: int, size: int) -> tuple[int, int]:
+    """Scales (height, width) so that the long side becomes `size`."""
+    scale = size / max(height, width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def size_of_area(height: int, width: int, pixels: int) -> tuple[int, int]:
+    """Scales (height, width) to about so many pixels, the shape kept."""
+    scale = math.sqrt(pixels / (height * width))
+    return max(1, round(height * scale)), max(1, round(width * scale))

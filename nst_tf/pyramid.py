@@ -4,9 +4,10 @@ Large structures are found where they are cheap, on a small image; each level
 then starts from the enlarged picture of the one below.
 """
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
+
+from nst_tf import print_size
 
 GROWTH = 2.0  # from the long side of one level to that of the next
 NEAR = 2.0**0.25  # growth that would save little
@@ -35,24 +36,12 @@ class Level(NamedTuple):
         return self.pixels + STEP_PIXELS
 
 
-def output_size(height: int, width: int, size: int) -> tuple[int, int]:
-    """Scales (height, width) so that the long side becomes `size`."""
-    scale = size / max(height, width)
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def size_of_area(height: int, width: int, pixels: int) -> tuple[int, int]:
-    """Scales (height, width) to about so many pixels, the shape kept."""
-    scale = math.sqrt(pixels / (height * width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
 def is_size_of(height: int, width: int, rows: int, columns: int) -> bool:
     """Whether rows x columns is an output, or a level, of height x width."""
     size = rows, columns
     if min(size) < SHORTEST_SIDE and min(size) < min(height, width):
         return False
-    exact = output_size(height, width, max(size))
+    exact = print_size.output_size(height, width, max(size))
     if max(abs(a - b) for a, b in zip(size, exact, strict=True)) <= 1:
         return True
     return size == rounded_size(height, width, max(size))
@@ -116,6 +105,6 @@ def levels(
 def rounded_size(height: int, width: int, side: float) -> tuple[int, int]:
     """Scales to about a long side, both sides multiples of `MULTIPLE`."""
     long_side = MULTIPLE * max(1, round(side / MULTIPLE))
-    size = output_size(height, width, long_side)
+    size = print_size.output_size(height, width, long_side)
     rows, columns = (MULTIPLE * round(length / MULTIPLE) for length in size)
     return rows, columns

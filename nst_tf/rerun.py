@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nst_tf import (
-    flagdefs,
+    files,
     image_io,
     inputs,
     job,
@@ -67,7 +67,7 @@ def load(asked: job.Job, names: Collection[str]) -> Replay:
             f"change them there."
         )
     folder = os.path.dirname(os.path.expanduser(asked.rerun)) or "."
-    places = [folder, ".", str(flagdefs.presets() / "images")]
+    places = [folder, ".", str(files.presets_folder() / "images")]
     settings = _settings(record)
     settings |= {
         name: getattr(asked, name)
@@ -190,7 +190,7 @@ def _found(name: str, picture: Any, places: Sequence[str]) -> str:
     paths = [os.path.join(place, picture["name"]) for place in places]
     found = [path for path in paths if os.path.isfile(path)]
     for path in found:
-        if image_io.digest(Path(path)) == picture["digest"]:
+        if files.digest_file(Path(path)) == picture["digest"]:
             return path
     words = f"{found[0]} is another file" if found else "it is not there"
     raise ValueError(

@@ -39,7 +39,7 @@ NOT_IDENTITY = (
 )
 
 
-def find(request: job.Job, prepared: inputs.Inputs) -> checkpoint.State | None:
+def find(request: job.Job, prepared: inputs.Inputs) -> "descent.State | None":
     """Finds the checkpoint that a job goes on from, if there is one.
 
     Raises:
@@ -76,7 +76,7 @@ def saved(
     prepared: inputs.Inputs,
     say: Callable[[str], None],
     more: "Callable[[descent.Step], Mapping[str, np.ndarray] | None]",
-    start: checkpoint.State | None = None,
+    start: "descent.State | None" = None,
 ) -> "Generator[descent.Step, None, None]":
     """Passes steps on, and saves one now and then; never the very last.
 
@@ -84,6 +84,8 @@ def saved(
     holds besides, or None after a step that is none to go on from; `start` is
     that from which the run goes on.
     """
+    from nst_tf import descent  # TensorFlow is at work by now
+
     folder = _folder(request, prepared)
     interval = job.parse_interval(request.checkpoint_every)
     end = len(prepared.levels) - 1, prepared.levels[-1].steps
@@ -95,7 +97,7 @@ def saved(
         try:
             # Each is copied from the device when it is written.
             arrays = {**step.variables, **besides, TAKEN: np.array(taken)}
-            folder.save(checkpoint.State(step.level, step.index, arrays))
+            folder.save(descent.State(step.level, step.index, arrays))
         except OSError as error:
             say(f"checkpoint in {request.checkpoint_dir} failed: {error}")
         return True
@@ -131,7 +133,7 @@ def died_in_tiles(request: job.Job, prepared: inputs.Inputs) -> int | None:
 
 
 def steps_taken(
-    state: checkpoint.State | None, prepared: inputs.Inputs
+    state: "descent.State | None", prepared: inputs.Inputs
 ) -> list[int]:
     """The steps that were taken at each level before a run goes on."""
     if state is None:

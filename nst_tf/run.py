@@ -14,7 +14,6 @@ import numpy as np
 
 import nst_tf
 from nst_tf import (
-    checkpoint,
     console,
     device,
     encoding,
@@ -27,6 +26,7 @@ from nst_tf import (
     job,
     metadata,
     outputs,
+    preparation,
     print_size,
     progress,
     replicas,
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str]) -> int:
             if asked.rerun:
                 replay = rerun.load(asked, flagdefs.named(arguments))
                 asked = replay.request
-            request, path, prepared = execution.prepare_files(
+            request, path, prepared = preparation.prepare_files(
                 asked, console.say
             )
             lines = [*rerun.check(replay, prepared)] if replay else []
@@ -138,7 +138,7 @@ class Run(NamedTuple):
     request: job.Job  # with the settings of its strength and print size
     path: Path  # of the output
     prepared: inputs.Inputs
-    state: checkpoint.State | None  # from which it goes on
+    state: "descent.State | None"  # from which it goes on
     replay: rerun.Replay | None  # of which it is one
     followers: followers.Followers
     start: float  # by `time.monotonic`
@@ -221,7 +221,7 @@ def _announce(
         description = device.describe()
         precision = device.resolve_precision(request.precision)
         emulation = device.describe_emulation(request.precision)
-    options = inputs.output_options(request, prepared.content, *last[:2])
+    options = outputs.output_options(request, prepared.content, *last[:2])
     devices = replicas.count(run.strategy)
     in_tiles = tile_side.describe(request, last, devices)
     on_paper = ""

@@ -8,7 +8,7 @@ import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 
-from nst_tf import decoding, fetching, image_io, weights
+from nst_tf import decoding, files, image_io
 
 STANDARD_INPUT = "-"
 EXTENSIONS = (*image_io.EXTENSIONS, ".gif", ".avif", ".heic")  # in a folder
@@ -40,7 +40,7 @@ def load(
             "standard input",
             max_megapixels,
         )
-    if fetching.is_address(source):
+    if files.is_address(source):
         return _fetched(source, max_megapixels, say)
     return image_io.load_picture(source, max_megapixels)
 
@@ -75,7 +75,7 @@ def name(source: str) -> str:
     """What to call a source: a file's name, without folders or queries."""
     if source == STANDARD_INPUT:
         return "standard-input"
-    if fetching.is_address(source):
+    if files.is_address(source):
         path = urllib.parse.unquote(urllib.parse.urlsplit(source).path)
         last = path.rstrip("/").rpartition("/")[2].replace("\\", "")
         return "".join(filter(str.isprintable, last)).lstrip(".-") or "download"
@@ -91,13 +91,13 @@ def shown(url: str) -> str:
 
 def is_file(source: str) -> bool:
     """Whether a source is the path of a file."""
-    return source != STANDARD_INPUT and not fetching.is_address(source)
+    return source != STANDARD_INPUT and not files.is_address(source)
 
 
 def cached(url: str) -> Path:
     """Where a download is kept."""
     key = hashlib.sha256(url.encode()).hexdigest()[:32]
-    return weights.cache_folder() / "pictures" / key
+    return files.cache_folder() / "pictures" / key
 
 
 def _fetched(
@@ -112,7 +112,7 @@ def _fetched(
     say(f"downloading {named} ...")
     limit = decoding.largest_file(max_megapixels)
     try:
-        parts = fetching.chunks(
+        parts = files.download(
             url,
             limit=limit,
             seconds=SECONDS,
@@ -125,7 +125,7 @@ def _fetched(
     picture = image_io.read_picture(data, named, max_megapixels)
     with contextlib.suppress(OSError):  # a cache is nice to have
         path.parent.mkdir(parents=True, exist_ok=True)
-        with image_io.replacing(path) as file:
+        with files.write_atomically(path) as file:
             file.write(data)
     return picture
 

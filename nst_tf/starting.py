@@ -11,14 +11,14 @@ from nst_tf import device, inputs, job, replicas, resumption, tile_side
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from nst_tf import checkpoint
+    from nst_tf import descent
 
 
 class Start(NamedTuple):
     """What a job starts with."""
 
     request: job.Job  # with the tiles that memory has room for
-    state: "checkpoint.State | None"  # from which it goes on
+    state: "descent.State | None"  # from which it goes on
     strategy: "tf.distribute.Strategy | None"  # of the devices that share it
 
 
@@ -59,7 +59,7 @@ def start(
 def _joined(
     request: job.Job,
     prepared: inputs.Inputs,
-    start: "checkpoint.State | None",
+    start: "descent.State | None",
     strategy: "tf.distribute.Strategy | None",
 ) -> job.Job:
     """Gives a job the smallest tiles of the processes that share its picture.

@@ -16,7 +16,7 @@ from nst_tf import pyramid
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from nst_tf import checkpoint, descent
+    from nst_tf import descent
 
 TIMED_STEPS = 5  # at a level, before its steps are planned
 FIRST_SECONDS = 2.0  # of a level before its first step is over, as a guess
@@ -133,9 +133,7 @@ class Rest:
         start: A state to go on from, which has what `arrays` gave.
     """
 
-    def __init__(
-        self, tolerance: float, start: "checkpoint.State | None" = None
-    ):
+    def __init__(self, tolerance: float, start: "descent.State | None" = None):
         self._tolerance = tolerance
         self._start = start
         self._before: tf.Tensor | None = None

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, NamedTuple
 
-from nst_tf import architectures, flagdefs, job
+from nst_tf import errors, flagdefs, job
 
 DEFAULT = ("strength:0.4,0.7,1", "style_scale:0.5,1,2")
 MOST = 100  # pictures
@@ -99,7 +99,7 @@ def _parse(text: str) -> list[tuple[str, str]]:
     if name not in _FIELDS:
         raise ValueError(
             f"sweep is {text!r}, but there is no flag --{name}"
-            f"{architectures.suggestion(name, sorted(_FIELDS))}; expected a "
+            f"{errors.did_you_mean(name, sorted(_FIELDS))}; expected a "
             f"flag and its values, such as strength:0.2,0.5,0.8."
         )
     if name in _SAME:

@@ -13,7 +13,7 @@ from nst_tf import (
     host_images,
     image_io,
     losses,
-    pyramid,
+    print_size,
     style_losses,
     sums,
     tile_views,
@@ -256,14 +256,14 @@ def _region(alpha: np.ndarray | None, stride: int) -> tf.Tensor | None:
 def _same_area(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes an image to height * width pixels, its shape kept."""
     rows, columns = image.shape[:2]
-    size = pyramid.size_of_area(rows, columns, height * width)
+    size = print_size.size_of_area(rows, columns, height * width)
     return image_io.resize(image, *size)
 
 
 def _same_side(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes an image to the long side of height x width, its shape kept."""
     rows, columns = image.shape[:2]
-    size = pyramid.output_size(rows, columns, max(height, width))
+    size = print_size.output_size(rows, columns, max(height, width))
     return image_io.resize(image, *size)
 
 

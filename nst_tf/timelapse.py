@@ -8,7 +8,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from nst_tf import encoding, image_io, outputs
+from nst_tf import encoding, files, image_io, outputs
 
 EXTRA = 'pip install "nst-tf[video]"'
 FRAMES = 100  # of a film, at most
@@ -108,7 +108,7 @@ class Film:
         write = _WRITERS[self.path.suffix.lower()]
 
         def save(path: Path) -> None:
-            with image_io.replacing(path) as file:
+            with files.write_atomically(path) as file:
                 write(file, frames)
 
         return outputs.written(self.path, save, overwrite)

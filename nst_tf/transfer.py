@@ -1,7 +1,6 @@
 """The method: targets, objective, optimizer and levels put together."""
 
 from collections.abc import Callable, Generator, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
@@ -24,9 +23,6 @@ from nst_tf import (
     tiling,
 )
 
-if TYPE_CHECKING:
-    from nst_tf import checkpoint
-
 
 def stylize_steps(
     content: np.ndarray,
@@ -44,7 +40,7 @@ def stylize_steps(
     regions: Sequence[targets.Region] = (),
     keep: np.ndarray | None = None,
     extra_losses: Callable[[int, int], list[losses.Loss]] | None = None,
-    start: "checkpoint.State | None" = None,
+    start: descent.State | None = None,
     goes_on: descent.Pace = lambda level, step: True,
     tile: Callable[[], int] = lambda: 0,
     exhausted: Callable[[int, int], bool] = lambda height, width: False,

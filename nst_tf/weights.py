@@ -16,7 +16,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from nst_tf import architectures, fetching, small_network
+from nst_tf import architectures, files, small_network
 
 # Where Keras itself downloads from, and what it calls the files. A mirror of
 # the folder can be named by the environment variable NST_TF_WEIGHTS_URL.
@@ -86,8 +86,8 @@ def load(
     except OSError as error:
         reasons.append(f"{_url(network)}: {error}.")
     advice = (
-        f"put {_file_name(network)} into {cache_folder()}, or name the file "
-        f"with --weights=PATH or the environment variable NST_TF_WEIGHTS. "
+        f"put {_file_name(network)} into {files.cache_folder()}, or name the "
+        f"file with --weights=PATH or the environment variable NST_TF_WEIGHTS. "
         f"({' '.join(reasons)})"
     )
     if source == "auto" and network == SMALL_OF:
@@ -156,12 +156,6 @@ def read(path: Path, network: str) -> Layers:
     return arrays
 
 
-def cache_folder() -> Path:
-    """The folder of our own downloads; it may not exist."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "nst_tf"
-
-
 def _places(network: str, source: str) -> list[tuple[Path, str]]:
     """Lists the files to try before a download, with their names."""
     places = []
@@ -171,7 +165,7 @@ def _places(network: str, source: str) -> list[tuple[Path, str]]:
         places.append((path, "NST_TF_WEIGHTS"))
     keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     name = _file_name(network)
-    places.append((cache_folder() / name, "our cache"))
+    places.append((files.cache_folder() / name, "our cache"))
     places.append((keras / "models" / name, "Keras's cache"))
     return places
 
@@ -189,7 +183,7 @@ def _url(network: str) -> str:
 
 def _fetch(network: str, say: Callable[[str], None]) -> Path:
     """Downloads the weights into our cache, unless that failed lately."""
-    folder = cache_folder()
+    folder = files.cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _file_name(network)
     failed = path.with_suffix(".failed")
@@ -222,14 +216,14 @@ def download(url: str, path: Path, md5: str) -> None:
 
     Raises:
         OSError: If the address is none, the host does not answer within
-            `fetching.FIRST_BYTE_SECONDS`, stops, or sends something else.
+            `files.FIRST_BYTE_SECONDS`, stops, or sends something else.
             Nothing is left.
     """
     digest = hashlib.md5(usedforsecurity=False)
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
     try:
         with os.fdopen(handle, "wb") as file:
-            for chunk in fetching.chunks(url):
+            for chunk in files.download(url):
                 digest.update(chunk)
                 file.write(chunk)
         if digest.hexdigest() != md5:

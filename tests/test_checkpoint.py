@@ -16,10 +16,19 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import checkpoint, execution, image_io, inputs, job, pyramid, run
+from nst_tf import (
+    checkpoint,
+    descent,
+    execution,
+    image_io,
+    inputs,
+    job,
+    pyramid,
+    run,
+)
 
 ROOT = Path(nst_tf.__file__).parent.parent
-STATE = checkpoint.State(1, 7, {"image": np.arange(6.0), "step": np.int64(7)})
+STATE = descent.State(1, 7, {"image": np.arange(6.0), "step": np.int64(7)})
 
 
 def _request(toy, folder, **settings):

@@ -5,7 +5,7 @@ import pytest
 import toys
 
 import nst_tf
-from nst_tf import color, image_io, job, metadata, run
+from nst_tf import color, image_io, job, metadata, preparation, run
 
 CONTENT, STYLE = toys.image(40, 60, 0), toys.image(50, 30, 1)
 
@@ -182,7 +182,7 @@ def test_luminance_paints_from_gray(folder, toy):
         style_layers=",".join(toys.STYLE_LAYERS),
         init="content",
     )
-    _, prepared = nst_tf.execution.inputs.prepare_files(request)
+    _, prepared = preparation.read_files(request)
     [(_, style)] = prepared.places[0].styles
     for image in (prepared.seen, style.pixels, prepared.init):
         np.testing.assert_allclose(_chroma(image), 0, atol=1e-5)

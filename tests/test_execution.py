@@ -15,9 +15,9 @@ from nst_tf import (
     device,
     execution,
     image_io,
-    inputs,
     job,
     outputs,
+    preparation,
     progress,
     pyramid,
     targets,
@@ -118,7 +118,7 @@ def _change(request, **changes):
 )
 def test_wrong_input_is_refused_in_a_sentence(request_, changes, words):
     with pytest.raises(ValueError, match=re.escape(words)) as caught:
-        inputs.prepare_files(_change(request_, **changes))
+        preparation.read_files(_change(request_, **changes))
     assert "\n" not in str(caught.value)
 
 
@@ -135,7 +135,7 @@ def test_a_picture_too_small_is_refused(request_, tmp_path, name, size, words):
     Image.new("RGB", size).save(path)
     value = path if name == "content" else (path,)
     with pytest.raises(ValueError, match=f"{name} image is") as e:
-        inputs.prepare_files(_change(request_, **{name: value}))
+        preparation.read_files(_change(request_, **{name: value}))
     assert words in str(e.value)
 
 
@@ -145,20 +145,20 @@ def test_a_style_too_thin_for_the_first_level_is_refused(request_, tmp_path):
     with pytest.raises(
         ValueError, match="at the first level, but block2_conv2 needs"
     ):
-        inputs.prepare_files(_change(request_, style=(path,), size=6))
+        preparation.read_files(_change(request_, style=(path,), size=6))
 
 
 def test_a_full_folder_is_refused(request_, monkeypatch):
     usage = type("Usage", (), {"free": 1000})
     monkeypatch.setattr(outputs.shutil, "disk_usage", lambda _: usage)
     with pytest.raises(ValueError, match=r"has 0.0 MB free, but the picture"):
-        inputs.prepare_files(request_)
+        preparation.read_files(request_)
 
 
 def test_an_existing_output_is_kept_unless_told(request_):
     Path(request_.output).write_text("mine")
     with pytest.raises(ValueError, match="exists; .* with --overwrite"):
-        inputs.prepare_files(request_)
+        preparation.read_files(request_)
     execution.run_job(_change(request_, overwrite=True))
     assert image_io.load_image(request_.output).shape == (72, 96, 3)
 
@@ -169,11 +169,11 @@ def test_an_input_is_never_the_output(request_, tmp_path):
     image_io.save_image(request_.init, toys.image(60, 80))
     for name in (request_.content, *request_.style, request_.init):
         with pytest.raises(ValueError, match="is one of the inputs"):
-            inputs.prepare_files(_change(request_, output=name))
+            preparation.read_files(_change(request_, output=name))
     link = tmp_path / "link.png"
     link.symlink_to(weights)
     with pytest.raises(ValueError, match="is one of the inputs"):
-        inputs.prepare_files(_change(request_, output=str(link)))
+        preparation.read_files(_change(request_, output=str(link)))
 
 
 def test_a_preview_never_replaces_a_file(request_, tmp_path):
@@ -181,9 +181,9 @@ def test_a_preview_never_replaces_a_file(request_, tmp_path):
     image_io.save_image(preview, toys.image(60, 80))
     changed = _change(request_, preview_every=1)
     with pytest.raises(ValueError, match="out.preview.png exists"):
-        inputs.prepare_files(changed)
+        preparation.read_files(changed)
     with pytest.raises(ValueError, match="is one of the inputs"):
-        inputs.prepare_files(
+        preparation.read_files(
             _change(changed, content=str(preview), overwrite=True)
         )
 
@@ -193,7 +193,7 @@ def test_a_default_output_leaves_old_previews_alone(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "town-paint.preview.png").touch()
-    path, _ = inputs.prepare_files(
+    path, _ = preparation.read_files(
         _change(request_, output="", preview_every=1)
     )
     assert path.name == "town-paint-2.png"
@@ -202,7 +202,7 @@ def test_a_default_output_leaves_old_previews_alone(
 def test_a_link_that_leads_nowhere_is_not_replaced(request_):
     Path(request_.output).symlink_to("nowhere.png")
     with pytest.raises(ValueError, match="is no regular file"):
-        inputs.prepare_files(request_)
+        preparation.read_files(request_)
 
 
 @pytest.mark.parametrize("output", ["", "y" * 251 + ".png"])
@@ -215,14 +215,14 @@ def test_names_too_long_are_cut_or_refused_before_work(
     changed = _change(request_, content=str(content), output=output)
     if output:
         with pytest.raises(ValueError, match=r"output name yyy.* is too long"):
-            inputs.prepare_files(changed)
+            preparation.read_files(changed)
     else:
         assert execution.run_job(changed).path.name == f"{'k' * 60}.png"
 
 
 def test_a_format_that_ends_below_the_size_is_refused(request_):
     with pytest.raises(ValueError, match=r"\.webp files end at 16383"):
-        inputs.prepare_files(
+        preparation.read_files(
             _change(request_, output="a.webp", size=20000, steps=(1,))
         )
 
@@ -267,7 +267,7 @@ def test_the_default_output_is_numbered(request_, tmp_path, monkeypatch):
 
 
 def test_a_file_that_appears_during_the_run_is_kept(request_):
-    path, _ = inputs.prepare_files(request_)
+    path, _ = preparation.read_files(request_)
     path.write_text("mine")
     saved = outputs.save_result(path, toys.image(4, 4), False)
     assert path.read_text() == "mine"
@@ -290,7 +290,7 @@ def test_a_job_makes_a_picture_of_the_size_asked_for(request_):
 
 def test_a_run_lowers_the_style_loss_and_keeps_the_content(request_):
     changed = _change(request_, steps=(40,), tv_weight=0.0)
-    _, prepared = inputs.prepare_files(changed)
+    _, prepared = preparation.read_files(changed)
     terms = [
         {name: float(value) for name, value in step.evaluation.terms.items()}
         for step in execution.job_steps(changed, prepared)
@@ -324,7 +324,7 @@ def test_one_trace_a_level_whatever_the_steps_and_what_is_read(
         lambda *args: compiled.append(make(*args)) or compiled[-1],
     )
     changed = _change(request_, steps=(7, 5))
-    _, prepared = inputs.prepare_files(changed)
+    _, prepared = preparation.read_files(changed)
     for step in execution.job_steps(changed, prepared):
         float(step.evaluation.loss)
         step.image.numpy()
@@ -335,7 +335,7 @@ def test_one_trace_a_level_whatever_the_steps_and_what_is_read(
 
 @pytest.mark.parametrize("init", ["content", "noise", "style", "gray"])
 def test_every_start_is_of_the_first_levels_size(request_, init):
-    _, prepared = inputs.prepare_files(_change(request_, init=init))
+    _, prepared = preparation.read_files(_change(request_, init=init))
     assert prepared.init.shape == (32, 48, 3)
     expected = {
         "content": image_io.resize(prepared.content.pixels, 32, 48),
@@ -347,7 +347,7 @@ def test_every_start_is_of_the_first_levels_size(request_, init):
 
 def test_noise_is_mixed_into_the_start(request_):
     starts = {
-        share: inputs.prepare_files(
+        share: preparation.read_files(
             _change(request_, init="gray", init_noise=share)
         )[1].init
         for share in (0.0, 0.25, 1.0)
@@ -358,7 +358,7 @@ def test_noise_is_mixed_into_the_start(request_):
 
 
 def test_a_picture_may_be_the_start(request_):
-    _, prepared = inputs.prepare_files(
+    _, prepared = preparation.read_files(
         _change(request_, init=request_.style[0])
     )
     expected = image_io.cover(prepared.styles[0].pixels, 32, 48)
@@ -490,7 +490,7 @@ def test_no_style_at_all_is_refused(pictures):
 
 
 def test_a_further_loss_of_a_layer_that_is_not_there_is_named(pictures, toy):
-    request, prepared = execution.prepare(
+    request, prepared = preparation.prepare_images(
         *pictures, {**TOY, "size": 64, "weights": toy}
     )
     loss = total_variation.TotalVariationLoss()

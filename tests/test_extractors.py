@@ -9,7 +9,7 @@ from nst_tf import (
     architectures,
     device,
     extractors,
-    flagdefs,
+    files,
     fusion,
     image_io,
     objective,
@@ -309,7 +309,7 @@ def test_a_narrow_network_carries_its_projections(monkeypatch):
 def test_half_precision_keeps_loss_and_gradient(source, dtype, cosine):
     layers = [f"block{block}_conv1" for block in range(1, 6)]
     found = weights.load("vgg19", source)
-    images = flagdefs.presets() / "images"
+    images = files.presets_folder() / "images"
     content, style = (
         image_io.cover(image_io.load_image(images / name), 96, 128)
         for name in ("harbor_at_dusk.jpg", "swirling_night.jpg")

@@ -129,10 +129,10 @@ def test_a_job_is_written_as_flags_that_make_it():
         tv_weight=1e-9,
         overwrite=True,
     )
-    lines = flagdefs.written(request)
+    lines = job.written(request)
     assert len(lines) == 9
     assert flagdefs.parse(lines) == request
-    assert flagdefs.written(job.Job()) == []
+    assert job.written(job.Job()) == []
 
 
 @pytest.mark.parametrize(

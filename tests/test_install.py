@@ -58,8 +58,8 @@ def _check_presets(environment, tmp_path):
     folder = tmp_path / "elsewhere"
     folder.mkdir()
     code = (
-        "import os, nst_tf; from nst_tf import flagdefs\n"
-        "for path in sorted(flagdefs.presets().glob('*.cfg')):\n"
+        "import os, nst_tf; from nst_tf import files, flagdefs\n"
+        "for path in sorted(files.presets_folder().glob('*.cfg')):\n"
         "    for name in (path.stem, path.name, f'configs/{path.name}'):\n"
         "        job = flagdefs.parse([f'--flagfile={name}'])\n"
         "        for picture in (job.content, *job.style):\n"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nst_tf
-from nst_tf import flagdefs, image_io, inputs, memory, tile_side
+from nst_tf import flagdefs, image_io, memory, preparation, tile_side
 
 ROOT = Path(nst_tf.__file__).parent.parent
 LINES = (ROOT / "scripts" / "benchmarks" / "results" / "memory.jsonl").open()
@@ -35,7 +35,7 @@ def test_the_plan_holds_for_what_runs_took(record, tmp_path, monkeypatch):
             *record["flags"],
         ]
     )
-    _, prepared = inputs.prepare_files(request)
+    _, prepared = preparation.read_files(request)
     if record["weights"] != "small":
         network = prepared.network._replace(projections=None)
         prepared = prepared._replace(network=network)

@@ -16,6 +16,7 @@ import nst_tf
 from nst_tf import (
     encoding,
     execution,
+    files,
     image_io,
     metadata,
     pyramid,
@@ -65,7 +66,7 @@ def test_every_format_says_how_it_was_made(folder, name):
     assert record["inputs"]["content"] == {
         "name": "town.png",
         "size": [80, 60],
-        "digest": image_io.digest(Path("town.png")),
+        "digest": files.digest_file(Path("town.png")),
     }
     assert record["network"]["name"] == "toy"
     assert DIGEST.fullmatch(record["network"]["digest"])

@@ -9,7 +9,15 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import image_io, masks, metadata, objective, run, targets
+from nst_tf import (
+    image_io,
+    masks,
+    metadata,
+    objective,
+    preparation,
+    run,
+    targets,
+)
 
 RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)
 
@@ -435,7 +443,7 @@ def test_regions_get_their_own_colors(folder):
         content_layers=toys.CONTENT_LAYER,
         style_layers=",".join(toys.STYLE_LAYERS),
     )
-    _, prepared = nst_tf.execution.inputs.prepare_files(request)
+    _, prepared = preparation.read_files(request)
     for place, expected in zip(
         prepared.places, ([200, 30, 30], [30, 30, 200]), strict=True
     ):

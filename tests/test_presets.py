@@ -10,14 +10,15 @@ import pytest
 
 from nst_tf import (
     execution,
+    files,
     finishing,
     flagdefs,
     image_io,
-    inputs,
     job,
+    preparation,
 )
 
-PRESETS = sorted(path.stem for path in flagdefs.presets().glob("*.cfg"))
+PRESETS = sorted(path.stem for path in files.presets_folder().glob("*.cfg"))
 OURS = (
     "blend",
     "broad",
@@ -39,13 +40,13 @@ def test_there_are_at_least_four():
 
 @every_preset
 def test_a_preset_opens_with_what_it_makes_and_the_command(name):
-    lines = (flagdefs.presets() / f"{name}.cfg").read_text().splitlines()
+    lines = (files.presets_folder() / f"{name}.cfg").read_text().splitlines()
     assert re.match(r"# [A-Z].*\.$", lines[0])
     assert re.match(
         r"# \d+ x \d+ in \w+ levels?, \d+ steps; time and memory:", lines[1]
     )
     assert lines[2] == f"# Run:  python -m nst_tf.run --flagfile={name}"
-    readme = (flagdefs.presets() / "README.md").read_text()
+    readme = (files.presets_folder() / "README.md").read_text()
     assert f"`{name}`" in readme
 
 
@@ -55,7 +56,7 @@ def test_a_preset_names_pictures_of_ours_and_no_output(name):
     job.check(request)
     assert not request.output
     for picture in (request.content, *request.style):
-        assert Path(picture).parent == flagdefs.presets() / "images"
+        assert Path(picture).parent == files.presets_folder() / "images"
         rows, columns, _ = image_io.load_image(picture).shape
         assert max(rows, columns) >= 768
         assert Path(picture).stat().st_size <= 250_000
@@ -78,7 +79,7 @@ def _run(name, source, path):
         steps=(40,),
     )
     start = time.monotonic()
-    _, prepared = inputs.prepare_files(request)
+    _, prepared = preparation.read_files(request)
     steps = list(execution.job_steps(request, prepared))
     assert time.monotonic() - start < 300
     picture = finishing.picture(steps[-1])

@@ -15,13 +15,12 @@ from PIL import ExifTags, Image
 
 import nst_tf
 from nst_tf import (
-    execution,
     image_io,
     inputs,
     job,
     metadata,
+    preparation,
     print_size,
-    pyramid,
     resumption,
     run,
     sources,
@@ -144,11 +143,11 @@ def test_paper_of_the_pictures_shape_is_filled():
     box = print_size.parse("30x40cm")
     for height, width in ((600, 800), (800, 600)):
         size = print_size.long_side(height, width, box, 300)
-        sides = pyramid.output_size(height, width, size)
+        sides = print_size.output_size(height, width, size)
         assert sorted(sides) == [3543, 4724]
     a4 = print_size.parse("21x29.7cm")
     size = print_size.long_side(3508, 2480, a4, 300)
-    assert pyramid.output_size(3508, 2480, size) == (3508, 2480)
+    assert print_size.output_size(3508, 2480, size) == (3508, 2480)
     long_side = print_size.parse("40cm")
     assert print_size.long_side(10, 300, long_side, 300) == 4724
 
@@ -166,7 +165,7 @@ def test_a_picture_fits_into_the_paper_and_touches_it(
     hypothesis.assume(max(height, width) <= 32 * min(height, width))
     box = print_size.parse(f"{sides[0]:.4f}x{sides[1]:.4f}{unit}")
     size = print_size.long_side(height, width, box, dpi)
-    short, long = sorted(pyramid.output_size(height, width, size))
+    short, long = sorted(print_size.output_size(height, width, size))
     # The paper in pixels, and half of one for its rounding.
     room_short, room_long = box.short * dpi, box.long * dpi
     assert short <= room_short + 0.5 and long <= room_long + 0.5
@@ -189,7 +188,7 @@ def test_a_job_is_given_the_size_and_the_resolution():
 
 def test_a_strength_knows_the_size_of_a_print(folder):
     sizes = [
-        execution.prepare_files(
+        preparation.prepare_files(
             job.Job(
                 content="town.png",
                 style=("paint.png",),

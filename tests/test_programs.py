@@ -22,8 +22,8 @@ from nst_tf import (
     device,
     execution,
     image_io,
-    inputs,
     objective,
+    preparation,
     run,
 )
 
@@ -365,7 +365,7 @@ def test_a_signal_before_work_ends_at_once(flag_file, monkeypatch, number):
         signal.raise_signal(number)
         pytest.fail("went on")
 
-    monkeypatch.setattr(inputs, "prepare_files", prepare)
+    monkeypatch.setattr(preparation, "read_files", prepare)
     assert run.main([flag_file]) == 128 + number
 
 

@@ -18,6 +18,7 @@ import pytest
 from nst_tf import (
     architectures,
     execution,
+    files,
     flagdefs,
     inputs,
     job,
@@ -323,7 +324,7 @@ def test_the_constants_are_the_sources(name):
 def test_every_preset_with_a_source_is_a_recipe():
     named = {
         path.stem
-        for path in flagdefs.presets().glob("*.cfg")
+        for path in files.presets_folder().glob("*.cfg")
         if re.search(r"^# Source:", path.read_text(), re.MULTILINE)
     }
     assert named == set(RECIPES)

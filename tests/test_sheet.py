@@ -17,8 +17,8 @@ from nst_tf import (
     finishing,
     flagdefs,
     image_io,
-    inputs,
     job,
+    preparation,
     run,
     sheet,
     sources,
@@ -147,7 +147,7 @@ def test_pictures_are_what_their_flags_make(flag_file, monkeypatch):
     assert len(images) == 4
     for cell, image in zip(prepared.cells, images, strict=True):
         alone = flagdefs.parse([flag_file, *cell.label])
-        _, its = inputs.prepare_files(alone)
+        _, its = preparation.read_files(alone)
         *_, step = execution.job_steps(alone, its)
         np.testing.assert_array_equal(image, finishing.picture(step))
     assert np.abs(images[0] - images[1]).max() > 0.02

@@ -12,7 +12,7 @@ import nst_tf
 from nst_tf import (
     architectures,
     extractors,
-    flagdefs,
+    files,
     image_io,
     run,
     small_network,
@@ -40,7 +40,7 @@ def _toy():
 def _samples():
     return [
         image_io.cover(image_io.load_image(path), 384, 512)[None]
-        for path in sorted((flagdefs.presets() / "images").glob("*.jpg"))
+        for path in sorted((files.presets_folder() / "images").glob("*.jpg"))
     ]
 
 
@@ -140,7 +140,7 @@ def test_by_name_it_is_taken_without_a_word_or_a_download(tmp_path):
     said = []
     found = weights.load("vgg19", "small", say=said.append)
     assert not said and not found.warning
-    assert not weights.cache_folder().exists()
+    assert not files.cache_folder().exists()
 
 
 def test_there_is_none_for_vgg16():

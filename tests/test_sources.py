@@ -11,7 +11,7 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf import decoding, fetching, image_io, job, run, sources
+from nst_tf import decoding, files, image_io, job, run, sources
 
 
 def _png():
@@ -140,7 +140,7 @@ def test_a_host_that_misbehaves_is_said_and_not_remembered(
     host, monkeypatch, path, words
 ):
     monkeypatch.setattr(decoding, "LEAST_BYTES", 10**6)
-    monkeypatch.setattr(fetching, "STALL_SECONDS", 0.4)
+    monkeypatch.setattr(files, "STALL_SECONDS", 0.4)
     monkeypatch.setattr(sources, "SECONDS", 0.6)
     monkeypatch.setattr(sources, "FIRST_BYTE_SECONDS", 0.3)
     start = time.monotonic()

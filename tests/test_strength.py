@@ -14,6 +14,7 @@ from nst_tf import (
     inputs,
     job,
     optimizers,
+    preparation,
     pyramid,
     strength,
     style_losses,
@@ -243,7 +244,7 @@ def test_what_is_gone_on_from_is_not_overwritten(
         **settings,
     )
     with pytest.raises(ValueError, match=r"a\.png"):
-        inputs.prepare_files(request)
+        preparation.read_files(request)
 
 
 @pytest.mark.parametrize("more", [{"init": "noise"}, {"init_noise": 0.5}])

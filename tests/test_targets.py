@@ -8,7 +8,7 @@ import toys
 from nst_tf import (
     execution,
     extractors,
-    flagdefs,
+    files,
     image_io,
     job,
     objective,
@@ -33,7 +33,7 @@ def test_the_gradient_of_the_default_job_repeats_to_the_bit(source):
         pooling="average",
         dtype="bfloat16",
     )
-    images = flagdefs.presets() / "images"
+    images = files.presets_folder() / "images"
     content, style = (
         image_io.cover(image_io.load_image(images / name), 384, 512)
         for name in ("harbor_at_dusk.jpg", "swirling_night.jpg")

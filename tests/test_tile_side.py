@@ -14,7 +14,6 @@ from PIL import Image
 from nst_tf import (
     descent,
     device,
-    execution,
     image_io,
     job,
     losses,
@@ -22,6 +21,7 @@ from nst_tf import (
     metadata,
     objective,
     optimizers,
+    preparation,
     pyramid,
     run,
     targets,
@@ -62,7 +62,7 @@ def prepared(flag_file):
                 **settings,
             },
         )
-        request, _, found = execution.prepare_files(request)
+        request, _, found = preparation.prepare_files(request)
         return request, found
 
     return prepare

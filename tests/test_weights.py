@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import weights
+from nst_tf import files, weights
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_a_missing_file_in_the_environment_is_an_error(toy, monkeypatch):
 @pytest.mark.parametrize("place", ["ours", "keras", "keras_home"])
 def test_auto_finds_the_caches(toy, tmp_path, monkeypatch, place):
     folder = {
-        "ours": weights.cache_folder(),
+        "ours": files.cache_folder(),
         "keras": Path.home() / ".keras" / "models",
         "keras_home": tmp_path / "elsewhere" / "models",
     }[place]
@@ -207,7 +207,7 @@ def test_downloads_once(toy, server, monkeypatch):
     assert "downloading" in said[0]
     assert "our cache" in weights.load("toy").origin
     assert handler.hits == 1
-    assert [p.name for p in weights.cache_folder().iterdir()] == [_name()]
+    assert [p.name for p in files.cache_folder().iterdir()] == [_name()]
 
 
 def test_a_wrong_digest_leaves_no_file_and_is_remembered(
@@ -219,7 +219,7 @@ def test_a_wrong_digest_leaves_no_file_and_is_remembered(
         with pytest.raises(ValueError, match="no weights for toy .* MD5"):
             weights.load("toy")
     assert handler.hits == 1
-    assert [p.suffix for p in weights.cache_folder().iterdir()] == [".failed"]
+    assert [p.suffix for p in files.cache_folder().iterdir()] == [".failed"]
 
 
 def test_a_failure_is_forgotten_after_an_hour(toy, server, monkeypatch):

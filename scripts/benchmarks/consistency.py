@@ -43,7 +43,7 @@ from nst_tf import (
     finishing,
     image_io,
     job,
-    pyramid,
+    print_size,
     schedules,
     strength,
 )
@@ -175,7 +175,7 @@ class Judge:
         from nst_tf import objective
 
         rows, columns = pair.content.shape[:2]
-        height, width = pyramid.output_size(rows, columns, size)
+        height, width = print_size.output_size(rows, columns, size)
         content = image_io.resize(pair.content, height, width)
         style = image_io.cover(pair.style, height, width)
         image = tf.constant((0.5 * content + 0.5 * style)[None], tf.float32)
@@ -315,7 +315,8 @@ def strengths(
     """Similarity and style at eleven strengths, for each style loss."""
     rows, columns = pair.content.shape[:2]
     photograph = image_io.resize(
-        pair.content, *pyramid.output_size(rows, columns, flags.strength_size)
+        pair.content,
+        *print_size.output_size(rows, columns, flags.strength_size),
     )
     records = []
     for style_loss in flags.style_losses:
@@ -379,7 +380,9 @@ def _preview_level(pair: Pair, flags: argparse.Namespace) -> tuple[int, bool]:
     """Which level of the large run is the preview; whether a run makes it."""
     rows, columns = pair.content.shape[:2]
     large, small = (
-        schedules.levels(job.Job(), *pyramid.output_size(rows, columns, size))
+        schedules.levels(
+            job.Job(), *print_size.output_size(rows, columns, size)
+        )
         for size in (flags.large, flags.preview)
     )
     sides = [max(level[:2]) for level in large]

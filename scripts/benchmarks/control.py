@@ -54,7 +54,7 @@ from nst_tf import (
     finishing,
     image_io,
     job,
-    pyramid,
+    print_size,
 )
 from nst_tf import weights as network_weights
 
@@ -408,7 +408,7 @@ def _moments_error(picture: np.ndarray, other: np.ndarray) -> float:
 def _photograph(case: Case, size: int) -> np.ndarray:
     """The content image at the size of the output."""
     rows, columns = case.content.shape[:2]
-    height, width = pyramid.output_size(rows, columns, size)
+    height, width = print_size.output_size(rows, columns, size)
     return image_io.resize(case.content, height, width)
 
 

@@ -25,7 +25,14 @@ import consistency
 import numpy as np
 import step_time
 
-from nst_tf import device, execution, finishing, image_io, job, pyramid
+from nst_tf import (
+    device,
+    execution,
+    finishing,
+    image_io,
+    job,
+    print_size,
+)
 from nst_tf import weights as network_weights
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -64,7 +71,7 @@ def _measure(
 ) -> dict[str, Any]:
     """The figures of a pair."""
     rows, columns = pair.content.shape[:2]
-    height, width = pyramid.output_size(rows, columns, flags.size)
+    height, width = print_size.output_size(rows, columns, flags.size)
     content = image_io.resize(pair.content, height, width)
     judges = {
         precision: Judge(network, pair, height, width, precision)

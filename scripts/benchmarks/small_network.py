@@ -42,7 +42,7 @@ from nst_tf import (
     image_io,
     inputs,
     job,
-    pyramid,
+    print_size,
     weights,
 )
 
@@ -216,7 +216,7 @@ def feature_sizes(
     for picture in pictures:
         image = image_io.load_image(picture)
         rows, columns = image.shape[:2]
-        height, width = pyramid.output_size(rows, columns, 512)
+        height, width = print_size.output_size(rows, columns, 512)
         image = image_io.resize(image, height, width)[None]
         maps = [extractor.model(image) for extractor in extract]
         for name in layers:

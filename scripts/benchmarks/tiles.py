@@ -230,7 +230,7 @@ def _stepper(
         image_io,
         objective,
         optimizers,
-        pyramid,
+        print_size,
         targets,
         tile_views,
         tiles,
@@ -241,7 +241,7 @@ def _stepper(
     content = image_io.load_image(IMAGES / "harbor_at_dusk.jpg")
     style = image_io.load_image(IMAGES / "swirling_night.jpg")
     rows, columns = content.shape[:2]
-    height, width = pyramid.output_size(rows, columns, flags.size)
+    height, width = print_size.output_size(rows, columns, flags.size)
     content = image_io.resize(content, height, width)
     loss_list = targets.perceptual_losses(
         extractor,

@@ -1,15 +1,21 @@
-"""Bytes from an address: within limits of time, and from a whole answer."""
+"""Files: written in one move, digested, downloaded; and the folders of ours."""
 
 import base64
+import contextlib
+import hashlib
 import http.client
+import os
 import queue
+import stat
+import tempfile
 import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
-from typing import IO
+from pathlib import Path
+from typing import IO, BinaryIO
 
 import nst_tf
 
@@ -18,12 +24,71 @@ FIRST_BYTE_SECONDS = 3.0  # for a host to be looked up, to accept and to answer
 STALL_SECONDS = 10.0  # without a byte, once the answer has begun
 
 
+@contextlib.contextmanager
+def write_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Opens a file that takes its place in one move, when it is whole.
+
+    Raises:
+        OSError: If it cannot be written; nothing is left behind.
+    """
+    if path.is_symlink():  # the link stays, and what it names is written
+        path = path.resolve()
+    handle, beside = tempfile.mkstemp(
+        suffix=path.suffix, prefix=".nst-", dir=path.parent
+    )
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+        # A temporary file is its owner's alone; a picture is as others are.
+        mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
+        os.chmod(beside, stat.S_IMODE(mode))
+        os.replace(beside, path)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def digest_file(path: Path) -> str:
+    """The digest of a file, as `Picture` has it."""
+    with open(path, "rb") as file:
+        return digest_stream(file)
+
+
+def _umask() -> int:
+    """Reads the mask of file permissions."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def digest_stream(file: BinaryIO) -> str:
+    """The SHA-256 digest of a whole file, open for reading."""
+    digest = hashlib.sha256()
+    file.seek(0)
+    while part := file.read(1 << 20):
+        digest.update(part)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def cache_folder() -> Path:
+    """The folder of our own downloads; it may not exist."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "nst_tf"
+
+
+def presets_folder() -> Path:
+    """The folder of the presets, in the package or beside it."""
+    package = Path(__file__).resolve().parent
+    inside = package / "configs"
+    return inside if inside.is_dir() else package.parent / "configs"
+
+
 def is_address(text: str) -> bool:
     """Whether a text is an address that can be asked, and no path."""
     return text.lower().startswith(tuple(f"{name}://" for name in SCHEMES))
 
 
-def chunks(
+def download(
     url: str,
     *,
     limit: int | None = None,

@@ -1,0 +1,205 @@
+"""Reads and checks all that a run needs, before any work starts."""
+
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from nst_tf import (
+    image_io,
+    inputs,
+    job,
+    masks,
+    outputs,
+    places,
+    print_size,
+    sources,
+    strength,
+    style_settings,
+    summaries,
+    timelapse,
+)
+
+STARTS = {"init", "continue_from"}  # settings that name a picture
+
+
+def prepare_images(
+    content: inputs.ImageLike,
+    styles: inputs.ImageLike | Sequence[inputs.ImageLike],
+    settings: dict[str, Any],
+) -> tuple[job.Job, inputs.Inputs]:
+    """Checks what `stylize` is called with, and makes a job of it.
+
+    Args:
+        content: As in `stylize`.
+        styles: As in `stylize`.
+        settings: As in `stylize`.
+
+    Returns:
+        The job, and what it is made from: what `started` takes.
+
+    Raises:
+        ValueError: As `stylize`.
+        TypeError: As `stylize`.
+    """
+    for name in (
+        "content",
+        "style",
+        "output",
+        "overwrite",
+        "preview_every",
+        "dry_run",
+        "bit_depth",
+        "quality",
+        "keep_location",
+        "record_paths",
+        "rerun",
+        "log",
+        "summary_dir",
+        "sheet",
+        "sheet_size",
+        "sweep",
+        "timelapse",
+        *(() if settings.get("print_size") else ("dpi",)),  # of a file
+    ):
+        if name in settings:
+            raise TypeError(
+                f"{name} is for the program, not a setting of stylize; pass "
+                f"the images as the first two arguments, and save the result."
+            )
+    settings, arrays = _without_arrays(settings)
+    asked = job.Job(**settings)
+    job.check(asked)
+    read = inputs.as_picture(content, "content", asked.max_megapixels)
+    request = strength.applied(inputs.sized(asked, read))
+    parts: list[Sequence[Any]] = [
+        sources.pictures_in(str(each)) if sources.is_folder(each) else [each]
+        for each in (styles if isinstance(styles, (list, tuple)) else [styles])
+    ]
+    request = style_settings.repeated(request, [len(part) for part in parts])
+    many = [each for part in parts for each in part]
+    prepared = inputs.prepare(
+        request,
+        read,
+        [
+            inputs.as_picture(style, "style", request.max_megapixels)
+            for style in many
+        ],
+        given=arrays,
+    )
+    warn_notes(prepared)
+    return request, prepared
+
+
+def _without_arrays(
+    settings: Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[str, image_io.Picture]]:
+    """Puts a word in the place of pictures that are arrays; these by names.
+
+    The names are those of `inputs.named_pictures`, so that they count as if
+    they were read: in the digests of a checkpoint too.
+    """
+    plain: dict[str, Any] = {}
+    arrays: dict[str, image_io.Picture] = {}
+
+    def taken(name: str, value: Any) -> Any:
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        if not hasattr(value, "__array__"):
+            return value
+        arrays[name] = (
+            inputs.as_picture(value, name)
+            if name in STARTS
+            else inputs.as_mask(value, masks.title(name))
+        )
+        return "array"
+
+    for name, value in settings.items():
+        if name == "style_mask":
+            several = value if isinstance(value, (list, tuple)) else [value]
+            plain[name] = tuple(
+                taken(f"{name}/{number}", each)
+                for number, each in enumerate(several)
+            )
+        elif name in {*places.MASKS, *STARTS} or isinstance(value, os.PathLike):
+            plain[name] = taken(name, value)
+        else:
+            plain[name] = value
+    return plain, arrays
+
+
+def prepare_files(
+    asked: job.Job, say: Callable[[str], None] = lambda line: None
+) -> tuple[job.Job, Path, inputs.Inputs]:
+    """Decides what a job of files leaves open, and reads all that it names.
+
+    Args:
+        asked: The job as it is asked for.
+        say: Is told, in a line, what takes time.
+
+    Returns:
+        The job with the settings of its print size and its strength, and the
+        pictures of its folders; where its picture will be written; and what it
+        is made from.
+
+    Raises:
+        ValueError: In one sentence: what was received, what was expected.
+    """
+    content = inputs.read_content(asked, say)
+    request = strength.applied(inputs.sized(asked, content))
+    request = style_settings.expanded(request)
+    return request, *read_files(request, say, content)
+
+
+def warn_notes(prepared: inputs.Inputs) -> None:
+    """Says in Python's way that something stands in for what was asked for."""
+    for warning in filter(None, [prepared.network.warning, *prepared.notes]):
+        warnings.warn(warning, stacklevel=3)
+
+
+def read_files(
+    request: job.Job,
+    say: Callable[[str], None] = lambda line: None,
+    content: image_io.Picture | None = None,
+) -> tuple[Path, inputs.Inputs]:
+    """Checks a job of files, and reads all that it names.
+
+    Args:
+        request: The job; its print size was replaced, as by `sized`.
+        say: Is told, in a line, what takes time.
+        content: Its content image, if it was read.
+
+    Returns:
+        Where the picture will be written, and what it is made from.
+
+    Raises:
+        ValueError: In one sentence: what was received, what was expected.
+    """
+    job.check(request)
+    if content is None:
+        content = inputs.read_content(request, say)
+    if request.summary_dir:
+        summaries.check()
+    styles = [
+        sources.load(source, request.max_megapixels, say)
+        for source in request.style
+    ]
+    files = inputs.input_files(request)
+    previews = request.preview_every > 0
+    path = outputs.output_path(
+        request.output,
+        files if request.output else [request.content, *request.style],
+        overwrite=request.overwrite,
+        previews=previews,
+    )
+    if request.log:
+        outputs.check_aside("log", request.log, path, files, previews)
+    if request.timelapse:
+        others = [*files, request.log] if request.log else files
+        timelapse.check(request.timelapse, path, others, previews)
+    rows, columns = content.pixels.shape[:2]
+    height, width = print_size.output_size(rows, columns, request.size)
+    options = outputs.output_options(request, content, height, width)
+    outputs.check_writable(path, height, width, options)
+    return path, inputs.prepare(request, content, styles, say)
