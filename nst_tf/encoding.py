@@ -84,8 +84,8 @@ def check(
             f"bit_depth is 16, but {extension} files have 8 bits a channel; "
             f"write a .png or a .tif."
         )
-    tiff = options.bit_depth == 16 and form.name == "TIFF"
-    if tiff and not deep_tiff.is_installed():
+    is_tiff = options.bit_depth == 16 and form.name == "TIFF"
+    if is_tiff and not deep_tiff.is_installed():
         raise ValueError(
             f"bit_depth is 16, which for {extension} files needs a package "
             f"that is not installed: {decoded.EXTRA}; or write a .png."

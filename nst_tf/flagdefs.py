@@ -45,16 +45,14 @@ def parse(arguments: Sequence[str]) -> job.Job:
         raise ValueError(
             f"unexpected argument {rest[0]!r}; flags are written --name=value."
         )
-    settings: dict[str, Any] = {name: values[name].value for name in _FIELDS}
+    chosen: dict[str, Any] = {name: values[name].value for name in _FIELDS}
     for name, field in _FIELDS.items():
         if typing.get_origin(field.type) is tuple:
-            settings[name] = tuple(settings[name])
+            chosen[name] = tuple(chosen[name])
         if field.type in _NUMBERS:  # with commas, or repeated if it may be
-            texts = settings[name][
-                0 if field.metadata.get("repeated") else -1 :
-            ]
-            settings[name] = tuple(_NUMBERS[field.type](",".join(texts)))
-    return job.Job(**settings)
+            texts = chosen[name][0 if field.metadata.get("repeated") else -1 :]
+            chosen[name] = tuple(_NUMBERS[field.type](",".join(texts)))
+    return job.Job(**chosen)
 
 
 def named(arguments: Sequence[str]) -> set[str]:

@@ -72,7 +72,7 @@ def make(
     named = inputs.named_pictures(request)
     if "init" in inputs.named_pictures(asked):
         flags["init"] = shown.of(asked.init)
-    settings = {
+    chosen = {
         field.name: getattr(request, field.name)
         for field in dataclasses.fields(request)
         if field.name not in NOT_RECORDED
@@ -99,7 +99,7 @@ def make(
             "steps": list(outcome.steps),
             "precision": outcome.precision,
             "seed": request.seed,
-            "settings": settings,
+            "settings": chosen,
         },
         "inputs": pictures,
         "network": {
@@ -198,10 +198,10 @@ def describe(path: str | os.PathLike[str]) -> str:
         f"losses of the last step: {losses}",
         f"versions: {releases}",
     ]
-    settings = decided["settings"].items()
+    chosen = decided["settings"].items()
     flags = {
         **record["flags"],  # a folder of styles is told by its pictures
-        **{n: v for n, v in settings if n in style_settings.OF_STYLES},
+        **{n: v for n, v in chosen if n in style_settings.OF_STYLES},
     }
     known = {each.name for each in dataclasses.fields(job.Job)} - NOT_RECORDED
     arguments = [
@@ -293,8 +293,8 @@ def _check(record: Any) -> None:
     """Raises an error, of one kind or another, unless it is a record."""
     decided, pictures = record["decided"], record["inputs"]
     network, losses = record["network"], record["losses"]
-    flags, settings = record["flags"], decided["settings"]
-    tables = [record, decided, pictures, network, losses, flags, settings]
+    flags, chosen = record["flags"], decided["settings"]
+    tables = [record, decided, pictures, network, losses, flags, chosen]
     _check_kinds(dict, *tables, record["versions"])
     _check_kinds(list, decided["sizes"], decided["steps"], pictures["style"])
     others = [pictures[n] for n in set(pictures) - {"content", "style"}]

@@ -27,7 +27,7 @@ STARTS = {"init", "continue_from"}  # settings that name a picture
 def prepare_images(
     content: inputs.ImageLike,
     styles: inputs.ImageLike | Sequence[inputs.ImageLike],
-    settings: dict[str, Any],
+    chosen: dict[str, Any],
 ) -> tuple[job.Job, inputs.Inputs]:
     """Checks what `stylize` is called with, and makes a job of it.
 
@@ -61,15 +61,15 @@ def prepare_images(
         "sheet_size",
         "sweep",
         "timelapse",
-        *(() if settings.get("print_size") else ("dpi",)),  # of a file
+        *(() if chosen.get("print_size") else ("dpi",)),  # of a file
     ):
-        if name in settings:
+        if name in chosen:
             raise TypeError(
                 f"{name} is for the program, not a setting of stylize; pass "
                 f"the images as the first two arguments, and save the result."
             )
-    settings, arrays = _without_arrays(settings)
-    asked = job.Job(**settings)
+    chosen, arrays = _without_arrays(chosen)
+    asked = job.Job(**chosen)
     job.check(asked)
     read = inputs.as_picture(content, "content", asked.max_megapixels)
     request = strength.applied(inputs.sized(asked, read))
@@ -93,7 +93,7 @@ def prepare_images(
 
 
 def _without_arrays(
-    settings: Mapping[str, Any],
+    chosen: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, image_io.Picture]]:
     """Puts a word in the place of pictures that are arrays; these by names.
 
@@ -115,7 +115,7 @@ def _without_arrays(
         )
         return "array"
 
-    for name, value in settings.items():
+    for name, value in chosen.items():
         if name == "style_mask":
             several = value if isinstance(value, (list, tuple)) else [value]
             plain[name] = tuple(

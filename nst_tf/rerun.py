@@ -68,15 +68,15 @@ def load(asked: job.Job, names: Collection[str]) -> Replay:
         )
     folder = os.path.dirname(os.path.expanduser(asked.rerun)) or "."
     places = [folder, ".", str(files.presets_folder() / "images")]
-    settings = _settings(record)
-    settings |= {
+    chosen = _settings(record)
+    chosen |= {
         name: getattr(asked, name)
         for name in metadata.NOT_RECORDED | (ALLOWED & set(names))
     }
     if not asked.content:
-        settings["content"] = _found("content", pictures["content"], places)
+        chosen["content"] = _found("content", pictures["content"], places)
     if not asked.style:
-        settings["style"] = tuple(
+        chosen["style"] = tuple(
             _found("style", each, places) for each in pictures["style"]
         )
     else:
@@ -86,22 +86,22 @@ def load(asked: job.Job, names: Collection[str]) -> Replay:
                 f"style names {len(given)} pictures, but {asked.rerun} was "
                 f"made from {len(pictures['style'])}."
             )
-        settings["style"] = given
+        chosen["style"] = given
     for name in (OTHERS & recorded) - set(names):
         parts = [
             _found(name, picture, places)
             for key, picture in pictures.items()
             if key.partition("/")[0] == name
         ]
-        settings[name] = tuple(parts) if name == "style_mask" else parts[0]
+        chosen[name] = tuple(parts) if name == "style_mask" else parts[0]
     if "weights" not in names:
-        settings["weights"] = _weights(record["network"]["weights"], places)
+        chosen["weights"] = _weights(record["network"]["weights"], places)
     if not asked.output:
         same = Path(Path(asked.rerun).name)
         if same.suffix.lower() not in image_io.EXTENSIONS:
             same = same.with_suffix(".png")
-        settings["output"] = str(outputs.free_path(same))
-    request = job.Job(**settings)
+        chosen["output"] = str(outputs.free_path(same))
+    request = job.Job(**chosen)
     try:
         job.check(request)
     except TypeError as error:
@@ -158,8 +158,8 @@ def check(replay: Replay, prepared: inputs.Inputs) -> list[str]:
 def _settings(record: metadata.Record) -> dict[str, Any]:
     """The fields of the job, as far as a record decides them."""
     decided = record["decided"]
-    settings = {**record["flags"], **decided["settings"]}
-    settings |= {
+    chosen = {**record["flags"], **decided["settings"]}
+    chosen |= {
         "precision": decided["precision"],
         "strength": -1.0,
         "max_seconds": 0.0,
@@ -167,16 +167,16 @@ def _settings(record: metadata.Record) -> dict[str, Any]:
         "seed": decided["seed"],
     }
     fields = {field.name: field for field in dataclasses.fields(job.Job)}
-    unknown = sorted(set(settings) - set(fields))
+    unknown = sorted(set(chosen) - set(fields))
     if unknown:
         raise ValueError(
             f"it was made by nst_tf {record['nst_tf']}, with {unknown[0]}, "
             f"which this version does not know."
         )
-    for name, value in settings.items():
+    for name, value in chosen.items():
         if isinstance(value, list):
-            settings[name] = tuple(value)
-    return settings
+            chosen[name] = tuple(value)
+    return chosen
 
 
 def _found(name: str, picture: Any, places: Sequence[str]) -> str:

@@ -37,7 +37,7 @@ def repeated(request: job.Job, counts: Sequence[int]) -> job.Job:
         return request
     blend = job.each(request.style_blend or (1.0,), len(counts), "style_blend")
     pairs = list(zip(blend, counts, strict=True))
-    settings: dict[str, Any] = {
+    chosen: dict[str, Any] = {
         "style_blend": tuple(
             share / count for share, count in pairs for _ in range(count)
         )
@@ -46,12 +46,12 @@ def repeated(request: job.Job, counts: Sequence[int]) -> job.Job:
         values = getattr(request, name)
         if len(values) > 1:
             values = job.each(values, len(counts), name)
-            settings[name] = tuple(
+            chosen[name] = tuple(
                 value
                 for value, count in zip(values, counts, strict=True)
                 for _ in range(count)
             )
-    return dataclasses.replace(request, **settings)
+    return dataclasses.replace(request, **chosen)
 
 
 def colored(

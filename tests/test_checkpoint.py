@@ -31,7 +31,7 @@ ROOT = Path(nst_tf.__file__).parent.parent
 STATE = descent.State(1, 7, {"image": np.arange(6.0), "step": np.int64(7)})
 
 
-def _request(toy, folder, **settings):
+def _request(toy, folder, **chosen):
     return job.Job(
         **{
             "size": 64,
@@ -45,7 +45,7 @@ def _request(toy, folder, **settings):
             "style_layers": ",".join(toys.STYLE_LAYERS),
             "checkpoint_dir": str(folder),
             "checkpoint_every": "1",
-            **settings,
+            **chosen,
         }
     )
 
@@ -99,15 +99,15 @@ def test_a_resumed_level_for_which_there_is_no_time_is_gone_on_from(
 
 def test_a_level_at_rest_ends_at_the_same_step_when_resumed(toy, tmp_path):
     # The first two pictures that are compared are those of steps 10 and 20.
-    settings = {"steps": (40,), "levels": 1, "tolerance": 0.5}
-    whole = list(_steps(_request(toy, "", **settings)))
+    chosen = {"steps": (40,), "levels": 1, "tolerance": 0.5}
+    whole = list(_steps(_request(toy, "", **chosen)))
     assert whole[-1].index == 20
     for taken in (15, 10):
         folder = tmp_path / str(taken)
-        steps = _steps(_request(toy, folder, **settings))
+        steps = _steps(_request(toy, folder, **chosen))
         list(itertools.islice(steps, taken))
         steps.close()
-        again = list(_steps(_request(toy, folder, **settings)))
+        again = list(_steps(_request(toy, folder, **chosen)))
         assert again[-1].index == 20
         np.testing.assert_array_equal(again[-1].image, whole[-1].image)
 
@@ -311,11 +311,11 @@ def test_killed_at_ten_random_moments_it_ends_with_the_same_picture(
     flags, optimizer
 ):
     program = PROGRAM.format(tests=str(ROOT / "tests"))
-    settings = ["--steps=400,300,300", f"--optimizer={optimizer}"]
+    chosen = ["--steps=400,300,300", f"--optimizer={optimizer}"]
 
     def start(*more):
         return subprocess.Popen(
-            [sys.executable, "-c", program, *flags, *settings, *more],
+            [sys.executable, "-c", program, *flags, *chosen, *more],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -279,14 +279,14 @@ def test_the_documented_loss_is_that_of_the_whole_in_tiles(monkeypatch):
     cut = tile_views.make_tiles(network, 19, 27, 16)
     assert cut.number > 1
     whole = objective.make_objective(network, loss_list)(image)
-    tiled = toys.compiled(tiling.make_tiled_objective(network, loss_list, cut))(
-        image
-    )
+    in_tiles = toys.compiled(
+        tiling.make_tiled_objective(network, loss_list, cut)
+    )(image)
     assert float(whole.terms["mean_color"]) > 0
-    np.testing.assert_allclose(tiled.loss, whole.loss, rtol=1e-12)
+    np.testing.assert_allclose(in_tiles.loss, whole.loss, rtol=1e-12)
     largest = np.abs(whole.gradient).max()
     np.testing.assert_allclose(
-        tiled.gradient, whole.gradient, rtol=0, atol=1e-12 * largest
+        in_tiles.gradient, whole.gradient, rtol=0, atol=1e-12 * largest
     )
 
 

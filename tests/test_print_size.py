@@ -197,10 +197,10 @@ def test_a_strength_knows_the_size_of_a_print(folder):
                 weights="toy.h5",
                 content_layers=toys.CONTENT_LAYER,
                 style_layers=toys.STYLE_LAYERS[:1],
-                **settings,
+                **chosen,
             )
         )
-        for settings in ({"print_size": "4x3in", "dpi": 24.0}, {"size": 96})
+        for chosen in ({"print_size": "4x3in", "dpi": 24.0}, {"size": 96})
     ]
     (request, _, prepared), (plain, _, same) = sizes
     assert request == dataclasses.replace(plain, dpi=24.0)
@@ -216,7 +216,7 @@ def test_a_strength_knows_the_size_of_a_print(folder):
 
 def test_arrays_are_painted_at_a_print_size(folder, toy):
     content, style = toys.image(60, 80, 0), toys.image(50, 60, 1)
-    settings = {
+    chosen = {
         "extractor": "toy",
         "weights": str(toy),
         "content_layers": toys.CONTENT_LAYER,
@@ -224,12 +224,10 @@ def test_arrays_are_painted_at_a_print_size(folder, toy):
         "precision": "float32",
         "steps": 1,
     }
-    image = nst_tf.stylize(
-        content, style, print_size="3x4in", dpi=10, **settings
-    )
+    image = nst_tf.stylize(content, style, print_size="3x4in", dpi=10, **chosen)
     assert image.shape == (30, 40, 3)
     with pytest.raises(TypeError, match="dpi is for the program"):
-        nst_tf.stylize(content, style, dpi=10, **settings)
+        nst_tf.stylize(content, style, dpi=10, **chosen)
 
 
 # Plans, files, records
@@ -312,8 +310,8 @@ def test_a_print_is_made_again_from_its_record(folder, capsys):
     record = metadata.read("a.png")
     assert record["flags"]["print_size"] == "8x6mm"
     assert "size" not in record["flags"] and "dpi" not in record["flags"]
-    settings = {"print_size": "", "size": 94, "dpi": 300.0}
-    assert record["decided"]["settings"] == settings
+    chosen = {"print_size": "", "size": 94, "dpi": 300.0}
+    assert record["decided"]["settings"] == chosen
     assert run.main(["--rerun=a.png", "--output=b.png"]) == 0
     assert run.main(["--rerun=a.png", "--output=c.png", "--dpi=100"]) == 0
     for name, dpi in (("a.png", 300), ("b.png", 300), ("c.png", 100)):

@@ -185,8 +185,8 @@ def _ours(request, layers, pictures):
     return images, terms
 
 
-def _request(name, *flags):
-    return flagdefs.parse([f"--flagfile={name}", *flags])
+def _request(name, *typed):
+    return flagdefs.parse([f"--flagfile={name}", *typed])
 
 
 @every_recipe

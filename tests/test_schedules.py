@@ -20,7 +20,7 @@ SAMPLES = Path(__file__).resolve().parents[1] / "configs" / "images"
 
 
 @pytest.mark.parametrize(
-    ("settings", "small", "large"),
+    ("chosen", "small", "large"),
     [
         ({}, "lbfgs", "adam"),
         ({"style_weight": 7.0, "history": 5}, "lbfgs", "adam"),
@@ -32,9 +32,9 @@ SAMPLES = Path(__file__).resolve().parents[1] / "configs" / "images"
     ],
 )
 def test_the_optimizer_goes_by_size_unless_it_is_asked_for(
-    settings, small, large
+    chosen, small, large
 ):
-    request = job.Job(**settings)
+    request = job.Job(**chosen)
     sides = (64, pyramid.LARGE, pyramid.LARGE + 1, 4096)
     found = [schedules.optimizer_at(request, side) for side in sides]
     assert found == [small, small, large, large]
@@ -58,9 +58,9 @@ def test_each_level_has_the_optimizer_of_its_size(monkeypatch, toy):
     made = []
     for name, make in list(optimizers.OPTIMIZERS.items()):
 
-        def recorded(image, name=name, make=make, **settings):
-            made.append((image.shape[2], name, settings.get("scaled")))
-            return make(image, **settings)
+        def recorded(image, name=name, make=make, **chosen):
+            made.append((image.shape[2], name, chosen.get("scaled")))
+            return make(image, **chosen)
 
         monkeypatch.setitem(optimizers.OPTIMIZERS, name, recorded)
     steps = list(
@@ -92,13 +92,13 @@ def test_the_default_comes_as_far_as_adam_in_half_of_the_time():
         for name in ("harbor_at_dusk.jpg", "swirling_night.jpg")
     )
     found = {}
-    for name, settings in {
+    for name, chosen in {
         "default": {},
         "adam": {"optimizer": "adam", "steps": (100, 80, 70), "growth": 2**0.5},
     }.items():
         work, losses = 0, []
         for step in execution.stylize_steps(
-            content, style, size=256, weights="small", **settings
+            content, style, size=256, weights="small", **chosen
         ):
             height, width = step.size
             work += pyramid.Level(height, width, 1).work

@@ -34,8 +34,8 @@ def flag_file(tmp_path, toy, monkeypatch):
     return "--flagfile=toy.cfg"
 
 
-def _grid(**settings):
-    return sweeps.grid(job.Job(**settings))
+def _grid(**chosen):
+    return sweeps.grid(job.Job(**chosen))
 
 
 def test_one_sweep_is_a_row():
@@ -79,7 +79,7 @@ def test_values_are_read_as_flags_are(sweep, values):
 
 
 @pytest.mark.parametrize(
-    ("settings", "words"),
+    ("chosen", "words"),
     [
         (
             {"sweep": "strenght:1"},
@@ -99,14 +99,14 @@ def test_values_are_read_as_flags_are(sweep, values):
         ({"sweep": "seed:1", "preview_every": 5}, "preview_every has no part"),
     ],
 )
-def test_a_sweep_that_is_wrong_is_refused(settings, words):
+def test_a_sweep_that_is_wrong_is_refused(chosen, words):
     with pytest.raises(ValueError, match=words):
-        _grid(**settings)
+        _grid(**chosen)
 
 
-def _reduced(**settings):
+def _reduced(**chosen):
     """The jobs of a row as they are painted."""
-    (row,) = _grid(**settings)
+    (row,) = _grid(**chosen)
     return [sweeps.reduced(cell.request, cell) for cell in row]
 
 

@@ -23,7 +23,7 @@ from nst_tf import (
 
 
 @pytest.fixture
-def settings(toy):
+def chosen(toy):
     return {
         "extractor": "toy",
         "weights": str(toy),
@@ -43,9 +43,9 @@ PICTURES = image_io.Picture(CONTENT), [image_io.Picture(STYLE)]
 @pytest.mark.parametrize(
     "more", [{}, {"init": "noise", "optimizer": "sgd", "average": 0.5}]
 )
-def test_a_strength_of_0_is_the_photograph(settings, more):
+def test_a_strength_of_0_is_the_photograph(chosen, more):
     result = execution.stylize(
-        CONTENT, STYLE, size=48, strength=0.0, **settings, **more
+        CONTENT, STYLE, size=48, strength=0.0, **chosen, **more
     )
     np.testing.assert_array_equal(result, image_io.resize(CONTENT, 36, 48))
 
@@ -89,9 +89,9 @@ def test_the_schedule_of_a_strength_is_that_of_its_calibration_or_yours():
 
 
 @pytest.mark.parametrize("value", [-2.0, 1.5, float("nan")])
-def test_a_strength_outside_its_range_is_refused(settings, value):
+def test_a_strength_outside_its_range_is_refused(chosen, value):
     with pytest.raises(ValueError, match="strength is"):
-        execution.stylize(CONTENT, STYLE, strength=value, **settings)
+        execution.stylize(CONTENT, STYLE, strength=value, **chosen)
 
 
 def test_a_strength_beside_a_convention_is_refused():
@@ -104,9 +104,9 @@ def test_a_style_loss_beside_another_convention_is_refused():
         job.check(job.Job(convention="crowson_w2"))
 
 
-def test_a_preview_is_a_stage_of_a_larger_run(settings, tmp_path):
-    small = execution.stylize(CONTENT, STYLE, size=64, **settings)
-    whole = list(execution.stylize_steps(CONTENT, STYLE, size=128, **settings))
+def test_a_preview_is_a_stage_of_a_larger_run(chosen, tmp_path):
+    small = execution.stylize(CONTENT, STYLE, size=64, **chosen)
+    whole = list(execution.stylize_steps(CONTENT, STYLE, size=128, **chosen))
     stages = {
         step.image.shape[2]: finishing.picture(step)
         for step in whole  # the last one of each level
@@ -115,7 +115,7 @@ def test_a_preview_is_a_stage_of_a_larger_run(settings, tmp_path):
     path = tmp_path / "preview.png"
     image_io.save_image(path, small)
     going_on = execution.stylize(
-        CONTENT, STYLE, size=128, continue_from=str(path), **settings
+        CONTENT, STYLE, size=128, continue_from=str(path), **chosen
     )
     # The file has 256 values; Adam makes more of the difference.
     difference = np.abs(going_on - stages[128])
@@ -123,13 +123,13 @@ def test_a_preview_is_a_stage_of_a_larger_run(settings, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["init", "continue_from"])
-def test_what_is_started_from_may_be_an_array(settings, tmp_path, name):
+def test_what_is_started_from_may_be_an_array(chosen, tmp_path, name):
     start = np.uint8(255 * image_io.resize(CONTENT, 48, 64)[:, ::-1])
     path = tmp_path / "start.png"
     image_io.save_image(path, start / np.float32(255))
     pictures = {
         kind: execution.stylize(
-            CONTENT, STYLE, size=96, **{name: value}, **settings
+            CONTENT, STYLE, size=96, **{name: value}, **chosen
         )
         for kind, value in {
             "path": path,
@@ -143,11 +143,11 @@ def test_what_is_started_from_may_be_an_array(settings, tmp_path, name):
     assert np.abs(pictures["none"] - pictures["path"]).max() > 0.01
 
 
-def test_going_on_takes_the_steps_of_the_levels_above(settings, tmp_path):
+def test_going_on_takes_the_steps_of_the_levels_above(chosen, tmp_path):
     path = tmp_path / "preview.png"
     image_io.save_image(path, image_io.resize(CONTENT, 48, 64))
     request = job.Job(
-        size=128, continue_from=str(path), **{**settings, "steps": (5, 4, 3, 2)}
+        size=128, continue_from=str(path), **{**chosen, "steps": (5, 4, 3, 2)}
     )
     prepared = inputs.prepare(request, *PICTURES)
     levels = [(level.width, level.steps) for level in prepared.levels]
@@ -163,11 +163,11 @@ def test_going_on_takes_the_steps_of_the_levels_above(settings, tmp_path):
     ],
 )
 def test_a_preview_that_cannot_be_gone_on_from_is_refused(
-    settings, tmp_path, size, words
+    chosen, tmp_path, size, words
 ):
     path = tmp_path / "preview.png"
     image_io.save_image(path, image_io.resize(CONTENT, *size))
-    request = job.Job(size=128, continue_from=str(path), **settings)
+    request = job.Job(size=128, continue_from=str(path), **chosen)
     with pytest.raises(ValueError, match=words):
         inputs.prepare(request, *PICTURES)
 
@@ -200,25 +200,23 @@ def test_a_style_image_is_seen_at_its_scale(monkeypatch, fit, scale):
     assert (height, width) == tuple(round(scale * x) for x in expected)
 
 
-def test_a_style_image_that_becomes_too_small_is_refused(settings):
+def test_a_style_image_that_becomes_too_small_is_refused(chosen):
     with pytest.raises(ValueError, match="raise --min_size or --style_scale"):
         execution.stylize(
             CONTENT,
             toys.image(300, 10, 1),
             size=32,
             style_scale=0.1,
-            **settings,
+            **chosen,
         )
 
 
-def test_previews_of_a_photograph_of_3_to_2_are_gone_on_from(
-    settings, tmp_path
-):
+def test_previews_of_a_photograph_of_3_to_2_are_gone_on_from(chosen, tmp_path):
     content = toys.image(400, 600, 0)
     path = tmp_path / "preview.png"
     for size in ((341, 512), (240, 368), (342, 512)):
         image_io.save_image(path, image_io.resize(content, *size))
-        request = job.Job(size=1024, continue_from=str(path), **settings)
+        request = job.Job(size=1024, continue_from=str(path), **chosen)
         prepared = inputs.prepare(
             request, image_io.Picture(content), PICTURES[1]
         )
@@ -228,9 +226,7 @@ def test_previews_of_a_photograph_of_3_to_2_are_gone_on_from(
         inputs.prepare(request, image_io.Picture(content), PICTURES[1])
 
 
-def test_what_is_gone_on_from_is_not_overwritten(
-    settings, tmp_path, monkeypatch
-):
+def test_what_is_gone_on_from_is_not_overwritten(chosen, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     image_io.save_image("content.png", CONTENT)
     image_io.save_image("a.png", CONTENT)
@@ -241,7 +237,7 @@ def test_what_is_gone_on_from_is_not_overwritten(
         output="a.png",
         overwrite=True,
         size=128,
-        **settings,
+        **chosen,
     )
     with pytest.raises(ValueError, match=r"a\.png"):
         preparation.read_files(request)
@@ -308,7 +304,7 @@ def test_a_picture_of_one_row_has_no_total_variation_to_divide_by(monkeypatch):
 
 @pytest.mark.parametrize("convention", ["relative", "tensorflow"])
 def test_large_levels_above_others_take_shorter_steps(
-    settings, monkeypatch, convention
+    chosen, monkeypatch, convention
 ):
     monkeypatch.setattr(pyramid, "LARGE", 64)
     rates = []
@@ -319,12 +315,12 @@ def test_large_levels_above_others_take_shorter_steps(
         return make(image, **options)
 
     monkeypatch.setitem(optimizers.OPTIMIZERS, "adam", record)
-    settings |= {"steps": (1,), "convention": convention, "optimizer": "adam"}
-    execution.stylize(CONTENT, STYLE, size=128, **settings)
+    chosen |= {"steps": (1,), "convention": convention, "optimizer": "adam"}
+    execution.stylize(CONTENT, STYLE, size=128, **chosen)
     short = 0.006 if convention == "relative" else 0.02
     assert dict(rates) == pytest.approx(
         {32: 0.02, 48: 0.02, 64: 0.02, 96: short, 128: short}
     )
     rates.clear()
-    execution.stylize(CONTENT, STYLE, size=128, levels=1, **settings)
+    execution.stylize(CONTENT, STYLE, size=128, levels=1, **chosen)
     assert rates == [(128, 0.02)]

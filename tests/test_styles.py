@@ -17,7 +17,7 @@ FIRST, SECOND = toys.STYLE_LAYERS
 
 
 @pytest.fixture
-def settings(toy):
+def chosen(toy):
     """What a quick run on the toy network needs."""
     return {
         "weights": str(toy),
@@ -74,14 +74,14 @@ def test_layers_of_their_own_are_looked_at_for_one_style_only(monkeypatch):
     assert both[FIRST].weight == 1 and both[SECOND].weight == 3
 
 
-def test_a_blend_moves_from_one_style_to_the_other(settings, monkeypatch):
+def test_a_blend_moves_from_one_style_to_the_other(chosen, monkeypatch):
     pictures = [
         nst_tf.stylize(
             CONTENT,
             [A, B],
             style_blend=(1 - share, share),
             optimizer="adam",
-            **settings,
+            **chosen,
         )
         for share in (0, 0.25, 0.5, 0.75, 1)
     ]
@@ -99,15 +99,15 @@ def test_a_blend_moves_from_one_style_to_the_other(settings, monkeypatch):
         assert (sign * np.diff(distances) > 0).all(), distances
 
 
-def test_a_style_without_a_share_has_no_part(settings):
+def test_a_style_without_a_share_has_no_part(chosen):
     np.testing.assert_array_equal(
-        nst_tf.stylize(CONTENT, [A, B], style_blend=(1, 0), **settings),
-        nst_tf.stylize(CONTENT, A, **settings),
+        nst_tf.stylize(CONTENT, [A, B], style_blend=(1, 0), **chosen),
+        nst_tf.stylize(CONTENT, A, **chosen),
     )
 
 
-def test_each_style_has_its_scale(settings):
-    request = job.Job(style_scale=(0.5, 2.0), **settings)
+def test_each_style_has_its_scale(chosen):
+    request = job.Job(style_scale=(0.5, 2.0), **chosen)
     prepared = inputs.prepare(
         request, image_io.Picture(CONTENT), [image_io.Picture(A)] * 2
     )
@@ -115,8 +115,8 @@ def test_each_style_has_its_scale(settings):
     assert [style.scale for style in region.styles] == [0.5, 2.0]
 
 
-def test_a_size_of_the_style_is_that_beside_the_output(settings):
-    request = job.Job(style_size=100, style_fit="side", **settings)
+def test_a_size_of_the_style_is_that_beside_the_output(chosen):
+    request = job.Job(style_size=100, style_fit="side", **chosen)
     prepared = inputs.prepare(
         request, image_io.Picture(CONTENT), [image_io.Picture(A)]
     )
@@ -138,9 +138,9 @@ def test_a_size_of_the_style_is_that_beside_the_output(settings):
         ({"style_layers": ()}, "style_layers is empty"),
     ],
 )
-def test_wrong_counts_and_values_are_said(settings, changes, words):
+def test_wrong_counts_and_values_are_said(chosen, changes, words):
     with pytest.raises(ValueError, match=words):
-        nst_tf.stylize(CONTENT, [A, B], **{**settings, **changes})
+        nst_tf.stylize(CONTENT, [A, B], **{**chosen, **changes})
 
 
 @pytest.fixture
@@ -202,11 +202,11 @@ def test_a_folder_without_pictures_is_said(folder, capsys):
     assert "style folder empty has no pictures" in capsys.readouterr().err
 
 
-def test_the_library_takes_folders_too(folder, settings):
+def test_the_library_takes_folders_too(folder, chosen):
     styles = [f"styles/{seed}.png" for seed in range(3)]
     np.testing.assert_array_equal(
-        nst_tf.stylize(CONTENT, "styles", **settings),
-        nst_tf.stylize(CONTENT, styles, **settings),
+        nst_tf.stylize(CONTENT, "styles", **chosen),
+        nst_tf.stylize(CONTENT, styles, **chosen),
     )
 
 

@@ -51,8 +51,8 @@ def _steps(events, tag):
 
 
 def test_it_has_the_losses_that_the_log_has_counted_over_levels(folder):
-    flags = ["--summary_dir=board", "--log=run.jsonl"]
-    assert run.main(["--flagfile=toy.cfg", *flags]) == 0
+    typed = ["--summary_dir=board", "--log=run.jsonl"]
+    assert run.main(["--flagfile=toy.cfg", *typed]) == 0
     events = _events("board")
     lines = list(map(json.loads, Path("run.jsonl").read_text().splitlines()))
     for line in lines:
@@ -84,24 +84,24 @@ def test_it_has_a_picture_of_each_levels_end_and_the_saved_one(folder):
 
 
 def test_large_pictures_are_shown_at_512(folder):
-    flags = ["--size=600", "--levels=1", "--steps=1", "--summary_dir=board"]
-    assert run.main(["--flagfile=toy.cfg", *flags]) == 0
+    typed = ["--size=600", "--levels=1", "--steps=1", "--summary_dir=board"]
+    assert run.main(["--flagfile=toy.cfg", *typed]) == 0
     events = _events("board")
     for name in ("picture", "result"):
         assert [*map(int, events[name, 1][:2])] == [512, 384]
 
 
 def test_it_has_the_flags(folder):
-    flags = ["--flagfile=toy.cfg", "--steps=2,1", "--summary_dir=board"]
-    assert run.main(flags) == 0
+    typed = ["--flagfile=toy.cfg", "--steps=2,1", "--summary_dir=board"]
+    assert run.main(typed) == 0
     lines = _events("board")["flags", 1].item().decode().splitlines()
-    assert flagdefs.parse(map(str.strip, lines)) == flagdefs.parse(flags)
+    assert flagdefs.parse(map(str.strip, lines)) == flagdefs.parse(typed)
 
 
 def test_it_changes_nothing_in_the_picture(folder):
     assert run.main(["--flagfile=toy.cfg", "--output=a.png"]) == 0
-    flags = ["--output=b.png", "--summary_dir=board"]
-    assert run.main(["--flagfile=toy.cfg", *flags]) == 0
+    typed = ["--output=b.png", "--summary_dir=board"]
+    assert run.main(["--flagfile=toy.cfg", *typed]) == 0
     np.testing.assert_array_equal(
         image_io.load_image("a.png"), image_io.load_image("b.png")
     )
@@ -116,12 +116,12 @@ def test_a_run_that_goes_on_goes_on_counting(folder, monkeypatch):
                 signal.raise_signal(signal.SIGTERM)
             yield step
 
-    flags = ["--flagfile=toy.cfg", "--checkpoint_dir=kept"]
+    typed = ["--flagfile=toy.cfg", "--checkpoint_dir=kept"]
     with monkeypatch.context() as patch:
         patch.setattr(execution, "job_steps", interrupted)
-        assert run.main([*flags, "--summary_dir=first"]) == 143
+        assert run.main([*typed, "--summary_dir=first"]) == 143
     assert _steps(_events("first"), "result") == [5]
-    assert run.main([*flags, "--summary_dir=second"]) == 0
+    assert run.main([*typed, "--summary_dir=second"]) == 0
     events = _events("second")
     assert _steps(events, "loss")[0] == 6
     assert _steps(events, "result") == [9]
@@ -153,8 +153,8 @@ def test_a_folder_that_cannot_be_written_to_is_said_at_once(
 
 def test_a_dry_run_writes_none(folder, monkeypatch):
     monkeypatch.setattr(summaries, "check", lambda: None)
-    flags = ["--dry_run", "--summary_dir=board"]
-    assert run.main(["--flagfile=toy.cfg", *flags]) == 0
+    typed = ["--dry_run", "--summary_dir=board"]
+    assert run.main(["--flagfile=toy.cfg", *typed]) == 0
     assert not Path("board").exists()
 
 

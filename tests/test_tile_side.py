@@ -48,7 +48,7 @@ def flag_file(tmp_path, toy, monkeypatch):
 def prepared(flag_file):
     """settings -> a job of 96 x 72 pixels, and its inputs."""
 
-    def prepare(**settings):
+    def prepare(**chosen):
         request = job.Job(
             content="town.png",
             style="paint.png",
@@ -59,7 +59,7 @@ def prepared(flag_file):
             **{
                 "content_layers": toys.CONTENT_LAYER,
                 "optimizer": "adam",
-                **settings,
+                **chosen,
             },
         )
         request, _, found = preparation.prepare_files(request)
@@ -306,9 +306,9 @@ def test_two_passes_over_what_the_tiles_overlap_cost_time(prepared):
 # What is kept of the content
 
 
-def _limit_between(prepared, **settings):
+def _limit_between(prepared, **chosen):
     """GB that suffice for the smallest tiles only without features."""
-    request, found = prepared(**settings)
+    request, found = prepared(**chosen)
     keeping, anew = (
         tile_side.needs(
             dataclasses.replace(request, content_target=each), found, "float32"

@@ -271,7 +271,7 @@ def gradients(
     return [row]
 
 
-def sizes(
+def compare_sizes(
     judge: Judge, pair: Pair, flags: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """A reduced large picture beside its preview, with levels and without."""
@@ -523,7 +523,7 @@ def _strengths_table(rows: Sequence[Mapping[str, Any]]) -> str:
 Table = Callable[[Sequence[Mapping[str, Any]]], str]
 PARTS: Mapping[str, tuple[Part, Table]] = {
     "gradients": (gradients, _gradients_table),
-    "sizes": (sizes, _sizes_table),
+    "sizes": (compare_sizes, _sizes_table),
     "strength": (strengths, _strengths_table),
 }
 

@@ -57,10 +57,10 @@ def main(arguments: Sequence[str]) -> int:
         judge = precisions.Judge(network, pair, height, width, "float32")
         first: list[dict[str, float]] = []
         for text in flags.run or ["default"]:
-            schedule, *settings = text.split()
+            schedule, *chosen = text.split()
             levels = _levels(schedule, prepared.levels)
             curve, picture = _curve(
-                dataclasses.replace(request, **dict(map(_setting, settings))),
+                dataclasses.replace(request, **dict(map(_setting, chosen))),
                 prepared._replace(levels=levels),
                 judge,
                 flags.every,
