@@ -204,7 +204,7 @@ def test_the_table_of_recipes_is_what_the_presets_say():
 def _said():
     """What the package can say: its texts, each value as *."""
     texts = []
-    for path in (ROOT / "nst_tf").glob("*.py"):
+    for path in (ROOT / "nst_tf").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.JoinedStr):
                 parts = [
