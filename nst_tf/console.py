@@ -6,7 +6,7 @@ import sys
 import traceback
 from types import FrameType
 
-from nst_tf import device
+from nst_tf.backend import device
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
 # Stopped by a signal: 128 + its number, as shells count: 129, 130 and 143.

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from nst_tf import decoded, deep_tiff, device, profiles
+from nst_tf import decoded, deep_tiff, profiles
+from nst_tf.backend import device
 
 FORMATS = (
     "JPEG",

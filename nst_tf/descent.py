@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
-from nst_tf import bands, device, host_images, optimizers, pyramid
 from nst_tf import objective as objectives
+from nst_tf import optimizers, pyramid
+from nst_tf.backend import canvas, device, host_images
 
 T = TypeVar("T")
 FAILURES = 25  # in a row, after which no evaluation will be sound any more
@@ -39,10 +40,10 @@ class Step:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the image."""
-        return bands.size(self.optimizer.image)
+        return canvas.size(self.optimizer.image)
 
     @property
-    def variables(self) -> dict[str, bands.Changeable]:
+    def variables(self) -> dict[str, canvas.Changeable]:
         """All that the optimizer remembers; the next step changes it."""
         return optimizers.variables(self.optimizer)
 
@@ -61,7 +62,7 @@ Pace = Callable[[int, Step | None], bool]
 
 def descend(
     make_objective_at: Callable[[int, int], objectives.Objective],
-    make_optimizer: Callable[[bands.Changeable], optimizers.Optimizer],
+    make_optimizer: Callable[[canvas.Changeable], optimizers.Optimizer],
     levels: Sequence[pyramid.Level],
     image: tf.Tensor,
     start: State | None = None,
@@ -124,7 +125,7 @@ def descend(
         del take
         # Targets, and the graph that holds them, are in circles of references;
         # to look for these takes a good part of a second.
-        if level.pixels > bands.WHOLE or hosted(*size):
+        if level.pixels > canvas.WHOLE or hosted(*size):
             gc.collect()
         finished = optimizers.Finished(optimizer)
         image = finished.image
@@ -200,7 +201,7 @@ def make_train_step(
 
     def step() -> objectives.Evaluation:
         evaluation = optimizer.step(objective)
-        if isinstance(evaluation.gradient, bands.Changeable):
+        if isinstance(evaluation.gradient, canvas.Changeable):
             none = tf.zeros([0], evaluation.gradient.dtype)
             return evaluation._replace(gradient=none)
         return evaluation
@@ -213,11 +214,11 @@ def _enlarged_there(
 ) -> host_images.HostVariable:
     """Resamples an image, [1, H, W, 3], to [1, h, w, 3] on the host."""
     enlarged = host_images.HostVariable((1, height, width, 3), image.dtype)
-    if bands.size(image) == (height, width):
+    if canvas.size(image) == (height, width):
         enlarged.assign(image)
         return enlarged
-    rows, columns = bands.size(image)
-    most = max(1, bands.BAND // width)
+    rows, columns = canvas.size(image)
+    most = max(1, canvas.BAND // width)
     for first in range(0, height, most):
         # As `tf.image.resize` does, but for some rows.
         part = tf.raw_ops.ScaleAndTranslate(
@@ -234,12 +235,12 @@ def _enlarged_there(
 
 def _enlarged(image: tf.Tensor, height: int, width: int) -> tf.Variable:
     """Resamples an image on the device, [1, H, W, 3], to [1, h, w, 3]."""
-    if bands.size(image) == (height, width):
+    if canvas.size(image) == (height, width):
         return tf.Variable(image, trainable=False)
     resize = tf.image.resize(image, (height, width), "lanczos3", antialias=True)
     enlarged = tf.Variable(tf.cast(resize, image.dtype), trainable=False)
     del resize  # or what follows would be done on a copy
-    bands.change(
+    canvas.change(
         {"image": enlarged},
         lambda parts: {"image": tf.clip_by_value(parts["image"], 0.0, 1.0)},
     )

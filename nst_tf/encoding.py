@@ -14,7 +14,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
-from nst_tf import decoded, deep_tiff, device, transparency
+from nst_tf import decoded, deep_tiff, transparency
+from nst_tf.backend import device
 
 RECORD = "nst_tf"  # keyword of the text in a PNG file
 LONGEST_RECORD = 40000  # bytes, in a JPEG or WebP file's EXIF of 64 KB

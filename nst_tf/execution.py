@@ -24,7 +24,6 @@ import numpy as np
 
 from nst_tf import (
     conventions,
-    device,
     finishing,
     image_io,
     inputs,
@@ -33,7 +32,6 @@ from nst_tf import (
     preparation,
     print_size,
     pyramid,
-    replicas,
     resumption,
     schedules,
     starting,
@@ -41,6 +39,7 @@ from nst_tf import (
     tile_side,
 )
 from nst_tf import weights as network_weights
+from nst_tf.backend import device, replicas
 
 if TYPE_CHECKING:
     import tensorflow as tf

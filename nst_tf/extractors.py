@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import architectures, fusion, gradients
+from nst_tf import architectures
+from nst_tf.backend import ops
 
 # Average pooling shrinks activations after a ReLU: of four values the largest
 # is kept by max pooling, the mean by average pooling. The factor restores the
@@ -209,7 +210,7 @@ class _Rectified(tf.keras.layers.Layer):
     def call(self, values: tf.Tensor) -> list[tf.Tensor]:
         """What follows gets, if anything does, and the features, if wanted."""
 
-        @gradients.own_gradient
+        @ops.custom_gradient
         def rectified(
             values: tf.Tensor,
         ) -> tuple[list[tf.Tensor], Callable[..., tf.Tensor]]:
@@ -250,14 +251,14 @@ class _Rectified(tf.keras.layers.Layer):
         return pooled * tf.constant(self._average, pooled.dtype)
 
 
-@fusion.fused
+@ops.fused
 def _masked(features: tf.Tensor, *upstream: tf.Tensor) -> tf.Tensor:
     """The sum of gradients where features are not zero."""
     zero = tf.zeros([], features.dtype)
     return tf.where(features > 0, tf.add_n(upstream), zero)
 
 
-@fusion.fused
+@ops.fused
 def _unpooled(
     share: tf.Tensor,
     features: tf.Tensor,
@@ -292,7 +293,7 @@ class _Split(tf.keras.layers.Layer):
 
     def call(self, image: tf.Tensor) -> tf.Tensor:
         """Splits [1, H, W, 3] in float32 to [1, H, W, 9] in bfloat16."""
-        return gradients.own_gradient(_split)(image)
+        return ops.custom_gradient(_split)(image)
 
 
 def _split(image: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:

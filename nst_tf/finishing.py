@@ -9,7 +9,6 @@ import numpy as np
 
 from nst_tf import (
     color,
-    device,
     image_io,
     inputs,
     job,
@@ -18,6 +17,7 @@ from nst_tf import (
     painting,
     transparency,
 )
+from nst_tf.backend import device
 
 if TYPE_CHECKING:
     from nst_tf import descent

@@ -11,19 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nst_tf import (
-    device,
     encoding,
     finishing,
     image_io,
     inputs,
     job,
     print_size,
-    replicas,
     run_log,
     summaries,
     timelapse,
     transparency,
 )
+from nst_tf.backend import device, replicas
 
 if TYPE_CHECKING:
     from nst_tf import descent

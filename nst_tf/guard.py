@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from nst_tf import bands
+from nst_tf.backend import canvas
 
 # What an image is clipped to after each step.
 BOUNDS = {"box": (0.0, 1.0), "none": (float("-inf"), float("inf"))}
@@ -11,7 +11,7 @@ NEGLIGIBLE = 1e-3  # of the first loss, from which no loss explodes
 
 
 def is_sound(
-    loss: tf.Tensor, gradient: bands.Image, lowest: tf.Tensor, first: tf.Tensor
+    loss: tf.Tensor, gradient: canvas.Image, lowest: tf.Tensor, first: tf.Tensor
 ) -> tf.Tensor:
     """Whether an evaluation can be built on: all numbers, no explosion.
 
@@ -25,6 +25,6 @@ def is_sound(
         A truth value, [].
     """
     pixels = gradient.shape.num_elements() // 3
-    norm = float(pixels) ** 2 * bands.sum_of_squares(gradient)
+    norm = float(pixels) ** 2 * canvas.sum_of_squares(gradient)
     highest = EXPLOSION * tf.maximum(lowest, NEGLIGIBLE * first)
     return tf.math.is_finite(loss + norm) & (loss <= highest)

@@ -11,7 +11,8 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nst_tf import architectures, conventions, device, errors, print_size
+from nst_tf import architectures, conventions, errors, print_size
+from nst_tf.backend import device
 
 LARGEST_SIZE = 65536  # pixels, a side; beyond it Pillow's formats end
 

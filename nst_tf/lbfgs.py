@@ -5,8 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_tf import bands, guard
+from nst_tf import guard
 from nst_tf import objective as objectives
+from nst_tf.backend import canvas
 
 DECREASE = 1e-4  # of the expected decrease that a step must bring (Armijo)
 MARGIN = 1e-4  # of the loss: what rounding in half precision can hide
@@ -44,14 +45,14 @@ class Lbfgs(tf.Module):
 
     def __init__(
         self,
-        image: bands.Changeable,
+        image: canvas.Changeable,
         learning_rate: float = 0.02,
         *,
         history: int = 20,
         bounds: str = "box",
     ):
         super().__init__(name="lbfgs")
-        self.image = image = bands.variable(image)
+        self.image = image = canvas.variable(image)
         self._low, self._high = guard.BOUNDS[bounds]
         dtype = image.dtype
         self._learning_rate = tf.constant(learning_rate, dtype)
@@ -76,7 +77,7 @@ class Lbfgs(tf.Module):
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates the image, judges it, and proposes the next one."""
         evaluation = objective(self.image)
-        gradient = bands.whole(evaluation.gradient)
+        gradient = canvas.whole(evaluation.gradient)
         loss = tf.cast(evaluation.loss, self.image.dtype)
         expected = tf.reduce_sum(self._gradient * (self.image - self._base))
         bound = self._loss + DECREASE * expected + MARGIN * tf.abs(self._loss)

@@ -19,7 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import bands, host_images, narrow, sums
+from nst_tf import narrow, sums
+from nst_tf.backend import canvas, host_images
 
 POSITIONS = 2**16  # of a target that are measured at a time
 
@@ -31,7 +32,7 @@ class Picture:
     It is not kept, but seen anew in each tile.
     """
 
-    pixels: bands.Image  # [1, H, W, 3], in [0, 1]
+    pixels: canvas.Image  # [1, H, W, 3], in [0, 1]
 
 
 class Loss(Protocol):
@@ -134,13 +135,13 @@ class ContentLoss:
 
     def _of_zeros(self) -> sums.Statistics:
         """The statistics of a map of zeros, measured in parts."""
-        height, width = bands.size(self.maps["target"])
+        height, width = canvas.size(self.maps["target"])
         rows = max(1, POSITIONS // width)
         parts = []
         for first in range(0, height, rows):
             count = min(rows, height - first)
             maps = {
-                name: bands.rectangle(value, first, 0, count, width)
+                name: canvas.rectangle(value, first, 0, count, width)
                 for name, value in self.maps.items()
             }
             target = self._wanted(maps["target"])
@@ -196,6 +197,6 @@ def _squares(target: tf.Tensor, mask: tf.Tensor | None) -> sums.Statistics:
     return sums.masked_sum(squares, mask)
 
 
-def present(**maps: bands.Image | Picture | None) -> Mapping[str, Any]:
+def present(**maps: canvas.Image | Picture | None) -> Mapping[str, Any]:
     """Leaves out the maps that are absent."""
     return {name: value for name, value in maps.items() if value is not None}

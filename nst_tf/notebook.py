@@ -19,7 +19,6 @@ import numpy as np
 
 from nst_tf import (
     captions,
-    device,
     execution,
     finishing,
     image_io,
@@ -29,6 +28,7 @@ from nst_tf import (
     print_size,
     progress,
 )
+from nst_tf.backend import device
 
 if TYPE_CHECKING:
     from nst_tf import descent

@@ -6,18 +6,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import bands, extractors, losses
+from nst_tf import extractors, losses
+from nst_tf.backend import canvas
 
 
 class Evaluation(NamedTuple):
     """What an objective says of an image."""
 
     loss: tf.Tensor  # the weighted sum of the terms, []
-    gradient: bands.Image  # of the loss, [1, H, W, 3]
+    gradient: canvas.Image  # of the loss, [1, H, W, 3]
     terms: Mapping[str, tf.Tensor]  # each loss's distance, unweighted, []
 
 
-Objective = Callable[[bands.Image], Evaluation]
+Objective = Callable[[canvas.Image], Evaluation]
 
 
 def make_objective(
@@ -36,8 +37,8 @@ def make_objective(
         compiled: whoever steps compiles it together with the step.
     """
 
-    def objective(image: bands.Image) -> Evaluation:
-        image = bands.whole(image)
+    def objective(image: canvas.Image) -> Evaluation:
+        image = canvas.whole(image)
         scale = gradient_scale(extractor, image.shape.num_elements() // 3)
         with tf.GradientTape() as tape:
             tape.watch(image)
@@ -94,17 +95,17 @@ def frozen(objective: Objective, keep: np.ndarray) -> Objective:
     """
     moves = tf.constant(1 - keep[None, ..., None])
 
-    def partly(image: bands.Image) -> Evaluation:
+    def partly(image: canvas.Image) -> Evaluation:
         evaluation = objective(image)
         gradient = evaluation.gradient
-        if isinstance(gradient, bands.Changeable):
-            bands.change(
+        if isinstance(gradient, canvas.Changeable):
+            canvas.change(
                 {"gradient": gradient},
                 lambda parts, moves: {"gradient": parts["gradient"] * moves},
                 tf.cast(moves, gradient.dtype),
             )
             return evaluation
-        gradient = bands.whole(gradient)
+        gradient = canvas.whole(gradient)
         gradient *= tf.cast(moves, gradient.dtype)
         return evaluation._replace(gradient=gradient)
 

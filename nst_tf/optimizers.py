@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from nst_tf import bands, fusion, guard, lbfgs
+from nst_tf import guard, lbfgs
 from nst_tf import objective as objectives
+from nst_tf.backend import canvas, ops
 
 CLEARLY_WORSE = 1.02  # times the lowest loss; rounding hides less
 
@@ -25,7 +26,7 @@ class Optimizer(Protocol):
     above the lowest one, is taken back, and the next step is shorter.
     """
 
-    image: bands.Changeable  # [1, H, W, 3], in [0, 1] if it is bounded
+    image: canvas.Changeable  # [1, H, W, 3], in [0, 1] if it is bounded
     rescues: tf.Variable  # evaluations that were taken back, []
     failures: tf.Variable  # of these the newest, without a sound one since, []
     inherited: Sequence[str]  # names of what the next level goes on with
@@ -39,12 +40,12 @@ class Optimizer(Protocol):
 
 def variables(
     optimizer: "Optimizer | Finished",
-) -> dict[str, bands.Changeable]:
+) -> dict[str, canvas.Changeable]:
     """All that an optimizer remembers, the image included, by name."""
     return {
         name: value
         for name, value in vars(optimizer).items()
-        if isinstance(value, bands.Changeable)
+        if isinstance(value, canvas.Changeable)
     }
 
 
@@ -94,7 +95,7 @@ class FirstOrder(tf.Module):
 
     def __init__(
         self,
-        image: bands.Changeable,
+        image: canvas.Changeable,
         learning_rate: float,
         *,
         average: float,
@@ -117,12 +118,12 @@ class FirstOrder(tf.Module):
         self._step = tf.Variable(zero, trainable=False)  # since a rescue
         self._taken = tf.Variable(zero, trainable=False)
         if self._averaging:
-            self._average = bands.zeros_like(image)
+            self._average = canvas.zeros_like(image)
         infinity = tf.constant(float("inf"), image.dtype)
         self._loss = tf.Variable(infinity, trainable=False)  # the last one
         self._best_loss = tf.Variable(infinity, trainable=False)
         self._first_loss = tf.Variable(infinity, trainable=False)
-        self._best = bands.copy(image)
+        self._best = canvas.copy(image)
         self._cut = tf.Variable(tf.ones_like(infinity), trainable=False)
         self.rescues = tf.Variable(zero, trainable=False)
         self.failures = tf.Variable(zero, trainable=False)
@@ -150,15 +151,17 @@ class FirstOrder(tf.Module):
         if self._averaging and self._step > 0:
             steps = tf.cast(self._step, self.image.dtype)
             share = 1 - self._decay**steps
-            return bands.made(
+            return canvas.made(
                 lambda average: _corrected(average, share), self._average
             )
         worse = self._loss > CLEARLY_WORSE * self._best_loss
         best = self._best if worse else self.image
-        return bands.made(lambda image: tf.clip_by_value(image, 0.0, 1.0), best)
+        return canvas.made(
+            lambda image: tf.clip_by_value(image, 0.0, 1.0), best
+        )
 
     @property
-    def _images(self) -> dict[str, bands.Changeable]:
+    def _images(self) -> dict[str, canvas.Changeable]:
         """All that is remembered of each pixel, by name."""
         return {
             name: value
@@ -167,15 +170,15 @@ class FirstOrder(tf.Module):
         }
 
     def _direction(
-        self, gradient: tf.Tensor, parts: bands.Parts, step: tf.Tensor
-    ) -> tuple[tf.Tensor, bands.Parts]:
+        self, gradient: tf.Tensor, parts: canvas.Parts, step: tf.Tensor
+    ) -> tuple[tf.Tensor, canvas.Parts]:
         """What is subtracted for a learning rate of 1, and what is remembered.
 
         All for some pixels: `gradient`, and `parts` of `_images`.
         """
         raise NotImplementedError
 
-    def _move(self, loss: tf.Tensor, gradient: bands.Image) -> tf.Operation:
+    def _move(self, loss: tf.Tensor, gradient: canvas.Image) -> tf.Operation:
         """Updates the image, and remembers it if it is the best."""
         better = loss < self._best_loss
         self._best_loss.assign(tf.minimum(loss, self._best_loss))
@@ -196,8 +199,8 @@ class FirstOrder(tf.Module):
         pixels = self.image.shape.num_elements() // 3
         scale = tf.constant(pixels, self.image.dtype)
 
-        @fusion.fused
-        def move(parts: bands.Parts, gradient: tf.Tensor) -> bands.Parts:
+        @ops.fused
+        def move(parts: canvas.Parts, gradient: tf.Tensor) -> canvas.Parts:
             if self._scaled:
                 gradient = scale * gradient
             before = parts["image"]
@@ -211,18 +214,18 @@ class FirstOrder(tf.Module):
                 changed["_average"] = average
             return changed
 
-        bands.change(self._images, move, gradient)
+        canvas.change(self._images, move, gradient)
         return tf.no_op()
 
     def _restart(self) -> tf.Operation:
         """Starts anew from the best image, with half the learning rate."""
 
-        def restart(parts: bands.Parts) -> bands.Parts:
+        def restart(parts: canvas.Parts) -> canvas.Parts:
             zeros = tf.zeros_like(parts["image"])
             anew = dict.fromkeys(parts.keys() - {"image", "_best"}, zeros)
             return {**anew, "image": parts["_best"]}
 
-        bands.change(self._images, restart)
+        canvas.change(self._images, restart)
         self._step.assign(0)
         self._loss.assign(self._best_loss)
         self._cut.assign(0.5 * self._cut)
@@ -260,7 +263,7 @@ class Adam(FirstOrder):
 
     def __init__(
         self,
-        image: bands.Changeable,
+        image: canvas.Changeable,
         learning_rate: float = 0.02,
         *,
         beta_1: float = 0.9,
@@ -280,12 +283,12 @@ class Adam(FirstOrder):
                 "epsilon": epsilon,
             }.items()
         }
-        self._mean = bands.zeros_like(image)
-        self._square = bands.zeros_like(image)
+        self._mean = canvas.zeros_like(image)
+        self._square = canvas.zeros_like(image)
 
     def _direction(
-        self, gradient: tf.Tensor, parts: bands.Parts, step: tf.Tensor
-    ) -> tuple[tf.Tensor, bands.Parts]:
+        self, gradient: tf.Tensor, parts: canvas.Parts, step: tf.Tensor
+    ) -> tuple[tf.Tensor, canvas.Parts]:
         """The mean over the root of the mean square, both corrected."""
         direction, mean, square = adam_update(
             gradient,
@@ -312,7 +315,7 @@ class Sgd(FirstOrder):
 
     def __init__(
         self,
-        image: bands.Changeable,
+        image: canvas.Changeable,
         learning_rate: float = 0.02,
         *,
         average: float = 0.95,
@@ -321,8 +324,8 @@ class Sgd(FirstOrder):
         super().__init__(image, learning_rate, average=average, **settings)
 
     def _direction(
-        self, gradient: tf.Tensor, parts: bands.Parts, step: tf.Tensor
-    ) -> tuple[tf.Tensor, bands.Parts]:
+        self, gradient: tf.Tensor, parts: canvas.Parts, step: tf.Tensor
+    ) -> tuple[tf.Tensor, canvas.Parts]:
         """The gradient; nothing is remembered."""
         del parts, step
         return gradient, {}

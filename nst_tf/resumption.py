@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nst_tf
-from nst_tf import checkpoint, device, image_io, inputs, job, weights
+from nst_tf import checkpoint, image_io, inputs, job, weights
+from nst_tf.backend import device
 
 if TYPE_CHECKING:
     from nst_tf import descent

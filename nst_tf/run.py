@@ -15,7 +15,6 @@ import numpy as np
 import nst_tf
 from nst_tf import (
     console,
-    device,
     encoding,
     execution,
     finishing,
@@ -29,7 +28,6 @@ from nst_tf import (
     preparation,
     print_size,
     progress,
-    replicas,
     rerun,
     resumption,
     run_sheet,
@@ -37,6 +35,7 @@ from nst_tf import (
     starting,
     tile_side,
 )
+from nst_tf.backend import device, replicas
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -4,7 +4,8 @@ import time
 
 import numpy as np
 
-from nst_tf import console, device, job, outputs, progress, replicas, sheet
+from nst_tf import console, job, outputs, progress, sheet
+from nst_tf.backend import device, replicas
 
 
 def paint(

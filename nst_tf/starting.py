@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from nst_tf import device, inputs, job, replicas, resumption, tile_side
+from nst_tf import inputs, job, resumption, tile_side
+from nst_tf.backend import device, replicas
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import gradients, losses, narrow, sums
+from nst_tf import losses, narrow, sums
+from nst_tf.backend import ops
 
 DEVIATION_FLOOR = 1e-4  # of the mean variance, added to each, in `moments`
 COVARIANCE_FLOOR = 1e-2  # likewise, in `wasserstein`: its gradient has a bound
@@ -338,7 +339,7 @@ def trace_of_root(matrix: tf.Tensor, floor: tf.Tensor) -> tf.Tensor:
         floor: What no eigenvalue is below, []; smaller ones are rounding.
     """
 
-    @gradients.own_gradient
+    @ops.custom_gradient
     def trace(matrix: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
         # Of what is no number there is no decomposition, and no root either.
         finite = tf.reduce_all(tf.math.is_finite(matrix))

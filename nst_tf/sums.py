@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from nst_tf import device, fusion, gradients
+from nst_tf.backend import device, ops
 
 BLOCK = 1024  # positions whose products in bfloat16 are added up in bfloat16
 
@@ -66,7 +66,7 @@ def gram_statistics(
     if mask is not None:
         weights = tf.stop_gradient(tf.cast(mask, features.dtype))
 
-    @gradients.own_gradient
+    @ops.custom_gradient
     def total(
         features: tf.Tensor,
     ) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
@@ -85,7 +85,7 @@ def gram_statistics(
     return Statistics(total(features), _mass(features, weights))
 
 
-@fusion.fused
+@ops.fused
 def _times(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
     """A map, [1, H, W, C], times what its positions count, [1, H, W, 1]."""
     return weights * features
@@ -132,7 +132,7 @@ def moment_statistics(
     """
     flat, weights, mass = _flat(features, mask)
 
-    @gradients.own_gradient
+    @ops.custom_gradient
     def total(flat: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
         weighted = flat if weights is None else weights * flat
 
@@ -157,7 +157,7 @@ def squared_difference(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         target: What has no gradient, [1, h, w, C].
     """
 
-    @gradients.own_gradient
+    @ops.custom_gradient
     def squares(features: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             return _slope_of_squares(upstream, features, target)
@@ -167,14 +167,14 @@ def squared_difference(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return squares(features)
 
 
-@fusion.fused
+@ops.fused
 def _mean_of_squares(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """The mean over channels of squared differences, [1, h, w, 1]."""
     squares = tf.square(wide(features) - wide(target))
     return tf.reduce_mean(squares, axis=-1, keepdims=True)
 
 
-@fusion.fused
+@ops.fused
 def _slope_of_squares(
     upstream: tf.Tensor, features: tf.Tensor, target: tf.Tensor
 ) -> tf.Tensor:

@@ -10,7 +10,6 @@ import tensorflow as tf
 from nst_tf import (
     conventions,
     extractors,
-    host_images,
     image_io,
     losses,
     print_size,
@@ -20,6 +19,7 @@ from nst_tf import (
     tiles,
     total_variation,
 )
+from nst_tf.backend import host_images
 
 
 class Style(NamedTuple):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 
 from nst_tf import (
     architectures,
-    device,
     inputs,
     job,
     memory,
@@ -16,6 +15,7 @@ from nst_tf import (
     schedules,
     tiles,
 )
+from nst_tf.backend import device
 
 
 def planned(

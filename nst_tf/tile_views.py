@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import bands, extractors, host_images, losses, replicas, sums
+from nst_tf import extractors, losses, sums
 from nst_tf import tiles as geometry
+from nst_tf.backend import canvas, host_images, replicas
 
 
 def make_tiles(
@@ -52,7 +53,7 @@ def features(
     image: np.ndarray,
     tiles: geometry.Tiles,
     layers: Sequence[str],
-) -> Mapping[str, bands.Image]:
+) -> Mapping[str, canvas.Image]:
     """Runs the network on a picture, tile by tile: whole maps of some layers.
 
     Args:
@@ -220,12 +221,12 @@ class Look:
         return tf.cast(rows[:, None] & columns, dtype)[None, :, :, None]
 
     def _aligned(
-        self, values: bands.Image, place: Place, stride: int
+        self, values: canvas.Image, place: Place, stride: int
     ) -> tf.Tensor:
         """Cuts a map of the whole image, [1, H, W, C], as the tile is cut."""
         rows, columns = (side.size // stride for side in self._tiles)
         with replicas.near(values):
-            return bands.rectangle(
+            return canvas.rectangle(
                 values,
                 place.row // stride,
                 place.column // stride,
@@ -251,11 +252,11 @@ def _owned(side: geometry.Cut, tile: int, stride: int) -> tuple[int, int]:
 
 
 def cut_out(
-    image: bands.Image, tiles: geometry.Tiles, place: Place
+    image: canvas.Image, tiles: geometry.Tiles, place: Place
 ) -> tf.Tensor:
     """The pixels of a tile, [1, h, w, 3]."""
     with replicas.near(image):
-        return bands.rectangle(
+        return canvas.rectangle(
             image, place.row, place.column, tiles.rows.size, tiles.columns.size
         )
 

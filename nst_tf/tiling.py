@@ -11,17 +11,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_tf import (
-    bands,
-    extractors,
-    host_images,
-    losses,
-    objective,
-    replicas,
-    sums,
-)
+from nst_tf import extractors, losses, objective, sums
 from nst_tf import tile_views as views
 from nst_tf import tiles as geometry
+from nst_tf.backend import canvas, host_images, replicas
 
 
 def are_additive(loss_list: Sequence[losses.Loss]) -> bool:
@@ -61,7 +54,7 @@ def make_tiled_objective(
         views.check_reach(extractor, loss)
     shape = [1, tiles.rows.length, tiles.columns.length, 3]
     dtype = extractor.model.inputs[0].dtype
-    gradient: bands.Changeable = (
+    gradient: canvas.Changeable = (
         host_images.HostVariable(shape, dtype)
         if strategy is None and host_images.serves()
         else tf.Variable(tf.zeros(shape, dtype), trainable=False)
@@ -70,7 +63,7 @@ def make_tiled_objective(
     look = views.Look(extractor, loss_list, tiles)
     team = _Team(strategy, tiles, gradient, look)
 
-    def evaluate(image: bands.Image) -> objective.Evaluation:
+    def evaluate(image: canvas.Image) -> objective.Evaluation:
         totals = team.summed(
             lambda look, place: look(views.cut_out(image, tiles, place), place)
         )
@@ -120,7 +113,7 @@ class _Team:
         self,
         strategy: tf.distribute.Strategy | None,
         tiles: geometry.Tiles,
-        gradient: bands.Changeable,
+        gradient: canvas.Changeable,
         look: views.Look,
     ):
         self._strategy, self._tiles = strategy, tiles
@@ -129,7 +122,7 @@ class _Team:
             self._gradient_of = replicas.each(
                 strategy,
                 gradient,
-                lambda: bands.zeros_like(gradient),
+                lambda: canvas.zeros_like(gradient),
             )
             self._look_of = replicas.each(strategy, look, look.copy)
 
@@ -163,7 +156,7 @@ class _Team:
             part = self._gradient_of(number)
             pull_here = functools.partial(pull, self._look_of(number))
             _pulled(self._tiles, pull_here, part, self._share(number))
-            return bands.whole(part)
+            return canvas.whole(part)
 
         self._gradient.assign(replicas.summed(self._strategy, own))
 
@@ -175,16 +168,18 @@ class _Team:
 def _pulled(
     tiles: geometry.Tiles,
     pull: Callable[[views.Place], tf.Tensor],
-    gradient: bands.Changeable,
+    gradient: canvas.Changeable,
     share: views.Share = views.ALL,
 ) -> None:
     """Makes a gradient of what a function gives of each tile."""
-    bands.change(
+    canvas.change(
         {"gradient": gradient},
         lambda parts: {"gradient": tf.zeros_like(parts["gradient"])},
     )
     views.each_place(
         tiles,
-        lambda place: bands.add(gradient, place.row, place.column, pull(place)),
+        lambda place: canvas.add(
+            gradient, place.row, place.column, pull(place)
+        ),
         share=share,
     )

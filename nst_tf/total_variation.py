@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from nst_tf import bands, gradients, losses, sums
+from nst_tf import losses, sums
+from nst_tf.backend import canvas, ops
 
 Derived = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # a value, and derivatives
 
@@ -71,7 +72,7 @@ class TotalVariationLoss:
         mask = tf.cast(mask, image.dtype)
         if self._neighbors == "nine_point":
             return sums.Statistics(
-                _sum_of_eight(image, mask, self._size or bands.size(image)),
+                _sum_of_eight(image, mask, self._size or canvas.size(image)),
                 tf.reduce_sum(mask),
             )
         if self._neighbors in INNER:
@@ -95,7 +96,7 @@ def _sum_of_neighbors(
     channels = tf.cast(tf.shape(image)[-1], image.dtype)
     mask = tf.stop_gradient(mask)
 
-    @gradients.own_gradient
+    @ops.custom_gradient
     def total(image: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
         down = _pad(image[:, 1:] - image[:, :-1], 1, 0, 1)
         right = _pad(image[:, :, 1:] - image[:, :, :-1], 2, 0, 1)
@@ -131,7 +132,7 @@ def _sum_of_eight(
     sides = 2.0 / 3.0 * inner
     diagonals = outer * (height * width / (6.0 * (height + 1) * (width + 1)))
 
-    @gradients.own_gradient
+    @ops.custom_gradient
     def total(image: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
         padded = tf.pad(image, border, "SYMMETRIC")
         down = padded[:, 2:, 1:-1] - image

@@ -6,22 +6,20 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf import (
-    bands,
     conventions,
     descent,
     extractors,
-    host_images,
     image_io,
     losses,
     objective,
     optimizers,
     pyramid,
-    replicas,
     targets,
     tile_views,
     tiles,
     tiling,
 )
+from nst_tf.backend import canvas, host_images, replicas
 
 
 def stylize_steps(
@@ -30,7 +28,7 @@ def stylize_steps(
     *,
     weights: targets.LossWeights,
     make_extractor: Callable[[Sequence[str]], extractors.Extractor],
-    make_optimizer: Callable[[bands.Changeable], optimizers.Optimizer],
+    make_optimizer: Callable[[canvas.Changeable], optimizers.Optimizer],
     levels: Sequence[pyramid.Level],
     init: np.ndarray | None = None,
     convention: conventions.Convention = targets.RELATIVE,

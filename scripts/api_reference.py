@@ -62,7 +62,7 @@ def reference() -> str:
         parts.append(_function(f"nst_tf.{name}", getattr(nst_tf, name)))
     parts.append("## What they take and give")
     for path, words in VALUES.items():
-        module, name = path.split(".")
+        module, _, name = path.rpartition(".")
         kind = getattr(importlib.import_module(f"nst_tf.{module}"), name)
         parts.append(_values(f"nst_tf.{path}", words, kind))
     parts.append(JOB)

@@ -35,7 +35,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nst_tf import device, small_network, weights
+from nst_tf import small_network, weights
+from nst_tf.backend import device
 
 device.prepare()
 

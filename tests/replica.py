@@ -13,14 +13,8 @@ import numpy as np
 import tensorflow as tf
 import toys
 
-from nst_tf import (
-    architectures,
-    job,
-    replicas,
-    run,
-    tile_views,
-    tiling,
-)
+from nst_tf import architectures, job, run, tile_views, tiling
+from nst_tf.backend import replicas
 
 
 def gradients(devices, path):

@@ -12,7 +12,6 @@ from PIL import Image
 
 import nst_tf
 from nst_tf import (
-    device,
     execution,
     image_io,
     job,
@@ -24,6 +23,7 @@ from nst_tf import (
     total_variation,
     transfer,
 )
+from nst_tf.backend import device
 
 TOY = {
     "extractor": "toy",

@@ -7,15 +7,14 @@ import toys
 
 from nst_tf import (
     architectures,
-    device,
     extractors,
     files,
-    fusion,
     image_io,
     objective,
     targets,
     weights,
 )
+from nst_tf.backend import device, ops
 
 
 def test_geometry_of_vgg19_is_that_of_the_literature():
@@ -183,7 +182,7 @@ def test_networks_equal_kerass_own(network):
 def test_the_gradient_is_that_of_plain_layers(
     monkeypatch, pooling, layers, size, joined
 ):
-    monkeypatch.setattr(fusion, "WORTH", 0 if joined else 2**30)
+    monkeypatch.setattr(ops, "WORTH", 0 if joined else 2**30)
     network = toys.extractor(
         monkeypatch, layers, dtype="float64", pooling=pooling
     )
@@ -272,13 +271,13 @@ def test_a_tensorflow_without_xla_does_without(monkeypatch):
 
         return refuse if options.get("jit_compile") else function
 
-    monkeypatch.setattr(fusion, "WORTH", 0)
-    monkeypatch.setattr(fusion.tf, "function", compiled)
-    fusion._serves.cache_clear()
+    monkeypatch.setattr(ops, "WORTH", 0)
+    monkeypatch.setattr(ops.tf, "function", compiled)
+    ops._serves.cache_clear()
     try:
-        assert fusion.fused(tf.square)(tf.constant(3.0)) == 9.0
+        assert ops.fused(tf.square)(tf.constant(3.0)) == 9.0
     finally:
-        fusion._serves.cache_clear()
+        ops._serves.cache_clear()
 
 
 def test_a_narrow_network_carries_its_projections(monkeypatch):

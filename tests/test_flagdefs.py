@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from nst_tf import device, flagdefs, job
+from nst_tf import flagdefs, job
+from nst_tf.backend import device
 
 
 def _files(tmp_path, **texts):

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import device, losses, style_losses, sums, total_variation
+from nst_tf import losses, style_losses, sums, total_variation
+from nst_tf.backend import device
 
 
 def _features(seed=0, shape=(1, 5, 4, 3)):

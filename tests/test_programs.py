@@ -19,13 +19,13 @@ import nst_tf
 from nst_tf import (
     console,
     descent,
-    device,
     execution,
     image_io,
     objective,
     preparation,
     run,
 )
+from nst_tf.backend import device
 
 ROOT = Path(nst_tf.__file__).parent.parent
 
@@ -370,7 +370,10 @@ def test_a_signal_before_work_ends_at_once(flag_file, monkeypatch, number):
 
 
 def test_a_keras_configured_for_another_backend_does_not_matter():
-    code = "from nst_tf import device; device.prepare(); import tensorflow as t"
+    code = (
+        "from nst_tf.backend import device; device.prepare();"
+        "import tensorflow as t"
+    )
     result = subprocess.run(
         [sys.executable, "-c", f"{code}; print(t.keras.backend.backend())"],
         env={

@@ -13,7 +13,6 @@ from PIL import Image
 
 from nst_tf import (
     descent,
-    device,
     image_io,
     job,
     losses,
@@ -30,6 +29,7 @@ from nst_tf import (
     tiling,
     transfer,
 )
+from nst_tf.backend import device
 
 LEVEL = "--levels=1"  # the last alone, of 96 x 72 pixels
 LEAST = 15  # of the toy network: a halo of 6, its reach of 5, two strides

@@ -16,7 +16,6 @@ from nst_tf import (
     conventions,
     descent,
     extractors,
-    host_images,
     image_io,
     objective,
     optimizers,
@@ -29,6 +28,7 @@ from nst_tf import (
     transfer,
     weights,
 )
+from nst_tf.backend import host_images
 
 SIZE = (43, 57)  # odd, and 3 x 4 tiles of at most
 TILE = 24

@@ -17,11 +17,11 @@ from nst_tf import (
     execution,
     flagdefs,
     image_io,
-    replicas,
     run,
     sweeps,
     timelapse,
 )
+from nst_tf.backend import replicas
 
 
 @pytest.fixture

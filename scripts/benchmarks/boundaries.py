@@ -31,7 +31,6 @@ import numpy as np
 
 from nst_tf import (
     architectures,
-    device,
     execution,
     image_io,
     job,
@@ -39,6 +38,7 @@ from nst_tf import (
     targets,
     weights,
 )
+from nst_tf.backend import device
 
 if TYPE_CHECKING:
     from nst_tf import descent

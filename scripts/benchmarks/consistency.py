@@ -38,7 +38,6 @@ import numpy as np
 import step_time
 
 from nst_tf import (
-    device,
     execution,
     finishing,
     image_io,
@@ -48,6 +47,7 @@ from nst_tf import (
     strength,
 )
 from nst_tf import weights as network_weights
+from nst_tf.backend import device
 
 if TYPE_CHECKING:
     from nst_tf import losses, targets

@@ -47,16 +47,9 @@ import consistency
 import numpy as np
 import step_time
 
-from nst_tf import (
-    color,
-    device,
-    execution,
-    finishing,
-    image_io,
-    job,
-    print_size,
-)
+from nst_tf import color, execution, finishing, image_io, job, print_size
 from nst_tf import weights as network_weights
+from nst_tf.backend import device
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CASES = {

@@ -25,15 +25,9 @@ import consistency
 import numpy as np
 import step_time
 
-from nst_tf import (
-    device,
-    execution,
-    finishing,
-    image_io,
-    job,
-    print_size,
-)
+from nst_tf import execution, finishing, image_io, job, print_size
 from nst_tf import weights as network_weights
+from nst_tf.backend import device
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LEAST_AT_CONTENT, LEAST_LATER = 0.995, 0.98  # of the cosines

@@ -29,15 +29,8 @@ import numpy as np
 import precision as precisions
 import step_time
 
-from nst_tf import (
-    device,
-    execution,
-    finishing,
-    image_io,
-    inputs,
-    job,
-    pyramid,
-)
+from nst_tf import execution, finishing, image_io, inputs, job, pyramid
+from nst_tf.backend import device
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

@@ -129,14 +129,8 @@ def _gradient(flags: argparse.Namespace) -> dict:
     """Losses and gradients of two regions: their largest differences."""
     import tensorflow as tf
 
-    from nst_tf import (
-        bands,
-        image_io,
-        objective,
-        targets,
-        tile_views,
-        tiling,
-    )
+    from nst_tf import image_io, objective, targets, tile_views, tiling
+    from nst_tf.backend import canvas
 
     extractor, weights = _network(flags)
     height, width = ODD
@@ -175,7 +169,7 @@ def _gradient(flags: argparse.Namespace) -> dict:
         @tf.function(autograph=False)
         def compiled() -> tuple[Any, tf.Tensor]:
             found = evaluate(image)
-            return found.terms, bands.whole(found.gradient)
+            return found.terms, canvas.whole(found.gradient)
 
         terms, gradient = compiled()
         losses = {name: float(value) for name, value in terms.items()}
@@ -226,7 +220,6 @@ def _stepper(
 
     from nst_tf import (
         descent,
-        host_images,
         image_io,
         objective,
         optimizers,
@@ -236,6 +229,7 @@ def _stepper(
         tiles,
         tiling,
     )
+    from nst_tf.backend import host_images
 
     extractor, weights = _network(flags)
     content = image_io.load_image(IMAGES / "harbor_at_dusk.jpg")

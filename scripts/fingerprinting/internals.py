@@ -11,9 +11,9 @@ from typing import Any
 
 # Full name -> value for toy images of some 3000 pixels.
 THRESHOLDS: dict[str, int] = {
-    "nst_tf.fusion.WORTH": 0,  # all joined passes are compiled by XLA
-    "nst_tf.bands.WHOLE": 500,  # larger images are changed in bands
-    "nst_tf.bands.BAND": 700,
+    "nst_tf.backend.ops.WORTH": 0,  # all joined passes are compiled by XLA
+    "nst_tf.backend.canvas.WHOLE": 500,  # larger images are changed in bands
+    "nst_tf.backend.canvas.BAND": 700,
     "nst_tf.losses.POSITIONS": 300,
     "nst_tf.sums.BLOCK": 64,
     "nst_tf.color.BLOCK": 500,

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import image_io, replicas, tiles
+from nst_tf import image_io, tiles
+from nst_tf.backend import replicas
 
-CHILD = Path(__file__).with_name("replica.py")
+CHILD = Path(__file__).parents[1] / "replica.py"
 TIMEOUT = 240  # seconds, after which a process hangs
 # Of the largest component; sums of tiles in another order differ in rounding.
 TOLERANCE = {"float32": 1e-5, "float64": 1e-10}

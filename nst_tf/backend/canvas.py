@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import host_images
+from nst_tf.backend import host_images
 
 WHOLE = 2**22  # pixels, up to which an image is changed as a whole
 BAND = 2**20  # pixels of a band of a larger one

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import host_images
+from nst_tf.backend import host_images
 
 SIZE = (9, 5)
 

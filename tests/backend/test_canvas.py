@@ -5,15 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import (
-    bands,
-    descent,
-    fusion,
-    host_images,
-    lbfgs,
-    optimizers,
-    pyramid,
-)
+from nst_tf import descent, lbfgs, optimizers, pyramid
+from nst_tf.backend import canvas, host_images, ops
 
 SIZE = (13, 7)
 
@@ -23,8 +16,8 @@ def in_bands(monkeypatch):
     """Makes images large from 40 pixels on, and a band of 2 rows of 7."""
 
     def switch(band=20):
-        monkeypatch.setattr(bands, "WHOLE", 40)
-        monkeypatch.setattr(bands, "BAND", band)
+        monkeypatch.setattr(canvas, "WHOLE", 40)
+        monkeypatch.setattr(canvas, "BAND", band)
 
     return switch
 
@@ -56,7 +49,7 @@ def _changed(compiled, scale=2.0, kind=tf.Variable):
     read = _variable(3)
 
     def change():
-        bands.change(
+        canvas.change(
             images,
             lambda parts, other: {
                 "a": scale * parts["b"] - other,
@@ -94,7 +87,7 @@ def test_a_band_has_no_more_pixels_than_it_should(in_bands):
         seen.append((parts["a"].shape[0], other.shape[0]))
         return {}
 
-    bands.change({"a": _variable()}, look, tf.ones((1, *SIZE, 1)))
+    canvas.change({"a": _variable()}, look, tf.ones((1, *SIZE, 1)))
     assert seen == [(2, 2)] * 6 + [(1, 1)]
 
 
@@ -102,7 +95,7 @@ def test_an_image_of_few_pixels_is_one_part(in_bands):
     in_bands()
     seen = []
     small = _variable(0, (5, 8))
-    bands.change(
+    canvas.change(
         {"a": small}, lambda parts: seen.append(parts["a"].shape) or {}
     )
     assert seen == [(1, 5, 8, 3)]
@@ -112,9 +105,9 @@ def test_an_image_of_few_pixels_is_one_part(in_bands):
 def test_the_sum_of_squares_by_bands_is_that_of_the_whole(in_bands, kind):
     image = kind(toys.image(*SIZE, 0, "f8")[None])
     expected = np.sum(toys.image(*SIZE, 0, "f8") ** 2)
-    np.testing.assert_allclose(bands.sum_of_squares(image), expected)
+    np.testing.assert_allclose(canvas.sum_of_squares(image), expected)
     in_bands()
-    np.testing.assert_allclose(bands.sum_of_squares(image), expected)
+    np.testing.assert_allclose(canvas.sum_of_squares(image), expected)
 
 
 @pytest.mark.parametrize("row", [0, 5, 12])
@@ -122,7 +115,7 @@ def test_a_value_that_is_no_number_is_found_in_any_band(in_bands, row):
     in_bands()
     image = _variable()
     image[:, row, 3, 1].assign([np.nan])
-    assert not np.isfinite(bands.sum_of_squares(image))
+    assert not np.isfinite(canvas.sum_of_squares(image))
 
 
 # rectangle, add
@@ -134,7 +127,7 @@ PLACES = [(0, 0, 13, 7), (0, 0, 1, 1), (12, 6, 1, 1), (3, 2, 6, 4)]
 @pytest.mark.parametrize(("row", "column", "height", "width"), PLACES)
 def test_a_rectangle_is_the_slice(kind, row, column, height, width):
     image = toys.image(*SIZE, 0)[None]
-    part = bands.rectangle(
+    part = canvas.rectangle(
         kind(image), tf.constant(row), tf.constant(column), height, width
     )
     expected = image[:, row : row + height, column : column + width]
@@ -147,7 +140,7 @@ def test_a_part_is_added_where_it_should_be(kind, row, column, height, width):
     expected = toys.image(*SIZE, 0)[None]
     image, part = kind(expected), toys.image(height, width, 5)[None]
     expected[:, row : row + height, column : column + width] += part
-    bands.add(image, tf.constant(row), tf.constant(column), tf.constant(part))
+    canvas.add(image, tf.constant(row), tf.constant(column), tf.constant(part))
     np.testing.assert_array_equal(image, expected)
 
 
@@ -165,7 +158,7 @@ OPTIMIZERS = {
 @pytest.fixture(autouse=True)
 def _always_fused(monkeypatch):
     """A whole image is computed as its bands are, which are always joined."""
-    monkeypatch.setattr(fusion, "WORTH", 0)
+    monkeypatch.setattr(ops, "WORTH", 0)
 
 
 def _run(make, spoiled, kind=tf.Variable):
@@ -222,7 +215,7 @@ def test_levels_in_the_hosts_memory_come_to_the_same_picture(in_bands):
 
         def make_objective_at(height, width):
             bowl = toys.bowl(toys.image(height, width, 1)[None])
-            return lambda image: bowl(bands.whole(image))
+            return lambda image: bowl(canvas.whole(image))
 
         steps = descent.descend(
             make_objective_at,

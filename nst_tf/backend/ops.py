@@ -1,8 +1,9 @@
-"""Several passes over memory, joined into one by XLA where that serves.
+"""Operations: passes over memory joined into one, gradients of their own.
 
 What a step does beside convolutions is bound by memory: to add, to spread and
-to mask a gradient reads and writes all of it three times. Convolutions are
-left to the library that has the fast ones.
+to mask a gradient reads and writes all of it three times. `fused` joins such
+passes by XLA where that serves; convolutions are left to the library that has
+the fast ones. `custom_gradient` leaves no graph behind.
 """
 
 import functools
@@ -10,6 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.framework import ops
+
+Function = Callable[..., tuple[Any, Callable[..., Any]]]
 
 # Elements that are read from which on a joined pass saves within some hundred
 # steps what its compilation takes, about 0.1 s.
@@ -52,3 +56,31 @@ def _serves() -> bool:
     except tf.errors.OpError:
         return False
     return True
+
+
+def custom_gradient(function: Function) -> Callable[..., Any]:
+    """Decorates as `tf.custom_gradient` does; for tapes alone.
+
+    In a graph `tf.custom_gradient` also enters the gradient into TensorFlow's
+    table of gradients, where `tf.gradients` would look for it. What is in that
+    table holds the graph, and the images that it captured, as long as the
+    process lives: those of every level of every run. A tape does not look
+    there.
+
+    Args:
+        function: Tensors -> (a tensor, a function from the gradient with
+            respect to it to those with respect to them).
+    """
+    decorated = tf.custom_gradient(function)
+
+    @functools.wraps(function)
+    def called(*tensors: tf.Tensor) -> tf.Tensor:
+        table = ops.gradient_registry._registry
+        before = set(table)
+        try:
+            return decorated(*tensors)
+        finally:
+            for name in table.keys() - before:
+                del table[name]
+
+    return called
