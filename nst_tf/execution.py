@@ -38,13 +38,14 @@ from nst_tf import (
     stopping,
     tile_side,
 )
-from nst_tf import weights as network_weights
 from nst_tf.backend import device, replicas
+from nst_tf.network import weight_files
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from nst_tf import descent, extractors, optimizers, targets
+    from nst_tf import descent, optimizers, targets
+    from nst_tf.network import extractors
 
 
 # The fields of a job that an optimizer takes.
@@ -338,10 +339,10 @@ def pace(
 
 
 def method_options(
-    request: job.Job, network: network_weights.NetworkWeights
+    request: job.Job, network: weight_files.NetworkWeights
 ) -> dict[str, Any]:
     """Maps a job to the keywords of `transfer.stylize_steps`."""
-    from nst_tf import extractors
+    from nst_tf.network import extractors
 
     convention = conventions.CONVENTIONS[request.convention]
     return {

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from nst_tf import (
-    architectures,
     color,
     decoding,
     image_io,
@@ -23,7 +22,7 @@ from nst_tf import (
     sources,
     style_settings,
 )
-from nst_tf import weights as network_weights
+from nst_tf.network import architectures, weight_files
 
 ImageLike = np.ndarray | str | os.PathLike[str] | image_io.Picture
 
@@ -38,7 +37,7 @@ class Inputs(NamedTuple):
     keep: np.ndarray | None  # how much of the content stays, [H, W]; None: no
     init: np.ndarray  # at the first level's size, [h, w, 3] in [0, 1]
     levels: list[pyramid.Level]
-    network: network_weights.NetworkWeights
+    network: weight_files.NetworkWeights
     others: Mapping[str, image_io.Picture]  # init, masks ...: by their names
     scales: Sequence[float]  # of each style's sides
     blend: Sequence[float]  # of each style
@@ -202,7 +201,7 @@ def prepare(
         keep,
         init,
         levels,
-        network_weights.load(request.extractor, request.weights, say=say),
+        weight_files.load(request.extractor, request.weights, say=say),
         others,
         scales,
         blend,

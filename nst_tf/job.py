@@ -11,8 +11,9 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nst_tf import architectures, conventions, errors, print_size
+from nst_tf import conventions, errors, print_size
 from nst_tf.backend import device
+from nst_tf.network import architectures
 
 LARGEST_SIZE = 65536  # pixels, a side; beyond it Pillow's formats end
 

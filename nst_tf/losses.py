@@ -19,8 +19,9 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import narrow, sums
+from nst_tf import sums
 from nst_tf.backend import canvas, host_images
+from nst_tf.network import projections
 
 POSITIONS = 2**16  # of a target that are measured at a time
 
@@ -187,8 +188,8 @@ def _compared(features: tf.Tensor, projection: np.ndarray | None) -> tf.Tensor:
     if projection is None:
         return features
     features = sums.wide(features)
-    root: Any = narrow.root(projection, features.dtype)
-    return narrow.project(features, root)
+    root: Any = projections.root(projection, features.dtype)
+    return projections.project(features, root)
 
 
 def _squares(target: tf.Tensor, mask: tf.Tensor | None) -> sums.Statistics:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import extractors, losses
+from nst_tf import losses
 from nst_tf.backend import canvas
+from nst_tf.network import extractors
 
 
 class Evaluation(NamedTuple):

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nst_tf
-from nst_tf import checkpoint, image_io, inputs, job, weights
+from nst_tf import checkpoint, image_io, inputs, job
 from nst_tf.backend import device
+from nst_tf.network import weight_files
 
 if TYPE_CHECKING:
     from nst_tf import descent
@@ -175,7 +176,7 @@ def identity(request: job.Job, prepared: inputs.Inputs) -> dict[str, Any]:
     }
 
 
-def weights_digest(network: weights.NetworkWeights) -> str:
+def weights_digest(network: weight_files.NetworkWeights) -> str:
     """The digest of a network's weights."""
     kernels = [array for layer in network.layers.values() for array in layer]
     kernels += (network.projections or {}).values()

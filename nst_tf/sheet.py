@@ -26,7 +26,7 @@ from nst_tf import (
 )
 
 if TYPE_CHECKING:
-    from nst_tf import extractors
+    from nst_tf.network import extractors
 
 
 class Cell(NamedTuple):

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import losses, narrow, sums
+from nst_tf import losses, sums
 from nst_tf.backend import ops
+from nst_tf.network import projections
 
 DEVIATION_FLOOR = 1e-4  # of the mean variance, added to each, in `moments`
 COVARIANCE_FLOOR = 1e-2  # likewise, in `wasserstein`: its gradient has a bound
@@ -140,10 +141,10 @@ class GramLoss(StyleLoss):
     def _prepare(
         self, target: tf.Tensor, projection: np.ndarray | None
     ) -> None:
-        self._root = narrow.root(projection, target.dtype)
+        self._root = projections.root(projection, target.dtype)
 
     def _difference(self, means: tf.Tensor) -> tf.Tensor:
-        matrix = narrow.transform(means - self._target, self._root)
+        matrix = projections.transform(means - self._target, self._root)
         return tf.reduce_sum(tf.square(matrix))
 
 
@@ -215,7 +216,7 @@ class WassersteinLoss(StyleLoss):
     def _prepare(
         self, target: tf.Tensor, projection: np.ndarray | None
     ) -> None:
-        self._narrow_root = narrow.root(projection, target.dtype)
+        self._narrow_root = projections.root(projection, target.dtype)
         self._mean, covariance = self._moments(target)
         channels = len(covariance)
         self._dtype = tf.float64 if channels <= EXACT_CHANNELS else target.dtype
@@ -235,7 +236,7 @@ class WassersteinLoss(StyleLoss):
         mean, covariance = _covariance(means)
         if self._narrow_root is not None:
             mean = tf.linalg.matvec(self._narrow_root, mean, transpose_a=True)
-        return mean, narrow.transform(covariance, self._narrow_root)
+        return mean, projections.transform(covariance, self._narrow_root)
 
     def _difference(self, means: tf.Tensor) -> tf.Tensor:
         mean, covariance = self._moments(means)

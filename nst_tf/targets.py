@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from nst_tf import (
     conventions,
-    extractors,
     image_io,
     losses,
     print_size,
@@ -20,6 +19,7 @@ from nst_tf import (
     total_variation,
 )
 from nst_tf.backend import host_images
+from nst_tf.network import extractors
 
 
 class Style(NamedTuple):

@@ -6,16 +6,9 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from nst_tf import (
-    architectures,
-    inputs,
-    job,
-    memory,
-    pyramid,
-    schedules,
-    tiles,
-)
+from nst_tf import inputs, job, memory, pyramid, schedules, tiles
 from nst_tf.backend import device
+from nst_tf.network import architectures
 
 
 def planned(

@@ -12,9 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import extractors, losses, sums
+from nst_tf import losses, sums
 from nst_tf import tiles as geometry
 from nst_tf.backend import canvas, host_images, replicas
+from nst_tf.network import extractors
 
 
 def make_tiles(

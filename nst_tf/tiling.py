@@ -11,10 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_tf import extractors, losses, objective, sums
+from nst_tf import losses, objective, sums
 from nst_tf import tile_views as views
 from nst_tf import tiles as geometry
 from nst_tf.backend import canvas, host_images, replicas
+from nst_tf.network import extractors
 
 
 def are_additive(loss_list: Sequence[losses.Loss]) -> bool:

@@ -8,7 +8,6 @@ import tensorflow as tf
 from nst_tf import (
     conventions,
     descent,
-    extractors,
     image_io,
     losses,
     objective,
@@ -20,6 +19,7 @@ from nst_tf import (
     tiling,
 )
 from nst_tf.backend import canvas, host_images, replicas
+from nst_tf.network import extractors
 
 
 def stylize_steps(

@@ -35,8 +35,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nst_tf import small_network, weights
 from nst_tf.backend import device
+from nst_tf.network import small_network, weight_files
 
 device.prepare()
 
@@ -79,7 +79,7 @@ def main() -> None:
     )
     print(f"{len(training)} pictures, {len(held_out)} held out", flush=True)
     teacher = networks.Teacher(
-        weights.read(Path(arguments.teacher), "vgg19"),
+        weight_files.read(Path(arguments.teacher), "vgg19"),
         pictures.crops(training, arguments.crop, 16, np.random.default_rng(1)),
     )
     train(teacher, training, held_out, arguments)

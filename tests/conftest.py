@@ -60,7 +60,8 @@ def toy(monkeypatch, tmp_path):
     """Adds the network "toy" and a file of its weights: its path."""
     import toys
 
-    from nst_tf import architectures, job
+    from nst_tf import job
+    from nst_tf.network import architectures
 
     monkeypatch.setitem(architectures.NETWORKS, "toy", toys.ARCHITECTURE)
     field = job.Job.__dataclass_fields__["extractor"]

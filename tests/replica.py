@@ -13,8 +13,9 @@ import numpy as np
 import tensorflow as tf
 import toys
 
-from nst_tf import architectures, job, run, tile_views, tiling
+from nst_tf import job, run, tile_views, tiling
 from nst_tf.backend import replicas
+from nst_tf.network import architectures
 
 
 def gradients(devices, path):

@@ -334,7 +334,7 @@ def test_an_absolute_convention_leaves_the_gradient_unscaled():
     for name, scaled in (("relative", True), ("keras", False)):
         for optimizer in ("adam", "sgd"):
             request = job.Job(convention=name, optimizer=optimizer)
-            network = execution.network_weights.NetworkWeights({}, "")
+            network = execution.weight_files.NetworkWeights({}, "")
             options = execution.method_options(request, network)
             made = options["make_optimizer"](
                 tf.Variable(tf.zeros([1, 2, 2, 3]))

@@ -366,7 +366,7 @@ def test_a_picture_may_be_the_start(request_):
 
 
 def test_style_images_keep_their_shape(request_, monkeypatch):
-    from nst_tf import extractors
+    from nst_tf.network import extractors
 
     seen = []
     see = extractors.Extractor.see

@@ -190,7 +190,8 @@ def test_help_explains_every_flag():
 
 
 def test_choices_are_those_of_the_tables():
-    from nst_tf import extractors, optimizers
+    from nst_tf import optimizers
+    from nst_tf.network import extractors
 
     choices = {
         field.name: field.metadata.get("choices")

@@ -65,7 +65,8 @@ def _check_presets(environment, tmp_path):
         "        for picture in (job.content, *job.style):\n"
         "            assert os.path.isfile(picture), picture\n"
         "    print(path.stem, path)\n"
-        "from nst_tf import weights; weights.load('vgg19', 'small')\n"
+        "from nst_tf.network import weight_files\n"
+        "weight_files.load('vgg19', 'small')\n"
         "print(nst_tf.__file__)\n"
     )
     result = _run(environment / "python", "-c", code, cwd=folder)

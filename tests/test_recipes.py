@@ -16,7 +16,6 @@ import numpy_tutorials
 import pytest
 
 from nst_tf import (
-    architectures,
     execution,
     files,
     flagdefs,
@@ -25,8 +24,8 @@ from nst_tf import (
     pyramid,
     targets,
     transfer,
-    weights,
 )
+from nst_tf.network import architectures, weight_files
 
 SIZE = (64, 96)  # (height, width)
 STYLES = {"keep": SIZE, "side": (96, 70), "stretch": (50, 60), "crop": (90, 99)}
@@ -152,7 +151,7 @@ def _pictures(request, noise_share):
 def _ours(request, layers, pictures):
     """Images in float64, as many weighted terms, and the weights."""
     options = execution.method_options(
-        request, weights.NetworkWeights(layers, "")
+        request, weight_files.NetworkWeights(layers, "")
     )
     make = options["make_extractor"]
     make.keywords["dtype"] = "float64"
@@ -235,7 +234,7 @@ def test_the_gradient_is_the_sources(name):
             return image
 
     options = execution.method_options(
-        request, weights.NetworkWeights(plain, "")
+        request, weight_files.NetworkWeights(plain, "")
     )
     options["make_extractor"].keywords["dtype"] = "float64"
     content, style, start = pictures

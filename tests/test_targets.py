@@ -5,16 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import (
-    execution,
-    extractors,
-    files,
-    image_io,
-    job,
-    objective,
-    targets,
-    weights,
-)
+from nst_tf import execution, files, image_io, job, objective, targets
+from nst_tf.network import extractors, weight_files
 
 
 @pytest.mark.parametrize(
@@ -24,7 +16,7 @@ def test_the_gradient_of_the_default_job_repeats_to_the_bit(source):
     # At this size TensorFlow adds three and more gradients of the image up in
     # the order in which they come; there must be two.
     shares = execution.loss_weights(job.Job())
-    found = weights.load("vgg19", source)
+    found = weight_files.load("vgg19", source)
     network = extractors.vgg(
         "vgg19",
         shares.layers,

@@ -15,7 +15,6 @@ import toys
 from nst_tf import (
     conventions,
     descent,
-    extractors,
     image_io,
     objective,
     optimizers,
@@ -26,9 +25,9 @@ from nst_tf import (
     tiling,
     total_variation,
     transfer,
-    weights,
 )
 from nst_tf.backend import host_images
+from nst_tf.network import extractors, weight_files
 
 SIZE = (43, 57)  # odd, and 3 x 4 tiles of at most
 TILE = 24
@@ -445,7 +444,7 @@ def test_the_real_network_gives_the_same_in_tiles():
     network = extractors.vgg(
         "vgg19",
         ("block1_conv1", "block3_conv1", "block4_conv2", "block5_conv1"),
-        weights.load("vgg19", "auto").layers,
+        weight_files.load("vgg19", "auto").layers,
         pooling="average",
         padding="symmetric_first",
     )

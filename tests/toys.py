@@ -7,8 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf import (
-    architectures,
-    extractors,
     image_io,
     losses,
     objective,
@@ -16,6 +14,7 @@ from nst_tf import (
     sums,
     total_variation,
 )
+from nst_tf.network import architectures, extractors
 
 # Two blocks, of one and two convolutions.
 ARCHITECTURE = architectures.Architecture((1, 2), (6, 8))

@@ -29,16 +29,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_tf import (
-    architectures,
-    execution,
-    image_io,
-    job,
-    pyramid,
-    targets,
-    weights,
-)
+from nst_tf import execution, image_io, job, pyramid, targets
 from nst_tf.backend import device
+from nst_tf.network import architectures, weight_files
 
 if TYPE_CHECKING:
     from nst_tf import descent
@@ -57,7 +50,7 @@ def main() -> None:
     parser.add_argument("--json", default=None, help="appended to")
     parser.add_argument("--pictures", default=None, help="folder to look at")
     arguments = parser.parse_args()
-    network = weights.load("vgg19", arguments.weights)
+    network = weight_files.load("vgg19", arguments.weights)
     content = image_io.load_image(arguments.content)
     style = image_io.load_image(arguments.style)
     print_pooling(
@@ -92,11 +85,11 @@ def main() -> None:
 def measure(
     content: np.ndarray,
     style: np.ndarray,
-    network: weights.NetworkWeights,
+    network: weight_files.NetworkWeights,
     steps: int,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
     """Paints with each padding, a step of each in turn."""
-    from nst_tf import extractors
+    from nst_tf.network import extractors
 
     runs = {
         padding: _steps(
@@ -154,12 +147,12 @@ def line_energy(image: np.ndarray) -> float:
 
 
 def print_pooling(
-    network: weights.NetworkWeights, images: list[np.ndarray]
+    network: weight_files.NetworkWeights, images: list[np.ndarray]
 ) -> None:
     """Prints rms(max pooled) / rms(average pooled), for each pooling."""
     import tensorflow as tf
 
-    from nst_tf import extractors
+    from nst_tf.network import extractors
 
     blocks = architectures.NETWORKS["vgg19"].depths
     layers = [f"block{b}_conv{n}" for b, n in enumerate(blocks[:4], start=1)]
@@ -184,7 +177,7 @@ def _steps(
     request: job.Job,
     content: np.ndarray,
     style: np.ndarray,
-    network: weights.NetworkWeights,
+    network: weight_files.NetworkWeights,
     steps: int,
 ) -> "Iterator[descent.Step]":
     """One level at the content's size, from the content."""

@@ -46,8 +46,8 @@ from nst_tf import (
     schedules,
     strength,
 )
-from nst_tf import weights as network_weights
 from nst_tf.backend import device
+from nst_tf.network import weight_files
 
 if TYPE_CHECKING:
     from nst_tf import losses, targets
@@ -133,7 +133,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def load(
     flags: argparse.Namespace,
-) -> tuple[list[Pair], network_weights.NetworkWeights]:
+) -> tuple[list[Pair], weight_files.NetworkWeights]:
     """Reads the pairs and the network that flags name.
 
     Raises:
@@ -141,7 +141,7 @@ def load(
     """
     try:
         pairs = [read(text) for text in flags.pair or PAIRS]
-        return pairs, network_weights.load(
+        return pairs, weight_files.load(
             job.Job().extractor, flags.weights, say=print
         )
     except ValueError as error:
@@ -151,7 +151,7 @@ def load(
 class Judge:
     """What the default job minimizes, its content and its style apart."""
 
-    def __init__(self, network: network_weights.NetworkWeights):
+    def __init__(self, network: weight_files.NetworkWeights):
         options = execution.method_options(job.Job(), network)
         self._weights: targets.LossWeights = options["weights"]
         self._extractor = options["make_extractor"](self._weights.layers)

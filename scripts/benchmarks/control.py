@@ -48,8 +48,8 @@ import numpy as np
 import step_time
 
 from nst_tf import color, execution, finishing, image_io, job, print_size
-from nst_tf import weights as network_weights
 from nst_tf.backend import device
+from nst_tf.network import weight_files
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CASES = {
@@ -135,7 +135,7 @@ def main(arguments: Sequence[str]) -> int:
     device.prepare()
     try:
         cases = [_read(name, flags.images) for name in flags.cases]
-        network = network_weights.load(
+        network = weight_files.load(
             job.Job().extractor, flags.weights, say=print
         )
     except ValueError as error:

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     import tensorflow as tf
     import torch
 
-    from nst_tf import extractors, losses, objective
+    from nst_tf import losses, objective
+    from nst_tf.network import extractors
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SAMPLES = step_time.ROOT / "configs" / "images"
@@ -265,7 +266,7 @@ def _torch_gram(features: torch.Tensor) -> torch.Tensor:
 
 def _extractor(problem: Problem, precision: str) -> extractors.Extractor:
     """VGG19 as that tool has it."""
-    from nst_tf import extractors
+    from nst_tf.network import extractors
 
     return extractors.vgg(
         "vgg19",
@@ -477,7 +478,8 @@ def _plot(record: Mapping[str, Any], path: Path) -> None:
 
 def _problem(flags: argparse.Namespace) -> Problem:
     """Reads the pictures, at their sizes, and the weights."""
-    from nst_tf import image_io, print_size, weights
+    from nst_tf import image_io, print_size
+    from nst_tf.network import weight_files
 
     def image(path: str) -> np.ndarray:
         loaded = image_io.load_image(path)
@@ -485,7 +487,7 @@ def _problem(flags: argparse.Namespace) -> Problem:
         size = print_size.output_size(rows, columns, flags.size)
         return image_io.resize(loaded, *size).astype("f4")
 
-    layers = weights.load("vgg19", flags.weights, say=print).layers
+    layers = weight_files.load("vgg19", flags.weights, say=print).layers
     return Problem(image(flags.content), image(flags.style), layers)
 
 

@@ -26,8 +26,8 @@ import numpy as np
 import step_time
 
 from nst_tf import execution, finishing, image_io, job, print_size
-from nst_tf import weights as network_weights
 from nst_tf.backend import device
+from nst_tf.network import weight_files
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LEAST_AT_CONTENT, LEAST_LATER = 0.995, 0.98  # of the cosines
@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _measure(
     pair: consistency.Pair,
-    network: network_weights.NetworkWeights,
+    network: weight_files.NetworkWeights,
     flags: argparse.Namespace,
 ) -> dict[str, Any]:
     """The figures of a pair."""
@@ -103,7 +103,7 @@ class Judge:
 
     def __init__(
         self,
-        network: network_weights.NetworkWeights,
+        network: weight_files.NetworkWeights,
         pair: consistency.Pair,
         height: int,
         width: int,

@@ -35,16 +35,8 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf import (
-    architectures,
-    execution,
-    finishing,
-    image_io,
-    inputs,
-    job,
-    print_size,
-    weights,
-)
+from nst_tf import execution, finishing, image_io, inputs, job, print_size
+from nst_tf.network import architectures, weight_files
 
 SAMPLES = Path(__file__).parents[2] / "configs" / "images"
 PAIRS = [
@@ -74,10 +66,10 @@ def main() -> None:
     )
     parser.add_argument("--json", default=None, help="appended to")
     arguments = parser.parse_args()
-    large = weights.load("vgg19", arguments.weights)
+    large = weight_files.load("vgg19", arguments.weights)
     if large.projections is not None:
         parser.error("VGG19's weights were not found; name them: --weights")
-    small = weights.load("vgg19", "small")
+    small = weight_files.load("vgg19", "small")
     folder = Path(arguments.pictures)
     folder.mkdir(parents=True, exist_ok=True)
     pairs = [pair.split(",") for pair in arguments.pair or PAIRS]
@@ -183,7 +175,7 @@ def chroma_energy(image: np.ndarray) -> float:
 
 
 def feature_sizes(
-    networks: Sequence[weights.NetworkWeights], pictures: Sequence[str]
+    networks: Sequence[weight_files.NetworkWeights], pictures: Sequence[str]
 ) -> dict[str, dict[str, list[float]]]:
     """Sizes of the small network's projected features over VGG19's.
 
@@ -197,7 +189,8 @@ def feature_sizes(
     """
     import tensorflow as tf
 
-    from nst_tf import extractors, sums
+    from nst_tf import sums
+    from nst_tf.network import extractors
 
     layers = [layer.name for layer in architectures.convolutions("vgg19")]
     extract = [

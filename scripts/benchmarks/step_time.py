@@ -148,7 +148,8 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
     """
     import tensorflow as tf
 
-    from nst_tf import descent, extractors, objective, optimizers, targets
+    from nst_tf import descent, objective, optimizers, targets
+    from nst_tf.network import extractors
 
     weights = targets.LossWeights(CONTENT_LAYERS, STYLE_LAYERS)
     extractor = extractors.vgg(
@@ -195,7 +196,7 @@ def floor(precision: str, problem: Problem) -> Step:
     """
     import tensorflow as tf
 
-    from nst_tf import architectures
+    from nst_tf.network import architectures
 
     chain = architectures.convolutions("vgg19")
     chain = chain[: 1 + [layer.name for layer in chain].index("block5_conv1")]
@@ -493,11 +494,11 @@ def make_problem(size: int, network_weights: Any, pooling: str) -> Problem:
 
 def find_weights(source: str) -> tuple[Any, str]:
     """Reads the weights, or makes random ones; and says which they are."""
-    from nst_tf import weights
+    from nst_tf.network import weight_files
 
     if source != "random":
         try:
-            return weights.load("vgg19", source, say=print).layers, "vgg19"
+            return weight_files.load("vgg19", source, say=print).layers, "vgg19"
         except ValueError as error:
             if source != "auto":
                 raise
@@ -509,7 +510,7 @@ def _random_weights() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     """Draws He-normal kernels; the biases are zero."""
     import numpy as np
 
-    from nst_tf import architectures
+    from nst_tf.network import architectures
 
     rng = np.random.default_rng(0)
     arrays = {}

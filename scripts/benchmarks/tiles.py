@@ -92,7 +92,8 @@ def _agreement(flags: argparse.Namespace) -> dict:
 
 def _along_borders(flags: argparse.Namespace, picture: np.ndarray) -> float:
     """Mean step between pixels across the borders of what tiles own."""
-    from nst_tf import architectures, tiles
+    from nst_tf import tiles
+    from nst_tf.network import architectures
 
     deepest = architectures.deepest("vgg19", [*step_time.STYLE_LAYERS])
     height, width = picture.shape[:2]
@@ -193,7 +194,8 @@ def _gradient(flags: argparse.Namespace) -> dict:
 
 def _network(flags: argparse.Namespace) -> tuple[Any, Any]:
     """VGG19 to block5_conv1, and the weights of the losses."""
-    from nst_tf import extractors, targets
+    from nst_tf import targets
+    from nst_tf.network import extractors
 
     network_weights, _ = step_time.find_weights("auto")
     weights = targets.LossWeights(

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import architectures, small_network, weights
+from nst_tf.network import architectures, small_network, weight_files
 
 CHANNELS = (32, 64, 128, 256, 256)  # of the student, by block
 LAYERS = {layer.name: layer for layer in architectures.convolutions("vgg19")}
@@ -47,11 +47,13 @@ class Teacher:
     """The real VGG19, each layer scaled to unit mean square.
 
     Args:
-        network_weights: As `weights.read` returns them.
+        network_weights: As `weight_files.read` returns them.
         images: To measure the sizes of feature maps on, [B, H, W, 3].
     """
 
-    def __init__(self, network_weights: weights.Layers, images: np.ndarray):
+    def __init__(
+        self, network_weights: weight_files.Layers, images: np.ndarray
+    ):
         unscaled: dict[str, tuple[Any, Any]] = {}
         for name, (kernel, bias) in network_weights.items():
             if LAYERS[name].in_channels == 3:  # BGR, 0..255

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from nst_tf import architectures, files, small_network
+from nst_tf import files
+from nst_tf.network import architectures, small_network
 
 # Where Keras itself downloads from, and what it calls the files. A mirror of
 # the folder can be named by the environment variable NST_TF_WEIGHTS_URL.

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import files, weights
+from nst_tf import files
+from nst_tf.network import weight_files
 
 
 @pytest.fixture
@@ -53,14 +54,14 @@ def _check(layers):
 
 
 def test_reads_what_keras_2_wrote(toy):
-    _check(weights.read(toy, "toy"))
+    _check(weight_files.read(toy, "toy"))
 
 
 def test_reads_a_whole_model(toy, tmp_path):
     path = tmp_path / "model.h5"
     with h5py.File(toy) as source, h5py.File(path, "w") as file:
         source.copy(source["/"], file, "model_weights")
-    _check(weights.read(path, "toy"))
+    _check(weight_files.read(path, "toy"))
 
 
 def test_reads_what_keras_3_writes_whatever_its_name(toy, tmp_path):
@@ -71,7 +72,7 @@ def test_reads_what_keras_3_writes_whatever_its_name(toy, tmp_path):
             group = file.create_group(f"layers/conv2d{suffix}/vars")
             group["0"], group["1"] = kernel, bias
         file.create_group("layers/max_pooling2d/vars")
-    _check(weights.read(path, "toy"))
+    _check(weight_files.read(path, "toy"))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_reads_what_keras_3_writes_whatever_its_name(toy, tmp_path):
 def test_a_wrong_file_is_refused_in_a_sentence(toy, damage, words):
     damage(toy)
     with pytest.raises(ValueError, match=words):
-        weights.read(toy, "toy")
+        weight_files.read(toy, "toy")
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,7 @@ def test_strange_contents_are_refused_in_a_sentence(toy, change, words):
             del file["block1_conv1"]["block1_conv1"]["kernel:0"]
         change(file)
     with pytest.raises(ValueError, match=words):
-        weights.read(toy, "toy")
+        weight_files.read(toy, "toy")
 
 
 def test_flipped_bytes_are_refused_in_a_sentence_or_change_values(toy):
@@ -148,14 +149,14 @@ def test_flipped_bytes_are_refused_in_a_sentence_or_change_values(toy):
             spoiled[place] = rng.integers(256)
         toy.write_bytes(spoiled)
         try:
-            weights.read(toy, "toy")
+            weight_files.read(toy, "toy")
         except ValueError as error:
             assert "\n" not in str(error)
 
 
 def test_auto_takes_the_environments_file_first(toy, monkeypatch):
     monkeypatch.setenv("NST_TF_WEIGHTS", str(toy))
-    found = weights.load("toy")
+    found = weight_files.load("toy")
     _check(found.layers)
     assert found.origin == f"NST_TF_WEIGHTS, {toy}"
 
@@ -163,7 +164,7 @@ def test_auto_takes_the_environments_file_first(toy, monkeypatch):
 def test_a_missing_file_in_the_environment_is_an_error(toy, monkeypatch):
     monkeypatch.setenv("NST_TF_WEIGHTS", str(toy) + "x")
     with pytest.raises(ValueError, match="there is no weights file .*toy.h5x"):
-        weights.load("toy")
+        weight_files.load("toy")
 
 
 @pytest.mark.parametrize("place", ["ours", "keras", "keras_home"])
@@ -177,7 +178,7 @@ def test_auto_finds_the_caches(toy, tmp_path, monkeypatch, place):
         monkeypatch.setenv("KERAS_HOME", str(tmp_path / "elsewhere"))
     folder.mkdir(parents=True)
     toy.rename(folder / _name())
-    assert str(folder) in weights.load("toy").origin
+    assert str(folder) in weight_files.load("toy").origin
 
 
 def test_a_damaged_file_in_a_cache_is_passed_over_and_kept(
@@ -188,7 +189,7 @@ def test_a_damaged_file_in_a_cache_is_passed_over_and_kept(
     folder.mkdir(parents=True)
     (folder / _name()).write_text("half a download")
     _publish(toy, host, monkeypatch)
-    assert "downloaded" in weights.load("toy").origin
+    assert "downloaded" in weight_files.load("toy").origin
     assert (folder / _name()).read_text() == "half a download"
 
 
@@ -196,16 +197,16 @@ def _publish(toy, host, monkeypatch, digest=None):
     content = toy.read_bytes()
     (host / _name()).write_bytes(content)
     digest = digest or hashlib.md5(content).hexdigest()
-    monkeypatch.setitem(weights.MD5, "toy", digest)
+    monkeypatch.setitem(weight_files.MD5, "toy", digest)
 
 
 def test_downloads_once(toy, server, monkeypatch):
     host, handler = server
     _publish(toy, host, monkeypatch)
     said = []
-    _check(weights.load("toy", say=said.append).layers)
+    _check(weight_files.load("toy", say=said.append).layers)
     assert "downloading" in said[0]
-    assert "our cache" in weights.load("toy").origin
+    assert "our cache" in weight_files.load("toy").origin
     assert handler.hits == 1
     assert [p.name for p in files.cache_folder().iterdir()] == [_name()]
 
@@ -217,33 +218,33 @@ def test_a_wrong_digest_leaves_no_file_and_is_remembered(
     _publish(toy, host, monkeypatch, "0" * 32)
     for _ in range(2):
         with pytest.raises(ValueError, match="no weights for toy .* MD5"):
-            weights.load("toy")
+            weight_files.load("toy")
     assert handler.hits == 1
     assert [p.suffix for p in files.cache_folder().iterdir()] == [".failed"]
 
 
 def test_a_failure_is_forgotten_after_an_hour(toy, server, monkeypatch):
     host, _ = server
-    monkeypatch.setitem(weights.MD5, "toy", "0" * 32)
+    monkeypatch.setitem(weight_files.MD5, "toy", "0" * 32)
     with pytest.raises(ValueError, match=f"put {_name()} into .*--weights="):
-        weights.load("toy")
+        weight_files.load("toy")
     _publish(toy, host, monkeypatch)
-    monkeypatch.setattr(weights, "RETRY_SECONDS", 0)
-    _check(weights.load("toy").layers)
+    monkeypatch.setattr(weight_files, "RETRY_SECONDS", 0)
+    _check(weight_files.load("toy").layers)
 
 
 def test_a_failure_at_another_address_is_not_held_against_this_one(
     toy, server, monkeypatch
 ):
     host, _ = server
-    monkeypatch.setitem(weights.MD5, "toy", "0" * 32)
-    right = weights.os.environ["NST_TF_WEIGHTS_URL"]
+    monkeypatch.setitem(weight_files.MD5, "toy", "0" * 32)
+    right = weight_files.os.environ["NST_TF_WEIGHTS_URL"]
     monkeypatch.setenv("NST_TF_WEIGHTS_URL", "http://localhost:9")
     with pytest.raises(ValueError, match="no weights for toy"):
-        weights.load("toy")
+        weight_files.load("toy")
     _publish(toy, host, monkeypatch)
     monkeypatch.setenv("NST_TF_WEIGHTS_URL", right)
-    _check(weights.load("toy").layers)
+    _check(weight_files.load("toy").layers)
 
 
 @pytest.mark.parametrize(
@@ -251,23 +252,23 @@ def test_a_failure_at_another_address_is_not_held_against_this_one(
 )
 def test_an_address_that_is_none_is_said(toy, monkeypatch, url):
     monkeypatch.setenv("NST_TF_WEIGHTS_URL", url)
-    monkeypatch.setitem(weights.MD5, "toy", "0" * 32)
+    monkeypatch.setitem(weight_files.MD5, "toy", "0" * 32)
     with pytest.raises(ValueError, match="no weights for toy") as caught:
-        weights.load("toy")
+        weight_files.load("toy")
     assert "no answer within" not in str(caught.value)
 
 
 def test_a_silent_host_costs_at_most_four_seconds_and_then_none(
     toy, monkeypatch
 ):
-    monkeypatch.setitem(weights.MD5, "toy", "0" * 32)
+    monkeypatch.setitem(weight_files.MD5, "toy", "0" * 32)
     with socket.create_server(("localhost", 0)) as silent:
         port = silent.getsockname()[1]
         monkeypatch.setenv("NST_TF_WEIGHTS_URL", f"http://localhost:{port}")
         for limit in (4.0, 0.5):
             start = time.monotonic()
             with pytest.raises(ValueError, match="no answer within 3 seconds"):
-                weights.load("toy")
+                weight_files.load("toy")
             assert time.monotonic() - start < limit
 
 
@@ -277,11 +278,11 @@ def test_a_host_that_cuts_the_file_off_is_noticed(toy, server, monkeypatch):
     whole = (host / _name()).read_bytes()
     (host / _name()).write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match="MD5"):
-        weights.load("toy")
+        weight_files.load("toy")
 
 
 def test_nothing_listens_and_no_home_to_write_to(toy, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
-    monkeypatch.setitem(weights.MD5, "toy", "0" * 32)
+    monkeypatch.setitem(weight_files.MD5, "toy", "0" * 32)
     with pytest.raises(ValueError, match="no weights for toy were found"):
-        weights.load("toy")
+        weight_files.load("toy")

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import architectures
 from nst_tf.backend import ops
+from nst_tf.network import architectures
 
 # Average pooling shrinks activations after a ReLU: of four values the largest
 # is kept by max pooling, the mean by average pooling. The factor restores the

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-PATH = Path(__file__).parent / "data" / "vgg19_small.npz"
+PATH = Path(__file__).parents[1] / "data" / "vgg19_small.npz"
 SHA256 = "2eba8765970bbc7b3cc1a95230bb715c811ca8032e6f9da26d7f59951b64ab55"
 
 

@@ -5,16 +5,9 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import (
-    architectures,
-    extractors,
-    files,
-    image_io,
-    objective,
-    targets,
-    weights,
-)
+from nst_tf import files, image_io, objective, targets
 from nst_tf.backend import device, ops
+from nst_tf.network import architectures, extractors, weight_files
 
 
 def test_geometry_of_vgg19_is_that_of_the_literature():
@@ -307,7 +300,7 @@ def test_a_narrow_network_carries_its_projections(monkeypatch):
 )
 def test_half_precision_keeps_loss_and_gradient(source, dtype, cosine):
     layers = [f"block{block}_conv1" for block in range(1, 6)]
-    found = weights.load("vgg19", source)
+    found = weight_files.load("vgg19", source)
     images = files.presets_folder() / "images"
     content, style = (
         image_io.cover(image_io.load_image(images / name), 96, 128)

@@ -9,15 +9,12 @@ import pytest
 import toys
 
 import nst_tf
-from nst_tf import (
+from nst_tf import files, image_io, run, sums
+from nst_tf.network import (
     architectures,
     extractors,
-    files,
-    image_io,
-    run,
     small_network,
-    sums,
-    weights,
+    weight_files,
 )
 
 STYLE = [f"block{block}_conv1" for block in range(1, 6)]
@@ -115,7 +112,7 @@ def test_it_stands_for_every_layer_of_vgg19():
 
 
 def test_auto_comes_to_it_with_one_warning():
-    found = weights.load("vgg19")
+    found = weight_files.load("vgg19")
     assert "ships with nst_tf" in found.origin
     assert set(found.projections) == set(found.layers)
     assert re.match(
@@ -133,21 +130,21 @@ def test_a_library_call_warns_in_pythons_way():
 
 def test_imagenet_does_not_come_to_it():
     with pytest.raises(ValueError, match="no weights for vgg19 were found;"):
-        weights.load("vgg19", "imagenet")
+        weight_files.load("vgg19", "imagenet")
 
 
 def test_by_name_it_is_taken_without_a_word_or_a_download(tmp_path):
     said = []
-    found = weights.load("vgg19", "small", say=said.append)
+    found = weight_files.load("vgg19", "small", say=said.append)
     assert not said and not found.warning
     assert not files.cache_folder().exists()
 
 
 def test_there_is_none_for_vgg16():
     with pytest.raises(ValueError, match="small vgg19, but the extractor is"):
-        weights.load("vgg16", "small")
+        weight_files.load("vgg16", "small")
     with pytest.raises(ValueError, match="no weights for vgg16 were found;"):
-        weights.load("vgg16")
+        weight_files.load("vgg16")
 
 
 def test_the_first_picture_needs_no_download(tmp_path, monkeypatch, capsys):
@@ -179,7 +176,10 @@ def test_stylize_takes_it_by_name():
 @pytest.mark.weights
 def test_its_features_have_the_sizes_of_vgg19s():
     names = [*STYLE, CONTENT]
-    real, small = weights.load("vgg19"), weights.load("vgg19", "small")
+    real, small = (
+        weight_files.load("vgg19"),
+        weight_files.load("vgg19", "small"),
+    )
     wide, narrow = (
         extractors.vgg(
             "vgg19",
