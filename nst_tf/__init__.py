@@ -12,9 +12,9 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Job": "nst_tf.job",
-    "load_image": "nst_tf.image_io",
+    "load_image": "nst_tf.images.image_io",
     "run_job": "nst_tf.execution",
-    "save_image": "nst_tf.image_io",
+    "save_image": "nst_tf.images.image_io",
     "stylize": "nst_tf.execution",
     "stylize_steps": "nst_tf.execution",
 }

@@ -25,12 +25,9 @@ import numpy as np
 from nst_tf import (
     conventions,
     finishing,
-    image_io,
     inputs,
     job,
-    painting,
     preparation,
-    print_size,
     pyramid,
     resumption,
     schedules,
@@ -39,6 +36,7 @@ from nst_tf import (
     tile_side,
 )
 from nst_tf.backend import device, replicas
+from nst_tf.images import image_io, painting, sizes
 from nst_tf.network import weight_files
 
 if TYPE_CHECKING:
@@ -297,7 +295,7 @@ def estimated_seconds(
         devices: How many share the picture.
     """
     height, width, _ = prepared.levels[-1]
-    size = print_size.output_size(height, width, min(PROBE, max(height, width)))
+    size = sizes.output_size(height, width, min(PROBE, max(height, width)))
     small = prepared._replace(
         levels=[pyramid.Level(*size, PROBE_STEPS)],
         init=image_io.resize(prepared.init, *size),

@@ -7,17 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nst_tf import (
-    color,
-    image_io,
-    inputs,
-    job,
-    metadata,
-    outputs,
-    painting,
-    transparency,
-)
+from nst_tf import inputs, job, metadata, outputs
 from nst_tf.backend import device
+from nst_tf.images import color, image_io, painting, transparency
 
 if TYPE_CHECKING:
     from nst_tf import descent

@@ -10,19 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_tf import (
-    encoding,
-    finishing,
-    image_io,
-    inputs,
-    job,
-    print_size,
-    run_log,
-    summaries,
-    timelapse,
-    transparency,
-)
+from nst_tf import finishing, inputs, job, run_log, summaries, timelapse
 from nst_tf.backend import device, replicas
+from nst_tf.images import image_io, sizes, transparency, writing
 
 if TYPE_CHECKING:
     from nst_tf import descent
@@ -56,7 +46,7 @@ class Followers:
         self._levels = prepared.levels
         height, width, _ = prepared.levels[-1]
         longest = min(LARGEST, max(height, width))
-        self._size = print_size.output_size(height, width, longest)
+        self._size = sizes.output_size(height, width, longest)
         self._log = self._board = self._film = None
         self.seconds = 0.0  # that they take in the end, about
         if request.dry_run or not replicas.writes():
@@ -153,7 +143,7 @@ class Followers:
         if alpha is not None:
             alpha = image_io.resize_alpha(alpha, *image.shape[:2])
             image = transparency.on_white(image, alpha)
-        return encoding.quantized(image, np.uint8)
+        return writing.quantized(image, np.uint8)
 
 
 def _reduced_inputs(

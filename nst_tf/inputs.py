@@ -10,18 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nst_tf import (
-    color,
-    decoding,
-    image_io,
-    job,
-    places,
-    print_size,
-    pyramid,
-    schedules,
-    sources,
-    style_settings,
-)
+from nst_tf import job, places, pyramid, schedules, style_settings
+from nst_tf.images import color, image_io, reading, sizes, sources
 from nst_tf.network import architectures, weight_files
 
 ImageLike = np.ndarray | str | os.PathLike[str] | image_io.Picture
@@ -87,10 +77,10 @@ def sized(request: job.Job, content: image_io.Picture) -> job.Job:
     job.check(request)
     if not request.print_size:
         return request
-    dpi = float(request.dpi or print_size.DPI)
-    box = print_size.parse(request.print_size)
+    dpi = float(request.dpi or sizes.DPI)
+    box = sizes.parse(request.print_size)
     rows, columns = content.pixels.shape[:2]
-    size = print_size.long_side(rows, columns, box, dpi)
+    size = sizes.long_side(rows, columns, box, dpi)
     if not 1 <= size <= job.LARGEST_SIZE:
         raise ValueError(
             f"print_size is {request.print_size!r}, {size} pixels on the long "
@@ -249,11 +239,11 @@ def _output_size(
 ) -> tuple[int, int]:
     """The (height, width) of the output."""
     rows, columns = content.pixels.shape[:2]
-    return print_size.output_size(rows, columns, request.size)
+    return sizes.output_size(rows, columns, request.size)
 
 
 def as_picture(
-    image: ImageLike, name: str, max_megapixels: float = decoding.MEGAPIXELS
+    image: ImageLike, name: str, max_megapixels: float = reading.MEGAPIXELS
 ) -> image_io.Picture:
     """Reads a path or an address, or checks an array."""
     if isinstance(image, image_io.Picture):

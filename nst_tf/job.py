@@ -11,8 +11,9 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nst_tf import conventions, errors, print_size
+from nst_tf import conventions, errors
 from nst_tf.backend import device
+from nst_tf.images import sizes
 from nst_tf.network import architectures
 
 LARGEST_SIZE = 65536  # pixels, a side; beyond it Pillow's formats end
@@ -764,7 +765,7 @@ def _check_print(job: Job) -> None:
         )
     if not job.print_size:
         return
-    print_size.parse(job.print_size)
+    sizes.parse(job.print_size)
     usual = _FIELDS["size"].default
     if job.size != usual:
         raise ValueError(

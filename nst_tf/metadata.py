@@ -20,17 +20,8 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 import nst_tf
-from nst_tf import (
-    decoding,
-    encoding,
-    image_io,
-    inputs,
-    job,
-    outputs,
-    resumption,
-    sources,
-    style_settings,
-)
+from nst_tf import inputs, job, outputs, resumption, style_settings
+from nst_tf.images import image_io, reading, sources, writing
 
 # Fields that say where things are, or what happens on the way.
 NOT_RECORDED = (job.PATHS - {"init"}) | job.ASIDE
@@ -281,10 +272,10 @@ def _embedded(path: Path) -> str:
     """Reads the record that is in a picture's file; empty if there is none."""
     try:
         with (
-            decoding.quiet(),
-            Image.open(path, formats=encoding.DESCRIBED) as image,
+            reading.quiet(),
+            Image.open(path, formats=writing.DESCRIBED) as image,
         ):
-            return encoding.read_record(image)
+            return writing.read_record(image)
     except Exception:  # a damaged file raises anything
         return ""
 

@@ -17,18 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_tf import (
-    captions,
-    execution,
-    finishing,
-    image_io,
-    inputs,
-    painting,
-    preparation,
-    print_size,
-    progress,
-)
+from nst_tf import execution, finishing, inputs, preparation, progress
 from nst_tf.backend import device
+from nst_tf.images import captions, image_io, painting, sizes
 
 if TYPE_CHECKING:
     from nst_tf import descent
@@ -179,7 +170,7 @@ def _captioned(
         pixels = inputs.as_picture(picture, caption).pixels
     height, width = pixels.shape[:2]
     if max(height, width) > side:
-        height, width = print_size.output_size(height, width, side)
+        height, width = sizes.output_size(height, width, side)
     pixels = image_io.resize(pixels, height, width)
     return captions.Captioned((caption,), height, width, pixels)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_tf import encoding, exif, files, image_io, job, sources
+from nst_tf import files, job
+from nst_tf.images import exif, image_io, sources, writing
 
 LONGEST_NAME = 255  # bytes, on most file systems
 
@@ -86,7 +87,7 @@ def _beside(path: Path, previews: bool, record: str = "") -> list[Path]:
     paths = [path]
     if previews:
         paths.append(preview_path(path))
-    if encoding.needs_sidecar(path, record):
+    if writing.needs_sidecar(path, record):
         paths.append(sidecar_path(path))
     return paths
 
@@ -105,11 +106,11 @@ def check_writable(
     path: Path,
     height: int,
     width: int,
-    options: encoding.Options | None = None,
+    options: writing.Options | None = None,
 ) -> None:
     """Raises ValueError unless a picture of that size can be written."""
-    options = options or encoding.Options()
-    encoding.check(path, height, width, options)
+    options = options or writing.Options()
+    writing.check(path, height, width, options)
     folder = check_folder("output", path)
     free, need = shutil.disk_usage(folder).free, height * width
     need *= 4 * options.bit_depth // 8
@@ -149,13 +150,13 @@ def save_result(
     path: Path,
     image: np.ndarray,
     overwrite: bool,
-    options: encoding.Options | None = None,
+    options: writing.Options | None = None,
 ) -> Path:
     """Writes the picture, as `written` does.
 
     A record that the file cannot hold goes into one beside it.
     """
-    options = options or encoding.Options()
+    options = options or writing.Options()
     return written(
         path,
         lambda place: _save(place, image, options),
@@ -206,10 +207,10 @@ def written(
     raise failure
 
 
-def _save(path: Path, image: np.ndarray, options: encoding.Options) -> None:
+def _save(path: Path, image: np.ndarray, options: writing.Options) -> None:
     """Writes a picture, and its record beside it if need be."""
     image_io.save_image(path, image, options)
-    if options.record and encoding.needs_sidecar(path, options.record):
+    if options.record and writing.needs_sidecar(path, options.record):
         with files.write_atomically(sidecar_path(path)) as file:
             file.write(f"{options.record}\n".encode())
 
@@ -236,7 +237,7 @@ def _check_place(path: Path, inputs: Sequence[str], overwrite: bool) -> None:
 
 def output_options(
     request: job.Job, content: image_io.Picture, height: int, width: int
-) -> encoding.Options:
+) -> writing.Options:
     """How a picture is written, and what of the content image goes with it.
 
     Args:
@@ -252,6 +253,6 @@ def output_options(
     if content.exif is not None:
         notes = exif.kept(content.exif, request.keep_location)
     dpi = (request.dpi, request.dpi) if request.dpi else content.dpi
-    return encoding.Options(
+    return writing.Options(
         alpha, request.bit_depth, request.quality, notes, dpi
     )

@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nst_tf import image_io, job, masks, style_settings
+from nst_tf import job, style_settings
+from nst_tf.images import image_io, masks
 
 MASKS = {"content_mask", "strength_map", "keep_mask"}  # of the content image
 LEAST = 1e-4  # share of a picture that a region has, at least

@@ -7,19 +7,16 @@ from pathlib import Path
 from typing import Any
 
 from nst_tf import (
-    image_io,
     inputs,
     job,
-    masks,
     outputs,
     places,
-    print_size,
-    sources,
     strength,
     style_settings,
     summaries,
     timelapse,
 )
+from nst_tf.images import image_io, masks, sizes, sources
 
 STARTS = {"init", "continue_from"}  # settings that name a picture
 
@@ -199,7 +196,7 @@ def read_files(
         others = [*files, request.log] if request.log else files
         timelapse.check(request.timelapse, path, others, previews)
     rows, columns = content.pixels.shape[:2]
-    height, width = print_size.output_size(rows, columns, request.size)
+    height, width = sizes.output_size(rows, columns, request.size)
     options = outputs.output_options(request, content, height, width)
     outputs.check_writable(path, height, width, options)
     return path, inputs.prepare(request, content, styles, say)

@@ -7,7 +7,7 @@ then starts from the enlarged picture of the one below.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nst_tf import print_size
+from nst_tf.images import sizes
 
 GROWTH = 2.0  # from the long side of one level to that of the next
 NEAR = 2.0**0.25  # growth that would save little
@@ -41,7 +41,7 @@ def is_size_of(height: int, width: int, rows: int, columns: int) -> bool:
     size = rows, columns
     if min(size) < SHORTEST_SIDE and min(size) < min(height, width):
         return False
-    exact = print_size.output_size(height, width, max(size))
+    exact = sizes.output_size(height, width, max(size))
     if max(abs(a - b) for a, b in zip(size, exact, strict=True)) <= 1:
         return True
     return size == rounded_size(height, width, max(size))
@@ -105,6 +105,6 @@ def levels(
 def rounded_size(height: int, width: int, side: float) -> tuple[int, int]:
     """Scales to about a long side, both sides multiples of `MULTIPLE`."""
     long_side = MULTIPLE * max(1, round(side / MULTIPLE))
-    size = print_size.output_size(height, width, long_side)
+    size = sizes.output_size(height, width, long_side)
     rows, columns = (MULTIPLE * round(length / MULTIPLE) for length in size)
     return rows, columns

@@ -8,16 +8,14 @@ from typing import Any, NamedTuple
 
 from nst_tf import (
     files,
-    image_io,
     inputs,
     job,
-    masks,
     metadata,
     outputs,
     resumption,
-    sources,
     style_settings,
 )
+from nst_tf.images import image_io, masks, sources
 
 # What may be said besides: where things are and go, not how they look.
 ALLOWED = metadata.NOT_RECORDED - resumption.CHECKPOINTS | {

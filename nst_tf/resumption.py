@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nst_tf
-from nst_tf import checkpoint, image_io, inputs, job
+from nst_tf import checkpoint, inputs, job
 from nst_tf.backend import device
+from nst_tf.images import image_io
 from nst_tf.network import weight_files
 
 if TYPE_CHECKING:

@@ -15,18 +15,15 @@ import numpy as np
 import nst_tf
 from nst_tf import (
     console,
-    encoding,
     execution,
     finishing,
     flagdefs,
     followers,
-    image_io,
     inputs,
     job,
     metadata,
     outputs,
     preparation,
-    print_size,
     progress,
     rerun,
     resumption,
@@ -36,6 +33,7 @@ from nst_tf import (
     tile_side,
 )
 from nst_tf.backend import device, replicas
+from nst_tf.images import image_io, sizes, writing
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -227,8 +225,8 @@ def _announce(
     if request.dpi:
         unit = "cm"
         if run.asked.print_size:
-            unit = print_size.parse(run.asked.print_size).unit
-        on_paper = print_size.describe(*last[:2], request.dpi, unit)
+            unit = sizes.parse(run.asked.print_size).unit
+        on_paper = sizes.describe(*last[:2], request.dpi, unit)
     report.say(
         progress.plan(
             prepared.levels,
@@ -247,7 +245,7 @@ def _announce(
             else 0.0,
         )
     )
-    notes = [*prepared.notes, *encoding.lost(run.path, options)]
+    notes = [*prepared.notes, *writing.lost(run.path, options)]
     if devices > 1 and not in_tiles:
         notes.append(
             f"one device is as fast as {devices}: they share tiles, and what "

@@ -10,20 +10,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nst_tf import (
-    captions,
-    encoding,
     execution,
     finishing,
-    image_io,
     inputs,
     job,
     outputs,
     pyramid,
-    sources,
     strength,
     style_settings,
     sweeps,
 )
+from nst_tf.images import captions, image_io, sources, writing
 
 if TYPE_CHECKING:
     from nst_tf.network import extractors
@@ -47,7 +44,7 @@ class Sheet(NamedTuple):
 
     path: Path  # of the output
     rows: Sequence[Sequence[Cell]]
-    options: encoding.Options
+    options: writing.Options
 
     @property
     def cells(self) -> list[Cell]:
@@ -100,7 +97,7 @@ def prepare(
     sheet = Sheet(
         path,
         rows,
-        encoding.Options(bit_depth=request.bit_depth, quality=request.quality),
+        writing.Options(bit_depth=request.bit_depth, quality=request.quality),
     )
     height, width = draw(sheet, {}).shape[:2]
     outputs.check_writable(path, height, width, sheet.options)

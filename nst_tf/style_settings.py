@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf import color, image_io, job, print_size, pyramid, sources
+from nst_tf import job, pyramid
+from nst_tf.images import color, image_io, sizes, sources
 
 # Settings of which the i-th is the i-th style's.
 OF_STYLES = ("style_blend", "style_layers", "style_scale", "style_size")
@@ -102,9 +103,9 @@ def fitted_size(
     """The (height, width) of a style image of rows x columns, at a level."""
     height, width = (max(1, round(scale * side)) for side in level[:2])
     if request.style_fit == "keep":
-        return print_size.size_of_area(rows, columns, height * width)
+        return sizes.size_of_area(rows, columns, height * width)
     if request.style_fit == "side":
-        return print_size.output_size(rows, columns, max(height, width))
+        return sizes.output_size(rows, columns, max(height, width))
     return height, width
 
 

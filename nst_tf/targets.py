@@ -9,9 +9,7 @@ import tensorflow as tf
 
 from nst_tf import (
     conventions,
-    image_io,
     losses,
-    print_size,
     style_losses,
     sums,
     tile_views,
@@ -19,6 +17,7 @@ from nst_tf import (
     total_variation,
 )
 from nst_tf.backend import host_images
+from nst_tf.images import image_io, sizes
 from nst_tf.network import extractors
 
 
@@ -256,14 +255,14 @@ def _region(alpha: np.ndarray | None, stride: int) -> tf.Tensor | None:
 def _same_area(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes an image to height * width pixels, its shape kept."""
     rows, columns = image.shape[:2]
-    size = print_size.size_of_area(rows, columns, height * width)
+    size = sizes.size_of_area(rows, columns, height * width)
     return image_io.resize(image, *size)
 
 
 def _same_side(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes an image to the long side of height x width, its shape kept."""
     rows, columns = image.shape[:2]
-    size = print_size.output_size(rows, columns, max(height, width))
+    size = sizes.output_size(rows, columns, max(height, width))
     return image_io.resize(image, *size)
 
 

@@ -8,7 +8,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from nst_tf import encoding, files, image_io, outputs
+from nst_tf import files, outputs
+from nst_tf.images import image_io, writing
 
 EXTRA = 'pip install "nst-tf[video]"'
 FRAMES = 100  # of a film, at most
@@ -126,7 +127,7 @@ class Film:
         if frame.shape[:2] == self._size:
             return frame
         image = image_io.resize(frame / np.float32(255), *self._size)
-        return encoding.quantized(image, np.uint8)
+        return writing.quantized(image, np.uint8)
 
 
 def _is_installed() -> bool:

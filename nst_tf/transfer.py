@@ -8,7 +8,6 @@ import tensorflow as tf
 from nst_tf import (
     conventions,
     descent,
-    image_io,
     losses,
     objective,
     optimizers,
@@ -19,6 +18,7 @@ from nst_tf import (
     tiling,
 )
 from nst_tf.backend import canvas, host_images, replicas
+from nst_tf.images import image_io
 from nst_tf.network import extractors
 
 

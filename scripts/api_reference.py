@@ -22,7 +22,7 @@ VALUES = {
     "descent.Step": "What `stylize_steps` yields.",
     "objective.Evaluation": "What a step has as `evaluation`.",
     "execution.Result": "What `run_job` returns.",
-    "encoding.Options": "What `save_image` takes as `options`.",
+    "images.writing.Options": "What `save_image` takes as `options`.",
 }
 HEAD = """\
 # API reference

@@ -16,16 +16,8 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import (
-    checkpoint,
-    descent,
-    execution,
-    image_io,
-    inputs,
-    job,
-    pyramid,
-    run,
-)
+from nst_tf import checkpoint, descent, execution, inputs, job, pyramid, run
+from nst_tf.images import image_io
 
 ROOT = Path(nst_tf.__file__).parent.parent
 STATE = descent.State(1, 7, {"image": np.arange(6.0), "step": np.int64(7)})

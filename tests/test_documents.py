@@ -17,7 +17,8 @@ import tensorflow as tf
 import test_laws
 import toys
 
-from nst_tf import flagdefs, image_io, objective, run, tile_views, tiling
+from nst_tf import flagdefs, objective, run, tile_views, tiling
+from nst_tf.images import image_io
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(

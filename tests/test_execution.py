@@ -13,7 +13,6 @@ from PIL import Image
 import nst_tf
 from nst_tf import (
     execution,
-    image_io,
     job,
     outputs,
     preparation,
@@ -24,6 +23,7 @@ from nst_tf import (
     transfer,
 )
 from nst_tf.backend import device
+from nst_tf.images import image_io
 
 TOY = {
     "extractor": "toy",

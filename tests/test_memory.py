@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import nst_tf
-from nst_tf import flagdefs, image_io, memory, preparation, tile_side
+from nst_tf import flagdefs, memory, preparation, tile_side
+from nst_tf.images import image_io
 
 ROOT = Path(nst_tf.__file__).parent.parent
 LINES = (ROOT / "scripts" / "benchmarks" / "results" / "memory.jsonl").open()

@@ -14,10 +14,8 @@ from PIL import Image
 
 import nst_tf
 from nst_tf import (
-    encoding,
     execution,
     files,
-    image_io,
     metadata,
     pyramid,
     resumption,
@@ -25,6 +23,7 @@ from nst_tf import (
     run_log,
     stopping,
 )
+from nst_tf.images import image_io, writing
 
 VERSIONS = metadata.versions()
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -167,7 +166,7 @@ def _edit(change):
     record = metadata.read("a.png")
     text = change(record)
     edited = text if isinstance(text, (str, list)) else record
-    options = encoding.Options(record=json.dumps(edited))
+    options = writing.Options(record=json.dumps(edited))
     image_io.save_image("b.png", _pixels("a.png"), options)
 
 
@@ -387,7 +386,7 @@ def test_a_log_that_fails_later_does_not_end_the_run(folder, capsys):
 
 def test_the_contents_alpha_is_restored_at_the_outputs_size(folder):
     rows = np.linspace(0, 1, 60)[:, None] * np.ones((60, 80))
-    options = encoding.Options(alpha=rows, bit_depth=16)
+    options = writing.Options(alpha=rows, bit_depth=16)
     image_io.save_image("town.png", toys.image(60, 80, 0), options)
     _run("--output=a.png", "--bit_depth=16")
     expected = image_io.resize_alpha(rows.astype("f4"), 72, 96)
@@ -410,7 +409,7 @@ def test_what_is_hidden_in_the_result_has_the_colors_around_it(folder, toy):
     image_io.save_image(
         "b.png",
         np.where(alpha[..., None] == 0, [0, 1, 0], content[..., :3]),
-        encoding.Options(alpha=alpha),
+        writing.Options(alpha=alpha),
     )
     stored = np.asarray(Image.open("b.png"))
     assert (stored[:, 40:, 3] == 0).all()
@@ -469,13 +468,13 @@ def test_notes_that_do_not_fit_do_not_cost_the_picture(folder):
     notes.get_ifd(0x8769)[0x8827] = tuple(range(20000))
     Image.open("town.png").convert("RGB").save("town.jpg", exif=notes)
     _run("--content=town.jpg", "--output=a.jpg")
-    long = encoding.Options(exif=notes, record=json.dumps({"a": "b" * 30000}))
+    long = writing.Options(exif=notes, record=json.dumps({"a": "b" * 30000}))
     image_io.save_image("b.jpg", _pixels("town.png"), long)
-    assert encoding.read_record(Image.open("b.jpg")) == long.record
+    assert writing.read_record(Image.open("b.jpg")) == long.record
 
 
 def test_a_record_beside_a_picture_replaces_no_file(folder, monkeypatch):
-    monkeypatch.setattr(encoding, "LONGEST_RECORD", 10)
+    monkeypatch.setattr(writing, "LONGEST_RECORD", 10)
     Path("a.jpg.json").write_text("mine")
     _run("--output=a.jpg")
     assert Path("a.jpg.json").read_text() == "mine"
@@ -547,7 +546,7 @@ def test_a_style_that_is_cropped_to_nothing_is_refused(folder, capsys):
     alpha = np.zeros((64, 300))
     alpha[:, :40] = 1
     image_io.save_image(
-        "paint.png", toys.image(64, 300), encoding.Options(alpha=alpha)
+        "paint.png", toys.image(64, 300), writing.Options(alpha=alpha)
     )
     assert run.main(["--flagfile=toy.cfg", "--style_fit=crop"]) == 1
     assert "wholly transparent where it is cropped" in capsys.readouterr().err

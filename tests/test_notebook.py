@@ -11,7 +11,8 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import descent, finishing, image_io, notebook, painting
+from nst_tf import descent, finishing, notebook
+from nst_tf.images import image_io, painting
 
 SETTINGS = {
     "extractor": "toy",

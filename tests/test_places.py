@@ -9,15 +9,8 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import (
-    image_io,
-    masks,
-    metadata,
-    objective,
-    preparation,
-    run,
-    targets,
-)
+from nst_tf import metadata, objective, preparation, run, targets
+from nst_tf.images import image_io, masks
 
 RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)
 

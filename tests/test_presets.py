@@ -8,15 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nst_tf import (
-    execution,
-    files,
-    finishing,
-    flagdefs,
-    image_io,
-    job,
-    preparation,
-)
+from nst_tf import execution, files, finishing, flagdefs, job, preparation
+from nst_tf.images import image_io
 
 PRESETS = sorted(path.stem for path in files.presets_folder().glob("*.cfg"))
 OURS = (

@@ -16,16 +16,9 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import (
-    console,
-    descent,
-    execution,
-    image_io,
-    objective,
-    preparation,
-    run,
-)
+from nst_tf import console, descent, execution, objective, preparation, run
 from nst_tf.backend import device
+from nst_tf.images import image_io
 
 ROOT = Path(nst_tf.__file__).parent.parent
 

@@ -1,6 +1,7 @@
 """Levels: growth, the shortest side, and previews inside large runs."""
 
-from nst_tf import print_size, pyramid
+from nst_tf import pyramid
+from nst_tf.images import sizes
 
 
 def _sizes(*args, **options):
@@ -72,6 +73,6 @@ def test_at_most_so_many_levels_the_finest():
 
 
 def test_output_size_has_the_long_side_asked_for():
-    assert print_size.output_size(768, 1024, 512) == (384, 512)
-    assert print_size.output_size(1024, 768, 512) == (512, 384)
-    assert print_size.output_size(1, 1000, 100) == (1, 100)
+    assert sizes.output_size(768, 1024, 512) == (384, 512)
+    assert sizes.output_size(1024, 768, 512) == (512, 384)
+    assert sizes.output_size(1, 1000, 100) == (1, 100)

@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import (
-    execution,
-    finishing,
-    image_io,
-    job,
-    optimizers,
-    pyramid,
-    schedules,
-)
+from nst_tf import execution, finishing, job, optimizers, pyramid, schedules
+from nst_tf.images import image_io
 
 SAMPLES = Path(__file__).resolve().parents[1] / "configs" / "images"
 

@@ -12,18 +12,16 @@ from PIL import Image
 from nst_tf import (
     console,
     descent,
-    encoding,
     execution,
     finishing,
     flagdefs,
-    image_io,
     job,
     preparation,
     run,
     sheet,
-    sources,
     sweeps,
 )
+from nst_tf.images import image_io, sources, writing
 
 
 @pytest.fixture
@@ -222,7 +220,7 @@ def test_transparent_pictures_are_drawn_on_white(flag_file):
     alpha = np.zeros((60, 80), np.float32)
     alpha[:30] = 1
     pixels = toys.image(60, 80)
-    image_io.save_image("town.png", pixels, encoding.Options(alpha=alpha))
+    image_io.save_image("town.png", pixels, writing.Options(alpha=alpha))
     prepared = sheet.prepare(flagdefs.parse([flag_file, "--sweep=seed:1"]))
     (image,) = sheet.paint(prepared, 0, lambda: False, print)
     np.testing.assert_allclose(image[-20:], 1, atol=0.02)

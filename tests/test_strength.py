@@ -10,7 +10,6 @@ from nst_tf import (
     conventions,
     execution,
     finishing,
-    image_io,
     inputs,
     job,
     optimizers,
@@ -20,6 +19,7 @@ from nst_tf import (
     style_losses,
     targets,
 )
+from nst_tf.images import image_io
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import execution, image_io, inputs, job, metadata, run, targets
+from nst_tf import execution, inputs, job, metadata, run, targets
+from nst_tf.images import image_io
 
 A, B = toys.image(40, 56, 1), toys.image(50, 40, 2)
 CONTENT = toys.image(48, 64, 0)

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import execution, files, image_io, job, objective, targets
+from nst_tf import execution, files, job, objective, targets
+from nst_tf.images import image_io
 from nst_tf.network import extractors, weight_files
 
 

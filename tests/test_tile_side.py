@@ -13,7 +13,6 @@ from PIL import Image
 
 from nst_tf import (
     descent,
-    image_io,
     job,
     losses,
     memory,
@@ -30,6 +29,7 @@ from nst_tf import (
     transfer,
 )
 from nst_tf.backend import device
+from nst_tf.images import image_io
 
 LEVEL = "--levels=1"  # the last alone, of 96 x 72 pixels
 LEAST = 15  # of the toy network: a halo of 6, its reach of 5, two strides

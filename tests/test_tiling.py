@@ -15,7 +15,6 @@ import toys
 from nst_tf import (
     conventions,
     descent,
-    image_io,
     objective,
     optimizers,
     pyramid,
@@ -27,6 +26,7 @@ from nst_tf import (
     transfer,
 )
 from nst_tf.backend import host_images
+from nst_tf.images import image_io
 from nst_tf.network import extractors, weight_files
 
 SIZE = (43, 57)  # odd, and 3 x 4 tiles of at most

@@ -11,17 +11,9 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import (
-    descent,
-    encoding,
-    execution,
-    flagdefs,
-    image_io,
-    run,
-    sweeps,
-    timelapse,
-)
+from nst_tf import descent, execution, flagdefs, run, sweeps, timelapse
 from nst_tf.backend import replicas
+from nst_tf.images import image_io, writing
 
 
 @pytest.fixture
@@ -144,7 +136,7 @@ def test_its_frames_are_finished_as_the_picture_is(folder, frames, color):
 def test_what_is_transparent_is_white(folder):
     alpha = np.ones((60, 80), "f4")
     alpha[:, :40] = 0
-    options = encoding.Options(alpha=alpha)
+    options = writing.Options(alpha=alpha)
     image_io.save_image("town.png", toys.image(60, 80, 0), options)
     assert _paint("--timelapse=f.gif") == 0
     for frame in _frames("f.gif")[0]:

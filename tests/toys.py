@@ -6,14 +6,8 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import (
-    image_io,
-    losses,
-    objective,
-    style_losses,
-    sums,
-    total_variation,
-)
+from nst_tf import losses, objective, style_losses, sums, total_variation
+from nst_tf.images import image_io
 from nst_tf.network import architectures, extractors
 
 # Two blocks, of one and two convolutions.

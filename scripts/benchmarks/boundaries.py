@@ -29,8 +29,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_tf import execution, image_io, job, pyramid, targets
+from nst_tf import execution, job, pyramid, targets
 from nst_tf.backend import device
+from nst_tf.images import image_io
 from nst_tf.network import architectures, weight_files
 
 if TYPE_CHECKING:

@@ -37,16 +37,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import step_time
 
-from nst_tf import (
-    execution,
-    finishing,
-    image_io,
-    job,
-    print_size,
-    schedules,
-    strength,
-)
+from nst_tf import execution, finishing, job, schedules, strength
 from nst_tf.backend import device
+from nst_tf.images import image_io, sizes
 from nst_tf.network import weight_files
 
 if TYPE_CHECKING:
@@ -175,7 +168,7 @@ class Judge:
         from nst_tf import objective
 
         rows, columns = pair.content.shape[:2]
-        height, width = print_size.output_size(rows, columns, size)
+        height, width = sizes.output_size(rows, columns, size)
         content = image_io.resize(pair.content, height, width)
         style = image_io.cover(pair.style, height, width)
         image = tf.constant((0.5 * content + 0.5 * style)[None], tf.float32)
@@ -316,7 +309,7 @@ def strengths(
     rows, columns = pair.content.shape[:2]
     photograph = image_io.resize(
         pair.content,
-        *print_size.output_size(rows, columns, flags.strength_size),
+        *sizes.output_size(rows, columns, flags.strength_size),
     )
     records = []
     for style_loss in flags.style_losses:
@@ -380,9 +373,7 @@ def _preview_level(pair: Pair, flags: argparse.Namespace) -> tuple[int, bool]:
     """Which level of the large run is the preview; whether a run makes it."""
     rows, columns = pair.content.shape[:2]
     large, small = (
-        schedules.levels(
-            job.Job(), *print_size.output_size(rows, columns, size)
-        )
+        schedules.levels(job.Job(), *sizes.output_size(rows, columns, size))
         for size in (flags.large, flags.preview)
     )
     sides = [max(level[:2]) for level in large]

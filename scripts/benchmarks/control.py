@@ -47,8 +47,9 @@ import consistency
 import numpy as np
 import step_time
 
-from nst_tf import color, execution, finishing, image_io, job, print_size
+from nst_tf import execution, finishing, job
 from nst_tf.backend import device
+from nst_tf.images import color, image_io, sizes
 from nst_tf.network import weight_files
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -401,7 +402,7 @@ def _moments_error(picture: np.ndarray, other: np.ndarray) -> float:
 def _photograph(case: Case, size: int) -> np.ndarray:
     """The content image at the size of the output."""
     rows, columns = case.content.shape[:2]
-    height, width = print_size.output_size(rows, columns, size)
+    height, width = sizes.output_size(rows, columns, size)
     return image_io.resize(case.content, height, width)
 
 

@@ -478,13 +478,13 @@ def _plot(record: Mapping[str, Any], path: Path) -> None:
 
 def _problem(flags: argparse.Namespace) -> Problem:
     """Reads the pictures, at their sizes, and the weights."""
-    from nst_tf import image_io, print_size
+    from nst_tf.images import image_io, sizes
     from nst_tf.network import weight_files
 
     def image(path: str) -> np.ndarray:
         loaded = image_io.load_image(path)
         rows, columns = loaded.shape[:2]
-        size = print_size.output_size(rows, columns, flags.size)
+        size = sizes.output_size(rows, columns, flags.size)
         return image_io.resize(loaded, *size).astype("f4")
 
     layers = weight_files.load("vgg19", flags.weights, say=print).layers

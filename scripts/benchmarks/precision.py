@@ -25,8 +25,9 @@ import consistency
 import numpy as np
 import step_time
 
-from nst_tf import execution, finishing, image_io, job, print_size
+from nst_tf import execution, finishing, job
 from nst_tf.backend import device
+from nst_tf.images import image_io, sizes
 from nst_tf.network import weight_files
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -65,7 +66,7 @@ def _measure(
 ) -> dict[str, Any]:
     """The figures of a pair."""
     rows, columns = pair.content.shape[:2]
-    height, width = print_size.output_size(rows, columns, flags.size)
+    height, width = sizes.output_size(rows, columns, flags.size)
     content = image_io.resize(pair.content, height, width)
     judges = {
         precision: Judge(network, pair, height, width, precision)

@@ -29,8 +29,9 @@ import numpy as np
 import precision as precisions
 import step_time
 
-from nst_tf import execution, finishing, image_io, inputs, job, pyramid
+from nst_tf import execution, finishing, inputs, job, pyramid
 from nst_tf.backend import device
+from nst_tf.images import image_io
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

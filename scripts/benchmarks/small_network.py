@@ -35,7 +35,8 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf import execution, finishing, image_io, inputs, job, print_size
+from nst_tf import execution, finishing, inputs, job
+from nst_tf.images import image_io, sizes
 from nst_tf.network import architectures, weight_files
 
 SAMPLES = Path(__file__).parents[2] / "configs" / "images"
@@ -209,7 +210,7 @@ def feature_sizes(
     for picture in pictures:
         image = image_io.load_image(picture)
         rows, columns = image.shape[:2]
-        height, width = print_size.output_size(rows, columns, 512)
+        height, width = sizes.output_size(rows, columns, 512)
         image = image_io.resize(image, height, width)[None]
         maps = [extractor.model(image) for extractor in extract]
         for name in layers:

@@ -480,7 +480,7 @@ def make_problem(size: int, network_weights: Any, pooling: str) -> Problem:
     """Makes three images of 4:3, smooth noise with a little grain."""
     import numpy as np
 
-    from nst_tf import image_io
+    from nst_tf.images import image_io
 
     height, width = round(size * 3 / 4), size
     images = []

@@ -130,8 +130,9 @@ def _gradient(flags: argparse.Namespace) -> dict:
     """Losses and gradients of two regions: their largest differences."""
     import tensorflow as tf
 
-    from nst_tf import image_io, objective, targets, tile_views, tiling
+    from nst_tf import objective, targets, tile_views, tiling
     from nst_tf.backend import canvas
+    from nst_tf.images import image_io
 
     extractor, weights = _network(flags)
     height, width = ODD
@@ -222,22 +223,21 @@ def _stepper(
 
     from nst_tf import (
         descent,
-        image_io,
         objective,
         optimizers,
-        print_size,
         targets,
         tile_views,
         tiles,
         tiling,
     )
     from nst_tf.backend import host_images
+    from nst_tf.images import image_io, sizes
 
     extractor, weights = _network(flags)
     content = image_io.load_image(IMAGES / "harbor_at_dusk.jpg")
     style = image_io.load_image(IMAGES / "swirling_night.jpg")
     rows, columns = content.shape[:2]
-    height, width = print_size.output_size(rows, columns, flags.size)
+    height, width = sizes.output_size(rows, columns, flags.size)
     content = image_io.resize(content, height, width)
     loss_list = targets.perceptual_losses(
         extractor,

@@ -16,13 +16,13 @@ THRESHOLDS: dict[str, int] = {
     "nst_tf.backend.canvas.BAND": 700,
     "nst_tf.losses.POSITIONS": 300,
     "nst_tf.sums.BLOCK": 64,
-    "nst_tf.color.BLOCK": 500,
-    "nst_tf.icc.BLOCK": 500,
+    "nst_tf.images.color.BLOCK": 500,
+    "nst_tf.images.icc.BLOCK": 500,
     "nst_tf.pyramid.LARGE": 40,  # Adam above, and shorter steps
     "nst_tf.style_losses.EXACT_CHANNELS": 16,
     "nst_tf.style_losses.DIRECTIONS": 8,
     "nst_tf.style_losses.QUANTILES": 64,
-    "nst_tf.encoding.LONGEST_RECORD": 100,  # larger ones go beside the file
+    "nst_tf.images.writing.LONGEST_RECORD": 100,  # larger: beside the file
     "nst_tf.timelapse.FRAMES": 3,
     "nst_tf.followers.LARGEST": 48,
     "nst_tf.stopping.REST": 2,

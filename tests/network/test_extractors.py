@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import files, image_io, objective, targets
+from nst_tf import files, objective, targets
 from nst_tf.backend import device, ops
+from nst_tf.images import image_io
 from nst_tf.network import architectures, extractors, weight_files
 
 

@@ -9,7 +9,8 @@ import pytest
 import toys
 
 import nst_tf
-from nst_tf import files, image_io, run, sums
+from nst_tf import files, run, sums
+from nst_tf.images import image_io
 from nst_tf.network import (
     architectures,
     extractors,

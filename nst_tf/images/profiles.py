@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageCms
 
-from nst_tf import icc
+from nst_tf.images import icc
 
 # The modes of Pillow that a profile is applied to, and its kind of colors.
 SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}

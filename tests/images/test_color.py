@@ -5,7 +5,8 @@ import pytest
 import toys
 
 import nst_tf
-from nst_tf import color, image_io, job, metadata, preparation, run
+from nst_tf import job, metadata, preparation, run
+from nst_tf.images import color, image_io
 
 CONTENT, STYLE = toys.image(40, 60, 0), toys.image(50, 30, 1)
 

@@ -8,7 +8,8 @@ import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 
-from nst_tf import decoding, files, image_io
+from nst_tf import files
+from nst_tf.images import image_io, reading
 
 STANDARD_INPUT = "-"
 EXTENSIONS = (*image_io.EXTENSIONS, ".gif", ".avif", ".heic")  # in a folder
@@ -18,7 +19,7 @@ FIRST_BYTE_SECONDS = 15.0  # that may pass before it begins
 
 def load(
     source: str,
-    max_megapixels: float = decoding.MEGAPIXELS,
+    max_megapixels: float = reading.MEGAPIXELS,
     say: Callable[[str], None] = lambda line: None,
 ) -> image_io.Picture:
     """Reads a picture.
@@ -36,7 +37,7 @@ def load(
     """
     if source == STANDARD_INPUT:
         return image_io.read_picture(
-            _standard_input(decoding.largest_file(max_megapixels)),
+            _standard_input(reading.largest_file(max_megapixels)),
             "standard input",
             max_megapixels,
         )
@@ -110,7 +111,7 @@ def _fetched(
         with contextlib.suppress(ValueError), open(path, "rb") as file:
             return image_io.read_picture(file, named, max_megapixels)
     say(f"downloading {named} ...")
-    limit = decoding.largest_file(max_megapixels)
+    limit = reading.largest_file(max_megapixels)
     try:
         parts = files.download(
             url,

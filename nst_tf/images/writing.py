@@ -14,8 +14,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
-from nst_tf import decoded, deep_tiff, transparency
 from nst_tf.backend import device
+from nst_tf.images import file_samples, tiff, transparency
 
 RECORD = "nst_tf"  # keyword of the text in a PNG file
 LONGEST_RECORD = 40000  # bytes, in a JPEG or WebP file's EXIF of 64 KB
@@ -86,10 +86,10 @@ def check(
             f"write a .png or a .tif."
         )
     is_tiff = options.bit_depth == 16 and form.name == "TIFF"
-    if is_tiff and not deep_tiff.is_installed():
+    if is_tiff and not tiff.is_installed():
         raise ValueError(
             f"bit_depth is 16, which for {extension} files needs a package "
-            f"that is not installed: {decoded.EXTRA}; or write a .png."
+            f"that is not installed: {file_samples.EXTRA}; or write a .png."
         )
 
 

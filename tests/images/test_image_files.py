@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, features
 
-from nst_tf import decoding, deep_tiff, encoding, exif, image_io, transparency
+from nst_tf.images import exif, image_io, reading, tiff, transparency, writing
 
 BASE, IFD = ExifTags.Base, ExifTags.IFD
 HEIGHT, WIDTH = 20, 30
@@ -109,7 +109,7 @@ def test_16_bits_are_written_and_read_back(tmp_path, name, transparent):
     picture = np.dstack([ramp, ramp[::-1], ramp.T])
     alpha = np.maximum(ramp.T[::-1], 1 / 8) if transparent else None
     path = tmp_path / name
-    options = encoding.Options(bit_depth=16, alpha=alpha)
+    options = writing.Options(bit_depth=16, alpha=alpha)
     image_io.save_image(path, picture, options)
     read = image_io.load_picture(path)
     np.testing.assert_array_equal(read.pixels, picture.astype("f4"))
@@ -125,7 +125,7 @@ def test_samples_are_rounded_not_truncated(tmp_path, name):
     steps = np.arange(WIDTH * HEIGHT).reshape(HEIGHT, WIDTH) % (highest - 1)
     picture = np.dstack([steps + 0.4, steps + 0.6, steps - 0.4]) / highest
     path = tmp_path / name
-    image_io.save_image(path, picture, encoding.Options(bit_depth=_depth(name)))
+    image_io.save_image(path, picture, writing.Options(bit_depth=_depth(name)))
     expected = np.dstack([steps, steps + 1, steps]) / highest
     actual = image_io.load_image(path)
     np.testing.assert_array_equal(actual, expected.astype("f4"))
@@ -269,7 +269,7 @@ def test_alpha_is_written_and_read_back(tmp_path, name):
     picture = _smooth(highest) / highest
     alpha = np.linspace(0, 1, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
     path = tmp_path / name
-    options = encoding.Options(alpha=alpha, bit_depth=_depth(name))
+    options = writing.Options(alpha=alpha, bit_depth=_depth(name))
     image_io.save_image(path, picture, options)
     read = image_io.load_picture(path)
     expected = np.rint(highest * alpha) / highest
@@ -374,13 +374,13 @@ def test_without_alpha_a_picture_is_put_on_white(tmp_path, extension):
     path = tmp_path / f"a{extension}"
     picture = np.tile([0.0, 0.4, 0.8], (HEIGHT, WIDTH, 1))
     alpha = np.full((HEIGHT, WIDTH), 0.25)
-    options = encoding.Options(alpha=alpha)
+    options = writing.Options(alpha=alpha)
     image_io.save_image(path, picture, options)
     actual = image_io.load_image(path)[5, 5]
     np.testing.assert_allclose(actual, [0.75, 0.85, 0.95], atol=2 / 255)
-    (line,) = encoding.lost(path, options)
+    (line,) = writing.lost(path, options)
     assert "put on white" in line
-    assert encoding.lost(tmp_path / "a.png", options) == []
+    assert writing.lost(tmp_path / "a.png", options) == []
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -408,7 +408,7 @@ def test_written_files_say_that_they_are_srgb(tmp_path, name):
     path = _saved(tmp_path / name)
     with Image.open(path) as image:
         profile = image.info["icc_profile"]
-    assert profile == encoding.srgb_profile()
+    assert profile == writing.srgb_profile()
     assert b"sRGB" in profile.replace(b"\0", b"")  # version 4 has UTF-16
     # Not the second of its writing.
     assert struct.unpack(">6H", profile[24:36]) == (2000, 1, 1, 0, 0, 0)
@@ -540,12 +540,12 @@ def test_the_record_is_read_back(tmp_path, name):
     steps = {"style": "Straße \u6f22.png", "steps": [1, 2], "x": '\t"\\'}
     record = json.dumps(steps)
     path = _saved(tmp_path / name, record=record, exif=exif.kept(_camera()))
-    assert not encoding.needs_sidecar(path, record)
+    assert not writing.needs_sidecar(path, record)
     with Image.open(path) as image:
-        actual = encoding.read_record(image)
+        actual = writing.read_record(image)
     assert actual == record
     with Image.open(_saved(path)) as image:
-        assert encoding.read_record(image) == ""
+        assert writing.read_record(image) == ""
 
 
 @pytest.mark.parametrize(
@@ -563,11 +563,11 @@ def test_the_record_is_read_back(tmp_path, name):
 def test_a_record_that_does_not_fit_needs_a_file_of_its_own(
     tmp_path, name, beyond, expected
 ):
-    record = "x" * (encoding.LONGEST_RECORD + beyond)
+    record = "x" * (writing.LONGEST_RECORD + beyond)
     path = tmp_path / name
-    assert encoding.needs_sidecar(path, record) is expected
+    assert writing.needs_sidecar(path, record) is expected
     with Image.open(_saved(path, record=record)) as image:
-        actual = encoding.read_record(image)
+        actual = writing.read_record(image)
     assert actual == ("" if expected else record)
 
 
@@ -575,12 +575,12 @@ def test_the_longest_record_fits_beside_long_notes(tmp_path):
     notes = Image.Exif()
     for tag in (BASE.ImageDescription, BASE.Artist, BASE.Copyright):
         notes[tag] = "x" * exif.LONGEST
-    record = "y" * encoding.LONGEST_RECORD
+    record = "y" * writing.LONGEST_RECORD
     path = tmp_path / "a.jpg"
-    assert not encoding.needs_sidecar(path, record)
+    assert not writing.needs_sidecar(path, record)
     _saved(path, exif=exif.kept(notes), record=record)
     with Image.open(path) as image:
-        assert encoding.read_record(image) == record
+        assert writing.read_record(image) == record
 
 
 @pytest.mark.parametrize("name", [*WRITTEN, "a8.bmp"])
@@ -595,7 +595,7 @@ def test_a_picture_written_twice_is_the_same_file(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["a.jpg", "a.webp", "a.bmp"])
 def test_16_bits_are_refused_where_there_are_8(tmp_path, name):
-    options = encoding.Options(bit_depth=16)
+    options = writing.Options(bit_depth=16)
     with pytest.raises(ValueError, match=r"8 bits .*write a \.png or a \.tif"):
         image_io.save_image(tmp_path / name, np.zeros((4, 4, 3)), options)
     assert not list(tmp_path.iterdir())
@@ -608,7 +608,7 @@ def test_without_tifffile_deep_files_are_cut_and_this_is_said(
     samples = _smooth(65535)
     _write(path, samples, orientation=6)
     _write_tiff(floats, samples / np.float32(65535), photometric="rgb")
-    monkeypatch.setattr(deep_tiff, "is_installed", lambda: False)
+    monkeypatch.setattr(tiff, "is_installed", lambda: False)
     read = image_io.load_picture(path)
     upright = np.rot90(samples, -1) / 65535
     np.testing.assert_allclose(read.pixels, upright, atol=1 / 255)
@@ -617,7 +617,7 @@ def test_without_tifffile_deep_files_are_cut_and_this_is_said(
     assert "pip install 'nst-tf[formats]'" in note
     with pytest.raises(ValueError, match=r"pip install 'nst-tf\[formats\]'"):
         image_io.load_picture(floats)
-    options = encoding.Options(bit_depth=16)
+    options = writing.Options(bit_depth=16)
     with pytest.raises(
         ValueError, match=r"pip install 'nst-tf\[formats\]'; or write a \.png"
     ):
@@ -636,7 +636,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_beside(
         file.write(before[:20])
         raise error
 
-    monkeypatch.setattr(encoding, "encode", fail)
+    monkeypatch.setattr(writing, "encode", fail)
     with pytest.raises(type(error)):
         _saved(path, record="{}")
     assert path.read_bytes() == before
@@ -717,7 +717,7 @@ def test_the_limit_comes_before_any_decoding(tmp_path, bits):
 
 
 def test_a_file_of_too_many_bytes_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(decoding, "LEAST_BYTES", 1000)
+    monkeypatch.setattr(reading, "LEAST_BYTES", 1000)
     path = tmp_path / "a.png"
     _write(path, _smooth(255))
     with open(path, "ab") as file:
@@ -823,7 +823,7 @@ def _saved(path, **options):
     if "16" in path.name:
         options["bit_depth"] = 16
     picture = _smooth(255) / 255
-    image_io.save_image(path, picture, encoding.Options(**options))
+    image_io.save_image(path, picture, writing.Options(**options))
     return path
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf import encoding, image_io, print_size
+from nst_tf.images import image_io, sizes, writing
 
 LONGEST = 1024  # pixels, the long side of what a notebook shows
 
@@ -77,10 +77,10 @@ def encoded(image: np.ndarray, longest: int, extension: str) -> bytes:
     image = np.asarray(image)
     height, width = image.shape[:2]
     if max(height, width) > longest:
-        size = print_size.output_size(height, width, longest)
+        size = sizes.output_size(height, width, longest)
         image = image_io.resize(image, *size)
     file = io.BytesIO()
-    encoding.encode(file, extension, image, encoding.Options(quality=85))
+    writing.encode(file, extension, image, writing.Options(quality=85))
     return file.getvalue()
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nst_tf import icc
+from nst_tf.images import icc
 
 # Linear sRGB -> cone responses; their cube roots -> lightness, a, b.
 TO_CONES = np.array(

@@ -9,7 +9,8 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf import image_io, inputs, painting
+from nst_tf import inputs
+from nst_tf.images import image_io, painting
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from hypothesis import strategies
 from PIL import ExifTags, Image, features
 
 import nst_tf
-from nst_tf import encoding, exif, icc, image_io
+from nst_tf.images import exif, icc, image_io, writing
 
 HEIGHT, WIDTH = 24, 20  # of every sample
 LONGEST_SENTENCE = 400  # characters, without the name
@@ -662,7 +662,7 @@ def test_damaged_exif_costs_no_picture(kind, tmp_path):
         # What is kept of it can be written.
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            options = encoding.Options(exif=exif.kept(picture.exif, True))
+            options = writing.Options(exif=exif.kept(picture.exif, True))
         assert not caught, f"{name}: {caught[0].message}"
         image_io.save_image(tmp_path / "a.jpg", picture.pixels, options)
 

@@ -5,7 +5,7 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf import image_io
+from nst_tf.images import image_io
 
 
 def test_png_round_trip_is_rounded_not_truncated(tmp_path):

@@ -8,10 +8,11 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from nst_tf import decoding, encoding, files, transparency
+from nst_tf import files
+from nst_tf.images import reading, transparency, writing
 
 # What an output may be named.
-EXTENSIONS = tuple(encoding.FORMATS)
+EXTENSIONS = tuple(writing.FORMATS)
 
 
 class Picture(NamedTuple):
@@ -44,7 +45,7 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
 
 def load_picture(
     path: str | os.PathLike[str],
-    max_megapixels: float = decoding.MEGAPIXELS,
+    max_megapixels: float = reading.MEGAPIXELS,
 ) -> Picture:
     """Reads an image file: upright, in sRGB, at the depth that it has.
 
@@ -77,7 +78,7 @@ def load_picture(
 def read_picture(
     file: BinaryIO | bytes,
     name: str,
-    max_megapixels: float = decoding.MEGAPIXELS,
+    max_megapixels: float = reading.MEGAPIXELS,
 ) -> Picture:
     """Reads a picture from an open file, or from its bytes.
 
@@ -92,7 +93,7 @@ def read_picture(
     if isinstance(file, bytes):
         file = io.BytesIO(file)
     try:
-        read = decoding.decode(file, max_megapixels)
+        read = reading.decode(file, max_megapixels)
         if read.alpha is not None and not read.alpha.any():
             raise ValueError("it is wholly transparent")
     except ValueError as error:
@@ -120,7 +121,7 @@ def picture(pixels: np.ndarray, alpha: np.ndarray | None) -> Picture:
 def save_image(
     path: str | os.PathLike[str],
     image: np.ndarray,
-    options: encoding.Options | None = None,
+    options: writing.Options | None = None,
 ) -> None:
     """Writes an image file, in sRGB, rounded, in one move.
 
@@ -137,7 +138,7 @@ def save_image(
         OSError: If the file cannot be written; nothing is left behind.
     """
     path = Path(os.path.expanduser(path))
-    options = options or encoding.Options()
+    options = options or writing.Options()
     image = np.asarray(image)
     if not np.issubdtype(image.dtype, np.floating):
         raise ValueError(
@@ -149,7 +150,7 @@ def save_image(
             f"image has shape {np.shape(image)}, expected (height, width, 3)."
         )
     height, width = image.shape[:2]
-    encoding.check(path, height, width, options)
+    writing.check(path, height, width, options)
     if not np.isfinite(image).all():
         raise ValueError("image has values that are not numbers (NaN).")
     alpha = options.alpha
@@ -160,7 +161,7 @@ def save_image(
     if alpha is not None and not (alpha.max() > 0 and alpha.min() >= 0):
         raise ValueError("alpha is 0 everywhere, or not in [0, 1].")
     with files.write_atomically(path) as file:
-        encoding.encode(file, path.suffix.lower(), image, options)
+        writing.encode(file, path.suffix.lower(), image, options)
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:

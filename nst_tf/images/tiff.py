@@ -7,21 +7,23 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
-from nst_tf import decoded, profiles
+from nst_tf.images import file_samples, profiles
 
 
-def read(file: BinaryIO, max_megapixels: float) -> decoded.Raw:
+def read(file: BinaryIO, max_megapixels: float) -> file_samples.Raw:
     """Reads the first page of a TIFF file, of any depth."""
     if not is_installed():
-        raise ValueError(f"it needs another package: {decoded.EXTRA}")
+        raise ValueError(f"it needs another package: {file_samples.EXTRA}")
     import tifffile
 
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         page: Any = tiff.pages[0]
         _check_numbers(page)
-        decoded.check_size(page.imagewidth, page.imagelength, max_megapixels)
-        decoded.check_tile(page.tilewidth, page.tilelength, max_megapixels)
+        file_samples.check_size(
+            page.imagewidth, page.imagelength, max_megapixels
+        )
+        file_samples.check_tile(page.tilewidth, page.tilelength, max_megapixels)
         if page.samplesperpixel > 5 or page.imagedepth > 1:
             raise ValueError(
                 f"it has {page.samplesperpixel} channels, expected 1 to 5"
@@ -44,7 +46,7 @@ def read(file: BinaryIO, max_megapixels: float) -> decoded.Raw:
         tags, extra = page.tags, [int(kind) for kind in page.extrasamples]
         orientation = tags[274].value if 274 in tags else 1
         profile = bytes(tags[34675].value) if 34675 in tags else b""
-    samples = decoded.scaled(samples)
+    samples = file_samples.scaled(samples)
     channels = {"RGB": 3, "MINISBLACK": 1, "MINISWHITE": 1, "SEPARATED": 4}
     if photometric not in channels or extra not in ([], [0], [1], [2]):
         raise ValueError(
@@ -68,8 +70,8 @@ def read(file: BinaryIO, max_megapixels: float) -> decoded.Raw:
         image = Image.fromarray(np.rint(255 * color).astype(np.uint8), "CMYK")
         image, notes = profiles.by_littlecms(image, profile)
         color = np.asarray(image, np.float32) / 255
-        return decoded.Raw(color, alpha, notes, orientation, True)
-    return decoded.Raw(color, alpha, (), orientation, False, profile)
+        return file_samples.Raw(color, alpha, notes, orientation, True)
+    return file_samples.Raw(color, alpha, (), orientation, False, profile)
 
 
 def _check_segments(file: BinaryIO, page: Any) -> None:

@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from nst_tf import decoded, deep_tiff, profiles
 from nst_tf.backend import device
+from nst_tf.images import file_samples, profiles, tiff
 
 FORMATS = (
     "JPEG",
@@ -107,24 +107,26 @@ def _decode(file: BinaryIO, head: bytes, max_megapixels: float) -> Samples:
     except UnidentifiedImageError:
         if head[:4] not in _TIFF:
             raise
-        raw = deep_tiff.read(file, max_megapixels)
+        raw = tiff.read(file, max_megapixels)
     else:
         with image:
-            decoded.check_size(*image.size, max_megapixels)
+            file_samples.check_size(*image.size, max_megapixels)
             tags = getattr(image, "tag_v2", {})
             tile = tags.get(322, 0), tags.get(323, 0)
-            decoded.check_tile(*tile, max_megapixels)
+            file_samples.check_tile(*tile, max_megapixels)
             exif = _exif(image)
             dpi = _dpi(image, exif)
             if image.format == "PNG" and head[24] == 16:
                 raw = _by_tensorflow(file, image)
             elif not _is_deep_tiff(image):
                 raw = _by_pillow(image)
-            elif deep_tiff.is_installed():
-                raw = deep_tiff.read(file, max_megapixels)
+            elif tiff.is_installed():
+                raw = tiff.read(file, max_megapixels)
             else:
                 raw = _by_pillow(image)
-                note = f"read at 8 bits a channel; for more: {decoded.EXTRA}"
+                note = (
+                    f"read at 8 bits a channel; for more: {file_samples.EXTRA}"
+                )
                 raw = raw._replace(notes=(*raw.notes, note))
     color, notes = raw.color, raw.notes
     if raw.profile and not raw.converted:
@@ -158,13 +160,13 @@ def upright(array: np.ndarray, orientation: object) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def _by_pillow(image: Image.Image) -> decoded.Raw:
+def _by_pillow(image: Image.Image) -> file_samples.Raw:
     """Reads what has 8 bits a channel, and gray of 16 bits or floats."""
     with device.silent_stderr(shown_on_failure=False):
         image.load()
     profile = image.info.get("icc_profile", b"")
     if image.mode.startswith(("I", "F")):
-        return decoded.Raw(_deep_gray(image), None, profile=profile)
+        return file_samples.Raw(_deep_gray(image), None, profile=profile)
     alpha = None
     if image.has_transparency_data:
         gray = image.mode in ("1", "L", "LA", "La")
@@ -183,7 +185,7 @@ def _by_pillow(image: Image.Image) -> decoded.Raw:
     samples = np.asarray(image, np.float32) / 255
     if samples.ndim == 2:
         samples = samples[..., None]
-    return decoded.Raw(samples, alpha, notes, 1, converted, profile)
+    return file_samples.Raw(samples, alpha, notes, 1, converted, profile)
 
 
 def _deep_gray(image: Image.Image) -> np.ndarray:
@@ -195,10 +197,10 @@ def _deep_gray(image: Image.Image) -> np.ndarray:
         samples /= 2**bits - 1
     if image.mode.startswith("I;16") and tags.get(262) == 0:  # 0 is white
         samples = 1 - samples
-    return decoded.checked(samples)[..., None]
+    return file_samples.checked(samples)[..., None]
 
 
-def _by_tensorflow(file: BinaryIO, image: Image.Image) -> decoded.Raw:
+def _by_tensorflow(file: BinaryIO, image: Image.Image) -> file_samples.Raw:
     """Reads a PNG file of 16 bits a channel."""
     profile = image.info.get("icc_profile", b"")
     file.seek(0)
@@ -208,7 +210,7 @@ def _by_tensorflow(file: BinaryIO, image: Image.Image) -> decoded.Raw:
 
     with device.silent_stderr(shown_on_failure=False):  # libpng's words
         samples = tf.io.decode_png(data, dtype=tf.uint16).numpy()
-    raw = decoded.split(samples / np.float32(65535), profile)
+    raw = file_samples.split(samples / np.float32(65535), profile)
     if raw.alpha is None and "transparency" in image.info:
         hidden = np.array(image.info["transparency"])  # a color
         seen = (samples != hidden).any(axis=-1)
@@ -262,7 +264,7 @@ def _unidentified(head: bytes) -> str:
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
         if _known("HEIF"):
             return "it is a damaged HEIC file"
-        return f"it is a HEIC file; to read those: {decoded.EXTRA}"
+        return f"it is a HEIC file; to read those: {file_samples.EXTRA}"
     start = head.lstrip()[:9].lower()
     if start.startswith((b"<!doctype", b"<html")):
         return "it is a web page, expected an image"

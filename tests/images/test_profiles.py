@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from nst_tf import icc, image_io
+from nst_tf.images import icc, image_io
 
 D50, D65 = (0.3457, 0.3585), (0.3127, 0.3290)
 # x and y of red, green and blue, and the white point.

@@ -11,7 +11,8 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf import decoding, files, image_io, job, run, sources
+from nst_tf import files, job, run
+from nst_tf.images import image_io, reading, sources
 
 
 def _png():
@@ -139,7 +140,7 @@ def test_a_picture_is_downloaded_once(host, path):
 def test_a_host_that_misbehaves_is_said_and_not_remembered(
     host, monkeypatch, path, words
 ):
-    monkeypatch.setattr(decoding, "LEAST_BYTES", 10**6)
+    monkeypatch.setattr(reading, "LEAST_BYTES", 10**6)
     monkeypatch.setattr(files, "STALL_SECONDS", 0.4)
     monkeypatch.setattr(sources, "SECONDS", 0.6)
     monkeypatch.setattr(sources, "FIRST_BYTE_SECONDS", 0.3)
@@ -189,7 +190,7 @@ def test_a_picture_comes_from_standard_input(monkeypatch):
 def test_standard_input_that_is_no_picture_is_refused(
     monkeypatch, data, terminal, words
 ):
-    monkeypatch.setattr(decoding, "LEAST_BYTES", 10**6)
+    monkeypatch.setattr(reading, "LEAST_BYTES", 10**6)
     _pipe(monkeypatch, data, terminal)
     with pytest.raises(ValueError, match=words):
         sources.load("-", 0.01)

@@ -14,17 +14,8 @@ from hypothesis import strategies
 from PIL import ExifTags, Image
 
 import nst_tf
-from nst_tf import (
-    image_io,
-    inputs,
-    job,
-    metadata,
-    preparation,
-    print_size,
-    resumption,
-    run,
-    sources,
-)
+from nst_tf import inputs, job, metadata, preparation, resumption, run
+from nst_tf.images import image_io, sizes, sources
 
 # In full color, in 8 bits and in 16.
 FORMATS = [
@@ -74,7 +65,7 @@ def _run(*flags):
     ],
 )
 def test_sizes_are_read_as_people_write_them(text, short, long, unit):
-    box = print_size.parse(text)
+    box = sizes.parse(text)
     assert box.unit == unit
     np.testing.assert_allclose(box[:2], (short, long), rtol=1e-12)
 
@@ -140,32 +131,32 @@ def test_a_wrong_size_is_refused_before_any_work(folder, capsys):
 
 
 def test_paper_of_the_pictures_shape_is_filled():
-    box = print_size.parse("30x40cm")
+    box = sizes.parse("30x40cm")
     for height, width in ((600, 800), (800, 600)):
-        size = print_size.long_side(height, width, box, 300)
-        sides = print_size.output_size(height, width, size)
+        size = sizes.long_side(height, width, box, 300)
+        sides = sizes.output_size(height, width, size)
         assert sorted(sides) == [3543, 4724]
-    a4 = print_size.parse("21x29.7cm")
-    size = print_size.long_side(3508, 2480, a4, 300)
-    assert print_size.output_size(3508, 2480, size) == (3508, 2480)
-    long_side = print_size.parse("40cm")
-    assert print_size.long_side(10, 300, long_side, 300) == 4724
+    a4 = sizes.parse("21x29.7cm")
+    size = sizes.long_side(3508, 2480, a4, 300)
+    assert sizes.output_size(3508, 2480, size) == (3508, 2480)
+    long_side = sizes.parse("40cm")
+    assert sizes.long_side(10, 300, long_side, 300) == 4724
 
 
 @hypothesis.given(
     height=strategies.integers(1, 5000),
     width=strategies.integers(1, 5000),
     sides=strategies.tuples(*[strategies.floats(0.5, 200)] * 2),
-    unit=strategies.sampled_from(sorted(print_size.INCHES)),
+    unit=strategies.sampled_from(sorted(sizes.INCHES)),
     dpi=strategies.floats(60, 1200),
 )
 def test_a_picture_fits_into_the_paper_and_touches_it(
     height, width, sides, unit, dpi
 ):
     hypothesis.assume(max(height, width) <= 32 * min(height, width))
-    box = print_size.parse(f"{sides[0]:.4f}x{sides[1]:.4f}{unit}")
-    size = print_size.long_side(height, width, box, dpi)
-    short, long = sorted(print_size.output_size(height, width, size))
+    box = sizes.parse(f"{sides[0]:.4f}x{sides[1]:.4f}{unit}")
+    size = sizes.long_side(height, width, box, dpi)
+    short, long = sorted(sizes.output_size(height, width, size))
     # The paper in pixels, and half of one for its rounding.
     room_short, room_long = box.short * dpi, box.long * dpi
     assert short <= room_short + 0.5 and long <= room_long + 0.5
@@ -291,7 +282,7 @@ def test_files_say_their_resolution(folder, name, bits):
 @pytest.mark.parametrize(("name", "bits"), FORMATS)
 def test_a_resolution_alone_changes_no_pixel(folder, name, bits):
     content = image_io.load_picture("town.png")
-    options = image_io.encoding.Options(dpi=(72, 72))
+    options = image_io.writing.Options(dpi=(72, 72))
     image_io.save_image("town.png", content.pixels, options)
     flags = ["--size=48", f"--bit_depth={bits}"]
     _run(*flags, f"--output=b{name}", "--dpi=150.4")
