@@ -11,7 +11,7 @@ import importlib
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Job": "nst_tf.job",
+    "Job": "nst_tf.plan.settings",
     "load_image": "nst_tf.images.image_io",
     "run_job": "nst_tf.execution",
     "save_image": "nst_tf.images.image_io",

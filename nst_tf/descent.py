@@ -12,8 +12,9 @@ from typing import Any, NamedTuple, TypeVar
 import tensorflow as tf
 
 from nst_tf import objective as objectives
-from nst_tf import optimizers, pyramid
+from nst_tf import optimizers
 from nst_tf.backend import canvas, device, host_images
+from nst_tf.plan import pyramid
 
 T = TypeVar("T")
 FAILURES = 25  # in a row, after which no evaluation will be sound any more

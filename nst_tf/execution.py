@@ -22,22 +22,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nst_tf import (
-    conventions,
-    finishing,
-    inputs,
-    job,
-    preparation,
-    pyramid,
-    resumption,
-    schedules,
-    starting,
-    stopping,
-    tile_side,
-)
+from nst_tf import finishing, preparation, resumption, starting, stopping
 from nst_tf.backend import device, replicas
 from nst_tf.images import image_io, painting, sizes
 from nst_tf.network import weight_files
+from nst_tf.plan import (
+    conventions,
+    inputs,
+    pyramid,
+    schedule,
+    settings,
+    tile_size,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -142,7 +138,7 @@ def stylize_steps(
 
 
 def started(
-    request: job.Job, prepared: inputs.Inputs
+    request: settings.Job, prepared: inputs.Inputs
 ) -> "Generator[descent.Step, None, None]":
     """The steps of a job that decides itself what it starts with."""
     begun = starting.start(request, prepared)
@@ -152,7 +148,7 @@ def started(
     )
 
 
-def run_job(request: job.Job) -> Result:
+def run_job(request: settings.Job) -> Result:
     """Makes the picture of a request, from file to file.
 
     Of several processes that share it, the first writes it.
@@ -191,7 +187,7 @@ def run_job(request: job.Job) -> Result:
 
 
 def job_steps(
-    request: job.Job,
+    request: settings.Job,
     prepared: inputs.Inputs,
     start: "descent.State | None" = None,
     *,
@@ -233,7 +229,7 @@ def job_steps(
         if replay is None
         else stopping.Replay(replay)
     )
-    side = tile_side.Side(request, prepared.levels, say)
+    side = tile_size.Side(request, prepared.levels, say)
     exhausted = side.halve
     if strategy and replicas.workers() > 1:
         goes_on, exhausted = _together(strategy, goes_on), _never
@@ -272,7 +268,7 @@ def _never(height: int, width: int) -> bool:
 
 def _kept(
     make: "Callable[[Sequence[str]], extractors.Extractor]",
-    request: job.Job,
+    request: settings.Job,
     kept: "dict[Hashable, extractors.Extractor]",
     layers: Sequence[str],
 ) -> "extractors.Extractor":
@@ -285,7 +281,7 @@ def _kept(
 
 
 def estimated_seconds(
-    request: job.Job, prepared: inputs.Inputs, devices: int = 1
+    request: settings.Job, prepared: inputs.Inputs, devices: int = 1
 ) -> float:
     """Times some steps of a job on a small picture: what all of it will take.
 
@@ -314,13 +310,13 @@ def estimated_seconds(
         + level.steps
         * level.work
         * seconds
-        * tile_side.cost(request, level, devices)
+        * tile_size.cost(request, level, devices)
         for level in prepared.levels
     )
 
 
 def pace(
-    request: job.Job,
+    request: settings.Job,
     prepared: inputs.Inputs,
     began: float,
     rest: stopping.Rest,
@@ -337,7 +333,7 @@ def pace(
 
 
 def method_options(
-    request: job.Job, network: weight_files.NetworkWeights
+    request: settings.Job, network: weight_files.NetworkWeights
 ) -> dict[str, Any]:
     """Maps a job to the keywords of `transfer.stylize_steps`."""
     from nst_tf.network import extractors
@@ -362,14 +358,14 @@ def method_options(
 
 
 def _optimizer(
-    request: job.Job, image: "tf.Variable", **changed: Any
+    request: settings.Job, image: "tf.Variable", **changed: Any
 ) -> "optimizers.Optimizer":
     """Makes the optimizer of a level's image, by the settings of a job."""
     from nst_tf import optimizers
 
     convention = conventions.CONVENTIONS[request.convention]
     size: Any = tuple(image.shape[1:3])
-    kind = schedules.optimizer_at(request, max(size))
+    kind = schedule.optimizer_at(request, max(size))
     settings: dict[str, Any] = {
         name: getattr(request, name) for name in OPTIMIZER_SETTINGS[kind]
     }
@@ -385,7 +381,7 @@ def _optimizer(
 
 def _shorter(
     make: "Callable[..., optimizers.Optimizer]",
-    request: job.Job,
+    request: settings.Job,
     levels: Sequence[pyramid.Level],
     image: "tf.Variable",
 ) -> "optimizers.Optimizer":
@@ -403,31 +399,32 @@ def _shorter(
     return make(image, learning_rate=rate)
 
 
-def loss_weights(request: job.Job) -> "targets.LossWeights":
+def loss_weights(request: settings.Job) -> "targets.LossWeights":
     """Shares the weights of a job among its layers: the first style's."""
     from nst_tf import targets
 
     return targets.LossWeights(
         _shared(
-            job.parse_layers(request.content_layers), request.content_weight
+            settings.parse_layers(request.content_layers),
+            request.content_weight,
         ),
         _shared(
-            job.parse_layers(request.style_layers[0]), request.style_weight
+            settings.parse_layers(request.style_layers[0]), request.style_weight
         ),
         request.tv_weight,
     )
 
 
 def _regions(
-    request: job.Job, prepared: inputs.Inputs
+    request: settings.Job, prepared: inputs.Inputs
 ) -> "list[targets.Region]":
     """The places of a job, with share, layers and scale of each style."""
     from nst_tf import targets
 
     count = len(prepared.styles)
     layers = [
-        _shared(job.parse_layers(text), request.style_weight)
-        for text in job.each(request.style_layers, count, "style_layers")
+        _shared(settings.parse_layers(text), request.style_weight)
+        for text in settings.each(request.style_layers, count, "style_layers")
     ]
     return [
         targets.Region(
@@ -449,7 +446,7 @@ def _regions(
     ]
 
 
-def _warn_of_emulation(request: job.Job) -> None:
+def _warn_of_emulation(request: settings.Job) -> None:
     """Warns of emulated bfloat16; TensorFlow has to be prepared before."""
     if note := device.describe_emulation(request.precision):
         warnings.warn(note, stacklevel=3)

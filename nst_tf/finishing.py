@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nst_tf import inputs, job, metadata, outputs
+from nst_tf import metadata, outputs
 from nst_tf.backend import device
 from nst_tf.images import color, image_io, painting, transparency
+from nst_tf.plan import inputs, settings
 
 if TYPE_CHECKING:
     from nst_tf import descent
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 class Made(NamedTuple):
     """What a picture was made by."""
 
-    asked: job.Job
-    request: job.Job  # with the settings of its strength and print size
+    asked: settings.Job
+    request: settings.Job  # with the settings of its strength and print size
     prepared: inputs.Inputs
     steps: Sequence[int]  # taken at each level
     began: float  # by `time.monotonic`
@@ -87,7 +88,7 @@ def save(
 
 
 def painting_of(
-    step: "descent.Step", request: job.Job, prepared: inputs.Inputs
+    step: "descent.Step", request: settings.Job, prepared: inputs.Inputs
 ) -> painting.Painting:
     """Gives a caller the picture of a step, [h, w, 3] in [0, 1].
 
@@ -107,7 +108,7 @@ def painting_of(
 
 
 def whole(
-    step: "descent.Step", request: job.Job, prepared: inputs.Inputs
+    step: "descent.Step", request: settings.Job, prepared: inputs.Inputs
 ) -> color.Colored:
     """The picture of a step, as large as the output, with what comes last.
 
@@ -120,7 +121,7 @@ def whole(
 
 
 def finished(
-    image: np.ndarray, request: job.Job, prepared: inputs.Inputs
+    image: np.ndarray, request: settings.Job, prepared: inputs.Inputs
 ) -> color.Colored:
     """Gives what was painted the content's chroma, or parts, if it is to.
 

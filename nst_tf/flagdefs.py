@@ -20,12 +20,13 @@ from typing import Any
 
 from absl import flags
 
-from nst_tf import errors, files, job
+from nst_tf import errors, files
+from nst_tf.plan import settings
 
-_FIELDS = {field.name: field for field in dataclasses.fields(job.Job)}
+_FIELDS = {field.name: field for field in dataclasses.fields(settings.Job)}
 
 
-def parse(arguments: Sequence[str]) -> job.Job:
+def parse(arguments: Sequence[str]) -> settings.Job:
     """Maps command line arguments, without the program's name, to a `Job`.
 
     Raises:
@@ -52,7 +53,7 @@ def parse(arguments: Sequence[str]) -> job.Job:
         if field.type in _NUMBERS:  # with commas, or repeated if it may be
             texts = chosen[name][0 if field.metadata.get("repeated") else -1 :]
             chosen[name] = tuple(_NUMBERS[field.type](",".join(texts)))
-    return job.Job(**chosen)
+    return settings.Job(**chosen)
 
 
 def named(arguments: Sequence[str]) -> set[str]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_tf import finishing, inputs, job, run_log, summaries, timelapse
+from nst_tf import finishing, run_log, summaries, timelapse
 from nst_tf.backend import device, replicas
 from nst_tf.images import image_io, sizes, transparency, writing
+from nst_tf.plan import inputs, settings
 
 if TYPE_CHECKING:
     from nst_tf import descent
@@ -36,8 +37,8 @@ class Followers:
 
     def __init__(
         self,
-        request: job.Job,
-        asked: job.Job,
+        request: settings.Job,
+        asked: settings.Job,
         prepared: inputs.Inputs,
         began: float,
         say: Callable[[str], None],
@@ -57,7 +58,7 @@ class Followers:
             self._log = run_log.Log(request.log, say)
         if request.summary_dir:
             self._board = summaries.Board(
-                request.summary_dir, job.written(asked), self._levels, say
+                request.summary_dir, settings.written(asked), self._levels, say
             )
         if request.timelapse:
             steps = sum(level.steps for level in self._levels)

@@ -5,7 +5,7 @@ Here are what a loss is, and that of content; those of style are in
 
 Every distance is relative: 0 at the target, 1 for a map of zeros (or, for the
 total variation, for steps of one at each pixel), at every size and for every
-network. With a divisor it is a source's instead (`nst_tf.conventions`).
+network. With a divisor it is a source's instead (`nst_tf.plan.conventions`).
 
 A narrow network comes with projections to the features of the one that it
 stands for. Its statistics stay narrow; its distances are those of the

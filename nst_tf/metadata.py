@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 import nst_tf
-from nst_tf import inputs, job, outputs, resumption, style_settings
+from nst_tf import outputs, resumption
 from nst_tf.images import image_io, reading, sources, writing
+from nst_tf.plan import inputs, settings, style_settings
 
 # Fields that say where things are, or what happens on the way.
-NOT_RECORDED = (job.PATHS - {"init"}) | job.ASIDE
+NOT_RECORDED = (settings.PATHS - {"init"}) | settings.ASIDE
 LONGEST = 1 << 24  # bytes of a record that is read
 
 Record = Mapping[str, Any]
@@ -43,7 +44,10 @@ class Outcome(NamedTuple):
 
 
 def make(
-    asked: job.Job, request: job.Job, prepared: inputs.Inputs, outcome: Outcome
+    asked: settings.Job,
+    request: settings.Job,
+    prepared: inputs.Inputs,
+    outcome: Outcome,
 ) -> dict[str, Any]:
     """Writes the record of a run.
 
@@ -194,7 +198,9 @@ def describe(path: str | os.PathLike[str]) -> str:
         **record["flags"],  # a folder of styles is told by its pictures
         **{n: v for n, v in chosen if n in style_settings.OF_STYLES},
     }
-    known = {each.name for each in dataclasses.fields(job.Job)} - NOT_RECORDED
+    known = {
+        each.name for each in dataclasses.fields(settings.Job)
+    } - NOT_RECORDED
     arguments = [
         *((name, each["name"]) for name, each in named if name != "init"),
         *(each for each in flags.items() if each[0] in known),
@@ -250,7 +256,9 @@ class _Names:
 
 def _means_something(name: str) -> bool:
     """Whether a file is named as a start, or weights, that are none."""
-    return any(job.is_keyword(field, name) for field in ("init", "weights"))
+    return any(
+        settings.is_keyword(field, name) for field in ("init", "weights")
+    )
 
 
 def _described(name: str, picture: image_io.Picture) -> dict[str, Any]:
@@ -259,11 +267,13 @@ def _described(name: str, picture: image_io.Picture) -> dict[str, Any]:
     return {"name": name, "size": [width, height], "digest": picture.digest}
 
 
-def _weights(request: job.Job, prepared: inputs.Inputs, shown: _Names) -> str:
+def _weights(
+    request: settings.Job, prepared: inputs.Inputs, shown: _Names
+) -> str:
     """Which network's weights were taken in the end."""
     if prepared.network.projections is not None:
         return "small"
-    if job.is_keyword("weights", request.weights):
+    if settings.is_keyword("weights", request.weights):
         return request.weights
     return shown.of(request.weights)
 

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_tf import execution, finishing, inputs, preparation, progress
+from nst_tf import execution, finishing, preparation, progress
 from nst_tf.backend import device
 from nst_tf.images import captions, image_io, painting, sizes
+from nst_tf.plan import inputs
 
 if TYPE_CHECKING:
     from nst_tf import descent

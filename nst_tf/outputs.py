@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nst_tf import files, job
+from nst_tf import files
 from nst_tf.images import exif, image_io, sources, writing
+from nst_tf.plan import settings
 
 LONGEST_NAME = 255  # bytes, on most file systems
 
@@ -236,7 +237,7 @@ def _check_place(path: Path, inputs: Sequence[str], overwrite: bool) -> None:
 
 
 def output_options(
-    request: job.Job, content: image_io.Picture, height: int, width: int
+    request: settings.Job, content: image_io.Picture, height: int, width: int
 ) -> writing.Options:
     """How a picture is written, and what of the content image goes with it.
 

@@ -6,17 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nst_tf import (
-    inputs,
-    job,
-    outputs,
-    places,
-    strength,
-    style_settings,
-    summaries,
-    timelapse,
-)
+from nst_tf import outputs, summaries, timelapse
 from nst_tf.images import image_io, masks, sizes, sources
+from nst_tf.plan import (
+    inputs,
+    settings,
+    strength,
+    style_regions,
+    style_settings,
+)
 
 STARTS = {"init", "continue_from"}  # settings that name a picture
 
@@ -25,7 +23,7 @@ def prepare_images(
     content: inputs.ImageLike,
     styles: inputs.ImageLike | Sequence[inputs.ImageLike],
     chosen: dict[str, Any],
-) -> tuple[job.Job, inputs.Inputs]:
+) -> tuple[settings.Job, inputs.Inputs]:
     """Checks what `stylize` is called with, and makes a job of it.
 
     Args:
@@ -66,8 +64,8 @@ def prepare_images(
                 f"the images as the first two arguments, and save the result."
             )
     chosen, arrays = _without_arrays(chosen)
-    asked = job.Job(**chosen)
-    job.check(asked)
+    asked = settings.Job(**chosen)
+    settings.check(asked)
     read = inputs.as_picture(content, "content", asked.max_megapixels)
     request = strength.applied(inputs.sized(asked, read))
     parts: list[Sequence[Any]] = [
@@ -119,7 +117,9 @@ def _without_arrays(
                 taken(f"{name}/{number}", each)
                 for number, each in enumerate(several)
             )
-        elif name in {*places.MASKS, *STARTS} or isinstance(value, os.PathLike):
+        elif name in {*style_regions.MASKS, *STARTS} or isinstance(
+            value, os.PathLike
+        ):
             plain[name] = taken(name, value)
         else:
             plain[name] = value
@@ -127,8 +127,8 @@ def _without_arrays(
 
 
 def prepare_files(
-    asked: job.Job, say: Callable[[str], None] = lambda line: None
-) -> tuple[job.Job, Path, inputs.Inputs]:
+    asked: settings.Job, say: Callable[[str], None] = lambda line: None
+) -> tuple[settings.Job, Path, inputs.Inputs]:
     """Decides what a job of files leaves open, and reads all that it names.
 
     Args:
@@ -156,7 +156,7 @@ def warn_notes(prepared: inputs.Inputs) -> None:
 
 
 def read_files(
-    request: job.Job,
+    request: settings.Job,
     say: Callable[[str], None] = lambda line: None,
     content: image_io.Picture | None = None,
 ) -> tuple[Path, inputs.Inputs]:
@@ -173,7 +173,7 @@ def read_files(
     Raises:
         ValueError: In one sentence: what was received, what was expected.
     """
-    job.check(request)
+    settings.check(request)
     if content is None:
         content = inputs.read_content(request, say)
     if request.summary_dir:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import SupportsFloat, TextIO
 
-from nst_tf import pyramid
+from nst_tf.plan import pyramid
 
 TIMED_STEPS = 10  # at a level, before a time is estimated
 PLAIN_SECONDS = 10.0  # between two lines where there is no terminal

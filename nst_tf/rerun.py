@@ -6,16 +6,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nst_tf import (
-    files,
-    inputs,
-    job,
-    metadata,
-    outputs,
-    resumption,
-    style_settings,
-)
+from nst_tf import files, metadata, outputs, resumption
 from nst_tf.images import image_io, masks, sources
+from nst_tf.plan import inputs, settings, style_settings
 
 # What may be said besides: where things are and go, not how they look.
 ALLOWED = metadata.NOT_RECORDED - resumption.CHECKPOINTS | {
@@ -27,13 +20,13 @@ ALLOWED = metadata.NOT_RECORDED - resumption.CHECKPOINTS | {
 
 
 # Pictures besides content and style.
-OTHERS = job.PATHS - {"content", "style", "weights", "rerun"}
+OTHERS = settings.PATHS - {"content", "style", "weights", "rerun"}
 
 
 class Replay(NamedTuple):
     """What a picture was made by."""
 
-    request: job.Job
+    request: settings.Job
     record: metadata.Record
 
     @property
@@ -42,7 +35,7 @@ class Replay(NamedTuple):
         return [int(count) for count in self.record["decided"]["steps"]]
 
 
-def load(asked: job.Job, names: Collection[str]) -> Replay:
+def load(asked: settings.Job, names: Collection[str]) -> Replay:
     """Reads what a picture was made by, and finds what it was made from.
 
     Args:
@@ -78,7 +71,7 @@ def load(asked: job.Job, names: Collection[str]) -> Replay:
             _found("style", each, places) for each in pictures["style"]
         )
     else:
-        given = style_settings.expanded(job.Job(style=asked.style)).style
+        given = style_settings.expanded(settings.Job(style=asked.style)).style
         if len(given) != len(pictures["style"]):
             raise ValueError(
                 f"style names {len(given)} pictures, but {asked.rerun} was "
@@ -99,9 +92,9 @@ def load(asked: job.Job, names: Collection[str]) -> Replay:
         if same.suffix.lower() not in image_io.EXTENSIONS:
             same = same.with_suffix(".png")
         chosen["output"] = str(outputs.free_path(same))
-    request = job.Job(**chosen)
+    request = settings.Job(**chosen)
     try:
-        job.check(request)
+        settings.check(request)
     except TypeError as error:
         raise ValueError(f"{asked.rerun} has a damaged record: {error}") from (
             error
@@ -164,7 +157,7 @@ def _settings(record: metadata.Record) -> dict[str, Any]:
         "tolerance": 0.0,
         "seed": decided["seed"],
     }
-    fields = {field.name: field for field in dataclasses.fields(job.Job)}
+    fields = {field.name: field for field in dataclasses.fields(settings.Job)}
     unknown = sorted(set(chosen) - set(fields))
     if unknown:
         raise ValueError(
@@ -199,7 +192,7 @@ def _found(name: str, picture: Any, places: Sequence[str]) -> str:
 
 def _weights(name: str, places: Sequence[str]) -> str:
     """Where the network's weights are now."""
-    if job.is_keyword("weights", name):
+    if settings.is_keyword("weights", name):
         return name
     paths = [os.path.join(place, name) for place in places]
     return next(filter(os.path.isfile, paths), "auto")

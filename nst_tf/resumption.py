@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nst_tf
-from nst_tf import checkpoint, inputs, job
+from nst_tf import checkpoint
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.network import weight_files
+from nst_tf.plan import inputs, settings
 
 if TYPE_CHECKING:
     from nst_tf import descent
@@ -24,8 +25,8 @@ TAKEN = "steps taken"  # at each level so far, in a checkpoint
 # the digests of what they name take the place.
 CHECKPOINTS = {"checkpoint_dir", "checkpoint_every", "resume"}
 NOT_IDENTITY = (
-    job.PATHS
-    | job.ASIDE
+    settings.PATHS
+    | settings.ASIDE
     | {
         "bit_depth",
         "content_target",
@@ -42,7 +43,9 @@ NOT_IDENTITY = (
 )
 
 
-def find(request: job.Job, prepared: inputs.Inputs) -> "descent.State | None":
+def find(
+    request: settings.Job, prepared: inputs.Inputs
+) -> "descent.State | None":
     """Finds the checkpoint that a job goes on from, if there is one.
 
     Raises:
@@ -75,7 +78,7 @@ def find(request: job.Job, prepared: inputs.Inputs) -> "descent.State | None":
 
 def saved(
     steps: "Iterator[descent.Step]",
-    request: job.Job,
+    request: settings.Job,
     prepared: inputs.Inputs,
     say: Callable[[str], None],
     more: "Callable[[descent.Step], Mapping[str, np.ndarray] | None]",
@@ -90,7 +93,7 @@ def saved(
     from nst_tf import descent  # TensorFlow is at work by now
 
     folder = _folder(request, prepared)
-    interval = job.parse_interval(request.checkpoint_every)
+    interval = settings.parse_interval(request.checkpoint_every)
     end = len(prepared.levels) - 1, prepared.levels[-1].steps
 
     def save(step: "descent.Step") -> bool:
@@ -123,7 +126,7 @@ def saved(
         folder.unmark()
 
 
-def died_in_tiles(request: job.Job, prepared: inputs.Inputs) -> int | None:
+def died_in_tiles(request: settings.Job, prepared: inputs.Inputs) -> int | None:
     """The tiles of a run of the job that was killed; None if none was.
 
     0: it worked on the picture as a whole.
@@ -144,7 +147,7 @@ def steps_taken(
     return [int(count) for count in state.arrays[TAKEN]]
 
 
-def identity(request: job.Job, prepared: inputs.Inputs) -> dict[str, Any]:
+def identity(request: settings.Job, prepared: inputs.Inputs) -> dict[str, Any]:
     """What makes a job this one: two runs with it are the same to the bit.
 
     The number of steps at the last level is no part of it.
@@ -184,7 +187,9 @@ def weights_digest(network: weight_files.NetworkWeights) -> str:
     return _digest(kernels)
 
 
-def _folder(request: job.Job, prepared: inputs.Inputs) -> checkpoint.Folder:
+def _folder(
+    request: settings.Job, prepared: inputs.Inputs
+) -> checkpoint.Folder:
     """The checkpoints of a job."""
     path = Path(os.path.expanduser(request.checkpoint_dir))
     return checkpoint.Folder(path, identity(request, prepared))

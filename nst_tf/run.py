@@ -19,8 +19,6 @@ from nst_tf import (
     finishing,
     flagdefs,
     followers,
-    inputs,
-    job,
     metadata,
     outputs,
     preparation,
@@ -30,10 +28,10 @@ from nst_tf import (
     run_sheet,
     sheet,
     starting,
-    tile_side,
 )
 from nst_tf.backend import device, replicas
 from nst_tf.images import image_io, sizes, writing
+from nst_tf.plan import inputs, settings, tile_size
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -131,8 +129,8 @@ def main(arguments: Sequence[str]) -> int:
 class Run(NamedTuple):
     """A checked request, and all that it needs."""
 
-    asked: job.Job
-    request: job.Job  # with the settings of its strength and print size
+    asked: settings.Job
+    request: settings.Job  # with the settings of its strength and print size
     path: Path  # of the output
     prepared: inputs.Inputs
     state: "descent.State | None"  # from which it goes on
@@ -220,7 +218,7 @@ def _announce(
         emulation = device.describe_emulation(request.precision)
     options = outputs.output_options(request, prepared.content, *last[:2])
     devices = replicas.count(run.strategy)
-    in_tiles = tile_side.describe(request, last, devices)
+    in_tiles = tile_size.describe(request, last, devices)
     on_paper = ""
     if request.dpi:
         unit = "cm"
@@ -237,7 +235,7 @@ def _announce(
             network=request.extractor,
             origin=prepared.network.origin,
             content_size=prepared.content.pixels.shape[:2],
-            memory=tile_side.memory_of(request, prepared, precision),
+            memory=tile_size.memory_of(request, prepared, precision),
             tiles=in_tiles,
             max_seconds=request.max_seconds,
             seconds=execution.estimated_seconds(request, prepared, devices)

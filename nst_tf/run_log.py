@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import SupportsFloat
 
-from nst_tf import pyramid
+from nst_tf.plan import pyramid
 
 
 class Log:

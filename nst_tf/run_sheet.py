@@ -4,12 +4,13 @@ import time
 
 import numpy as np
 
-from nst_tf import console, job, outputs, progress, sheet
+from nst_tf import console, outputs, progress, sheet
 from nst_tf.backend import device, replicas
+from nst_tf.plan import settings
 
 
 def paint(
-    asked: job.Job,
+    asked: settings.Job,
     prepared: sheet.Sheet,
     start: float,
     signals: console.Signals,
@@ -67,7 +68,7 @@ def paint(
     return status
 
 
-def check_alone(asked: job.Job) -> None:
+def check_alone(asked: settings.Job) -> None:
     """Raises ValueError if several devices are to paint a sheet."""
     if asked.devices != 1 or replicas.workers() > 1:
         raise ValueError(

@@ -9,18 +9,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nst_tf import (
-    execution,
-    finishing,
-    inputs,
-    job,
-    outputs,
-    pyramid,
-    strength,
-    style_settings,
-    sweeps,
-)
+from nst_tf import execution, finishing, outputs, sweeps
 from nst_tf.images import captions, image_io, sources, writing
+from nst_tf.plan import inputs, pyramid, settings, strength, style_settings
 
 if TYPE_CHECKING:
     from nst_tf.network import extractors
@@ -30,7 +21,7 @@ class Cell(NamedTuple):
     """One picture of a sheet, ready to be painted."""
 
     label: tuple[str, ...]  # the flags that make it
-    request: job.Job  # with the settings of its strength
+    request: settings.Job  # with the settings of its strength
     prepared: inputs.Inputs
 
     @property
@@ -53,7 +44,7 @@ class Sheet(NamedTuple):
 
 
 def prepare(
-    request: job.Job, say: Callable[[str], None] = lambda line: None
+    request: settings.Job, say: Callable[[str], None] = lambda line: None
 ) -> Sheet:
     """Checks every picture of a sheet, and reads each file that they name once.
 
@@ -64,7 +55,7 @@ def prepare(
     Raises:
         ValueError: In one sentence: what was received, what was expected.
     """
-    job.check(request)
+    settings.check(request)
     grid = sweeps.grid(request)
 
     load = functools.cache(sources.load)

@@ -6,8 +6,9 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from nst_tf import inputs, job, resumption, tile_side
+from nst_tf import resumption
 from nst_tf.backend import device, replicas
+from nst_tf.plan import inputs, settings, tile_size
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 class Start(NamedTuple):
     """What a job starts with."""
 
-    request: job.Job  # with the tiles that memory has room for
+    request: settings.Job  # with the tiles that memory has room for
     state: "descent.State | None"  # from which it goes on
     strategy: "tf.distribute.Strategy | None"  # of the devices that share it
 
 
 def start(
-    request: job.Job,
+    request: settings.Job,
     prepared: inputs.Inputs,
     say: Callable[[str], None] = warnings.warn,
 ) -> Start:
@@ -43,12 +44,12 @@ def start(
     device.prepare()
     strategy = replicas.make(request.devices)
     precision = device.resolve_precision(request.precision)
-    planned = tile_side.planned(request, prepared, precision)
+    planned = tile_size.planned(request, prepared, precision)
     state = resumption.find(planned, prepared)
     died = resumption.died_in_tiles(planned, prepared)
     if died is not None and replicas.writes():
         before = planned.tile
-        planned = tile_side.halved(planned, prepared, precision, died)
+        planned = tile_size.halved(planned, prepared, precision, died)
         if planned.tile != before:
             say(
                 f"a run of this job was killed, perhaps for want of memory: "
@@ -58,11 +59,11 @@ def start(
 
 
 def _joined(
-    request: job.Job,
+    request: settings.Job,
     prepared: inputs.Inputs,
     start: "descent.State | None",
     strategy: "tf.distribute.Strategy | None",
-) -> job.Job:
+) -> settings.Job:
     """Gives a job the smallest tiles of the processes that share its picture.
 
     Args:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_tf import pyramid
+from nst_tf.plan import pyramid
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -9,7 +9,7 @@ from typing import Any, SupportsFloat
 
 import numpy as np
 
-from nst_tf import pyramid
+from nst_tf.plan import pyramid
 
 EXTRA = 'pip install "nst-tf[tensorboard]"'
 PICTURE_SECONDS = 30.0  # between two pictures, besides those of the levels

@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Any, NamedTuple
 
-from nst_tf import errors, flagdefs, job
+from nst_tf import errors, flagdefs
+from nst_tf.plan import settings
 
 DEFAULT = ("strength:0.4,0.7,1", "style_scale:0.5,1,2")
 MOST = 100  # pictures
@@ -17,19 +18,19 @@ _UNUSED = (
     "summary_dir",
     "timelapse",
 )
-_FIELDS = {field.name for field in dataclasses.fields(job.Job)}
+_FIELDS = {field.name for field in dataclasses.fields(settings.Job)}
 # Nothing is seen of these.
-_SAME = {*job.ASIDE, *_UNUSED, "bit_depth", "dpi", "print_size", "quality"}
+_SAME = {*settings.ASIDE, *_UNUSED, "bit_depth", "dpi", "print_size", "quality"}
 
 
 class Cell(NamedTuple):
     """One picture of a sheet."""
 
     label: tuple[str, ...]  # the flags that make it, as they are typed
-    request: job.Job
+    request: settings.Job
 
 
-def grid(request: job.Job) -> list[list[Cell]]:
+def grid(request: settings.Job) -> list[list[Cell]]:
     """Makes the jobs of a sheet, in rows: the first sweep runs along a row.
 
     Raises:
@@ -67,7 +68,7 @@ def grid(request: job.Job) -> list[list[Cell]]:
     ]
 
 
-def reduced(request: job.Job, cell: Cell) -> job.Job:
+def reduced(request: settings.Job, cell: Cell) -> settings.Job:
     """Makes a job of a sheet a small one, at the sheet's size.
 
     A size that is swept stays; of VGG19 the network that ships takes the place,
@@ -116,7 +117,7 @@ def _parse(text: str) -> list[tuple[str, str]]:
     return [(name, part.strip()) for part in parts]
 
 
-def _cell(request: job.Job, values: list[tuple[str, str]]) -> Cell:
+def _cell(request: settings.Job, values: list[tuple[str, str]]) -> Cell:
     """Makes one job of a sheet."""
     changes: dict[str, Any] = {
         name: getattr(flagdefs.parse([f"--{name}={value}"]), name)

@@ -7,18 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import (
-    conventions,
-    losses,
-    style_losses,
-    sums,
-    tile_views,
-    tiles,
-    total_variation,
-)
+from nst_tf import losses, style_losses, sums, tile_views, total_variation
 from nst_tf.backend import host_images
 from nst_tf.images import image_io, sizes
 from nst_tf.network import extractors
+from nst_tf.plan import conventions, tiles
 
 
 class Style(NamedTuple):

@@ -13,16 +13,16 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf import losses, sums
-from nst_tf import tiles as geometry
 from nst_tf.backend import canvas, host_images, replicas
 from nst_tf.network import extractors
+from nst_tf.plan import tiles
 
 
 def make_tiles(
     extractor: extractors.Extractor, height: int, width: int, largest: int
-) -> geometry.Tiles:
+) -> tiles.Tiles:
     """Cuts an image for a network, as `tiles.make` does."""
-    return geometry.make(height, width, largest, *_reach(extractor))
+    return tiles.make(height, width, largest, *_reach(extractor))
 
 
 def choose_tiles(
@@ -31,9 +31,9 @@ def choose_tiles(
     width: int,
     largest: int,
     devices: int = 1,
-) -> geometry.Tiles | None:
+) -> tiles.Tiles | None:
     """Cuts an image for a network if it is to be, as `tiles.choose` does."""
-    return geometry.choose(height, width, largest, *_reach(extractor), devices)
+    return tiles.choose(height, width, largest, *_reach(extractor), devices)
 
 
 def check_reach(extractor: extractors.Extractor, loss: losses.Loss) -> None:
@@ -52,7 +52,7 @@ def check_reach(extractor: extractors.Extractor, loss: losses.Loss) -> None:
 def features(
     extractor: extractors.Extractor,
     image: np.ndarray,
-    tiles: geometry.Tiles,
+    tiles: tiles.Tiles,
     layers: Sequence[str],
 ) -> Mapping[str, canvas.Image]:
     """Runs the network on a picture, tile by tile: whole maps of some layers.
@@ -96,7 +96,7 @@ def features(
 def statistics(
     extractor: extractors.Extractor,
     image: np.ndarray,
-    tiles: geometry.Tiles,
+    tiles: tiles.Tiles,
     measures: Mapping[str, Callable[..., sums.Statistics]],
     masks: Mapping[str, tf.Tensor | None],
 ) -> Mapping[str, sums.Statistics]:
@@ -171,7 +171,7 @@ class Look:
         self,
         extractor: extractors.Extractor,
         loss_list: Sequence[losses.Loss | _Measure],
-        tiles: geometry.Tiles,
+        tiles: tiles.Tiles,
     ):
         self._extractor = extractor
         self._losses = loss_list
@@ -236,7 +236,7 @@ class Look:
             )
 
 
-def _ownership(side: geometry.Cut, stride: int, tile: tf.Tensor) -> tf.Tensor:
+def _ownership(side: tiles.Cut, stride: int, tile: tf.Tensor) -> tf.Tensor:
     """Which positions along a side a tile owns, truth values, [size]."""
     places = np.arange(side.size // stride)
     table = []
@@ -247,14 +247,12 @@ def _ownership(side: geometry.Cut, stride: int, tile: tf.Tensor) -> tf.Tensor:
     return tf.gather(np.array(table), tile)
 
 
-def _owned(side: geometry.Cut, tile: int, stride: int) -> tuple[int, int]:
+def _owned(side: tiles.Cut, tile: int, stride: int) -> tuple[int, int]:
     """The positions of a layer that a tile owns, in the whole map."""
     return side.bounds[tile] // stride, side.bounds[tile + 1] // stride
 
 
-def cut_out(
-    image: canvas.Image, tiles: geometry.Tiles, place: Place
-) -> tf.Tensor:
+def cut_out(image: canvas.Image, tiles: tiles.Tiles, place: Place) -> tf.Tensor:
     """The pixels of a tile, [1, h, w, 3]."""
     with replicas.near(image):
         return canvas.rectangle(
@@ -268,7 +266,7 @@ def _reach(extractor: extractors.Extractor) -> tuple[int, int]:
 
 
 def _part_of(
-    image: np.ndarray, tiles: geometry.Tiles, row: int, column: int
+    image: np.ndarray, tiles: tiles.Tiles, row: int, column: int
 ) -> tf.Tensor:
     """The same, of a picture, [H, W, 3]."""
     top, left = tiles.rows.starts[row], tiles.columns.starts[column]
@@ -280,7 +278,7 @@ def _part_of(
 
 
 def summed(
-    tiles: geometry.Tiles,
+    tiles: tiles.Tiles,
     function: Callable[[Place], list[sums.Statistics]],
     share: Share = ALL,
 ) -> list[sums.Statistics]:
@@ -298,7 +296,7 @@ def summed(
 
 
 def each_place(
-    tiles: geometry.Tiles,
+    tiles: tiles.Tiles,
     function: Callable[[Place], list[sums.Statistics] | None],
     totals: Sequence[sums.Statistics] = (),
     share: Share = ALL,
@@ -326,7 +324,7 @@ def each_place(
     return list(totals)
 
 
-def _place(tiles: geometry.Tiles, row: tf.Tensor, column: tf.Tensor) -> Place:
+def _place(tiles: tiles.Tiles, row: tf.Tensor, column: tf.Tensor) -> Place:
     """Where a tile is, by the number of its row and its column."""
     return Place(
         (row, column),

@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from nst_tf import losses, objective, sums
 from nst_tf import tile_views as views
-from nst_tf import tiles as geometry
 from nst_tf.backend import canvas, host_images, replicas
 from nst_tf.network import extractors
+from nst_tf.plan import tiles
 
 
 def are_additive(loss_list: Sequence[losses.Loss]) -> bool:
@@ -26,7 +26,7 @@ def are_additive(loss_list: Sequence[losses.Loss]) -> bool:
 def make_tiled_objective(
     extractor: extractors.Extractor,
     loss_list: Sequence[losses.Loss],
-    tiles: geometry.Tiles,
+    tiles: tiles.Tiles,
     strategy: tf.distribute.Strategy | None = None,
 ) -> objective.Objective:
     """Makes what `objective.make_objective` does, of one image size, in tiles.
@@ -113,7 +113,7 @@ class _Team:
     def __init__(
         self,
         strategy: tf.distribute.Strategy | None,
-        tiles: geometry.Tiles,
+        tiles: tiles.Tiles,
         gradient: canvas.Changeable,
         look: views.Look,
     ):
@@ -167,7 +167,7 @@ class _Team:
 
 
 def _pulled(
-    tiles: geometry.Tiles,
+    tiles: tiles.Tiles,
     pull: Callable[[views.Place], tf.Tensor],
     gradient: canvas.Changeable,
     share: views.Share = views.ALL,

@@ -6,20 +6,18 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf import (
-    conventions,
     descent,
     losses,
     objective,
     optimizers,
-    pyramid,
     targets,
     tile_views,
-    tiles,
     tiling,
 )
 from nst_tf.backend import canvas, host_images, replicas
 from nst_tf.images import image_io
 from nst_tf.network import extractors
+from nst_tf.plan import conventions, pyramid, tiles
 
 
 def stylize_steps(

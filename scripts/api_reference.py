@@ -55,7 +55,7 @@ def reference() -> str:
     """Makes the text of the file."""
     sys.path.insert(0, str(ROOT))
     import nst_tf
-    from nst_tf import job
+    from nst_tf.plan import settings
 
     parts = [HEAD, "## Functions"]
     for name in FUNCTIONS:
@@ -67,7 +67,7 @@ def reference() -> str:
         parts.append(_values(f"nst_tf.{path}", words, kind))
     parts.append(JOB)
     groups: dict[str, list[str]] = {}
-    for field in dataclasses.fields(job.Job):
+    for field in dataclasses.fields(settings.Job):
         groups.setdefault(field.metadata["group"], []).append(_row(field))
     for group, rows in groups.items():
         table = "\n".join(

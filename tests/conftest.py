@@ -60,11 +60,11 @@ def toy(monkeypatch, tmp_path):
     """Adds the network "toy" and a file of its weights: its path."""
     import toys
 
-    from nst_tf import job
     from nst_tf.network import architectures
+    from nst_tf.plan import settings
 
     monkeypatch.setitem(architectures.NETWORKS, "toy", toys.ARCHITECTURE)
-    field = job.Job.__dataclass_fields__["extractor"]
+    field = settings.Job.__dataclass_fields__["extractor"]
     rules = {**field.metadata, "choices": tuple(architectures.NETWORKS)}
     monkeypatch.setattr(field, "metadata", rules)
     path = tmp_path / "toy.h5"

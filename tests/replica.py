@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf
 import toys
 
-from nst_tf import job, run, tile_views, tiling
+from nst_tf import run, tile_views, tiling
 from nst_tf.backend import replicas
 from nst_tf.network import architectures
+from nst_tf.plan import settings
 
 
 def gradients(devices, path):
@@ -65,7 +66,7 @@ def _evaluated(strategy, dtype):
 
 def program(arguments):
     """Runs the program with the toy among its networks."""
-    field = job.Job.__dataclass_fields__["extractor"]
+    field = settings.Job.__dataclass_fields__["extractor"]
     rules = {**field.metadata, "choices": tuple(architectures.NETWORKS)}
     field.metadata = rules
     return run.main(arguments)

@@ -16,15 +16,16 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import checkpoint, descent, execution, inputs, job, pyramid, run
+from nst_tf import checkpoint, descent, execution, run
 from nst_tf.images import image_io
+from nst_tf.plan import inputs, pyramid, settings
 
 ROOT = Path(nst_tf.__file__).parent.parent
 STATE = descent.State(1, 7, {"image": np.arange(6.0), "step": np.int64(7)})
 
 
 def _request(toy, folder, **chosen):
-    return job.Job(
+    return settings.Job(
         **{
             "size": 64,
             "steps": (6, 5, 4),
@@ -173,14 +174,14 @@ def test_a_wrong_interval_is_said(toy, text):
     with pytest.raises(
         ValueError, match="checkpoint_every is .*expected steps"
     ):
-        job.check(_request(toy, "", checkpoint_every=text))
+        settings.check(_request(toy, "", checkpoint_every=text))
 
 
 def test_an_interval_is_in_steps_or_seconds():
-    assert job.parse_interval("50").is_over(50, 0)
-    assert not job.parse_interval("50").is_over(49, 1e9)
-    assert job.parse_interval("0.5s").is_over(1, 0.5)
-    assert not job.parse_interval("0.5s").is_over(10**6, 0.4)
+    assert settings.parse_interval("50").is_over(50, 0)
+    assert not settings.parse_interval("50").is_over(49, 1e9)
+    assert settings.parse_interval("0.5s").is_over(1, 0.5)
+    assert not settings.parse_interval("0.5s").is_over(10**6, 0.4)
 
 
 # Files

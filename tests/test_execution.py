@@ -13,17 +13,16 @@ from PIL import Image
 import nst_tf
 from nst_tf import (
     execution,
-    job,
     outputs,
     preparation,
     progress,
-    pyramid,
     targets,
     total_variation,
     transfer,
 )
 from nst_tf.backend import device
 from nst_tf.images import image_io
+from nst_tf.plan import pyramid, settings
 
 TOY = {
     "extractor": "toy",
@@ -49,7 +48,7 @@ def pictures(tmp_path):
 @pytest.fixture
 def request_(pictures, toy, tmp_path):
     """A job on the toy network, ready to run."""
-    return job.Job(
+    return settings.Job(
         content=pictures[0],
         style=(pictures[1],),
         output=str(tmp_path / "out.png"),

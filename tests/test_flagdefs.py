@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from nst_tf import flagdefs, job
+from nst_tf import flagdefs
 from nst_tf.backend import device
+from nst_tf.plan import settings
 
 
 def _files(tmp_path, **texts):
@@ -29,7 +30,7 @@ def test_flags_become_a_job():
             "--nodry_run",
         ]
     )
-    assert request == job.Job(
+    assert request == settings.Job(
         content="a.jpg",
         style=("b, c.jpg", "d.jpg"),
         steps=(30, 20),
@@ -40,7 +41,7 @@ def test_flags_become_a_job():
 
 
 def test_without_flags_the_defaults_are_the_jobs():
-    assert flagdefs.parse([]) == job.Job()
+    assert flagdefs.parse([]) == settings.Job()
 
 
 def test_a_typed_style_replaces_those_of_a_flag_file(tmp_path):
@@ -121,7 +122,7 @@ def test_a_file_with_windows_line_ends_and_mark_is_read(tmp_path):
 
 
 def test_a_job_is_written_as_flags_that_make_it():
-    request = job.Job(
+    request = settings.Job(
         content="a b.jpg",
         style=("b.jpg", "c, d.jpg"),
         style_layers=("block1_conv1", "block2_conv1:2,block3_conv1"),
@@ -130,10 +131,10 @@ def test_a_job_is_written_as_flags_that_make_it():
         tv_weight=1e-9,
         overwrite=True,
     )
-    lines = job.written(request)
+    lines = settings.written(request)
     assert len(lines) == 9
     assert flagdefs.parse(lines) == request
-    assert job.written(job.Job()) == []
+    assert settings.written(settings.Job()) == []
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_a_picture_is_no_flag_file(tmp_path):
 
 def test_help_explains_every_flag():
     text = flagdefs.usage()
-    for field in dataclasses.fields(job.Job):
+    for field in dataclasses.fields(settings.Job):
         assert field.name in text
         assert field.metadata["help"].split()[0] in text
     assert max(map(len, text.splitlines())) <= 80
@@ -195,7 +196,7 @@ def test_choices_are_those_of_the_tables():
 
     choices = {
         field.name: field.metadata.get("choices")
-        for field in dataclasses.fields(job.Job)
+        for field in dataclasses.fields(settings.Job)
     }
     assert set(choices["optimizer"]) == {"auto", *optimizers.OPTIMIZERS}
     assert choices["pooling"] == extractors.POOLINGS

@@ -17,13 +17,13 @@ from nst_tf import (
     execution,
     files,
     metadata,
-    pyramid,
     resumption,
     run,
     run_log,
     stopping,
 )
 from nst_tf.images import image_io, writing
+from nst_tf.plan import pyramid
 
 VERSIONS = metadata.versions()
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, objective, optimizers, pyramid
+from nst_tf import descent, objective, optimizers
+from nst_tf.plan import pyramid
 
 
 def test_adam_follows_the_papers_second_form_in_float64():

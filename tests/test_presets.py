@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nst_tf import execution, files, finishing, flagdefs, job, preparation
+from nst_tf import execution, files, finishing, flagdefs, preparation
 from nst_tf.images import image_io
+from nst_tf.plan import settings
 
 PRESETS = sorted(path.stem for path in files.presets_folder().glob("*.cfg"))
 OURS = (
@@ -46,7 +47,7 @@ def test_a_preset_opens_with_what_it_makes_and_the_command(name):
 @every_preset
 def test_a_preset_names_pictures_of_ours_and_no_output(name):
     request = flagdefs.parse([f"--flagfile={name}"])
-    job.check(request)
+    settings.check(request)
     assert not request.output
     for picture in (request.content, *request.style):
         assert Path(picture).parent == files.presets_folder() / "images"

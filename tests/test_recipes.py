@@ -15,17 +15,9 @@ import numpy_sources
 import numpy_tutorials
 import pytest
 
-from nst_tf import (
-    execution,
-    files,
-    flagdefs,
-    inputs,
-    job,
-    pyramid,
-    targets,
-    transfer,
-)
+from nst_tf import execution, files, flagdefs, targets, transfer
 from nst_tf.network import architectures, weight_files
+from nst_tf.plan import inputs, pyramid, settings
 
 SIZE = (64, 96)  # (height, width)
 STYLES = {"keep": SIZE, "side": (96, 70), "stretch": (50, 60), "crop": (90, 99)}
@@ -331,7 +323,7 @@ def test_every_preset_with_a_source_is_a_recipe():
 
 def test_every_absolute_convention_serves_a_recipe():
     used = {_request(name).convention for name in RECIPES}
-    names = job.Job.__dataclass_fields__["convention"].metadata["choices"]
+    names = settings.Job.__dataclass_fields__["convention"].metadata["choices"]
     assert used | {"relative"} == set(names)
 
 

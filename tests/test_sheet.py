@@ -15,13 +15,13 @@ from nst_tf import (
     execution,
     finishing,
     flagdefs,
-    job,
     preparation,
     run,
     sheet,
     sweeps,
 )
 from nst_tf.images import image_io, sources, writing
+from nst_tf.plan import settings
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def flag_file(tmp_path, toy, monkeypatch):
 
 
 def _grid(**chosen):
-    return sweeps.grid(job.Job(**chosen))
+    return sweeps.grid(settings.Job(**chosen))
 
 
 def test_one_sweep_is_a_row():

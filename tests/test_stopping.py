@@ -8,7 +8,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, optimizers, pyramid, stopping
+from nst_tf import descent, optimizers, stopping
+from nst_tf.plan import pyramid
 
 LEVELS = pyramid.levels(384, 512, (100, 80, 70, 60, 50), growth=2**0.5)
 

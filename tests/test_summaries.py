@@ -11,8 +11,9 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import execution, flagdefs, pyramid, run, summaries, sweeps
+from nst_tf import execution, flagdefs, run, summaries, sweeps
 from nst_tf.images import image_io
+from nst_tf.plan import pyramid
 
 LEVELS = [pyramid.Level(2, 3, 4), pyramid.Level(4, 6, 4)]
 

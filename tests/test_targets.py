@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import execution, files, job, objective, targets
+from nst_tf import execution, files, objective, targets
 from nst_tf.images import image_io
 from nst_tf.network import extractors, weight_files
+from nst_tf.plan import settings
 
 
 @pytest.mark.parametrize(
@@ -16,7 +17,7 @@ from nst_tf.network import extractors, weight_files
 def test_the_gradient_of_the_default_job_repeats_to_the_bit(source):
     # At this size TensorFlow adds three and more gradients of the image up in
     # the order in which they come; there must be two.
-    shares = execution.loss_weights(job.Job())
+    shares = execution.loss_weights(settings.Job())
     found = weight_files.load("vgg19", source)
     network = extractors.vgg(
         "vgg19",

@@ -13,11 +13,9 @@ import tensorflow as tf
 import toys
 
 from nst_tf import (
-    conventions,
     descent,
     objective,
     optimizers,
-    pyramid,
     style_losses,
     targets,
     tile_views,
@@ -28,6 +26,7 @@ from nst_tf import (
 from nst_tf.backend import host_images
 from nst_tf.images import image_io
 from nst_tf.network import extractors, weight_files
+from nst_tf.plan import conventions, pyramid
 
 SIZE = (43, 57)  # odd, and 3 x 4 tiles of at most
 TILE = 24

@@ -29,10 +29,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_tf import execution, job, pyramid, targets
+from nst_tf import execution, targets
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.network import architectures, weight_files
+from nst_tf.plan import pyramid, settings
 
 if TYPE_CHECKING:
     from nst_tf import descent
@@ -94,7 +95,7 @@ def measure(
 
     runs = {
         padding: _steps(
-            job.Job(padding=padding), content, style, network, steps
+            settings.Job(padding=padding), content, style, network, steps
         )
         for padding in extractors.PADDINGS
     }
@@ -175,7 +176,7 @@ def print_pooling(
 
 
 def _steps(
-    request: job.Job,
+    request: settings.Job,
     content: np.ndarray,
     style: np.ndarray,
     network: weight_files.NetworkWeights,

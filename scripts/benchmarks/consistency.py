@@ -37,10 +37,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import step_time
 
-from nst_tf import execution, finishing, job, schedules, strength
+from nst_tf import execution, finishing
 from nst_tf.backend import device
 from nst_tf.images import image_io, sizes
 from nst_tf.network import weight_files
+from nst_tf.plan import schedule, settings, strength
 
 if TYPE_CHECKING:
     from nst_tf import losses, targets
@@ -103,7 +104,7 @@ def main(arguments: Sequence[str]) -> int:
     head = {
         **step_time.machine(),
         "device": device.describe(),
-        "precision": device.resolve_precision(job.Job().precision),
+        "precision": device.resolve_precision(settings.Job().precision),
         "weights": "vgg19" if network.projections is None else "small",
     }
     judge = Judge(network)
@@ -135,7 +136,7 @@ def load(
     try:
         pairs = [read(text) for text in flags.pair or PAIRS]
         return pairs, weight_files.load(
-            job.Job().extractor, flags.weights, say=print
+            settings.Job().extractor, flags.weights, say=print
         )
     except ValueError as error:
         raise SystemExit(str(error)) from error
@@ -145,7 +146,7 @@ class Judge:
     """What the default job minimizes, its content and its style apart."""
 
     def __init__(self, network: weight_files.NetworkWeights):
-        options = execution.method_options(job.Job(), network)
+        options = execution.method_options(settings.Job(), network)
         self._weights: targets.LossWeights = options["weights"]
         self._extractor = options["make_extractor"](self._weights.layers)
         self._settings = {
@@ -373,7 +374,7 @@ def _preview_level(pair: Pair, flags: argparse.Namespace) -> tuple[int, bool]:
     """Which level of the large run is the preview; whether a run makes it."""
     rows, columns = pair.content.shape[:2]
     large, small = (
-        schedules.levels(job.Job(), *sizes.output_size(rows, columns, size))
+        schedule.levels(settings.Job(), *sizes.output_size(rows, columns, size))
         for size in (flags.large, flags.preview)
     )
     sides = [max(level[:2]) for level in large]
@@ -406,7 +407,7 @@ def _paint_levels(pair: Pair, level: int, flags: argparse.Namespace) -> Painted:
 
 def _steps_of(level: int) -> int:
     """Steps that the default job takes at a level."""
-    steps = schedules.steps(job.Job())
+    steps = schedule.steps(settings.Job())
     return steps[min(level, len(steps) - 1)]
 
 

@@ -47,10 +47,11 @@ import consistency
 import numpy as np
 import step_time
 
-from nst_tf import execution, finishing, job
+from nst_tf import execution, finishing
 from nst_tf.backend import device
 from nst_tf.images import color, image_io, sizes
 from nst_tf.network import weight_files
+from nst_tf.plan import settings
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CASES = {
@@ -137,7 +138,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         cases = [_read(name, flags.images) for name in flags.cases]
         network = weight_files.load(
-            job.Job().extractor, flags.weights, say=print
+            settings.Job().extractor, flags.weights, say=print
         )
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -150,7 +151,7 @@ def main(arguments: Sequence[str]) -> int:
     head = {
         **step_time.machine(),
         "device": device.describe(),
-        "precision": device.resolve_precision(job.Job().precision),
+        "precision": device.resolve_precision(settings.Job().precision),
         "weights": "vgg19" if network.projections is None else "small",
     }
     judge, painter = consistency.Judge(network), Painter(flags)
@@ -228,7 +229,8 @@ def blends(
     """The distances to both styles, along the shares."""
     del size
     pictures = [
-        # A style without a share has no part: tests/test_styles.py.
+        # A style without a share has no part, which
+        # tests/plan/test_style_settings.py shows.
         painter.alone(case, int(share))
         if share in (0, 1)
         else painter.paint(

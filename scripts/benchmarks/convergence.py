@@ -109,14 +109,8 @@ def peers_objective(
     """neural-style-pt's objective, by our losses and its divisors."""
     import tensorflow as tf
 
-    from nst_tf import (
-        conventions,
-        losses,
-        objective,
-        style_losses,
-        sums,
-        total_variation,
-    )
+    from nst_tf import losses, objective, style_losses, sums, total_variation
+    from nst_tf.plan import conventions
 
     content, style = (
         extractor.compiled(tf.constant(image[None]))

@@ -4,8 +4,8 @@
 
 Each case is the program on pictures of configs/images, with two steps at each
 level; square ones are cut from them. The peak is the largest resident set that
-the system saw; the plan is that of `nst_tf.memory`, which is fitted to these
-lines.
+the system saw; the plan is that of `nst_tf.plan.memory`, which is fitted to
+these lines.
 """
 
 import argparse

@@ -25,10 +25,11 @@ import consistency
 import numpy as np
 import step_time
 
-from nst_tf import execution, finishing, job
+from nst_tf import execution, finishing
 from nst_tf.backend import device
 from nst_tf.images import image_io, sizes
 from nst_tf.network import weight_files
+from nst_tf.plan import settings
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LEAST_AT_CONTENT, LEAST_LATER = 0.995, 0.98  # of the cosines
@@ -115,7 +116,7 @@ class Judge:
         from nst_tf import objective, targets
 
         options = execution.method_options(
-            job.Job(precision=precision), network
+            settings.Job(precision=precision), network
         )
         weights: targets.LossWeights = options["weights"]
         extractor = options["make_extractor"](weights.layers)

@@ -29,9 +29,10 @@ import numpy as np
 import precision as precisions
 import step_time
 
-from nst_tf import execution, finishing, inputs, job, pyramid
+from nst_tf import execution, finishing
 from nst_tf.backend import device
 from nst_tf.images import image_io
+from nst_tf.plan import inputs, pyramid, settings
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     flags = _parse(arguments)
     device.prepare()
     pairs, network = consistency.load(flags)
-    request = job.Job(size=flags.size, weights=flags.weights)
+    request = settings.Job(size=flags.size, weights=flags.weights)
     for pair in pairs:
         pictures = [
             image_io.Picture(each) for each in (pair.content, pair.style)
@@ -84,7 +85,7 @@ def main(arguments: Sequence[str]) -> int:
 def _setting(text: str) -> tuple[str, Any]:
     """Reads NAME=VALUE, of the type that the job has there."""
     name, _, value = text.partition("=")
-    return name, type(getattr(job.Job(), name))(value)
+    return name, type(getattr(settings.Job(), name))(value)
 
 
 def _levels(text: str, default: list[pyramid.Level]) -> list[pyramid.Level]:
@@ -104,7 +105,7 @@ def _levels(text: str, default: list[pyramid.Level]) -> list[pyramid.Level]:
 
 
 def _curve(
-    request: job.Job,
+    request: settings.Job,
     prepared: inputs.Inputs,
     judge: precisions.Judge,
     every: int,

@@ -35,9 +35,10 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf import execution, finishing, inputs, job
+from nst_tf import execution, finishing
 from nst_tf.images import image_io, sizes
 from nst_tf.network import architectures, weight_files
+from nst_tf.plan import inputs, settings
 
 SAMPLES = Path(__file__).parents[2] / "configs" / "images"
 PAIRS = [
@@ -124,7 +125,7 @@ def paint(
     content: str, style: str, size: int, source: str, unprojected: bool
 ) -> np.ndarray:
     """Paints as `nst_tf.stylize` does, with or without projections."""
-    request = job.Job(weights=source, size=size)
+    request = settings.Job(weights=source, size=size)
     images = [image_io.load_picture(path) for path in (content, style)]
     prepared = inputs.prepare(request, images[0], images[1:])
     if unprojected:

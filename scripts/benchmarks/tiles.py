@@ -92,8 +92,8 @@ def _agreement(flags: argparse.Namespace) -> dict:
 
 def _along_borders(flags: argparse.Namespace, picture: np.ndarray) -> float:
     """Mean step between pixels across the borders of what tiles own."""
-    from nst_tf import tiles
     from nst_tf.network import architectures
+    from nst_tf.plan import tiles
 
     deepest = architectures.deepest("vgg19", [*step_time.STYLE_LAYERS])
     height, width = picture.shape[:2]
@@ -227,11 +227,11 @@ def _stepper(
         optimizers,
         targets,
         tile_views,
-        tiles,
         tiling,
     )
     from nst_tf.backend import host_images
     from nst_tf.images import image_io, sizes
+    from nst_tf.plan import tiles
 
     extractor, weights = _network(flags)
     content = image_io.load_image(IMAGES / "harbor_at_dusk.jpg")

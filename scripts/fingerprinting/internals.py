@@ -18,7 +18,7 @@ THRESHOLDS: dict[str, int] = {
     "nst_tf.sums.BLOCK": 64,
     "nst_tf.images.color.BLOCK": 500,
     "nst_tf.images.icc.BLOCK": 500,
-    "nst_tf.pyramid.LARGE": 40,  # Adam above, and shorter steps
+    "nst_tf.plan.pyramid.LARGE": 40,  # Adam above, and shorter steps
     "nst_tf.style_losses.EXACT_CHANNELS": 16,
     "nst_tf.style_losses.DIRECTIONS": 8,
     "nst_tf.style_losses.QUANTILES": 64,

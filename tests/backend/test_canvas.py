@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, lbfgs, optimizers, pyramid
+from nst_tf import descent, lbfgs, optimizers
 from nst_tf.backend import canvas, host_images, ops
+from nst_tf.plan import pyramid
 
 SIZE = (13, 7)
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import tiles
 from nst_tf.backend import replicas
 from nst_tf.images import image_io
+from nst_tf.plan import tiles
 
 CHILD = Path(__file__).parents[1] / "replica.py"
 TIMEOUT = 240  # seconds, after which a process hangs

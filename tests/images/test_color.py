@@ -5,8 +5,9 @@ import pytest
 import toys
 
 import nst_tf
-from nst_tf import job, metadata, preparation, run
+from nst_tf import metadata, preparation, run
 from nst_tf.images import color, image_io
+from nst_tf.plan import settings
 
 CONTENT, STYLE = toys.image(40, 60, 0), toys.image(50, 30, 1)
 
@@ -173,7 +174,7 @@ def test_a_result_has_the_chroma_of_the_content(folder, capsys, name, depth):
 
 
 def test_luminance_paints_from_gray(folder, toy):
-    request = job.Job(
+    request = settings.Job(
         content="town.png",
         style=("paint.png",),
         color="luminance",

@@ -9,8 +9,8 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf import inputs
 from nst_tf.images import image_io, painting
+from nst_tf.plan import inputs
 
 
 @pytest.fixture

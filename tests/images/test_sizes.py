@@ -14,8 +14,9 @@ from hypothesis import strategies
 from PIL import ExifTags, Image
 
 import nst_tf
-from nst_tf import inputs, job, metadata, preparation, resumption, run
+from nst_tf import metadata, preparation, resumption, run
 from nst_tf.images import image_io, sizes, sources
+from nst_tf.plan import inputs, settings
 
 # In full color, in 8 bits and in 16.
 FORMATS = [
@@ -101,7 +102,7 @@ _SIDES = "expected sides above 0 and at most 65536 inches"
 )
 def test_wrong_sizes_are_refused_in_a_sentence(changes, words):
     with pytest.raises(ValueError, match=re.escape(words)) as caught:
-        job.check(job.Job(**changes))
+        settings.check(settings.Job(**changes))
     assert str(caught.value).count(". ") == 0
 
 
@@ -114,7 +115,7 @@ def test_wrong_sizes_are_refused_in_a_sentence(changes, words):
     ],
 )
 def test_sizes_beyond_the_limits_of_pictures_are_refused(text, dpi, words):
-    request = job.Job(print_size=text, dpi=dpi)
+    request = settings.Job(print_size=text, dpi=dpi)
     content = image_io.Picture(np.zeros((60, 80, 3), "f4"))
     with pytest.raises(ValueError, match=words):
         inputs.sized(request, content)
@@ -169,18 +170,18 @@ def test_a_picture_fits_into_the_paper_and_touches_it(
 
 def test_a_job_is_given_the_size_and_the_resolution():
     content = image_io.Picture(np.zeros((60, 80, 3), "f4"))
-    asked = job.Job(print_size="4x3in", dpi=50.0)
-    assert inputs.sized(asked, content) == job.Job(size=200, dpi=50.0)
-    usual = job.Job(print_size="4x3in")
-    assert inputs.sized(usual, content) == job.Job(size=1200, dpi=300.0)
-    for without in (job.Job(dpi=70.0), job.Job(size=99)):
+    asked = settings.Job(print_size="4x3in", dpi=50.0)
+    assert inputs.sized(asked, content) == settings.Job(size=200, dpi=50.0)
+    usual = settings.Job(print_size="4x3in")
+    assert inputs.sized(usual, content) == settings.Job(size=1200, dpi=300.0)
+    for without in (settings.Job(dpi=70.0), settings.Job(size=99)):
         assert inputs.sized(without, content) == without
 
 
 def test_a_strength_knows_the_size_of_a_print(folder):
     sizes = [
         preparation.prepare_files(
-            job.Job(
+            settings.Job(
                 content="town.png",
                 style=("paint.png",),
                 strength=0.3,  # at which there is one level

@@ -11,8 +11,9 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf import files, job, run
+from nst_tf import files, run
 from nst_tf.images import image_io, reading, sources
+from nst_tf.plan import settings
 
 
 def _png():
@@ -197,9 +198,9 @@ def test_standard_input_that_is_no_picture_is_refused(
 
 
 def test_standard_input_holds_one_picture():
-    request = job.Job(content="-", style=("-",))
+    request = settings.Job(content="-", style=("-",))
     with pytest.raises(ValueError, match="more than one picture is '-'"):
-        job.check(request)
+        settings.check(request)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nst_tf import job, style_settings
 from nst_tf.images import image_io, masks
+from nst_tf.plan import settings, style_settings
 
 MASKS = {"content_mask", "strength_map", "keep_mask"}  # of the content image
 LEAST = 1e-4  # share of a picture that a region has, at least
@@ -21,7 +21,7 @@ class Place(NamedTuple):
 
 
 def find(
-    request: job.Job,
+    request: settings.Job,
     content: image_io.Picture,
     styles: Sequence[image_io.Picture],
     others: Mapping[str, image_io.Picture],
@@ -74,7 +74,7 @@ def find(
 
 
 def _painted(
-    request: job.Job,
+    request: settings.Job,
     content: image_io.Picture,
     styles: Iterable[tuple[int, image_io.Picture]],
 ) -> tuple[list[tuple[int, image_io.Picture]], float]:
@@ -98,7 +98,7 @@ def kept(
 
 
 def _members(
-    request: job.Job,
+    request: settings.Job,
     styles: Sequence[image_io.Picture],
     others: Mapping[str, image_io.Picture],
     parts: Sequence[masks.Region],
@@ -108,7 +108,9 @@ def _members(
         return [list(enumerate(styles))]
     if not request.style_mask:
         return _in_order(styles, parts)
-    names = job.each(range(len(request.style_mask)), len(styles), "style_mask")
+    names = settings.each(
+        range(len(request.style_mask)), len(styles), "style_mask"
+    )
     members: list[list[tuple[int, image_io.Picture]]] = [[] for _ in parts]
     for index, (style, number) in enumerate(zip(styles, names, strict=True)):
         name = f"style_mask/{number}"

@@ -5,7 +5,7 @@ time. Above them Adam, in short steps: it keeps what was found below, and takes
 less memory. `scripts/benchmarks/schedule.py` measures what comes of it.
 """
 
-from nst_tf import job, pyramid
+from nst_tf.plan import pyramid, settings
 
 STEPS = (50, 50, 40, 50)
 STEPS_OF_ADAM = (100, 80, 50)  # where it takes all of them
@@ -21,23 +21,27 @@ ADAMS = (
 )
 
 
-def optimizer_at(request: job.Job, long_side: int) -> str:
+def optimizer_at(request: settings.Job, long_side: int) -> str:
     """Names the optimizer of a level, by its long side in pixels."""
     if request.optimizer != "auto":
         return request.optimizer
-    if any(getattr(request, name) != getattr(job.Job, name) for name in ADAMS):
+    if any(
+        getattr(request, name) != getattr(settings.Job, name) for name in ADAMS
+    ):
         return "adam"
     return "adam" if long_side > pyramid.LARGE else "lbfgs"
 
 
-def steps(request: job.Job) -> tuple[int, ...]:
+def steps(request: settings.Job) -> tuple[int, ...]:
     """The steps of a job at each level; the last number is repeated."""
     if request.steps:
         return request.steps
     return STEPS if optimizer_at(request, 0) == "lbfgs" else STEPS_OF_ADAM
 
 
-def levels(request: job.Job, height: int, width: int) -> list[pyramid.Level]:
+def levels(
+    request: settings.Job, height: int, width: int
+) -> list[pyramid.Level]:
     """Lists the levels of a job of an output of height x width pixels."""
     return pyramid.levels(
         height,

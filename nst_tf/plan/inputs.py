@@ -10,9 +10,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nst_tf import job, places, pyramid, schedules, style_settings
 from nst_tf.images import color, image_io, reading, sizes, sources
 from nst_tf.network import architectures, weight_files
+from nst_tf.plan import (
+    pyramid,
+    schedule,
+    settings,
+    style_regions,
+    style_settings,
+)
 
 ImageLike = np.ndarray | str | os.PathLike[str] | image_io.Picture
 
@@ -23,7 +29,9 @@ class Inputs(NamedTuple):
     content: image_io.Picture
     seen: np.ndarray  # the content image as the losses see it, [H, W, 3]
     styles: tuple[image_io.Picture, ...]
-    places: Sequence[places.Place]  # what is painted, and in which styles
+    places: Sequence[
+        style_regions.Place
+    ]  # what is painted, and in which styles
     keep: np.ndarray | None  # how much of the content stays, [H, W]; None: no
     init: np.ndarray  # at the first level's size, [h, w, 3] in [0, 1]
     levels: list[pyramid.Level]
@@ -41,7 +49,7 @@ class Inputs(NamedTuple):
 
 
 def read_content(
-    request: job.Job,
+    request: settings.Job,
     say: Callable[[str], None] = lambda line: None,
     load: Callable[..., image_io.Picture] = sources.load,
 ) -> image_io.Picture:
@@ -55,13 +63,13 @@ def read_content(
     Raises:
         ValueError: In one sentence: what was received, what was expected.
     """
-    job.check(request)
+    settings.check(request)
     if not request.content:
         raise ValueError("no content image; name one with --content=PICTURE.")
     return load(request.content, request.max_megapixels, say)
 
 
-def sized(request: job.Job, content: image_io.Picture) -> job.Job:
+def sized(request: settings.Job, content: image_io.Picture) -> settings.Job:
     """Replaces the print size of a job by a size in pixels and a resolution.
 
     A job without a print size is returned as it is.
@@ -71,26 +79,26 @@ def sized(request: job.Job, content: image_io.Picture) -> job.Job:
         content: Its content image, whose shape the picture has.
 
     Raises:
-        ValueError: As `job.check`, or if no picture can be of that size.
-        TypeError: As `job.check`.
+        ValueError: As `settings.check`, or if no picture can be of that size.
+        TypeError: As `settings.check`.
     """
-    job.check(request)
+    settings.check(request)
     if not request.print_size:
         return request
     dpi = float(request.dpi or sizes.DPI)
     box = sizes.parse(request.print_size)
     rows, columns = content.pixels.shape[:2]
     size = sizes.long_side(rows, columns, box, dpi)
-    if not 1 <= size <= job.LARGEST_SIZE:
+    if not 1 <= size <= settings.LARGEST_SIZE:
         raise ValueError(
             f"print_size is {request.print_size!r}, {size} pixels on the long "
-            f"side at {dpi:g} dpi, expected 1 to {job.LARGEST_SIZE}; change "
-            f"--print_size or --dpi."
+            f"side at {dpi:g} dpi, expected 1 to {settings.LARGEST_SIZE}; "
+            f"change --print_size or --dpi."
         )
     return dataclasses.replace(request, print_size="", size=size, dpi=dpi)
 
 
-def input_files(request: job.Job) -> list[str]:
+def input_files(request: settings.Job) -> list[str]:
     """The files that a job names, none of which is ever replaced."""
     names = [
         request.content,
@@ -98,13 +106,13 @@ def input_files(request: job.Job) -> list[str]:
         *named_pictures(request).values(),
         request.rerun,
     ]
-    if not job.is_keyword("weights", request.weights):
+    if not settings.is_keyword("weights", request.weights):
         names.append(request.weights)
     return [name for name in names if name and sources.is_file(name)]
 
 
 def prepare(
-    request: job.Job,
+    request: settings.Job,
     content: image_io.Picture,
     styles: Sequence[image_io.Picture],
     say: Callable[[str], None] = lambda line: None,
@@ -122,17 +130,19 @@ def prepare(
     Raises:
         ValueError: In one sentence: what was received, what was expected.
     """
-    job.check(request)
+    settings.check(request)
     if not styles and (request.style_weight or request.init == "style"):
         raise ValueError("no style image; name one with --style=PICTURE.")
     layers = [
         layer
         for text in (request.content_layers, *request.style_layers)
-        for layer in job.parse_layers(text)
+        for layer in settings.parse_layers(text)
     ]
     if styles:
-        job.each(request.style_layers, len(styles), "style_layers")
-    blend = job.each(request.style_blend or (1.0,), len(styles), "style_blend")
+        settings.each(request.style_layers, len(styles), "style_layers")
+    blend = settings.each(
+        request.style_blend or (1.0,), len(styles), "style_blend"
+    )
     deepest = architectures.deepest(request.extractor, layers)
     _check_image(content.pixels, "content", deepest)
     for style in styles:
@@ -145,7 +155,7 @@ def prepare(
             f"{deepest.stride} x {deepest.stride}; raise the size, or the dpi "
             f"of a print."
         )
-    levels = schedules.levels(request, height, width)
+    levels = schedule.levels(request, height, width)
     seen = content.pixels
     if request.color == "luminance":
         seen = color.gray(seen)
@@ -153,8 +163,8 @@ def prepare(
     for name, source in named_pictures(request).items():
         if name not in others:
             others[name] = sources.load(source, request.max_megapixels, say)
-    painted, clipped = places.find(request, content, styles, others)
-    keep = places.kept(content, others) if request.keep_mask else None
+    painted, clipped = style_regions.find(request, content, styles, others)
+    keep = style_regions.kept(content, others) if request.keep_mask else None
     if request.continue_from:
         levels, init = _continued(
             others["continue_from"].pixels, content.pixels, levels
@@ -214,7 +224,7 @@ def kept(
     return image + share * (image_io.resize(content, *size) - image)
 
 
-def named_pictures(request: job.Job) -> dict[str, str]:
+def named_pictures(request: settings.Job) -> dict[str, str]:
     """The pictures besides content and style that a job names: where they are.
 
     Keys are the settings' names; of style masks, "style_mask/0" and so on. One
@@ -227,7 +237,7 @@ def named_pictures(request: job.Job) -> dict[str, str]:
     }
     for number, source in enumerate(request.style_mask):
         named[f"style_mask/{number}"] = source
-    if not job.is_keyword("init", request.init):
+    if not settings.is_keyword("init", request.init):
         named["init"] = request.init
     if request.continue_from:
         named["continue_from"] = request.continue_from
@@ -235,7 +245,7 @@ def named_pictures(request: job.Job) -> dict[str, str]:
 
 
 def _output_size(
-    request: job.Job, content: image_io.Picture
+    request: settings.Job, content: image_io.Picture
 ) -> tuple[int, int]:
     """The (height, width) of the output."""
     rows, columns = content.pixels.shape[:2]
@@ -328,7 +338,7 @@ def _check_image(
 
 
 def _initial(
-    request: job.Job,
+    request: settings.Job,
     content: np.ndarray,
     styles: Sequence[image_io.Picture],
     level: pyramid.Level,

@@ -11,10 +11,11 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nst_tf import conventions, errors
+from nst_tf import errors
 from nst_tf.backend import device
 from nst_tf.images import sizes
 from nst_tf.network import architectures
+from nst_tf.plan import conventions
 
 LARGEST_SIZE = 65536  # pixels, a side; beyond it Pillow's formats end
 

@@ -6,16 +6,16 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from nst_tf import inputs, job, memory, pyramid, schedules, tiles
 from nst_tf.backend import device
 from nst_tf.network import architectures
+from nst_tf.plan import inputs, memory, pyramid, schedule, settings, tiles
 
 
 def planned(
-    request: job.Job,
+    request: settings.Job,
     prepared: inputs.Inputs,
     precision: str,
-) -> job.Job:
+) -> settings.Job:
     """Gives a job the tiles that its memory has room for.
 
     A job that fits, as a whole or in the tiles that it names, is returned as it
@@ -67,12 +67,12 @@ def planned(
 
 
 def _fitting(
-    request: job.Job,
+    request: settings.Job,
     prepared: inputs.Inputs,
     precision: str,
     limit: float,
     least: int,
-) -> list[job.Job]:
+) -> list[settings.Job]:
     """A job in the largest tiles that a limit has room for, in either way."""
     height, width, _ = prepared.levels[-1]
     found = []
@@ -85,7 +85,7 @@ def _fitting(
     return found
 
 
-def _targets(request: job.Job) -> list[job.Job]:
+def _targets(request: settings.Job) -> list[settings.Job]:
     """A job, and as one that recomputes its targets, if it leaves that open."""
     if request.content_target != "auto":
         return [request]
@@ -93,8 +93,8 @@ def _targets(request: job.Job) -> list[job.Job]:
 
 
 def halved(
-    request: job.Job, prepared: inputs.Inputs, precision: str, died: int
-) -> job.Job:
+    request: settings.Job, prepared: inputs.Inputs, precision: str, died: int
+) -> settings.Job:
     """Gives a job smaller tiles than those with which a run of it died.
 
     Whether it died for want of memory nobody knows; a run that had more than
@@ -122,7 +122,7 @@ def halved(
     return dataclasses.replace(request, tile=side)
 
 
-def _limit(request: job.Job) -> float | None:
+def _limit(request: settings.Job) -> float | None:
     """Bytes that a job may take; None: unknown.
 
     On a GPU tiles are halved when its memory runs out, whatever the host has.
@@ -133,7 +133,7 @@ def _limit(request: job.Job) -> float | None:
 
 
 def memory_of(
-    request: job.Job, prepared: inputs.Inputs, precision: str
+    request: settings.Job, prepared: inputs.Inputs, precision: str
 ) -> float:
     """The bytes that a job needs in the tiles that it is cut into, about.
 
@@ -150,7 +150,7 @@ def memory_of(
 
 
 def needs(
-    request: job.Job, prepared: inputs.Inputs, precision: str
+    request: settings.Job, prepared: inputs.Inputs, precision: str
 ) -> memory.Need:
     """What a job needs of memory."""
     rows, columns = prepared.content.pixels.shape[:2]
@@ -158,7 +158,7 @@ def needs(
     return memory.Need(
         precision,
         small=prepared.network.projections is not None,
-        optimizer=schedules.optimizer_at(request, max(height, width)),
+        optimizer=schedule.optimizer_at(request, max(height, width)),
         pairs=request.history,
         style_scale=max(prepared.scales, default=1.0),
         sorts=request.style_loss == "sliced_wasserstein",
@@ -168,12 +168,14 @@ def needs(
         features=sum(
             prepared.network.layers[layer.name][0].shape[-1] / layer.stride**2
             for layer in architectures.convolutions(request.extractor)
-            if layer.name in job.parse_layers(request.content_layers)
+            if layer.name in settings.parse_layers(request.content_layers)
         ),
     )
 
 
-def describe(request: job.Job, level: pyramid.Level, devices: int = 1) -> str:
+def describe(
+    request: settings.Job, level: pyramid.Level, devices: int = 1
+) -> str:
     """Says how a level is cut, for people; nothing if it is not."""
     cut = _cut(request, level, devices)
     if cut is None:
@@ -184,7 +186,9 @@ def describe(request: job.Job, level: pyramid.Level, devices: int = 1) -> str:
     return words
 
 
-def cost(request: job.Job, level: pyramid.Level, devices: int = 1) -> float:
+def cost(
+    request: settings.Job, level: pyramid.Level, devices: int = 1
+) -> float:
     """How many times longer a step takes in tiles than one on the whole."""
     cut = _cut(request, level, devices)
     if cut is None:
@@ -197,17 +201,17 @@ def cost(request: job.Job, level: pyramid.Level, devices: int = 1) -> float:
     return passes * seen / level.pixels
 
 
-def recomputes(request: job.Job, height: int, width: int) -> bool:
+def recomputes(request: settings.Job, height: int, width: int) -> bool:
     """Whether the content's features are seen anew at a size, not kept."""
     return request.content_target == "recompute" and tiles.is_cut(
         height, width, request.tile
     )
 
 
-def _recomputed_share(request: job.Job) -> float:
+def _recomputed_share(request: settings.Job) -> float:
     """Two looks as deep as the content's layers, over two as deep as all."""
     deepest = architectures.deepest(
-        request.extractor, job.parse_layers(request.content_layers)
+        request.extractor, settings.parse_layers(request.content_layers)
     )
     return architectures.work(request.extractor, deepest.name) / (
         architectures.work(request.extractor, _deepest(request).name)
@@ -215,7 +219,7 @@ def _recomputed_share(request: job.Job) -> float:
 
 
 def _cut(
-    request: job.Job, level: pyramid.Level, devices: int
+    request: settings.Job, level: pyramid.Level, devices: int
 ) -> tiles.Tiles | None:
     """How a level is cut; None: it is not."""
     deepest = _deepest(request)
@@ -229,18 +233,18 @@ def _cut(
     )
 
 
-def smallest(request: job.Job) -> int:
+def smallest(request: settings.Job) -> int:
     """The least side of the tiles of a job, in pixels."""
     deepest = _deepest(request)
     return tiles.smallest(deepest.stride, deepest.reach)
 
 
-def _deepest(request: job.Job) -> architectures.Convolution:
+def _deepest(request: settings.Job) -> architectures.Convolution:
     """The last convolution that a job needs."""
     layers = [
         layer
         for text in (request.content_layers, *request.style_layers)
-        for layer in job.parse_layers(text)
+        for layer in settings.parse_layers(text)
     ]
     return architectures.deepest(request.extractor, layers)
 
@@ -256,7 +260,7 @@ class Side:
 
     def __init__(
         self,
-        request: job.Job,
+        request: settings.Job,
         levels: Sequence[pyramid.Level],
         say: Callable[[str], None],
     ):
@@ -284,7 +288,7 @@ class Side:
 
 
 def _check_additive(
-    request: job.Job, height: int, width: int, words: str = ""
+    request: settings.Job, height: int, width: int, words: str = ""
 ) -> None:
     """Raises ValueError if a job cannot be worked on in tiles."""
     if _is_additive(request):
@@ -297,6 +301,6 @@ def _check_additive(
     )
 
 
-def _is_additive(request: job.Job) -> bool:
+def _is_additive(request: settings.Job) -> bool:
     """Whether all losses of a job are sums over positions."""
     return request.style_loss != "sliced_wasserstein"

@@ -5,15 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import (
-    conventions,
-    execution,
-    job,
-    losses,
-    style_losses,
-    sums,
-    targets,
-)
+from nst_tf import execution, losses, style_losses, sums, targets
+from nst_tf.plan import conventions, settings
 
 CONTENT, STYLE = (21, 27), (34, 18)  # (height, width)
 WEIGHTS = targets.LossWeights(
@@ -333,7 +326,7 @@ def test_a_style_image_is_fitted(monkeypatch, fit):
 def test_an_absolute_convention_leaves_the_gradient_unscaled():
     for name, scaled in (("relative", True), ("keras", False)):
         for optimizer in ("adam", "sgd"):
-            request = job.Job(convention=name, optimizer=optimizer)
+            request = settings.Job(convention=name, optimizer=optimizer)
             network = execution.weight_files.NetworkWeights({}, "")
             options = execution.method_options(request, network)
             made = options["make_optimizer"](

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf import job, pyramid
 from nst_tf.images import color, image_io, sizes, sources
+from nst_tf.plan import pyramid, settings
 
 # Settings of which the i-th is the i-th style's.
 OF_STYLES = ("style_blend", "style_layers", "style_scale", "style_size")
 
 
-def expanded(request: job.Job) -> job.Job:
+def expanded(request: settings.Job) -> settings.Job:
     """Replaces folders of styles by their pictures, which share as one does.
 
     Raises:
@@ -28,7 +28,7 @@ def expanded(request: job.Job) -> job.Job:
     return dataclasses.replace(request, style=style)
 
 
-def repeated(request: job.Job, counts: Sequence[int]) -> job.Job:
+def repeated(request: settings.Job, counts: Sequence[int]) -> settings.Job:
     """Gives each style of a job to so many pictures, which share as one does.
 
     Raises:
@@ -36,7 +36,9 @@ def repeated(request: job.Job, counts: Sequence[int]) -> job.Job:
     """
     if all(count == 1 for count in counts):
         return request
-    blend = job.each(request.style_blend or (1.0,), len(counts), "style_blend")
+    blend = settings.each(
+        request.style_blend or (1.0,), len(counts), "style_blend"
+    )
     pairs = list(zip(blend, counts, strict=True))
     chosen: dict[str, Any] = {
         "style_blend": tuple(
@@ -46,7 +48,7 @@ def repeated(request: job.Job, counts: Sequence[int]) -> job.Job:
     for name in OF_STYLES[1:]:
         values = getattr(request, name)
         if len(values) > 1:
-            values = job.each(values, len(counts), name)
+            values = settings.each(values, len(counts), name)
             chosen[name] = tuple(
                 value
                 for value, count in zip(values, counts, strict=True)
@@ -56,7 +58,7 @@ def repeated(request: job.Job, counts: Sequence[int]) -> job.Job:
 
 
 def colored(
-    request: job.Job, style: image_io.Picture, content: image_io.Picture
+    request: settings.Job, style: image_io.Picture, content: image_io.Picture
 ) -> tuple[image_io.Picture, float]:
     """Gives a style image its colors to paint with; the share not in [0, 1]."""
     if request.color == "luminance":
@@ -71,19 +73,21 @@ def colored(
 
 
 def scales(
-    request: job.Job,
+    request: settings.Job,
     styles: Sequence[image_io.Picture],
     level: pyramid.Level,
 ) -> list[float]:
     """By how much the sides of each style image are multiplied."""
     if not request.style_size:
-        return list(job.each(request.style_scale, len(styles), "style_scale"))
+        return list(
+            settings.each(request.style_scale, len(styles), "style_scale")
+        )
     found = []
-    lengths = job.each(request.style_size, len(styles), "style_size")
+    lengths = settings.each(request.style_size, len(styles), "style_size")
     for style, length in zip(styles, lengths, strict=True):
         rows, columns = style.pixels.shape[:2]
         scale = length / max(fitted_size(request, rows, columns, level, 1.0))
-        rules = job.Job.__dataclass_fields__["style_scale"].metadata
+        rules = settings.Job.__dataclass_fields__["style_scale"].metadata
         if not rules["low"] <= scale <= rules["high"]:
             raise ValueError(
                 f"style_size is {length}, {scale:.2g} times what fits this "
@@ -94,7 +98,7 @@ def scales(
 
 
 def fitted_size(
-    request: job.Job,
+    request: settings.Job,
     rows: int,
     columns: int,
     level: pyramid.Level,

@@ -9,8 +9,9 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import execution, inputs, job, metadata, run, targets
+from nst_tf import execution, metadata, run, targets
 from nst_tf.images import image_io
+from nst_tf.plan import inputs, settings
 
 A, B = toys.image(40, 56, 1), toys.image(50, 40, 2)
 CONTENT = toys.image(48, 64, 0)
@@ -108,7 +109,7 @@ def test_a_style_without_a_share_has_no_part(chosen):
 
 
 def test_each_style_has_its_scale(chosen):
-    request = job.Job(style_scale=(0.5, 2.0), **chosen)
+    request = settings.Job(style_scale=(0.5, 2.0), **chosen)
     prepared = inputs.prepare(
         request, image_io.Picture(CONTENT), [image_io.Picture(A)] * 2
     )
@@ -117,7 +118,7 @@ def test_each_style_has_its_scale(chosen):
 
 
 def test_a_size_of_the_style_is_that_beside_the_output(chosen):
-    request = job.Job(style_size=100, style_fit="side", **chosen)
+    request = settings.Job(style_size=100, style_fit="side", **chosen)
     prepared = inputs.prepare(
         request, image_io.Picture(CONTENT), [image_io.Picture(A)]
     )

@@ -8,8 +8,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from nst_tf import tiles
 from nst_tf.network import architectures
+from nst_tf.plan import tiles
 
 QUICK = hypothesis.settings(
     max_examples=300, deadline=None, derandomize=True, database=None

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf import job
+from nst_tf.plan import settings
 
 # The ratio of the weights of style and content at some strengths; between them
 # its logarithm is linear.
@@ -40,17 +40,17 @@ ONE_LEVEL, ALL_LEVELS = 0.5, 0.9  # strengths up to which, and from which
 FULL_STEPS = 0.4  # the strength from which steps are as long as asked for
 
 
-def applied(request: job.Job) -> job.Job:
+def applied(request: settings.Job) -> settings.Job:
     """Replaces weights, rate and levels of a job by those of its strength.
 
     A strength of 0 is the photograph itself, after one evaluation. A job
     without a strength is returned as it is.
 
     Raises:
-        ValueError: As `job.check`.
+        ValueError: As `settings.check`.
         TypeError: Likewise.
     """
-    job.check(request)
+    settings.check(request)
     strength = request.strength
     if strength < 0:
         return dataclasses.replace(request, strength=-1.0)
@@ -75,7 +75,7 @@ def applied(request: job.Job) -> job.Job:
     schedule = {
         name: value
         for name, value in SCHEDULE.items()
-        if getattr(request, name) == getattr(job.Job, name)
+        if getattr(request, name) == getattr(settings.Job, name)
     }
     return dataclasses.replace(
         request,

@@ -7,19 +7,15 @@ import pytest
 import toys
 
 from nst_tf import (
-    conventions,
     execution,
     finishing,
-    inputs,
-    job,
     optimizers,
     preparation,
-    pyramid,
-    strength,
     style_losses,
     targets,
 )
 from nst_tf.images import image_io
+from nst_tf.plan import conventions, inputs, pyramid, settings, strength
 
 
 @pytest.fixture
@@ -53,7 +49,7 @@ def test_a_strength_of_0_is_the_photograph(chosen, more):
 @pytest.mark.parametrize("name", strength.SCALES)
 def test_weights_rise_and_levels_grow_with_the_strength(name):
     jobs = [
-        strength.applied(job.Job(strength=s, style_loss=name))
+        strength.applied(settings.Job(strength=s, style_loss=name))
         for s in np.linspace(0.1, 1, 10)
     ]
     ratios = [one.style_weight / one.content_weight for one in jobs]
@@ -64,27 +60,27 @@ def test_weights_rise_and_levels_grow_with_the_strength(name):
     rates = [one.learning_rate for one in jobs]
     assert rates[0] == pytest.approx(0.005) and rates[4] == 0.02 == rates[-1]
     for one in jobs:
-        job.check(one)
+        settings.check(one)
 
 
 def test_without_a_strength_nothing_is_replaced():
-    request = job.Job(style_weight=7.0)
+    request = settings.Job(style_weight=7.0)
     assert strength.applied(request) == request
     unchanged = {"strength", "content_weight", "style_weight", "tv_weight"}
     changed = strength.applied(dataclasses.replace(request, strength=0.3))
     unchanged |= {"min_size", "learning_rate", *strength.SCHEDULE}
-    for field in dataclasses.fields(job.Job):
+    for field in dataclasses.fields(settings.Job):
         if field.name not in unchanged:
             assert getattr(changed, field.name) == getattr(request, field.name)
 
 
 def test_the_schedule_of_a_strength_is_that_of_its_calibration_or_yours():
-    calibrated = strength.applied(job.Job(strength=0.7))
+    calibrated = strength.applied(settings.Job(strength=0.7))
     assert calibrated.optimizer == "adam"
     assert calibrated.steps == (100, 80, 70, 60, 50)
     assert calibrated.growth == 2**0.5
     own = {"optimizer": "lbfgs", "steps": (7,), "growth": 3.0}
-    yours = strength.applied(job.Job(strength=0.7, **own))
+    yours = strength.applied(settings.Job(strength=0.7, **own))
     assert {name: getattr(yours, name) for name in own} == own
 
 
@@ -96,12 +92,12 @@ def test_a_strength_outside_its_range_is_refused(chosen, value):
 
 def test_a_strength_beside_a_convention_is_refused():
     with pytest.raises(ValueError, match="has weights of its own"):
-        job.check(job.Job(strength=0.5, convention="keras"))
+        settings.check(settings.Job(strength=0.5, convention="keras"))
 
 
 def test_a_style_loss_beside_another_convention_is_refused():
     with pytest.raises(ValueError, match="--style_loss=wasserstein"):
-        job.check(job.Job(convention="crowson_w2"))
+        settings.check(settings.Job(convention="crowson_w2"))
 
 
 def test_a_preview_is_a_stage_of_a_larger_run(chosen, tmp_path):
@@ -146,7 +142,7 @@ def test_what_is_started_from_may_be_an_array(chosen, tmp_path, name):
 def test_going_on_takes_the_steps_of_the_levels_above(chosen, tmp_path):
     path = tmp_path / "preview.png"
     image_io.save_image(path, image_io.resize(CONTENT, 48, 64))
-    request = job.Job(
+    request = settings.Job(
         size=128, continue_from=str(path), **{**chosen, "steps": (5, 4, 3, 2)}
     )
     prepared = inputs.prepare(request, *PICTURES)
@@ -167,7 +163,7 @@ def test_a_preview_that_cannot_be_gone_on_from_is_refused(
 ):
     path = tmp_path / "preview.png"
     image_io.save_image(path, image_io.resize(CONTENT, *size))
-    request = job.Job(size=128, continue_from=str(path), **chosen)
+    request = settings.Job(size=128, continue_from=str(path), **chosen)
     with pytest.raises(ValueError, match=words):
         inputs.prepare(request, *PICTURES)
 
@@ -216,7 +212,7 @@ def test_previews_of_a_photograph_of_3_to_2_are_gone_on_from(chosen, tmp_path):
     path = tmp_path / "preview.png"
     for size in ((341, 512), (240, 368), (342, 512)):
         image_io.save_image(path, image_io.resize(content, *size))
-        request = job.Job(size=1024, continue_from=str(path), **chosen)
+        request = settings.Job(size=1024, continue_from=str(path), **chosen)
         prepared = inputs.prepare(
             request, image_io.Picture(content), PICTURES[1]
         )
@@ -230,7 +226,7 @@ def test_what_is_gone_on_from_is_not_overwritten(chosen, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     image_io.save_image("content.png", CONTENT)
     image_io.save_image("a.png", CONTENT)
-    request = job.Job(
+    request = settings.Job(
         content="content.png",
         style=("content.png",),
         continue_from="a.png",
@@ -246,14 +242,14 @@ def test_what_is_gone_on_from_is_not_overwritten(chosen, tmp_path, monkeypatch):
 @pytest.mark.parametrize("more", [{"init": "noise"}, {"init_noise": 0.5}])
 def test_two_starts_are_refused(more):
     with pytest.raises(ValueError, match="continue_from is where the run"):
-        job.check(job.Job(continue_from="a.png", **more))
+        settings.check(settings.Job(continue_from="a.png", **more))
 
 
 @pytest.mark.parametrize("value", [1e-300, 1e-9, 0.05, 0.7, 1.0])
 @pytest.mark.parametrize("size", [10, 64, 4096])
 def test_every_strength_makes_a_job_that_is_fine(value, size):
-    request = strength.applied(job.Job(strength=value, size=size))
-    job.check(request)
+    request = strength.applied(settings.Job(strength=value, size=size))
+    settings.check(request)
     assert strength.applied(request) is not None
     assert strength.applied(request) == request
 
@@ -263,7 +259,7 @@ def test_every_strength_makes_a_job_that_is_fine(value, size):
 )
 def test_wrong_settings_beside_a_strength_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        strength.applied(job.Job(strength=0.7, **wrong))
+        strength.applied(settings.Job(strength=0.7, **wrong))
 
 
 def test_the_scale_of_strokes_does_not_weigh_sums(monkeypatch):

@@ -13,23 +13,19 @@ from PIL import Image
 
 from nst_tf import (
     descent,
-    job,
     losses,
-    memory,
     metadata,
     objective,
     optimizers,
     preparation,
-    pyramid,
     run,
     targets,
-    tile_side,
-    tiles,
     tiling,
     transfer,
 )
 from nst_tf.backend import device
 from nst_tf.images import image_io
+from nst_tf.plan import memory, pyramid, settings, tile_size, tiles
 
 LEVEL = "--levels=1"  # the last alone, of 96 x 72 pixels
 LEAST = 15  # of the toy network: a halo of 6, its reach of 5, two strides
@@ -49,7 +45,7 @@ def prepared(flag_file):
     """settings -> a job of 96 x 72 pixels, and its inputs."""
 
     def prepare(**chosen):
-        request = job.Job(
+        request = settings.Job(
             content="town.png",
             style="paint.png",
             size=96,
@@ -69,7 +65,7 @@ def prepared(flag_file):
 
 
 def _planned(request, found):
-    return tile_side.planned(request, found, "float32")
+    return tile_size.planned(request, found, "float32")
 
 
 # What is planned
@@ -78,14 +74,14 @@ def _planned(request, found):
 def test_a_job_that_fits_is_left_as_it_is(prepared):
     request, found = prepared(memory=2)
     assert _planned(request, found) is request
-    assert tile_side.describe(request, found.levels[-1]) == ""
+    assert tile_size.describe(request, found.levels[-1]) == ""
 
 
 def test_tiles_are_the_largest_that_a_limit_has_room_for(prepared):
     request, found = prepared(memory=1.01)
     planned = _planned(request, found)
     assert planned == dataclasses.replace(request, tile=planned.tile)
-    need = tile_side.needs(request, found, "float32")
+    need = tile_size.needs(request, found, "float32")
     assert need.peak(72, 96) > 1.01e9 >= need.peak(72, 96, planned.tile**2)
     assert need.peak(72, 96, (planned.tile + 16) ** 2) > 1.01e9
     assert LEAST <= planned.tile < 96 and planned.tile % 16 == 0
@@ -122,12 +118,12 @@ def test_named_tiles_are_taken_as_far_as_memory_goes(prepared, size):
         request, found = prepared(tile=size, memory=limit)
         assert _planned(request, found) is request
     assert LEAST <= _planned(*prepared(tile=size, memory=1.005)).tile < size
-    words = tile_side.describe(request, found.levels[-1])
+    words = tile_size.describe(request, found.levels[-1])
     assert words == {72: "2 tiles of 54 x 72", 80: "2 tiles of 54 x 72"}[size]
 
 
 def test_named_tiles_that_are_all_halo_are_refused(prepared):
-    assert tile_side.smallest(prepared()[0]) == LEAST
+    assert tile_size.smallest(prepared()[0]) == LEAST
     assert _planned(*prepared(tile=LEAST)).tile == LEAST
     with pytest.raises(
         ValueError, match=f"tile is 14, expected at least {LEAST} pixels"
@@ -264,7 +260,7 @@ def test_after_a_run_that_was_killed_tiles_are_half_as_large(
 ):
     monkeypatch.setattr(device, "is_gpu", lambda: False)
     request, found = prepared(tile=tile, memory=1.02)
-    halved = tile_side.halved(request, found, "float32", died)
+    halved = tile_size.halved(request, found, "float32", died)
     assert halved == dataclasses.replace(request, tile=expected)
 
 
@@ -272,32 +268,32 @@ def test_what_had_memory_enough_was_killed_for_another_reason(
     prepared, monkeypatch
 ):
     request, found = prepared(memory=3)  # of 1.02 that it needs
-    assert tile_side.halved(request, found, "float32", 0) is request
+    assert tile_size.halved(request, found, "float32", 0) is request
     unlimited, _ = prepared()
     monkeypatch.setattr(memory, "limit", lambda: 1.02e9)
     monkeypatch.setattr(device, "is_gpu", lambda: False)
-    assert tile_side.halved(unlimited, found, "float32", 0).tile == 48
+    assert tile_size.halved(unlimited, found, "float32", 0).tile == 48
     # What the machine has free says nothing of its GPU's memory.
     monkeypatch.setattr(device, "is_gpu", lambda: True)
-    assert tile_side.halved(unlimited, found, "float32", 0) is unlimited
+    assert tile_size.halved(unlimited, found, "float32", 0) is unlimited
 
 
 def test_two_passes_over_what_the_tiles_overlap_cost_time(prepared):
     request, found = prepared()
     level = found.levels[-1]
-    assert tile_side.cost(request, level) == 1
+    assert tile_size.cost(request, level) == 1
     request, _ = prepared(tile=72)  # 2 tiles of 54 x 72, of 96 x 72 pixels
     cost = tiles.PASSES * 2 * 54 * 72 / (96 * 72)
-    assert tile_side.cost(request, level) == pytest.approx(cost)
-    assert tile_side.cost(request, level, 2) == pytest.approx(cost / 2)
+    assert tile_size.cost(request, level) == pytest.approx(cost)
+    assert tile_size.cost(request, level, 2) == pytest.approx(cost / 2)
     anew = dataclasses.replace(request, content_target="recompute")
-    more = tile_side.cost(anew, level) / cost
+    more = tile_size.cost(anew, level) / cost
     assert more == pytest.approx(1 + 1 / tiles.PASSES)  # of the last layer
     shallow = dataclasses.replace(anew, content_layers=toys.LAYERS[0])
-    assert cost < tile_side.cost(shallow, level) < tile_side.cost(anew, level)
+    assert cost < tile_size.cost(shallow, level) < tile_size.cost(anew, level)
     whole = dataclasses.replace(anew, tile=0)
-    assert tile_side.cost(whole, level, 2) == pytest.approx(
-        tile_side.cost(
+    assert tile_size.cost(whole, level, 2) == pytest.approx(
+        tile_size.cost(
             dataclasses.replace(whole, content_target="keep"), level, 2
         )
     )
@@ -310,7 +306,7 @@ def _limit_between(prepared, **chosen):
     """GB that suffice for the smallest tiles only without features."""
     request, found = prepared(**chosen)
     keeping, anew = (
-        tile_side.needs(
+        tile_size.needs(
             dataclasses.replace(request, content_target=each), found, "float32"
         ).peak(72, 96, (LEAST + 1) ** 2)
         for each in ("keep", "recompute")
@@ -325,7 +321,7 @@ def test_the_content_is_seen_anew_where_memory_asks_for_it(prepared):
     planned = _planned(*prepared(memory=limit, **shallow))
     assert planned.content_target == "recompute"
     assert planned.tile >= LEAST
-    words = tile_side.describe(planned, prepared()[1].levels[-1])
+    words = tile_size.describe(planned, prepared()[1].levels[-1])
     assert words.endswith(", in which the content is seen anew")
     request, found = prepared(memory=limit, content_target="keep", **shallow)
     with pytest.raises(MemoryError, match="in the smallest tiles it needs"):
@@ -344,7 +340,7 @@ def test_named_tiles_are_not_exceeded_for_that(prepared, monkeypatch):
 def test_smallest_tiles_that_died_see_the_content_anew(prepared, monkeypatch):
     monkeypatch.setattr(device, "is_gpu", lambda: False)
     request, found = prepared(tile=LEAST, memory=1.005)
-    halved = tile_side.halved(request, found, "float32", LEAST)
+    halved = tile_size.halved(request, found, "float32", LEAST)
     assert (halved.tile, halved.content_target) == (LEAST, "recompute")
 
 
@@ -615,14 +611,14 @@ def test_a_program_that_has_no_memory_for_the_smallest_tiles_ends(
 
 def test_sorted_values_are_never_halved(prepared):
     request, found = prepared(style_loss="sliced_wasserstein")
-    side = tile_side.Side(request, found.levels, pytest.fail)
+    side = tile_size.Side(request, found.levels, pytest.fail)
     assert not side.halve(72, 96)
     assert side.get() == 0
 
 
 def test_sides_are_halved_as_long_as_tiles_own_something(prepared):
     lines = []
-    side = tile_side.Side(*prepared(), lines.append)
+    side = tile_size.Side(*prepared(), lines.append)
     halved = []
     while side.halve(720, 960):
         halved.append(side.get())
@@ -633,6 +629,6 @@ def test_sides_are_halved_as_long_as_tiles_own_something(prepared):
 
 def test_a_level_smaller_than_the_tiles_is_halved_from_its_own_side(prepared):
     request, found = prepared(tile=500)
-    side = tile_side.Side(request, found.levels, lambda line: None)
+    side = tile_size.Side(request, found.levels, lambda line: None)
     assert side.halve(72, 96)
     assert side.get() == 48

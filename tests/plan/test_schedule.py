@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import execution, finishing, job, optimizers, pyramid, schedules
+from nst_tf import execution, finishing, optimizers
 from nst_tf.images import image_io
+from nst_tf.plan import pyramid, schedule, settings
 
-SAMPLES = Path(__file__).resolve().parents[1] / "configs" / "images"
+SAMPLES = Path(__file__).resolve().parents[2] / "configs" / "images"
 
 
 @pytest.mark.parametrize(
@@ -27,23 +28,23 @@ SAMPLES = Path(__file__).resolve().parents[1] / "configs" / "images"
 def test_the_optimizer_goes_by_size_unless_it_is_asked_for(
     chosen, small, large
 ):
-    request = job.Job(**chosen)
+    request = settings.Job(**chosen)
     sides = (64, pyramid.LARGE, pyramid.LARGE + 1, 4096)
-    found = [schedules.optimizer_at(request, side) for side in sides]
+    found = [schedule.optimizer_at(request, side) for side in sides]
     assert found == [small, small, large, large]
 
 
 def test_the_settings_of_adam_are_those_that_lbfgs_has_not():
     own = {*execution.OPTIMIZER_SETTINGS["adam"]}
     shared = {*execution.OPTIMIZER_SETTINGS["lbfgs"]} - {"learning_rate"}
-    assert {*schedules.ADAMS} == own - shared
+    assert {*schedule.ADAMS} == own - shared
 
 
 def test_steps_go_by_the_optimizer_unless_they_are_named():
-    assert schedules.steps(job.Job()) == schedules.STEPS
-    assert schedules.steps(job.Job(epsilon=1e-3)) == schedules.STEPS_OF_ADAM
+    assert schedule.steps(settings.Job()) == schedule.STEPS
+    assert schedule.steps(settings.Job(epsilon=1e-3)) == schedule.STEPS_OF_ADAM
     for name in ("adam", "lbfgs", "sgd"):
-        assert schedules.steps(job.Job(optimizer=name, steps=(3,))) == (3,)
+        assert schedule.steps(settings.Job(optimizer=name, steps=(3,))) == (3,)
 
 
 def test_each_level_has_the_optimizer_of_its_size(monkeypatch, toy):

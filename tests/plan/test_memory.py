@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 import nst_tf
-from nst_tf import flagdefs, memory, preparation, tile_side
+from nst_tf import flagdefs, preparation
 from nst_tf.images import image_io
+from nst_tf.plan import memory, tile_size
 
 ROOT = Path(nst_tf.__file__).parent.parent
 LINES = (ROOT / "scripts" / "benchmarks" / "results" / "memory.jsonl").open()
@@ -40,7 +41,7 @@ def test_the_plan_holds_for_what_runs_took(record, tmp_path, monkeypatch):
     if record["weights"] != "small":
         network = prepared.network._replace(projections=None)
         prepared = prepared._replace(network=network)
-    planned = tile_side.memory_of(request, prepared, record["precision"]) / 1e9
+    planned = tile_size.memory_of(request, prepared, record["precision"]) / 1e9
     assert 0.8 * planned <= record["median_gb"] <= 1.1 * planned
 
 
@@ -215,7 +216,7 @@ def test_elsewhere_nobody_knows(machine, monkeypatch):
 def test_a_limit_of_addresses_is_seen_by_the_process_that_has_it():
     root = Path(nst_tf.__file__).parent.parent
     code = (
-        "import resource; from nst_tf import memory\n"
+        "import resource; from nst_tf.plan import memory\n"
         "print(memory._address_limit(), memory.limit())\n"
         "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
         "print(memory._address_limit(), memory.limit())"

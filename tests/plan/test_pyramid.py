@@ -1,7 +1,7 @@
 """Levels: growth, the shortest side, and previews inside large runs."""
 
-from nst_tf import pyramid
 from nst_tf.images import sizes
+from nst_tf.plan import pyramid
 
 
 def _sizes(*args, **options):
