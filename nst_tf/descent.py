@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
-from nst_tf import objective as objectives
 from nst_tf import optimizers
 from nst_tf.backend import canvas, device, host_images
+from nst_tf.losses import objectives
 from nst_tf.plan import pyramid
 
 T = TypeVar("T")

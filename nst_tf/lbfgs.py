@@ -6,8 +6,8 @@ from typing import Any
 import tensorflow as tf
 
 from nst_tf import guard
-from nst_tf import objective as objectives
 from nst_tf.backend import canvas
+from nst_tf.losses import objectives
 
 DECREASE = 1e-4  # of the expected decrease that a step must bring (Armijo)
 MARGIN = 1e-4  # of the loss: what rounding in half precision can hide

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from nst_tf import guard, lbfgs
-from nst_tf import objective as objectives
 from nst_tf.backend import canvas, ops
+from nst_tf.losses import objectives
 
 CLEARLY_WORSE = 1.02  # times the lowest loss; rounding hides less
 

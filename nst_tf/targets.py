@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import losses, style_losses, sums, tile_views, total_variation
+from nst_tf import tile_views
 from nst_tf.backend import host_images
 from nst_tf.images import image_io, sizes
+from nst_tf.losses import content_loss, style_losses, sums, total_variation
 from nst_tf.network import extractors
 from nst_tf.plan import conventions, tiles
 
@@ -62,7 +63,7 @@ def perceptual_losses(
     regions: Sequence[Region] = (),
     tile: int = 0,
     recompute: bool = False,
-) -> list[losses.Loss]:
+) -> list[content_loss.Loss]:
     """Makes the losses of Gatys et al. for an image of height x width.
 
     The content image is resized to that size. The statistics of several styles
@@ -98,7 +99,7 @@ def perceptual_losses(
         Hertzmann, Shechtman. Controlling Perceptual Factors in Neural Style
         Transfer. CVPR 2017, section 4.
     """
-    loss_list: list[losses.Loss] = []
+    loss_list: list[content_loss.Loss] = []
     if alpha is not None:
         alpha = image_io.resize_alpha(alpha, height, width)
     parts = regions or [Region(styles)]
@@ -122,7 +123,7 @@ def perceptual_losses(
         )
         for layer, weight in content_layers.items():
             loss_list.append(
-                losses.ContentLoss(
+                content_loss.ContentLoss(
                     layer,
                     features[layer],
                     weight,
@@ -330,13 +331,13 @@ def _content_targets(
     if not recompute:
         return tile_views.features(extractor, image, cut, list(masks)), {}
     measures = {
-        layer: losses.square_of_content(extractor.projections[layer])
+        layer: content_loss.square_of_content(extractor.projections[layer])
         for layer in masks
     }
     found = tile_views.statistics(extractor, image, cut, measures, masks)
     dtype = tf.as_dtype(extractor.model.inputs[0].dtype).as_numpy_dtype
     pixels = host_images.HostImage(image[None].astype(dtype, copy=False))
-    picture = losses.Picture(pixels)
+    picture = content_loss.Picture(pixels)
     squares = {layer: sums.mean(total) for layer, total in found.items()}
     return dict.fromkeys(masks, picture), squares
 

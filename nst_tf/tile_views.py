@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import losses, sums
 from nst_tf.backend import canvas, host_images, replicas
+from nst_tf.losses import content_loss, sums
 from nst_tf.network import extractors
 from nst_tf.plan import tiles
 
@@ -36,7 +36,9 @@ def choose_tiles(
     return tiles.choose(height, width, largest, *_reach(extractor), devices)
 
 
-def check_reach(extractor: extractors.Extractor, loss: losses.Loss) -> None:
+def check_reach(
+    extractor: extractors.Extractor, loss: content_loss.Loss
+) -> None:
     """Raises ValueError if a loss looks further than the halo of a tile."""
     stride = extractor.stride.get(loss.layer, 1)
     pixels = extractor.reach.get(loss.layer, 0) + stride * loss.reach
@@ -113,7 +115,7 @@ def statistics(
     look = Look(
         extractor,
         [
-            _Measure(layer, measure, losses.present(region=masks[layer]))
+            _Measure(layer, measure, content_loss.present(region=masks[layer]))
             for layer, measure in measures.items()
         ],
         tiles,
@@ -170,7 +172,7 @@ class Look:
     def __init__(
         self,
         extractor: extractors.Extractor,
-        loss_list: Sequence[losses.Loss | _Measure],
+        loss_list: Sequence[content_loss.Loss | _Measure],
         tiles: tiles.Tiles,
     ):
         self._extractor = extractor
@@ -189,7 +191,7 @@ class Look:
         }
 
         @functools.cache
-        def seen(picture: losses.Picture) -> Mapping[str, tf.Tensor]:
+        def seen(picture: content_loss.Picture) -> Mapping[str, tf.Tensor]:
             cut = cut_out(picture.pixels, self._tiles, place)
             return self._extractor.model(cut)
 
@@ -198,7 +200,7 @@ class Look:
             features, stride = maps[loss.layer], stride_of[loss.layer]
             aligned = {
                 name: seen(value)[loss.layer]
-                if isinstance(value, losses.Picture)
+                if isinstance(value, content_loss.Picture)
                 else self._aligned(value, place, stride)
                 for name, value in loss.maps.items()
             }

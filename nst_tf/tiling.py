@@ -11,31 +11,31 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_tf import losses, objective, sums
 from nst_tf import tile_views as views
 from nst_tf.backend import canvas, host_images, replicas
+from nst_tf.losses import content_loss, objectives, sums
 from nst_tf.network import extractors
 from nst_tf.plan import tiles
 
 
-def are_additive(loss_list: Sequence[losses.Loss]) -> bool:
+def are_additive(loss_list: Sequence[content_loss.Loss]) -> bool:
     """Whether all losses are sums over positions."""
     return all(getattr(loss, "additive", True) for loss in loss_list)
 
 
 def make_tiled_objective(
     extractor: extractors.Extractor,
-    loss_list: Sequence[losses.Loss],
+    loss_list: Sequence[content_loss.Loss],
     tiles: tiles.Tiles,
     strategy: tf.distribute.Strategy | None = None,
-) -> objective.Objective:
-    """Makes what `objective.make_objective` does, of one image size, in tiles.
+) -> objectives.Objective:
+    """Makes what `objectives.make_objective` does, of one image size, in tiles.
 
     A step takes memory for one tile, and for the gradient of the image: the
     `gradient` of an evaluation is a variable that the next one changes.
 
     Args:
-        extractor: As for `objective.make_objective`.
+        extractor: As for `objectives.make_objective`.
         loss_list: Additive losses, with maps of the whole image.
         tiles: How the image is cut.
         strategy: Of the devices that share the tiles, each of which has a
@@ -60,17 +60,17 @@ def make_tiled_objective(
         if strategy is None and host_images.serves()
         else tf.Variable(tf.zeros(shape, dtype), trainable=False)
     )
-    scale = objective.gradient_scale(extractor, shape[1] * shape[2])
+    scale = objectives.gradient_scale(extractor, shape[1] * shape[2])
     look = views.Look(extractor, loss_list, tiles)
     team = _Team(strategy, tiles, gradient, look)
 
-    def evaluate(image: canvas.Image) -> objective.Evaluation:
+    def evaluate(image: canvas.Image) -> objectives.Evaluation:
         totals = team.summed(
             lambda look, place: look(views.cut_out(image, tiles, place), place)
         )
         with tf.GradientTape() as tape:
             tape.watch([each.total for each in totals])
-            loss, terms = objective.weighted(
+            loss, terms = objectives.weighted(
                 loss_list,
                 [
                     each.distance(total)
@@ -93,7 +93,7 @@ def make_tiled_objective(
             return part / scale
 
         team.add_up(pull)
-        return objective.Evaluation(loss, gradient, terms)
+        return objectives.Evaluation(loss, gradient, terms)
 
     return evaluate
 

@@ -5,17 +5,10 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import (
-    descent,
-    losses,
-    objective,
-    optimizers,
-    targets,
-    tile_views,
-    tiling,
-)
+from nst_tf import descent, optimizers, targets, tile_views, tiling
 from nst_tf.backend import canvas, host_images, replicas
 from nst_tf.images import image_io
+from nst_tf.losses import content_loss, objectives
 from nst_tf.network import extractors
 from nst_tf.plan import conventions, pyramid, tiles
 
@@ -35,7 +28,7 @@ def stylize_steps(
     alpha: np.ndarray | None = None,
     regions: Sequence[targets.Region] = (),
     keep: np.ndarray | None = None,
-    extra_losses: Callable[[int, int], list[losses.Loss]] | None = None,
+    extra_losses: Callable[[int, int], list[content_loss.Loss]] | None = None,
     start: descent.State | None = None,
     goes_on: descent.Pace = lambda level, step: True,
     tile: Callable[[], int] = lambda: 0,
@@ -95,7 +88,7 @@ def stylize_steps(
     }
     extractor = make_extractor(list(layers))
 
-    def make_objective_at(height: int, width: int) -> objective.Objective:
+    def make_objective_at(height: int, width: int) -> objectives.Objective:
         side = tile()
         loss_list = targets.perceptual_losses(
             extractor,
@@ -123,11 +116,11 @@ def stylize_steps(
                 extractor, loss_list, cut, strategy
             )
         else:
-            evaluate = objective.make_objective(extractor, loss_list)
+            evaluate = objectives.make_objective(extractor, loss_list)
         if keep is None:
             return evaluate
         share = image_io.resize_alpha(keep, height, width)
-        return objective.frozen(evaluate, share)
+        return objectives.frozen(evaluate, share)
 
     def hosted(height: int, width: int) -> bool:
         return (
@@ -150,8 +143,8 @@ def stylize_steps(
 
 
 def _checked(
-    loss_list: list[losses.Loss], extractor: extractors.Extractor
-) -> list[losses.Loss]:
+    loss_list: list[content_loss.Loss], extractor: extractors.Extractor
+) -> list[content_loss.Loss]:
     """Raises ValueError if a loss looks at what the network does not return."""
     layers = ["image", *extractor.stride]
     for loss in loss_list:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import sums
 from nst_tf.images import image_io
+from nst_tf.losses import sums
 from nst_tf.network import architectures, extractors, small_network
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -17,8 +17,9 @@ import tensorflow as tf
 import test_laws
 import toys
 
-from nst_tf import flagdefs, objective, run, tile_views, tiling
+from nst_tf import flagdefs, run, tile_views, tiling
 from nst_tf.images import image_io
+from nst_tf.losses import objectives
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
@@ -279,7 +280,7 @@ def test_the_documented_loss_is_that_of_the_whole_in_tiles(monkeypatch):
     image = tf.constant(toys.image(19, 27, 3, "float64")[None])
     cut = tile_views.make_tiles(network, 19, 27, 16)
     assert cut.number > 1
-    whole = objective.make_objective(network, loss_list)(image)
+    whole = objectives.make_objective(network, loss_list)(image)
     in_tiles = toys.compiled(
         tiling.make_tiled_objective(network, loss_list, cut)
     )(image)

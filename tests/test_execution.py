@@ -11,17 +11,10 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import (
-    execution,
-    outputs,
-    preparation,
-    progress,
-    targets,
-    total_variation,
-    transfer,
-)
+from nst_tf import execution, outputs, preparation, progress, targets, transfer
 from nst_tf.backend import device
 from nst_tf.images import image_io
+from nst_tf.losses import total_variation
 from nst_tf.plan import pyramid, settings
 
 TOY = {

@@ -8,14 +8,11 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import (
-    descent,
-    losses,
-    objective,
-    optimizers,
+from nst_tf import descent, optimizers, tile_views, tiling
+from nst_tf.losses import (
+    content_loss,
+    objectives,
     style_losses,
-    tile_views,
-    tiling,
     total_variation,
 )
 
@@ -33,11 +30,13 @@ def _region(seed=7):
 
 # name -> (loss made at its own target, features at the target)
 def _content():
-    return losses.ContentLoss("layer", _features()), _features()
+    return content_loss.ContentLoss("layer", _features()), _features()
 
 
 def _content_region():
-    return losses.ContentLoss("layer", _features(), 1, _region()), _features()
+    return content_loss.ContentLoss(
+        "layer", _features(), 1, _region()
+    ), _features()
 
 
 def _style(kind, region=None, projection=None):
@@ -55,7 +54,7 @@ def _projection(channels=5):
 
 
 def _projected_content():
-    loss = losses.ContentLoss(
+    loss = content_loss.ContentLoss(
         "layer", _features(), 1, _region(), projection=_projection()
     )
     return loss, _features()
@@ -156,7 +155,7 @@ def test_gradient_on_a_constant_image_is_finite(make, value):
 def test_a_target_of_zeros_gives_no_nan():
     zeros = tf.zeros((1, *SIZE, 5), tf.float64)
     for loss in (
-        losses.ContentLoss("layer", zeros),
+        content_loss.ContentLoss("layer", zeros),
         *(
             kind("layer", kind.measure(zeros))
             for kind in style_losses.STYLE_LOSSES.values()
@@ -184,7 +183,7 @@ def _losses(
 
 def _whole(*arguments, **settings):
     network, loss_list, picture = _losses(*arguments, (11, 13), **settings)
-    return objective.make_objective(network, loss_list), picture, loss_list
+    return objectives.make_objective(network, loss_list), picture, loss_list
 
 
 def _tiled(*arguments, **settings):
@@ -264,7 +263,7 @@ def test_half_precision_gives_the_gradient_of_single(monkeypatch):
         loss_list = toys.style_and_content(
             network, toys.image(11, 13, 1), toys.image(10, 15, 2)
         )
-        compiled = tf.function(objective.make_objective(network, loss_list))
+        compiled = tf.function(objectives.make_objective(network, loss_list))
         evaluation = compiled(picture)
         assert evaluation.gradient.dtype == tf.float32
         actual = evaluation.gradient.numpy().ravel()

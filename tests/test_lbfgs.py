@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, lbfgs, objective
+from nst_tf import descent, lbfgs
+from nst_tf.losses import objectives
 
 
 def _rosenbrock(image):
@@ -15,7 +16,7 @@ def _rosenbrock(image):
         x = 2 * tf.reshape(image, [-1])
         valley = 100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2
         loss = tf.reduce_sum(valley)
-    return objective.Evaluation(loss, tape.gradient(loss, image), {})
+    return objectives.Evaluation(loss, tape.gradient(loss, image), {})
 
 
 def _start(size=30):

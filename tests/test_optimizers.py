@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, objective, optimizers
+from nst_tf import descent, optimizers
+from nst_tf.losses import objectives
 from nst_tf.plan import pyramid
 
 
@@ -99,7 +100,7 @@ def test_adam_moves_a_large_image_as_far_as_a_small_one(monkeypatch, epsilon):
             for seed in (1, 2, 3)
         )
         loss_list = toys.style_and_content(network, content, style)
-        evaluate = objective.make_objective(network, loss_list)
+        evaluate = objectives.make_objective(network, loss_list)
         optimizer = optimizers.Adam(
             tf.Variable(start[None]), epsilon=epsilon, average=0
         )
@@ -172,7 +173,7 @@ def test_without_average_the_result_is_never_clearly_worse_than_the_best():
 def test_where_no_evaluation_gives_numbers_the_descent_says_so():
     def nothing(image):
         loss = tf.constant(np.nan) * tf.reduce_sum(image)
-        return objective.Evaluation(loss, image, {})
+        return objectives.Evaluation(loss, image, {})
 
     start = tf.constant(toys.image(4, 5)[None])
     for steps, taken in ((3, 2), (60, 24)):

@@ -16,9 +16,10 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import console, descent, execution, objective, preparation, run
+from nst_tf import console, descent, execution, preparation, run
 from nst_tf.backend import device
 from nst_tf.images import image_io
+from nst_tf.losses import objectives
 
 ROOT = Path(nst_tf.__file__).parent.parent
 
@@ -185,7 +186,7 @@ def test_an_error_in_a_step_leaves_the_picture(
 def test_a_gradient_that_becomes_nan_leaves_the_best_picture(
     flag_file, monkeypatch, capsys, optimizer
 ):
-    make = objective.make_objective
+    make = objectives.make_objective
 
     def spoiled(*arguments):
         evaluate, count = make(*arguments), tf.Variable(0)
@@ -200,7 +201,7 @@ def test_a_gradient_that_becomes_nan_leaves_the_best_picture(
 
     flags = [flag_file, f"--optimizer={optimizer}", "--steps=5", "--size=64"]
     assert run.main([*flags, "--output=whole.png"]) == 0
-    monkeypatch.setattr(objective, "make_objective", spoiled)
+    monkeypatch.setattr(objectives, "make_objective", spoiled)
     steps = ["--steps=5,60", "--output=spoiled.png"]
     assert run.main([*flags, *steps]) == 4
     out, err = capsys.readouterr()

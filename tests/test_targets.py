@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import execution, files, objective, targets
+from nst_tf import execution, files, targets
 from nst_tf.images import image_io
+from nst_tf.losses import objectives
 from nst_tf.network import extractors, weight_files
 from nst_tf.plan import settings
 
@@ -35,7 +36,7 @@ def test_the_gradient_of_the_default_job_repeats_to_the_bit(source):
     loss_list = targets.perceptual_losses(
         network, content, [targets.Style(style)], shares, 384, 512
     )
-    compiled = tf.function(objective.make_objective(network, loss_list))
+    compiled = tf.function(objectives.make_objective(network, loss_list))
     picture = tf.constant(content[None])
     first = compiled(picture).gradient.numpy()
     for _ in range(12):
@@ -54,7 +55,7 @@ def _evaluate(monkeypatch, alpha, style_alpha=None):
         network, content, [style], shares, 64, 96, alpha=alpha
     )
     image = tf.constant(toys.image(64, 96, 2, "f8")[None])
-    return objective.make_objective(network, loss_list)(image)
+    return objectives.make_objective(network, loss_list)(image)
 
 
 def test_an_opaque_alpha_changes_nothing(monkeypatch):

@@ -12,19 +12,10 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import (
-    descent,
-    objective,
-    optimizers,
-    style_losses,
-    targets,
-    tile_views,
-    tiling,
-    total_variation,
-    transfer,
-)
+from nst_tf import descent, optimizers, targets, tile_views, tiling, transfer
 from nst_tf.backend import host_images
 from nst_tf.images import image_io
+from nst_tf.losses import objectives, style_losses, total_variation
 from nst_tf.network import extractors, weight_files
 from nst_tf.plan import conventions, pyramid
 
@@ -147,7 +138,7 @@ def test_losses_and_gradient_in_tiles_are_those_of_the_whole(
     loss_list = _loss_list(network, 0, convention, style_loss)
     expected, _ = _assert_same(
         _tiled(network, loss_list),
-        objective.make_objective(network, loss_list),
+        objectives.make_objective(network, loss_list),
         tf.constant(toys.image(*SIZE, 7, "f8")[None]),
         # The root of a matrix that is nearly singular amplifies rounding.
         1e-11 if style_loss == "wasserstein" else 1e-12,
@@ -170,7 +161,7 @@ def test_targets_seen_in_tiles_are_those_of_the_whole(
     network = toys.extractor(monkeypatch, dtype="float64")
     image = tf.constant(toys.image(*SIZE, 7, "f8")[None])
     whole, tiled = (
-        objective.make_objective(
+        objectives.make_objective(
             network, _loss_list(network, tile, convention, style_loss)
         )(image)
         for tile in (0, TILE)
@@ -198,7 +189,7 @@ def test_any_shape_and_any_tile_give_the_same(monkeypatch, size, tile):
     loss_list = _loss_list(network, 0, size=size)
     _assert_same(
         _tiled(network, loss_list, size, tile),
-        objective.make_objective(network, loss_list),
+        objectives.make_objective(network, loss_list),
         tf.constant(toys.image(*size, 7, "f8")[None]),
     )
 
@@ -217,7 +208,7 @@ def test_a_narrow_network_gives_the_same_in_tiles(monkeypatch, recompute):
     )
     _assert_same(
         _tiled(network, _loss_list(network, TILE, recompute=recompute)),
-        objective.make_objective(network, _loss_list(network, 0)),
+        objectives.make_objective(network, _loss_list(network, 0)),
         tf.constant(toys.image(*SIZE, 7, "f8")[None]),
     )
 
@@ -238,7 +229,7 @@ def test_content_that_tiles_see_anew_is_that_of_the_whole(
     ]
     _assert_same(
         _tiled(network, loss_list),
-        objective.make_objective(network, _loss_list(network, 0, convention)),
+        objectives.make_objective(network, _loss_list(network, 0, convention)),
         tf.constant(toys.image(*SIZE, 7, "f8")[None]),
     )
 
@@ -255,7 +246,7 @@ def test_a_network_of_less_precision_differs_by_its_rounding(
     loss_list = _loss_list(network, 0, dtype="float32")
     _assert_same(
         _tiled(network, loss_list),
-        objective.make_objective(network, loss_list),
+        objectives.make_objective(network, loss_list),
         tf.constant(toys.image(*SIZE, 7)[None]),
         tolerance,
     )
@@ -266,11 +257,11 @@ def test_what_is_kept_has_no_gradient_in_tiles_either(monkeypatch):
     loss_list = _loss_list(network, 0)
     keep = _gray(*SIZE, 8)
     keep[10:20, 20:40] = 1
-    tiled = objective.frozen(_tiled(network, loss_list), keep)
+    tiled = objectives.frozen(_tiled(network, loss_list), keep)
     image = toys.image(*SIZE, 7, "f8")[None]
     _, actual = _assert_same(
         tiled,
-        objective.frozen(objective.make_objective(network, loss_list), keep),
+        objectives.frozen(objectives.make_objective(network, loss_list), keep),
         tf.constant(image),
     )
     assert not np.any(actual.gradient[:, 10:20, 20:40])
@@ -463,7 +454,7 @@ def test_the_real_network_gives_the_same_in_tiles():
     # A pixel's gradient is a sum of thousands, each rounded to 6e-8.
     _assert_same(
         _tiled(network, losses_of(256), size, 256),
-        objective.make_objective(network, losses_of(0)),
+        objectives.make_objective(network, losses_of(0)),
         tf.constant(content[None]),
         1e-5,
     )
@@ -473,7 +464,7 @@ def test_the_real_network_gives_the_same_in_tiles():
 def test_a_step_that_is_over_leaves_no_graph_and_no_image(monkeypatch, tiled):
     network = toys.extractor(monkeypatch, pooling="average")
     loss_list = _loss_list(network, TILE if tiled else 0, dtype="float32")
-    make = _tiled if tiled else objective.make_objective
+    make = _tiled if tiled else objectives.make_objective
     image = tf.Variable(toys.image(*SIZE, 0)[None])
     step = descent.make_train_step(
         optimizers.Adam(image), make(network, loss_list)

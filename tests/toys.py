@@ -6,8 +6,14 @@ import h5py
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import losses, objective, style_losses, sums, total_variation
 from nst_tf.images import image_io
+from nst_tf.losses import (
+    content_loss,
+    objectives,
+    style_losses,
+    sums,
+    total_variation,
+)
 from nst_tf.network import architectures, extractors
 
 # Two blocks, of one and two convolutions.
@@ -80,7 +86,9 @@ def style_and_content(network, content, style, *, tv=1.0):
     content_maps = network.model(tf.constant(content[None]))
     style_maps = network.model(tf.constant(style[None]))
     loss_list = [
-        losses.ContentLoss(CONTENT_LAYER, content_maps[CONTENT_LAYER], 5.0),
+        content_loss.ContentLoss(
+            CONTENT_LAYER, content_maps[CONTENT_LAYER], 5.0
+        ),
         total_variation.TotalVariationLoss(tv),
     ]
     for layer in STYLE_LAYERS:
@@ -107,7 +115,7 @@ def bowl(target):
         difference = picture - tf.cast(target, picture.dtype)
         pixels = tf.cast(tf.size(picture) // 3, picture.dtype)
         loss = 0.5 * tf.reduce_sum(difference**2) / pixels
-        return objective.Evaluation(loss, difference / pixels, {"bowl": loss})
+        return objectives.Evaluation(loss, difference / pixels, {"bowl": loss})
 
     return evaluate
 

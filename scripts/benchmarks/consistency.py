@@ -44,7 +44,8 @@ from nst_tf.network import weight_files
 from nst_tf.plan import schedule, settings, strength
 
 if TYPE_CHECKING:
-    from nst_tf import losses, targets
+    from nst_tf import targets
+    from nst_tf.losses import content_loss
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SAMPLES = step_time.ROOT / "configs" / "images"
@@ -166,7 +167,7 @@ class Judge:
         """
         import tensorflow as tf
 
-        from nst_tf import objective
+        from nst_tf.losses import objectives
 
         rows, columns = pair.content.shape[:2]
         height, width = sizes.output_size(rows, columns, size)
@@ -183,7 +184,7 @@ class Judge:
                 pair.content, pair.style, weights, height, width
             )
             evaluate = tf.function(
-                objective.make_objective(self._extractor, loss_list),
+                objectives.make_objective(self._extractor, loss_list),
                 autograph=False,
             )
             norms[name] = float(tf.norm(evaluate(image).gradient))
@@ -234,7 +235,7 @@ class Judge:
         height: int,
         width: int,
         mask: np.ndarray | None = None,
-    ) -> "list[losses.Loss]":
+    ) -> "list[content_loss.Loss]":
         """The losses of the default job that have a weight here."""
         from nst_tf import targets
 

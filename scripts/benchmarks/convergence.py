@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
     import torch
 
-    from nst_tf import losses, objective
+    from nst_tf.losses import content_loss, objectives
     from nst_tf.network import extractors
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -105,11 +105,17 @@ def main(arguments: Sequence[str]) -> int:
 
 def peers_objective(
     extractor: extractors.Extractor, problem: Problem
-) -> objective.Objective:
+) -> objectives.Objective:
     """neural-style-pt's objective, by our losses and its divisors."""
     import tensorflow as tf
 
-    from nst_tf import losses, objective, style_losses, sums, total_variation
+    from nst_tf.losses import (
+        content_loss,
+        objectives,
+        style_losses,
+        sums,
+        total_variation,
+    )
     from nst_tf.plan import conventions
 
     content, style = (
@@ -120,8 +126,8 @@ def peers_objective(
     assert convention.style
     rows, columns = problem.content.shape[:2]
     pairs = (rows - 1) * columns + rows * (columns - 1)
-    loss_list: list[losses.Loss] = [
-        losses.ContentLoss(
+    loss_list: list[content_loss.Loss] = [
+        content_loss.ContentLoss(
             CONTENT_LAYER, content[CONTENT_LAYER], CONTENT_WEIGHT, divisor=1.0
         ),
         total_variation.TotalVariationLoss(
@@ -136,7 +142,7 @@ def peers_objective(
                 layer, gram, STYLE_WEIGHT, divisor=convention.style(sizes)
             )
         )
-    return objective.make_objective(extractor, loss_list)
+    return objectives.make_objective(extractor, loss_list)
 
 
 class Ours:
@@ -373,7 +379,7 @@ def _costs(problem: Problem, flags: argparse.Namespace) -> dict[str, Any]:
     return costs
 
 
-def _evaluate(objective: objective.Objective, image: tf.Tensor) -> float:
+def _evaluate(objective: objectives.Objective, image: tf.Tensor) -> float:
     """Evaluates, and waits for the device."""
     return float(objective(image).loss)
 

@@ -113,7 +113,8 @@ class Judge:
     ):
         import tensorflow as tf
 
-        from nst_tf import objective, targets
+        from nst_tf import targets
+        from nst_tf.losses import objectives
 
         options = execution.method_options(
             settings.Job(precision=precision), network
@@ -133,7 +134,7 @@ class Judge:
                 style_loss=options["style_loss"],
                 style_fit=options["style_fit"],
             )
-            return objective.make_objective(extractor, loss_list)
+            return objectives.make_objective(extractor, loss_list)
 
         everything = objective_of(weights)
         self._loss = tf.function(

@@ -191,7 +191,7 @@ def feature_sizes(
     """
     import tensorflow as tf
 
-    from nst_tf import sums
+    from nst_tf.losses import sums
     from nst_tf.network import extractors
 
     layers = [layer.name for layer in architectures.convolutions("vgg19")]

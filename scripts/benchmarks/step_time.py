@@ -148,7 +148,8 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
     """
     import tensorflow as tf
 
-    from nst_tf import descent, objective, optimizers, targets
+    from nst_tf import descent, optimizers, targets
+    from nst_tf.losses import objectives
     from nst_tf.network import extractors
 
     weights = targets.LossWeights(CONTENT_LAYERS, STYLE_LAYERS)
@@ -176,7 +177,7 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
         image, LEARNING_RATE, beta_1=BETAS[0], beta_2=BETAS[1]
     )
     train_step = descent.make_train_step(
-        optimizer, objective.make_objective(extractor, loss_list)
+        optimizer, objectives.make_objective(extractor, loss_list)
     )
 
     def step() -> tuple[Mapping[str, Any], Any]:

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     sys.path.insert(0, str(step_time.ROOT))
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from nst_tf import style_losses
+    from nst_tf.losses import style_losses
 
     network_weights, kind = step_time.find_weights(flags.weights)
     for size in flags.sizes:

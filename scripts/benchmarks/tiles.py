@@ -130,9 +130,10 @@ def _gradient(flags: argparse.Namespace) -> dict:
     """Losses and gradients of two regions: their largest differences."""
     import tensorflow as tf
 
-    from nst_tf import objective, targets, tile_views, tiling
+    from nst_tf import targets, tile_views, tiling
     from nst_tf.backend import canvas
     from nst_tf.images import image_io
+    from nst_tf.losses import objectives
 
     extractor, weights = _network(flags)
     height, width = ODD
@@ -163,7 +164,7 @@ def _gradient(flags: argparse.Namespace) -> dict:
             tile=tile,
             recompute=flags.recompute,
         )
-        evaluate = objective.make_objective(extractor, loss_list)
+        evaluate = objectives.make_objective(extractor, loss_list)
         if tile:
             cut = tile_views.make_tiles(extractor, height, width, tile)
             evaluate = tiling.make_tiled_objective(extractor, loss_list, cut)
@@ -221,16 +222,10 @@ def _stepper(
     """A compiled train step at the size, and its optimizer."""
     import tensorflow as tf
 
-    from nst_tf import (
-        descent,
-        objective,
-        optimizers,
-        targets,
-        tile_views,
-        tiling,
-    )
+    from nst_tf import descent, optimizers, targets, tile_views, tiling
     from nst_tf.backend import host_images
     from nst_tf.images import image_io, sizes
+    from nst_tf.losses import objectives
     from nst_tf.plan import tiles
 
     extractor, weights = _network(flags)
@@ -256,7 +251,7 @@ def _stepper(
         print(f"{cut.number} tiles, {cut.columns.size} x {cut.rows.size}")
         evaluate = tiling.make_tiled_objective(extractor, loss_list, cut)
     else:
-        evaluate = objective.make_objective(extractor, loss_list)
+        evaluate = objectives.make_objective(extractor, loss_list)
     rng = np.random.default_rng(0)
     start = content + noise * rng.normal(size=content.shape)
     image.assign(start.clip(0, 1).astype("f4")[None])

@@ -14,14 +14,14 @@ THRESHOLDS: dict[str, int] = {
     "nst_tf.backend.ops.WORTH": 0,  # all joined passes are compiled by XLA
     "nst_tf.backend.canvas.WHOLE": 500,  # larger images are changed in bands
     "nst_tf.backend.canvas.BAND": 700,
-    "nst_tf.losses.POSITIONS": 300,
-    "nst_tf.sums.BLOCK": 64,
+    "nst_tf.losses.content_loss.POSITIONS": 300,
+    "nst_tf.losses.sums.BLOCK": 64,
     "nst_tf.images.color.BLOCK": 500,
     "nst_tf.images.icc.BLOCK": 500,
     "nst_tf.plan.pyramid.LARGE": 40,  # Adam above, and shorter steps
-    "nst_tf.style_losses.EXACT_CHANNELS": 16,
-    "nst_tf.style_losses.DIRECTIONS": 8,
-    "nst_tf.style_losses.QUANTILES": 64,
+    "nst_tf.losses.style_losses.EXACT_CHANNELS": 16,
+    "nst_tf.losses.style_losses.DIRECTIONS": 8,
+    "nst_tf.losses.style_losses.QUANTILES": 64,
     "nst_tf.images.writing.LONGEST_RECORD": 100,  # larger: beside the file
     "nst_tf.timelapse.FRAMES": 3,
     "nst_tf.followers.LARGEST": 48,

@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import files, objective, targets
+from nst_tf import files, targets
 from nst_tf.backend import device, ops
 from nst_tf.images import image_io
+from nst_tf.losses import objectives
 from nst_tf.network import architectures, extractors, weight_files
 
 
@@ -324,7 +325,7 @@ def test_half_precision_keeps_loss_and_gradient(source, dtype, cosine):
             96,
             128,
         )
-        compiled = tf.function(objective.make_objective(network, loss_list))
+        compiled = tf.function(objectives.make_objective(network, loss_list))
         evaluation = compiled(tf.constant(content[None]))
         gradients.append(np.ravel(evaluation.gradient))
         values.append(float(evaluation.loss))

@@ -9,8 +9,9 @@ import pytest
 import toys
 
 import nst_tf
-from nst_tf import files, run, sums
+from nst_tf import files, run
 from nst_tf.images import image_io
+from nst_tf.losses import sums
 from nst_tf.network import (
     architectures,
     extractors,

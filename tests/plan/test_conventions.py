@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import execution, losses, style_losses, sums, targets
+from nst_tf import execution, targets
+from nst_tf.losses import content_loss, style_losses, sums
 from nst_tf.plan import conventions, settings
 
 CONTENT, STYLE = (21, 27), (34, 18)  # (height, width)
@@ -258,7 +259,7 @@ def test_a_narrow_network_counts_the_channels_that_it_stands_for(divisor):
             )
 
     np.testing.assert_allclose(
-        *pair(losses.ContentLoss, lambda x: x), rtol=1e-10
+        *pair(content_loss.ContentLoss, lambda x: x), rtol=1e-10
     )
     np.testing.assert_allclose(
         *pair(

@@ -6,15 +6,9 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import (
-    execution,
-    finishing,
-    optimizers,
-    preparation,
-    style_losses,
-    targets,
-)
+from nst_tf import execution, finishing, optimizers, preparation, targets
 from nst_tf.images import image_io
+from nst_tf.losses import style_losses
 from nst_tf.plan import conventions, inputs, pyramid, settings, strength
 
 

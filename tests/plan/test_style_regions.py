@@ -9,8 +9,9 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import metadata, objective, preparation, run, targets
+from nst_tf import metadata, preparation, run, targets
 from nst_tf.images import image_io, masks
+from nst_tf.losses import objectives
 
 RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)
 
@@ -87,7 +88,7 @@ def _evaluate(monkeypatch, regions, image):
     loss_list = targets.perceptual_losses(
         network, image, [], weights, *image.shape[:2], regions=regions
     )
-    return objective.make_objective(network, loss_list)(
+    return objectives.make_objective(network, loss_list)(
         tf.constant(image[None])
     )
 

@@ -13,9 +13,7 @@ from PIL import Image
 
 from nst_tf import (
     descent,
-    losses,
     metadata,
-    objective,
     optimizers,
     preparation,
     run,
@@ -25,6 +23,7 @@ from nst_tf import (
 )
 from nst_tf.backend import device
 from nst_tf.images import image_io
+from nst_tf.losses import content_loss, objectives
 from nst_tf.plan import memory, pyramid, settings, tile_size, tiles
 
 LEVEL = "--levels=1"  # the last alone, of 96 x 72 pixels
@@ -354,9 +353,11 @@ def test_a_run_that_sees_the_content_anew_paints_the_same(
     flag_file, monkeypatch
 ):
     pictures, anew = [], []
-    measure = losses.square_of_content
+    measure = content_loss.square_of_content
     monkeypatch.setattr(
-        losses, "square_of_content", lambda p: anew.append(each) or measure(p)
+        content_loss,
+        "square_of_content",
+        lambda p: anew.append(each) or measure(p),
     )
     for each in ("keep", "recompute"):
         path = f"{each}.png"
@@ -431,7 +432,7 @@ class _Run:
         self._seen = tf.Variable(tf.zeros((1, *SIZE, 3)))
         with monkeypatch.context() as patch:
             for module, name in (
-                (objective, "make_objective"),
+                (objectives, "make_objective"),
                 (tiling, "make_tiled_objective"),
             ):
                 spoiled = self._spoiled(getattr(module, name))
@@ -524,7 +525,7 @@ def test_a_step_without_memory_is_taken_again_in_tiles(
         for key, value in before.items():
             np.testing.assert_array_equal(state[key], value, err_msg=key)
     # It sees the gradient that it would have seen.
-    whole = objective.make_objective(network, _loss_list(network))
+    whole = objectives.make_objective(network, _loss_list(network))
     expected = whole(tf.constant(before["image"])).gradient
     np.testing.assert_allclose(
         rescued.gradients[at - 1],
@@ -552,7 +553,7 @@ def _without_memory(monkeypatch, at, enough):
         return objective_of
 
     for module, name in (
-        (objective, "make_objective"),
+        (objectives, "make_objective"),
         (tiling, "make_tiled_objective"),
     ):
         monkeypatch.setattr(module, name, made(getattr(module, name)))

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import losses, style_losses, sums, total_variation
 from nst_tf.backend import device
+from nst_tf.losses import content_loss, style_losses, sums, total_variation
 
 
 def _features(seed=0, shape=(1, 5, 4, 3)):
@@ -47,7 +47,7 @@ def test_gram_distance_is_four_times_the_papers_over_the_targets_norm():
 
 def test_content_distance_is_relative():
     features, target = _features(0), _features(1)
-    loss = losses.ContentLoss("layer", tf.constant(target))
+    loss = content_loss.ContentLoss("layer", tf.constant(target))
     actual = loss.distance(
         loss.statistics(tf.constant(features), None, **loss.maps)
     )
@@ -66,7 +66,7 @@ def test_a_projected_distance_is_that_of_the_projected_features(wide):
         (narrow, {"projection": projection}),
         (projected, {}),
     ):
-        content = losses.ContentLoss("layer", style, **options)
+        content = content_loss.ContentLoss("layer", style, **options)
         gram = style_losses.GramLoss(
             "layer", sums.gram_matrix(style), **options
         )
@@ -82,7 +82,7 @@ def test_a_projected_distance_is_that_of_the_projected_features(wide):
 def test_content_region_counts_by_its_mask():
     features, target = _features(0), _features(1)
     mask = toys.mask(5, 4).numpy()
-    loss = losses.ContentLoss(
+    loss = content_loss.ContentLoss(
         "layer", tf.constant(target), region=tf.constant(mask)
     )
     actual = loss.distance(

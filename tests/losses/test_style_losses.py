@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import execution, style_losses
+from nst_tf import execution
+from nst_tf.losses import style_losses
 
 HEIGHT, WIDTH, CHANNELS = 7, 6, 4
 every_kind = pytest.mark.parametrize("name", style_losses.STYLE_LOSSES)

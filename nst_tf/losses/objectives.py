@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import losses
 from nst_tf.backend import canvas
+from nst_tf.losses import content_loss
 from nst_tf.network import extractors
 
 
@@ -23,7 +23,7 @@ Objective = Callable[[canvas.Image], Evaluation]
 
 
 def make_objective(
-    extractor: extractors.Extractor, loss_list: Sequence[losses.Loss]
+    extractor: extractors.Extractor, loss_list: Sequence[content_loss.Loss]
 ) -> Objective:
     """Makes image -> Evaluation(loss, gradient, terms) of a sum of losses.
 
@@ -62,7 +62,7 @@ def make_objective(
 
 
 def weighted(
-    loss_list: Sequence[losses.Loss], distances: Sequence[tf.Tensor]
+    loss_list: Sequence[content_loss.Loss], distances: Sequence[tf.Tensor]
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The weighted sum of distances, [], and these by name."""
     total = tf.add_n(

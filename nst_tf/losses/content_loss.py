@@ -1,7 +1,7 @@
 """Losses: additive statistics of a feature map, and a distance of them.
 
 Here are what a loss is, and that of content; those of style are in
-`nst_tf.style_losses`, that of the image itself in `nst_tf.total_variation`.
+`style_losses`, that of the image itself in `total_variation`.
 
 Every distance is relative: 0 at the target, 1 for a map of zeros (or, for the
 total variation, for steps of one at each pixel), at every size and for every
@@ -19,8 +19,8 @@ from typing import Any, Protocol
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import sums
 from nst_tf.backend import canvas, host_images
+from nst_tf.losses import sums
 from nst_tf.network import projections
 
 POSITIONS = 2**16  # of a target that are measured at a time
