@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import tile_views
 from nst_tf.backend import host_images
 from nst_tf.images import image_io, sizes
 from nst_tf.losses import content_loss, style_losses, sums, total_variation
 from nst_tf.network import extractors
 from nst_tf.plan import conventions, tiles
+from nst_tf.tiling import views
 
 
 class Style(NamedTuple):
@@ -327,14 +327,14 @@ def _content_targets(
     rows, columns = image.shape[:2]
     if not tiles.is_cut(rows, columns, tile):
         return extractor.see(image), {}
-    cut = tile_views.make_tiles(extractor, rows, columns, tile)
+    cut = views.make_tiles(extractor, rows, columns, tile)
     if not recompute:
-        return tile_views.features(extractor, image, cut, list(masks)), {}
+        return views.features(extractor, image, cut, list(masks)), {}
     measures = {
         layer: content_loss.square_of_content(extractor.projections[layer])
         for layer in masks
     }
-    found = tile_views.statistics(extractor, image, cut, measures, masks)
+    found = views.statistics(extractor, image, cut, measures, masks)
     dtype = tf.as_dtype(extractor.model.inputs[0].dtype).as_numpy_dtype
     pixels = host_images.HostImage(image[None].astype(dtype, copy=False))
     picture = content_loss.Picture(pixels)
@@ -364,9 +364,9 @@ def _measured(
             )
             for layer in layers
         }
-    cut = tile_views.make_tiles(extractor, rows, columns, tile)
+    cut = views.make_tiles(extractor, rows, columns, tile)
     measures = dict.fromkeys(layers, kind.raw_statistics)
-    found = tile_views.statistics(extractor, style.image, cut, measures, masks)
+    found = views.statistics(extractor, style.image, cut, measures, masks)
     return {layer: sums.mean(total) for layer, total in found.items()}
 
 

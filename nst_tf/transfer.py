@@ -5,12 +5,13 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import descent, optimizers, targets, tile_views, tiling
+from nst_tf import descent, optimizers, targets
 from nst_tf.backend import canvas, host_images, replicas
 from nst_tf.images import image_io
 from nst_tf.losses import content_loss, objectives
 from nst_tf.network import extractors
 from nst_tf.plan import conventions, pyramid, tiles
+from nst_tf.tiling import tiled, views
 
 
 def stylize_steps(
@@ -108,11 +109,11 @@ def stylize_steps(
         if extra_losses is not None:
             loss_list += _checked(extra_losses(height, width), extractor)
         devices = (
-            replicas.count(strategy) if tiling.are_additive(loss_list) else 1
+            replicas.count(strategy) if tiled.are_additive(loss_list) else 1
         )
-        cut = tile_views.choose_tiles(extractor, height, width, side, devices)
+        cut = views.choose_tiles(extractor, height, width, side, devices)
         if cut:
-            evaluate = tiling.make_tiled_objective(
+            evaluate = tiled.make_tiled_objective(
                 extractor, loss_list, cut, strategy
             )
         else:

@@ -13,10 +13,11 @@ import numpy as np
 import tensorflow as tf
 import toys
 
-from nst_tf import run, tile_views, tiling
+from nst_tf import run
 from nst_tf.backend import replicas
 from nst_tf.network import architectures
 from nst_tf.plan import settings
+from nst_tf.tiling import tiled, views
 
 
 def gradients(devices, path):
@@ -37,9 +38,9 @@ def _evaluated(strategy, dtype):
         toys.image(48, 64, seed, dtype) for seed in range(4)
     )
     loss_list = toys.style_and_content(network, content, style)
-    tiles = tile_views.make_tiles(network, 48, 64, 32)
+    tiles = views.make_tiles(network, 48, 64, 32)
     assert tiles.number == 6
-    evaluate = tiling.make_tiled_objective(network, loss_list, tiles, strategy)
+    evaluate = tiled.make_tiled_objective(network, loss_list, tiles, strategy)
     variable = tf.Variable(pictures[0][None])
     traces = []
 

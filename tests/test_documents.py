@@ -17,9 +17,10 @@ import tensorflow as tf
 import test_laws
 import toys
 
-from nst_tf import flagdefs, run, tile_views, tiling
+from nst_tf import flagdefs, run
 from nst_tf.images import image_io
 from nst_tf.losses import objectives
+from nst_tf.tiling import tiled, views
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
@@ -278,11 +279,11 @@ def test_the_documented_loss_is_that_of_the_whole_in_tiles(monkeypatch):
     region = toys.mask(19, 27)
     loss_list.append(_page_of_losses()((0.6, 0.5, 0.3), 1000.0, region))
     image = tf.constant(toys.image(19, 27, 3, "float64")[None])
-    cut = tile_views.make_tiles(network, 19, 27, 16)
+    cut = views.make_tiles(network, 19, 27, 16)
     assert cut.number > 1
     whole = objectives.make_objective(network, loss_list)(image)
     in_tiles = toys.compiled(
-        tiling.make_tiled_objective(network, loss_list, cut)
+        tiled.make_tiled_objective(network, loss_list, cut)
     )(image)
     assert float(whole.terms["mean_color"]) > 0
     np.testing.assert_allclose(in_tiles.loss, whole.loss, rtol=1e-12)

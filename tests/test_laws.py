@@ -8,13 +8,14 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, optimizers, tile_views, tiling
+from nst_tf import descent, optimizers
 from nst_tf.losses import (
     content_loss,
     objectives,
     style_losses,
     total_variation,
 )
+from nst_tf.tiling import tiled, views
 
 SIZE = (12, 14)
 
@@ -188,8 +189,8 @@ def _whole(*arguments, **settings):
 
 def _tiled(*arguments, **settings):
     network, loss_list, picture = _losses(*arguments, (19, 27), **settings)
-    cut = tile_views.make_tiles(network, 19, 27, 16)
-    evaluate = tiling.make_tiled_objective(network, loss_list, cut)
+    cut = views.make_tiles(network, 19, 27, 16)
+    evaluate = tiled.make_tiled_objective(network, loss_list, cut)
     return evaluate, picture, loss_list
 
 

@@ -130,10 +130,11 @@ def _gradient(flags: argparse.Namespace) -> dict:
     """Losses and gradients of two regions: their largest differences."""
     import tensorflow as tf
 
-    from nst_tf import targets, tile_views, tiling
+    from nst_tf import targets
     from nst_tf.backend import canvas
     from nst_tf.images import image_io
     from nst_tf.losses import objectives
+    from nst_tf.tiling import tiled, views
 
     extractor, weights = _network(flags)
     height, width = ODD
@@ -166,8 +167,8 @@ def _gradient(flags: argparse.Namespace) -> dict:
         )
         evaluate = objectives.make_objective(extractor, loss_list)
         if tile:
-            cut = tile_views.make_tiles(extractor, height, width, tile)
-            evaluate = tiling.make_tiled_objective(extractor, loss_list, cut)
+            cut = views.make_tiles(extractor, height, width, tile)
+            evaluate = tiled.make_tiled_objective(extractor, loss_list, cut)
 
         @tf.function(autograph=False)
         def compiled() -> tuple[Any, tf.Tensor]:
@@ -222,11 +223,12 @@ def _stepper(
     """A compiled train step at the size, and its optimizer."""
     import tensorflow as tf
 
-    from nst_tf import descent, optimizers, targets, tile_views, tiling
+    from nst_tf import descent, optimizers, targets
     from nst_tf.backend import host_images
     from nst_tf.images import image_io, sizes
     from nst_tf.losses import objectives
     from nst_tf.plan import tiles
+    from nst_tf.tiling import tiled, views
 
     extractor, weights = _network(flags)
     content = image_io.load_image(IMAGES / "harbor_at_dusk.jpg")
@@ -247,9 +249,9 @@ def _stepper(
     image: Any = tf.Variable(tf.zeros((1, height, width, 3)), trainable=False)
     if tiles.is_cut(height, width, tile):
         image = host_images.HostVariable(image.shape, image.dtype)
-        cut = tile_views.make_tiles(extractor, height, width, tile)
+        cut = views.make_tiles(extractor, height, width, tile)
         print(f"{cut.number} tiles, {cut.columns.size} x {cut.rows.size}")
-        evaluate = tiling.make_tiled_objective(extractor, loss_list, cut)
+        evaluate = tiled.make_tiled_objective(extractor, loss_list, cut)
     else:
         evaluate = objectives.make_objective(extractor, loss_list)
     rng = np.random.default_rng(0)

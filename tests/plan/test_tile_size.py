@@ -18,13 +18,13 @@ from nst_tf import (
     preparation,
     run,
     targets,
-    tiling,
     transfer,
 )
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.losses import content_loss, objectives
 from nst_tf.plan import memory, pyramid, settings, tile_size, tiles
+from nst_tf.tiling import tiled
 
 LEVEL = "--levels=1"  # the last alone, of 96 x 72 pixels
 LEAST = 15  # of the toy network: a halo of 6, its reach of 5, two strides
@@ -198,7 +198,7 @@ def test_a_picture_in_tiles_is_that_painted_as_a_whole(flag_file, capsys):
 
 def test_tiles_as_large_as_the_picture_change_nothing(flag_file, monkeypatch):
     monkeypatch.setattr(
-        tiling, "make_tiled_objective", lambda *_: pytest.fail("in tiles")
+        tiled, "make_tiled_objective", lambda *_: pytest.fail("in tiles")
     )
     assert run.main([flag_file, LEVEL, "--output=a.png", "--steps=1"]) == 0
     flags = [LEVEL, "--tile=96", "--output=b.png", "--steps=1"]
@@ -433,7 +433,7 @@ class _Run:
         with monkeypatch.context() as patch:
             for module, name in (
                 (objectives, "make_objective"),
-                (tiling, "make_tiled_objective"),
+                (tiled, "make_tiled_objective"),
             ):
                 spoiled = self._spoiled(getattr(module, name))
                 patch.setattr(module, name, spoiled)
@@ -554,7 +554,7 @@ def _without_memory(monkeypatch, at, enough):
 
     for module, name in (
         (objectives, "make_objective"),
-        (tiling, "make_tiled_objective"),
+        (tiled, "make_tiled_objective"),
     ):
         monkeypatch.setattr(module, name, made(getattr(module, name)))
 

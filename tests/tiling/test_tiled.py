@@ -12,12 +12,13 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, optimizers, targets, tile_views, tiling, transfer
+from nst_tf import descent, optimizers, targets, transfer
 from nst_tf.backend import host_images
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, style_losses, total_variation
 from nst_tf.network import extractors, weight_files
 from nst_tf.plan import conventions, pyramid
+from nst_tf.tiling import tiled, views
 
 SIZE = (43, 57)  # odd, and 3 x 4 tiles of at most
 TILE = 24
@@ -68,9 +69,9 @@ def _loss_list(
 
 
 def _tiled(network, loss_list, size=SIZE, tile=TILE):
-    cut = tile_views.make_tiles(network, *size, tile)
+    cut = views.make_tiles(network, *size, tile)
     assert cut.number > 1
-    return tiling.make_tiled_objective(network, loss_list, cut)
+    return tiled.make_tiled_objective(network, loss_list, cut)
 
 
 def _assert_same(tiled, whole, image, tolerance=1e-12):
@@ -282,8 +283,8 @@ def test_an_evaluation_forgets_the_one_before(monkeypatch):
 def test_features_seen_in_tiles_are_those_of_the_whole(monkeypatch):
     network = toys.extractor(monkeypatch, dtype="float64", padding="symmetric")
     image = toys.image(*SIZE, 1, "f8")
-    cut = tile_views.make_tiles(network, *SIZE, TILE)
-    seen = tile_views.features(network, image, cut, toys.LAYERS)
+    cut = views.make_tiles(network, *SIZE, TILE)
+    seen = views.features(network, image, cut, toys.LAYERS)
     whole = network.see(image)
     for layer in toys.LAYERS:
         # Two and more positions of a tile go through one product of matrices.
@@ -303,14 +304,14 @@ def test_statistics_seen_in_tiles_are_those_of_the_whole(
     network = toys.extractor(monkeypatch, dtype="float64")
     kind = style_losses.STYLE_LOSSES[name]
     image = toys.image(*SIZE, 1, "f8")
-    cut = tile_views.make_tiles(network, *SIZE, TILE)
+    cut = views.make_tiles(network, *SIZE, TILE)
     masks = {
         layer: toys.mask(*(n // network.stride[layer] for n in SIZE))
         if masked
         else None
         for layer in toys.STYLE_LAYERS
     }
-    seen = tile_views.statistics(
+    seen = views.statistics(
         network,
         image,
         cut,
@@ -337,12 +338,12 @@ def test_a_loss_that_is_no_sum_is_refused(monkeypatch):
 def _nodes(size, tile):
     """How many tiles there are, and how many nodes the graph of a step has."""
     network = toys.extractor(None, pooling="average")
-    cut = tile_views.make_tiles(network, *size, tile)
+    cut = views.make_tiles(network, *size, tile)
     loss_list = _loss_list(network, 0, size=size, dtype="float32")
     image = tf.Variable(toys.image(*size, 7)[None])
     step = descent.make_train_step(
         optimizers.Adam(image),
-        tiling.make_tiled_objective(network, loss_list, cut),
+        tiled.make_tiled_objective(network, loss_list, cut),
     )
     graph = step.get_concrete_function().graph.as_graph_def()
     nodes = sum(len(each.node_def) for each in graph.library.function)
@@ -485,10 +486,10 @@ def test_a_step_that_is_over_leaves_no_graph_and_no_image(monkeypatch, tiled):
 
 def test_a_loss_that_looks_beyond_the_halo_is_refused(monkeypatch):
     network = toys.extractor(monkeypatch, pooling="average")
-    cut = tile_views.make_tiles(network, *SIZE, TILE)
+    cut = views.make_tiles(network, *SIZE, TILE)
     deepest = max(network.reach, key=network.reach.get)
     loss = total_variation.TotalVariationLoss()
-    tiling.make_tiled_objective(network, [loss], cut)
+    tiled.make_tiled_objective(network, [loss], cut)
     loss.layer = deepest
     with pytest.raises(ValueError, match="total_variation sees .* beyond its"):
-        tiling.make_tiled_objective(network, [loss], cut)
+        tiled.make_tiled_objective(network, [loss], cut)

@@ -11,11 +11,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_tf import tile_views as views
 from nst_tf.backend import canvas, host_images, replicas
 from nst_tf.losses import content_loss, objectives, sums
 from nst_tf.network import extractors
 from nst_tf.plan import tiles
+from nst_tf.tiling import views
 
 
 def are_additive(loss_list: Sequence[content_loss.Loss]) -> bool:
