@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from nst_tf import descent
+    from nst_tf.optimize import descent
 
 KEPT = 2
 _SUFFIX = ".checkpoint.npz"
@@ -91,7 +91,7 @@ class Folder:
         Raises:
             ValueError: If it is of another job: in what they differ.
         """
-        from nst_tf import descent  # TensorFlow is at work by now
+        from nst_tf.optimize import descent  # TensorFlow is at work by now
 
         for path in reversed(_files(self._path)):
             try:

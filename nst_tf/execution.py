@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nst_tf import finishing, preparation, resumption, starting, stopping
+from nst_tf import finishing, preparation, resumption, starting
 from nst_tf.backend import device, replicas
 from nst_tf.images import image_io, painting, sizes
 from nst_tf.network import weight_files
+from nst_tf.optimize import stopping
 from nst_tf.plan import (
     conventions,
     inputs,
@@ -38,8 +39,9 @@ from nst_tf.plan import (
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from nst_tf import descent, optimizers, targets
+    from nst_tf import targets
     from nst_tf.network import extractors
+    from nst_tf.optimize import descent, first_order
 
 
 # The fields of a job that an optimizer takes.
@@ -359,9 +361,9 @@ def method_options(
 
 def _optimizer(
     request: settings.Job, image: "tf.Variable", **changed: Any
-) -> "optimizers.Optimizer":
+) -> "first_order.Optimizer":
     """Makes the optimizer of a level's image, by the settings of a job."""
-    from nst_tf import optimizers
+    from nst_tf.optimize import first_order
 
     convention = conventions.CONVENTIONS[request.convention]
     size: Any = tuple(image.shape[1:3])
@@ -373,18 +375,18 @@ def _optimizer(
         settings["scaled"] = convention.scaled
     if kind == "adam":
         settings["corrected"] = convention.corrected
-    made: optimizers.Optimizer = optimizers.OPTIMIZERS[kind](
+    made: first_order.Optimizer = first_order.OPTIMIZERS[kind](
         image, **{**settings, **changed}
     )
     return made
 
 
 def _shorter(
-    make: "Callable[..., optimizers.Optimizer]",
+    make: "Callable[..., first_order.Optimizer]",
     request: settings.Job,
     levels: Sequence[pyramid.Level],
     image: "tf.Variable",
-) -> "optimizers.Optimizer":
+) -> "first_order.Optimizer":
     """Makes an optimizer; on large levels above others its steps are shorter.
 
     With steps as long as below, a picture at 1024 forgets what it was at 512,

@@ -13,7 +13,7 @@ from nst_tf.images import color, image_io, painting, transparency
 from nst_tf.plan import inputs, settings
 
 if TYPE_CHECKING:
-    from nst_tf import descent
+    from nst_tf.optimize import descent
 
 
 class Made(NamedTuple):

@@ -16,7 +16,7 @@ from nst_tf.images import image_io, sizes, transparency, writing
 from nst_tf.plan import inputs, settings
 
 if TYPE_CHECKING:
-    from nst_tf import descent
+    from nst_tf.optimize import descent
 
 LARGEST = 512  # pixels, of the long side of a picture that is shown
 

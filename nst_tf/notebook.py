@@ -23,7 +23,7 @@ from nst_tf.images import captions, image_io, painting, sizes
 from nst_tf.plan import inputs
 
 if TYPE_CHECKING:
-    from nst_tf import descent
+    from nst_tf.optimize import descent
 
 LONGEST = 512  # pixels, the long side of what is shown while it is painted
 SECONDS = 0.5  # at least, from one picture to the next

@@ -18,7 +18,7 @@ from nst_tf.network import weight_files
 from nst_tf.plan import inputs, settings
 
 if TYPE_CHECKING:
-    from nst_tf import descent
+    from nst_tf.optimize import descent
 
 TAKEN = "steps taken"  # at each level so far, in a checkpoint
 # The fields of a job that change nothing in its picture, and those of which
@@ -90,7 +90,7 @@ def saved(
     holds besides, or None after a step that is none to go on from; `start` is
     that from which the run goes on.
     """
-    from nst_tf import descent  # TensorFlow is at work by now
+    from nst_tf.optimize import descent  # TensorFlow is at work by now
 
     folder = _folder(request, prepared)
     interval = settings.parse_interval(request.checkpoint_every)

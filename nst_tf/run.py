@@ -36,7 +36,7 @@ from nst_tf.plan import inputs, settings, tile_size
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from nst_tf import descent
+    from nst_tf.optimize import descent
 
 
 def cli() -> None:

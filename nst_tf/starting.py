@@ -13,7 +13,7 @@ from nst_tf.plan import inputs, settings, tile_size
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from nst_tf import descent
+    from nst_tf.optimize import descent
 
 
 class Start(NamedTuple):

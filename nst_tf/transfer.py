@@ -5,11 +5,12 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import descent, optimizers, targets
+from nst_tf import targets
 from nst_tf.backend import canvas, host_images, replicas
 from nst_tf.images import image_io
 from nst_tf.losses import content_loss, objectives
 from nst_tf.network import extractors
+from nst_tf.optimize import descent, first_order
 from nst_tf.plan import conventions, pyramid, tiles
 from nst_tf.tiling import tiled, views
 
@@ -20,7 +21,7 @@ def stylize_steps(
     *,
     weights: targets.LossWeights,
     make_extractor: Callable[[Sequence[str]], extractors.Extractor],
-    make_optimizer: Callable[[canvas.Changeable], optimizers.Optimizer],
+    make_optimizer: Callable[[canvas.Changeable], first_order.Optimizer],
     levels: Sequence[pyramid.Level],
     init: np.ndarray | None = None,
     convention: conventions.Convention = targets.RELATIVE,
@@ -45,7 +46,7 @@ def stylize_steps(
         weights: Which layers count, and how much.
         make_extractor: Layers -> extractor, such as a partial
             `extractors.vgg`.
-        make_optimizer: Image variable -> optimizer, such as `optimizers.Adam`.
+        make_optimizer: Image variable -> optimizer, such as `first_order.Adam`.
         levels: Sizes and steps, from coarse to fine.
         init: Where to start, [H, W, 3] in [0, 1], of any size; the content
             image if None.

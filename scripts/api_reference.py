@@ -19,7 +19,7 @@ PATH = ROOT / "docs" / "api.md"
 FUNCTIONS = ("stylize", "stylize_steps", "run_job", "load_image", "save_image")
 # What they take and give, and where.
 VALUES = {
-    "descent.Step": "What `stylize_steps` yields.",
+    "optimize.descent.Step": "What `stylize_steps` yields.",
     "losses.objectives.Evaluation": "What a step has as `evaluation`.",
     "execution.Result": "What `run_job` returns.",
     "images.writing.Options": "What `save_image` takes as `options`.",

@@ -16,8 +16,9 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import checkpoint, descent, execution, run
+from nst_tf import checkpoint, execution, run
 from nst_tf.images import image_io
+from nst_tf.optimize import descent
 from nst_tf.plan import inputs, pyramid, settings
 
 ROOT = Path(nst_tf.__file__).parent.parent

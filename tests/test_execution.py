@@ -306,7 +306,7 @@ def test_the_same_seed_gives_the_same_bits(request_):
 def test_one_trace_a_level_whatever_the_steps_and_what_is_read(
     request_, monkeypatch
 ):
-    from nst_tf import descent
+    from nst_tf.optimize import descent
 
     compiled = []
     make = descent.make_train_step

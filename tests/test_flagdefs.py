@@ -191,14 +191,14 @@ def test_help_explains_every_flag():
 
 
 def test_choices_are_those_of_the_tables():
-    from nst_tf import optimizers
     from nst_tf.network import extractors
+    from nst_tf.optimize import first_order
 
     choices = {
         field.name: field.metadata.get("choices")
         for field in dataclasses.fields(settings.Job)
     }
-    assert set(choices["optimizer"]) == {"auto", *optimizers.OPTIMIZERS}
+    assert set(choices["optimizer"]) == {"auto", *first_order.OPTIMIZERS}
     assert choices["pooling"] == extractors.POOLINGS
     assert choices["padding"] == extractors.PADDINGS
     assert choices["precision"] == device.PRECISIONS

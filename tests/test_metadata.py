@@ -13,16 +13,9 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import (
-    execution,
-    files,
-    metadata,
-    resumption,
-    run,
-    run_log,
-    stopping,
-)
+from nst_tf import execution, files, metadata, resumption, run, run_log
 from nst_tf.images import image_io, writing
+from nst_tf.optimize import stopping
 from nst_tf.plan import pyramid
 
 VERSIONS = metadata.versions()

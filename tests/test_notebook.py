@@ -11,8 +11,9 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import descent, finishing, notebook
+from nst_tf import finishing, notebook
 from nst_tf.images import image_io, painting
+from nst_tf.optimize import descent
 
 SETTINGS = {
     "extractor": "toy",

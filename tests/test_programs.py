@@ -16,10 +16,11 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import console, descent, execution, preparation, run
+from nst_tf import console, execution, preparation, run
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.losses import objectives
+from nst_tf.optimize import descent
 
 ROOT = Path(nst_tf.__file__).parent.parent
 

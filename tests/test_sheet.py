@@ -11,7 +11,6 @@ from PIL import Image
 
 from nst_tf import (
     console,
-    descent,
     execution,
     finishing,
     flagdefs,
@@ -21,6 +20,7 @@ from nst_tf import (
     sweeps,
 )
 from nst_tf.images import image_io, sources, writing
+from nst_tf.optimize import descent
 from nst_tf.plan import settings
 
 

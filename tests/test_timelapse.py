@@ -11,9 +11,10 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import descent, execution, flagdefs, run, sweeps, timelapse
+from nst_tf import execution, flagdefs, run, sweeps, timelapse
 from nst_tf.backend import replicas
 from nst_tf.images import image_io, writing
+from nst_tf.optimize import descent
 
 
 @pytest.fixture

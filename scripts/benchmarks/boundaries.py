@@ -36,7 +36,7 @@ from nst_tf.network import architectures, weight_files
 from nst_tf.plan import pyramid, settings
 
 if TYPE_CHECKING:
-    from nst_tf import descent
+    from nst_tf.optimize import descent
 
 SAMPLES = Path(__file__).parents[2] / "configs" / "images"
 BORDER = 16  # pixels

@@ -151,12 +151,12 @@ class Ours:
     def __init__(self, name: str, problem: Problem, **settings: Any):
         import tensorflow as tf
 
-        from nst_tf import descent, optimizers
+        from nst_tf.optimize import descent, first_order
 
         optimizer, precision = name.split("-")
         image = tf.constant(problem.content[None])
         self.image = tf.Variable(image, trainable=False)
-        self._optimizer = optimizers.OPTIMIZERS[optimizer](
+        self._optimizer = first_order.OPTIMIZERS[optimizer](
             self.image, **settings
         )
         evaluate = peers_objective(_extractor(problem, precision), problem)

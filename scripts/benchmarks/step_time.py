@@ -148,9 +148,10 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
     """
     import tensorflow as tf
 
-    from nst_tf import descent, optimizers, targets
+    from nst_tf import targets
     from nst_tf.losses import objectives
     from nst_tf.network import extractors
+    from nst_tf.optimize import descent, first_order
 
     weights = targets.LossWeights(CONTENT_LAYERS, STYLE_LAYERS)
     extractor = extractors.vgg(
@@ -173,7 +174,7 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
         style_loss=style_loss,
     )
     image = tf.Variable(tf.constant(problem.init[None]), trainable=False)
-    optimizer = optimizers.Adam(
+    optimizer = first_order.Adam(
         image, LEARNING_RATE, beta_1=BETAS[0], beta_2=BETAS[1]
     )
     train_step = descent.make_train_step(

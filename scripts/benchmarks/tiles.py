@@ -223,10 +223,11 @@ def _stepper(
     """A compiled train step at the size, and its optimizer."""
     import tensorflow as tf
 
-    from nst_tf import descent, optimizers, targets
+    from nst_tf import targets
     from nst_tf.backend import host_images
     from nst_tf.images import image_io, sizes
     from nst_tf.losses import objectives
+    from nst_tf.optimize import descent, first_order
     from nst_tf.plan import tiles
     from nst_tf.tiling import tiled, views
 
@@ -257,7 +258,7 @@ def _stepper(
     rng = np.random.default_rng(0)
     start = content + noise * rng.normal(size=content.shape)
     image.assign(start.clip(0, 1).astype("f4")[None])
-    optimizer = optimizers.Adam(image)
+    optimizer = first_order.Adam(image)
     return descent.make_train_step(optimizer, evaluate), optimizer
 
 

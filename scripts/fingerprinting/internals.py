@@ -25,12 +25,12 @@ THRESHOLDS: dict[str, int] = {
     "nst_tf.images.writing.LONGEST_RECORD": 100,  # larger: beside the file
     "nst_tf.timelapse.FRAMES": 3,
     "nst_tf.followers.LARGEST": 48,
-    "nst_tf.stopping.REST": 2,
+    "nst_tf.optimize.stopping.REST": 2,
     "nst_tf.execution.PROBE": 32,
 }
 
 # (optimizer, objective) -> a function that takes one step, without arguments.
-MAKE_TRAIN_STEP = "nst_tf.descent.make_train_step"
+MAKE_TRAIN_STEP = "nst_tf.optimize.descent.make_train_step"
 
 
 def lower_thresholds() -> None:

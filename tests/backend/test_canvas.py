@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, lbfgs, optimizers
 from nst_tf.backend import canvas, host_images, ops
+from nst_tf.optimize import descent, first_order, lbfgs
 from nst_tf.plan import pyramid
 
 SIZE = (13, 7)
@@ -149,9 +149,9 @@ def test_a_part_is_added_where_it_should_be(kind, row, column, height, width):
 
 
 OPTIMIZERS = {
-    "adam": lambda image: optimizers.Adam(image),
-    "adam, last iterate": lambda image: optimizers.Adam(image, average=0),
-    "sgd": lambda image: optimizers.Sgd(image, learning_rate=0.3),
+    "adam": lambda image: first_order.Adam(image),
+    "adam, last iterate": lambda image: first_order.Adam(image, average=0),
+    "sgd": lambda image: first_order.Sgd(image, learning_rate=0.3),
     "lbfgs": lambda image: lbfgs.Lbfgs(image, history=3),
 }
 
@@ -181,7 +181,7 @@ def _run(make, spoiled, kind=tf.Variable):
         step()
     arrays = {
         name: np.asarray(value)
-        for name, value in optimizers.variables(optimizer).items()
+        for name, value in first_order.variables(optimizer).items()
     }
     return arrays, optimizer.result().numpy()
 
@@ -212,7 +212,7 @@ def test_levels_in_the_hosts_memory_come_to_the_same_picture(in_bands):
 
         def make(image):
             kinds.append(type(image))
-            return optimizers.Adam(image)
+            return first_order.Adam(image)
 
         def make_objective_at(height, width):
             bowl = toys.bowl(toys.image(height, width, 1)[None])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import execution, finishing, optimizers
+from nst_tf import execution, finishing
 from nst_tf.images import image_io
+from nst_tf.optimize import first_order
 from nst_tf.plan import pyramid, schedule, settings
 
 SAMPLES = Path(__file__).resolve().parents[2] / "configs" / "images"
@@ -50,13 +51,13 @@ def test_steps_go_by_the_optimizer_unless_they_are_named():
 def test_each_level_has_the_optimizer_of_its_size(monkeypatch, toy):
     monkeypatch.setattr(pyramid, "LARGE", 64)
     made = []
-    for name, make in list(optimizers.OPTIMIZERS.items()):
+    for name, make in list(first_order.OPTIMIZERS.items()):
 
         def recorded(image, name=name, make=make, **chosen):
             made.append((image.shape[2], name, chosen.get("scaled")))
             return make(image, **chosen)
 
-        monkeypatch.setitem(optimizers.OPTIMIZERS, name, recorded)
+        monkeypatch.setitem(first_order.OPTIMIZERS, name, recorded)
     steps = list(
         execution.stylize_steps(
             toys.image(96, 128, 0),

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import execution, finishing, optimizers, preparation, targets
+from nst_tf import execution, finishing, preparation, targets
 from nst_tf.images import image_io
 from nst_tf.losses import style_losses
+from nst_tf.optimize import first_order
 from nst_tf.plan import conventions, inputs, pyramid, settings, strength
 
 
@@ -298,13 +299,13 @@ def test_large_levels_above_others_take_shorter_steps(
 ):
     monkeypatch.setattr(pyramid, "LARGE", 64)
     rates = []
-    make = optimizers.Adam
+    make = first_order.Adam
 
     def record(image, **options):
         rates.append((image.shape[2], options["learning_rate"]))
         return make(image, **options)
 
-    monkeypatch.setitem(optimizers.OPTIMIZERS, "adam", record)
+    monkeypatch.setitem(first_order.OPTIMIZERS, "adam", record)
     chosen |= {"steps": (1,), "convention": convention, "optimizer": "adam"}
     execution.stylize(CONTENT, STYLE, size=128, **chosen)
     short = 0.006 if convention == "relative" else 0.02

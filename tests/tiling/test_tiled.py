@@ -12,11 +12,12 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, optimizers, targets, transfer
+from nst_tf import targets, transfer
 from nst_tf.backend import host_images
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, style_losses, total_variation
 from nst_tf.network import extractors, weight_files
+from nst_tf.optimize import descent, first_order
 from nst_tf.plan import conventions, pyramid
 from nst_tf.tiling import tiled, views
 
@@ -342,7 +343,7 @@ def _nodes(size, tile):
     loss_list = _loss_list(network, 0, size=size, dtype="float32")
     image = tf.Variable(toys.image(*size, 7)[None])
     step = descent.make_train_step(
-        optimizers.Adam(image),
+        first_order.Adam(image),
         tiled.make_tiled_objective(network, loss_list, cut),
     )
     graph = step.get_concrete_function().graph.as_graph_def()
@@ -383,14 +384,14 @@ def _painted(tile, make_optimizer, steps=50):
 @pytest.mark.parametrize(
     ("make", "tolerance"),
     [
-        (optimizers.Adam, 1e-6),
+        (first_order.Adam, 1e-6),
         pytest.param(
-            functools.partial(optimizers.Sgd, learning_rate=1e-4),
+            functools.partial(first_order.Sgd, learning_rate=1e-4),
             1e-6,
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            optimizers.OPTIMIZERS["lbfgs"], 1e-6, marks=pytest.mark.slow
+            first_order.OPTIMIZERS["lbfgs"], 1e-6, marks=pytest.mark.slow
         ),
     ],
     ids=["adam", "sgd", "lbfgs"],
@@ -415,7 +416,7 @@ def test_images_of_tiles_are_where_the_tiles_are(monkeypatch, computes, kind):
 
     def make(image):
         kinds.add(type(image))
-        return optimizers.Adam(image)
+        return first_order.Adam(image)
 
     toys.extractor(monkeypatch)
     monkeypatch.setattr(host_images, "serves", lambda: computes == "host")
@@ -468,7 +469,7 @@ def test_a_step_that_is_over_leaves_no_graph_and_no_image(monkeypatch, tiled):
     make = _tiled if tiled else objectives.make_objective
     image = tf.Variable(toys.image(*SIZE, 0)[None])
     step = descent.make_train_step(
-        optimizers.Adam(image), make(network, loss_list)
+        first_order.Adam(image), make(network, loss_list)
     )
     step()
     kind = type(step.get_concrete_function().graph)

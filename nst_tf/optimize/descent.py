@@ -11,9 +11,9 @@ from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
-from nst_tf import optimizers
 from nst_tf.backend import canvas, device, host_images
 from nst_tf.losses import objectives
+from nst_tf.optimize import first_order
 from nst_tf.plan import pyramid
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class Step:
     level: int  # index of the level, from 0
     index: int  # steps taken at this level, from 1
     evaluation: objectives.Evaluation  # at the image before the update
-    optimizer: optimizers.Optimizer | optimizers.Finished
+    optimizer: first_order.Optimizer | first_order.Finished
 
     @property
     def image(self) -> tf.Tensor:
@@ -46,7 +46,7 @@ class Step:
     @property
     def variables(self) -> dict[str, canvas.Changeable]:
         """All that the optimizer remembers; the next step changes it."""
-        return optimizers.variables(self.optimizer)
+        return first_order.variables(self.optimizer)
 
 
 class State(NamedTuple):
@@ -63,7 +63,7 @@ Pace = Callable[[int, Step | None], bool]
 
 def descend(
     make_objective_at: Callable[[int, int], objectives.Objective],
-    make_optimizer: Callable[[canvas.Changeable], optimizers.Optimizer],
+    make_optimizer: Callable[[canvas.Changeable], first_order.Optimizer],
     levels: Sequence[pyramid.Level],
     image: tf.Tensor,
     start: State | None = None,
@@ -114,7 +114,7 @@ def descend(
         index = 0
         if start and resumed:
             index = start.steps
-            for name, variable in optimizers.variables(optimizer).items():
+            for name, variable in first_order.variables(optimizer).items():
                 variable.assign(start.arrays[name])
         step = None
         while index < level.steps and (not step or goes_on(number, step)):
@@ -128,7 +128,7 @@ def descend(
         # to look for these takes a good part of a second.
         if level.pixels > canvas.WHOLE or hosted(*size):
             gc.collect()
-        finished = optimizers.Finished(optimizer)
+        finished = first_order.Finished(optimizer)
         image = finished.image
         if step:
             step.optimizer = finished
@@ -151,7 +151,7 @@ class _Steps:
         self._repeated(self._made)
 
     def __call__(
-        self, optimizer: optimizers.Optimizer
+        self, optimizer: first_order.Optimizer
     ) -> objectives.Evaluation:
         """Takes a step of the level's optimizer."""
 
@@ -183,7 +183,7 @@ class _Steps:
                     raise
 
 
-def _check(optimizer: optimizers.Optimizer, failures: int) -> None:
+def _check(optimizer: first_order.Optimizer, failures: int) -> None:
     """Raises FloatingPointError after so many failures in a row."""
     if int(optimizer.failures) >= failures:
         raise FloatingPointError(
@@ -193,7 +193,7 @@ def _check(optimizer: optimizers.Optimizer, failures: int) -> None:
 
 
 def make_train_step(
-    optimizer: optimizers.Optimizer, objective: objectives.Objective
+    optimizer: first_order.Optimizer, objective: objectives.Objective
 ) -> Callable[[], objectives.Evaluation]:
     """Compiles one step: evaluation, gradient, update and projection.
 

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, optimizers
 from nst_tf.losses import objectives
+from nst_tf.optimize import descent, first_order
 from nst_tf.plan import pyramid
 
 
@@ -14,7 +14,7 @@ def test_adam_follows_the_papers_second_form_in_float64():
     target = toys.image(4, 5, 1, "float64")[None]
     start = toys.image(4, 5, 2, "float64")[None]
     rate, beta_1, beta_2, epsilon, average = 0.03, 0.8, 0.95, 1e-3, 0.7
-    optimizer = optimizers.Adam(
+    optimizer = first_order.Adam(
         tf.Variable(start),
         rate,
         beta_1=beta_1,
@@ -46,7 +46,7 @@ def test_rates_decay_and_bounds_are_as_told(name, bounds):
     target = 1.5 + toys.image(4, 5, 1, "float64")[None]
     start = toys.image(4, 5, 2, "float64")[None]
     rate, decay_rate, decay_steps = 0.3, 0.6, 4
-    optimizer = optimizers.OPTIMIZERS[name](
+    optimizer = first_order.OPTIMIZERS[name](
         tf.Variable(start),
         rate,
         average=0,
@@ -75,7 +75,7 @@ def test_rates_decay_and_bounds_are_as_told(name, bounds):
 
 
 def test_without_average_the_result_is_the_last_iterate():
-    optimizer = optimizers.Adam(
+    optimizer = first_order.Adam(
         tf.Variable(toys.image(4, 5, 2)[None]), average=0
     )
     descent.make_train_step(optimizer, toys.bowl(toys.image(4, 5)[None]))()
@@ -84,7 +84,7 @@ def test_without_average_the_result_is_the_last_iterate():
 
 def test_before_the_first_step_the_result_is_the_start():
     start = toys.image(4, 5)[None]
-    optimizer = optimizers.Adam(tf.Variable(start))
+    optimizer = first_order.Adam(tf.Variable(start))
     np.testing.assert_array_equal(optimizer.result(), start)
 
 
@@ -101,7 +101,7 @@ def test_adam_moves_a_large_image_as_far_as_a_small_one(monkeypatch, epsilon):
         )
         loss_list = toys.style_and_content(network, content, style)
         evaluate = objectives.make_objective(network, loss_list)
-        optimizer = optimizers.Adam(
+        optimizer = first_order.Adam(
             tf.Variable(start[None]), epsilon=epsilon, average=0
         )
         step = descent.make_train_step(optimizer, evaluate)
@@ -127,7 +127,7 @@ def test_after_a_rescue_adam_steps_half_as_far_and_averages_anew():
         return evaluation._replace(loss=loss)
 
     start = toys.image(4, 5, 2)[None]
-    optimizer = optimizers.Adam(tf.Variable(start), 0.01)
+    optimizer = first_order.Adam(tf.Variable(start), 0.01)
     step = descent.make_train_step(optimizer, faulty)
     images = []
     for _ in range(5):
@@ -139,8 +139,8 @@ def test_after_a_rescue_adam_steps_half_as_far_and_averages_anew():
     np.testing.assert_allclose(
         np.abs(images[3] - images[2]).max(), 0.005, rtol=1e-3
     )
-    finer = optimizers.Adam(tf.Variable(start), 0.01)
-    optimizers.Finished(optimizer).bequeath(finer)
+    finer = first_order.Adam(tf.Variable(start), 0.01)
+    first_order.Finished(optimizer).bequeath(finer)
     descent.make_train_step(finer, bowl)()
     np.testing.assert_allclose(
         np.abs(finer.image - start).max(), 0.005, rtol=1e-3
@@ -155,7 +155,7 @@ def test_without_average_the_result_is_never_clearly_worse_than_the_best():
         evaluation = bowl(image)
         return evaluation._replace(loss=evaluation.loss + 1e-4)
 
-    optimizer = optimizers.Adam(
+    optimizer = first_order.Adam(
         tf.Variable(np.clip(target + 0.01, 0, 1)), 0.015, average=0
     )
     step = descent.make_train_step(optimizer, raised)
@@ -180,7 +180,7 @@ def test_where_no_evaluation_gives_numbers_the_descent_says_so():
         seen = []
         run = descent.descend(
             lambda height, width: nothing,
-            optimizers.Adam,
+            first_order.Adam,
             [pyramid.Level(4, 5, steps)],
             start,
         )

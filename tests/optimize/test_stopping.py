@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, optimizers, stopping
+from nst_tf.optimize import descent, first_order, stopping
 from nst_tf.plan import pyramid
 
 LEVELS = pyramid.levels(384, 512, (100, 80, 70, 60, 50), growth=2**0.5)
@@ -79,7 +79,7 @@ def test_a_level_ends_when_the_picture_rests():
                 lambda height, width: toys.bowl(
                     tf.image.resize(target, (height, width))
                 ),
-                optimizers.Adam,
+                first_order.Adam,
                 levels,
                 start,
                 goes_on=stopping.Rest(tolerance),

@@ -5,9 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_tf import guard
 from nst_tf.backend import canvas
 from nst_tf.losses import objectives
+from nst_tf.optimize import safeguards
 
 DECREASE = 1e-4  # of the expected decrease that a step must bring (Armijo)
 MARGIN = 1e-4  # of the loss: what rounding in half precision can hide
@@ -53,7 +53,7 @@ class Lbfgs(tf.Module):
     ):
         super().__init__(name="lbfgs")
         self.image = image = canvas.variable(image)
-        self._low, self._high = guard.BOUNDS[bounds]
+        self._low, self._high = safeguards.BOUNDS[bounds]
         dtype = image.dtype
         self._learning_rate = tf.constant(learning_rate, dtype)
         size = image.shape.num_elements()
@@ -83,7 +83,7 @@ class Lbfgs(tf.Module):
         bound = self._loss + DECREASE * expected + MARGIN * tf.abs(self._loss)
         first = tf.equal(self._length, 0)
         first_loss = tf.where(first, loss, self._first_loss)
-        sound = guard.is_sound(
+        sound = safeguards.is_sound(
             loss,
             evaluation.gradient,
             tf.where(first, loss, self._loss),

@@ -16,7 +16,7 @@ from nst_tf.plan import pyramid
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from nst_tf import descent
+    from nst_tf.optimize import descent
 
 TIMED_STEPS = 5  # at a level, before its steps are planned
 FIRST_SECONDS = 2.0  # of a level before its first step is over, as a guess

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from nst_tf import guard, lbfgs
 from nst_tf.backend import canvas, ops
 from nst_tf.losses import objectives
+from nst_tf.optimize import lbfgs, safeguards
 
 CLEARLY_WORSE = 1.02  # times the lowest loss; rounding hides less
 
@@ -106,7 +106,7 @@ class FirstOrder(tf.Module):
     ):
         super().__init__()
         self.image = image
-        self._bounds = guard.BOUNDS[bounds]
+        self._bounds = safeguards.BOUNDS[bounds]
         self._scaled = scaled
         # Tensors of the image's type, so that no Python number is traced.
         self._learning_rate = tf.constant(learning_rate, image.dtype)
@@ -132,7 +132,7 @@ class FirstOrder(tf.Module):
         """Evaluates, updates, clips; the evaluation is before the update."""
         evaluation = objective(self.image)
         loss = tf.cast(evaluation.loss, self.image.dtype)
-        sound = guard.is_sound(
+        sound = safeguards.is_sound(
             loss, evaluation.gradient, self._best_loss, self._first_loss
         )
         tf.cond(

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import descent, lbfgs
 from nst_tf.losses import objectives
+from nst_tf.optimize import descent, lbfgs
 
 
 def _rosenbrock(image):
