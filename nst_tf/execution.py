@@ -39,9 +39,9 @@ from nst_tf.plan import (
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from nst_tf import targets
     from nst_tf.network import extractors
     from nst_tf.optimize import descent, first_order
+    from nst_tf.transfer import targets
 
 
 # The fields of a job that an optimizer takes.
@@ -214,7 +214,7 @@ def job_steps(
     """
     began = time.monotonic() if began is None else began
     device.prepare()
-    from nst_tf import transfer
+    from nst_tf.transfer import method
 
     rest = stopping.Rest(request.tolerance, start)
     options = method_options(request, prepared.network)
@@ -235,7 +235,7 @@ def job_steps(
     exhausted = side.halve
     if strategy and replicas.workers() > 1:
         goes_on, exhausted = _together(strategy, goes_on), _never
-    steps = transfer.stylize_steps(
+    steps = method.stylize_steps(
         prepared.seen,
         [],
         regions=_regions(request, prepared),
@@ -337,7 +337,7 @@ def pace(
 def method_options(
     request: settings.Job, network: weight_files.NetworkWeights
 ) -> dict[str, Any]:
-    """Maps a job to the keywords of `transfer.stylize_steps`."""
+    """Maps a job to the keywords of `method.stylize_steps`."""
     from nst_tf.network import extractors
 
     convention = conventions.CONVENTIONS[request.convention]
@@ -403,7 +403,7 @@ def _shorter(
 
 def loss_weights(request: settings.Job) -> "targets.LossWeights":
     """Shares the weights of a job among its layers: the first style's."""
-    from nst_tf import targets
+    from nst_tf.transfer import targets
 
     return targets.LossWeights(
         _shared(
@@ -421,7 +421,7 @@ def _regions(
     request: settings.Job, prepared: inputs.Inputs
 ) -> "list[targets.Region]":
     """The places of a job, with share, layers and scale of each style."""
-    from nst_tf import targets
+    from nst_tf.transfer import targets
 
     count = len(prepared.styles)
     layers = [

@@ -11,11 +11,12 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import execution, outputs, preparation, progress, targets, transfer
+from nst_tf import execution, outputs, preparation, progress
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.losses import total_variation
 from nst_tf.plan import pyramid, settings
+from nst_tf.transfer import method, targets
 
 TOY = {
     "extractor": "toy",
@@ -487,7 +488,7 @@ def test_a_further_loss_of_a_layer_that_is_not_there_is_named(pictures, toy):
     )
     loss = total_variation.TotalVariationLoss()
     loss.layer = "block5"
-    steps = transfer.stylize_steps(
+    steps = method.stylize_steps(
         prepared.content.pixels,
         [targets.Style(prepared.styles[0].pixels)],
         levels=prepared.levels,

@@ -15,9 +15,10 @@ import numpy_sources
 import numpy_tutorials
 import pytest
 
-from nst_tf import execution, files, flagdefs, targets, transfer
+from nst_tf import execution, files, flagdefs
 from nst_tf.network import architectures, weight_files
 from nst_tf.plan import inputs, pyramid, settings
+from nst_tf.transfer import method, targets
 
 SIZE = (64, 96)  # (height, width)
 STYLES = {"keep": SIZE, "side": (96, 70), "stretch": (50, 60), "crop": (90, 99)}
@@ -152,7 +153,7 @@ def _ours(request, layers, pictures):
         made.append(make_optimizer(image)) or (made[-1])
     )
     content, style, start = pictures
-    run = transfer.stylize_steps(
+    run = method.stylize_steps(
         content,
         [targets.Style(style)],
         levels=[pyramid.Level(*SIZE, 3)],
@@ -230,7 +231,7 @@ def test_the_gradient_is_the_sources(name):
     )
     options["make_extractor"].keywords["dtype"] = "float64"
     content, style, start = pictures
-    [step] = transfer.stylize_steps(
+    [step] = method.stylize_steps(
         content,
         [targets.Style(style)],
         levels=[pyramid.Level(*SIZE, 1)],

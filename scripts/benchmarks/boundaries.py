@@ -29,11 +29,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_tf import execution, targets
+from nst_tf import execution
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.network import architectures, weight_files
 from nst_tf.plan import pyramid, settings
+from nst_tf.transfer import targets
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
@@ -183,10 +184,10 @@ def _steps(
     steps: int,
 ) -> "Iterator[descent.Step]":
     """One level at the content's size, from the content."""
-    from nst_tf import transfer
+    from nst_tf.transfer import method
 
     rows, columns = content.shape[:2]
-    return transfer.stylize_steps(
+    return method.stylize_steps(
         content,
         [targets.Style(style)],
         levels=[pyramid.Level(rows, columns, steps)],

@@ -44,8 +44,8 @@ from nst_tf.network import weight_files
 from nst_tf.plan import schedule, settings, strength
 
 if TYPE_CHECKING:
-    from nst_tf import targets
     from nst_tf.losses import content_loss
+    from nst_tf.transfer import targets
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SAMPLES = step_time.ROOT / "configs" / "images"
@@ -237,7 +237,7 @@ class Judge:
         mask: np.ndarray | None = None,
     ) -> "list[content_loss.Loss]":
         """The losses of the default job that have a weight here."""
-        from nst_tf import targets
+        from nst_tf.transfer import targets
 
         return targets.perceptual_losses(
             self._extractor,

@@ -113,8 +113,8 @@ class Judge:
     ):
         import tensorflow as tf
 
-        from nst_tf import targets
         from nst_tf.losses import objectives
+        from nst_tf.transfer import targets
 
         options = execution.method_options(
             settings.Job(precision=precision), network

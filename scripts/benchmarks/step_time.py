@@ -148,10 +148,10 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
     """
     import tensorflow as tf
 
-    from nst_tf import targets
     from nst_tf.losses import objectives
     from nst_tf.network import extractors
     from nst_tf.optimize import descent, first_order
+    from nst_tf.transfer import targets
 
     weights = targets.LossWeights(CONTENT_LAYERS, STYLE_LAYERS)
     extractor = extractors.vgg(
@@ -459,7 +459,9 @@ def _peak(name: str, size: int, flags: argparse.Namespace) -> dict[str, int]:
 
 def _own_peak(name: str, flags: argparse.Namespace) -> dict[str, int]:
     """Takes two steps; this process's peak, in all and beyond its imports."""
-    importlib.import_module("torch" if name in TORCHES else "nst_tf.transfer")
+    importlib.import_module(
+        "torch" if name in TORCHES else "nst_tf.transfer.method"
+    )
     imported = _resident_peak()
     step = make_step(
         name, make_problem(flags.sizes[0], _random_weights(), flags.pooling)

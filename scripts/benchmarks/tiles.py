@@ -130,11 +130,11 @@ def _gradient(flags: argparse.Namespace) -> dict:
     """Losses and gradients of two regions: their largest differences."""
     import tensorflow as tf
 
-    from nst_tf import targets
     from nst_tf.backend import canvas
     from nst_tf.images import image_io
     from nst_tf.losses import objectives
     from nst_tf.tiling import tiled, views
+    from nst_tf.transfer import targets
 
     extractor, weights = _network(flags)
     height, width = ODD
@@ -197,8 +197,8 @@ def _gradient(flags: argparse.Namespace) -> dict:
 
 def _network(flags: argparse.Namespace) -> tuple[Any, Any]:
     """VGG19 to block5_conv1, and the weights of the losses."""
-    from nst_tf import targets
     from nst_tf.network import extractors
+    from nst_tf.transfer import targets
 
     network_weights, _ = step_time.find_weights("auto")
     weights = targets.LossWeights(
@@ -223,13 +223,13 @@ def _stepper(
     """A compiled train step at the size, and its optimizer."""
     import tensorflow as tf
 
-    from nst_tf import targets
     from nst_tf.backend import host_images
     from nst_tf.images import image_io, sizes
     from nst_tf.losses import objectives
     from nst_tf.optimize import descent, first_order
     from nst_tf.plan import tiles
     from nst_tf.tiling import tiled, views
+    from nst_tf.transfer import targets
 
     extractor, weights = _network(flags)
     content = image_io.load_image(IMAGES / "harbor_at_dusk.jpg")

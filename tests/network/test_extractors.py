@@ -5,11 +5,12 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import files, targets
+from nst_tf import files
 from nst_tf.backend import device, ops
 from nst_tf.images import image_io
 from nst_tf.losses import objectives
 from nst_tf.network import architectures, extractors, weight_files
+from nst_tf.transfer import targets
 
 
 def test_geometry_of_vgg19_is_that_of_the_literature():

@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import execution, targets
+from nst_tf import execution
 from nst_tf.losses import content_loss, style_losses, sums
 from nst_tf.plan import conventions, settings
+from nst_tf.transfer import targets
 
 CONTENT, STYLE = (21, 27), (34, 18)  # (height, width)
 WEIGHTS = targets.LossWeights(

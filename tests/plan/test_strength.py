@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import execution, finishing, preparation, targets
+from nst_tf import execution, finishing, preparation
 from nst_tf.images import image_io
 from nst_tf.losses import style_losses
 from nst_tf.optimize import first_order
 from nst_tf.plan import conventions, inputs, pyramid, settings, strength
+from nst_tf.transfer import targets
 
 
 @pytest.fixture

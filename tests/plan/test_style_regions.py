@@ -9,9 +9,10 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import metadata, preparation, run, targets
+from nst_tf import metadata, preparation, run
 from nst_tf.images import image_io, masks
 from nst_tf.losses import objectives
+from nst_tf.transfer import targets
 
 RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)
 

@@ -9,9 +9,10 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import execution, metadata, run, targets
+from nst_tf import execution, metadata, run
 from nst_tf.images import image_io
 from nst_tf.plan import inputs, settings
+from nst_tf.transfer import targets
 
 A, B = toys.image(40, 56, 1), toys.image(50, 40, 2)
 CONTENT = toys.image(48, 64, 0)

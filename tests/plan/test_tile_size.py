@@ -11,13 +11,14 @@ import tensorflow as tf
 import toys
 from PIL import Image
 
-from nst_tf import metadata, preparation, run, targets, transfer
+from nst_tf import metadata, preparation, run
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.losses import content_loss, objectives
 from nst_tf.optimize import descent, first_order
 from nst_tf.plan import memory, pyramid, settings, tile_size, tiles
 from nst_tf.tiling import tiled
+from nst_tf.transfer import method, targets
 
 LEVEL = "--levels=1"  # the last alone, of 96 x 72 pixels
 LEAST = 15  # of the toy network: a halo of 6, its reach of 5, two strides
@@ -430,7 +431,7 @@ class _Run:
             ):
                 spoiled = self._spoiled(getattr(module, name))
                 patch.setattr(module, name, spoiled)
-            for step in transfer.stylize_steps(
+            for step in method.stylize_steps(
                 toys.image(*SIZE, 0),
                 [targets.Style(toys.image(51, 39, 1))],
                 weights=SHARES,

@@ -12,7 +12,6 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import targets, transfer
 from nst_tf.backend import host_images
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, style_losses, total_variation
@@ -20,6 +19,7 @@ from nst_tf.network import extractors, weight_files
 from nst_tf.optimize import descent, first_order
 from nst_tf.plan import conventions, pyramid
 from nst_tf.tiling import tiled, views
+from nst_tf.transfer import method, targets
 
 SIZE = (43, 57)  # odd, and 3 x 4 tiles of at most
 TILE = 24
@@ -366,7 +366,7 @@ def test_more_tiles_take_no_more_nodes(monkeypatch):
 def _painted(tile, make_optimizer, steps=50):
     """The picture after some steps, and the last loss."""
     content, style = toys.image(*SIZE, 0, "f8"), toys.image(51, 39, 1, "f8")
-    *_, last = transfer.stylize_steps(
+    *_, last = method.stylize_steps(
         content,
         [targets.Style(style)],
         weights=SHARES,

@@ -5,11 +5,12 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import execution, files, targets
+from nst_tf import execution, files
 from nst_tf.images import image_io
 from nst_tf.losses import objectives
 from nst_tf.network import extractors, weight_files
 from nst_tf.plan import settings
+from nst_tf.transfer import targets
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from nst_tf import targets
 from nst_tf.backend import canvas, host_images, replicas
 from nst_tf.images import image_io
 from nst_tf.losses import content_loss, objectives
@@ -13,6 +12,7 @@ from nst_tf.network import extractors
 from nst_tf.optimize import descent, first_order
 from nst_tf.plan import conventions, pyramid, tiles
 from nst_tf.tiling import tiled, views
+from nst_tf.transfer import targets
 
 
 def stylize_steps(
