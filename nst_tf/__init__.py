@@ -13,10 +13,10 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "Job": "nst_tf.plan.settings",
     "load_image": "nst_tf.images.image_io",
-    "run_job": "nst_tf.execution",
+    "run_job": "nst_tf.runs.api",
     "save_image": "nst_tf.images.image_io",
-    "stylize": "nst_tf.execution",
-    "stylize_steps": "nst_tf.execution",
+    "stylize": "nst_tf.runs.api",
+    "stylize_steps": "nst_tf.runs.api",
 }
 __all__ = sorted(_PUBLIC)
 _MODULES = ("notebook",)  # that are there without an import of their own

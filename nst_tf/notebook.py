@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_tf import execution, finishing, preparation, progress
 from nst_tf.backend import device
 from nst_tf.images import captions, image_io, painting, sizes
 from nst_tf.plan import inputs
+from nst_tf.runs import api, preparation, progress, results
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
@@ -72,8 +72,8 @@ def show(
         prepared.levels, end=end, renew=cell.write if cell else None
     )
     with _one_trace_a_level():
-        step = _last(execution.started(request, prepared), report, cell, every)
-    picture = finishing.painting_of(step, request, prepared)
+        step = _last(api.started(request, prepared), report, cell, every)
+    picture = results.painting_of(step, request, prepared)
     if cell:
         cell.draw(picture)
     height, width = picture.shape[:2]
@@ -127,7 +127,7 @@ def _last(
         for count, step in enumerate(steps):  # there is always one
             report.update(step.level, step.index, step.evaluation.loss)
             if cell and count % every == 0 and cell.is_due():
-                cell.draw(finishing.picture(step))
+                cell.draw(results.picture(step))
             if interrupts:
                 break
         report.end_line()

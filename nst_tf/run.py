@@ -13,25 +13,22 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 import nst_tf
-from nst_tf import (
-    console,
-    execution,
-    finishing,
-    flagdefs,
-    followers,
-    metadata,
-    outputs,
-    preparation,
-    progress,
-    rerun,
-    resumption,
-    run_sheet,
-    sheet,
-    starting,
-)
+from nst_tf import console, flagdefs, run_sheet, sheet
 from nst_tf.backend import device, replicas
 from nst_tf.images import image_io, sizes, writing
 from nst_tf.plan import inputs, settings, tile_size
+from nst_tf.runs import (
+    api,
+    outputs,
+    preparation,
+    progress,
+    records,
+    reporters,
+    rerun,
+    results,
+    resume,
+    startup,
+)
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -78,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
         try:
             picture = _described(arguments)
             if picture:
-                console.say(metadata.describe(picture))
+                console.say(records.describe(picture))
                 return console.DONE
             asked, replay = flagdefs.parse(arguments), None
             if asked.sheet or asked.sweep:
@@ -93,13 +90,13 @@ def main(arguments: Sequence[str]) -> int:
                 asked, console.say
             )
             lines = [*rerun.check(replay, prepared)] if replay else []
-            readers = followers.Followers(
+            readers = reporters.Followers(
                 request, asked, prepared, start, console.say
             )
             with device.silent_stderr():
                 device.prepare()
                 replicas.make(request.devices)
-            request, state, strategy = starting.start(
+            request, state, strategy = startup.start(
                 request, prepared, lines.append
             )
             signals.wait = True
@@ -135,7 +132,7 @@ class Run(NamedTuple):
     prepared: inputs.Inputs
     state: "descent.State | None"  # from which it goes on
     replay: rerun.Replay | None  # of which it is one
-    followers: followers.Followers
+    followers: reporters.Followers
     start: float  # by `time.monotonic`
     strategy: "tf.distribute.Strategy | None"  # of the devices that share it
 
@@ -151,7 +148,7 @@ def _paint(run: Run, warnings: Sequence[str], signals: console.Signals) -> int:
     if request.dry_run:
         return signals.status
     step, status = None, console.DONE
-    taken = resumption.steps_taken(run.state, prepared)
+    taken = resume.steps_taken(run.state, prepared)
     steps = _steps(run, report.say)
     try:
         for count, step in enumerate(steps, start=1):
@@ -159,7 +156,7 @@ def _paint(run: Run, warnings: Sequence[str], signals: console.Signals) -> int:
             loss = report.update(step.level, step.index, step.evaluation.loss)
             run.followers.step(step, sum(taken), loss)
             if request.preview_every and count % request.preview_every == 0:
-                _preview(path, finishing.picture(step), report)
+                _preview(path, results.picture(step), report)
             if signals.received:
                 status = signals.status
                 break
@@ -194,7 +191,7 @@ def _steps(
     run: Run, say: Callable[[str], None]
 ) -> "Generator[descent.Step, None, None]":
     """The steps of a run."""
-    return execution.job_steps(
+    return api.job_steps(
         run.request,
         run.prepared,
         run.state,
@@ -238,7 +235,7 @@ def _announce(
             memory=tile_size.memory_of(request, prepared, precision),
             tiles=in_tiles,
             max_seconds=request.max_seconds,
-            seconds=execution.estimated_seconds(request, prepared, devices)
+            seconds=api.estimated_seconds(request, prepared, devices)
             if request.dry_run
             else 0.0,
         )
@@ -294,9 +291,9 @@ def _save(
             f"stopped at {columns} x {rows}; the picture is enlarged to "
             f"{last.width} x {last.height}"
         )
-    made = finishing.Made(run.asked, run.request, prepared, taken, run.start)
+    made = results.Made(run.asked, run.request, prepared, taken, run.start)
     try:
-        saved, image = finishing.save(
+        saved, image = results.save(
             path, made, step, state=ending, say=report.say
         )
     except FloatingPointError as error:
@@ -309,7 +306,7 @@ def _save(
             str(saved),
             ending,
             time.monotonic() - run.start,
-            finishing.terms(step),
+            results.terms(step),
             rescues=int(step.optimizer.rescues),
             taken_back=int(step.optimizer.failures) > 0,
         )

@@ -4,9 +4,10 @@ import time
 
 import numpy as np
 
-from nst_tf import console, outputs, progress, sheet
+from nst_tf import console, sheet
 from nst_tf.backend import device, replicas
 from nst_tf.plan import settings
+from nst_tf.runs import outputs, progress
 
 
 def paint(

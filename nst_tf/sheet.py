@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nst_tf import execution, finishing, outputs, sweeps
+from nst_tf import sweeps
 from nst_tf.images import captions, image_io, sources, writing
 from nst_tf.plan import inputs, pyramid, settings, strength, style_settings
+from nst_tf.runs import api, outputs, results
 
 if TYPE_CHECKING:
     from nst_tf.network import extractors
@@ -143,12 +144,12 @@ def paint(
         if max_seconds:
             share = (end - time.monotonic()) / (len(cells) - number)
             request = dataclasses.replace(request, max_seconds=max(share, 0.01))
-        steps = execution.job_steps(request, prepared, say=say, kept=kept)
+        steps = api.job_steps(request, prepared, say=say, kept=kept)
         for step in steps:
             if stopped():
                 return
             last = step
-        image = finishing.whole(last, request, prepared).image
+        image = results.whole(last, request, prepared).image
         if prepared.content.alpha is not None:
             alpha = image_io.resize_alpha(
                 prepared.content.alpha, *cell.level[:2]

@@ -21,7 +21,7 @@ FUNCTIONS = ("stylize", "stylize_steps", "run_job", "load_image", "save_image")
 VALUES = {
     "optimize.descent.Step": "What `stylize_steps` yields.",
     "losses.objectives.Evaluation": "What a step has as `evaluation`.",
-    "execution.Result": "What `run_job` returns.",
+    "runs.api.Result": "What `run_job` returns.",
     "images.writing.Options": "What `save_image` takes as `options`.",
 }
 HEAD = """\

@@ -11,9 +11,10 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import finishing, notebook
+from nst_tf import notebook
 from nst_tf.images import image_io, painting
 from nst_tf.optimize import descent
+from nst_tf.runs import results
 
 SETTINGS = {
     "extractor": "toy",
@@ -124,9 +125,9 @@ def test_pictures_are_copied_only_to_be_shown(
     images, settings, cell, monkeypatch
 ):
     copied = []
-    copy = finishing.picture
+    copy = results.picture
     monkeypatch.setattr(
-        finishing, "picture", lambda step: copied.append(step) or copy(step)
+        results, "picture", lambda step: copied.append(step) or copy(step)
     )
     monkeypatch.setattr(notebook, "SECONDS", 3600.0)
     notebook.show(*images, every=1, **settings)

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nst_tf import execution, files, finishing, flagdefs, preparation
+from nst_tf import files, flagdefs
 from nst_tf.images import image_io
 from nst_tf.plan import settings
+from nst_tf.runs import api, preparation, results
 
 PRESETS = sorted(path.stem for path in files.presets_folder().glob("*.cfg"))
 OURS = (
@@ -74,9 +75,9 @@ def _run(name, source, path):
     )
     start = time.monotonic()
     _, prepared = preparation.read_files(request)
-    steps = list(execution.job_steps(request, prepared))
+    steps = list(api.job_steps(request, prepared))
     assert time.monotonic() - start < 300
-    picture = finishing.picture(steps[-1])
+    picture = results.picture(steps[-1])
     assert picture.shape == (144, 192, 3)
     assert picture.std() > 0.05
     return [step.evaluation for step in steps], picture

@@ -16,11 +16,12 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import console, execution, preparation, run
+from nst_tf import console, run
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.losses import objectives
 from nst_tf.optimize import descent
+from nst_tf.runs import api, preparation
 
 ROOT = Path(nst_tf.__file__).parent.parent
 
@@ -148,7 +149,7 @@ def test_an_error_before_the_first_step_has_its_status(
         raise error
         yield
 
-    monkeypatch.setattr(execution, "job_steps", failing)
+    monkeypatch.setattr(api, "job_steps", failing)
     assert run.main([flag_file]) == status
     assert words in capsys.readouterr().err
     assert not Path("town-paint.png").exists()
@@ -307,7 +308,7 @@ def test_a_signal_while_writing_leaves_whole_files(
 def test_a_signal_ends_the_run_with_the_picture_saved(
     flag_file, monkeypatch, capsys, number, status
 ):
-    steps = execution.job_steps
+    steps = api.job_steps
 
     def interrupted(*arguments, **options):
         for count, step in enumerate(steps(*arguments, **options)):
@@ -315,7 +316,7 @@ def test_a_signal_ends_the_run_with_the_picture_saved(
                 signal.raise_signal(number)
             yield step
 
-    monkeypatch.setattr(execution, "job_steps", interrupted)
+    monkeypatch.setattr(api, "job_steps", interrupted)
     before = signal.getsignal(number)
     assert run.main([flag_file]) == status
     assert signal.getsignal(number) is before
@@ -340,14 +341,14 @@ def test_a_picture_that_cannot_be_written_is_said(
 def test_a_picture_that_turned_into_no_numbers_is_said(
     flag_file, monkeypatch, capsys
 ):
-    steps = execution.job_steps
+    steps = api.job_steps
 
     def spoiled(*arguments, **options):
         for step in steps(*arguments, **options):
             step.optimizer.image.assign(step.optimizer.image * np.nan)
             yield step
 
-    monkeypatch.setattr(execution, "job_steps", spoiled)
+    monkeypatch.setattr(api, "job_steps", spoiled)
     assert run.main([flag_file, "--average=0"]) == 4
     assert "not made of numbers any more" in capsys.readouterr().err
     assert not Path("town-paint.png").exists()
@@ -409,7 +410,7 @@ def test_a_reader_that_goes_away_does_not_end_the_run(flag_file, monkeypatch):
         def flush(self):
             pass
 
-    from nst_tf import progress
+    from nst_tf.runs import progress
 
     make = progress.Progress
     monkeypatch.setattr(

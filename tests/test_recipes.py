@@ -15,9 +15,10 @@ import numpy_sources
 import numpy_tutorials
 import pytest
 
-from nst_tf import execution, files, flagdefs
+from nst_tf import files, flagdefs
 from nst_tf.network import architectures, weight_files
 from nst_tf.plan import inputs, pyramid, settings
+from nst_tf.runs import api
 from nst_tf.transfer import method, targets
 
 SIZE = (64, 96)  # (height, width)
@@ -143,7 +144,7 @@ def _pictures(request, noise_share):
 
 def _ours(request, layers, pictures):
     """Images in float64, as many weighted terms, and the weights."""
-    options = execution.method_options(
+    options = api.method_options(
         request, weight_files.NetworkWeights(layers, "")
     )
     make = options["make_extractor"]
@@ -226,7 +227,7 @@ def test_the_gradient_is_the_sources(name):
             seen.append(gradient)
             return image
 
-    options = execution.method_options(
+    options = api.method_options(
         request, weight_files.NetworkWeights(plain, "")
     )
     options["make_extractor"].keywords["dtype"] = "float64"

@@ -9,19 +9,11 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf import (
-    console,
-    execution,
-    finishing,
-    flagdefs,
-    preparation,
-    run,
-    sheet,
-    sweeps,
-)
+from nst_tf import console, flagdefs, run, sheet, sweeps
 from nst_tf.images import image_io, sources, writing
 from nst_tf.optimize import descent
 from nst_tf.plan import settings
+from nst_tf.runs import api, preparation, results
 
 
 @pytest.fixture
@@ -146,15 +138,15 @@ def test_pictures_are_what_their_flags_make(flag_file, monkeypatch):
     for cell, image in zip(prepared.cells, images, strict=True):
         alone = flagdefs.parse([flag_file, *cell.label])
         _, its = preparation.read_files(alone)
-        *_, step = execution.job_steps(alone, its)
-        np.testing.assert_array_equal(image, finishing.picture(step))
+        *_, step = api.job_steps(alone, its)
+        np.testing.assert_array_equal(image, results.picture(step))
     assert np.abs(images[0] - images[1]).max() > 0.02
     assert np.abs(images[0] - images[2]).max() > 0.02
 
 
 def test_files_are_read_and_seen_once(flag_file, monkeypatch):
     read, made = [], []
-    load, kept = sources.load, execution._kept
+    load, kept = sources.load, api._kept
 
     def count(source, *rest):
         read.append(source)
@@ -165,7 +157,7 @@ def test_files_are_read_and_seen_once(flag_file, monkeypatch):
         return made[-1]
 
     monkeypatch.setattr(sources, "load", count)
-    monkeypatch.setattr(execution, "_kept", keep)
+    monkeypatch.setattr(api, "_kept", keep)
     asked = flagdefs.parse([flag_file, "--sweep=style_weight:1,10,100"])
     prepared = sheet.prepare(asked)
     assert len(list(sheet.paint(prepared, 0, lambda: False, print))) == 3
@@ -279,7 +271,7 @@ def test_a_signal_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
 
 
 def test_a_failure_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
-    paint = finishing.picture
+    paint = results.picture
     calls = []
 
     def fail(step):
@@ -288,7 +280,7 @@ def test_a_failure_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
             raise FloatingPointError("no numbers")
         return paint(step)
 
-    monkeypatch.setattr(finishing, "picture", fail)
+    monkeypatch.setattr(results, "picture", fail)
     assert run.main([flag_file, "--sweep=seed:1,2"]) == console.FAILED
     captured = capsys.readouterr()
     assert "no numbers" in captured.err
@@ -297,13 +289,13 @@ def test_a_failure_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
 
 def test_a_budget_is_shared_by_the_pictures(flag_file, monkeypatch):
     asked = []
-    steps = execution.job_steps
+    steps = api.job_steps
 
     def note(request, *rest, **options):
         asked.append(request.max_seconds)
         return steps(request, *rest, **options)
 
-    monkeypatch.setattr(execution, "job_steps", note)
+    monkeypatch.setattr(api, "job_steps", note)
     prepared = sheet.prepare(flagdefs.parse([flag_file, "--sweep=seed:1,2,3"]))
     list(sheet.paint(prepared, 60, lambda: False, print))
     assert asked[0] == pytest.approx(20, abs=0.1)
@@ -313,6 +305,6 @@ def test_a_budget_is_shared_by_the_pictures(flag_file, monkeypatch):
 
 def test_a_sheet_is_for_the_program(flag_file):
     with pytest.raises(ValueError, match="sweep is for the program"):
-        execution.run_job(flagdefs.parse([flag_file, "--sweep=seed:1"]))
+        api.run_job(flagdefs.parse([flag_file, "--sweep=seed:1"]))
     with pytest.raises(TypeError, match="sheet is for the program"):
-        execution.stylize("town.png", "paint.png", sheet=True)
+        api.stylize("town.png", "paint.png", sheet=True)

@@ -29,11 +29,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_tf import execution
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.network import architectures, weight_files
 from nst_tf.plan import pyramid, settings
+from nst_tf.runs import api
 from nst_tf.transfer import targets
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ def _steps(
         content,
         [targets.Style(style)],
         levels=[pyramid.Level(rows, columns, steps)],
-        **execution.method_options(request, network),
+        **api.method_options(request, network),
     )
 
 

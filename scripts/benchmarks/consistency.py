@@ -37,11 +37,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import step_time
 
-from nst_tf import execution, finishing
 from nst_tf.backend import device
 from nst_tf.images import image_io, sizes
 from nst_tf.network import weight_files
 from nst_tf.plan import schedule, settings, strength
+from nst_tf.runs import api, results
 
 if TYPE_CHECKING:
     from nst_tf.losses import content_loss
@@ -147,7 +147,7 @@ class Judge:
     """What the default job minimizes, its content and its style apart."""
 
     def __init__(self, network: weight_files.NetworkWeights):
-        options = execution.method_options(settings.Job(), network)
+        options = api.method_options(settings.Job(), network)
         self._weights: targets.LossWeights = options["weights"]
         self._extractor = options["make_extractor"](self._weights.layers)
         self._settings = {
@@ -321,7 +321,7 @@ def strengths(
             print(
                 f"{pair.name}, {style_loss}, strength {value} ...", flush=True
             )
-            painting = execution.stylize(
+            painting = api.stylize(
                 pair.content,
                 pair.style,
                 size=flags.strength_size,
@@ -394,15 +394,15 @@ def _paint_levels(pair: Pair, level: int, flags: argparse.Namespace) -> Painted:
     print(f"{pair.name}, levels, {flags.large} ...", flush=True)
     start = time.monotonic()
     preview = last = None
-    for step in execution.stylize_steps(
+    for step in api.stylize_steps(
         pair.content, pair.style, size=flags.large, weights=flags.weights
     ):
         # A step's image is to be read before the next step is taken.
         if step.level == level and step.index == _steps_of(level):
-            preview = finishing.picture(step)
+            preview = results.picture(step)
         last = step
     assert preview is not None and last is not None
-    large = finishing.picture(last)
+    large = results.picture(last)
     return Painted(preview, large, time.monotonic() - start)
 
 
@@ -417,7 +417,7 @@ def _paint_plain(pair: Pair, flags: argparse.Namespace) -> Painted:
 
     def paint(size: int) -> np.ndarray:
         print(f"{pair.name}, one level, {size} ...", flush=True)
-        return execution.stylize(
+        return api.stylize(
             pair.content,
             pair.style,
             size=size,

@@ -47,11 +47,11 @@ import consistency
 import numpy as np
 import step_time
 
-from nst_tf import execution, finishing
 from nst_tf.backend import device
 from nst_tf.images import color, image_io, sizes
 from nst_tf.network import weight_files
 from nst_tf.plan import settings
+from nst_tf.runs import api, results
 
 RESULTS = Path(__file__).resolve().parent / "results"
 CASES = {
@@ -102,7 +102,7 @@ class Painter:
         """What is painted, before the content's chroma is laid over it."""
         if name not in self._painted:
             start = time.monotonic()
-            for step in execution.stylize_steps(
+            for step in api.stylize_steps(
                 content,
                 styles,
                 size=self._flags.size,
@@ -110,7 +110,7 @@ class Painter:
                 **settings,
             ):
                 last = step
-            self._painted[name] = finishing.picture(last)
+            self._painted[name] = results.picture(last)
             self.save(name, self._painted[name])
             seconds = time.monotonic() - start
             print(f"{name}: {seconds:.0f} s", flush=True)

@@ -25,11 +25,11 @@ import consistency
 import numpy as np
 import step_time
 
-from nst_tf import execution, finishing
 from nst_tf.backend import device
 from nst_tf.images import image_io, sizes
 from nst_tf.network import weight_files
 from nst_tf.plan import settings
+from nst_tf.runs import api, results
 
 RESULTS = Path(__file__).resolve().parent / "results"
 LEAST_AT_CONTENT, LEAST_LATER = 0.995, 0.98  # of the cosines
@@ -116,9 +116,7 @@ class Judge:
         from nst_tf.losses import objectives
         from nst_tf.transfer import targets
 
-        options = execution.method_options(
-            settings.Job(precision=precision), network
-        )
+        options = api.method_options(settings.Job(precision=precision), network)
         weights: targets.LossWeights = options["weights"]
         extractor = options["make_extractor"](weights.layers)
 
@@ -166,7 +164,7 @@ def _paint(
     """Paints in one level; the picture, and what it was after some steps."""
     print(f"{pair.name}, {precision} ...", flush=True)
     step, later = None, None
-    for step in execution.stylize_steps(
+    for step in api.stylize_steps(
         pair.content,
         pair.style,
         size=flags.size,
@@ -177,9 +175,9 @@ def _paint(
     ):
         # A step's image is to be read before the next step is taken.
         if step.index == flags.cosine_after:
-            later = finishing.picture(step)
+            later = results.picture(step)
     assert step is not None and later is not None
-    return finishing.picture(step), later
+    return results.picture(step), later
 
 
 def _line(row: Mapping[str, Any]) -> str:

@@ -29,10 +29,10 @@ import numpy as np
 import precision as precisions
 import step_time
 
-from nst_tf import execution, finishing
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.plan import inputs, pyramid, settings
+from nst_tf.runs import api, results
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -117,7 +117,7 @@ def _curve(
     judging = 0.0
     picture = prepared.init
     start = time.monotonic()
-    steps: Iterable[Any] = execution.job_steps(request, prepared)
+    steps: Iterable[Any] = api.job_steps(request, prepared)
     if request.max_seconds:
         steps, every = collections.deque(steps, maxlen=1), 1
     for step in steps:
@@ -127,7 +127,7 @@ def _curve(
             continue
         float(step.evaluation.loss)  # waits for the device
         now = time.monotonic()
-        picture = finishing.picture(step)
+        picture = results.picture(step)
         curve.append(
             {
                 "steps": step.index,

@@ -35,10 +35,10 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf import execution, finishing
 from nst_tf.images import image_io, sizes
 from nst_tf.network import architectures, weight_files
 from nst_tf.plan import inputs, settings
+from nst_tf.runs import api, results
 
 SAMPLES = Path(__file__).parents[2] / "configs" / "images"
 PAIRS = [
@@ -131,8 +131,8 @@ def paint(
     if unprojected:
         network = prepared.network._replace(projections=None)
         prepared = prepared._replace(network=network)
-    steps = execution.job_steps(request, prepared)
-    return finishing.picture(collections.deque(steps, maxlen=1).pop())
+    steps = api.job_steps(request, prepared)
+    return results.picture(collections.deque(steps, maxlen=1).pop())
 
 
 def judge(
@@ -140,7 +140,7 @@ def judge(
 ) -> dict[str, float]:
     """What the real VGG19, in float32, and the eye say of a picture."""
     # A step evaluates its image before it changes it.
-    (step,) = execution.stylize_steps(
+    (step,) = api.stylize_steps(
         content,
         style,
         init=picture,
@@ -241,9 +241,7 @@ def _mean(values: Sequence[float]) -> float:
 def step_ratio(pair: Sequence[str], source: str) -> dict[str, float]:
     """Seconds of a step with VGG19 over those with the small one, in turn."""
     runs = [
-        execution.stylize_steps(
-            *pair, size=512, levels=1, steps=99, weights=name
-        )
+        api.stylize_steps(*pair, size=512, levels=1, steps=99, weights=name)
         for name in (source, "small")
     ]
     ratios = []

@@ -23,10 +23,10 @@ THRESHOLDS: dict[str, int] = {
     "nst_tf.losses.style_losses.DIRECTIONS": 8,
     "nst_tf.losses.style_losses.QUANTILES": 64,
     "nst_tf.images.writing.LONGEST_RECORD": 100,  # larger: beside the file
-    "nst_tf.timelapse.FRAMES": 3,
-    "nst_tf.followers.LARGEST": 48,
+    "nst_tf.runs.timelapse.FRAMES": 3,
+    "nst_tf.runs.reporters.LARGEST": 48,
     "nst_tf.optimize.stopping.REST": 2,
-    "nst_tf.execution.PROBE": 32,
+    "nst_tf.runs.api.PROBE": 32,
 }
 
 # (optimizer, objective) -> a function that takes one step, without arguments.

@@ -5,9 +5,10 @@ import pytest
 import toys
 
 import nst_tf
-from nst_tf import metadata, preparation, run
+from nst_tf import run
 from nst_tf.images import color, image_io
 from nst_tf.plan import settings
+from nst_tf.runs import preparation, records
 
 CONTENT, STYLE = toys.image(40, 60, 0), toys.image(50, 30, 1)
 
@@ -168,7 +169,7 @@ def test_a_result_has_the_chroma_of_the_content(folder, capsys, name, depth):
     error = np.abs(_chroma(result) - _chroma(content)).max()
     assert error < (0.02 if depth == 8 else 1e-4)
     assert "to keep the content's colors" in capsys.readouterr().out
-    assert metadata.read("a.png")["flags"]["color"] == name
+    assert records.read("a.png")["flags"]["color"] == name
     assert run.main(["--rerun=a.png", "--output=b.png"]) == 0
     np.testing.assert_array_equal(image_io.load_image("b.png"), result)
 

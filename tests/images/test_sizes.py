@@ -14,9 +14,10 @@ from hypothesis import strategies
 from PIL import ExifTags, Image
 
 import nst_tf
-from nst_tf import metadata, preparation, resumption, run
+from nst_tf import run
 from nst_tf.images import image_io, sizes, sources
 from nst_tf.plan import inputs, settings
+from nst_tf.runs import preparation, records, resume
 
 # In full color, in 8 bits and in 16.
 FORMATS = [
@@ -200,7 +201,7 @@ def test_a_strength_knows_the_size_of_a_print(folder):
     assert prepared.levels == same.levels and len(prepared.levels) == 1
     # A checkpoint of the one is a checkpoint of the other.
     identities = [
-        resumption.identity(one, inputs_)
+        resume.identity(one, inputs_)
         for one, inputs_ in ((request, prepared), (plain, same))
     ]
     assert identities[0] == identities[1]
@@ -299,7 +300,7 @@ def test_a_resolution_alone_changes_no_pixel(folder, name, bits):
 
 def test_a_print_is_made_again_from_its_record(folder, capsys):
     _run("--output=a.png", "--print_size=8x6mm", "--init_noise=0.1")
-    record = metadata.read("a.png")
+    record = records.read("a.png")
     assert record["flags"]["print_size"] == "8x6mm"
     assert "size" not in record["flags"] and "dpi" not in record["flags"]
     chosen = {"print_size": "", "size": 94, "dpi": 300.0}

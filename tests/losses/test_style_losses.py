@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import execution
 from nst_tf.losses import style_losses
+from nst_tf.runs import api
 
 HEIGHT, WIDTH, CHANNELS = 7, 6, 4
 every_kind = pytest.mark.parametrize("name", style_losses.STYLE_LOSSES)
@@ -227,7 +227,7 @@ def test_every_kind_paints(toy, name):
         "style_loss": name,
         "steps": (30,),
     }
-    steps = list(execution.stylize_steps(content, style, **settings))
+    steps = list(api.stylize_steps(content, style, **settings))
     assert float(steps[-1].evaluation.loss) < 0.5 * float(
         steps[0].evaluation.loss
     )

@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import execution
 from nst_tf.losses import content_loss, style_losses, sums
 from nst_tf.plan import conventions, settings
+from nst_tf.runs import api
 from nst_tf.transfer import targets
 
 CONTENT, STYLE = (21, 27), (34, 18)  # (height, width)
@@ -329,8 +329,8 @@ def test_an_absolute_convention_leaves_the_gradient_unscaled():
     for name, scaled in (("relative", True), ("keras", False)):
         for optimizer in ("adam", "sgd"):
             request = settings.Job(convention=name, optimizer=optimizer)
-            network = execution.weight_files.NetworkWeights({}, "")
-            options = execution.method_options(request, network)
+            network = api.weight_files.NetworkWeights({}, "")
+            options = api.method_options(request, network)
             made = options["make_optimizer"](
                 tf.Variable(tf.zeros([1, 2, 2, 3]))
             )

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import nst_tf
-from nst_tf import flagdefs, preparation
+from nst_tf import flagdefs
 from nst_tf.images import image_io
 from nst_tf.plan import memory, tile_size
+from nst_tf.runs import preparation
 
 ROOT = Path(nst_tf.__file__).parent.parent
 LINES = (ROOT / "scripts" / "benchmarks" / "results" / "memory.jsonl").open()

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import execution, finishing
 from nst_tf.images import image_io
 from nst_tf.optimize import first_order
 from nst_tf.plan import pyramid, schedule, settings
+from nst_tf.runs import api, results
 
 SAMPLES = Path(__file__).resolve().parents[2] / "configs" / "images"
 
@@ -36,8 +36,8 @@ def test_the_optimizer_goes_by_size_unless_it_is_asked_for(
 
 
 def test_the_settings_of_adam_are_those_that_lbfgs_has_not():
-    own = {*execution.OPTIMIZER_SETTINGS["adam"]}
-    shared = {*execution.OPTIMIZER_SETTINGS["lbfgs"]} - {"learning_rate"}
+    own = {*api.OPTIMIZER_SETTINGS["adam"]}
+    shared = {*api.OPTIMIZER_SETTINGS["lbfgs"]} - {"learning_rate"}
     assert {*schedule.ADAMS} == own - shared
 
 
@@ -59,7 +59,7 @@ def test_each_level_has_the_optimizer_of_its_size(monkeypatch, toy):
 
         monkeypatch.setitem(first_order.OPTIMIZERS, name, recorded)
     steps = list(
-        execution.stylize_steps(
+        api.stylize_steps(
             toys.image(96, 128, 0),
             toys.image(50, 60, 1),
             size=128,
@@ -92,13 +92,13 @@ def test_the_default_comes_as_far_as_adam_in_half_of_the_time():
         "adam": {"optimizer": "adam", "steps": (100, 80, 70), "growth": 2**0.5},
     }.items():
         work, losses = 0, []
-        for step in execution.stylize_steps(
+        for step in api.stylize_steps(
             content, style, size=256, weights="small", **chosen
         ):
             height, width = step.size
             work += pyramid.Level(height, width, 1).work
             losses.append(float(step.evaluation.loss))
-        assert np.isfinite(finishing.picture(step)).all()
+        assert np.isfinite(results.picture(step)).all()
         found[name] = work, min(losses[-5:])
     assert found["default"][0] < 0.55 * found["adam"][0]
     assert found["default"][1] < 1.02 * found["adam"][1]

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import toys
 
-from nst_tf import execution, finishing, preparation
 from nst_tf.images import image_io
 from nst_tf.losses import style_losses
 from nst_tf.optimize import first_order
 from nst_tf.plan import conventions, inputs, pyramid, settings, strength
+from nst_tf.runs import api, preparation, results
 from nst_tf.transfer import targets
 
 
@@ -36,7 +36,7 @@ PICTURES = image_io.Picture(CONTENT), [image_io.Picture(STYLE)]
     "more", [{}, {"init": "noise", "optimizer": "sgd", "average": 0.5}]
 )
 def test_a_strength_of_0_is_the_photograph(chosen, more):
-    result = execution.stylize(
+    result = api.stylize(
         CONTENT, STYLE, size=48, strength=0.0, **chosen, **more
     )
     np.testing.assert_array_equal(result, image_io.resize(CONTENT, 36, 48))
@@ -83,7 +83,7 @@ def test_the_schedule_of_a_strength_is_that_of_its_calibration_or_yours():
 @pytest.mark.parametrize("value", [-2.0, 1.5, float("nan")])
 def test_a_strength_outside_its_range_is_refused(chosen, value):
     with pytest.raises(ValueError, match="strength is"):
-        execution.stylize(CONTENT, STYLE, strength=value, **chosen)
+        api.stylize(CONTENT, STYLE, strength=value, **chosen)
 
 
 def test_a_strength_beside_a_convention_is_refused():
@@ -97,16 +97,16 @@ def test_a_style_loss_beside_another_convention_is_refused():
 
 
 def test_a_preview_is_a_stage_of_a_larger_run(chosen, tmp_path):
-    small = execution.stylize(CONTENT, STYLE, size=64, **chosen)
-    whole = list(execution.stylize_steps(CONTENT, STYLE, size=128, **chosen))
+    small = api.stylize(CONTENT, STYLE, size=64, **chosen)
+    whole = list(api.stylize_steps(CONTENT, STYLE, size=128, **chosen))
     stages = {
-        step.image.shape[2]: finishing.picture(step)
+        step.image.shape[2]: results.picture(step)
         for step in whole  # the last one of each level
     }
     np.testing.assert_array_equal(stages[64], small)
     path = tmp_path / "preview.png"
     image_io.save_image(path, small)
-    going_on = execution.stylize(
+    going_on = api.stylize(
         CONTENT, STYLE, size=128, continue_from=str(path), **chosen
     )
     # The file has 256 values; Adam makes more of the difference.
@@ -120,9 +120,7 @@ def test_what_is_started_from_may_be_an_array(chosen, tmp_path, name):
     path = tmp_path / "start.png"
     image_io.save_image(path, start / np.float32(255))
     pictures = {
-        kind: execution.stylize(
-            CONTENT, STYLE, size=96, **{name: value}, **chosen
-        )
+        kind: api.stylize(CONTENT, STYLE, size=96, **{name: value}, **chosen)
         for kind, value in {
             "path": path,
             "array": start,
@@ -194,7 +192,7 @@ def test_a_style_image_is_seen_at_its_scale(monkeypatch, fit, scale):
 
 def test_a_style_image_that_becomes_too_small_is_refused(chosen):
     with pytest.raises(ValueError, match="raise --min_size or --style_scale"):
-        execution.stylize(
+        api.stylize(
             CONTENT,
             toys.image(300, 10, 1),
             size=32,
@@ -308,11 +306,11 @@ def test_large_levels_above_others_take_shorter_steps(
 
     monkeypatch.setitem(first_order.OPTIMIZERS, "adam", record)
     chosen |= {"steps": (1,), "convention": convention, "optimizer": "adam"}
-    execution.stylize(CONTENT, STYLE, size=128, **chosen)
+    api.stylize(CONTENT, STYLE, size=128, **chosen)
     short = 0.006 if convention == "relative" else 0.02
     assert dict(rates) == pytest.approx(
         {32: 0.02, 48: 0.02, 64: 0.02, 96: short, 128: short}
     )
     rates.clear()
-    execution.stylize(CONTENT, STYLE, size=128, levels=1, **chosen)
+    api.stylize(CONTENT, STYLE, size=128, levels=1, **chosen)
     assert rates == [(128, 0.02)]

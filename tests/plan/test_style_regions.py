@@ -9,9 +9,10 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import metadata, preparation, run
+from nst_tf import run
 from nst_tf.images import image_io, masks
 from nst_tf.losses import objectives
+from nst_tf.runs import preparation, records
 from nst_tf.transfer import targets
 
 RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)
@@ -185,13 +186,13 @@ def test_each_region_is_painted_in_its_style(folder):
     flags = ["--style=paint.png", "--style=other.png", "--steps=40"]
     flags += ["--content_weight=0", "--tv_weight=0", "--average=0"]
     _run("--output=a.png", "--content_mask=two.png", *flags)
-    record = metadata.read("a.png")
+    record = records.read("a.png")
     assert {name.partition("@")[2] for name in record["losses"]} >= {
         "#ff0000",
         "#0000ff",
     }
     _run("--output=b.png", *flags[:1], *flags[2:])
-    first, alone = metadata.read("a.png")["losses"], metadata.read("b.png")
+    first, alone = records.read("a.png")["losses"], records.read("b.png")
     for layer in toys.STYLE_LAYERS:
         loss = first[f"style/{layer}@#ff0000"]
         assert loss < 1.25 * alone["losses"][f"style/{layer}"] + 4e-3

@@ -9,9 +9,10 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import execution, metadata, run
+from nst_tf import run
 from nst_tf.images import image_io
 from nst_tf.plan import inputs, settings
+from nst_tf.runs import api, records
 from nst_tf.transfer import targets
 
 A, B = toys.image(40, 56, 1), toys.image(50, 40, 2)
@@ -114,7 +115,7 @@ def test_each_style_has_its_scale(chosen):
     prepared = inputs.prepare(
         request, image_io.Picture(CONTENT), [image_io.Picture(A)] * 2
     )
-    [region] = execution._regions(request, prepared)
+    [region] = api._regions(request, prepared)
     assert [style.scale for style in region.styles] == [0.5, 2.0]
 
 
@@ -173,14 +174,14 @@ def test_a_folder_is_one_style(folder):
     _run("--output=b.png", *pictures, blend, *each)
     expected = image_io.load_image("b.png")
     np.testing.assert_array_equal(image_io.load_image("a.png"), expected)
-    record = metadata.read("a.png")
+    record = records.read("a.png")
     assert [style["name"] for style in record["inputs"]["style"]] == [
         "0.png",
         "1.png",
         "2.png",
         "paint.png",
     ]
-    assert str(folder) not in metadata.dumps(record)
+    assert str(folder) not in records.dumps(record)
 
 
 def test_a_folder_is_painted_with_again(folder, capsys):

@@ -11,12 +11,13 @@ import tensorflow as tf
 import toys
 from PIL import Image
 
-from nst_tf import metadata, preparation, run
+from nst_tf import run
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.losses import content_loss, objectives
 from nst_tf.optimize import descent, first_order
 from nst_tf.plan import memory, pyramid, settings, tile_size, tiles
+from nst_tf.runs import preparation, records
 from nst_tf.tiling import tiled
 from nst_tf.transfer import method, targets
 
@@ -205,7 +206,7 @@ def test_the_tiles_that_memory_decided_are_recorded_and_taken_again(
 ):
     flags = [LEVEL, "--memory=1.01", "--output=a.png", "--optimizer=adam"]
     assert run.main([flag_file, *flags]) == 0
-    tile = metadata.read("a.png")["decided"]["settings"]["tile"]
+    tile = records.read("a.png")["decided"]["settings"]["tile"]
     assert LEAST <= tile < 84
     capsys.readouterr()
     assert run.main(["--describe=a.png"]) == 0
@@ -361,7 +362,7 @@ def test_a_run_that_sees_the_content_anew_paints_the_same(
     assert set(anew) == {"recompute"}
     assert np.abs(pictures[0] - pictures[1]).mean() < 0.5
     one, two = (
-        metadata.read(f"{each}.png")["losses"] for each in ("keep", "recompute")
+        records.read(f"{each}.png")["losses"] for each in ("keep", "recompute")
     )
     assert one == pytest.approx(two, rel=1e-3)
 
@@ -601,7 +602,7 @@ def test_a_program_that_has_no_memory_for_the_smallest_tiles_ends(
     assert "town-paint.png is unfinished, after" in out
     assert set(os.listdir()) - before == {"town-paint.png"}
     assert Image.open("town-paint.png").size == (96, 72)
-    assert metadata.read("town-paint.png")["decided"]["steps"] == [1]
+    assert records.read("town-paint.png")["decided"]["steps"] == [1]
 
 
 def test_sorted_values_are_never_halved(prepared):

@@ -5,11 +5,12 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf import execution, files
+from nst_tf import files
 from nst_tf.images import image_io
 from nst_tf.losses import objectives
 from nst_tf.network import extractors, weight_files
 from nst_tf.plan import settings
+from nst_tf.runs import api
 from nst_tf.transfer import targets
 
 
@@ -19,7 +20,7 @@ from nst_tf.transfer import targets
 def test_the_gradient_of_the_default_job_repeats_to_the_bit(source):
     # At this size TensorFlow adds three and more gradients of the image up in
     # the order in which they come; there must be two.
-    shares = execution.loss_weights(settings.Job())
+    shares = api.loss_weights(settings.Job())
     found = weight_files.load("vgg19", source)
     network = extractors.vgg(
         "vgg19",

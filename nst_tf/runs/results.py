@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nst_tf import metadata, outputs
 from nst_tf.backend import device
 from nst_tf.images import color, image_io, painting, transparency
 from nst_tf.plan import inputs, settings
+from nst_tf.runs import outputs, records
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
@@ -67,7 +67,7 @@ def save(
             f"{share:.2%} of the pixels are lighter or darker than they were "
             f"painted, to keep the content's colors"
         )
-    outcome = metadata.Outcome(
+    outcome = records.Outcome(
         steps=made.steps,
         state=state,
         losses=terms(step),
@@ -76,13 +76,13 @@ def save(
         precision=device.resolve_precision(request.precision),
         device=device.describe(),
     )
-    record = metadata.make(made.asked, request, prepared, outcome)
+    record = records.make(made.asked, request, prepared, outcome)
     options = outputs.output_options(request, prepared.content, height, width)
     path = outputs.save_result(
         path,
         image,
         request.overwrite,
-        options._replace(record=metadata.dumps(record)),
+        options._replace(record=records.dumps(record)),
     )
     return Saved(path, image)
 

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nst_tf
-from nst_tf import checkpoint
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.network import weight_files
 from nst_tf.plan import inputs, settings
+from nst_tf.runs import checkpoint
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent

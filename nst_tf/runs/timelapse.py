@@ -8,8 +8,9 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from nst_tf import files, outputs
+from nst_tf import files
 from nst_tf.images import image_io, writing
+from nst_tf.runs import outputs
 
 EXTRA = 'pip install "nst-tf[video]"'
 FRAMES = 100  # of a film, at most

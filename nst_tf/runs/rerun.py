@@ -6,12 +6,13 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nst_tf import files, metadata, outputs, resumption
+from nst_tf import files
 from nst_tf.images import image_io, masks, sources
 from nst_tf.plan import inputs, settings, style_settings
+from nst_tf.runs import outputs, records, resume
 
 # What may be said besides: where things are and go, not how they look.
-ALLOWED = metadata.NOT_RECORDED - resumption.CHECKPOINTS | {
+ALLOWED = records.NOT_RECORDED - resume.CHECKPOINTS | {
     "bit_depth",
     "dpi",
     "init",
@@ -27,7 +28,7 @@ class Replay(NamedTuple):
     """What a picture was made by."""
 
     request: settings.Job
-    record: metadata.Record
+    record: records.Record
 
     @property
     def steps(self) -> list[int]:
@@ -46,7 +47,7 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
         ValueError: If the picture does not say it, something is set that
             would change it, or an input is not found.
     """
-    record = metadata.read(asked.rerun)
+    record = records.read(asked.rerun)
     pictures = record["inputs"]
     recorded = {name.partition("/")[0] for name in pictures}
     others = OTHERS - recorded
@@ -62,7 +63,7 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
     chosen = _settings(record)
     chosen |= {
         name: getattr(asked, name)
-        for name in metadata.NOT_RECORDED | (ALLOWED & set(names))
+        for name in records.NOT_RECORDED | (ALLOWED & set(names))
     }
     if not asked.content:
         chosen["content"] = _found("content", pictures["content"], places)
@@ -134,19 +135,16 @@ def check(replay: Replay, prepared: inputs.Inputs) -> list[str]:
                 f"the {masks.title(name)} image is not the {then['name']} of "
                 f"then: another file, and so another picture"
             )
-    if (
-        resumption.weights_digest(prepared.network)
-        != record["network"]["digest"]
-    ):
+    if resume.weights_digest(prepared.network) != record["network"]["digest"]:
         lines.append("the network's weights are not those of then")
-    for name, release in metadata.versions().items():
+    for name, release in records.versions().items():
         before = record["versions"].get(name, "none")
         if before != release:
             lines.append(f"made with {name} {before}, and here is {release}")
     return lines
 
 
-def _settings(record: metadata.Record) -> dict[str, Any]:
+def _settings(record: records.Record) -> dict[str, Any]:
     """The fields of the job, as far as a record decides them."""
     decided = record["decided"]
     chosen = {**record["flags"], **decided["settings"]}

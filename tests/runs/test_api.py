@@ -11,11 +11,11 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import execution, outputs, preparation, progress
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.losses import total_variation
 from nst_tf.plan import pyramid, settings
+from nst_tf.runs import api, outputs, preparation, progress
 from nst_tf.transfer import method, targets
 
 TOY = {
@@ -152,7 +152,7 @@ def test_an_existing_output_is_kept_unless_told(request_):
     Path(request_.output).write_text("mine")
     with pytest.raises(ValueError, match="exists; .* with --overwrite"):
         preparation.read_files(request_)
-    execution.run_job(_change(request_, overwrite=True))
+    api.run_job(_change(request_, overwrite=True))
     assert image_io.load_image(request_.output).shape == (72, 96, 3)
 
 
@@ -210,7 +210,7 @@ def test_names_too_long_are_cut_or_refused_before_work(
         with pytest.raises(ValueError, match=r"output name yyy.* is too long"):
             preparation.read_files(changed)
     else:
-        assert execution.run_job(changed).path.name == f"{'k' * 60}.png"
+        assert api.run_job(changed).path.name == f"{'k' * 60}.png"
 
 
 def test_a_format_that_ends_below_the_size_is_refused(request_):
@@ -243,15 +243,13 @@ def test_numbers_that_are_none_are_not_saved(request_):
         np.errstate(over="ignore"),
         pytest.raises(FloatingPointError, match="gave no numbers"),
     ):
-        execution.run_job(_change(request_, precision="float16"))
+        api.run_job(_change(request_, precision="float16"))
     assert not Path(request_.output).exists()
 
 
 def test_the_default_output_is_numbered(request_, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    paths = [
-        execution.run_job(_change(request_, output="")).path for _ in range(3)
-    ]
+    paths = [api.run_job(_change(request_, output="")).path for _ in range(3)]
     assert [path.name for path in paths] == [
         "town-paint.png",
         "town-paint-2.png",
@@ -271,7 +269,7 @@ def test_a_file_that_appears_during_the_run_is_kept(request_):
 
 
 def test_a_job_makes_a_picture_of_the_size_asked_for(request_):
-    result = execution.run_job(_change(request_, size=90))
+    result = api.run_job(_change(request_, size=90))
     assert image_io.load_image(result.path).shape == (68, 90, 3)
     assert set(result.terms) == {
         "content/block2_conv2",
@@ -286,7 +284,7 @@ def test_a_run_lowers_the_style_loss_and_keeps_the_content(request_):
     _, prepared = preparation.read_files(changed)
     terms = [
         {name: float(value) for name, value in step.evaluation.terms.items()}
-        for step in execution.job_steps(changed, prepared)
+        for step in api.job_steps(changed, prepared)
     ]
     for name in ("style/block1_conv1", "style/block2_conv1"):
         assert terms[-1][name] < 0.5 * terms[0][name]
@@ -296,7 +294,7 @@ def test_a_run_lowers_the_style_loss_and_keeps_the_content(request_):
 def test_the_same_seed_gives_the_same_bits(request_):
     def picture(seed):
         changes = {"init": "noise", "seed": seed, "overwrite": True}
-        execution.run_job(_change(request_, **changes))
+        api.run_job(_change(request_, **changes))
         return image_io.load_image(request_.output)
 
     one, two, other = picture(1), picture(1), picture(2)
@@ -318,7 +316,7 @@ def test_one_trace_a_level_whatever_the_steps_and_what_is_read(
     )
     changed = _change(request_, steps=(7, 5))
     _, prepared = preparation.read_files(changed)
-    for step in execution.job_steps(changed, prepared):
+    for step in api.job_steps(changed, prepared):
         float(step.evaluation.loss)
         step.image.numpy()
     assert len(compiled) == len(prepared.levels) == 3
@@ -370,7 +368,7 @@ def test_style_images_keep_their_shape(request_, monkeypatch):
             seen.append(image.shape[:2]) or see(network, image)
         ),
     )
-    execution.run_job(request_)
+    api.run_job(request_)
     for content, style in zip(seen[::2], seen[1::2], strict=True):
         assert style[0] / style[1] == pytest.approx(80 / 50, rel=0.05)
         assert np.prod(style) == pytest.approx(np.prod(content), rel=0.05)
@@ -380,7 +378,7 @@ def test_two_styles_are_blended(request_, pictures):
     # Blended with itself a style is itself; with another it is not.
     def picture(*styles):
         changes = {"style": styles, "overwrite": True}
-        execution.run_job(_change(request_, **changes))
+        api.run_job(_change(request_, **changes))
         return image_io.load_image(request_.output)
 
     alone = picture(pictures[1])
@@ -395,7 +393,7 @@ def test_shares_of_layers_add_up_to_the_weight(request_):
     changed = _change(
         request_, style_layers="block1_conv1:3,block2_conv1:1", style_weight=8
     )
-    weights = execution.loss_weights(changed)
+    weights = api.loss_weights(changed)
     assert weights.style == {"block1_conv1": 6.0, "block2_conv1": 2.0}
     assert weights.content == {"block2_conv2": 5.0}
 
@@ -412,7 +410,7 @@ def test_stylize_takes_paths_and_arrays_and_agrees_with_the_program(
     from_arrays = nst_tf.stylize(arrays[0], [arrays[1]], **settings)
     np.testing.assert_array_equal(from_paths, from_arrays)
     assert from_paths.dtype == np.float32
-    execution.run_job(request_)
+    api.run_job(request_)
     np.testing.assert_allclose(
         image_io.load_image(request_.output), from_paths, atol=0.5 / 255 + 1e-6
     )
@@ -493,7 +491,7 @@ def test_a_further_loss_of_a_layer_that_is_not_there_is_named(pictures, toy):
         [targets.Style(prepared.styles[0].pixels)],
         levels=prepared.levels,
         extra_losses=lambda height, width: [loss],
-        **execution.method_options(request, prepared.network),
+        **api.method_options(request, prepared.network),
     )
     words = "layer 'block5', expected one of image"
     with pytest.raises(ValueError, match=words):
@@ -581,7 +579,7 @@ def test_the_library_warns_once_of_emulated_bfloat16(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if of_files:
-            execution.run_job(_change(request_, **changes))
+            api.run_job(_change(request_, **changes))
         else:
             toy = {**TOY, "weights": request_.weights, **changes}
             nst_tf.stylize(*pictures, **toy)

@@ -20,9 +20,9 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 import nst_tf
-from nst_tf import outputs, resumption
 from nst_tf.images import image_io, reading, sources, writing
 from nst_tf.plan import inputs, settings, style_settings
+from nst_tf.runs import outputs, resume
 
 # Fields that say where things are, or what happens on the way.
 NOT_RECORDED = (settings.PATHS - {"init"}) | settings.ASIDE
@@ -100,7 +100,7 @@ def make(
         "network": {
             "name": request.extractor,
             "weights": _weights(request, prepared, shown),
-            "digest": resumption.weights_digest(prepared.network),
+            "digest": resume.weights_digest(prepared.network),
         },
         "state": outcome.state,
         "losses": {

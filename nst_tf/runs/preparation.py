@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nst_tf import outputs, summaries, timelapse
 from nst_tf.images import image_io, masks, sizes, sources
 from nst_tf.plan import (
     inputs,
@@ -15,6 +14,7 @@ from nst_tf.plan import (
     style_regions,
     style_settings,
 )
+from nst_tf.runs import outputs, summaries, timelapse
 
 STARTS = {"init", "continue_from"}  # settings that name a picture
 

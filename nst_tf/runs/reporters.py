@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_tf import finishing, run_log, summaries, timelapse
 from nst_tf.backend import device, replicas
 from nst_tf.images import image_io, sizes, transparency, writing
 from nst_tf.plan import inputs, settings
+from nst_tf.runs import results, run_log, summaries, timelapse
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
@@ -129,7 +129,7 @@ class Followers:
         """
         image = np.nan_to_num(self._reduced(step.image.numpy()[0]))
         # At a level's size; of a film's it would take seconds in the end.
-        image = finishing.finished(image, self._request, self._small).image
+        image = results.finished(image, self._request, self._small).image
         return self._shown(image)
 
     def _reduced(self, image: np.ndarray) -> np.ndarray:

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nst_tf import finishing, preparation, resumption, starting
 from nst_tf.backend import device, replicas
 from nst_tf.images import image_io, painting, sizes
 from nst_tf.network import weight_files
@@ -35,6 +34,7 @@ from nst_tf.plan import (
     settings,
     tile_size,
 )
+from nst_tf.runs import preparation, results, resume, startup
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -106,7 +106,7 @@ def stylize(
     """
     request, prepared = preparation.prepare_images(content, styles, settings)
     step = _last(started(request, prepared))
-    return finishing.painting_of(step, request, prepared)
+    return results.painting_of(step, request, prepared)
 
 
 def stylize_steps(
@@ -143,7 +143,7 @@ def started(
     request: settings.Job, prepared: inputs.Inputs
 ) -> "Generator[descent.Step, None, None]":
     """The steps of a job that decides itself what it starts with."""
-    begun = starting.start(request, prepared)
+    begun = startup.start(request, prepared)
     _warn_of_emulation(request)
     return job_steps(
         begun.request, prepared, begun.state, strategy=begun.strategy
@@ -177,15 +177,15 @@ def run_job(request: settings.Job) -> Result:
     asked = request
     request, path, prepared = preparation.prepare_files(asked)
     preparation.warn_notes(prepared)
-    request, state, strategy = starting.start(request, prepared)
+    request, state, strategy = startup.start(request, prepared)
     _warn_of_emulation(request)
-    taken = resumption.steps_taken(state, prepared)
+    taken = resume.steps_taken(state, prepared)
     for step in job_steps(request, prepared, state, strategy=strategy):
         taken[step.level] = step.index
-    made = finishing.Made(asked, request, prepared, taken, start)
+    made = results.Made(asked, request, prepared, taken, start)
     if replicas.writes():
-        path = finishing.save(path, made, step).path
-    return Result(path, time.monotonic() - start, finishing.terms(step))
+        path = results.save(path, made, step).path
+    return Result(path, time.monotonic() - start, results.terms(step))
 
 
 def job_steps(
@@ -204,7 +204,7 @@ def job_steps(
     Args:
         request: The job; with a `checkpoint_dir`, checkpoints are saved there.
         prepared: What it needs.
-        start: A checkpoint to go on from, as `resumption.find` finds it.
+        start: A checkpoint to go on from, as `resume.find` finds it.
         say: Is told, in a line, of a checkpoint that could not be saved.
         began: When the run began, by `time.monotonic`, for its `max_seconds`;
             now if None.
@@ -253,7 +253,7 @@ def job_steps(
     )
     if not request.checkpoint_dir or not replicas.writes():
         return steps
-    return resumption.saved(steps, request, prepared, say, rest.arrays, start)
+    return resume.saved(steps, request, prepared, say, rest.arrays, start)
 
 
 def _together(

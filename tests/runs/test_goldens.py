@@ -11,7 +11,7 @@ import pytest
 import nst_tf
 from nst_tf import run
 
-OLD = Path(__file__).parent / "goldens" / "old"
+OLD = Path(__file__).parents[1] / "goldens" / "old"
 CHECKPOINTS = ("adam", "lbfgs", "sgd", "tiles")
 # Each with a line of its flag file.
 PICTURES = {

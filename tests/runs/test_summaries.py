@@ -11,9 +11,10 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import execution, flagdefs, run, summaries, sweeps
+from nst_tf import flagdefs, run, sweeps
 from nst_tf.images import image_io
 from nst_tf.plan import pyramid
+from nst_tf.runs import api, summaries
 
 LEVELS = [pyramid.Level(2, 3, 4), pyramid.Level(4, 6, 4)]
 
@@ -102,7 +103,7 @@ def test_it_changes_nothing_in_the_picture(folder):
 
 
 def test_a_run_that_goes_on_goes_on_counting(folder, monkeypatch):
-    steps = execution.job_steps
+    steps = api.job_steps
 
     def interrupted(*arguments, **options):
         for count, step in enumerate(steps(*arguments, **options), start=1):
@@ -112,7 +113,7 @@ def test_a_run_that_goes_on_goes_on_counting(folder, monkeypatch):
 
     typed = ["--flagfile=toy.cfg", "--checkpoint_dir=kept"]
     with monkeypatch.context() as patch:
-        patch.setattr(execution, "job_steps", interrupted)
+        patch.setattr(api, "job_steps", interrupted)
         assert run.main([*typed, "--summary_dir=first"]) == 143
     assert _steps(_events("first"), "result") == [5]
     assert run.main([*typed, "--summary_dir=second"]) == 0

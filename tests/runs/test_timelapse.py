@@ -11,10 +11,11 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import execution, flagdefs, run, sweeps, timelapse
+from nst_tf import flagdefs, run, sweeps
 from nst_tf.backend import replicas
 from nst_tf.images import image_io, writing
 from nst_tf.optimize import descent
+from nst_tf.runs import api, timelapse
 
 
 @pytest.fixture
@@ -179,7 +180,7 @@ def test_a_rerun_and_a_run_that_goes_on_may_have_one(folder, monkeypatch):
     assert run.main(["--rerun=a.png", "--timelapse=f.gif"]) == 0
     kept = ["--output=b.png", "--checkpoint_dir=kept"]
     with monkeypatch.context() as patch:
-        patch.setattr(execution, "job_steps", _signaled(execution.job_steps))
+        patch.setattr(api, "job_steps", _signaled(api.job_steps))
         assert _paint(*kept) == 143
     flags = ["--output=c.png", "--resume=require", "--timelapse=g.gif"]
     assert _paint(*kept, *flags) == 0
@@ -266,7 +267,7 @@ def test_gif_and_webp_need_no_package(folder, monkeypatch):
 
 
 def test_a_signal_leaves_the_film_so_far(folder, frames, monkeypatch):
-    monkeypatch.setattr(execution, "job_steps", _signaled(execution.job_steps))
+    monkeypatch.setattr(api, "job_steps", _signaled(api.job_steps))
     assert _paint("--timelapse=f.gif") == 143
     assert len(frames) == len(_frames("f.gif")[0]) == 5
     assert _difference(frames[-1], image_io.load_image("a.png")) < 1e-3
@@ -312,14 +313,14 @@ def test_a_film_that_cannot_be_written_leaves_the_picture(
 
 
 def test_no_numbers_are_black(folder, monkeypatch):
-    steps = execution.job_steps
+    steps = api.job_steps
 
     def spoiled(*arguments, **options):
         for step in steps(*arguments, **options):
             step.optimizer.image.assign(step.optimizer.image * np.nan)
             yield step
 
-    monkeypatch.setattr(execution, "job_steps", spoiled)
+    monkeypatch.setattr(api, "job_steps", spoiled)
     assert _paint("--average=0", "--timelapse=f.gif") == 4
     frames, _ = _frames("f.gif")
     assert not np.any(frames)

@@ -13,12 +13,13 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import execution, files, metadata, resumption, run, run_log
+from nst_tf import files, run
 from nst_tf.images import image_io, writing
 from nst_tf.optimize import stopping
 from nst_tf.plan import pyramid
+from nst_tf.runs import api, records, resume, run_log
 
-VERSIONS = metadata.versions()
+VERSIONS = records.versions()
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -48,7 +49,7 @@ def _pixels(name):
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif", "a.bmp"])
 def test_every_format_says_how_it_was_made(folder, name):
     _run(f"--output={name}", "--seed=7", "--init_noise=0.1")
-    record = metadata.read(name)
+    record = records.read(name)
     assert record["nst_tf"] == nst_tf.__version__
     assert record["flags"]["size"] == 96 and record["flags"]["seed"] == 7
     assert record["decided"]["sizes"] == [[48, 32], [64, 48], [96, 72]]
@@ -75,7 +76,7 @@ def test_every_format_says_how_it_was_made(folder, name):
 
 def test_a_strength_is_recorded_with_what_it_set(folder):
     _run("--output=a.png", "--strength=0.3")
-    record = metadata.read("a.png")
+    record = records.read("a.png")
     assert record["flags"]["strength"] == 0.3
     settings = record["decided"]["settings"]
     assert settings["strength"] == -1 and settings["style_weight"] > 0
@@ -98,22 +99,22 @@ def test_nothing_private_is_recorded(folder):
         "--levels=1",
     ]
     _run(*flags, "--output=a.png")
-    assert "Doe" not in metadata.dumps(metadata.read("a.png"))
-    assert str(folder) not in metadata.dumps(metadata.read("a.png"))
+    assert "Doe" not in records.dumps(records.read("a.png"))
+    assert str(folder) not in records.dumps(records.read("a.png"))
     assert b"Doe" not in Path("a.png").read_bytes()
     _run(*flags, "--output=b.png", "--record_paths", "--resume=never")
-    inputs = metadata.read("b.png")["inputs"]
+    inputs = records.read("b.png")["inputs"]
     assert inputs["content"]["name"] == str(private / "town.png")
     _again("b.png", "--output=c.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("c.png"))
 
 
 def test_secrets_of_addresses_are_not_recorded():
-    names = metadata._Names(paths=False)
+    names = records._Names(paths=False)
     secret = "https://jane:word@host:8/a/b.png?key=123#part"
     assert names.of(secret) == "https://host:8/a/b.png"
     whole = "https://host:8/a/b.png?key=123#part"
-    assert metadata._Names(paths=True).of(secret) == whole
+    assert records._Names(paths=True).of(secret) == whole
 
 
 def test_a_description_is_a_flag_file(folder, capsys):
@@ -156,7 +157,7 @@ def test_a_picture_without_a_record_is_said(folder, capsys, arguments, words):
 
 def _edit(change):
     """Changes the record of a.png."""
-    record = metadata.read("a.png")
+    record = records.read("a.png")
     text = change(record)
     edited = text if isinstance(text, (str, list)) else record
     options = writing.Options(record=json.dumps(edited))
@@ -215,7 +216,7 @@ def test_a_picture_is_made_again_in_another_folder(folder, flags):
     places = [f"--weights={folder / 'toy.h5'}"]
     _again(away / "a.png", *places)
     np.testing.assert_array_equal(_pixels(away / "a.png"), _pixels("a.png"))
-    again, first = metadata.read("a.png"), metadata.read(away / "a.png")
+    again, first = records.read("a.png"), records.read(away / "a.png")
     assert again["decided"]["steps"] == first["decided"]["steps"]
 
 
@@ -232,11 +233,11 @@ def test_a_picture_under_a_budget_is_made_again_as_decided(folder, monkeypatch):
         ),
     )
     _run("--output=a.png", "--steps=20", "--max_seconds=9")
-    steps = metadata.read("a.png")["decided"]["steps"]
+    steps = records.read("a.png")["decided"]["steps"]
     assert sum(steps) < 60
     _again("a.png", "--output=b.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
-    assert metadata.read("b.png")["decided"]["steps"] == steps
+    assert records.read("b.png")["decided"]["steps"] == steps
 
 
 @pytest.mark.usefixtures("default_signals")
@@ -245,19 +246,17 @@ def test_a_stopped_and_resumed_picture_is_made_again(folder, monkeypatch):
     with monkeypatch.context() as patch:
         _stop_after(patch, 4)
         assert run.main(flags) == 130
-    steps = metadata.read("a.png")["decided"]["steps"]
-    assert (
-        steps == [3, 1, 0] and metadata.read("a.png")["state"] == "unfinished"
-    )
+    steps = records.read("a.png")["decided"]["steps"]
+    assert steps == [3, 1, 0] and records.read("a.png")["state"] == "unfinished"
     _again("a.png", "--output=b.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
     assert run.main([*flags, "--overwrite"]) == 0
-    assert metadata.read("a.png")["decided"]["steps"] == [3, 3, 3]
+    assert records.read("a.png")["decided"]["steps"] == [3, 3, 3]
 
 
 def _stop_after(monkeypatch, count):
     """Sends Ctrl-C with a step."""
-    steps = execution.job_steps
+    steps = api.job_steps
 
     def stopped(*args, **keywords):
         for number, step in enumerate(steps(*args, **keywords), start=1):
@@ -265,7 +264,7 @@ def _stop_after(monkeypatch, count):
                 signal.raise_signal(signal.SIGINT)
             yield step
 
-    monkeypatch.setattr(execution, "job_steps", stopped)
+    monkeypatch.setattr(api, "job_steps", stopped)
 
 
 def test_other_inputs_are_warned_of(folder, capsys, monkeypatch):
@@ -273,7 +272,7 @@ def test_other_inputs_are_warned_of(folder, capsys, monkeypatch):
     toys.write_weights(Path("other.h5"), toys.weights(seed=1))
     image_io.save_image("other.png", toys.image(60, 80, 5))
     monkeypatch.setattr(
-        metadata,
+        records,
         "versions",
         lambda: {**VERSIONS, "numpy": "0.9"},
     )
@@ -333,7 +332,7 @@ def test_a_checkpoint_holds_the_steps_that_were_taken(folder):
     _run("--checkpoint_dir=c", "--checkpoint_every=1")
     newest = sorted(Path("c").glob("*.npz"))[-1]
     with np.load(newest) as file:
-        assert file[resumption.TAKEN].tolist() == [3, 3, 2]
+        assert file[resume.TAKEN].tolist() == [3, 3, 2]
 
 
 # Logs
@@ -352,7 +351,7 @@ def test_the_log_has_a_line_for_each_step_that_is_reported(folder, capsys):
     assert last["step"] == last["steps"] == 3
     assert last["memory"] is None or last["memory"] > 10**7
     assert 0 < lines[0]["seconds"] <= last["seconds"]
-    losses = metadata.read("a.png")["losses"]
+    losses = records.read("a.png")["losses"]
     assert set(last["losses"]) == set(losses)
     for name, value in losses.items():
         assert last["losses"][name] == pytest.approx(value, rel=1e-5)
@@ -450,7 +449,7 @@ def test_a_start_that_has_no_part_is_recorded_by_its_name(folder):
     start.parent.mkdir()
     shutil.copy("town.png", start)
     _run("--output=a.png", f"--init={start}", "--strength=0")
-    assert "Doe" not in metadata.dumps(metadata.read("a.png"))
+    assert "Doe" not in records.dumps(records.read("a.png"))
 
 
 def test_notes_that_do_not_fit_do_not_cost_the_picture(folder):
@@ -471,7 +470,7 @@ def test_a_record_beside_a_picture_replaces_no_file(folder, monkeypatch):
     Path("a.jpg.json").write_text("mine")
     _run("--output=a.jpg")
     assert Path("a.jpg.json").read_text() == "mine"
-    assert metadata.read("a-2.jpg")["flags"]["size"] == 96
+    assert records.read("a-2.jpg")["flags"]["size"] == 96
 
 
 def test_a_description_has_only_what_changes_the_picture(folder, capsys):
@@ -515,7 +514,7 @@ def test_what_was_not_there_is_refused_when_made_again(folder, capsys, flags):
 def test_files_named_like_keywords_are_files(folder):
     shutil.copy("paint.png", "noise")
     _run("--output=a.png", "--init=./noise", "--levels=1")
-    assert metadata.read("a.png")["inputs"]["init"]["name"] == "./noise"
+    assert records.read("a.png")["inputs"]["init"]["name"] == "./noise"
     _again("a.png", "--output=b.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
 

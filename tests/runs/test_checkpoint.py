@@ -16,10 +16,11 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import checkpoint, execution, run
+from nst_tf import run
 from nst_tf.images import image_io
 from nst_tf.optimize import descent
 from nst_tf.plan import inputs, pyramid, settings
+from nst_tf.runs import api, checkpoint
 
 ROOT = Path(nst_tf.__file__).parent.parent
 STATE = descent.State(1, 7, {"image": np.arange(6.0), "step": np.int64(7)})
@@ -52,8 +53,8 @@ def _prepared(request):
 
 def _steps(request):
     prepared = _prepared(request)
-    start = execution.resumption.find(request, prepared)
-    return execution.job_steps(request, prepared, start)
+    start = api.resume.find(request, prepared)
+    return api.job_steps(request, prepared, start)
 
 
 @pytest.mark.parametrize("optimizer", ["auto", "adam", "lbfgs"])

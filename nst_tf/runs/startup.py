@@ -6,9 +6,9 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from nst_tf import resumption
 from nst_tf.backend import device, replicas
 from nst_tf.plan import inputs, settings, tile_size
+from nst_tf.runs import resume
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -45,8 +45,8 @@ def start(
     strategy = replicas.make(request.devices)
     precision = device.resolve_precision(request.precision)
     planned = tile_size.planned(request, prepared, precision)
-    state = resumption.find(planned, prepared)
-    died = resumption.died_in_tiles(planned, prepared)
+    state = resume.find(planned, prepared)
+    died = resume.died_in_tiles(planned, prepared)
     if died is not None and replicas.writes():
         before = planned.tile
         planned = tile_size.halved(planned, prepared, precision, died)
@@ -78,7 +78,7 @@ def _joined(
     if strategy is None or replicas.workers() == 1:
         return request
     same = {
-        **resumption.identity(request, prepared),
+        **resume.identity(request, prepared),
         "steps": [level.steps for level in prepared.levels],
         "start": (start.level, start.steps) if start else None,
     }
