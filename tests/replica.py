@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 import toys
 
-from nst_tf import run
 from nst_tf.backend import replicas
+from nst_tf.cli import main
 from nst_tf.network import architectures
 from nst_tf.plan import settings
 from nst_tf.tiling import tiled, views
@@ -70,7 +70,7 @@ def program(arguments):
     field = settings.Job.__dataclass_fields__["extractor"]
     rules = {**field.metadata, "choices": tuple(architectures.NETWORKS)}
     field.metadata = rules
-    return run.main(arguments)
+    return main.main(arguments)
 
 
 if __name__ == "__main__":

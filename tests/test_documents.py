@@ -17,7 +17,7 @@ import tensorflow as tf
 import test_laws
 import toys
 
-from nst_tf import flagdefs, run
+from nst_tf.cli import flags, main
 from nst_tf.images import image_io
 from nst_tf.losses import objectives
 from nst_tf.tiling import tiled, views
@@ -94,7 +94,7 @@ def _blocks(text):
 def test_documented_commands_are_understood(path):
     for arguments in _commands(path.read_text()):
         if "--describe=town.png" not in arguments:
-            flagdefs.parse(arguments)
+            flags.parse(arguments)
 
 
 @_each([*RUN, ROOT / "configs" / "README.md"])
@@ -103,7 +103,7 @@ def test_flags_in_documents_exist(path):
     text = re.sub(
         r"`(python scripts/|tensorboard )[^`]*`", "", path.read_text()
     )
-    usage = flagdefs.usage().replace("[no]", "")
+    usage = flags.usage().replace("[no]", "")
     for flag in re.findall(r"(?<![\w-])--([a-z]\w*)", text):
         name = flag.removeprefix("no") if flag.startswith("no") else flag
         if flag not in ("flagfile", "help", "version", "describe"):
@@ -155,7 +155,7 @@ def _to_run(path):
 @_each([path for path in RUN if _to_run(path)])
 def test_documented_commands_paint(_pictures, capsys, path):
     for arguments in _to_run(path):
-        assert run.main([*arguments, *_small(arguments)]) == 0, arguments
+        assert main.main([*arguments, *_small(arguments)]) == 0, arguments
         words = "done"
         if "--dry_run" in arguments:
             words = "time"
@@ -192,7 +192,7 @@ def test_the_table_of_recipes_is_what_the_presets_say():
     ]
     assert len(rows) == 13
     for preset, *cells in rows:
-        request = flagdefs.parse([f"--flagfile={preset.strip('`')}"])
+        request = flags.parse([f"--flagfile={preset.strip('`')}"])
         assert cells == [
             request.extractor,
             request.content_layers,

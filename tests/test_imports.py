@@ -77,7 +77,7 @@ def test_public_names_are_there():
 
 def test_importing_has_no_effect_and_loads_no_tensorflow(tmp_path):
     code = (
-        "import sys, logging; import nst_tf, nst_tf.run, nst_tf.flagdefs;"
+        "import sys, logging; import nst_tf, nst_tf.run, nst_tf.cli.flags;"
         "nst_tf.stylize; nst_tf.notebook.show;"
         "assert 'IPython' not in sys.modules;"
         "from absl import flags;"

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nst_tf import files, flagdefs
+from nst_tf import files
+from nst_tf.cli import flags
 from nst_tf.images import image_io
 from nst_tf.plan import settings
 from nst_tf.runs import api, preparation, results
@@ -47,7 +48,7 @@ def test_a_preset_opens_with_what_it_makes_and_the_command(name):
 
 @every_preset
 def test_a_preset_names_pictures_of_ours_and_no_output(name):
-    request = flagdefs.parse([f"--flagfile={name}"])
+    request = flags.parse([f"--flagfile={name}"])
     settings.check(request)
     assert not request.output
     for picture in (request.content, *request.style):
@@ -64,7 +65,7 @@ every_network = pytest.mark.parametrize(
 
 def _run(name, source, path):
     """A short, small run of a preset: all its losses, and the picture."""
-    request = flagdefs.parse([f"--flagfile={name}"])
+    request = flags.parse([f"--flagfile={name}"])
     request = dataclasses.replace(
         request,
         output=str(path),

@@ -15,7 +15,8 @@ import numpy_sources
 import numpy_tutorials
 import pytest
 
-from nst_tf import files, flagdefs
+from nst_tf import files
+from nst_tf.cli import flags
 from nst_tf.network import architectures, weight_files
 from nst_tf.plan import inputs, pyramid, settings
 from nst_tf.runs import api
@@ -179,7 +180,7 @@ def _ours(request, layers, pictures):
 
 
 def _request(name, *typed):
-    return flagdefs.parse([f"--flagfile={name}", *typed])
+    return flags.parse([f"--flagfile={name}", *typed])
 
 
 @every_recipe

@@ -5,7 +5,7 @@ import pytest
 import toys
 
 import nst_tf
-from nst_tf import run
+from nst_tf.cli import main
 from nst_tf.images import color, image_io
 from nst_tf.plan import settings
 from nst_tf.runs import preparation, records
@@ -163,14 +163,14 @@ def folder(tmp_path, toy, monkeypatch):
 @pytest.mark.parametrize("name", ["content", "luminance"])
 def test_a_result_has_the_chroma_of_the_content(folder, capsys, name, depth):
     flags = [f"--color={name}", f"--bit_depth={depth}", "--output=a.png"]
-    assert run.main(["--flagfile=toy.cfg", *flags]) == 0
+    assert main.main(["--flagfile=toy.cfg", *flags]) == 0
     result = image_io.load_image("a.png")
     content = image_io.resize(image_io.load_image("town.png"), 72, 96)
     error = np.abs(_chroma(result) - _chroma(content)).max()
     assert error < (0.02 if depth == 8 else 1e-4)
     assert "to keep the content's colors" in capsys.readouterr().out
     assert records.read("a.png")["flags"]["color"] == name
-    assert run.main(["--rerun=a.png", "--output=b.png"]) == 0
+    assert main.main(["--rerun=a.png", "--output=b.png"]) == 0
     np.testing.assert_array_equal(image_io.load_image("b.png"), result)
 
 

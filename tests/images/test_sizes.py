@@ -14,7 +14,7 @@ from hypothesis import strategies
 from PIL import ExifTags, Image
 
 import nst_tf
-from nst_tf import run
+from nst_tf.cli import main
 from nst_tf.images import image_io, sizes, sources
 from nst_tf.plan import inputs, settings
 from nst_tf.runs import preparation, records, resume
@@ -42,7 +42,7 @@ def folder(tmp_path, toy, monkeypatch):
 
 
 def _run(*flags):
-    assert run.main(["--flagfile=toy.cfg", "--steps=1", *flags]) == 0
+    assert main.main(["--flagfile=toy.cfg", "--steps=1", *flags]) == 0
 
 
 # What is read
@@ -124,7 +124,7 @@ def test_sizes_beyond_the_limits_of_pictures_are_refused(text, dpi, words):
 
 def test_a_wrong_size_is_refused_before_any_work(folder, capsys):
     flags = ["--flagfile=toy.cfg", "--print_size=30x40"]
-    assert run.main([*flags, "--content=none.jpg"]) == 1
+    assert main.main([*flags, "--content=none.jpg"]) == 1
     [line] = capsys.readouterr().err.splitlines()
     assert "print_size is '30x40', without a unit" in line
 
@@ -305,21 +305,21 @@ def test_a_print_is_made_again_from_its_record(folder, capsys):
     assert "size" not in record["flags"] and "dpi" not in record["flags"]
     chosen = {"print_size": "", "size": 94, "dpi": 300.0}
     assert record["decided"]["settings"] == chosen
-    assert run.main(["--rerun=a.png", "--output=b.png"]) == 0
-    assert run.main(["--rerun=a.png", "--output=c.png", "--dpi=100"]) == 0
+    assert main.main(["--rerun=a.png", "--output=b.png"]) == 0
+    assert main.main(["--rerun=a.png", "--output=c.png", "--dpi=100"]) == 0
     for name, dpi in (("a.png", 300), ("b.png", 300), ("c.png", 100)):
         np.testing.assert_allclose(_resolution(name), (dpi, dpi), atol=0.02)
         np.testing.assert_array_equal(
             image_io.load_image("a.png"), image_io.load_image(name)
         )
     capsys.readouterr()
-    assert run.main(["--rerun=a.png", "--print_size=40cm"]) == 1
+    assert main.main(["--rerun=a.png", "--print_size=40cm"]) == 1
     assert "print_size is set, but rerun" in capsys.readouterr().err
-    assert run.main(["--describe=a.png"]) == 0
+    assert main.main(["--describe=a.png"]) == 0
     text = capsys.readouterr().out
     assert "--print_size=8x6mm\n" in text and "--size=" not in text
     Path("again.cfg").write_text(text)
-    assert run.main(["--flagfile=again.cfg", "--output=d.png"]) == 0
+    assert main.main(["--flagfile=again.cfg", "--output=d.png"]) == 0
     np.testing.assert_array_equal(
         image_io.load_image("a.png"), image_io.load_image("d.png")
     )

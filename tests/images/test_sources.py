@@ -11,7 +11,8 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf import files, run
+from nst_tf import files
+from nst_tf.cli import main
 from nst_tf.images import image_io, reading, sources
 from nst_tf.plan import settings
 
@@ -226,7 +227,7 @@ def test_the_program_takes_addresses_and_standard_input(
     toys.write_flag_file(toy)
     _pipe(monkeypatch, _png())
     arguments = ["--flagfile=toy.cfg", f"--content={host}/ok.png", "--style=-"]
-    assert run.main([*arguments, "--size=48"]) == 0
+    assert main.main([*arguments, "--size=48"]) == 0
     assert Image.open("ok-standard-input.png").size == (48, 32)
 
 

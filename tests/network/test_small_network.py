@@ -9,7 +9,8 @@ import pytest
 import toys
 
 import nst_tf
-from nst_tf import files, run
+from nst_tf import files
+from nst_tf.cli import main
 from nst_tf.images import image_io
 from nst_tf.losses import sums
 from nst_tf.network import (
@@ -153,7 +154,7 @@ def test_the_first_picture_needs_no_download(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     arguments = ["--flagfile=starry", "--size=128", "--steps=30"]
     for _ in range(2):
-        assert run.main(arguments) == 0
+        assert main.main(arguments) == 0
     out = capsys.readouterr().out
     assert "network   vgg19, the small one that ships with nst_tf" in out
     assert out.count("warning   no weights for vgg19 were found") == 2

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import nst_tf
-from nst_tf import flagdefs
+from nst_tf.cli import flags
 from nst_tf.images import image_io
 from nst_tf.plan import memory, tile_size
 from nst_tf.runs import preparation
@@ -30,7 +30,7 @@ def test_the_plan_holds_for_what_runs_took(record, tmp_path, monkeypatch):
     if record["case"].startswith("square"):
         content = tmp_path / "square.png"
         image_io.save_image(content, np.zeros((768, 768, 3), np.float32))
-    request = flagdefs.parse(
+    request = flags.parse(
         [
             f"--content={content}",
             f"--style={IMAGES / 'swirling_night.jpg'}",

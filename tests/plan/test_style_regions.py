@@ -9,7 +9,7 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import run
+from nst_tf.cli import main
 from nst_tf.images import image_io, masks
 from nst_tf.losses import objectives
 from nst_tf.runs import preparation, records
@@ -165,7 +165,7 @@ def _three():
 
 
 def _run(*flags):
-    assert run.main(["--flagfile=toy.cfg", "--levels=1", *flags]) == 0
+    assert main.main(["--flagfile=toy.cfg", "--levels=1", *flags]) == 0
 
 
 def _change(name, reference="town.png"):
@@ -266,7 +266,7 @@ def test_masks_that_do_not_fit_are_said(folder, capsys, flags, words):
     base = ["--flagfile=toy.cfg", "--levels=1"]
     if "--style=other.png" in flags:
         base.append("--style=paint.png")
-    assert run.main([*base, *flags]) == 1
+    assert main.main([*base, *flags]) == 1
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
 
@@ -276,12 +276,12 @@ def test_masks_are_recorded_and_painted_by_again(folder, capsys):
     flags += ["--strength_map=gray.png", "--keep_mask=zeros.png"]
     _run("--output=a.png", *flags)
     expected = image_io.load_image("a.png")
-    assert run.main(["--rerun=a.png", "--output=b.png"]) == 0
+    assert main.main(["--rerun=a.png", "--output=b.png"]) == 0
     np.testing.assert_array_equal(image_io.load_image("b.png"), expected)
     capsys.readouterr()
-    assert run.main(["--describe=a.png"]) == 0
+    assert main.main(["--describe=a.png"]) == 0
     Path("again.cfg").write_text(capsys.readouterr().out)
-    assert run.main(["--flagfile=again.cfg", "--output=c.png"]) == 0
+    assert main.main(["--flagfile=again.cfg", "--output=c.png"]) == 0
     np.testing.assert_array_equal(image_io.load_image("c.png"), expected)
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import run
+from nst_tf.cli import main
 from nst_tf.images import image_io
 from nst_tf.plan import inputs, settings
 from nst_tf.runs import api, records
@@ -160,7 +160,7 @@ def folder(tmp_path, toy, monkeypatch):
 
 
 def _run(*flags):
-    assert run.main(["--flagfile=toy.cfg", *flags]) == 0
+    assert main.main(["--flagfile=toy.cfg", *flags]) == 0
 
 
 def test_a_folder_is_one_style(folder):
@@ -189,12 +189,12 @@ def test_a_folder_is_painted_with_again(folder, capsys):
     expected = image_io.load_image("a.png")
     for seed in range(3):
         shutil.copy(f"styles/{seed}.png", f"{seed}.png")
-    assert run.main(["--rerun=a.png", "--output=b.png"]) == 0
-    assert run.main(["--rerun=a.png", "--output=c.png", "--style=styles"]) == 0
+    assert main.main(["--rerun=a.png", "--output=b.png"]) == 0
+    assert main.main(["--rerun=a.png", "--output=c.png", "--style=styles"]) == 0
     capsys.readouterr()
-    assert run.main(["--describe=a.png"]) == 0
+    assert main.main(["--describe=a.png"]) == 0
     Path("d.cfg").write_text(capsys.readouterr().out)
-    assert run.main(["--flagfile=d.cfg", "--output=d.png"]) == 0
+    assert main.main(["--flagfile=d.cfg", "--output=d.png"]) == 0
     for name in ("b.png", "c.png", "d.png"):
         np.testing.assert_array_equal(image_io.load_image(name), expected)
 
@@ -202,7 +202,7 @@ def test_a_folder_is_painted_with_again(folder, capsys):
 def test_a_folder_without_pictures_is_said(folder, capsys):
     Path("empty").mkdir()
     arguments = ["--content=town.png", "--style=empty"]
-    assert run.main(arguments) == 1
+    assert main.main(arguments) == 1
     assert "style folder empty has no pictures" in capsys.readouterr().err
 
 

@@ -11,8 +11,8 @@ import tensorflow as tf
 import toys
 from PIL import Image
 
-from nst_tf import run
 from nst_tf.backend import device
+from nst_tf.cli import main
 from nst_tf.images import image_io
 from nst_tf.losses import content_loss, objectives
 from nst_tf.optimize import descent, first_order
@@ -173,17 +173,17 @@ def test_not_even_the_smallest_tiles_fit(prepared):
 def test_what_cannot_be_is_said_in_one_line_before_any_work(
     flag_file, capsys, monkeypatch, flags, status, words
 ):
-    monkeypatch.setattr(run, "_paint", lambda *_: pytest.fail("work began"))
-    assert run.main([flag_file, *flags]) == status
+    monkeypatch.setattr(main, "_paint", lambda *_: pytest.fail("work began"))
+    assert main.main([flag_file, *flags]) == status
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
 
 
 def test_a_picture_in_tiles_is_that_painted_as_a_whole(flag_file, capsys):
-    assert run.main([flag_file, LEVEL, "--output=whole.png"]) == 0
+    assert main.main([flag_file, LEVEL, "--output=whole.png"]) == 0
     assert "tiles of" not in capsys.readouterr().out
-    assert run.main([flag_file, LEVEL, "--tile=40", "--output=tiled.png"]) == 0
+    assert main.main([flag_file, LEVEL, "--tile=40", "--output=tiled.png"]) == 0
     out = capsys.readouterr().out
     assert re.search(r"memory +about 1\.0 GB, in \d+ tiles of \d+ x \d+\n", out)
     whole, tiled = map(image_io.load_image, ("whole.png", "tiled.png"))
@@ -195,9 +195,9 @@ def test_tiles_as_large_as_the_picture_change_nothing(flag_file, monkeypatch):
     monkeypatch.setattr(
         tiled, "make_tiled_objective", lambda *_: pytest.fail("in tiles")
     )
-    assert run.main([flag_file, LEVEL, "--output=a.png", "--steps=1"]) == 0
+    assert main.main([flag_file, LEVEL, "--output=a.png", "--steps=1"]) == 0
     flags = [LEVEL, "--tile=96", "--output=b.png", "--steps=1"]
-    assert run.main([flag_file, *flags]) == 0
+    assert main.main([flag_file, *flags]) == 0
     np.testing.assert_array_equal(*map(image_io.load_image, ("a.png", "b.png")))
 
 
@@ -205,11 +205,11 @@ def test_the_tiles_that_memory_decided_are_recorded_and_taken_again(
     flag_file, capsys, monkeypatch
 ):
     flags = [LEVEL, "--memory=1.01", "--output=a.png", "--optimizer=adam"]
-    assert run.main([flag_file, *flags]) == 0
+    assert main.main([flag_file, *flags]) == 0
     tile = records.read("a.png")["decided"]["settings"]["tile"]
     assert LEAST <= tile < 84
     capsys.readouterr()
-    assert run.main(["--describe=a.png"]) == 0
+    assert main.main(["--describe=a.png"]) == 0
     assert f"in tiles of {tile}\n" in capsys.readouterr().out
     made = []
     make = tiles.make
@@ -217,7 +217,7 @@ def test_the_tiles_that_memory_decided_are_recorded_and_taken_again(
         tiles, "make", lambda *args: made.append(args[2]) or make(*args)
     )
     monkeypatch.setattr(memory, "limit", lambda: 1e12)  # another machine's
-    assert run.main(["--rerun=a.png", "--output=b.png"]) == 0
+    assert main.main(["--rerun=a.png", "--output=b.png"]) == 0
     assert set(made) == {tile}
     np.testing.assert_array_equal(*map(image_io.load_image, ("a.png", "b.png")))
 
@@ -357,7 +357,7 @@ def test_a_run_that_sees_the_content_anew_paints_the_same(
     for each in ("keep", "recompute"):
         path = f"{each}.png"
         flags = [LEVEL, "--tile=40", f"--content_target={each}"]
-        assert run.main([flag_file, *flags, f"--output={path}"]) == 0
+        assert main.main([flag_file, *flags, f"--output={path}"]) == 0
         pictures.append(np.asarray(Image.open(path), float))
     assert set(anew) == {"recompute"}
     assert np.abs(pictures[0] - pictures[1]).mean() < 0.5
@@ -574,10 +574,10 @@ AGAIN = "memory    not enough for this step; it is taken again in tiles of"
 def test_a_program_without_memory_goes_on_in_tiles(
     flag_file, monkeypatch, capsys
 ):
-    assert run.main([flag_file, LEVEL, "--output=whole.png"]) == 0
+    assert main.main([flag_file, LEVEL, "--output=whole.png"]) == 0
     _without_memory(monkeypatch, at=2, enough=30)
     capsys.readouterr()
-    assert run.main([flag_file, LEVEL, "--output=rescued.png"]) == 0
+    assert main.main([flag_file, LEVEL, "--output=rescued.png"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     sides = re.findall(rf"{AGAIN} (\d+)\n", out)
@@ -592,7 +592,7 @@ def test_a_program_that_has_no_memory_for_the_smallest_tiles_ends(
 ):
     _without_memory(monkeypatch, at=2, enough=0)
     before = set(os.listdir())
-    assert run.main([flag_file, LEVEL]) == 3
+    assert main.main([flag_file, LEVEL]) == 3
     out, err = capsys.readouterr()
     assert re.findall(rf"{AGAIN} (\d+)\n", out) == ["48", "24"]  # then 12
     assert err == (

@@ -16,7 +16,7 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import run
+from nst_tf.cli import main
 from nst_tf.images import image_io
 from nst_tf.optimize import descent
 from nst_tf.plan import inputs, pyramid, settings
@@ -256,7 +256,7 @@ def test_a_checkpoint_that_fails_does_not_end_the_run(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    assert run.main([*flags, "--checkpoint_every=4"]) == 0
+    assert main.main([*flags, "--checkpoint_every=4"]) == 0
     out = capsys.readouterr().out
     assert out.count("checkpoint in kept failed") == 2
     assert image_io.load_image("town-paint.png").shape == (72, 96, 3)
@@ -267,22 +267,22 @@ def test_a_folder_that_cannot_be_written_to_is_said_at_once(
     flags, capsys, place
 ):
     Path("file").write_text("no folder")
-    assert run.main([*flags, f"--checkpoint_dir={place}"]) == 1
+    assert main.main([*flags, f"--checkpoint_dir={place}"]) == 1
     error = capsys.readouterr().err
     assert f"checkpoint_dir is {place}, but " in error
     assert "is no folder that can be written to" in error
 
 
 def test_the_program_says_where_it_goes_on(flags, capsys):
-    assert run.main([*flags, "--checkpoint_every=4"]) == 0
+    assert main.main([*flags, "--checkpoint_every=4"]) == 0
     assert "resume" not in capsys.readouterr().out
-    assert run.main([*flags, "--checkpoint_every=4"]) == 0
+    assert main.main([*flags, "--checkpoint_every=4"]) == 0
     assert "resume    level 3, step 3" in capsys.readouterr().out
     np.testing.assert_array_equal(
         image_io.load_image("town-paint.png"),
         image_io.load_image("town-paint-2.png"),
     )
-    assert run.main([*flags, "--style_weight=7"]) == 1
+    assert main.main([*flags, "--style_weight=7"]) == 1
     assert "of another job: its style_weight is" in capsys.readouterr().err
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import nst_tf
-from nst_tf import run
+from nst_tf.cli import main
 
 OLD = Path(__file__).parents[1] / "goldens" / "old"
 CHECKPOINTS = ("adam", "lbfgs", "sgd", "tiles")
@@ -52,7 +52,7 @@ def _resume(name, monkeypatch, capsys):
     monkeypatch.setattr(nst_tf, "__version__", head["identity"]["version"])
     flags = [f"--flagfile={name}.cfg", f"--checkpoint_dir={name}"]
     flags += ["--resume=require", "--bit_depth=16", "--output=again.png"]
-    assert run.main(flags) == 0
+    assert main.main(flags) == 0
     out = capsys.readouterr().out
     level, step = head["level"] + 1, head["steps"] + 1
     assert level == 2 or step > 1
@@ -76,7 +76,7 @@ def test_what_a_killed_run_left_is_no_obstacle(old, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_old_pictures_say_how_they_were_made(old, capsys, name):
-    assert run.main([f"--describe={name}"]) == 0
+    assert main.main([f"--describe={name}"]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"# {name}, made by nst_tf ")
     for line in ("--seed=7", "--weights=small", PICTURES[name]):
@@ -87,7 +87,7 @@ def test_old_pictures_say_how_they_were_made(old, capsys, name):
 def test_old_pictures_are_made_again(old, capsys, name):
     again = f"again{Path(name).suffix}"
     flags = [f"--rerun={name}", "--memory=8", f"--output={again}"]
-    assert run.main(flags) == 0
+    assert main.main(flags) == 0
     out, err = capsys.readouterr()
     assert f"{again} is done" in out
     assert err == ""

@@ -13,7 +13,8 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import files, run
+from nst_tf import files
+from nst_tf.cli import main
 from nst_tf.images import image_io, writing
 from nst_tf.optimize import stopping
 from nst_tf.plan import pyramid
@@ -32,11 +33,11 @@ def folder(tmp_path, toy, monkeypatch):
 
 
 def _run(*flags):
-    assert run.main(["--flagfile=toy.cfg", *flags]) == 0
+    assert main.main(["--flagfile=toy.cfg", *flags]) == 0
 
 
 def _again(name, *flags):
-    assert run.main([f"--rerun={name}", *flags]) == 0
+    assert main.main([f"--rerun={name}", *flags]) == 0
 
 
 def _pixels(name):
@@ -120,7 +121,7 @@ def test_secrets_of_addresses_are_not_recorded():
 def test_a_description_is_a_flag_file(folder, capsys):
     _run("--output=a.png", "--steps=4,2", "--tv_weight=3")
     capsys.readouterr()
-    assert run.main(["--describe=a.png"]) == 0
+    assert main.main(["--describe=a.png"]) == 0
     text = capsys.readouterr().out
     for words in (
         f"# a.png, made by nst_tf {nst_tf.__version__}, 20",
@@ -133,7 +134,7 @@ def test_a_description_is_a_flag_file(folder, capsys):
     ):
         assert words in text
     Path("again.cfg").write_text(text)
-    assert run.main(["--flagfile=again.cfg", "--output=b.png"]) == 0
+    assert main.main(["--flagfile=again.cfg", "--output=b.png"]) == 0
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
 
 
@@ -150,7 +151,7 @@ def test_a_description_is_a_flag_file(folder, capsys):
     ],
 )
 def test_a_picture_without_a_record_is_said(folder, capsys, arguments, words):
-    assert run.main(arguments) == 1
+    assert main.main(arguments) == 1
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
 
@@ -189,7 +190,7 @@ def test_a_damaged_record_is_said_in_a_sentence(folder, capsys, change):
     _run("--output=a.png", "--steps=1", "--levels=1")
     _edit(change)
     capsys.readouterr()
-    assert run.main(["--rerun=b.png"]) == 1
+    assert main.main(["--rerun=b.png"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("nst-tf: ") and error.count("\n") == 1
 
@@ -245,12 +246,12 @@ def test_a_stopped_and_resumed_picture_is_made_again(folder, monkeypatch):
     flags = ["--flagfile=toy.cfg", "--checkpoint_dir=c", "--output=a.png"]
     with monkeypatch.context() as patch:
         _stop_after(patch, 4)
-        assert run.main(flags) == 130
+        assert main.main(flags) == 130
     steps = records.read("a.png")["decided"]["steps"]
     assert steps == [3, 1, 0] and records.read("a.png")["state"] == "unfinished"
     _again("a.png", "--output=b.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
-    assert run.main([*flags, "--overwrite"]) == 0
+    assert main.main([*flags, "--overwrite"]) == 0
     assert records.read("a.png")["decided"]["steps"] == [3, 3, 3]
 
 
@@ -304,14 +305,14 @@ def test_other_inputs_are_warned_of(folder, capsys, monkeypatch):
 )
 def test_what_would_change_the_picture_is_refused(folder, capsys, flags, words):
     _run("--output=a.png", "--steps=1", "--levels=1")
-    assert run.main(["--rerun=a.png", *flags]) == 1
+    assert main.main(["--rerun=a.png", *flags]) == 1
     assert words in capsys.readouterr().err
 
 
 def test_an_input_that_is_gone_is_asked_for(folder, capsys):
     _run("--output=a.png", "--steps=1", "--levels=1")
     Path("town.png").rename("village.png")
-    assert run.main(["--rerun=a.png"]) == 1
+    assert main.main(["--rerun=a.png"]) == 1
     assert "say which it is with --content=PATH" in capsys.readouterr().err
     _again("a.png", "--content=village.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("a-2.png"))
@@ -358,7 +359,7 @@ def test_the_log_has_a_line_for_each_step_that_is_reported(folder, capsys):
 
 
 def test_a_log_that_cannot_be_written_is_said_at_once(folder, capsys):
-    assert run.main(["--flagfile=toy.cfg", "--log=none/run.jsonl"]) == 1
+    assert main.main(["--flagfile=toy.cfg", "--log=none/run.jsonl"]) == 1
     assert "log none/run.jsonl cannot be written" in capsys.readouterr().err
     assert not Path("town-paint.png").exists()
 
@@ -431,14 +432,14 @@ def test_a_log_never_replaces_or_spoils_a_file_of_the_run(folder, capsys, log):
     output = "a.bmp" if log.endswith("json") else "a.png"
     before = Path(log).read_bytes() if Path(log).exists() else None
     flags = [f"--output={output}", f"--log={log}", "--preview_every=1"]
-    assert run.main(["--flagfile=toy.cfg", *flags]) == 1
+    assert main.main(["--flagfile=toy.cfg", *flags]) == 1
     assert f"log {log} is a picture or file" in capsys.readouterr().err
     assert (Path(log).read_bytes() if Path(log).exists() else None) == before
 
 
 def test_a_log_to_a_pipe_is_refused_and_a_dry_run_writes_none(folder, capsys):
     os.mkfifo("pipe")
-    assert run.main(["--flagfile=toy.cfg", "--log=pipe"]) == 1
+    assert main.main(["--flagfile=toy.cfg", "--log=pipe"]) == 1
     assert "no regular file" in capsys.readouterr().err
     _run("--dry_run", "--log=run.jsonl")
     assert not Path("run.jsonl").exists()
@@ -477,7 +478,7 @@ def test_a_description_has_only_what_changes_the_picture(folder, capsys):
     _run("--output=a.png", "--steps=1", "--levels=1")
     _edit(lambda r: r["flags"].update(overwrite=True, output="v.png", odd=1))
     capsys.readouterr()
-    assert run.main(["--describe=b.png"]) == 0
+    assert main.main(["--describe=b.png"]) == 0
     text = capsys.readouterr().out
     assert "--overwrite" not in text and "--output" not in text
     assert "# not known to this version: odd, output, overwrite" in text
@@ -491,13 +492,13 @@ def test_names_of_all_kinds_are_described(folder, capsys, name):
     shutil.copy("town.png", name)
     _run("--output=r.png", f"--content={name}", "--levels=1")
     capsys.readouterr()
-    assert run.main(["--describe=r.png"]) == 0
+    assert main.main(["--describe=r.png"]) == 0
     text = capsys.readouterr().out
     Path("again.cfg").write_text(text)
     if name.strip() != name:
         assert "# --content= cannot be written here" in text
         return
-    assert run.main(["--flagfile=again.cfg", "--output=s.png"]) == 0
+    assert main.main(["--flagfile=again.cfg", "--output=s.png"]) == 0
     np.testing.assert_array_equal(_pixels("r.png"), _pixels("s.png"))
 
 
@@ -507,7 +508,7 @@ def test_names_of_all_kinds_are_described(folder, capsys, name):
 )
 def test_what_was_not_there_is_refused_when_made_again(folder, capsys, flags):
     _run("--output=a.png", "--steps=1", "--levels=1")
-    assert run.main(["--rerun=a.png", flags]) == 1
+    assert main.main(["--rerun=a.png", flags]) == 1
     assert "rerun makes a picture again" in capsys.readouterr().err
 
 
@@ -524,7 +525,7 @@ def test_another_file_of_the_name_is_not_taken_for_the_right_one(
 ):
     _run("--output=a.png", "--steps=1", "--levels=1")
     image_io.save_image("paint.png", toys.image(50, 60, 8))
-    assert run.main(["--rerun=a.png"]) == 1
+    assert main.main(["--rerun=a.png"]) == 1
     assert "./paint.png is another file" in capsys.readouterr().err
 
 
@@ -540,7 +541,7 @@ def test_a_style_that_is_cropped_to_nothing_is_refused(folder, capsys):
     image_io.save_image(
         "paint.png", toys.image(64, 300), writing.Options(alpha=alpha)
     )
-    assert run.main(["--flagfile=toy.cfg", "--style_fit=crop"]) == 1
+    assert main.main(["--flagfile=toy.cfg", "--style_fit=crop"]) == 1
     assert "wholly transparent where it is cropped" in capsys.readouterr().err
 
 

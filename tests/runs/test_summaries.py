@@ -11,7 +11,7 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf import flagdefs, run, sweeps
+from nst_tf.cli import flags, main, sweeps
 from nst_tf.images import image_io
 from nst_tf.plan import pyramid
 from nst_tf.runs import api, summaries
@@ -47,7 +47,7 @@ def _steps(events, tag):
 
 def test_it_has_the_losses_that_the_log_has_counted_over_levels(folder):
     typed = ["--summary_dir=board", "--log=run.jsonl"]
-    assert run.main(["--flagfile=toy.cfg", *typed]) == 0
+    assert main.main(["--flagfile=toy.cfg", *typed]) == 0
     events = _events("board")
     lines = list(map(json.loads, Path("run.jsonl").read_text().splitlines()))
     for line in lines:
@@ -68,7 +68,7 @@ def test_it_has_the_losses_that_the_log_has_counted_over_levels(folder):
 
 
 def test_it_has_a_picture_of_each_levels_end_and_the_saved_one(folder):
-    assert run.main(["--flagfile=toy.cfg", "--summary_dir=board"]) == 0
+    assert main.main(["--flagfile=toy.cfg", "--summary_dir=board"]) == 0
     events = _events("board")
     assert {3, 6, 9} <= {*_steps(events, "picture")}
     sizes = [events["picture", step][:2].astype(int) for step in (3, 6, 9)]
@@ -80,7 +80,7 @@ def test_it_has_a_picture_of_each_levels_end_and_the_saved_one(folder):
 
 def test_large_pictures_are_shown_at_512(folder):
     typed = ["--size=600", "--levels=1", "--steps=1", "--summary_dir=board"]
-    assert run.main(["--flagfile=toy.cfg", *typed]) == 0
+    assert main.main(["--flagfile=toy.cfg", *typed]) == 0
     events = _events("board")
     for name in ("picture", "result"):
         assert [*map(int, events[name, 1][:2])] == [512, 384]
@@ -88,15 +88,15 @@ def test_large_pictures_are_shown_at_512(folder):
 
 def test_it_has_the_flags(folder):
     typed = ["--flagfile=toy.cfg", "--steps=2,1", "--summary_dir=board"]
-    assert run.main(typed) == 0
+    assert main.main(typed) == 0
     lines = _events("board")["flags", 1].item().decode().splitlines()
-    assert flagdefs.parse(map(str.strip, lines)) == flagdefs.parse(typed)
+    assert flags.parse(map(str.strip, lines)) == flags.parse(typed)
 
 
 def test_it_changes_nothing_in_the_picture(folder):
-    assert run.main(["--flagfile=toy.cfg", "--output=a.png"]) == 0
+    assert main.main(["--flagfile=toy.cfg", "--output=a.png"]) == 0
     typed = ["--output=b.png", "--summary_dir=board"]
-    assert run.main(["--flagfile=toy.cfg", *typed]) == 0
+    assert main.main(["--flagfile=toy.cfg", *typed]) == 0
     np.testing.assert_array_equal(
         image_io.load_image("a.png"), image_io.load_image("b.png")
     )
@@ -114,9 +114,9 @@ def test_a_run_that_goes_on_goes_on_counting(folder, monkeypatch):
     typed = ["--flagfile=toy.cfg", "--checkpoint_dir=kept"]
     with monkeypatch.context() as patch:
         patch.setattr(api, "job_steps", interrupted)
-        assert run.main([*typed, "--summary_dir=first"]) == 143
+        assert main.main([*typed, "--summary_dir=first"]) == 143
     assert _steps(_events("first"), "result") == [5]
-    assert run.main([*typed, "--summary_dir=second"]) == 0
+    assert main.main([*typed, "--summary_dir=second"]) == 0
     events = _events("second")
     assert _steps(events, "loss")[0] == 6
     assert _steps(events, "result") == [9]
@@ -126,8 +126,8 @@ def test_without_the_package_the_command_to_install_it_is_said_at_once(
     folder, monkeypatch, capsys
 ):
     monkeypatch.setitem(sys.modules, "tensorboard", None)
-    monkeypatch.setattr(run, "_paint", lambda *_: pytest.fail("work began"))
-    assert run.main(["--flagfile=toy.cfg", "--summary_dir=board"]) == 1
+    monkeypatch.setattr(main, "_paint", lambda *_: pytest.fail("work began"))
+    assert main.main(["--flagfile=toy.cfg", "--summary_dir=board"]) == 1
     assert capsys.readouterr().err == (
         "nst-tf: summary_dir needs a package that is not installed: pip "
         'install "nst-tf[tensorboard]"\n'
@@ -139,8 +139,8 @@ def test_a_folder_that_cannot_be_written_to_is_said_at_once(
     folder, monkeypatch, capsys
 ):
     monkeypatch.setattr(summaries, "check", lambda: None)
-    monkeypatch.setattr(run, "_paint", lambda *_: pytest.fail("work began"))
-    assert run.main(["--flagfile=toy.cfg", "--summary_dir=toy.cfg/board"]) == 1
+    monkeypatch.setattr(main, "_paint", lambda *_: pytest.fail("work began"))
+    assert main.main(["--flagfile=toy.cfg", "--summary_dir=toy.cfg/board"]) == 1
     error = capsys.readouterr().err
     assert "summary_dir toy.cfg/board cannot be written to: " in error
     assert error.count("\n") == 1
@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_at_once(
 def test_a_dry_run_writes_none(folder, monkeypatch):
     monkeypatch.setattr(summaries, "check", lambda: None)
     typed = ["--dry_run", "--summary_dir=board"]
-    assert run.main(["--flagfile=toy.cfg", *typed]) == 0
+    assert main.main(["--flagfile=toy.cfg", *typed]) == 0
     assert not Path("board").exists()
 
 
@@ -163,7 +163,7 @@ def test_what_cannot_be_written_is_said_once_and_the_run_goes_on(
 
     monkeypatch.setattr(summaries, "check", lambda: None)
     monkeypatch.setattr(tf.summary, "create_file_writer", fail)
-    assert run.main(["--flagfile=toy.cfg", "--summary_dir=board"]) == 0
+    assert main.main(["--flagfile=toy.cfg", "--summary_dir=board"]) == 0
     out = capsys.readouterr().out
     assert out.count("summary_dir") == 1
     assert "summary_dir board failed: No space left on device\n" in out
@@ -195,6 +195,6 @@ def test_pictures_are_read_now_and_then_only(tmp_path, monkeypatch):
 def test_it_is_for_the_program_and_no_sheet():
     with pytest.raises(TypeError, match="summary_dir is for the program"):
         nst_tf.stylize("a.png", "b.png", summary_dir="board")
-    request = flagdefs.parse(["--sheet", "--summary_dir=board"])
+    request = flags.parse(["--sheet", "--summary_dir=board"])
     with pytest.raises(ValueError, match="summary_dir has no part in a"):
         sweeps.grid(request)

@@ -11,8 +11,8 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import flagdefs, run, sweeps
 from nst_tf.backend import replicas
+from nst_tf.cli import flags, main, sweeps
 from nst_tf.images import image_io, writing
 from nst_tf.optimize import descent
 from nst_tf.runs import api, timelapse
@@ -42,7 +42,7 @@ def frames(monkeypatch):
 
 def _paint(*flags):
     adam = "--optimizer=adam"  # every step of which is seen
-    return run.main(["--flagfile=toy.cfg", "--output=a.png", adam, *flags])
+    return main.main(["--flagfile=toy.cfg", "--output=a.png", adam, *flags])
 
 
 def _frames(path):
@@ -177,7 +177,7 @@ def test_it_changes_nothing_in_the_picture(folder):
 @pytest.mark.slow
 def test_a_rerun_and_a_run_that_goes_on_may_have_one(folder, monkeypatch):
     assert _paint() == 0
-    assert run.main(["--rerun=a.png", "--timelapse=f.gif"]) == 0
+    assert main.main(["--rerun=a.png", "--timelapse=f.gif"]) == 0
     kept = ["--output=b.png", "--checkpoint_dir=kept"]
     with monkeypatch.context() as patch:
         patch.setattr(api, "job_steps", _signaled(api.job_steps))
@@ -237,7 +237,7 @@ def test_what_can_be_no_film_is_said_at_once(
 ):
     Path("made.gif").mkdir()
     image_io.save_image("s.webp", toys.image(50, 60, 1))
-    monkeypatch.setattr(run, "_paint", lambda *_: pytest.fail("work began"))
+    monkeypatch.setattr(main, "_paint", lambda *_: pytest.fail("work began"))
     assert _paint(*flags) == 1
     error = capsys.readouterr().err
     assert words in error
@@ -248,7 +248,7 @@ def test_without_the_package_the_command_to_install_it_is_said_at_once(
     folder, monkeypatch, capsys
 ):
     monkeypatch.setitem(sys.modules, "av", None)
-    monkeypatch.setattr(run, "_paint", lambda *_: pytest.fail("work began"))
+    monkeypatch.setattr(main, "_paint", lambda *_: pytest.fail("work began"))
     assert _paint("--timelapse=f.mp4") == 1
     assert capsys.readouterr().err == (
         "nst-tf: timelapse f.mp4 needs a package that is not installed: pip "
@@ -343,6 +343,6 @@ def test_it_is_for_the_program_and_no_sheet():
         nst_tf.stylize("a.png", "b.png", timelapse="f.gif")
     with pytest.raises(ValueError, match="timelapse is for the program"):
         nst_tf.run_job(nst_tf.Job(timelapse="f.gif"))
-    request = flagdefs.parse(["--sheet", "--timelapse=f.gif"])
+    request = flags.parse(["--sheet", "--timelapse=f.gif"])
     with pytest.raises(ValueError, match="timelapse has no part in a"):
         sweeps.grid(request)

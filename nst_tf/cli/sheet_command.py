@@ -4,15 +4,15 @@ import time
 
 import numpy as np
 
-from nst_tf import console, sheet
 from nst_tf.backend import device, replicas
+from nst_tf.cli import console, contact_sheet
 from nst_tf.plan import settings
 from nst_tf.runs import outputs, progress
 
 
 def paint(
     asked: settings.Job,
-    prepared: sheet.Sheet,
+    prepared: contact_sheet.Sheet,
     start: float,
     signals: console.Signals,
 ) -> int:
@@ -25,7 +25,7 @@ def paint(
         device.describe_emulation(cell.request.precision)
         for cell in prepared.cells
     }
-    for line in sheet.plan(prepared, description):
+    for line in contact_sheet.plan(prepared, description):
         console.say(line)
     for note in filter(None, notes):
         console.say(f"note      {note}")
@@ -33,7 +33,7 @@ def paint(
         return signals.status
     images: dict[int, np.ndarray] = {}
     status = console.DONE
-    pictures = sheet.paint(
+    pictures = contact_sheet.paint(
         prepared, asked.max_seconds, lambda: signals.received > 0, console.say
     )
     try:
@@ -55,7 +55,7 @@ def paint(
     try:
         saved = outputs.save_result(
             prepared.path,
-            sheet.draw(prepared, images),
+            contact_sheet.draw(prepared, images),
             asked.overwrite,
             prepared.options,
         )

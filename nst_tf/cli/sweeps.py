@@ -3,7 +3,8 @@
 import dataclasses
 from typing import Any, NamedTuple
 
-from nst_tf import errors, flagdefs
+from nst_tf import errors
+from nst_tf.cli import flags
 from nst_tf.plan import settings
 
 DEFAULT = ("strength:0.4,0.7,1", "style_scale:0.5,1,2")
@@ -120,7 +121,7 @@ def _parse(text: str) -> list[tuple[str, str]]:
 def _cell(request: settings.Job, values: list[tuple[str, str]]) -> Cell:
     """Makes one job of a sheet."""
     changes: dict[str, Any] = {
-        name: getattr(flagdefs.parse([f"--{name}={value}"]), name)
+        name: getattr(flags.parse([f"--{name}={value}"]), name)
         for name, value in values
     }
     return Cell(

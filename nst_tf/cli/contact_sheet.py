@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nst_tf import sweeps
+from nst_tf.cli import sweeps
 from nst_tf.images import captions, image_io, sources, writing
 from nst_tf.plan import inputs, pyramid, settings, strength, style_settings
 from nst_tf.runs import api, outputs, results

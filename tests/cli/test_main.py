@@ -16,8 +16,8 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import console, run
 from nst_tf.backend import device
+from nst_tf.cli import console, main
 from nst_tf.images import image_io
 from nst_tf.losses import objectives
 from nst_tf.optimize import descent
@@ -35,7 +35,7 @@ def flag_file(tmp_path, toy, monkeypatch):
 
 
 def test_a_flag_file_becomes_a_picture(flag_file, capsys):
-    assert run.main([flag_file]) == 0
+    assert main.main([flag_file]) == 0
     assert Image.open("town-paint.png").size == (96, 72)
     out = capsys.readouterr().out
     for words in (
@@ -55,15 +55,15 @@ def test_a_flag_file_becomes_a_picture(flag_file, capsys):
 def test_emulated_bfloat16_has_one_note(flag_file, monkeypatch, capsys, more):
     monkeypatch.setattr(device, "emulates_bfloat16", lambda: True)
     flags = ["--precision=bfloat16", "--size=64", "--dry_run", *more]
-    assert run.main([flag_file, *flags]) == 0
+    assert main.main([flag_file, *flags]) == 0
     out, err = capsys.readouterr()
     assert out.count("note      bfloat16 is emulated on this CPU") == 1
     assert "emulated" not in err
 
 
 def test_the_command_can_be_typed_twice(flag_file, capsys):
-    assert run.main([flag_file]) == 0
-    assert run.main([flag_file]) == 0
+    assert main.main([flag_file]) == 0
+    assert main.main([flag_file]) == 0
     np.testing.assert_array_equal(
         image_io.load_image("town-paint.png"),
         image_io.load_image("town-paint-2.png"),
@@ -74,7 +74,7 @@ def test_the_command_can_be_typed_twice(flag_file, capsys):
 def test_the_picture_is_the_golden_one(flag_file):
     # tests/goldens/README.md says how it was made, and how to renew it. Runs
     # on other machines differ in rounding, which Adam amplifies.
-    assert run.main([flag_file, *toys.GOLDEN_FLAGS, "--output=a.png"]) == 0
+    assert main.main([flag_file, *toys.GOLDEN_FLAGS, "--output=a.png"]) == 0
     path = ROOT / "tests" / "goldens" / "toy.png"
     if os.environ.get("NST_TF_RENEW_GOLDENS"):
         shutil.copy("a.png", path)
@@ -86,13 +86,13 @@ def test_the_picture_is_the_golden_one(flag_file):
 
 
 def test_dry_run_prints_the_plan_only(flag_file, capsys):
-    assert run.main([flag_file, "--dry_run"]) == 0
+    assert main.main([flag_file, "--dry_run"]) == 0
     assert "levels " in capsys.readouterr().out
     assert not Path("town-paint.png").exists()
 
 
 def test_previews_are_written(flag_file):
-    assert run.main([flag_file, "--preview_every=4"]) == 0
+    assert main.main([flag_file, "--preview_every=4"]) == 0
     # Step 8 was the last multiple of 4: the second of the last level.
     assert Image.open("town-paint.preview.png").size == (96, 72)
 
@@ -108,7 +108,7 @@ def test_a_preview_that_fails_does_not_end_the_run(
         save(path, *rest)
 
     monkeypatch.setattr(image_io, "save_image", fail)
-    assert run.main([flag_file, "--preview_every=4"]) == 0
+    assert main.main([flag_file, "--preview_every=4"]) == 0
     assert "preview town-paint.preview.png failed" in capsys.readouterr().out
 
 
@@ -126,8 +126,8 @@ def test_a_preview_that_fails_does_not_end_the_run(
 def test_wrong_input_ends_with_status_1_before_any_work(
     flag_file, capsys, monkeypatch, arguments, words
 ):
-    monkeypatch.setattr(run, "_paint", lambda *_: pytest.fail("work began"))
-    assert run.main(arguments) == 1
+    monkeypatch.setattr(main, "_paint", lambda *_: pytest.fail("work began"))
+    assert main.main(arguments) == 1
     error = capsys.readouterr().err
     assert words in error
     assert error.count("\n") == 1
@@ -150,7 +150,7 @@ def test_an_error_before_the_first_step_has_its_status(
         yield
 
     monkeypatch.setattr(api, "job_steps", failing)
-    assert run.main([flag_file]) == status
+    assert main.main([flag_file]) == status
     assert words in capsys.readouterr().err
     assert not Path("town-paint.png").exists()
 
@@ -174,7 +174,7 @@ def test_an_error_in_a_step_leaves_the_picture(
 
     before = set(os.listdir())
     monkeypatch.setattr(descent, "make_train_step", failing)
-    assert run.main([flag_file]) == status
+    assert main.main([flag_file]) == status
     out, err = capsys.readouterr()
     assert words in err
     assert ("Traceback" in err) == isinstance(error, RuntimeError)
@@ -202,10 +202,10 @@ def test_a_gradient_that_becomes_nan_leaves_the_best_picture(
         return evaluate_or_spoil
 
     flags = [flag_file, f"--optimizer={optimizer}", "--steps=5", "--size=64"]
-    assert run.main([*flags, "--output=whole.png"]) == 0
+    assert main.main([*flags, "--output=whole.png"]) == 0
     monkeypatch.setattr(objectives, "make_objective", spoiled)
     steps = ["--steps=5,60", "--output=spoiled.png"]
-    assert run.main([*flags, *steps]) == 4
+    assert main.main([*flags, *steps]) == 4
     out, err = capsys.readouterr()
     assert "the last 25 evaluations gave no numbers" in err
     assert re.search(r"rescued (25|4\d) times", out)
@@ -216,7 +216,7 @@ def test_a_gradient_that_becomes_nan_leaves_the_best_picture(
 
 def _style_and_content(flags, capsys):
     """Runs; the mean style loss, the content loss, and whether rescued."""
-    assert run.main([*flags, "--overwrite", "--output=a.png"]) == 0
+    assert main.main([*flags, "--overwrite", "--output=a.png"]) == 0
     out = capsys.readouterr().out
     terms = re.findall(r"^  (style|content)\S+ +([\d.e-]+)$", out, re.MULTILINE)
     means = [
@@ -264,7 +264,7 @@ def test_max_seconds_and_tolerance_end_a_run_before_its_steps(
         ("--tolerance=0.9", "time      once 10 steps are timed"),
     ):
         start = time.monotonic()
-        assert run.main([flag_file, "--steps=100000", flag]) == 0
+        assert main.main([flag_file, "--steps=100000", flag]) == 0
         assert time.monotonic() - start < 12
         out = capsys.readouterr().out
         assert "is done, after" in out
@@ -292,7 +292,7 @@ def test_a_signal_while_writing_leaves_whole_files(
     before = set(os.listdir())
     flags = ["--checkpoint_dir=kept", "--checkpoint_every=2"]
     # Where the picture was being written, the run was over.
-    assert run.main([flag_file, *flags]) == (143, 0)[moment == "picture"]
+    assert main.main([flag_file, *flags]) == (143, 0)[moment == "picture"]
     new = set(os.listdir()) - before
     assert new == {"kept", "town-paint.png"}
     assert Image.open("town-paint.png").size == (96, 72)
@@ -318,7 +318,7 @@ def test_a_signal_ends_the_run_with_the_picture_saved(
 
     monkeypatch.setattr(api, "job_steps", interrupted)
     before = signal.getsignal(number)
-    assert run.main([flag_file]) == status
+    assert main.main([flag_file]) == status
     assert signal.getsignal(number) is before
     # Stopped in the second level; the picture has the size asked for.
     assert Image.open("town-paint.png").size == (96, 72)
@@ -334,7 +334,7 @@ def test_a_picture_that_cannot_be_written_is_said(
         raise OSError("No space left on device")
 
     monkeypatch.setattr(image_io, "save_image", fail)
-    assert run.main([flag_file]) == 1
+    assert main.main([flag_file]) == 1
     assert "cannot be written: No space left" in capsys.readouterr().err
 
 
@@ -349,7 +349,7 @@ def test_a_picture_that_turned_into_no_numbers_is_said(
             yield step
 
     monkeypatch.setattr(api, "job_steps", spoiled)
-    assert run.main([flag_file, "--average=0"]) == 4
+    assert main.main([flag_file, "--average=0"]) == 4
     assert "not made of numbers any more" in capsys.readouterr().err
     assert not Path("town-paint.png").exists()
 
@@ -362,7 +362,7 @@ def test_a_signal_before_work_ends_at_once(flag_file, monkeypatch, number):
         pytest.fail("went on")
 
     monkeypatch.setattr(preparation, "read_files", prepare)
-    assert run.main([flag_file]) == 128 + number
+    assert main.main([flag_file]) == 128 + number
 
 
 def test_a_keras_configured_for_another_backend_does_not_matter():
@@ -416,7 +416,7 @@ def test_a_reader_that_goes_away_does_not_end_the_run(flag_file, monkeypatch):
     monkeypatch.setattr(
         progress, "Progress", lambda levels, end: make(levels, Gone(), end)
     )
-    assert run.main([flag_file]) == 0
+    assert main.main([flag_file]) == 0
     assert Path("town-paint.png").exists()
 
 
@@ -457,7 +457,7 @@ def test_version_is_the_packages():
 @pytest.mark.weights
 def test_the_real_network_paints(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    status = run.main(
+    status = main.main(
         ["--flagfile=starry", "--size=96", "--steps=15", "--min_size=64"]
     )
     assert status == 0

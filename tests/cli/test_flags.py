@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from nst_tf import flagdefs
 from nst_tf.backend import device
+from nst_tf.cli import flags
 from nst_tf.plan import settings
 
 
@@ -17,7 +17,7 @@ def _files(tmp_path, **texts):
 
 
 def test_flags_become_a_job():
-    request = flagdefs.parse(
+    request = flags.parse(
         [
             "--content=a.jpg",
             "--style",
@@ -41,13 +41,13 @@ def test_flags_become_a_job():
 
 
 def test_without_flags_the_defaults_are_the_jobs():
-    assert flagdefs.parse([]) == settings.Job()
+    assert flags.parse([]) == settings.Job()
 
 
 def test_a_typed_style_replaces_those_of_a_flag_file(tmp_path):
     file = _files(tmp_path, a="--style=one.jpg\n--style=two.jpg\n--size=99\n")
-    assert flagdefs.parse([file]).style == ("one.jpg", "two.jpg")
-    typed = flagdefs.parse([file, "--style=mine.jpg"])
+    assert flags.parse([file]).style == ("one.jpg", "two.jpg")
+    typed = flags.parse([file, "--style=mine.jpg"])
     assert typed.style == ("mine.jpg",)
     assert typed.size == 99
 
@@ -55,8 +55,8 @@ def test_a_typed_style_replaces_those_of_a_flag_file(tmp_path):
 def test_what_is_typed_wins_on_either_side_of_the_flag_file(tmp_path):
     file = _files(tmp_path, a="--size=99\n--nooverwrite\n")
     for arguments in (["--size=7", file], [file, "--size=7"]):
-        assert flagdefs.parse(arguments).size == 7
-    assert flagdefs.parse(["--overwrite", file]).overwrite
+        assert flags.parse(arguments).size == 7
+    assert flags.parse(["--overwrite", file]).overwrite
 
 
 def test_nested_files_are_found_beside_their_file(tmp_path, monkeypatch):
@@ -66,14 +66,14 @@ def test_nested_files_are_found_beside_their_file(tmp_path, monkeypatch):
         a="--flagfile=base.cfg\n--style=a.jpg\n",
         base="# a\n  # indented\n\n--style=b.jpg\n--style=c.jpg\n--seed=4\n",
     )
-    request = flagdefs.parse([file])
+    request = flags.parse([file])
     assert (request.style, request.seed) == (("a.jpg",), 4)
 
 
 def test_of_two_files_the_later_wins(tmp_path):
     first = _files(tmp_path, a="--style=a.jpg\n--size=1\n")
     second = _files(tmp_path, b="--style=b.jpg\n")
-    request = flagdefs.parse([first, second])
+    request = flags.parse([first, second])
     assert (request.style, request.size) == (("b.jpg",), 1)
 
 
@@ -86,7 +86,7 @@ def test_pictures_are_found_beside_the_file_that_names_them(
     file = tmp_path / "sub" / "a.cfg"
     file.write_text("--content=own.jpg\n--style=here.jpg\n--init=content\n")
     monkeypatch.chdir(tmp_path)
-    request = flagdefs.parse([f"--flagfile={file}"])
+    request = flags.parse([f"--flagfile={file}"])
     assert request.content == str(tmp_path / "sub" / "own.jpg")
     assert request.style == ("here.jpg",)
     assert request.init == "content"
@@ -97,13 +97,13 @@ def test_pictures_are_found_beside_the_file_that_names_them(
 )
 def test_presets_are_found_by_name_from_any_folder(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    request = flagdefs.parse([f"--flagfile={name}"])
+    request = flags.parse([f"--flagfile={name}"])
     assert request.content.endswith("harbor_at_dusk.jpg")
     assert all(map(_exists, (request.content, *request.style)))
 
 
 def _exists(path):
-    return flagdefs.Path(path).is_file()
+    return flags.Path(path).is_file()
 
 
 def test_a_file_of_the_working_directory_comes_before_a_preset(
@@ -111,13 +111,13 @@ def test_a_file_of_the_working_directory_comes_before_a_preset(
 ):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "starry").write_text("--size=77\n")
-    assert flagdefs.parse(["--flagfile=starry"]).size == 77
+    assert flags.parse(["--flagfile=starry"]).size == 77
 
 
 def test_a_file_with_windows_line_ends_and_mark_is_read(tmp_path):
     path = tmp_path / "a.cfg"
     path.write_bytes(b"\xef\xbb\xbf--size=31\r\n--style=\xc3\xa9.jpg\r\n")
-    request = flagdefs.parse([f"--flagfile={path}"])
+    request = flags.parse([f"--flagfile={path}"])
     assert (request.size, request.style) == (31, ("é.jpg",))
 
 
@@ -133,7 +133,7 @@ def test_a_job_is_written_as_flags_that_make_it():
     )
     lines = settings.written(request)
     assert len(lines) == 9
-    assert flagdefs.parse(lines) == request
+    assert flags.parse(lines) == request
     assert settings.written(settings.Job()) == []
 
 
@@ -155,7 +155,7 @@ def test_a_job_is_written_as_flags_that_make_it():
 )
 def test_mistakes_get_a_sentence(arguments, words):
     with pytest.raises(ValueError, match=re.escape(words)) as caught:
-        flagdefs.parse(arguments)
+        flags.parse(arguments)
     assert "\n" not in str(caught.value)
 
 
@@ -172,18 +172,18 @@ def test_mistakes_get_a_sentence(arguments, words):
 def test_mistakes_in_files_get_a_sentence(tmp_path, line, words):
     file = _files(tmp_path, a=f"# a comment\n{line}\n")
     with pytest.raises(ValueError, match=re.escape(words)):
-        flagdefs.parse([file])
+        flags.parse([file])
 
 
 def test_a_picture_is_no_flag_file(tmp_path):
     path = tmp_path / "a.cfg"
     path.write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe")
     with pytest.raises(ValueError, match="cannot be read"):
-        flagdefs.parse([f"--flagfile={path}"])
+        flags.parse([f"--flagfile={path}"])
 
 
 def test_help_explains_every_flag():
-    text = flagdefs.usage()
+    text = flags.usage()
     for field in dataclasses.fields(settings.Job):
         assert field.name in text
         assert field.metadata["help"].split()[0] in text
@@ -206,6 +206,6 @@ def test_choices_are_those_of_the_tables():
 
 def test_each_group_of_flags_has_one_heading():
     headings = [
-        line for line in flagdefs.usage().splitlines() if line.endswith(":")
+        line for line in flags.usage().splitlines() if line.endswith(":")
     ]
     assert len(headings) == len(set(headings)) > 5

@@ -9,7 +9,7 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf import console, flagdefs, run, sheet, sweeps
+from nst_tf.cli import console, contact_sheet, flags, main, sweeps
 from nst_tf.images import image_io, sources, writing
 from nst_tf.optimize import descent
 from nst_tf.plan import settings
@@ -119,11 +119,11 @@ def test_what_is_named_stays():
 
 
 def test_a_print_is_seen_small(flag_file):
-    asked = flagdefs.parse(
+    asked = flags.parse(
         [flag_file, "--size=512", "--print_size=2x3in", "--style_size=300"]
     )
     asked = dataclasses.replace(asked, sweep=("seed:1",), sheet_size=64)
-    (cell,) = sheet.prepare(asked).cells
+    (cell,) = contact_sheet.prepare(asked).cells
     assert cell.level[:2] == (48, 64)
     # 300 of the 800 pixels that 2 inches of height ask for
     assert cell.request.style_size == (24,)
@@ -131,12 +131,12 @@ def test_a_print_is_seen_small(flag_file):
 
 def test_pictures_are_what_their_flags_make(flag_file, monkeypatch):
     sweep = "--sweep=style_weight:10,1000"
-    asked = flagdefs.parse([flag_file, sweep, "--sweep=style_scale:1,2"])
-    prepared = sheet.prepare(asked)
-    images = list(sheet.paint(prepared, 0, lambda: False, print))
+    asked = flags.parse([flag_file, sweep, "--sweep=style_scale:1,2"])
+    prepared = contact_sheet.prepare(asked)
+    images = list(contact_sheet.paint(prepared, 0, lambda: False, print))
     assert len(images) == 4
     for cell, image in zip(prepared.cells, images, strict=True):
-        alone = flagdefs.parse([flag_file, *cell.label])
+        alone = flags.parse([flag_file, *cell.label])
         _, its = preparation.read_files(alone)
         *_, step = api.job_steps(alone, its)
         np.testing.assert_array_equal(image, results.picture(step))
@@ -158,9 +158,11 @@ def test_files_are_read_and_seen_once(flag_file, monkeypatch):
 
     monkeypatch.setattr(sources, "load", count)
     monkeypatch.setattr(api, "_kept", keep)
-    asked = flagdefs.parse([flag_file, "--sweep=style_weight:1,10,100"])
-    prepared = sheet.prepare(asked)
-    assert len(list(sheet.paint(prepared, 0, lambda: False, print))) == 3
+    asked = flags.parse([flag_file, "--sweep=style_weight:1,10,100"])
+    prepared = contact_sheet.prepare(asked)
+    assert (
+        len(list(contact_sheet.paint(prepared, 0, lambda: False, print))) == 3
+    )
     assert read == ["town.png", "paint.png"]
     assert made[0] is made[1] is made[2]
     # the content and the style image, at each of three levels
@@ -168,15 +170,15 @@ def test_files_are_read_and_seen_once(flag_file, monkeypatch):
 
 
 def test_a_sheet_has_each_picture_at_its_place(flag_file):
-    asked = flagdefs.parse(
+    asked = flags.parse(
         [flag_file, "--sweep=seed:1,2", "--sweep=style_scale:0.5,1,2"]
     )
-    prepared = sheet.prepare(asked)
+    prepared = contact_sheet.prepare(asked)
     images = {
         number: np.full((72, 96, 3), number / 10, np.float32)
         for number in range(5)
     }
-    drawn = sheet.draw(prepared, images)
+    drawn = contact_sheet.draw(prepared, images)
     height, width = drawn.shape[:2]
     for number in range(6):
         value = np.float32(number / 10 if number < 5 else 0.8)
@@ -195,15 +197,17 @@ def test_a_sheet_has_each_picture_at_its_place(flag_file):
 def test_labels_differ_and_a_long_one_is_cut(flag_file):
     long = "/very/long" * 20 + "/name.png"
     image_io.save_image("b.png", toys.image(40, 40))
-    prepared = sheet.prepare(flagdefs.parse([flag_file, "--sweep=seed:1,2"]))
-    drawn = sheet.draw(prepared, {})
+    prepared = contact_sheet.prepare(
+        flags.parse([flag_file, "--sweep=seed:1,2"])
+    )
+    drawn = contact_sheet.draw(prepared, {})
     middle = drawn.shape[1] // 2
     left, right = drawn[-20:, :middle], drawn[-20:, -middle:]
     assert left.min() < 0.5
     assert right.min() < 0.5
     assert left.sum() != right.sum()
     cell = prepared.cells[0]._replace(label=(f"--style={long}",))
-    wide = sheet.draw(prepared._replace(rows=[[cell]]), {})
+    wide = contact_sheet.draw(prepared._replace(rows=[[cell]]), {})
     assert wide.shape[1] < 130
     assert wide[-20:, -4:].min() == 1  # the margin is white
 
@@ -213,14 +217,14 @@ def test_transparent_pictures_are_drawn_on_white(flag_file):
     alpha[:30] = 1
     pixels = toys.image(60, 80)
     image_io.save_image("town.png", pixels, writing.Options(alpha=alpha))
-    prepared = sheet.prepare(flagdefs.parse([flag_file, "--sweep=seed:1"]))
-    (image,) = sheet.paint(prepared, 0, lambda: False, print)
+    prepared = contact_sheet.prepare(flags.parse([flag_file, "--sweep=seed:1"]))
+    (image,) = contact_sheet.paint(prepared, 0, lambda: False, print)
     np.testing.assert_allclose(image[-20:], 1, atol=0.02)
     assert image[:20].mean() < 0.9
 
 
 def test_the_program_writes_a_sheet(flag_file, capsys):
-    assert run.main([flag_file, "--sweep=tv_weight:0,50", "--size=64"]) == 0
+    assert main.main([flag_file, "--sweep=tv_weight:0,50", "--size=64"]) == 0
     out = capsys.readouterr().out
     assert "2 x 1 pictures of 64 x 48" in out
     assert "picture 2/2, --tv_weight=50" in out
@@ -231,25 +235,25 @@ def test_the_program_writes_a_sheet(flag_file, capsys):
 def test_a_style_may_be_swept(flag_file):
     image_io.save_image("b.png", toys.image(40, 40, 5))
     sweep = "--sweep=style:paint.png,b.png"
-    assert run.main([flag_file, sweep, "--output=a.png"]) == 0
+    assert main.main([flag_file, sweep, "--output=a.png"]) == 0
     assert Path("a.png").exists()
-    assert run.main([flag_file, sweep, "--output=b.png", "--overwrite"]) == 1
+    assert main.main([flag_file, sweep, "--output=b.png", "--overwrite"]) == 1
     np.testing.assert_allclose(
         image_io.load_image("b.png"), toys.image(40, 40, 5), atol=0.01
     )
 
 
 def test_a_dry_run_paints_nothing(flag_file, capsys):
-    assert run.main([flag_file, "--sheet", "--dry_run"]) == 0
+    assert main.main([flag_file, "--sheet", "--dry_run"]) == 0
     assert "3 x 3 pictures of 96 x 72" in capsys.readouterr().out
     assert not Path("town-paint-sheet.png").exists()
 
 
 def test_every_picture_is_checked_before_work(flag_file, capsys, monkeypatch):
-    monkeypatch.setattr(sheet, "paint", None)
-    assert run.main([flag_file, "--sweep=style_scale:1,2,9"]) == 1
+    monkeypatch.setattr(contact_sheet, "paint", None)
+    assert main.main([flag_file, "--sweep=style_scale:1,2,9"]) == 1
     assert "style_scale is 9.0" in capsys.readouterr().err
-    assert run.main([flag_file, "--sweep=style:paint.png,no.png"]) == 1
+    assert main.main([flag_file, "--sweep=style:paint.png,no.png"]) == 1
     assert "there is no file no.png" in capsys.readouterr().err
 
 
@@ -263,7 +267,7 @@ def test_a_signal_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
         return make(*arguments)
 
     monkeypatch.setattr(descent, "make_train_step", count)
-    assert run.main([flag_file, "--sweep=seed:1,2,3"]) == 143
+    assert main.main([flag_file, "--sweep=seed:1,2,3"]) == 143
     assert "sheet.png is unfinished" in capsys.readouterr().out
     drawn = image_io.load_image("town-paint-sheet.png")
     gray = np.abs(drawn - 0.8).max(-1) < 0.01
@@ -281,7 +285,7 @@ def test_a_failure_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
         return paint(step)
 
     monkeypatch.setattr(results, "picture", fail)
-    assert run.main([flag_file, "--sweep=seed:1,2"]) == console.FAILED
+    assert main.main([flag_file, "--sweep=seed:1,2"]) == console.FAILED
     captured = capsys.readouterr()
     assert "no numbers" in captured.err
     assert "sheet.png is unfinished" in captured.out
@@ -296,8 +300,10 @@ def test_a_budget_is_shared_by_the_pictures(flag_file, monkeypatch):
         return steps(request, *rest, **options)
 
     monkeypatch.setattr(api, "job_steps", note)
-    prepared = sheet.prepare(flagdefs.parse([flag_file, "--sweep=seed:1,2,3"]))
-    list(sheet.paint(prepared, 60, lambda: False, print))
+    prepared = contact_sheet.prepare(
+        flags.parse([flag_file, "--sweep=seed:1,2,3"])
+    )
+    list(contact_sheet.paint(prepared, 60, lambda: False, print))
     assert asked[0] == pytest.approx(20, abs=0.1)
     assert asked[1] > 20  # what the first has left
     assert asked[2] < 60
@@ -305,6 +311,6 @@ def test_a_budget_is_shared_by_the_pictures(flag_file, monkeypatch):
 
 def test_a_sheet_is_for_the_program(flag_file):
     with pytest.raises(ValueError, match="sweep is for the program"):
-        api.run_job(flagdefs.parse([flag_file, "--sweep=seed:1"]))
+        api.run_job(flags.parse([flag_file, "--sweep=seed:1"]))
     with pytest.raises(TypeError, match="sheet is for the program"):
         api.stylize("town.png", "paint.png", sheet=True)
