@@ -14,7 +14,7 @@ from nst_tf.losses import (
     style_losses,
     total_variation,
 )
-from nst_tf.optimize import descent, first_order
+from nst_tf.optimize import base, descent, optimizers
 from nst_tf.tiling import tiled, views
 
 SIZE = (12, 14)
@@ -274,7 +274,7 @@ def test_half_precision_gives_the_gradient_of_single(monkeypatch):
 
 # Optimizers
 
-OPTIMIZERS = sorted(first_order.OPTIMIZERS)
+OPTIMIZERS = sorted(optimizers.OPTIMIZERS)
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
 
 
@@ -285,7 +285,7 @@ def _variable(seed=0, size=(6, 5)):
 @every_optimizer
 def test_finds_the_minimum_of_a_bowl(name):
     target = toys.image(6, 5, 1)[None]
-    optimizer = first_order.OPTIMIZERS[name](_variable())
+    optimizer = optimizers.OPTIMIZERS[name](_variable())
     step = descent.make_train_step(optimizer, toys.bowl(target))
     for _ in range(400):
         step()
@@ -295,7 +295,7 @@ def test_finds_the_minimum_of_a_bowl(name):
 @every_optimizer
 def test_never_leaves_the_box(name):
     target = 4 * toys.image(6, 5, 1)[None] - 2  # far outside
-    optimizer = first_order.OPTIMIZERS[name](_variable(), learning_rate=0.3)
+    optimizer = optimizers.OPTIMIZERS[name](_variable(), learning_rate=0.3)
     step = descent.make_train_step(optimizer, toys.bowl(target))
     for _ in range(30):
         step()
@@ -317,7 +317,7 @@ def test_step_is_traced_once_whatever_is_read_between(name):
         traces.append(1)
         return bowl(image)
 
-    optimizer = first_order.OPTIMIZERS[name](_variable())
+    optimizer = optimizers.OPTIMIZERS[name](_variable())
     step = descent.make_train_step(optimizer, counted)
     for _ in range(10):
         float(step().loss)
@@ -329,7 +329,7 @@ def test_step_is_traced_once_whatever_is_read_between(name):
 def test_repeats_to_the_bit(name):
     results = []
     for _ in range(2):
-        optimizer = first_order.OPTIMIZERS[name](_variable())
+        optimizer = optimizers.OPTIMIZERS[name](_variable())
         target = toys.image(6, 5, 1)[None]
         step = descent.make_train_step(optimizer, toys.bowl(target))
         for _ in range(20):
@@ -348,7 +348,7 @@ def test_resumes_from_a_checkpoint_bit_for_bit(name, tmp_path):
             step()
         return optimizer
 
-    make = first_order.OPTIMIZERS[name]
+    make = optimizers.OPTIMIZERS[name]
     whole = run(make(_variable()), 12)
     half = run(make(_variable()), 5)
     path = tf.train.Checkpoint(optimizer=half).write(str(tmp_path / "half"))
@@ -396,7 +396,7 @@ def test_a_fault_is_taken_back_and_counted(name, fault):
     at = (3, 9, 10)
     evaluate, calls = _faulty(toys.bowl(target), FAULTS[fault], at)
     rate = {"sgd": 0.5}.get(name, 0.02)
-    optimizer = first_order.OPTIMIZERS[name](_variable(), rate)
+    optimizer = optimizers.OPTIMIZERS[name](_variable(), rate)
     step = descent.make_train_step(optimizer, evaluate)
     for index in range(1, 701):
         step()
@@ -412,12 +412,12 @@ def test_a_fault_is_taken_back_and_counted(name, fault):
 def test_a_finer_level_knows_of_the_rescues_of_a_coarser_one(name):
     bowl = toys.bowl(toys.image(6, 5, 1)[None])
     evaluate, _ = _faulty(bowl, FAULTS["loss is NaN"], (3, 4))
-    coarse = first_order.OPTIMIZERS[name](_variable())
+    coarse = optimizers.OPTIMIZERS[name](_variable())
     step = descent.make_train_step(coarse, evaluate)
     for _ in range(6):
         step()
-    fine = first_order.OPTIMIZERS[name](_variable(size=(9, 8)))
-    first_order.Finished(coarse).bequeath(fine)
+    fine = optimizers.OPTIMIZERS[name](_variable(size=(9, 8)))
+    base.Finished(coarse).bequeath(fine)
     assert int(fine.rescues) == 2
     assert int(fine.failures) == 0
 
@@ -426,7 +426,7 @@ def test_a_finer_level_knows_of_the_rescues_of_a_coarser_one(name):
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_leaves_a_black_or_a_white_start(name, value):
     target = toys.image(6, 5, 1)[None]
-    optimizer = first_order.OPTIMIZERS[name](
+    optimizer = optimizers.OPTIMIZERS[name](
         tf.Variable(tf.fill([1, 6, 5, 3], value))
     )
     step = descent.make_train_step(optimizer, toys.bowl(target))
@@ -441,7 +441,7 @@ def test_the_picture_is_there_after_any_number_of_steps(name):
     # optimizer ends before.
     evaluate = toys.bowl(toys.image(6, 5, 1)[None])
     start = evaluate(tf.convert_to_tensor(_variable())).loss
-    optimizer = first_order.OPTIMIZERS[name](_variable(), learning_rate=1e-3)
+    optimizer = optimizers.OPTIMIZERS[name](_variable(), learning_rate=1e-3)
     step = descent.make_train_step(optimizer, evaluate)
     before = float(start)
     for index in range(20):

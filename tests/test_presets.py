@@ -11,7 +11,7 @@ import pytest
 from nst_tf import files
 from nst_tf.cli import flags
 from nst_tf.images import image_io
-from nst_tf.plan import settings
+from nst_tf.plan import checks
 from nst_tf.runs import api, preparation, results
 
 PRESETS = sorted(path.stem for path in files.presets_folder().glob("*.cfg"))
@@ -49,7 +49,7 @@ def test_a_preset_opens_with_what_it_makes_and_the_command(name):
 @every_preset
 def test_a_preset_names_pictures_of_ours_and_no_output(name):
     request = flags.parse([f"--flagfile={name}"])
-    settings.check(request)
+    checks.check(request)
     assert not request.output
     for picture in (request.content, *request.style):
         assert Path(picture).parent == files.presets_folder() / "images"

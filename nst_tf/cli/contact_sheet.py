@@ -11,7 +11,14 @@ import numpy as np
 
 from nst_tf.cli import sweeps
 from nst_tf.images import captions, image_io, sources, writing
-from nst_tf.plan import inputs, pyramid, settings, strength, style_settings
+from nst_tf.plan import (
+    checks,
+    inputs,
+    pyramid,
+    schedule,
+    settings,
+    style_settings,
+)
 from nst_tf.runs import api, outputs, results
 
 if TYPE_CHECKING:
@@ -56,7 +63,7 @@ def prepare(
     Raises:
         ValueError: In one sentence: what was received, what was expected.
     """
-    settings.check(request)
+    checks.check(request)
     grid = sweeps.grid(request)
 
     load = functools.cache(sources.load)
@@ -65,7 +72,7 @@ def prepare(
     def prepared(cell: sweeps.Cell) -> Cell:
         content = inputs.read_content(cell.request, say, load)
         asked = sweeps.reduced(inputs.sized(cell.request, content), cell)
-        asked = style_settings.expanded(strength.applied(asked))
+        asked = style_settings.expanded(schedule.apply_strength(asked))
         styles = [
             load(each, request.max_megapixels, say) for each in asked.style
         ]

@@ -13,8 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nst_tf.images import icc
-
 # Linear sRGB -> cone responses; their cube roots -> lightness, a, b.
 TO_CONES = np.array(
     [
@@ -45,7 +43,7 @@ class Colored(NamedTuple):
 
 def oklab(image: np.ndarray) -> np.ndarray:
     """Maps sRGB, [..., 3] in [0, 1], to lightness, a and b, in float64."""
-    linear = icc.decoded(np.asarray(image, np.float64))
+    linear = decode_srgb(np.asarray(image, np.float64))
     return np.cbrt(linear @ TO_CONES.T) @ TO_LAB.T
 
 
@@ -84,7 +82,7 @@ def with_chroma(image: np.ndarray, content: np.ndarray) -> Colored:
             low = np.where(fits, middle, low)
             high = np.where(fits, high, middle)
         lab[outside] = _between(origin, goal, low)
-        result[block] = icc.encoded(linear_srgb(lab))
+        result[block] = encode_srgb(linear_srgb(lab))
         given += int(outside.sum())
     return Colored(result.reshape(shape), given / len(ours))
 
@@ -110,7 +108,7 @@ def gray(image: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
         lightness = (lightness - lightness.mean()) * other.std() / deviation
         lightness = lightness + other.mean()
     linear = np.clip(lightness, 0.0, 1.0) ** 3
-    return np.repeat(icc.encoded(linear), 3, axis=-1).astype(np.float32)
+    return np.repeat(encode_srgb(linear), 3, axis=-1).astype(np.float32)
 
 
 def matched(
@@ -213,3 +211,26 @@ def _cumulative(
     found, places = np.unique(flat, return_inverse=True)
     sums = np.bincount(places, weights=shares, minlength=len(found))
     return found, np.cumsum(sums) / sums.sum(), places
+
+
+def encode_srgb(linear: np.ndarray) -> np.ndarray:
+    """Applies the curve of sRGB to linear light, clipped to [0, 1].
+
+    Source:
+        IEC 61966-2-1.
+    """
+    linear = np.clip(linear, 0.0, 1.0)
+    return np.where(
+        linear <= 0.0031308,
+        12.92 * linear,
+        1.055 * linear ** (1 / 2.4) - 0.055,
+    )
+
+
+def decode_srgb(samples: np.ndarray) -> np.ndarray:
+    """Undoes `encode_srgb`: sRGB, in [0, 1], to linear light."""
+    return np.where(
+        samples <= 0.04045,
+        samples / 12.92,
+        ((np.maximum(samples, 0.0) + 0.055) / 1.055) ** 2.4,
+    )

@@ -1,21 +1,44 @@
-"""Color profiles of files, applied: by our own code, or by LittleCMS."""
+"""Color profiles of files: samples -> sRGB, by our own code or by LittleCMS.
+
+Most cameras, telephones and screens describe their colors by a matrix and
+curves: a curve for each channel, and the colors of the three primaries. Such
+samples are converted here at any depth. Profiles with tables, as those of
+printers, are LittleCMS's, at 8 bits.
+"""
 
 import io
-from typing import Any
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageCms
 
-from nst_tf.images import icc
+from nst_tf.images import color
 
 # The modes of Pillow that a profile is applied to, and its kind of colors.
 SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
+# Linear sRGB -> XYZ under D50, as the profile connection space has it.
+# Source: IEC 61966-2-1, adapted from D65 by the Bradford transform (ICC.1:2022,
+# annex E).
+SRGB_TO_XYZ = np.array(
+    [
+        [0.4360747, 0.3850649, 0.1430804],
+        [0.2225045, 0.7168786, 0.0606169],
+        [0.0139322, 0.0971045, 0.7141733],
+    ]
+)
+SAME_MATRIX = 0.001  # by how much a profile of sRGB may be rounded,
+SAME_CURVE = 0.0005
+BLOCK = 1 << 18  # pixels that are converted at once
+_RGB_TAGS = ("rXYZ", "gXYZ", "bXYZ", "rTRC", "gTRC", "bTRC")
+Curve = Callable[[np.ndarray], np.ndarray]
 
 
 def has_tables(data: bytes) -> bool:
     """Whether a profile can only be applied by LittleCMS."""
     try:
-        profile = icc.parse(data)
+        profile = parse_profile(data)
     except ValueError:
         return False
     return profile.space in ("RGB", "GRAY") and not profile.curves
@@ -26,7 +49,7 @@ def to_srgb(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Converts samples, [H, W, 1 or 3], by a profile."""
     try:
-        profile = icc.parse(data)
+        profile = parse_profile(data)
     except ValueError as error:
         return samples, (f"its color profile is damaged: {error}; ignored",)
     channels = {"GRAY": 1, "RGB": 3}.get(profile.space)
@@ -35,14 +58,14 @@ def to_srgb(
     if not profile.curves:  # with tables: at 8 bits
         pixels = np.rint(255 * samples).astype(np.uint8)
         image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
-        image, notes = by_littlecms(image, data)
+        image, notes = convert_by_littlecms(image, data)
         return np.asarray(image, np.float32) / 255, notes
-    if icc.is_srgb(profile):
+    if is_srgb(profile):
         return samples, ()
-    return icc.to_srgb(samples, profile), ()
+    return convert_by_curves(samples, profile), ()
 
 
-def by_littlecms(
+def convert_by_littlecms(
     image: Image.Image, profile: bytes
 ) -> tuple[Image.Image, tuple[str, ...]]:
     """Converts to sRGB at 8 bits, by a profile with tables."""
@@ -71,3 +94,133 @@ def by_littlecms(
         return image.convert("RGB"), (
             f"its {space} profile {reason}; its colors are guessed",
         )
+
+
+class Profile(NamedTuple):
+    """What a profile says, as far as it is used."""
+
+    space: str  # "RGB", "GRAY", "CMYK", "Lab" ...
+    curves: Sequence[Curve] = ()  # for each channel; none if it has tables
+    matrix: np.ndarray | None = None  # linear RGB -> XYZ under D50, [3, 3]
+
+
+def parse_profile(data: bytes) -> Profile:
+    """Reads a profile.
+
+    Raises:
+        ValueError: If it is damaged.
+
+    Source:
+        ICC.1:2022, sections 7.2, 7.3, 10.6, 10.18 and 10.31.
+    """
+    if len(data) < 132 or data[36:40] != b"acsp":
+        raise ValueError("it has no header")
+    space = data[16:20].decode("latin-1").strip()
+    if not (space.isascii() and space.isprintable()):  # it would be told
+        raise ValueError("its kind of colors has no name")
+    try:
+        (count,) = struct.unpack_from(">I", data, 128)
+        tags = {}
+        for index in range(min(count, 200)):
+            name, offset, size = struct.unpack_from(
+                ">4sII", data, 132 + 12 * index
+            )
+            tags[name.decode("latin-1")] = data[offset : offset + size]
+        if "A2B0" in tags or data[20:24] != b"XYZ ":
+            return Profile(space)
+        if space == "RGB" and set(_RGB_TAGS) <= set(tags):
+            colorants, curves = _RGB_TAGS[:3], _RGB_TAGS[3:]
+            columns = [_xyz(tags[name]) for name in colorants]
+            matrix = np.stack(columns, axis=-1)
+            return Profile(space, [_curve(tags[n]) for n in curves], matrix)
+        if space == "GRAY" and "kTRC" in tags:
+            return Profile(space, [_curve(tags["kTRC"])])
+    except struct.error as error:
+        raise ValueError("it is truncated") from error
+    return Profile(space)
+
+
+def is_srgb(profile: Profile) -> bool:
+    """Whether a profile's colors are those of sRGB, but for rounding."""
+    if not profile.curves:
+        return False
+    matrix = profile.matrix
+    other = matrix is not None and np.abs(matrix - SRGB_TO_XYZ).max()
+    if other > SAME_MATRIX:
+        return False
+    ramp = np.linspace(0.0, 1.0, 33)
+    changes = [
+        color.encode_srgb(curve(ramp)) - ramp for curve in profile.curves
+    ]
+    return bool(np.abs(changes).max() < SAME_CURVE)
+
+
+def convert_by_curves(samples: np.ndarray, profile: Profile) -> np.ndarray:
+    """Converts samples by a profile with curves; gray ones remain gray.
+
+    Colors outside of sRGB are clipped, channel by channel.
+
+    Args:
+        samples: [H, W, C] in [0, 1], as many channels as the profile's.
+        profile: What they mean.
+
+    Returns:
+        [H, W, C], float32 in [0, 1], sRGB.
+    """
+    flat = samples.reshape(-1, samples.shape[-1])
+    converted = np.empty(flat.shape, np.float32)
+    matrix = np.eye(1)
+    if profile.matrix is not None:
+        matrix = np.linalg.solve(SRGB_TO_XYZ, profile.matrix)
+    for start in range(0, len(flat), BLOCK):
+        part = flat[start : start + BLOCK].astype(np.float64)
+        with np.errstate(all="ignore"):  # poles of curves that nobody made
+            linear = np.stack(
+                [curve(part[:, i]) for i, curve in enumerate(profile.curves)],
+                axis=-1,
+            )
+        # A curve ends in [0, 1] (ICC.1:2022, section 10.18): what is beyond is
+        # clipped, so that 0 times infinity cannot come of it.
+        linear = np.clip(np.nan_to_num(linear), 0.0, 1.0)
+        converted[start : start + BLOCK] = color.encode_srgb(linear @ matrix.T)
+    return converted.reshape(samples.shape)
+
+
+def _xyz(tag: bytes) -> np.ndarray:
+    """Reads a color."""
+    return np.array(struct.unpack_from(">3i", tag, 8)) / 65536
+
+
+def _curve(tag: bytes) -> Curve:
+    """Reads a curve, from a sample to linear light."""
+    if tag[:4] == b"curv":
+        (count,) = struct.unpack_from(">I", tag, 8)
+        if count == 0:
+            return lambda x: x
+        if count > 65536:
+            raise ValueError("it has a curve without end")
+        values = np.array(struct.unpack_from(f">{count}H", tag, 12), float)
+        if count == 1:
+            gamma = values[0] / 256
+            return lambda x: x**gamma
+        places = np.linspace(0.0, 1.0, count)
+        return lambda x: np.interp(x, places, values / 65535)
+    if tag[:4] == b"para":
+        (kind,) = struct.unpack_from(">H", tag, 8)
+        if kind > 4:
+            raise ValueError(f"it has a curve of the unknown type {kind}")
+        given = struct.unpack_from(f">{(1, 3, 4, 5, 7)[kind]}i", tag, 12)
+        return _parametric(kind, [value / 65536 for value in given])
+    raise ValueError("it has a curve that is none")
+
+
+def _parametric(kind: int, given: Sequence[float]) -> Curve:
+    """Makes Y = (a X + b)^g + e from d on, and c X + f below it."""
+    g, a, b, c, d, e, f = (*given, *(0.0,) * (7 - len(given)))
+    if kind == 0:
+        a = 1.0
+    if kind in (1, 2):  # its third number is an offset; it ends where a X = -b
+        c, d, e, f = 0.0, -b / a if a else 0.0, c, c
+    return lambda x: np.where(
+        x >= d, np.maximum(a * x + b, 0.0) ** g + e, c * x + f
+    )

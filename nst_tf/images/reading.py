@@ -180,7 +180,7 @@ def _by_pillow(image: Image.Image) -> file_samples.Raw:
     notes: tuple[str, ...] = ()
     converted = image.mode in ("CMYK", "LAB")
     if converted or (profile and profiles.has_tables(profile)):
-        image, notes = profiles.by_littlecms(image, profile)
+        image, notes = profiles.convert_by_littlecms(image, profile)
         converted = True
     samples = np.asarray(image, np.float32) / 255
     if samples.ndim == 2:

@@ -68,7 +68,7 @@ def read(file: BinaryIO, max_megapixels: float) -> file_samples.Raw:
         ).clip(0, 1)
     if photometric == "SEPARATED":
         image = Image.fromarray(np.rint(255 * color).astype(np.uint8), "CMYK")
-        image, notes = profiles.by_littlecms(image, profile)
+        image, notes = profiles.convert_by_littlecms(image, profile)
         color = np.asarray(image, np.float32) / 255
         return file_samples.Raw(color, alpha, notes, orientation, True)
     return file_samples.Raw(color, alpha, (), orientation, False, profile)

@@ -1,65 +1,21 @@
-"""Losses: additive statistics of a feature map, and a distance of them.
-
-Here are what a loss is, and that of content; those of style are in
-`style_losses`, that of the image itself in `total_variation`.
-
-Every distance is relative: 0 at the target, 1 for a map of zeros (or, for the
-total variation, for steps of one at each pixel), at every size and for every
-network. With a divisor it is a source's instead (`nst_tf.plan.conventions`).
+"""The content loss: differences of features, relative to the content's.
 
 A narrow network comes with projections to the features of the one that it
 stands for. Its statistics stay narrow; its distances are those of the
 projected features.
 """
 
-import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from nst_tf.backend import canvas, host_images
-from nst_tf.losses import sums
+from nst_tf.losses import protocol, sums
 from nst_tf.network import projections
 
 POSITIONS = 2**16  # of a target that are measured at a time
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Picture:
-    """In place of a map: what the network sees of a picture, at a loss's layer.
-
-    It is not kept, but seen anew in each tile.
-    """
-
-    pixels: canvas.Image  # [1, H, W, 3], in [0, 1]
-
-
-class Loss(Protocol):
-    """What every loss is.
-
-    Laws: the statistics of parts add up to those of the whole; positions
-    further than `reach` from the mask do not count; the distance is never
-    negative, and zero at the loss's own target.
-    """
-
-    name: str  # "style/block3_conv1", for the log
-    layer: str  # a layer of the extractor, or "image"
-    weight: float
-    reach: int  # positions it looks beyond its own
-    maps: Mapping[str, Any]  # aligned with the feature map, cut with it; or
-    # a `Picture`, in tiles
-
-    @property
-    def statistics(self) -> Callable[..., sums.Statistics]:
-        """(features, mask=None, **maps) -> sums over the positions of a map.
-
-        Features are [1, h, w, C], a mask is [1, h, w, 1] in [0, 1].
-        """
-
-    def distance(self, statistics: sums.Statistics) -> tf.Tensor:
-        """Compares the statistics of a whole with the target, []."""
 
 
 class ContentLoss:
@@ -93,7 +49,7 @@ class ContentLoss:
     def __init__(
         self,
         layer: str,
-        target: tf.Tensor | host_images.HostImage | Picture,
+        target: tf.Tensor | host_images.HostImage | protocol.Recomputed,
         weight: float = 1.0,
         region: tf.Tensor | None = None,
         projection: np.ndarray | None = None,
@@ -103,16 +59,18 @@ class ContentLoss:
         self.name = f"content/{layer}"
         self.layer = layer
         self.weight = weight
-        in_parts = isinstance(target, host_images.HostImage | Picture)
+        in_parts = isinstance(
+            target, host_images.HostImage | protocol.Recomputed
+        )
         self._is_compared, self._projection = not in_parts, projection
-        if not isinstance(target, host_images.HostImage | Picture):
+        if not isinstance(target, host_images.HostImage | protocol.Recomputed):
             target = _compared(target, projection)
-        elif square is None and isinstance(target, Picture):
+        elif square is None and isinstance(target, protocol.Recomputed):
             raise ValueError(
                 f"the target of {self.name} is a picture, of which square is "
                 f"expected too; measure it by square_of_content."
             )
-        self.maps = present(target=target, region=region)
+        self.maps = protocol.drop_absent(target=target, region=region)
         self._scale = sums.mean(self._of_zeros()) if square is None else square
         if divisor is not None:
             if projection is not None:  # statistics are means over channels
@@ -196,8 +154,3 @@ def _squares(target: tf.Tensor, mask: tf.Tensor | None) -> sums.Statistics:
     """Sums what zeros differ from a target by."""
     squares = sums.squared_difference(tf.zeros_like(target), target)
     return sums.masked_sum(squares, mask)
-
-
-def present(**maps: canvas.Image | Picture | None) -> Mapping[str, Any]:
-    """Leaves out the maps that are absent."""
-    return {name: value for name, value in maps.items() if value is not None}

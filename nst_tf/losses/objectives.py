@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf.backend import canvas
-from nst_tf.losses import content_loss
+from nst_tf.losses import protocol
 from nst_tf.network import extractors
 
 
@@ -23,7 +23,7 @@ Objective = Callable[[canvas.Image], Evaluation]
 
 
 def make_objective(
-    extractor: extractors.Extractor, loss_list: Sequence[content_loss.Loss]
+    extractor: extractors.Extractor, loss_list: Sequence[protocol.Loss]
 ) -> Objective:
     """Makes image -> Evaluation(loss, gradient, terms) of a sum of losses.
 
@@ -62,7 +62,7 @@ def make_objective(
 
 
 def weighted(
-    loss_list: Sequence[content_loss.Loss], distances: Sequence[tf.Tensor]
+    loss_list: Sequence[protocol.Loss], distances: Sequence[tf.Tensor]
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The weighted sum of distances, [], and these by name."""
     total = tf.add_n(

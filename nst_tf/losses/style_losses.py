@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf.backend import ops
-from nst_tf.losses import content_loss, sums
+from nst_tf.losses import protocol, sums
 from nst_tf.network import projections
 
 DEVIATION_FLOOR = 1e-4  # of the mean variance, added to each, in `moments`
@@ -58,7 +58,7 @@ class StyleLoss:
         self.name = f"style/{layer}"
         self.layer = layer
         self.weight = weight
-        self.maps = content_loss.present(region=region)
+        self.maps = protocol.drop_absent(region=region)
         self._target = target
         self._floor: Any = floor
         self._prepare(target, projection)

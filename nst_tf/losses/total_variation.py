@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 import tensorflow as tf
 
 from nst_tf.backend import canvas, ops
-from nst_tf.losses import content_loss, sums
+from nst_tf.losses import protocol, sums
 
 Derived = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # a value, and derivatives
 
@@ -52,7 +52,7 @@ class TotalVariationLoss:
         size: tuple[int, int] | None = None,
     ):
         self.weight = weight
-        self.maps = content_loss.present(region=region)
+        self.maps = protocol.drop_absent(region=region)
         self._neighbors = neighbors
         self._divisor = divisor
         self._size = size

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from nst_tf.backend import canvas, device, host_images
 from nst_tf.losses import objectives
-from nst_tf.optimize import first_order
+from nst_tf.optimize import base
 from nst_tf.plan import pyramid
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class Step:
     level: int  # index of the level, from 0
     index: int  # steps taken at this level, from 1
     evaluation: objectives.Evaluation  # at the image before the update
-    optimizer: first_order.Optimizer | first_order.Finished
+    optimizer: base.Optimizer | base.Finished
 
     @property
     def image(self) -> tf.Tensor:
@@ -46,7 +46,7 @@ class Step:
     @property
     def variables(self) -> dict[str, canvas.Changeable]:
         """All that the optimizer remembers; the next step changes it."""
-        return first_order.variables(self.optimizer)
+        return base.list_variables(self.optimizer)
 
 
 class State(NamedTuple):
@@ -63,7 +63,7 @@ Pace = Callable[[int, Step | None], bool]
 
 def descend(
     make_objective_at: Callable[[int, int], objectives.Objective],
-    make_optimizer: Callable[[canvas.Changeable], first_order.Optimizer],
+    make_optimizer: Callable[[canvas.Changeable], base.Optimizer],
     levels: Sequence[pyramid.Level],
     image: tf.Tensor,
     start: State | None = None,
@@ -114,7 +114,7 @@ def descend(
         index = 0
         if start and resumed:
             index = start.steps
-            for name, variable in first_order.variables(optimizer).items():
+            for name, variable in base.list_variables(optimizer).items():
                 variable.assign(start.arrays[name])
         step = None
         while index < level.steps and (not step or goes_on(number, step)):
@@ -128,7 +128,7 @@ def descend(
         # to look for these takes a good part of a second.
         if level.pixels > canvas.WHOLE or hosted(*size):
             gc.collect()
-        finished = first_order.Finished(optimizer)
+        finished = base.Finished(optimizer)
         image = finished.image
         if step:
             step.optimizer = finished
@@ -150,9 +150,7 @@ class _Steps:
         self._train_step: Callable[[], objectives.Evaluation] | None = None
         self._repeated(self._made)
 
-    def __call__(
-        self, optimizer: first_order.Optimizer
-    ) -> objectives.Evaluation:
+    def __call__(self, optimizer: base.Optimizer) -> objectives.Evaluation:
         """Takes a step of the level's optimizer."""
 
         def step() -> objectives.Evaluation:
@@ -183,7 +181,7 @@ class _Steps:
                     raise
 
 
-def _check(optimizer: first_order.Optimizer, failures: int) -> None:
+def _check(optimizer: base.Optimizer, failures: int) -> None:
     """Raises FloatingPointError after so many failures in a row."""
     if int(optimizer.failures) >= failures:
         raise FloatingPointError(
@@ -193,7 +191,7 @@ def _check(optimizer: first_order.Optimizer, failures: int) -> None:
 
 
 def make_train_step(
-    optimizer: first_order.Optimizer, objective: objectives.Objective
+    optimizer: base.Optimizer, objective: objectives.Objective
 ) -> Callable[[], objectives.Evaluation]:
     """Compiles one step: evaluation, gradient, update and projection.
 

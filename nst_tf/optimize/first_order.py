@@ -1,4 +1,4 @@
-"""Optimizers of an image: one step on a variable, kept in its box.
+"""Adam and SGD: one step on an image along its gradient, kept in its box.
 
 By default they see the gradient times the number of pixels. The gradient of a
 relative loss with respect to one pixel falls as 1 / (H * W), so that Adam's
@@ -6,70 +6,16 @@ epsilon, or any noise floor, would otherwise mean less paint on a larger image.
 L-BFGS steps alike at any scale of its objective.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from nst_tf.backend import canvas, ops
 from nst_tf.losses import objectives
-from nst_tf.optimize import lbfgs, safeguards
+from nst_tf.optimize import base, safeguards
 
 CLEARLY_WORSE = 1.02  # times the lowest loss; rounding hides less
-
-
-class Optimizer(Protocol):
-    """What every optimizer is.
-
-    Laws: it finds the minimum of a bowl inside the box; the image never leaves
-    the box; its step is traced once; an evaluation that is no number, or far
-    above the lowest one, is taken back, and the next step is shorter.
-    """
-
-    image: canvas.Changeable  # [1, H, W, 3], in [0, 1] if it is bounded
-    rescues: tf.Variable  # evaluations that were taken back, []
-    failures: tf.Variable  # of these the newest, without a sound one since, []
-    inherited: Sequence[str]  # names of what the next level goes on with
-
-    def step(self, objective: objectives.Objective) -> objectives.Evaluation:
-        """Evaluates the objective at the image, and updates the image."""
-
-    def result(self) -> tf.Tensor:
-        """The image to show, [1, H, W, 3], in [0, 1]."""
-
-
-def variables(
-    optimizer: "Optimizer | Finished",
-) -> dict[str, canvas.Changeable]:
-    """All that an optimizer remembers, the image included, by name."""
-    return {
-        name: value
-        for name, value in vars(optimizer).items()
-        if isinstance(value, canvas.Changeable)
-    }
-
-
-class Finished:
-    """What is left of an optimizer at the end of its level: the image.
-
-    The others that it remembers would stand beside those of the next level.
-    """
-
-    def __init__(self, optimizer: Optimizer):
-        self.image = optimizer.result()
-        self.rescues, self.failures = optimizer.rescues, optimizer.failures
-        numbers = variables(optimizer)
-        self._numbers = {name: numbers[name] for name in optimizer.inherited}
-
-    def result(self) -> tf.Tensor:
-        """The image to show, [1, H, W, 3], in [0, 1]."""
-        return self.image
-
-    def bequeath(self, finer: Optimizer) -> None:
-        """Gives the optimizer of the next level what still holds."""
-        theirs = variables(finer)
-        for name, value in self._numbers.items():
-            theirs[name].assign(value)
 
 
 class FirstOrder(tf.Module):
@@ -165,7 +111,7 @@ class FirstOrder(tf.Module):
         """All that is remembered of each pixel, by name."""
         return {
             name: value
-            for name, value in variables(self).items()
+            for name, value in base.list_variables(self).items()
             if value.shape.rank == 4
         }
 
@@ -369,10 +315,3 @@ def adam_update(
         epsilon *= shortfall
     correction = shortfall / (1 - beta_1**step)
     return correction * mean / (tf.sqrt(square) + epsilon), mean, square
-
-
-OPTIMIZERS: Mapping[str, Any] = {
-    "adam": Adam,
-    "lbfgs": lbfgs.Lbfgs,
-    "sgd": Sgd,
-}

@@ -13,6 +13,7 @@ import numpy as np
 from nst_tf.images import color, image_io, reading, sizes, sources
 from nst_tf.network import architectures, weight_files
 from nst_tf.plan import (
+    checks,
     pyramid,
     schedule,
     settings,
@@ -63,7 +64,7 @@ def read_content(
     Raises:
         ValueError: In one sentence: what was received, what was expected.
     """
-    settings.check(request)
+    checks.check(request)
     if not request.content:
         raise ValueError("no content image; name one with --content=PICTURE.")
     return load(request.content, request.max_megapixels, say)
@@ -82,7 +83,7 @@ def sized(request: settings.Job, content: image_io.Picture) -> settings.Job:
         ValueError: As `settings.check`, or if no picture can be of that size.
         TypeError: As `settings.check`.
     """
-    settings.check(request)
+    checks.check(request)
     if not request.print_size:
         return request
     dpi = float(request.dpi or sizes.DPI)
@@ -130,7 +131,7 @@ def prepare(
     Raises:
         ValueError: In one sentence: what was received, what was expected.
     """
-    settings.check(request)
+    checks.check(request)
     if not styles and (request.style_weight or request.init == "style"):
         raise ValueError("no style image; name one with --style=PICTURE.")
     layers = [
@@ -155,7 +156,7 @@ def prepare(
             f"{deepest.stride} x {deepest.stride}; raise the size, or the dpi "
             f"of a print."
         )
-    levels = schedule.levels(request, height, width)
+    levels = schedule.list_levels(request, height, width)
     seen = content.pixels
     if request.color == "luminance":
         seen = color.gray(seen)

@@ -1,16 +1,30 @@
-"""Which optimizer takes how many steps at which size, by default.
+"""Which optimizer takes how many steps at which size, and the knob `strength`.
 
 Up to 512 pixels L-BFGS: it comes to the loss of Adam in less than half of the
 time. Above them Adam, in short steps: it keeps what was found below, and takes
 less memory. `scripts/benchmarks/schedule.py` measures what comes of it.
+
+Strength goes from the photograph, 0, to the painting, 1. It sets the weights,
+and the size of the coarsest level: what is to stay near the photograph starts
+at its own size, where its details are, and in shorter steps, since Adam's are
+as long however small a gradient is. Pictures are never mixed. Equal steps of
+the knob change the structural similarity to the photograph by about as much:
+calibrated for Gram matrices on six pairs of pictures
+(scripts/benchmarks/consistency.py measures it), for other style losses, with
+longer steps, on one.
 """
 
-from nst_tf.plan import pyramid, settings
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from nst_tf.plan import checks, pyramid, settings
 
 STEPS = (50, 50, 40, 50)
 STEPS_OF_ADAM = (100, 80, 50)  # where it takes all of them
 # The settings that L-BFGS has not, or means otherwise.
-ADAMS = (
+ADAM_SETTINGS = (
     "average",
     "beta_1",
     "beta_2",
@@ -19,35 +33,107 @@ ADAMS = (
     "epsilon",
     "learning_rate",
 )
+# The ratio of the weights of style and content at some strengths; between them
+# its logarithm is linear.
+STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
+RATIOS = (0.001, 0.012, 0.052, 0.15, 0.33, 0.72, 60.0)
+# That of other style losses is so many times as large.
+SCALES = {
+    "gram": 1.0,
+    "moments": 5.0,
+    "wasserstein": 2.0,
+    "sliced_wasserstein": 7.0,
+}
+# What it was calibrated with, where a job leaves it open.
+STRENGTH_SCHEDULE: dict[str, Any] = {
+    "optimizer": "adam",
+    "steps": (100, 80, 70, 60, 50),
+    "growth": 2.0**0.5,
+}
+STYLE_WEIGHT = 100.0
+CONTENT_WEIGHT = 5.0
+TV_WEIGHT = 50.0
+ONE_LEVEL, ALL_LEVELS = 0.5, 0.9  # strengths up to which, and from which
+FULL_STEPS = 0.4  # the strength from which steps are as long as asked for
 
 
-def optimizer_at(request: settings.Job, long_side: int) -> str:
+def choose_optimizer(request: settings.Job, long_side: int) -> str:
     """Names the optimizer of a level, by its long side in pixels."""
     if request.optimizer != "auto":
         return request.optimizer
     if any(
-        getattr(request, name) != getattr(settings.Job, name) for name in ADAMS
+        getattr(request, name) != getattr(settings.Job, name)
+        for name in ADAM_SETTINGS
     ):
         return "adam"
     return "adam" if long_side > pyramid.LARGE else "lbfgs"
 
 
-def steps(request: settings.Job) -> tuple[int, ...]:
+def list_steps(request: settings.Job) -> tuple[int, ...]:
     """The steps of a job at each level; the last number is repeated."""
     if request.steps:
         return request.steps
-    return STEPS if optimizer_at(request, 0) == "lbfgs" else STEPS_OF_ADAM
+    return STEPS if choose_optimizer(request, 0) == "lbfgs" else STEPS_OF_ADAM
 
 
-def levels(
+def list_levels(
     request: settings.Job, height: int, width: int
 ) -> list[pyramid.Level]:
     """Lists the levels of a job of an output of height x width pixels."""
     return pyramid.levels(
         height,
         width,
-        steps(request),
+        list_steps(request),
         min_size=request.min_size,
         max_levels=request.levels,
         growth=request.growth,
+    )
+
+
+def apply_strength(request: settings.Job) -> settings.Job:
+    """Replaces weights, rate and levels of a job by those of its strength.
+
+    A strength of 0 is the photograph itself, after one evaluation. A job
+    without a strength is returned as it is.
+
+    Raises:
+        ValueError: As `settings.check`.
+        TypeError: Likewise.
+    """
+    checks.check(request)
+    strength = request.strength
+    if strength < 0:
+        return dataclasses.replace(request, strength=-1.0)
+    if strength == 0:
+        return dataclasses.replace(
+            request,
+            strength=-1.0,
+            continue_from="",
+            optimizer="lbfgs",  # its result is the best image evaluated
+            init="content",
+            init_noise=0.0,
+            levels=1,
+            steps=(1,),
+        )
+    ratio = np.exp(np.interp(strength, STRENGTHS, np.log(RATIOS)))
+    ratio *= SCALES[request.style_loss]
+    content_weight = max(CONTENT_WEIGHT, STYLE_WEIGHT / ratio)
+    depth = (strength - ONE_LEVEL) / (ALL_LEVELS - ONE_LEVEL)
+    depth = min(max(depth, 0.0), 1.0)
+    smallest = min(request.min_size, request.size)
+    min_size = smallest**depth * request.size ** (1 - depth)
+    schedule = {
+        name: value
+        for name, value in STRENGTH_SCHEDULE.items()
+        if getattr(request, name) == getattr(settings.Job, name)
+    }
+    return dataclasses.replace(
+        request,
+        **schedule,
+        strength=-1.0,
+        learning_rate=request.learning_rate * min(1.0, strength / FULL_STEPS),
+        content_weight=float(content_weight),
+        style_weight=float(ratio * content_weight),
+        tv_weight=TV_WEIGHT,
+        min_size=max(16, round(min_size)),
     )

@@ -158,7 +158,7 @@ def needs(
     return memory.Need(
         precision,
         small=prepared.network.projections is not None,
-        optimizer=schedule.optimizer_at(request, max(height, width)),
+        optimizer=schedule.choose_optimizer(request, max(height, width)),
         pairs=request.history,
         style_scale=max(prepared.scales, default=1.0),
         sorts=request.style_loss == "sliced_wasserstein",

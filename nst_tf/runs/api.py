@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from nst_tf.network import extractors
-    from nst_tf.optimize import descent, first_order
+    from nst_tf.optimize import base, descent
     from nst_tf.transfer import targets
 
 
@@ -361,13 +361,13 @@ def method_options(
 
 def _optimizer(
     request: settings.Job, image: "tf.Variable", **changed: Any
-) -> "first_order.Optimizer":
+) -> "base.Optimizer":
     """Makes the optimizer of a level's image, by the settings of a job."""
-    from nst_tf.optimize import first_order
+    from nst_tf.optimize import base, optimizers
 
     convention = conventions.CONVENTIONS[request.convention]
     size: Any = tuple(image.shape[1:3])
-    kind = schedule.optimizer_at(request, max(size))
+    kind = schedule.choose_optimizer(request, max(size))
     settings: dict[str, Any] = {
         name: getattr(request, name) for name in OPTIMIZER_SETTINGS[kind]
     }
@@ -375,18 +375,18 @@ def _optimizer(
         settings["scaled"] = convention.scaled
     if kind == "adam":
         settings["corrected"] = convention.corrected
-    made: first_order.Optimizer = first_order.OPTIMIZERS[kind](
+    made: base.Optimizer = optimizers.OPTIMIZERS[kind](
         image, **{**settings, **changed}
     )
     return made
 
 
 def _shorter(
-    make: "Callable[..., first_order.Optimizer]",
+    make: "Callable[..., base.Optimizer]",
     request: settings.Job,
     levels: Sequence[pyramid.Level],
     image: "tf.Variable",
-) -> "first_order.Optimizer":
+) -> "base.Optimizer":
     """Makes an optimizer; on large levels above others its steps are shorter.
 
     With steps as long as below, a picture at 1024 forgets what it was at 512,

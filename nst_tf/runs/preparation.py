@@ -8,9 +8,10 @@ from typing import Any
 
 from nst_tf.images import image_io, masks, sizes, sources
 from nst_tf.plan import (
+    checks,
     inputs,
+    schedule,
     settings,
-    strength,
     style_regions,
     style_settings,
 )
@@ -65,9 +66,9 @@ def prepare_images(
             )
     chosen, arrays = _without_arrays(chosen)
     asked = settings.Job(**chosen)
-    settings.check(asked)
+    checks.check(asked)
     read = inputs.as_picture(content, "content", asked.max_megapixels)
-    request = strength.applied(inputs.sized(asked, read))
+    request = schedule.apply_strength(inputs.sized(asked, read))
     parts: list[Sequence[Any]] = [
         sources.pictures_in(str(each)) if sources.is_folder(each) else [each]
         for each in (styles if isinstance(styles, (list, tuple)) else [styles])
@@ -144,7 +145,7 @@ def prepare_files(
         ValueError: In one sentence: what was received, what was expected.
     """
     content = inputs.read_content(asked, say)
-    request = strength.applied(inputs.sized(asked, content))
+    request = schedule.apply_strength(inputs.sized(asked, content))
     request = style_settings.expanded(request)
     return request, *read_files(request, say, content)
 
@@ -173,7 +174,7 @@ def read_files(
     Raises:
         ValueError: In one sentence: what was received, what was expected.
     """
-    settings.check(request)
+    checks.check(request)
     if content is None:
         content = inputs.read_content(request, say)
     if request.summary_dir:

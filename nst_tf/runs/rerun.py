@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from nst_tf import files
 from nst_tf.images import image_io, masks, sources
-from nst_tf.plan import inputs, settings, style_settings
+from nst_tf.plan import checks, inputs, settings, style_settings
 from nst_tf.runs import outputs, records, resume
 
 # What may be said besides: where things are and go, not how they look.
@@ -95,7 +95,7 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
         chosen["output"] = str(outputs.free_path(same))
     request = settings.Job(**chosen)
     try:
-        settings.check(request)
+        checks.check(request)
     except TypeError as error:
         raise ValueError(f"{asked.rerun} has a damaged record: {error}") from (
             error

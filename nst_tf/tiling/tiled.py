@@ -12,20 +12,20 @@ from typing import Any
 import tensorflow as tf
 
 from nst_tf.backend import canvas, host_images, replicas
-from nst_tf.losses import content_loss, objectives, sums
+from nst_tf.losses import objectives, protocol, sums
 from nst_tf.network import extractors
 from nst_tf.plan import tiles
 from nst_tf.tiling import views
 
 
-def are_additive(loss_list: Sequence[content_loss.Loss]) -> bool:
+def are_additive(loss_list: Sequence[protocol.Loss]) -> bool:
     """Whether all losses are sums over positions."""
     return all(getattr(loss, "additive", True) for loss in loss_list)
 
 
 def make_tiled_objective(
     extractor: extractors.Extractor,
-    loss_list: Sequence[content_loss.Loss],
+    loss_list: Sequence[protocol.Loss],
     tiles: tiles.Tiles,
     strategy: tf.distribute.Strategy | None = None,
 ) -> objectives.Objective:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf.backend import canvas, host_images, replicas
-from nst_tf.losses import content_loss, sums
+from nst_tf.losses import protocol, sums
 from nst_tf.network import extractors
 from nst_tf.plan import tiles
 
@@ -36,9 +36,7 @@ def choose_tiles(
     return tiles.choose(height, width, largest, *_reach(extractor), devices)
 
 
-def check_reach(
-    extractor: extractors.Extractor, loss: content_loss.Loss
-) -> None:
+def check_reach(extractor: extractors.Extractor, loss: protocol.Loss) -> None:
     """Raises ValueError if a loss looks further than the halo of a tile."""
     stride = extractor.stride.get(loss.layer, 1)
     pixels = extractor.reach.get(loss.layer, 0) + stride * loss.reach
@@ -115,7 +113,7 @@ def statistics(
     look = Look(
         extractor,
         [
-            _Measure(layer, measure, content_loss.present(region=masks[layer]))
+            _Measure(layer, measure, protocol.drop_absent(region=masks[layer]))
             for layer, measure in measures.items()
         ],
         tiles,
@@ -172,7 +170,7 @@ class Look:
     def __init__(
         self,
         extractor: extractors.Extractor,
-        loss_list: Sequence[content_loss.Loss | _Measure],
+        loss_list: Sequence[protocol.Loss | _Measure],
         tiles: tiles.Tiles,
     ):
         self._extractor = extractor
@@ -191,7 +189,7 @@ class Look:
         }
 
         @functools.cache
-        def seen(picture: content_loss.Picture) -> Mapping[str, tf.Tensor]:
+        def seen(picture: protocol.Recomputed) -> Mapping[str, tf.Tensor]:
             cut = cut_out(picture.pixels, self._tiles, place)
             return self._extractor.model(cut)
 
@@ -200,7 +198,7 @@ class Look:
             features, stride = maps[loss.layer], stride_of[loss.layer]
             aligned = {
                 name: seen(value)[loss.layer]
-                if isinstance(value, content_loss.Picture)
+                if isinstance(value, protocol.Recomputed)
                 else self._aligned(value, place, stride)
                 for name, value in loss.maps.items()
             }

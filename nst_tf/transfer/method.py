@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from nst_tf.backend import canvas, host_images, replicas
 from nst_tf.images import image_io
-from nst_tf.losses import content_loss, objectives
+from nst_tf.losses import objectives, protocol
 from nst_tf.network import extractors
-from nst_tf.optimize import descent, first_order
+from nst_tf.optimize import base, descent
 from nst_tf.plan import conventions, pyramid, tiles
 from nst_tf.tiling import tiled, views
 from nst_tf.transfer import targets
@@ -21,7 +21,7 @@ def stylize_steps(
     *,
     weights: targets.LossWeights,
     make_extractor: Callable[[Sequence[str]], extractors.Extractor],
-    make_optimizer: Callable[[canvas.Changeable], first_order.Optimizer],
+    make_optimizer: Callable[[canvas.Changeable], base.Optimizer],
     levels: Sequence[pyramid.Level],
     init: np.ndarray | None = None,
     convention: conventions.Convention = targets.RELATIVE,
@@ -30,7 +30,7 @@ def stylize_steps(
     alpha: np.ndarray | None = None,
     regions: Sequence[targets.Region] = (),
     keep: np.ndarray | None = None,
-    extra_losses: Callable[[int, int], list[content_loss.Loss]] | None = None,
+    extra_losses: Callable[[int, int], list[protocol.Loss]] | None = None,
     start: descent.State | None = None,
     goes_on: descent.Pace = lambda level, step: True,
     tile: Callable[[], int] = lambda: 0,
@@ -145,8 +145,8 @@ def stylize_steps(
 
 
 def _checked(
-    loss_list: list[content_loss.Loss], extractor: extractors.Extractor
-) -> list[content_loss.Loss]:
+    loss_list: list[protocol.Loss], extractor: extractors.Extractor
+) -> list[protocol.Loss]:
     """Raises ValueError if a loss looks at what the network does not return."""
     layers = ["image", *extractor.stride]
     for loss in loss_list:

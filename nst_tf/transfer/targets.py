@@ -9,7 +9,13 @@ import tensorflow as tf
 
 from nst_tf.backend import host_images
 from nst_tf.images import image_io, sizes
-from nst_tf.losses import content_loss, style_losses, sums, total_variation
+from nst_tf.losses import (
+    content_loss,
+    protocol,
+    style_losses,
+    sums,
+    total_variation,
+)
 from nst_tf.network import extractors
 from nst_tf.plan import conventions, tiles
 from nst_tf.tiling import views
@@ -63,7 +69,7 @@ def perceptual_losses(
     regions: Sequence[Region] = (),
     tile: int = 0,
     recompute: bool = False,
-) -> list[content_loss.Loss]:
+) -> list[protocol.Loss]:
     """Makes the losses of Gatys et al. for an image of height x width.
 
     The content image is resized to that size. The statistics of several styles
@@ -99,7 +105,7 @@ def perceptual_losses(
         Hertzmann, Shechtman. Controlling Perceptual Factors in Neural Style
         Transfer. CVPR 2017, section 4.
     """
-    loss_list: list[content_loss.Loss] = []
+    loss_list: list[protocol.Loss] = []
     if alpha is not None:
         alpha = image_io.resize_alpha(alpha, height, width)
     parts = regions or [Region(styles)]
@@ -337,7 +343,7 @@ def _content_targets(
     found = views.statistics(extractor, image, cut, measures, masks)
     dtype = tf.as_dtype(extractor.model.inputs[0].dtype).as_numpy_dtype
     pixels = host_images.HostImage(image[None].astype(dtype, copy=False))
-    picture = content_loss.Picture(pixels)
+    picture = protocol.Recomputed(pixels)
     squares = {layer: sums.mean(total) for layer, total in found.items()}
     return dict.fromkeys(masks, picture), squares
 

@@ -40,11 +40,11 @@ import step_time
 from nst_tf.backend import device
 from nst_tf.images import image_io, sizes
 from nst_tf.network import weight_files
-from nst_tf.plan import schedule, settings, strength
+from nst_tf.plan import schedule, settings
 from nst_tf.runs import api, results
 
 if TYPE_CHECKING:
-    from nst_tf.losses import content_loss
+    from nst_tf.losses import protocol
     from nst_tf.transfer import targets
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -235,7 +235,7 @@ class Judge:
         height: int,
         width: int,
         mask: np.ndarray | None = None,
-    ) -> "list[content_loss.Loss]":
+    ) -> "list[protocol.Loss]":
         """The losses of the default job that have a weight here."""
         from nst_tf.transfer import targets
 
@@ -375,7 +375,9 @@ def _preview_level(pair: Pair, flags: argparse.Namespace) -> tuple[int, bool]:
     """Which level of the large run is the preview; whether a run makes it."""
     rows, columns = pair.content.shape[:2]
     large, small = (
-        schedule.levels(settings.Job(), *sizes.output_size(rows, columns, size))
+        schedule.list_levels(
+            settings.Job(), *sizes.output_size(rows, columns, size)
+        )
         for size in (flags.large, flags.preview)
     )
     sides = [max(level[:2]) for level in large]
@@ -408,7 +410,7 @@ def _paint_levels(pair: Pair, level: int, flags: argparse.Namespace) -> Painted:
 
 def _steps_of(level: int) -> int:
     """Steps that the default job takes at a level."""
-    steps = schedule.steps(settings.Job())
+    steps = schedule.list_steps(settings.Job())
     return steps[min(level, len(steps) - 1)]
 
 
@@ -571,7 +573,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="sizes: without the runs of one level",
     )
     add("--strength_size", type=int, default=256, help="strength (256)")
-    known = ",".join(strength.SCALES)
+    known = ",".join(schedule.SCALES)
     add("--style_losses", default="gram", help=f"of {known} (gram)")
     results = RESULTS / "consistency.jsonl"
     add("--json", type=Path, default=results, help="gets a line for each pair")
@@ -581,7 +583,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if set(flags.parts) - set(PARTS):
         parser.error(f"--parts: expected some of {names}")
     flags.style_losses = flags.style_losses.split(",")
-    if set(flags.style_losses) - set(strength.SCALES):
+    if set(flags.style_losses) - set(schedule.SCALES):
         parser.error(f"--style_losses: expected some of {known}")
     if "gradients" in flags.parts and not 32 <= flags.small < flags.large:
         parser.error("--small: expected 32 or more, and less than --large")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
     import torch
 
-    from nst_tf.losses import content_loss, objectives
+    from nst_tf.losses import objectives
     from nst_tf.network import extractors
 
 RESULTS = Path(__file__).resolve().parent / "results"
@@ -112,6 +112,7 @@ def peers_objective(
     from nst_tf.losses import (
         content_loss,
         objectives,
+        protocol,
         style_losses,
         sums,
         total_variation,
@@ -126,7 +127,7 @@ def peers_objective(
     assert convention.style
     rows, columns = problem.content.shape[:2]
     pairs = (rows - 1) * columns + rows * (columns - 1)
-    loss_list: list[content_loss.Loss] = [
+    loss_list: list[protocol.Loss] = [
         content_loss.ContentLoss(
             CONTENT_LAYER, content[CONTENT_LAYER], CONTENT_WEIGHT, divisor=1.0
         ),
@@ -151,12 +152,12 @@ class Ours:
     def __init__(self, name: str, problem: Problem, **settings: Any):
         import tensorflow as tf
 
-        from nst_tf.optimize import descent, first_order
+        from nst_tf.optimize import descent, optimizers
 
         optimizer, precision = name.split("-")
         image = tf.constant(problem.content[None])
         self.image = tf.Variable(image, trainable=False)
-        self._optimizer = first_order.OPTIMIZERS[optimizer](
+        self._optimizer = optimizers.OPTIMIZERS[optimizer](
             self.image, **settings
         )
         evaluate = peers_objective(_extractor(problem, precision), problem)

@@ -6,7 +6,7 @@ import tensorflow as tf
 import toys
 
 from nst_tf.backend import canvas, host_images, ops
-from nst_tf.optimize import descent, first_order, lbfgs
+from nst_tf.optimize import base, descent, first_order, lbfgs
 from nst_tf.plan import pyramid
 
 SIZE = (13, 7)
@@ -181,7 +181,7 @@ def _run(make, spoiled, kind=tf.Variable):
         step()
     arrays = {
         name: np.asarray(value)
-        for name, value in first_order.variables(optimizer).items()
+        for name, value in base.list_variables(optimizer).items()
     }
     return arrays, optimizer.result().numpy()
 

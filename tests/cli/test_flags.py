@@ -192,13 +192,13 @@ def test_help_explains_every_flag():
 
 def test_choices_are_those_of_the_tables():
     from nst_tf.network import extractors
-    from nst_tf.optimize import first_order
+    from nst_tf.optimize import optimizers
 
     choices = {
         field.name: field.metadata.get("choices")
         for field in dataclasses.fields(settings.Job)
     }
-    assert set(choices["optimizer"]) == {"auto", *first_order.OPTIMIZERS}
+    assert set(choices["optimizer"]) == {"auto", *optimizers.OPTIMIZERS}
     assert choices["pooling"] == extractors.POOLINGS
     assert choices["padding"] == extractors.PADDINGS
     assert choices["precision"] == device.PRECISIONS

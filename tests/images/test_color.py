@@ -33,7 +33,7 @@ def test_oklab_is_that_of_its_source(rgb, lab):
 
 
 def test_oklab_goes_there_and_back():
-    back = color.icc.encoded(color.linear_srgb(color.oklab(CONTENT)))
+    back = color.encode_srgb(color.linear_srgb(color.oklab(CONTENT)))
     np.testing.assert_allclose(back, CONTENT, atol=1e-6)
 
 

@@ -23,7 +23,7 @@ from hypothesis import strategies
 from PIL import ExifTags, Image, features
 
 import nst_tf
-from nst_tf.images import exif, icc, image_io, writing
+from nst_tf.images import exif, image_io, profiles, writing
 
 HEIGHT, WIDTH = 24, 20  # of every sample
 LONGEST_SENTENCE = 400  # characters, without the name
@@ -859,7 +859,7 @@ _PROFILE = strategies.builds(
 def _convert(data):
     """Converts a ramp by a profile: finite, in [0, 1], or a ValueError."""
     try:
-        profile = icc.parse(data)
+        profile = profiles.parse_profile(data)
     except ValueError as error:
         assert str(error).isprintable()
         return
@@ -869,8 +869,10 @@ def _convert(data):
     ramp = np.linspace(0, 1, 20 * channels, dtype="f4")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of division by zero and the like
-        icc.is_srgb(profile)
-        converted = icc.to_srgb(ramp.reshape(4, 5, channels), profile)
+        profiles.is_srgb(profile)
+        converted = profiles.convert_by_curves(
+            ramp.reshape(4, 5, channels), profile
+        )
     assert converted.shape == (4, 5, channels)
     assert np.isfinite(converted).all()
     assert converted.min() >= 0 and converted.max() <= 1

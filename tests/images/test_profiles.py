@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from nst_tf.images import icc, image_io
+from nst_tf.images import image_io, profiles
 
 D50, D65 = (0.3457, 0.3585), (0.3127, 0.3290)
 # x and y of red, green and blue, and the white point.
@@ -175,7 +175,7 @@ CURVES = {
 @pytest.mark.parametrize("name", CURVES)
 def test_every_type_of_curve_is_that_of_the_specification(name):
     tag, curve = CURVES[name]
-    profile = icc.parse(_profile(4, b"GRAY", {b"kTRC": tag}))
+    profile = profiles.parse_profile(_profile(4, b"GRAY", {b"kTRC": tag}))
     places = [0.0, 0.125, 0.1875, 0.25, 0.3125, 0.375, 0.4375, 0.625, 1.0]
     actual = profile.curves[0](np.array(places))
     expected = [curve(place) for place in places]

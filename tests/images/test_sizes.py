@@ -16,7 +16,7 @@ from PIL import ExifTags, Image
 import nst_tf
 from nst_tf.cli import main
 from nst_tf.images import image_io, sizes, sources
-from nst_tf.plan import inputs, settings
+from nst_tf.plan import checks, inputs, settings
 from nst_tf.runs import preparation, records, resume
 
 # In full color, in 8 bits and in 16.
@@ -103,7 +103,7 @@ _SIDES = "expected sides above 0 and at most 65536 inches"
 )
 def test_wrong_sizes_are_refused_in_a_sentence(changes, words):
     with pytest.raises(ValueError, match=re.escape(words)) as caught:
-        settings.check(settings.Job(**changes))
+        checks.check(settings.Job(**changes))
     assert str(caught.value).count(". ") == 0
 
 

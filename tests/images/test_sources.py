@@ -14,7 +14,7 @@ from PIL import Image
 from nst_tf import files
 from nst_tf.cli import main
 from nst_tf.images import image_io, reading, sources
-from nst_tf.plan import settings
+from nst_tf.plan import checks, settings
 
 
 def _png():
@@ -201,7 +201,7 @@ def test_standard_input_that_is_no_picture_is_refused(
 def test_standard_input_holds_one_picture():
     request = settings.Job(content="-", style=("-",))
     with pytest.raises(ValueError, match="more than one picture is '-'"):
-        settings.check(request)
+        checks.check(request)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import tensorflow as tf
 import toys
 
 from nst_tf.losses import objectives
-from nst_tf.optimize import descent, first_order
+from nst_tf.optimize import base, descent, first_order, optimizers
 from nst_tf.plan import pyramid
 
 
@@ -46,7 +46,7 @@ def test_rates_decay_and_bounds_are_as_told(name, bounds):
     target = 1.5 + toys.image(4, 5, 1, "float64")[None]
     start = toys.image(4, 5, 2, "float64")[None]
     rate, decay_rate, decay_steps = 0.3, 0.6, 4
-    optimizer = first_order.OPTIMIZERS[name](
+    optimizer = optimizers.OPTIMIZERS[name](
         tf.Variable(start),
         rate,
         average=0,
@@ -140,7 +140,7 @@ def test_after_a_rescue_adam_steps_half_as_far_and_averages_anew():
         np.abs(images[3] - images[2]).max(), 0.005, rtol=1e-3
     )
     finer = first_order.Adam(tf.Variable(start), 0.01)
-    first_order.Finished(optimizer).bequeath(finer)
+    base.Finished(optimizer).bequeath(finer)
     descent.make_train_step(finer, bowl)()
     np.testing.assert_allclose(
         np.abs(finer.image - start).max(), 0.005, rtol=1e-3

@@ -7,7 +7,7 @@ import pytest
 import toys
 
 from nst_tf.images import image_io
-from nst_tf.optimize import first_order
+from nst_tf.optimize import optimizers
 from nst_tf.plan import pyramid, schedule, settings
 from nst_tf.runs import api, results
 
@@ -31,33 +31,38 @@ def test_the_optimizer_goes_by_size_unless_it_is_asked_for(
 ):
     request = settings.Job(**chosen)
     sides = (64, pyramid.LARGE, pyramid.LARGE + 1, 4096)
-    found = [schedule.optimizer_at(request, side) for side in sides]
+    found = [schedule.choose_optimizer(request, side) for side in sides]
     assert found == [small, small, large, large]
 
 
 def test_the_settings_of_adam_are_those_that_lbfgs_has_not():
     own = {*api.OPTIMIZER_SETTINGS["adam"]}
     shared = {*api.OPTIMIZER_SETTINGS["lbfgs"]} - {"learning_rate"}
-    assert {*schedule.ADAMS} == own - shared
+    assert {*schedule.ADAM_SETTINGS} == own - shared
 
 
 def test_steps_go_by_the_optimizer_unless_they_are_named():
-    assert schedule.steps(settings.Job()) == schedule.STEPS
-    assert schedule.steps(settings.Job(epsilon=1e-3)) == schedule.STEPS_OF_ADAM
+    assert schedule.list_steps(settings.Job()) == schedule.STEPS
+    assert (
+        schedule.list_steps(settings.Job(epsilon=1e-3))
+        == schedule.STEPS_OF_ADAM
+    )
     for name in ("adam", "lbfgs", "sgd"):
-        assert schedule.steps(settings.Job(optimizer=name, steps=(3,))) == (3,)
+        assert schedule.list_steps(
+            settings.Job(optimizer=name, steps=(3,))
+        ) == (3,)
 
 
 def test_each_level_has_the_optimizer_of_its_size(monkeypatch, toy):
     monkeypatch.setattr(pyramid, "LARGE", 64)
     made = []
-    for name, make in list(first_order.OPTIMIZERS.items()):
+    for name, make in list(optimizers.OPTIMIZERS.items()):
 
         def recorded(image, name=name, make=make, **chosen):
             made.append((image.shape[2], name, chosen.get("scaled")))
             return make(image, **chosen)
 
-        monkeypatch.setitem(first_order.OPTIMIZERS, name, recorded)
+        monkeypatch.setitem(optimizers.OPTIMIZERS, name, recorded)
     steps = list(
         api.stylize_steps(
             toys.image(96, 128, 0),

@@ -8,8 +8,15 @@ import toys
 
 from nst_tf.images import image_io
 from nst_tf.losses import style_losses
-from nst_tf.optimize import first_order
-from nst_tf.plan import conventions, inputs, pyramid, settings, strength
+from nst_tf.optimize import first_order, optimizers
+from nst_tf.plan import (
+    checks,
+    conventions,
+    inputs,
+    pyramid,
+    schedule,
+    settings,
+)
 from nst_tf.runs import api, preparation, results
 from nst_tf.transfer import targets
 
@@ -42,10 +49,10 @@ def test_a_strength_of_0_is_the_photograph(chosen, more):
     np.testing.assert_array_equal(result, image_io.resize(CONTENT, 36, 48))
 
 
-@pytest.mark.parametrize("name", strength.SCALES)
+@pytest.mark.parametrize("name", schedule.SCALES)
 def test_weights_rise_and_levels_grow_with_the_strength(name):
     jobs = [
-        strength.applied(settings.Job(strength=s, style_loss=name))
+        schedule.apply_strength(settings.Job(strength=s, style_loss=name))
         for s in np.linspace(0.1, 1, 10)
     ]
     ratios = [one.style_weight / one.content_weight for one in jobs]
@@ -56,27 +63,29 @@ def test_weights_rise_and_levels_grow_with_the_strength(name):
     rates = [one.learning_rate for one in jobs]
     assert rates[0] == pytest.approx(0.005) and rates[4] == 0.02 == rates[-1]
     for one in jobs:
-        settings.check(one)
+        checks.check(one)
 
 
 def test_without_a_strength_nothing_is_replaced():
     request = settings.Job(style_weight=7.0)
-    assert strength.applied(request) == request
+    assert schedule.apply_strength(request) == request
     unchanged = {"strength", "content_weight", "style_weight", "tv_weight"}
-    changed = strength.applied(dataclasses.replace(request, strength=0.3))
-    unchanged |= {"min_size", "learning_rate", *strength.SCHEDULE}
+    changed = schedule.apply_strength(
+        dataclasses.replace(request, strength=0.3)
+    )
+    unchanged |= {"min_size", "learning_rate", *schedule.STRENGTH_SCHEDULE}
     for field in dataclasses.fields(settings.Job):
         if field.name not in unchanged:
             assert getattr(changed, field.name) == getattr(request, field.name)
 
 
 def test_the_schedule_of_a_strength_is_that_of_its_calibration_or_yours():
-    calibrated = strength.applied(settings.Job(strength=0.7))
+    calibrated = schedule.apply_strength(settings.Job(strength=0.7))
     assert calibrated.optimizer == "adam"
     assert calibrated.steps == (100, 80, 70, 60, 50)
     assert calibrated.growth == 2**0.5
     own = {"optimizer": "lbfgs", "steps": (7,), "growth": 3.0}
-    yours = strength.applied(settings.Job(strength=0.7, **own))
+    yours = schedule.apply_strength(settings.Job(strength=0.7, **own))
     assert {name: getattr(yours, name) for name in own} == own
 
 
@@ -88,12 +97,12 @@ def test_a_strength_outside_its_range_is_refused(chosen, value):
 
 def test_a_strength_beside_a_convention_is_refused():
     with pytest.raises(ValueError, match="has weights of its own"):
-        settings.check(settings.Job(strength=0.5, convention="keras"))
+        checks.check(settings.Job(strength=0.5, convention="keras"))
 
 
 def test_a_style_loss_beside_another_convention_is_refused():
     with pytest.raises(ValueError, match="--style_loss=wasserstein"):
-        settings.check(settings.Job(convention="crowson_w2"))
+        checks.check(settings.Job(convention="crowson_w2"))
 
 
 def test_a_preview_is_a_stage_of_a_larger_run(chosen, tmp_path):
@@ -236,16 +245,16 @@ def test_what_is_gone_on_from_is_not_overwritten(chosen, tmp_path, monkeypatch):
 @pytest.mark.parametrize("more", [{"init": "noise"}, {"init_noise": 0.5}])
 def test_two_starts_are_refused(more):
     with pytest.raises(ValueError, match="continue_from is where the run"):
-        settings.check(settings.Job(continue_from="a.png", **more))
+        checks.check(settings.Job(continue_from="a.png", **more))
 
 
 @pytest.mark.parametrize("value", [1e-300, 1e-9, 0.05, 0.7, 1.0])
 @pytest.mark.parametrize("size", [10, 64, 4096])
 def test_every_strength_makes_a_job_that_is_fine(value, size):
-    request = strength.applied(settings.Job(strength=value, size=size))
-    settings.check(request)
-    assert strength.applied(request) is not None
-    assert strength.applied(request) == request
+    request = schedule.apply_strength(settings.Job(strength=value, size=size))
+    checks.check(request)
+    assert schedule.apply_strength(request) is not None
+    assert schedule.apply_strength(request) == request
 
 
 @pytest.mark.parametrize(
@@ -253,7 +262,7 @@ def test_every_strength_makes_a_job_that_is_fine(value, size):
 )
 def test_wrong_settings_beside_a_strength_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        strength.applied(settings.Job(strength=0.7, **wrong))
+        schedule.apply_strength(settings.Job(strength=0.7, **wrong))
 
 
 def test_the_scale_of_strokes_does_not_weigh_sums(monkeypatch):
@@ -304,7 +313,7 @@ def test_large_levels_above_others_take_shorter_steps(
         rates.append((image.shape[2], options["learning_rate"]))
         return make(image, **options)
 
-    monkeypatch.setitem(first_order.OPTIMIZERS, "adam", record)
+    monkeypatch.setitem(optimizers.OPTIMIZERS, "adam", record)
     chosen |= {"steps": (1,), "convention": convention, "optimizer": "adam"}
     api.stylize(CONTENT, STYLE, size=128, **chosen)
     short = 0.006 if convention == "relative" else 0.02

@@ -15,7 +15,7 @@ from nst_tf.backend import device
 from nst_tf.cli import main
 from nst_tf.images import image_io
 from nst_tf.losses import content_loss, objectives
-from nst_tf.optimize import descent, first_order
+from nst_tf.optimize import base, descent, optimizers
 from nst_tf.plan import memory, pyramid, settings, tile_size, tiles
 from nst_tf.runs import preparation, records
 from nst_tf.tiling import tiled
@@ -408,7 +408,7 @@ def _loss_list(network):
 
 def _state(optimizer):
     """Copies of all that an optimizer remembers, by name."""
-    found = first_order.variables(optimizer)
+    found = base.list_variables(optimizer)
     return {name: value.numpy() for name, value in found.items()}
 
 
@@ -483,7 +483,7 @@ def _undisturbed(name):
     """The last loss of a run that has memory enough."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         toys.extractor(monkeypatch)
-        return _Run(monkeypatch, first_order.OPTIMIZERS[name]).loss
+        return _Run(monkeypatch, optimizers.OPTIMIZERS[name]).loss
 
 
 def _random_step(seed):
@@ -505,14 +505,14 @@ def test_a_step_without_memory_is_taken_again_in_tiles(
     monkeypatch, name, at, times, where
 ):
     network = toys.extractor(monkeypatch, pooling="average")
-    rescued = _Run(monkeypatch, first_order.OPTIMIZERS[name], at, times, where)
+    rescued = _Run(monkeypatch, optimizers.OPTIMIZERS[name], at, times, where)
     assert rescued.sides == [0, 28, 18][: 1 + times]
     # Nothing had been changed when it was taken again.
     start = tf.Variable(toys.image(*SIZE, 0)[None])
     before = (
         rescued.arrays[at - 2]
         if at > 1
-        else _state(first_order.OPTIMIZERS[name](start))
+        else _state(optimizers.OPTIMIZERS[name](start))
     )
     assert len(rescued.asked) == times
     for state in rescued.asked:

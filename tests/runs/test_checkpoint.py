@@ -19,7 +19,7 @@ import nst_tf
 from nst_tf.cli import main
 from nst_tf.images import image_io
 from nst_tf.optimize import descent
-from nst_tf.plan import inputs, pyramid, settings
+from nst_tf.plan import checks, inputs, pyramid, settings
 from nst_tf.runs import api, checkpoint
 
 ROOT = Path(nst_tf.__file__).parent.parent
@@ -176,7 +176,7 @@ def test_a_wrong_interval_is_said(toy, text):
     with pytest.raises(
         ValueError, match="checkpoint_every is .*expected steps"
     ):
-        settings.check(_request(toy, "", checkpoint_every=text))
+        checks.check(_request(toy, "", checkpoint_every=text))
 
 
 def test_an_interval_is_in_steps_or_seconds():

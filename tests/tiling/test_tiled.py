@@ -16,7 +16,7 @@ from nst_tf.backend import host_images
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, style_losses, total_variation
 from nst_tf.network import extractors, weight_files
-from nst_tf.optimize import descent, first_order
+from nst_tf.optimize import descent, first_order, optimizers
 from nst_tf.plan import conventions, pyramid
 from nst_tf.tiling import tiled, views
 from nst_tf.transfer import method, targets
@@ -391,7 +391,7 @@ def _painted(tile, make_optimizer, steps=50):
             marks=pytest.mark.slow,
         ),
         pytest.param(
-            first_order.OPTIMIZERS["lbfgs"], 1e-6, marks=pytest.mark.slow
+            optimizers.OPTIMIZERS["lbfgs"], 1e-6, marks=pytest.mark.slow
         ),
     ],
     ids=["adam", "sgd", "lbfgs"],

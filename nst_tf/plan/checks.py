@@ -1,0 +1,162 @@
+"""The rules of a job: what its settings may say, one by one and together."""
+
+import dataclasses
+import math
+import numbers
+import reprlib
+from collections.abc import Mapping
+from typing import Any
+
+from nst_tf import errors
+from nst_tf.images import sizes
+from nst_tf.network import architectures
+from nst_tf.plan import conventions, settings
+
+
+def check(job: settings.Job) -> None:
+    """Checks every field that can be checked by itself.
+
+    Raises:
+        ValueError: In one sentence: what was received, what was expected.
+        TypeError: Likewise, if a field holds something of another type.
+    """
+    for field in dataclasses.fields(job):
+        value = getattr(job, field.name)
+        rules = field.metadata
+        _check_type(field, value)
+        if "choices" in rules and value not in rules["choices"]:
+            words = [str(choice) for choice in rules["choices"]]
+            raise ValueError(
+                f"unknown {field.name} {value!r}"
+                f"{errors.did_you_mean(str(value), words)}; "
+                f"expected {errors.list_choices(words)}."
+            )
+        if "keywords" in rules and not value:
+            raise ValueError(
+                f"{field.name} is empty, expected "
+                f"{errors.list_choices([*rules['keywords'], 'a path'])}."
+            )
+        for part in value if isinstance(value, tuple) else (value,):
+            if field.name == "style" and not part:
+                raise ValueError("style is empty, expected a picture's path.")
+            if not isinstance(part, str):
+                _check_number(field.name, part, rules)
+    for field_name, texts in (
+        ("content_layers", (job.content_layers,)),
+        ("style_layers", job.style_layers),
+    ):
+        for text in texts:
+            layers = settings.parse_layers(text, field_name)
+            architectures.check_layers(job.extractor, layers)
+    for field_name in ("style_layers", "style_scale"):
+        if not getattr(job, field_name):
+            raise ValueError(f"{field_name} is empty, expected one at least.")
+    if job.style_blend and not sum(job.style_blend):
+        raise ValueError("style_blend is 0 for all styles; raise one of them.")
+    if job.style_mask and not job.content_mask:
+        raise ValueError(
+            "style_mask says what of a style goes where, but there is no "
+            "--content_mask that says where."
+        )
+    if job.style_size and job.style_scale != (1.0,):
+        raise ValueError(
+            "style_size and style_scale are both set; leave one of them out."
+        )
+    _check_print(job)
+    settings.parse_interval(job.checkpoint_every, "checkpoint_every")
+    if job.resume == "require" and not job.checkpoint_dir:
+        raise ValueError(
+            "resume is 'require', but there is no folder of checkpoints; name "
+            "it with --checkpoint_dir=FOLDER."
+        )
+    convention = conventions.CONVENTIONS[job.convention]
+    if convention.style and job.style_loss != convention.style_loss:
+        raise ValueError(
+            f"style_loss is {job.style_loss!r}, but convention "
+            f"{job.convention!r} counts {convention.style_loss!r}; set "
+            f"--style_loss={convention.style_loss}, or --convention=relative."
+        )
+    if job.continue_from and (job.init != "content" or job.init_noise):
+        raise ValueError(
+            "continue_from is where the run starts; leave out --init and "
+            "--init_noise."
+        )
+    if job.strength >= 0 and convention.style:
+        raise ValueError(
+            f"strength is {job.strength}, but convention {job.convention!r} "
+            f"has weights of its own; leave one of the two out."
+        )
+    if [job.content, *job.style, job.init, job.continue_from].count("-") > 1:
+        raise ValueError(
+            "more than one picture is '-', but standard input holds one; name "
+            "files for the others."
+        )
+    if not job.content_weight and not job.style_weight:
+        raise ValueError(
+            "content_weight and style_weight are both 0; nothing would be "
+            "painted. Raise one of them."
+        )
+
+
+def _check_type(field: dataclasses.Field, value: object) -> None:
+    """Raises TypeError if a field does not hold what it is declared for."""
+    kinds: dict[Any, Any] = {
+        str: str,
+        bool: bool,
+        int: numbers.Integral,
+        float: numbers.Real,
+        **settings.OF_SEVERAL,
+    }
+    several = field.type in settings.OF_SEVERAL
+    parts = value if several and isinstance(value, tuple) else (value,)
+    wrong = several and not isinstance(value, tuple)
+    for part in parts:
+        wrong |= not isinstance(part, kinds[field.type])
+        wrong |= isinstance(part, bool) and field.type is not bool
+    if wrong:
+        name = (
+            getattr(field.type, "__name__", "tuple")
+            if not several
+            else (str(field.type))
+        )
+        raise TypeError(
+            f"{field.name} is {reprlib.repr(value)} of type "
+            f"{type(value).__name__}, expected {name}."
+        )
+
+
+def _check_print(job: settings.Job) -> None:
+    """Raises ValueError unless a job's size on paper is one, and its only."""
+    if 0 < job.dpi < 1:
+        raise ValueError(
+            f"dpi is {job.dpi}, expected 0, for what is usual, or at least 1."
+        )
+    if not job.print_size:
+        return
+    sizes.parse(job.print_size)
+    usual = settings.Job.size
+    if job.size != usual:
+        raise ValueError(
+            f"print_size is {job.print_size!r}, and size is {job.size}; leave "
+            f"one of them out, or undo a flag file's size by --size={usual}."
+        )
+
+
+def _check_number(name: str, value: float, rules: Mapping[str, Any]) -> None:
+    """Raises ValueError if a number breaks the rules of its field."""
+    words = []
+    fine = not isinstance(value, float) or math.isfinite(value)
+    if "low" in rules:
+        fine &= value >= rules["low"]
+        words.append(f"at least {rules['low']}")
+    if "above" in rules:
+        fine &= value > rules["above"]
+        words.append(f"above {rules['above']}")
+    if "high" in rules:
+        fine &= value <= rules["high"]
+        words.append(f"at most {rules['high']}")
+    if "below" in rules:
+        fine &= value < rules["below"]
+        words.append(f"below {rules['below']}")
+    if not fine:
+        raise ValueError(f"{name} is {value}, expected {' and '.join(words)}.")
