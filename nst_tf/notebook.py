@@ -64,7 +64,7 @@ def show(
         raise ValueError(f"every is {every}, expected at least 1.")
     request, prepared = preparation.prepare_images(content, styles, settings)
     cell = _Cell() if _in_notebook() else None
-    with device.silent_stderr():  # a cell shows TensorFlow's banner, else
+    with device.silence_stderr():  # a cell shows TensorFlow's banner, else
         device.prepare()
     began = time.monotonic()
     end = began + request.max_seconds if request.max_seconds else math.inf
@@ -72,15 +72,15 @@ def show(
         prepared.levels, end=end, renew=cell.write if cell else None
     )
     with _one_trace_a_level():
-        step = _last(api.started(request, prepared), report, cell, every)
-    picture = results.painting_of(step, request, prepared)
+        step = _last(api.start_steps(request, prepared), report, cell, every)
+    picture = results.make_painting(step, request, prepared)
     if cell:
         cell.draw(picture)
     height, width = picture.shape[:2]
     seconds = time.monotonic() - began
     (cell.write if cell else report.say)(
         f"{width} x {height}, loss {float(step.evaluation.loss):.4g}, after "
-        f"{progress.duration(seconds)}"
+        f"{progress.format_duration(seconds)}"
     )
     return picture
 
@@ -113,7 +113,7 @@ def beside(
         shown[start : start + columns]
         for start in range(0, len(shown), columns)
     ]
-    return painting.painting(captions.draw(rows))
+    return painting.make_painting(captions.draw(rows))
 
 
 def _last(
@@ -127,7 +127,7 @@ def _last(
         for count, step in enumerate(steps):  # there is always one
             report.update(step.level, step.index, step.evaluation.loss)
             if cell and count % every == 0 and cell.is_due():
-                cell.draw(results.picture(step))
+                cell.draw(results.read_image(step))
             if interrupts:
                 break
         report.end_line()
@@ -171,7 +171,7 @@ def _captioned(
         pixels = inputs.as_picture(picture, caption).pixels
     height, width = pixels.shape[:2]
     if max(height, width) > side:
-        height, width = sizes.output_size(height, width, side)
+        height, width = sizes.scale_to_side(height, width, side)
     pixels = image_io.resize(pixels, height, width)
     return captions.Captioned((caption,), height, width, pixels)
 
@@ -193,7 +193,7 @@ class _Cell:
         """Renews the picture, [h, w, 3] in [0, 1]."""
         from IPython import display
 
-        data = painting.encoded(image, LONGEST, ".jpg")
+        data = painting.encode(image, LONGEST, ".jpg")
         self._renew("picture", display.Image(data=data, format="jpeg"))
         self._drawn = time.monotonic()
 

@@ -22,8 +22,8 @@ from nst_tf.tiling import tiled, views
 
 def gradients(devices, path):
     """Evaluates pictures, alone and together; writes what came of it."""
-    strategy = replicas.make(devices)
-    found = {"replicas": replicas.count(strategy)}
+    strategy = replicas.make_strategy(devices)
+    found = {"replicas": replicas.count_devices(strategy)}
     for dtype in ("float32", "float64"):
         for name, team in (("alone", None), ("together", strategy)):
             for key, value in _evaluated(team, dtype).items():

@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def _write_teacher(path):
     rng = np.random.default_rng(0)
     layers = {}
-    for layer in architectures.convolutions("vgg19"):
+    for layer in architectures.list_convolutions("vgg19"):
         shape = (3, 3, layer.in_channels, layer.out_channels)
         scale = np.float32((2 / (9 * layer.in_channels)) ** 0.5)
         kernel = scale * rng.standard_normal(shape, "f4")

@@ -103,7 +103,7 @@ def test_flags_in_documents_exist(path):
     text = re.sub(
         r"`(python scripts/|tensorboard )[^`]*`", "", path.read_text()
     )
-    usage = flags.usage().replace("[no]", "")
+    usage = flags.format_usage().replace("[no]", "")
     for flag in re.findall(r"(?<![\w-])--([a-z]\w*)", text):
         name = flag.removeprefix("no") if flag.startswith("no") else flag
         if flag not in ("flagfile", "help", "version", "describe"):

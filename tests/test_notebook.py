@@ -125,9 +125,9 @@ def test_pictures_are_copied_only_to_be_shown(
     images, settings, cell, monkeypatch
 ):
     copied = []
-    copy = results.picture
+    copy = results.read_image
     monkeypatch.setattr(
-        results, "picture", lambda step: copied.append(step) or copy(step)
+        results, "read_image", lambda step: copied.append(step) or copy(step)
     )
     monkeypatch.setattr(notebook, "SECONDS", 3600.0)
     notebook.show(*images, every=1, **settings)

@@ -76,9 +76,9 @@ def _run(name, source, path):
     )
     start = time.monotonic()
     _, prepared = preparation.read_files(request)
-    steps = list(api.job_steps(request, prepared))
+    steps = list(api.run_steps(request, prepared))
     assert time.monotonic() - start < 300
-    picture = results.picture(steps[-1])
+    picture = results.read_image(steps[-1])
     assert picture.shape == (144, 192, 3)
     assert picture.std() > 0.05
     return [step.evaluation for step in steps], picture

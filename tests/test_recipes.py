@@ -119,7 +119,7 @@ def _layers(network, divisor):
     """Random layers, and those whose features are smaller by a divisor."""
     rng = np.random.default_rng(1)
     plain, divided = {}, {}
-    for layer in architectures.convolutions(network):
+    for layer in architectures.list_convolutions(network):
         fan_in = 9 * layer.in_channels
         shape = 3, 3, layer.in_channels, layer.out_channels
         kernel = rng.normal(scale=np.sqrt(2 / fan_in), size=shape)
@@ -145,7 +145,7 @@ def _pictures(request, noise_share):
 
 def _ours(request, layers, pictures):
     """Images in float64, as many weighted terms, and the weights."""
-    options = api.method_options(
+    options = api.make_method_options(
         request, weight_files.NetworkWeights(layers, "")
     )
     make = options["make_extractor"]
@@ -228,7 +228,7 @@ def test_the_gradient_is_the_sources(name):
             seen.append(gradient)
             return image
 
-    options = api.method_options(
+    options = api.make_method_options(
         request, weight_files.NetworkWeights(plain, "")
     )
     options["make_extractor"].keywords["dtype"] = "float64"

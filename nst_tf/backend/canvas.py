@@ -35,10 +35,10 @@ def change(
             by name; those that it leaves out stay.
         *others: Images of the same size that are only read.
     """
-    height, width = size(next(iter(images.values())))
+    height, width = size_of(next(iter(images.values())))
     if _is_small(*images.values(), *others):
-        parts = {name: whole(each) for name, each in images.items()}
-        read = [whole(each) for each in others]
+        parts = {name: read_whole(each) for name, each in images.items()}
+        read = [read_whole(each) for each in others]
         for name, value in function(parts, *read).items():
             images[name].assign(value)
         return
@@ -52,7 +52,7 @@ def change(
     _each_band(height, width, change_band)
 
 
-def made(function: Callable[..., tf.Tensor], *images: Image) -> tf.Tensor:
+def make(function: Callable[..., tf.Tensor], *images: Image) -> tf.Tensor:
     """Makes an image of others of its size, pixel by pixel; not in a graph.
 
     Args:
@@ -64,13 +64,13 @@ def made(function: Callable[..., tf.Tensor], *images: Image) -> tf.Tensor:
     """
     model = images[0]
     if not isinstance(model, host_images.HostImage):
-        return function(*(whole(each) for each in images))
+        return function(*(read_whole(each) for each in images))
     new = host_images.HostVariable(model.shape, model.dtype)
     change({"new": new}, lambda _, *parts: {"new": function(*parts)}, *images)
     return new.tensor()
 
 
-def zeros_like(image: Changeable) -> Changeable:
+def make_zeros_like(image: Changeable) -> Changeable:
     """Makes an image of zeros, where another one is."""
     if isinstance(image, host_images.HostVariable):
         return host_images.HostVariable(image.shape, image.dtype)
@@ -80,36 +80,36 @@ def zeros_like(image: Changeable) -> Changeable:
 def copy(image: Changeable) -> Changeable:
     """Makes another image of the same values, where it is."""
     if isinstance(image, host_images.HostVariable):
-        new = zeros_like(image)
+        new = make_zeros_like(image)
         new.assign(np.asarray(image))
         return new
     return tf.Variable(image, trainable=False)
 
 
-def variable(image: Changeable) -> tf.Variable:
+def make_variable(image: Changeable) -> tf.Variable:
     """Brings an image to the device, if it is not there."""
     if isinstance(image, host_images.HostVariable):
         return tf.Variable(image.tensor(), trainable=False)
     return image
 
 
-def size(image: Image) -> tuple[int, int]:
+def size_of(image: Image) -> tuple[int, int]:
     """The (height, width) of an image."""
     shape: Any = image.shape
     return int(shape[1]), int(shape[2])
 
 
-def whole(image: Image) -> tf.Tensor:
+def read_whole(image: Image) -> tf.Tensor:
     """Reads all of an image, [1, H, W, C]."""
     any_kind: Any = image
     return tf.convert_to_tensor(any_kind)
 
 
-def sum_of_squares(image: Image) -> tf.Tensor:
+def sum_squares(image: Image) -> tf.Tensor:
     """Sums the squares of all values, []."""
-    height, width = size(image)
+    height, width = size_of(image)
     if _is_small(image):
-        return tf.reduce_sum(tf.square(whole(image)))
+        return tf.reduce_sum(tf.square(read_whole(image)))
     return _each_band(
         height,
         width,
@@ -118,7 +118,7 @@ def sum_of_squares(image: Image) -> tf.Tensor:
     )
 
 
-def rectangle(
+def read_rectangle(
     image: Image, row: Place, column: Place, height: int, width: int
 ) -> tf.Tensor:
     """Reads a part of an image, [1, height, width, C]."""
@@ -137,7 +137,7 @@ def add(image: Changeable, row: Place, column: Place, part: tf.Tensor) -> None:
     if isinstance(image, host_images.HostVariable):
         image.add(row, column, part)
         return
-    places = _places(row, column, *size(part))
+    places = _places(row, column, *size_of(part))
     image.scatter_nd_add(places, part[0])
 
 
@@ -166,7 +166,7 @@ def _each_band(
 
 def _is_small(*images: Image) -> bool:
     """Whether images are changed as wholes: on the device, and not large."""
-    height, width = size(images[0])
+    height, width = size_of(images[0])
     return height * width <= WHOLE and not any(
         isinstance(each, host_images.HostImage) for each in images
     )
@@ -175,7 +175,7 @@ def _is_small(*images: Image) -> bool:
 def _read(image: Image, first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
     """Reads rows, [count, W, C]."""
     if isinstance(image, host_images.HostImage):
-        return image.read(first, 0, count, size(image)[1])[0]
+        return image.read(first, 0, count, size_of(image)[1])[0]
     if isinstance(image, tf.Variable):
         return image.gather_nd(_rows(first, count))
     return tf.gather_nd(image, _rows(first, count))

@@ -97,7 +97,7 @@ def is_gpu() -> bool:
     return bool(_gpus())
 
 
-def peak_memory() -> int | None:
+def read_peak_memory() -> int | None:
     """The most bytes that this process has had in use; None if not known.
 
     On a GPU, of its memory.
@@ -116,7 +116,7 @@ def peak_memory() -> int | None:
 
 
 @contextlib.contextmanager
-def silent_stderr(*, shown_on_failure: bool = True) -> Iterator[None]:
+def silence_stderr(*, shown_on_failure: bool = True) -> Iterator[None]:
     """Keeps what libraries of C write to stderr off the terminal.
 
     Some lines of TensorFlow's banner are written before any log level counts.

@@ -18,7 +18,7 @@ _ALIGNMENT = 64  # bytes, without which TensorFlow takes copies
 
 
 @functools.cache
-def serves() -> bool:
+def should_host() -> bool:
     """Whether images of tiles are best here: what computes is the host."""
     return not tf.config.list_physical_devices("GPU")
 

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 @functools.cache
-def make(devices: int) -> "tf.distribute.Strategy | None":
+def make_strategy(devices: int) -> "tf.distribute.Strategy | None":
     """Makes the strategy of a run, before anything else is computed.
 
     Waits for the other workers, if `TF_CONFIG` names several. There is one
@@ -36,7 +36,7 @@ def make(devices: int) -> "tf.distribute.Strategy | None":
     """
     import tensorflow as tf
 
-    if workers() > 1:
+    if count_workers() > 1:
         gpus = tf.config.list_physical_devices("GPU")
         _check_number(devices, len(gpus) or 1)
         if devices and gpus:
@@ -54,26 +54,26 @@ def make(devices: int) -> "tf.distribute.Strategy | None":
     return tf.distribute.MirroredStrategy(chosen) if chosen[1:] else None
 
 
-def count(strategy: "tf.distribute.Strategy | None") -> int:
+def count_devices(strategy: "tf.distribute.Strategy | None") -> int:
     """How many devices work on one picture, on all machines."""
     return strategy.num_replicas_in_sync if strategy else 1
 
 
-def workers() -> int:
+def count_workers() -> int:
     """How many processes `TF_CONFIG` names; 1 if there is none."""
     return max(1, sum(len(tasks) for tasks in _painters().values()))
 
 
-def writes() -> bool:
+def is_writer() -> bool:
     """Whether this process writes files: the chief, or the first worker."""
-    if workers() == 1:
+    if count_workers() == 1:
         return True
     task = _config().get("task", {})
     first = "chief" if "chief" in _painters() else "worker"
     return (task.get("type"), int(task.get("index", 0))) == (first, 0)
 
 
-def near(value: Any) -> Any:
+def device_of(value: Any) -> Any:
     """Where a value is, so that a replica is sent only what is cut of it."""
     import tensorflow as tf
 
@@ -82,7 +82,7 @@ def near(value: Any) -> Any:
     return contextlib.nullcontext()
 
 
-def summed(
+def sum_over_replicas(
     strategy: "tf.distribute.Strategy", function: Callable[[int], Any]
 ) -> Any:
     """Calls a function on each replica, in a graph; adds up what it gives.
@@ -106,7 +106,7 @@ def summed(
     )
 
 
-def each(
+def give_each(
     strategy: "tf.distribute.Strategy", first: T, another: Callable[[], T]
 ) -> Callable[[int], T]:
     """Gives each replica of this process something of its own.
@@ -131,7 +131,7 @@ def each(
     return found.__getitem__
 
 
-def gathered(
+def gather(
     strategy: "tf.distribute.Strategy", values: list[int]
 ) -> list[list[int]]:
     """Tells every process what each one says, in one order for all.
@@ -144,12 +144,12 @@ def gathered(
     return [[int(value) for value in row] for row in rows.numpy()]
 
 
-def agreed(strategy: "tf.distribute.Strategy", value: bool) -> bool:
-    """Whether every process says yes; they ask alike, as for `gathered`."""
+def agree(strategy: "tf.distribute.Strategy", value: bool) -> bool:
+    """Whether every process says yes; they ask alike, as for `gather`."""
     import tensorflow as tf
 
     said = _adder(strategy)(tf.constant(float(value)))
-    return int(said) == count(strategy)
+    return int(said) == count_devices(strategy)
 
 
 @functools.cache
@@ -158,7 +158,8 @@ def _adder(strategy: "tf.distribute.Strategy") -> "Callable[..., tf.Tensor]":
     import tensorflow as tf
 
     return tf.function(
-        lambda value: summed(strategy, lambda number: value), autograph=False
+        lambda value: sum_over_replicas(strategy, lambda number: value),
+        autograph=False,
     )
 
 

@@ -21,14 +21,14 @@ SIGNALS = [
 ]
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Prints, if somebody reads."""
     with contextlib.suppress(OSError):
         if sys.stdout:
             print(text, flush=True)
 
 
-def complain(sentence: str) -> int:
+def print_error(sentence: str) -> int:
     """Prints an error, in one line, and returns its status."""
     with contextlib.suppress(OSError):
         if sys.stderr:
@@ -76,12 +76,12 @@ class Signals:
             raise Stopped
 
 
-def failed(error: Exception) -> int:
+def report_failure(error: Exception) -> int:
     """Says why a run cannot go on, and returns the exit status."""
     if device.is_out_of_memory(error):
-        complain(OUT_OF_MEMORY_ADVICE)
+        print_error(OUT_OF_MEMORY_ADVICE)
         return OUT_OF_MEMORY
     if not isinstance(error, FloatingPointError):
         traceback.print_exc()
-    complain(f"the run cannot go on: {error}")
+    print_error(f"the run cannot go on: {error}")
     return FAILED

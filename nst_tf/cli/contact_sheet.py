@@ -57,22 +57,24 @@ def prepare(
     """Checks every picture of a sheet, and reads each file that they name once.
 
     Args:
-        request: A job with sweeps, as in `sweeps.grid`.
+        request: A job with sweeps, as in `sweeps.make_grid`.
         say: Is told, in a line, what takes time.
 
     Raises:
         ValueError: In one sentence: what was received, what was expected.
     """
     checks.check(request)
-    grid = sweeps.grid(request)
+    grid = sweeps.make_grid(request)
 
     load = functools.cache(sources.load)
     networks: dict[Hashable, inputs.Inputs] = {}
 
     def prepared(cell: sweeps.Cell) -> Cell:
         content = inputs.read_content(cell.request, say, load)
-        asked = sweeps.reduced(inputs.sized(cell.request, content), cell)
-        asked = style_settings.expanded(schedule.apply_strength(asked))
+        asked = sweeps.reduce_job(
+            inputs.resolve_size(cell.request, content), cell
+        )
+        asked = style_settings.expand_folders(schedule.apply_strength(asked))
         styles = [
             load(each, request.max_megapixels, say) for each in asked.style
         ]
@@ -85,10 +87,10 @@ def prepare(
         name
         for row in grid
         for cell in row
-        for name in inputs.input_files(cell.request)
+        for name in inputs.list_input_files(cell.request)
     ]
     shown = [name for name in (request.content, *request.style) if name]
-    path = outputs.output_path(
+    path = outputs.choose_path(
         request.output,
         files if request.output else [*shown, "sheet"],
         overwrite=request.overwrite,
@@ -103,7 +105,7 @@ def prepare(
     return sheet
 
 
-def plan(sheet: Sheet, device_words: str) -> list[str]:
+def describe(sheet: Sheet, device_words: str) -> list[str]:
     """Says in a few lines for people what will be painted, and with what."""
     rows, columns = len(sheet.rows), len(sheet.rows[0])
     height, width = draw(sheet, {}).shape[:2]
@@ -151,12 +153,12 @@ def paint(
         if max_seconds:
             share = (end - time.monotonic()) / (len(cells) - number)
             request = dataclasses.replace(request, max_seconds=max(share, 0.01))
-        steps = api.job_steps(request, prepared, say=say, kept=kept)
+        steps = api.run_steps(request, prepared, say=say, kept=kept)
         for step in steps:
             if stopped():
                 return
             last = step
-        image = results.whole(last, request, prepared).image
+        image = results.make_output(last, request, prepared).image
         if prepared.content.alpha is not None:
             alpha = image_io.resize_alpha(
                 prepared.content.alpha, *cell.level[:2]

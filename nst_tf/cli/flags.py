@@ -56,7 +56,7 @@ def parse(arguments: Sequence[str]) -> settings.Job:
     return settings.Job(**chosen)
 
 
-def named(arguments: Sequence[str]) -> set[str]:
+def list_set_flags(arguments: Sequence[str]) -> set[str]:
     """The names of the flags that arguments, or their flag files, set.
 
     Raises:
@@ -149,7 +149,7 @@ def find_flag_file(name: str, folder: Path | None = None) -> Path:
     )
 
 
-def usage() -> str:
+def format_usage() -> str:
     """The text of --help."""
     lines = [
         "Neural style transfer: one picture's content in another's manner.",

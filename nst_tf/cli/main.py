@@ -65,39 +65,41 @@ def main(arguments: Sequence[str]) -> int:
         SIGHUP, SIGINT and SIGTERM.
     """
     if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(arguments):
-        console.say(flags.usage())
+        console.print_line(flags.format_usage())
         return console.DONE
     if "--version" in arguments:
-        console.say(f"nst-tf {nst_tf.__version__}")
+        console.print_line(f"nst-tf {nst_tf.__version__}")
         return console.DONE
     start = time.monotonic()
     with console.Signals() as signals:
         try:
             picture = _described(arguments)
             if picture:
-                console.say(records.describe(picture))
+                console.print_line(records.describe(picture))
                 return console.DONE
             asked, replay = flags.parse(arguments), None
             if asked.sheet or asked.sweep:
                 sheet_command.check_alone(asked)
-                prepared_sheet = contact_sheet.prepare(asked, console.say)
+                prepared_sheet = contact_sheet.prepare(
+                    asked, console.print_line
+                )
                 signals.wait = True
                 return sheet_command.paint(
                     asked, prepared_sheet, start, signals
                 )
             if asked.rerun:
-                replay = rerun.load(asked, flags.named(arguments))
+                replay = rerun.load(asked, flags.list_set_flags(arguments))
                 asked = replay.request
             request, path, prepared = preparation.prepare_files(
-                asked, console.say
+                asked, console.print_line
             )
             lines = [*rerun.check(replay, prepared)] if replay else []
-            readers = reporters.Followers(
-                request, asked, prepared, start, console.say
+            readers = reporters.Reporters(
+                request, asked, prepared, start, console.print_line
             )
-            with device.silent_stderr():
+            with device.silence_stderr():
                 device.prepare()
-                replicas.make(request.devices)
+                replicas.make_strategy(request.devices)
             request, state, strategy = startup.start(
                 request, prepared, lines.append
             )
@@ -117,11 +119,11 @@ def main(arguments: Sequence[str]) -> int:
         except (ValueError, OSError) as error:
             if signals.wait:  # what was asked for is right; this is a bug
                 raise
-            return console.complain(str(error))
+            return console.print_error(str(error))
         except console.Stopped:
             return signals.status
         except MemoryError as error:
-            console.complain(str(error) or console.OUT_OF_MEMORY_ADVICE)
+            console.print_error(str(error) or console.OUT_OF_MEMORY_ADVICE)
             return console.OUT_OF_MEMORY
 
 
@@ -134,7 +136,7 @@ class Run(NamedTuple):
     prepared: inputs.Inputs
     state: "descent.State | None"  # from which it goes on
     replay: rerun.Replay | None  # of which it is one
-    followers: reporters.Followers
+    followers: reporters.Reporters
     start: float  # by `time.monotonic`
     strategy: "tf.distribute.Strategy | None"  # of the devices that share it
 
@@ -144,13 +146,13 @@ def _paint(run: Run, warnings: Sequence[str], signals: console.Signals) -> int:
     request, prepared, path = run.request, run.prepared, run.path
     end = run.start + request.max_seconds if request.max_seconds else math.inf
     report = progress.Progress(prepared.levels, end=end)
-    if not replicas.writes():
+    if not replicas.is_writer():
         return _paint_along(run, signals)
     _announce(run, warnings, report)
     if request.dry_run:
         return signals.status
     step, status = None, console.DONE
-    taken = resume.steps_taken(run.state, prepared)
+    taken = resume.read_steps_taken(run.state, prepared)
     steps = _steps(run, report.say)
     try:
         for count, step in enumerate(steps, start=1):
@@ -158,14 +160,14 @@ def _paint(run: Run, warnings: Sequence[str], signals: console.Signals) -> int:
             loss = report.update(step.level, step.index, step.evaluation.loss)
             run.followers.step(step, sum(taken), loss)
             if request.preview_every and count % request.preview_every == 0:
-                _preview(path, results.picture(step), report)
+                _preview(path, results.read_image(step), report)
             if signals.received:
                 status = signals.status
                 break
         steps.close()
     except Exception as error:  # whatever it is, the picture so far is saved
         report.end_line()
-        status = console.failed(error)
+        status = console.report_failure(error)
     if step is None:
         return status or signals.status
     with contextlib.closing(run.followers):
@@ -176,16 +178,17 @@ def _paint_along(run: Run, signals: console.Signals) -> int:
     """Takes the steps of a picture that another process writes."""
     if run.request.dry_run:
         return console.DONE
-    console.say(
-        f"one of {replicas.workers()} processes, of which the first writes"
+    console.print_line(
+        f"one of {replicas.count_workers()} processes, of which the first "
+        f"writes"
     )
     try:
-        with contextlib.closing(_steps(run, console.say)) as steps:
+        with contextlib.closing(_steps(run, console.print_line)) as steps:
             for _ in steps:
                 if signals.received:
                     break
     except Exception as error:
-        return console.failed(error)
+        return console.report_failure(error)
     return signals.status
 
 
@@ -193,7 +196,7 @@ def _steps(
     run: Run, say: Callable[[str], None]
 ) -> "Generator[descent.Step, None, None]":
     """The steps of a run."""
-    return api.job_steps(
+    return api.run_steps(
         run.request,
         run.prepared,
         run.state,
@@ -210,22 +213,22 @@ def _announce(
     """Prints what will be done, and with what."""
     request, prepared = run.request, run.prepared
     last = prepared.levels[-1]
-    with device.silent_stderr():
+    with device.silence_stderr():
         device.prepare()
         description = device.describe()
         precision = device.resolve_precision(request.precision)
         emulation = device.describe_emulation(request.precision)
-    options = outputs.output_options(request, prepared.content, *last[:2])
-    devices = replicas.count(run.strategy)
-    in_tiles = tile_size.describe(request, last, devices)
+    options = outputs.make_options(request, prepared.content, *last[:2])
+    devices = replicas.count_devices(run.strategy)
+    in_tiles = tile_size.describe_tiles(request, last, devices)
     on_paper = ""
     if request.dpi:
         unit = "cm"
         if run.asked.print_size:
-            unit = sizes.parse(run.asked.print_size).unit
-        on_paper = sizes.describe(*last[:2], request.dpi, unit)
+            unit = sizes.parse_print_size(run.asked.print_size).unit
+        on_paper = sizes.describe_print(*last[:2], request.dpi, unit)
     report.say(
-        progress.plan(
+        progress.describe_plan(
             prepared.levels,
             output=str(run.path),
             on_paper=on_paper,
@@ -234,15 +237,15 @@ def _announce(
             network=request.extractor,
             origin=prepared.network.origin,
             content_size=prepared.content.pixels.shape[:2],
-            memory=tile_size.memory_of(request, prepared, precision),
+            memory=tile_size.estimate_memory(request, prepared, precision),
             tiles=in_tiles,
             max_seconds=request.max_seconds,
-            seconds=api.estimated_seconds(request, prepared, devices)
+            seconds=api.estimate_seconds(request, prepared, devices)
             if request.dry_run
             else 0.0,
         )
     )
-    notes = [*prepared.notes, *writing.lost(run.path, options)]
+    notes = [*prepared.notes, *writing.list_omissions(run.path, options)]
     if devices > 1 and not in_tiles:
         notes.append(
             f"one device is as fast as {devices}: they share tiles, and what "
@@ -270,7 +273,7 @@ def _shared(description: str, devices: int) -> str:
     """Names the devices of a run, for people."""
     if devices == 1:
         return description
-    machines = replicas.workers()
+    machines = replicas.count_workers()
     if machines == 1:
         return f"{description}, {devices} devices"
     return f"{description}, {devices} devices of {machines} processes"
@@ -299,23 +302,23 @@ def _save(
             path, made, step, state=ending, say=report.say
         )
     except FloatingPointError as error:
-        console.complain(str(error))
+        console.print_error(str(error))
         return console.FAILED
     except (OSError, ValueError) as error:
-        return console.complain(f"{path} cannot be written: {error}")
+        return console.print_error(f"{path} cannot be written: {error}")
     report.say(
-        progress.summary(
+        progress.describe_result(
             str(saved),
             ending,
             time.monotonic() - run.start,
-            results.terms(step),
+            results.read_losses(step),
             rescues=int(step.optimizer.rescues),
             taken_back=int(step.optimizer.failures) > 0,
         )
     )
     run.followers.finish(image, sum(taken))
     if saved.parent.resolve() != path.parent.resolve():
-        return console.complain(
+        return console.print_error(
             f"{path.parent} took no file; the picture is {saved}"
         )
     return status

@@ -17,7 +17,7 @@ def paint(
     signals: console.Signals,
 ) -> int:
     """Paints a contact sheet, as far as it comes."""
-    with device.silent_stderr():
+    with device.silence_stderr():
         device.prepare()
         description = device.describe()
     count = len(prepared.cells)
@@ -25,30 +25,33 @@ def paint(
         device.describe_emulation(cell.request.precision)
         for cell in prepared.cells
     }
-    for line in contact_sheet.plan(prepared, description):
-        console.say(line)
+    for line in contact_sheet.describe(prepared, description):
+        console.print_line(line)
     for note in filter(None, notes):
-        console.say(f"note      {note}")
+        console.print_line(f"note      {note}")
     if asked.dry_run:
         return signals.status
     images: dict[int, np.ndarray] = {}
     status = console.DONE
     pictures = contact_sheet.paint(
-        prepared, asked.max_seconds, lambda: signals.received > 0, console.say
+        prepared,
+        asked.max_seconds,
+        lambda: signals.received > 0,
+        console.print_line,
     )
     try:
         for number, image in enumerate(pictures):
             images[number] = image
             seconds = time.monotonic() - start
-            left = progress.duration(
+            left = progress.format_duration(
                 seconds / (number + 1) * (count - 1 - number)
             )
-            console.say(
+            console.print_line(
                 f"picture {number + 1}/{count}, "
                 f"{' '.join(prepared.cells[number].label)}, about {left} left"
             )
     except Exception as error:  # whatever it is, the sheet so far is saved
-        status = console.failed(error)
+        status = console.report_failure(error)
     status = status or signals.status
     if not images:
         return status
@@ -60,18 +63,21 @@ def paint(
             prepared.options,
         )
     except (OSError, ValueError) as error:
-        return console.complain(f"{prepared.path} cannot be written: {error}")
-    console.say(
+        return console.print_error(
+            f"{prepared.path} cannot be written: {error}"
+        )
+    console.print_line(
         f"{saved} is {'unfinished' if status else 'done'}, after "
-        f"{progress.duration(time.monotonic() - start)}; the flags under a "
-        f"picture, added to your command without --sheet and --sweep, make it"
+        f"{progress.format_duration(time.monotonic() - start)}; the flags "
+        f"under a picture, added to your command without --sheet and --sweep, "
+        f"make it"
     )
     return status
 
 
 def check_alone(asked: settings.Job) -> None:
     """Raises ValueError if several devices are to paint a sheet."""
-    if asked.devices != 1 or replicas.workers() > 1:
+    if asked.devices != 1 or replicas.count_workers() > 1:
         raise ValueError(
             "several devices share one picture, and a sheet has many small "
             "ones; leave out --devices and TF_CONFIG."

@@ -31,7 +31,7 @@ class Cell(NamedTuple):
     request: settings.Job
 
 
-def grid(request: settings.Job) -> list[list[Cell]]:
+def make_grid(request: settings.Job) -> list[list[Cell]]:
     """Makes the jobs of a sheet, in rows: the first sweep runs along a row.
 
     Raises:
@@ -69,14 +69,14 @@ def grid(request: settings.Job) -> list[list[Cell]]:
     ]
 
 
-def reduced(request: settings.Job, cell: Cell) -> settings.Job:
+def reduce_job(request: settings.Job, cell: Cell) -> settings.Job:
     """Makes a job of a sheet a small one, at the sheet's size.
 
     A size that is swept stays; of VGG19 the network that ships takes the place,
     unless its weights are named.
 
     Args:
-        request: The job, its print size replaced, as by `inputs.sized`.
+        request: The job, its print size replaced, as by `inputs.resolve_size`.
         cell: What it was made for.
     """
     size = request.size

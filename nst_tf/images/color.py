@@ -41,19 +41,19 @@ class Colored(NamedTuple):
     share: float  # of the values that gave way, or are outside of [0, 1]
 
 
-def oklab(image: np.ndarray) -> np.ndarray:
+def to_oklab(image: np.ndarray) -> np.ndarray:
     """Maps sRGB, [..., 3] in [0, 1], to lightness, a and b, in float64."""
     linear = decode_srgb(np.asarray(image, np.float64))
     return np.cbrt(linear @ TO_CONES.T) @ TO_LAB.T
 
 
-def linear_srgb(lab: np.ndarray) -> np.ndarray:
+def from_oklab(lab: np.ndarray) -> np.ndarray:
     """Maps lightness, a and b, [..., 3], to linear sRGB, of any value."""
     cones = (lab @ np.linalg.inv(TO_LAB).T) ** 3
     return cones @ np.linalg.inv(TO_CONES).T
 
 
-def with_chroma(image: np.ndarray, content: np.ndarray) -> Colored:
+def transfer_chroma(image: np.ndarray, content: np.ndarray) -> Colored:
     """Gives a picture the chroma of another one of its size.
 
     Where sRGB has no such color, the lightness gives way, as little as it
@@ -71,7 +71,7 @@ def with_chroma(image: np.ndarray, content: np.ndarray) -> Colored:
     result = np.empty(ours.shape, np.float32)
     for start in range(0, len(ours), BLOCK):
         block = slice(start, start + BLOCK)
-        lab, other = oklab(ours[block]), oklab(theirs[block])
+        lab, other = to_oklab(ours[block]), to_oklab(theirs[block])
         lab[:, 1:] = other[:, 1:]
         outside = ~_in_gamut(lab)
         low, high = np.zeros(outside.sum()), np.ones(outside.sum())
@@ -82,12 +82,12 @@ def with_chroma(image: np.ndarray, content: np.ndarray) -> Colored:
             low = np.where(fits, middle, low)
             high = np.where(fits, high, middle)
         lab[outside] = _between(origin, goal, low)
-        result[block] = encode_srgb(linear_srgb(lab))
+        result[block] = encode_srgb(from_oklab(lab))
         given += int(outside.sum())
     return Colored(result.reshape(shape), given / len(ours))
 
 
-def gray(image: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
+def to_gray(image: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
     """Leaves of a picture its lightness.
 
     Args:
@@ -101,9 +101,9 @@ def gray(image: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
     Source:
         Gatys et al. 2016, section 4.2.
     """
-    lightness = oklab(image)[..., :1]
+    lightness = to_oklab(image)[..., :1]
     if like is not None:
-        other = oklab(like)[..., 0]
+        other = to_oklab(like)[..., 0]
         deviation = max(float(lightness.std()), 1e-6)
         lightness = (lightness - lightness.mean()) * other.std() / deviation
         lightness = lightness + other.mean()
@@ -111,7 +111,7 @@ def gray(image: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
     return np.repeat(encode_srgb(linear), 3, axis=-1).astype(np.float32)
 
 
-def matched(
+def match_moments(
     style: np.ndarray,
     content: np.ndarray,
     style_weights: np.ndarray | None = None,
@@ -144,7 +144,7 @@ def matched(
     return Colored(result, outside)
 
 
-def equalized(
+def match_histograms(
     style: np.ndarray,
     content: np.ndarray,
     style_weights: np.ndarray | None = None,
@@ -153,10 +153,10 @@ def equalized(
     """Gives each channel of a style image the histogram of the content's.
 
     Args:
-        style: As in `matched`.
-        content: As in `matched`.
-        style_weights: As in `matched`.
-        content_weights: As in `matched`.
+        style: As in `match_moments`.
+        content: As in `match_moments`.
+        style_weights: As in `match_moments`.
+        content_weights: As in `match_moments`.
 
     Source:
         Gonzalez, Woods. Digital Image Processing, section 3.3 (histogram
@@ -174,7 +174,7 @@ def equalized(
 
 def _in_gamut(lab: np.ndarray) -> np.ndarray:
     """Whether sRGB has a color, [N], but for rounding."""
-    farthest = np.abs(linear_srgb(lab) - 0.5).max(axis=-1)
+    farthest = np.abs(from_oklab(lab) - 0.5).max(axis=-1)
     return np.less(farthest, 0.5 + ROUNDING)
 
 

@@ -46,7 +46,7 @@ KEPT_OF_EXPOSURE = (
 LONGEST = 1000  # of a text that is kept
 
 
-def kept(source: Image.Exif, keep_location: bool = False) -> Image.Exif:
+def select_tags(source: Image.Exif, keep_location: bool = False) -> Image.Exif:
     """Copies the notes that are still true of a painting.
 
     The orientation is not among them: pictures are upright. What cannot be

@@ -26,18 +26,18 @@ def split(samples: np.ndarray, profile: bytes) -> Raw:
     return Raw(samples[..., :colors], alpha, profile=profile)
 
 
-def scaled(samples: np.ndarray) -> np.ndarray:
+def scale(samples: np.ndarray) -> np.ndarray:
     """Brings samples of any type to floats in [0, 1]."""
     if np.issubdtype(samples.dtype, np.unsignedinteger):
         return samples.astype(np.float32) / np.iinfo(samples.dtype).max
     if samples.dtype == bool:
         return samples.astype(np.float32)
     if np.issubdtype(samples.dtype, np.floating):
-        return checked(samples.astype(np.float32))
+        return check_range(samples.astype(np.float32))
     raise ValueError(f"its samples are {samples.dtype}, expected unsigned")
 
 
-def checked(samples: np.ndarray) -> np.ndarray:
+def check_range(samples: np.ndarray) -> np.ndarray:
     """Raises ValueError unless floats are in [0, 1]."""
     if not (samples.min() >= 0 and samples.max() <= 1):
         raise ValueError(

@@ -98,7 +98,7 @@ def read_picture(
             raise ValueError("it is wholly transparent")
     except ValueError as error:
         raise ValueError(f"{name} cannot be read: {error}.") from error
-    return picture(read.pixels, read.alpha)._replace(
+    return make_picture(read.pixels, read.alpha)._replace(
         exif=read.exif,
         dpi=read.dpi,
         digest=files.digest_stream(file),
@@ -106,7 +106,7 @@ def read_picture(
     )
 
 
-def picture(pixels: np.ndarray, alpha: np.ndarray | None) -> Picture:
+def make_picture(pixels: np.ndarray, alpha: np.ndarray | None) -> Picture:
     """Makes a picture: what is transparent gets the colors seen nearby.
 
     Args:
@@ -115,7 +115,7 @@ def picture(pixels: np.ndarray, alpha: np.ndarray | None) -> Picture:
     """
     if alpha is None or alpha.min() == 1:
         return Picture(pixels)
-    return Picture(transparency.filled(pixels, alpha), alpha)
+    return Picture(transparency.fill(pixels, alpha), alpha)
 
 
 def save_image(

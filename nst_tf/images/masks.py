@@ -32,7 +32,7 @@ class Region(NamedTuple):
         return "#{:02x}{:02x}{:02x}".format(*self.color)
 
 
-def regions(mask: np.ndarray, name: str) -> list[Region]:
+def find_regions(mask: np.ndarray, name: str) -> list[Region]:
     """Finds the regions of a mask, from the lightest to the darkest.
 
     At each pixel their weights add up to 1.
@@ -61,13 +61,13 @@ def regions(mask: np.ndarray, name: str) -> list[Region]:
     return sorted(found, key=lambda region: -np.dot(LUMA, region.color))
 
 
-def title(name: str) -> str:
+def format_title(name: str) -> str:
     """What people call a mask: "style mask 1" for "style_mask/0"."""
     setting, _, number = name.partition("/")
     return f"style mask {int(number) + 1}" if number else setting
 
 
-def same(color: Sequence[int], other: Sequence[int]) -> bool:
+def is_same_color(color: Sequence[int], other: Sequence[int]) -> bool:
     """Whether two masks mean the same region by two colors."""
     return bool(np.abs(np.subtract(color, other)).max() <= NEAR)
 

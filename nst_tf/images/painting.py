@@ -39,10 +39,10 @@ class Painting(np.ndarray):
         """The PNG file that a notebook shows; None if this is no picture."""
         if not is_picture(self) or not np.isfinite(self).all():
             return None
-        return encoded(self, LONGEST, ".png")
+        return encode(self, LONGEST, ".png")
 
 
-def painting(image: np.ndarray) -> Painting:
+def make_painting(image: np.ndarray) -> Painting:
     """Takes an image, [h, w, 3] in [0, 1], for a painting; nothing is copied.
 
     Raises:
@@ -66,7 +66,7 @@ def is_picture(array: np.ndarray) -> bool:
     )
 
 
-def encoded(image: np.ndarray, longest: int, extension: str) -> bytes:
+def encode(image: np.ndarray, longest: int, extension: str) -> bytes:
     """Writes a picture into the bytes of a file, reduced where it is large.
 
     Args:
@@ -77,7 +77,7 @@ def encoded(image: np.ndarray, longest: int, extension: str) -> bytes:
     image = np.asarray(image)
     height, width = image.shape[:2]
     if max(height, width) > longest:
-        size = sizes.output_size(height, width, longest)
+        size = sizes.scale_to_side(height, width, longest)
         image = image_io.resize(image, *size)
     file = io.BytesIO()
     writing.encode(file, extension, image, writing.Options(quality=85))

@@ -64,7 +64,7 @@ def decode(file: BinaryIO, max_megapixels: float = MEGAPIXELS) -> Samples:
     file.seek(0)
     if not size:
         raise ValueError("it is empty")
-    limit = largest_file(max_megapixels)
+    limit = find_largest_file(max_megapixels)
     if size > limit:
         raise ValueError(
             f"it has {size / 1e6:.0f} MB, and at most {limit / 1e6:.0f} are "
@@ -73,7 +73,7 @@ def decode(file: BinaryIO, max_megapixels: float = MEGAPIXELS) -> Samples:
     head = file.read(32)
     file.seek(0)
     try:
-        with quiet():
+        with quiet_decoders():
             return _decode(file, head, max_megapixels)
     except UnidentifiedImageError:
         raise ValueError(_unidentified(head)) from None
@@ -93,7 +93,7 @@ def _clause(error: Exception) -> str:
     return said or type(error).__name__
 
 
-def largest_file(max_megapixels: float = MEGAPIXELS) -> int:
+def find_largest_file(max_megapixels: float = MEGAPIXELS) -> int:
     """How many bytes of a file are read, at most."""
     return max(LEAST_BYTES, int(BYTES_PER_PIXEL * 1e6 * max_megapixels))
 
@@ -136,15 +136,15 @@ def _decode(file: BinaryIO, head: bytes, max_megapixels: float) -> Samples:
         color = np.repeat(color, 3, axis=-1)
     orientation = exif.get(ExifTags.Base.Orientation, raw.orientation)
     return Samples(
-        upright(color, orientation),
-        None if raw.alpha is None else upright(raw.alpha, orientation),
+        rotate_upright(color, orientation),
+        None if raw.alpha is None else rotate_upright(raw.alpha, orientation),
         exif,
         dpi,
         notes,
     )
 
 
-def upright(array: np.ndarray, orientation: object) -> np.ndarray:
+def rotate_upright(array: np.ndarray, orientation: object) -> np.ndarray:
     """Turns an array, [H, W, ...], as an EXIF orientation says.
 
     Source:
@@ -162,7 +162,7 @@ def upright(array: np.ndarray, orientation: object) -> np.ndarray:
 
 def _by_pillow(image: Image.Image) -> file_samples.Raw:
     """Reads what has 8 bits a channel, and gray of 16 bits or floats."""
-    with device.silent_stderr(shown_on_failure=False):
+    with device.silence_stderr(shown_on_failure=False):
         image.load()
     profile = image.info.get("icc_profile", b"")
     if image.mode.startswith(("I", "F")):
@@ -197,7 +197,7 @@ def _deep_gray(image: Image.Image) -> np.ndarray:
         samples /= 2**bits - 1
     if image.mode.startswith("I;16") and tags.get(262) == 0:  # 0 is white
         samples = 1 - samples
-    return file_samples.checked(samples)[..., None]
+    return file_samples.check_range(samples)[..., None]
 
 
 def _by_tensorflow(file: BinaryIO, image: Image.Image) -> file_samples.Raw:
@@ -208,7 +208,7 @@ def _by_tensorflow(file: BinaryIO, image: Image.Image) -> file_samples.Raw:
     device.prepare()
     import tensorflow as tf
 
-    with device.silent_stderr(shown_on_failure=False):  # libpng's words
+    with device.silence_stderr(shown_on_failure=False):  # libpng's words
         samples = tf.io.decode_png(data, dtype=tf.uint16).numpy()
     raw = file_samples.split(samples / np.float32(65535), profile)
     if raw.alpha is None and "transparency" in image.info:
@@ -289,7 +289,7 @@ def _register_heif() -> None:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
+def quiet_decoders() -> Iterator[None]:
     """Lifts Pillow's limit of pixels; keeps the libraries from chatting."""
     loggers = [
         logging.getLogger(name) for name in ("tifffile", "PIL.TiffImagePlugin")

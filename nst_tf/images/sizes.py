@@ -22,7 +22,7 @@ class Box(NamedTuple):
     unit: str
 
 
-def parse(text: str) -> Box:
+def parse_print_size(text: str) -> Box:
     """Reads "30x40cm", "300 x 400 mm", '12"x16"', or a long side, "40cm".
 
     Raises:
@@ -61,7 +61,7 @@ def parse(text: str) -> Box:
     return Box(min(lengths), max(lengths), last)
 
 
-def long_side(height: int, width: int, box: Box, dpi: float) -> int:
+def fit_print(height: int, width: int, box: Box, dpi: float) -> int:
     """The long side, in pixels, at which a picture's shape fills a box.
 
     The box is taken in whole pixels, each side rounded to the nearest: A4 at
@@ -80,7 +80,9 @@ def long_side(height: int, width: int, box: Box, dpi: float) -> int:
     return min(long, round(short * max(height, width) / min(height, width)))
 
 
-def describe(height: int, width: int, dpi: float, unit: str = "cm") -> str:
+def describe_print(
+    height: int, width: int, dpi: float, unit: str = "cm"
+) -> str:
     """Says how large a picture is on paper, for people."""
     sides = (side / dpi / INCHES[unit] for side in (width, height))
     return (
@@ -88,13 +90,13 @@ def describe(height: int, width: int, dpi: float, unit: str = "cm") -> str:
     )
 
 
-def output_size(height: int, width: int, size: int) -> tuple[int, int]:
+def scale_to_side(height: int, width: int, size: int) -> tuple[int, int]:
     """Scales (height, width) so that the long side becomes `size`."""
     scale = size / max(height, width)
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
-def size_of_area(height: int, width: int, pixels: int) -> tuple[int, int]:
+def scale_to_area(height: int, width: int, pixels: int) -> tuple[int, int]:
     """Scales (height, width) to about so many pixels, the shape kept."""
     scale = math.sqrt(pixels / (height * width))
     return max(1, round(height * scale)), max(1, round(width * scale))

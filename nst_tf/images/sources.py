@@ -37,7 +37,7 @@ def load(
     """
     if source == STANDARD_INPUT:
         return image_io.read_picture(
-            _standard_input(reading.largest_file(max_megapixels)),
+            _standard_input(reading.find_largest_file(max_megapixels)),
             "standard input",
             max_megapixels,
         )
@@ -46,7 +46,7 @@ def load(
     return image_io.load_picture(source, max_megapixels)
 
 
-def pictures_in(folder: str | os.PathLike[str]) -> list[str]:
+def list_pictures(folder: str | os.PathLike[str]) -> list[str]:
     """Lists the pictures of a folder, by name; others are passed over.
 
     Raises:
@@ -72,7 +72,7 @@ def is_folder(source: object) -> bool:
     )
 
 
-def name(source: str) -> str:
+def find_name(source: str) -> str:
     """What to call a source: a file's name, without folders or queries."""
     if source == STANDARD_INPUT:
         return "standard-input"
@@ -83,7 +83,7 @@ def name(source: str) -> str:
     return Path(source).name
 
 
-def shown(url: str) -> str:
+def hide_password(url: str) -> str:
     """An address without the name and the password that may be in it."""
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
@@ -95,7 +95,7 @@ def is_file(source: str) -> bool:
     return source != STANDARD_INPUT and not files.is_address(source)
 
 
-def cached(url: str) -> Path:
+def find_cached(url: str) -> Path:
     """Where a download is kept."""
     key = hashlib.sha256(url.encode()).hexdigest()[:32]
     return files.cache_folder() / "pictures" / key
@@ -105,13 +105,13 @@ def _fetched(
     url: str, max_megapixels: float, say: Callable[[str], None]
 ) -> image_io.Picture:
     """Reads a picture from our cache, or from its address."""
-    path, named = cached(url), shown(url)
+    path, named = find_cached(url), hide_password(url)
     if path.is_file():
         say(f"{named} was downloaded before, to {path}")
         with contextlib.suppress(ValueError), open(path, "rb") as file:
             return image_io.read_picture(file, named, max_megapixels)
     say(f"downloading {named} ...")
-    limit = reading.largest_file(max_megapixels)
+    limit = reading.find_largest_file(max_megapixels)
     try:
         parts = files.download(
             url,

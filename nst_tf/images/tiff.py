@@ -46,7 +46,7 @@ def read(file: BinaryIO, max_megapixels: float) -> file_samples.Raw:
         tags, extra = page.tags, [int(kind) for kind in page.extrasamples]
         orientation = tags[274].value if 274 in tags else 1
         profile = bytes(tags[34675].value) if 34675 in tags else b""
-    samples = file_samples.scaled(samples)
+    samples = file_samples.scale(samples)
     channels = {"RGB": 3, "MINISBLACK": 1, "MINISWHITE": 1, "SEPARATED": 4}
     if photometric not in channels or extra not in ([], [0], [1], [2]):
         raise ValueError(

@@ -6,7 +6,7 @@ from PIL import Image
 TRUSTED = 1 / 8  # alpha from which a pixel's own color is taken as it is
 
 
-def filled(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def fill(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Gives transparent parts colors like those that are seen around them.
 
     What was stored there changes nothing. Pixels that are seen keep their
@@ -38,7 +38,7 @@ def filled(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.clip(color, 0.0, 1.0)
 
 
-def on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+def put_on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Puts a picture, [H, W, 3], on white paper, for files without alpha."""
     return 1 + alpha[..., None] * (image - 1)
 

@@ -1,7 +1,7 @@
 """Pictures -> image files: 8 or 16 bits, in sRGB, and what goes with them.
 
-What a file of one kind cannot hold is left out here; `lost` says what, before
-any work starts.
+What a file of one kind cannot hold is left out here; `list_omissions` says
+what, before any work starts.
 """
 
 import copy
@@ -93,7 +93,7 @@ def check(
         )
 
 
-def lost(path: Path, options: Options) -> list[str]:
+def list_omissions(path: Path, options: Options) -> list[str]:
     """Says, in lines for people, what such a file cannot hold."""
     form = FORMATS[path.suffix.lower()]
     lines = []
@@ -133,13 +133,13 @@ def encode(
     form = FORMATS[extension]
     alpha = options.alpha
     if alpha is not None:  # nothing is known of the colors below it
-        image = transparency.filled(image, alpha)
+        image = transparency.fill(image, alpha)
     if alpha is not None and not form.alpha:
-        image, alpha = transparency.on_white(image, alpha), None
+        image, alpha = transparency.put_on_white(image, alpha), None
     kind = np.uint16 if options.bit_depth == 16 else np.uint8
-    samples = quantized(image, kind)
+    samples = quantize(image, kind)
     if alpha is not None:
-        samples = np.dstack([samples, quantized(alpha, kind)])
+        samples = np.dstack([samples, quantize(alpha, kind)])
     if kind == np.uint8:
         Image.fromarray(samples).save(
             file, form.name, **_pillow_options(form, options)
@@ -150,7 +150,7 @@ def encode(
         _deep_tiff(file, samples, options)
 
 
-def quantized(image: np.ndarray, kind: type[np.unsignedinteger]) -> np.ndarray:
+def quantize(image: np.ndarray, kind: type[np.unsignedinteger]) -> np.ndarray:
     """Rounds [0, 1] to the integers of a type; what is outside is clipped."""
     highest = np.iinfo(kind).max
     samples = np.empty(image.shape, kind)
@@ -177,7 +177,7 @@ def read_record(image: Image.Image) -> str:
     return str(comment).removeprefix(_ASCII.decode())
 
 
-def srgb_profile() -> bytes:
+def make_srgb_profile() -> bytes:
     """The profile of sRGB, always the same bytes."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
     data = profile.tobytes()
@@ -198,7 +198,7 @@ def _pillow_options(form: Format, options: Options) -> dict[str, Any]:
         chosen["compression"] = "tiff_adobe_deflate"
     if not form.described:
         return chosen
-    chosen["icc_profile"] = srgb_profile()
+    chosen["icc_profile"] = make_srgb_profile()
     exif = _with_record(form, options)
     if len(exif) or any(exif.get_ifd(each) for each in DIRECTORIES):
         chosen["exif"] = exif
@@ -290,7 +290,7 @@ def _deep_tiff(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
         photometric="rgb",
         extrasamples=["unassalpha"] if samples.shape[-1] == 4 else None,
         compression="zlib",
-        iccprofile=srgb_profile(),
+        iccprofile=make_srgb_profile(),
         resolution=options.dpi,
         resolutionunit="INCH" if options.dpi else None,
         description=options.record or described or None,

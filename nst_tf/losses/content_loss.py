@@ -36,7 +36,7 @@ class ContentLoss:
         projection: From these features to those that are compared, [C, D].
         divisor: Divides the mean squared difference over positions and
             channels that are compared; the target's mean square if None.
-        square: Mean square of the target, [], as `square_of_content` has it;
+        square: Mean square of the target, [], as `make_square_measure` has it;
             measured if None.
 
     Source:
@@ -68,10 +68,12 @@ class ContentLoss:
         elif square is None and isinstance(target, protocol.Recomputed):
             raise ValueError(
                 f"the target of {self.name} is a picture, of which square is "
-                f"expected too; measure it by square_of_content."
+                f"expected too; measure it by make_square_measure."
             )
         self.maps = protocol.drop_absent(target=target, region=region)
-        self._scale = sums.mean(self._of_zeros()) if square is None else square
+        self._scale = (
+            sums.divide_by_mass(self._of_zeros()) if square is None else square
+        )
         if divisor is not None:
             if projection is not None:  # statistics are means over channels
                 channels, compared = projection.shape
@@ -90,17 +92,17 @@ class ContentLoss:
         squares = sums.squared_difference(
             _compared(features, self._projection), self._wanted(target)
         )
-        return sums.masked_sum(squares, sums.product(mask, region))
+        return sums.masked_sum(squares, sums.multiply_masks(mask, region))
 
     def _of_zeros(self) -> sums.Statistics:
         """The statistics of a map of zeros, measured in parts."""
-        height, width = canvas.size(self.maps["target"])
+        height, width = canvas.size_of(self.maps["target"])
         rows = max(1, POSITIONS // width)
         parts = []
         for first in range(0, height, rows):
             count = min(rows, height - first)
             maps = {
-                name: canvas.rectangle(value, first, 0, count, width)
+                name: canvas.read_rectangle(value, first, 0, count, width)
                 for name, value in self.maps.items()
             }
             target = self._wanted(maps["target"])
@@ -118,10 +120,12 @@ class ContentLoss:
 
     def distance(self, statistics: sums.Statistics) -> tf.Tensor:
         """Divides by the mean square of the target, or the divisor, []."""
-        return tf.math.divide_no_nan(sums.mean(statistics), self._scale)
+        return tf.math.divide_no_nan(
+            sums.divide_by_mass(statistics), self._scale
+        )
 
 
-def square_of_content(
+def make_square_measure(
     projection: np.ndarray | None = None,
 ) -> Callable[..., sums.Statistics]:
     """What measures the mean square of a target, in parts.
@@ -145,8 +149,8 @@ def _compared(features: tf.Tensor, projection: np.ndarray | None) -> tf.Tensor:
     """The features of which differences are those that are compared."""
     if projection is None:
         return features
-    features = sums.wide(features)
-    root: Any = projections.root(projection, features.dtype)
+    features = sums.widen(features)
+    root: Any = projections.compute_root(projection, features.dtype)
     return projections.project(features, root)
 
 

@@ -39,12 +39,12 @@ def make_objective(
     """
 
     def objective(image: canvas.Image) -> Evaluation:
-        image = canvas.whole(image)
+        image = canvas.read_whole(image)
         scale = gradient_scale(extractor, image.shape.num_elements() // 3)
         with tf.GradientTape() as tape:
             tape.watch(image)
             features = {**extractor.model(image), "image": image}
-            total, terms = weighted(
+            total, terms = sum_weighted(
                 loss_list,
                 [
                     loss.distance(
@@ -61,7 +61,7 @@ def make_objective(
     return objective
 
 
-def weighted(
+def sum_weighted(
     loss_list: Sequence[protocol.Loss], distances: Sequence[tf.Tensor]
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The weighted sum of distances, [], and these by name."""
@@ -87,7 +87,7 @@ def gradient_scale(extractor: extractors.Extractor, pixels: int) -> tf.Tensor:
     return tf.constant(pixels if narrow else 1, dtype)
 
 
-def frozen(objective: Objective, keep: np.ndarray) -> Objective:
+def freeze(objective: Objective, keep: np.ndarray) -> Objective:
     """The same, but for the gradient of pixels that are to stay.
 
     Args:
@@ -106,7 +106,7 @@ def frozen(objective: Objective, keep: np.ndarray) -> Objective:
                 tf.cast(moves, gradient.dtype),
             )
             return evaluation
-        gradient = canvas.whole(gradient)
+        gradient = canvas.read_whole(gradient)
         gradient *= tf.cast(moves, gradient.dtype)
         return evaluation._replace(gradient=gradient)
 

@@ -77,7 +77,7 @@ class StyleLoss:
     ) -> tf.Tensor:
         """The target that features, [1, h, w, C], of a style image are."""
         del projection  # the statistics of a narrow network stay narrow
-        return sums.mean(cls.raw_statistics(features, mask))
+        return sums.divide_by_mass(cls.raw_statistics(features, mask))
 
     @classmethod
     def blend(
@@ -99,11 +99,11 @@ class StyleLoss:
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
         """Sums over the positions of a map, those of a mask and the region."""
-        return self.raw_statistics(features, sums.product(mask, region))
+        return self.raw_statistics(features, sums.multiply_masks(mask, region))
 
     def distance(self, statistics: sums.Statistics) -> tf.Tensor:
         """The squared difference over its scale, or the divisor, []."""
-        difference = self._difference(sums.mean(statistics))
+        difference = self._difference(sums.divide_by_mass(statistics))
         return tf.math.divide_no_nan(difference, self._scale)
 
     # (features, mask) -> the sums of which `measure` gives the mean.
@@ -141,7 +141,7 @@ class GramLoss(StyleLoss):
     def _prepare(
         self, target: tf.Tensor, projection: np.ndarray | None
     ) -> None:
-        self._root = projections.root(projection, target.dtype)
+        self._root = projections.compute_root(projection, target.dtype)
 
     def _difference(self, means: tf.Tensor) -> tf.Tensor:
         matrix = projections.transform(means - self._target, self._root)
@@ -216,7 +216,7 @@ class WassersteinLoss(StyleLoss):
     def _prepare(
         self, target: tf.Tensor, projection: np.ndarray | None
     ) -> None:
-        self._narrow_root = projections.root(projection, target.dtype)
+        self._narrow_root = projections.compute_root(projection, target.dtype)
         self._mean, covariance = self._moments(target)
         channels = len(covariance)
         self._dtype = tf.float64 if channels <= EXACT_CHANNELS else target.dtype
@@ -309,7 +309,7 @@ class SlicedWassersteinLoss(StyleLoss):
     ) -> sums.Statistics:
         """Sums squared differences of sorted values to those of the target."""
         values, levels, weights = _sorted(
-            features, sums.product(mask, region), self._projection
+            features, sums.multiply_masks(mask, region), self._projection
         )
         count = len(self._target)
         places = tf.clip_by_value(levels * count - 0.5, 0.0, count - 1.0)
@@ -397,7 +397,7 @@ def _sorted(
     Without a mask levels and weights are those of all directions, [n, 1].
     """
     channels: int = features.shape.as_list()[-1]  # type: ignore[assignment]
-    flat = tf.reshape(sums.wide(features), [-1, channels])
+    flat = tf.reshape(sums.widen(features), [-1, channels])
     directions = tf.constant(_directions(channels, projection), flat.dtype)
     values = tf.transpose(flat @ directions)
     if mask is None:

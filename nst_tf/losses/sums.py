@@ -46,7 +46,7 @@ def gram_matrix(
     Source:
         Gatys, Ecker, Bethge. CVPR 2016, equations 3 to 5.
     """
-    return mean(gram_statistics(features, mask))
+    return divide_by_mass(gram_statistics(features, mask))
 
 
 def gram_statistics(
@@ -61,7 +61,7 @@ def gram_statistics(
     """
     _check_mask(features, mask)
     if features.dtype != tf.bfloat16:
-        features = wide(features)
+        features = widen(features)
     weights = None
     if mask is not None:
         weights = tf.stop_gradient(tf.cast(mask, features.dtype))
@@ -94,7 +94,7 @@ def _times(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
 def _cast_factor(values: tf.Tensor) -> tf.Tensor:
     """Casts bfloat16 to float32 if its products would be emulated."""
     if values.dtype == tf.bfloat16 and device.emulates_bfloat16():
-        return wide(values)
+        return widen(values)
     return values
 
 
@@ -108,8 +108,8 @@ def _products(one: tf.Tensor, two: tf.Tensor) -> tf.Tensor:
     ones, twos = (
         tf.reshape(each[:whole], [-1, BLOCK, channels]) for each in (one, two)
     )
-    products = wide(tf.matmul(ones, twos, transpose_a=True))
-    rest = wide(tf.matmul(one[whole:], two[whole:], transpose_a=True))
+    products = widen(tf.matmul(ones, twos, transpose_a=True))
+    rest = widen(tf.matmul(one[whole:], two[whole:], transpose_a=True))
     return tf.reduce_sum(products, axis=0) + rest
 
 
@@ -170,7 +170,7 @@ def squared_difference(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 @ops.fused
 def _mean_of_squares(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     """The mean over channels of squared differences, [1, h, w, 1]."""
-    squares = tf.square(wide(features) - wide(target))
+    squares = tf.square(widen(features) - widen(target))
     return tf.reduce_mean(squares, axis=-1, keepdims=True)
 
 
@@ -181,7 +181,7 @@ def _slope_of_squares(
     """The gradient of the same with respect to the features."""
     channels: Any = features.shape[-1]
     upstream *= tf.constant(2 / channels, upstream.dtype)
-    slope = upstream * (wide(features) - wide(target))
+    slope = upstream * (widen(features) - widen(target))
     return tf.cast(slope, features.dtype)
 
 
@@ -194,12 +194,12 @@ def masked_sum(values: tf.Tensor, mask: tf.Tensor | None) -> Statistics:
     return Statistics(tf.reduce_sum(values * mask), tf.reduce_sum(mask))
 
 
-def mean(statistics: Statistics) -> tf.Tensor:
+def divide_by_mass(statistics: Statistics) -> tf.Tensor:
     """Divides the sums by the mass; nothing counts where the mass is zero."""
     return tf.math.divide_no_nan(statistics.total, statistics.mass)
 
 
-def product(
+def multiply_masks(
     mask: tf.Tensor | None, region: tf.Tensor | None
 ) -> tf.Tensor | None:
     """Multiplies two masks, either of which may be absent."""
@@ -208,7 +208,7 @@ def product(
     return tf.cast(mask, region.dtype) * region
 
 
-def wide(values: tf.Tensor) -> tf.Tensor:
+def widen(values: tf.Tensor) -> tf.Tensor:
     """Casts half precision to float32: its sums would overflow or round."""
     return values if values.dtype == tf.float64 else tf.cast(values, tf.float32)
 
@@ -218,7 +218,7 @@ def _flat(
 ) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor]:
     """A map as [H * W, C], a mask as [H * W, 1], and its sum."""
     _check_mask(features, mask)
-    flat = tf.reshape(wide(features), [-1, features.shape[-1]])
+    flat = tf.reshape(widen(features), [-1, features.shape[-1]])
     weights = None
     if mask is not None:
         column = tf.reshape(tf.cast(mask, flat.dtype), [-1, 1])
@@ -229,9 +229,9 @@ def _flat(
 def _mass(features: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
     """How many positions count, []."""
     if weights is not None:
-        return tf.reduce_sum(wide(weights))
+        return tf.reduce_sum(widen(weights))
     positions = tf.reduce_prod(tf.shape(features)[:-1])
-    return tf.cast(positions, wide(tf.zeros([], features.dtype)).dtype)
+    return tf.cast(positions, widen(tf.zeros([], features.dtype)).dtype)
 
 
 def _check_mask(features: tf.Tensor, mask: tf.Tensor | None) -> None:

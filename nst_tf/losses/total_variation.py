@@ -65,14 +65,14 @@ class TotalVariationLoss:
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
         """Sums over neighbors, the mean over channels."""
-        image = sums.wide(features)
-        mask = sums.product(mask, region)
+        image = sums.widen(features)
+        mask = sums.multiply_masks(mask, region)
         if mask is None:
             mask = tf.ones_like(image[:, :, :, :1])
         mask = tf.cast(mask, image.dtype)
         if self._neighbors == "nine_point":
             return sums.Statistics(
-                _sum_of_eight(image, mask, self._size or canvas.size(image)),
+                _sum_of_eight(image, mask, self._size or canvas.size_of(image)),
                 tf.reduce_sum(mask),
             )
         if self._neighbors in INNER:
@@ -86,7 +86,7 @@ class TotalVariationLoss:
 
     def distance(self, statistics: sums.Statistics) -> tf.Tensor:
         """Averages over the pairs, []."""
-        return sums.mean(statistics) / self._divisor
+        return sums.divide_by_mass(statistics) / self._divisor
 
 
 def _sum_of_neighbors(

@@ -36,7 +36,7 @@ class Architecture(NamedTuple):
     channels: tuple[int, ...]  # channels of each block
 
 
-def convolutions(network: str) -> list[Convolution]:
+def list_convolutions(network: str) -> list[Convolution]:
     """Lists the convolutions of a network from the image on.
 
     The position (row, column) of a layer of stride s covers the pixels
@@ -68,7 +68,7 @@ def convolutions(network: str) -> list[Convolution]:
 
 def check_layers(network: str, layers: Iterable[str]) -> None:
     """Raises ValueError, with a suggestion, for a layer not in a network."""
-    names = [layer.name for layer in convolutions(network)]
+    names = [layer.name for layer in list_convolutions(network)]
     for layer in layers:
         if layer not in names:
             raise ValueError(
@@ -78,16 +78,16 @@ def check_layers(network: str, layers: Iterable[str]) -> None:
             )
 
 
-def deepest(network: str, layers: Iterable[str]) -> Convolution:
+def find_deepest(network: str, layers: Iterable[str]) -> Convolution:
     """Returns the last convolution that the given layers need."""
     wanted = set(layers)
-    return [c for c in convolutions(network) if c.name in wanted][-1]
+    return [c for c in list_convolutions(network) if c.name in wanted][-1]
 
 
-def work(network: str, last: str) -> float:
+def count_work(network: str, last: str) -> float:
     """Multiplications for each pixel, up to a layer, over 3 x 3."""
     total = 0.0
-    for layer in convolutions(network):
+    for layer in list_convolutions(network):
         total += layer.in_channels * layer.out_channels / layer.stride**2
         if layer.name == last:
             break

@@ -113,7 +113,7 @@ def vgg(
         name="preprocess",
     )(image)
     outputs = {}
-    convolutions = architectures.convolutions(network)
+    convolutions = architectures.list_convolutions(network)
     deepest = max(
         number
         for number, layer in enumerate(convolutions)
@@ -141,7 +141,7 @@ def vgg(
     model.trainable = False
     geometry = {
         layer.name: layer
-        for layer in architectures.convolutions(network)
+        for layer in architectures.list_convolutions(network)
         if layer.name in outputs
     }
     sizes = tf.TensorSpec([1, None, None, 3], _wide(dtype))

@@ -6,7 +6,9 @@ import numpy as np
 import tensorflow as tf
 
 
-def root(projection: np.ndarray | None, dtype: tf.DType) -> tf.Tensor | None:
+def compute_root(
+    projection: np.ndarray | None, dtype: tf.DType
+) -> tf.Tensor | None:
     """The square matrix R, [C, C], with R R' = P P', of a projection P.
 
     Distances of projected values are the same through R as through P: the norm

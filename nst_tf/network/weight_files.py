@@ -245,7 +245,9 @@ def _find(file: h5py.File, network: str) -> Datasets:
     """Finds the datasets of every convolution: by layer, by dimensions."""
     root = file.get("model_weights", file)
     if "layers" in root:  # Keras 3's .weights.h5 numbers layers by class
-        names = [layer.name for layer in architectures.convolutions(network)]
+        names = [
+            layer.name for layer in architectures.list_convolutions(network)
+        ]
         numbered = {
             int(found[1] or 0): root["layers"][key]
             for key in root["layers"]
@@ -279,7 +281,7 @@ def _mistake(found: Datasets, network: str) -> str:
             4: (3, 3, layer.in_channels, layer.out_channels),
             1: (layer.out_channels,),
         }
-        for layer in architectures.convolutions(network)
+        for layer in architectures.list_convolutions(network)
     }
     shapes = {
         name: {ndim: data.shape for ndim, data in datasets.items()}

@@ -56,7 +56,7 @@ class Finished:
         """The image to show, [1, H, W, 3], in [0, 1]."""
         return self.image
 
-    def bequeath(self, finer: Optimizer) -> None:
+    def hand_over(self, finer: Optimizer) -> None:
         """Gives the optimizer of the next level what still holds."""
         theirs = list_variables(finer)
         for name, value in self._numbers.items():

@@ -41,7 +41,7 @@ class Step:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of the image."""
-        return canvas.size(self.optimizer.image)
+        return canvas.size_of(self.optimizer.image)
 
     @property
     def variables(self) -> dict[str, canvas.Changeable]:
@@ -58,7 +58,7 @@ class State(NamedTuple):
 
 
 # (level, the step taken last at it or None) -> whether to take another one.
-Pace = Callable[[int, Step | None], bool]
+StopRule = Callable[[int, Step | None], bool]
 
 
 def descend(
@@ -67,7 +67,7 @@ def descend(
     levels: Sequence[pyramid.Level],
     image: tf.Tensor,
     start: State | None = None,
-    goes_on: Pace = lambda level, step: True,
+    should_continue: StopRule = lambda level, step: True,
     exhausted: Callable[[int, int], bool] = lambda height, width: False,
     hosted: Callable[[int, int], bool] = lambda height, width: False,
 ) -> Iterator[Step]:
@@ -82,8 +82,8 @@ def descend(
         image: Where to start, [1, H, W, 3] in [0, 1], of any size.
         start: A state of such a run, to go on after it: what follows is the
             same to the bit as if the run had not been interrupted.
-        goes_on: Is asked before each step; levels end early, or are left out,
-            where it says no.
+        should_continue: Is asked before each step; levels end early, or are
+            left out, where it says no.
         exhausted: (height, width) -> whether an objective that needs less
             memory can be made at that size: it is asked when there is not
             enough, and the step is taken again, from the same state.
@@ -102,7 +102,7 @@ def descend(
     finished = None
     for number, level in enumerate(levels[first:], start=first):
         resumed = start is not None and number == start.level
-        if not goes_on(number, None) and not resumed:
+        if not should_continue(number, None) and not resumed:
             continue
         # First, while there is nothing else: to see the pictures takes memory.
         take = _Steps(level, make_objective_at, exhausted)
@@ -110,14 +110,16 @@ def descend(
         enlarge = _enlarged_there if hosted(*size) else _enlarged
         optimizer = make_optimizer(enlarge(image, *size))
         if finished:
-            finished.bequeath(optimizer)
+            finished.hand_over(optimizer)
         index = 0
         if start and resumed:
             index = start.steps
             for name, variable in base.list_variables(optimizer).items():
                 variable.assign(start.arrays[name])
         step = None
-        while index < level.steps and (not step or goes_on(number, step)):
+        while index < level.steps and (
+            not step or should_continue(number, step)
+        ):
             index += 1
             step = Step(number, index, take(optimizer), optimizer)
             if index % FAILURES == 0 or index == level.steps:
@@ -213,10 +215,10 @@ def _enlarged_there(
 ) -> host_images.HostVariable:
     """Resamples an image, [1, H, W, 3], to [1, h, w, 3] on the host."""
     enlarged = host_images.HostVariable((1, height, width, 3), image.dtype)
-    if canvas.size(image) == (height, width):
+    if canvas.size_of(image) == (height, width):
         enlarged.assign(image)
         return enlarged
-    rows, columns = canvas.size(image)
+    rows, columns = canvas.size_of(image)
     most = max(1, canvas.BAND // width)
     for first in range(0, height, most):
         # As `tf.image.resize` does, but for some rows.
@@ -234,7 +236,7 @@ def _enlarged_there(
 
 def _enlarged(image: tf.Tensor, height: int, width: int) -> tf.Variable:
     """Resamples an image on the device, [1, H, W, 3], to [1, h, w, 3]."""
-    if canvas.size(image) == (height, width):
+    if canvas.size_of(image) == (height, width):
         return tf.Variable(image, trainable=False)
     resize = tf.image.resize(image, (height, width), "lanczos3", antialias=True)
     enlarged = tf.Variable(tf.cast(resize, image.dtype), trainable=False)

@@ -64,7 +64,7 @@ class FirstOrder(tf.Module):
         self._step = tf.Variable(zero, trainable=False)  # since a rescue
         self._taken = tf.Variable(zero, trainable=False)
         if self._averaging:
-            self._average = canvas.zeros_like(image)
+            self._average = canvas.make_zeros_like(image)
         infinity = tf.constant(float("inf"), image.dtype)
         self._loss = tf.Variable(infinity, trainable=False)  # the last one
         self._best_loss = tf.Variable(infinity, trainable=False)
@@ -97,12 +97,12 @@ class FirstOrder(tf.Module):
         if self._averaging and self._step > 0:
             steps = tf.cast(self._step, self.image.dtype)
             share = 1 - self._decay**steps
-            return canvas.made(
+            return canvas.make(
                 lambda average: _corrected(average, share), self._average
             )
         worse = self._loss > CLEARLY_WORSE * self._best_loss
         best = self._best if worse else self.image
-        return canvas.made(
+        return canvas.make(
             lambda image: tf.clip_by_value(image, 0.0, 1.0), best
         )
 
@@ -229,8 +229,8 @@ class Adam(FirstOrder):
                 "epsilon": epsilon,
             }.items()
         }
-        self._mean = canvas.zeros_like(image)
-        self._square = canvas.zeros_like(image)
+        self._mean = canvas.make_zeros_like(image)
+        self._square = canvas.make_zeros_like(image)
 
     def _direction(
         self, gradient: tf.Tensor, parts: canvas.Parts, step: tf.Tensor

@@ -52,7 +52,7 @@ class Lbfgs(tf.Module):
         bounds: str = "box",
     ):
         super().__init__(name="lbfgs")
-        self.image = image = canvas.variable(image)
+        self.image = image = canvas.make_variable(image)
         self._low, self._high = safeguards.BOUNDS[bounds]
         dtype = image.dtype
         self._learning_rate = tf.constant(learning_rate, dtype)
@@ -77,7 +77,7 @@ class Lbfgs(tf.Module):
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates the image, judges it, and proposes the next one."""
         evaluation = objective(self.image)
-        gradient = canvas.whole(evaluation.gradient)
+        gradient = canvas.read_whole(evaluation.gradient)
         loss = tf.cast(evaluation.loss, self.image.dtype)
         expected = tf.reduce_sum(self._gradient * (self.image - self._base))
         bound = self._loss + DECREASE * expected + MARGIN * tf.abs(self._loss)

@@ -25,6 +25,6 @@ def is_sound(
         A truth value, [].
     """
     pixels = gradient.shape.num_elements() // 3
-    norm = float(pixels) ** 2 * canvas.sum_of_squares(gradient)
+    norm = float(pixels) ** 2 * canvas.sum_squares(gradient)
     highest = EXPLOSION * tf.maximum(lowest, NEGLIGIBLE * first)
     return tf.math.is_finite(loss + norm) & (loss <= highest)

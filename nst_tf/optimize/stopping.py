@@ -28,7 +28,7 @@ REST = 10  # steps between two pictures that are compared
 BEFORE = "picture at rest"  # the first of the two, in a checkpoint
 
 
-class Budget:
+class TimeBudget:
     """Shares seconds among the levels, in proportion to their work.
 
     At each level the time of a step is measured, and the steps that are left
@@ -109,7 +109,7 @@ class Budget:
         return min(1.0, left / needed) if needed else 1.0
 
 
-class Replay:
+class FixedSteps:
     """Takes as many steps at each level as a run before took.
 
     Args:
@@ -124,7 +124,7 @@ class Replay:
         return (step.index if step else 0) < self._steps[level]
 
 
-class Rest:
+class Plateau:
     """Ends a level when its picture hardly changes any more.
 
     Args:

@@ -133,7 +133,7 @@ def _check_print(job: settings.Job) -> None:
         )
     if not job.print_size:
         return
-    sizes.parse(job.print_size)
+    sizes.parse_print_size(job.print_size)
     usual = settings.Job.size
     if job.size != usual:
         raise ValueError(

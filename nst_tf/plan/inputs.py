@@ -70,7 +70,9 @@ def read_content(
     return load(request.content, request.max_megapixels, say)
 
 
-def sized(request: settings.Job, content: image_io.Picture) -> settings.Job:
+def resolve_size(
+    request: settings.Job, content: image_io.Picture
+) -> settings.Job:
     """Replaces the print size of a job by a size in pixels and a resolution.
 
     A job without a print size is returned as it is.
@@ -87,9 +89,9 @@ def sized(request: settings.Job, content: image_io.Picture) -> settings.Job:
     if not request.print_size:
         return request
     dpi = float(request.dpi or sizes.DPI)
-    box = sizes.parse(request.print_size)
+    box = sizes.parse_print_size(request.print_size)
     rows, columns = content.pixels.shape[:2]
-    size = sizes.long_side(rows, columns, box, dpi)
+    size = sizes.fit_print(rows, columns, box, dpi)
     if not 1 <= size <= settings.LARGEST_SIZE:
         raise ValueError(
             f"print_size is {request.print_size!r}, {size} pixels on the long "
@@ -99,12 +101,12 @@ def sized(request: settings.Job, content: image_io.Picture) -> settings.Job:
     return dataclasses.replace(request, print_size="", size=size, dpi=dpi)
 
 
-def input_files(request: settings.Job) -> list[str]:
+def list_input_files(request: settings.Job) -> list[str]:
     """The files that a job names, none of which is ever replaced."""
     names = [
         request.content,
         *request.style,
-        *named_pictures(request).values(),
+        *list_named_pictures(request).values(),
         request.rerun,
     ]
     if not settings.is_keyword("weights", request.weights):
@@ -126,7 +128,8 @@ def prepare(
         content: Its content image.
         styles: Its style images.
         say: Is told, in a line, what takes time.
-        given: Those of `named_pictures` that need not be read, by their names.
+        given: Those of `list_named_pictures` that need not be read, by their
+            names.
 
     Raises:
         ValueError: In one sentence: what was received, what was expected.
@@ -140,11 +143,11 @@ def prepare(
         for layer in settings.parse_layers(text)
     ]
     if styles:
-        settings.each(request.style_layers, len(styles), "style_layers")
-    blend = settings.each(
+        settings.spread(request.style_layers, len(styles), "style_layers")
+    blend = settings.spread(
         request.style_blend or (1.0,), len(styles), "style_blend"
     )
-    deepest = architectures.deepest(request.extractor, layers)
+    deepest = architectures.find_deepest(request.extractor, layers)
     _check_image(content.pixels, "content", deepest)
     for style in styles:
         _check_image(style.pixels, "style", deepest)
@@ -159,13 +162,19 @@ def prepare(
     levels = schedule.list_levels(request, height, width)
     seen = content.pixels
     if request.color == "luminance":
-        seen = color.gray(seen)
+        seen = color.to_gray(seen)
     others = dict(given or {})
-    for name, source in named_pictures(request).items():
+    for name, source in list_named_pictures(request).items():
         if name not in others:
             others[name] = sources.load(source, request.max_megapixels, say)
-    painted, clipped = style_regions.find(request, content, styles, others)
-    keep = style_regions.kept(content, others) if request.keep_mask else None
+    painted, clipped = style_regions.find_regions(
+        request, content, styles, others
+    )
+    keep = (
+        style_regions.read_keep_mask(content, others)
+        if request.keep_mask
+        else None
+    )
     if request.continue_from:
         levels, init = _continued(
             others["continue_from"].pixels, content.pixels, levels
@@ -174,11 +183,11 @@ def prepare(
         first = [style for _, style in painted[0].styles] if painted else []
         init = _initial(request, seen, first, levels[0], others)
     if keep is not None:
-        init = kept(init, seen, keep)
-    scales = style_settings.scales(request, styles, levels[-1])
+        init = blend_kept(init, seen, keep)
+    scales = style_settings.compute_scales(request, styles, levels[-1])
     for style, scale in zip(styles, scales, strict=True):
         rows, columns = style.pixels.shape[:2]
-        fitted = style_settings.fitted_size(
+        fitted = style_settings.fit_size(
             request, rows, columns, levels[0], scale
         )
         cropped = request.style_fit == "crop"
@@ -210,7 +219,7 @@ def prepare(
     )
 
 
-def kept(
+def blend_kept(
     image: np.ndarray, content: np.ndarray, keep: np.ndarray
 ) -> np.ndarray:
     """Puts the parts of the content that stay back into a picture.
@@ -225,7 +234,7 @@ def kept(
     return image + share * (image_io.resize(content, *size) - image)
 
 
-def named_pictures(request: settings.Job) -> dict[str, str]:
+def list_named_pictures(request: settings.Job) -> dict[str, str]:
     """The pictures besides content and style that a job names: where they are.
 
     Keys are the settings' names; of style masks, "style_mask/0" and so on. One
@@ -250,7 +259,7 @@ def _output_size(
 ) -> tuple[int, int]:
     """The (height, width) of the output."""
     rows, columns = content.pixels.shape[:2]
-    return sizes.output_size(rows, columns, request.size)
+    return sizes.scale_to_side(rows, columns, request.size)
 
 
 def as_picture(
@@ -271,7 +280,7 @@ def as_picture(
     alpha = array[..., 3] if array.shape[-1] == 4 else None
     if alpha is not None and not alpha.any():
         raise ValueError(f"{name} image is wholly transparent.")
-    return image_io.picture(array[..., :3], alpha)
+    return image_io.make_picture(array[..., :3], alpha)
 
 
 def as_mask(mask: object, name: str) -> image_io.Picture:

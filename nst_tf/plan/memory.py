@@ -106,7 +106,7 @@ class Need(NamedTuple):
         return self.features * _FEATURE[self.precision]
 
 
-def limit() -> float | None:
+def find_limit() -> float | None:
     """Bytes that this process may have in all, less a reserve; None: unknown.
 
     The smallest of what the machine has free, what its control groups leave,

@@ -41,13 +41,13 @@ def is_size_of(height: int, width: int, rows: int, columns: int) -> bool:
     size = rows, columns
     if min(size) < SHORTEST_SIDE and min(size) < min(height, width):
         return False
-    exact = sizes.output_size(height, width, max(size))
+    exact = sizes.scale_to_side(height, width, max(size))
     if max(abs(a - b) for a, b in zip(size, exact, strict=True)) <= 1:
         return True
-    return size == rounded_size(height, width, max(size))
+    return size == round_size(height, width, max(size))
 
 
-def levels(
+def make_levels(
     height: int,
     width: int,
     steps: Sequence[int],
@@ -91,7 +91,7 @@ def levels(
     sizes = [
         size
         for side in sides
-        if min(size := rounded_size(height, width, side)) >= SHORTEST_SIDE
+        if min(size := round_size(height, width, side)) >= SHORTEST_SIDE
     ]
     sizes.append((height, width))
     if max_levels:
@@ -102,9 +102,9 @@ def levels(
     ]
 
 
-def rounded_size(height: int, width: int, side: float) -> tuple[int, int]:
+def round_size(height: int, width: int, side: float) -> tuple[int, int]:
     """Scales to about a long side, both sides multiples of `MULTIPLE`."""
     long_side = MULTIPLE * max(1, round(side / MULTIPLE))
-    size = sizes.output_size(height, width, long_side)
+    size = sizes.scale_to_side(height, width, long_side)
     rows, columns = (MULTIPLE * round(length / MULTIPLE) for length in size)
     return rows, columns

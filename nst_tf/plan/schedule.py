@@ -80,7 +80,7 @@ def list_levels(
     request: settings.Job, height: int, width: int
 ) -> list[pyramid.Level]:
     """Lists the levels of a job of an output of height x width pixels."""
-    return pyramid.levels(
+    return pyramid.make_levels(
         height,
         width,
         list_steps(request),

@@ -560,7 +560,7 @@ def is_keyword(name: str, value: str) -> bool:
     return value in _FIELDS[name].metadata.get("keywords", ())
 
 
-def each(values: Sequence[Any], count: int, name: str) -> tuple[Any, ...]:
+def spread(values: Sequence[Any], count: int, name: str) -> tuple[Any, ...]:
     """Gives each of so many styles its value; one value serves all.
 
     Raises:
@@ -643,7 +643,7 @@ def parse_layers(text: str, name: str = "layers") -> dict[str, float]:
     return layers
 
 
-def written(request: Job) -> list[str]:
+def format_flags(request: Job) -> list[str]:
     """Writes a job as flags: those that are not as they are by default."""
     lines = []
     for name, field in _FIELDS.items():

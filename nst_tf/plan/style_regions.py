@@ -20,7 +20,7 @@ class Place(NamedTuple):
     styles: Sequence[tuple[int, image_io.Picture]]  # which, and its part
 
 
-def find(
+def find_regions(
     request: settings.Job,
     content: image_io.Picture,
     styles: Sequence[image_io.Picture],
@@ -49,7 +49,7 @@ def find(
     strength = np.ones(size, np.float32)
     if "strength_map" in others:
         strength = _gray(others["strength_map"], "strength_map", size)
-    strength = strength * (1 - kept(content, others))
+    strength = strength * (1 - read_keep_mask(content, others))
     parts = [masks.Region((255,) * 3, np.ones(size, np.float32))]
     if "content_mask" in others:
         parts = _regions(others["content_mask"], "content_mask", size)
@@ -81,13 +81,13 @@ def _painted(
     """Gives styles their colors; the largest share of values not in [0, 1]."""
     painted, clipped = [], 0.0
     for index, style in styles:
-        changed, share = style_settings.colored(request, style, content)
+        changed, share = style_settings.recolor(request, style, content)
         painted.append((index, changed))
         clipped = max(clipped, share)
     return painted, clipped
 
 
-def kept(
+def read_keep_mask(
     content: image_io.Picture, others: Mapping[str, image_io.Picture]
 ) -> np.ndarray:
     """How much each pixel of the content image stays as it is, [H, W]."""
@@ -108,20 +108,20 @@ def _members(
         return [list(enumerate(styles))]
     if not request.style_mask:
         return _in_order(styles, parts)
-    names = settings.each(
+    names = settings.spread(
         range(len(request.style_mask)), len(styles), "style_mask"
     )
     members: list[list[tuple[int, image_io.Picture]]] = [[] for _ in parts]
     for index, (style, number) in enumerate(zip(styles, names, strict=True)):
         name = f"style_mask/{number}"
-        mask, name = others[name], masks.title(name)
+        mask, name = others[name], masks.format_title(name)
         for region in _regions(mask, name, style.pixels.shape[:2]):
             if region.weights.mean() < LEAST:
                 continue
             fitting = [
                 its
                 for part, its in zip(parts, members, strict=True)
-                if masks.same(part.color, region.color)
+                if masks.is_same_color(part.color, region.color)
             ]
             if not fitting:
                 raise ValueError(
@@ -163,7 +163,7 @@ def _regions(
 ) -> list[masks.Region]:
     """The regions of a mask, which has the size of its picture."""
     _check_size(picture, name, size)
-    return masks.regions(picture.pixels, name)
+    return masks.find_regions(picture.pixels, name)
 
 
 def _gray(

@@ -13,22 +13,24 @@ from nst_tf.plan import pyramid, settings
 OF_STYLES = ("style_blend", "style_layers", "style_scale", "style_size")
 
 
-def expanded(request: settings.Job) -> settings.Job:
+def expand_folders(request: settings.Job) -> settings.Job:
     """Replaces folders of styles by their pictures, which share as one does.
 
     Raises:
         ValueError: If a folder has no pictures.
     """
     parts = [
-        sources.pictures_in(each) if sources.is_folder(each) else [each]
+        sources.list_pictures(each) if sources.is_folder(each) else [each]
         for each in request.style
     ]
-    request = repeated(request, [len(part) for part in parts])
+    request = repeat_settings(request, [len(part) for part in parts])
     style = tuple(each for part in parts for each in part)
     return dataclasses.replace(request, style=style)
 
 
-def repeated(request: settings.Job, counts: Sequence[int]) -> settings.Job:
+def repeat_settings(
+    request: settings.Job, counts: Sequence[int]
+) -> settings.Job:
     """Gives each style of a job to so many pictures, which share as one does.
 
     Raises:
@@ -36,7 +38,7 @@ def repeated(request: settings.Job, counts: Sequence[int]) -> settings.Job:
     """
     if all(count == 1 for count in counts):
         return request
-    blend = settings.each(
+    blend = settings.spread(
         request.style_blend or (1.0,), len(counts), "style_blend"
     )
     pairs = list(zip(blend, counts, strict=True))
@@ -48,7 +50,7 @@ def repeated(request: settings.Job, counts: Sequence[int]) -> settings.Job:
     for name in OF_STYLES[1:]:
         values = getattr(request, name)
         if len(values) > 1:
-            values = settings.each(values, len(counts), name)
+            values = settings.spread(values, len(counts), name)
             chosen[name] = tuple(
                 value
                 for value, count in zip(values, counts, strict=True)
@@ -57,22 +59,26 @@ def repeated(request: settings.Job, counts: Sequence[int]) -> settings.Job:
     return dataclasses.replace(request, **chosen)
 
 
-def colored(
+def recolor(
     request: settings.Job, style: image_io.Picture, content: image_io.Picture
 ) -> tuple[image_io.Picture, float]:
     """Gives a style image its colors to paint with; the share not in [0, 1]."""
     if request.color == "luminance":
-        pixels = color.gray(style.pixels, content.pixels)
+        pixels = color.to_gray(style.pixels, content.pixels)
         return style._replace(pixels=pixels), 0.0
     if request.color not in ("match", "histogram"):
         return style, 0.0
-    change = color.matched if request.color == "match" else color.equalized
+    change = (
+        color.match_moments
+        if request.color == "match"
+        else color.match_histograms
+    )
     changed = change(style.pixels, content.pixels, style.alpha, content.alpha)
     pixels = np.clip(changed.image, 0.0, 1.0).astype(np.float32)
     return style._replace(pixels=pixels), changed.share
 
 
-def scales(
+def compute_scales(
     request: settings.Job,
     styles: Sequence[image_io.Picture],
     level: pyramid.Level,
@@ -80,13 +86,13 @@ def scales(
     """By how much the sides of each style image are multiplied."""
     if not request.style_size:
         return list(
-            settings.each(request.style_scale, len(styles), "style_scale")
+            settings.spread(request.style_scale, len(styles), "style_scale")
         )
     found = []
-    lengths = settings.each(request.style_size, len(styles), "style_size")
+    lengths = settings.spread(request.style_size, len(styles), "style_size")
     for style, length in zip(styles, lengths, strict=True):
         rows, columns = style.pixels.shape[:2]
-        scale = length / max(fitted_size(request, rows, columns, level, 1.0))
+        scale = length / max(fit_size(request, rows, columns, level, 1.0))
         rules = settings.Job.__dataclass_fields__["style_scale"].metadata
         if not rules["low"] <= scale <= rules["high"]:
             raise ValueError(
@@ -97,7 +103,7 @@ def scales(
     return found
 
 
-def fitted_size(
+def fit_size(
     request: settings.Job,
     rows: int,
     columns: int,
@@ -107,9 +113,9 @@ def fitted_size(
     """The (height, width) of a style image of rows x columns, at a level."""
     height, width = (max(1, round(scale * side)) for side in level[:2])
     if request.style_fit == "keep":
-        return sizes.size_of_area(rows, columns, height * width)
+        return sizes.scale_to_area(rows, columns, height * width)
     if request.style_fit == "side":
-        return sizes.output_size(rows, columns, max(height, width))
+        return sizes.scale_to_side(rows, columns, max(height, width))
     return height, width
 
 

@@ -11,7 +11,7 @@ from nst_tf.network import architectures
 from nst_tf.plan import inputs, memory, pyramid, schedule, settings, tiles
 
 
-def planned(
+def plan_tiles(
     request: settings.Job,
     prepared: inputs.Inputs,
     precision: str,
@@ -32,7 +32,7 @@ def planned(
             in tiles.
     """
     height, width, _ = prepared.levels[-1]
-    least = smallest(request)
+    least = find_smallest_side(request)
     if request.tile:
         if request.tile < least:
             raise ValueError(
@@ -44,7 +44,7 @@ def planned(
     limit = _limit(request)
     if limit is None:
         return request
-    peak = memory_of(request, prepared, precision)
+    peak = estimate_memory(request, prepared, precision)
     if peak <= limit:
         return request
     fitting = _fitting(request, prepared, precision, limit, least)
@@ -54,7 +54,7 @@ def planned(
     )
     if not fitting:
         at_least = min(
-            needs(each, prepared, precision).peak(height, width, least**2)
+            make_need(each, prepared, precision).peak(height, width, least**2)
             for each in _targets(request)
         )
         raise MemoryError(
@@ -63,7 +63,7 @@ def planned(
         )
     _check_additive(request, height, width, words)
     level = prepared.levels[-1]
-    return min(fitting, key=lambda each: cost(each, level))
+    return min(fitting, key=lambda each: estimate_cost(each, level))
 
 
 def _fitting(
@@ -77,7 +77,7 @@ def _fitting(
     height, width, _ = prepared.levels[-1]
     found = []
     for each in _targets(request):
-        need = needs(each, prepared, precision)
+        need = make_need(each, prepared, precision)
         side = need.largest_tile(height, width, limit)
         side = min(side, request.tile or side)
         if side >= least:
@@ -92,7 +92,7 @@ def _targets(request: settings.Job) -> list[settings.Job]:
     return [request, dataclasses.replace(request, content_target="recompute")]
 
 
-def halved(
+def halve_tiles(
     request: settings.Job, prepared: inputs.Inputs, precision: str, died: int
 ) -> settings.Job:
     """Gives a job smaller tiles than those with which a run of it died.
@@ -111,10 +111,10 @@ def halved(
     if limit is None or not _is_additive(request):
         return request
     then = dataclasses.replace(request, tile=died)
-    if memory_of(then, prepared, precision) < 0.5 * limit:
+    if estimate_memory(then, prepared, precision) < 0.5 * limit:
         return request
     before = died if tiles.is_cut(height, width, died) else max(height, width)
-    side = max(before // 2, smallest(request))
+    side = max(before // 2, find_smallest_side(request))
     if tiles.is_cut(height, width, request.tile):
         side = min(side, request.tile)
     if side == before:  # there are no smaller ones
@@ -129,10 +129,10 @@ def _limit(request: settings.Job) -> float | None:
     """
     if request.memory:
         return 1e9 * request.memory
-    return None if device.is_gpu() else memory.limit()
+    return None if device.is_gpu() else memory.find_limit()
 
 
-def memory_of(
+def estimate_memory(
     request: settings.Job, prepared: inputs.Inputs, precision: str
 ) -> float:
     """The bytes that a job needs in the tiles that it is cut into, about.
@@ -145,11 +145,11 @@ def memory_of(
     level = prepared.levels[-1]
     cut = _cut(request, level, 1)
     tile = cut.rows.size * cut.columns.size if cut else 0
-    need = needs(request, prepared, precision)
+    need = make_need(request, prepared, precision)
     return need.peak(level.height, level.width, tile)
 
 
-def needs(
+def make_need(
     request: settings.Job, prepared: inputs.Inputs, precision: str
 ) -> memory.Need:
     """What a job needs of memory."""
@@ -167,13 +167,13 @@ def needs(
         recomputes=request.content_target == "recompute",
         features=sum(
             prepared.network.layers[layer.name][0].shape[-1] / layer.stride**2
-            for layer in architectures.convolutions(request.extractor)
+            for layer in architectures.list_convolutions(request.extractor)
             if layer.name in settings.parse_layers(request.content_layers)
         ),
     )
 
 
-def describe(
+def describe_tiles(
     request: settings.Job, level: pyramid.Level, devices: int = 1
 ) -> str:
     """Says how a level is cut, for people; nothing if it is not."""
@@ -181,12 +181,12 @@ def describe(
     if cut is None:
         return ""
     words = f"{cut.number} tiles of {cut.columns.size} x {cut.rows.size}"
-    if recomputes(request, level.height, level.width):
+    if is_recomputed(request, level.height, level.width):
         words += ", in which the content is seen anew"
     return words
 
 
-def cost(
+def estimate_cost(
     request: settings.Job, level: pyramid.Level, devices: int = 1
 ) -> float:
     """How many times longer a step takes in tiles than one on the whole."""
@@ -196,12 +196,12 @@ def cost(
     rounds = math.ceil(cut.number / devices)
     seen = rounds * cut.rows.size * cut.columns.size
     passes = tiles.PASSES
-    if recomputes(request, level.height, level.width):
+    if is_recomputed(request, level.height, level.width):
         passes += _recomputed_share(request)
     return passes * seen / level.pixels
 
 
-def recomputes(request: settings.Job, height: int, width: int) -> bool:
+def is_recomputed(request: settings.Job, height: int, width: int) -> bool:
     """Whether the content's features are seen anew at a size, not kept."""
     return request.content_target == "recompute" and tiles.is_cut(
         height, width, request.tile
@@ -210,11 +210,11 @@ def recomputes(request: settings.Job, height: int, width: int) -> bool:
 
 def _recomputed_share(request: settings.Job) -> float:
     """Two looks as deep as the content's layers, over two as deep as all."""
-    deepest = architectures.deepest(
+    deepest = architectures.find_deepest(
         request.extractor, settings.parse_layers(request.content_layers)
     )
-    return architectures.work(request.extractor, deepest.name) / (
-        architectures.work(request.extractor, _deepest(request).name)
+    return architectures.count_work(request.extractor, deepest.name) / (
+        architectures.count_work(request.extractor, _deepest(request).name)
     )
 
 
@@ -223,7 +223,7 @@ def _cut(
 ) -> tiles.Tiles | None:
     """How a level is cut; None: it is not."""
     deepest = _deepest(request)
-    return tiles.choose(
+    return tiles.choose_tiles(
         level.height,
         level.width,
         request.tile,
@@ -233,10 +233,10 @@ def _cut(
     )
 
 
-def smallest(request: settings.Job) -> int:
+def find_smallest_side(request: settings.Job) -> int:
     """The least side of the tiles of a job, in pixels."""
     deepest = _deepest(request)
-    return tiles.smallest(deepest.stride, deepest.reach)
+    return tiles.find_smallest_side(deepest.stride, deepest.reach)
 
 
 def _deepest(request: settings.Job) -> architectures.Convolution:
@@ -246,7 +246,7 @@ def _deepest(request: settings.Job) -> architectures.Convolution:
         for text in (request.content_layers, *request.style_layers)
         for layer in settings.parse_layers(text)
     ]
-    return architectures.deepest(request.extractor, layers)
+    return architectures.find_deepest(request.extractor, layers)
 
 
 class Side:
@@ -265,7 +265,7 @@ class Side:
         say: Callable[[str], None],
     ):
         self._side = request.tile
-        self._least = smallest(request)
+        self._least = find_smallest_side(request)
         self._additive = _is_additive(request)
         self._say = say
 

@@ -37,7 +37,7 @@ def is_cut(height: int, width: int, tile: int) -> bool:
     return 0 < tile**2 < height * width
 
 
-def cut(length: int, largest: int, stride: int, reach: int) -> Cut:
+def cut_side(length: int, largest: int, stride: int, reach: int) -> Cut:
     """Cuts a side into as few tiles as may be, then as small ones as may be.
 
     Args:
@@ -52,7 +52,7 @@ def cut(length: int, largest: int, stride: int, reach: int) -> Cut:
     if length <= largest:
         return Cut(length, length, (0,), (0, length))
     halo = math.ceil(reach / stride) * stride
-    least = smallest(stride, reach)
+    least = find_smallest_side(stride, reach)
     if largest < least:
         raise ValueError(
             f"tile is {largest} pixels, expected at least {least}: the network "
@@ -71,7 +71,7 @@ def cut(length: int, largest: int, stride: int, reach: int) -> Cut:
             size += stride
 
 
-def choose(
+def choose_tiles(
     height: int,
     width: int,
     largest: int,
@@ -87,7 +87,7 @@ def choose(
     Args:
         height: Of the image, in pixels.
         width: Of the image, in pixels.
-        largest: As for `make`; 0: of any size.
+        largest: As for `make_tiles`; 0: of any size.
         stride: Of the deepest layer: tiles begin at its multiples.
         reach: Pixels that are seen beyond what a tile owns.
         devices: How many see tiles at a time.
@@ -101,7 +101,7 @@ def choose(
     whole = not is_cut(height, width, largest)
     if devices == 1 and whole:
         return None
-    cuts = [] if whole else [make(height, width, largest, stride, reach)]
+    cuts = [] if whole else [make_tiles(height, width, largest, stride, reach)]
     if cuts and cuts[0].number >= devices:
         return cuts[0]
     cuts += [
@@ -130,11 +130,11 @@ def _into(length: int, count: int, stride: int, reach: int) -> Cut:
     """Cuts a side into so many tiles, or fewer that are the smallest."""
     halo = math.ceil(reach / stride) * stride
     size = math.ceil((length + (count - 1) * (reach + halo)) / count)
-    largest = max(size + 2 * stride, smallest(stride, reach))
-    return cut(length, length if count == 1 else largest, stride, reach)
+    largest = max(size + 2 * stride, find_smallest_side(stride, reach))
+    return cut_side(length, length if count == 1 else largest, stride, reach)
 
 
-def smallest(stride: int, reach: int) -> int:
+def find_smallest_side(stride: int, reach: int) -> int:
     """The least side of a tile, with its halo, that owns something."""
     return math.ceil(reach / stride) * stride + reach + 2 * stride
 
@@ -155,7 +155,7 @@ def _spread(
     return Cut(length, size, tuple(starts), (*bounds, length))
 
 
-def make(
+def make_tiles(
     height: int, width: int, largest: int, stride: int, reach: int
 ) -> Tiles:
     """Cuts an image so that least is seen twice.
@@ -172,17 +172,20 @@ def make(
         ValueError: If a tile of that size is all halo.
     """
     best = Tiles(
-        cut(height, largest, stride, reach), cut(width, largest, stride, reach)
+        cut_side(height, largest, stride, reach),
+        cut_side(width, largest, stride, reach),
     )
     for count in range(1, height // stride + 1):
         rows = _into(height, count, stride, reach)
         across = largest**2 // rows.size
-        if len(rows.starts) == count and across >= smallest(stride, reach):
-            found = Tiles(rows, cut(width, across, stride, reach))
+        if len(rows.starts) == count and across >= find_smallest_side(
+            stride, reach
+        ):
+            found = Tiles(rows, cut_side(width, across, stride, reach))
             if _seen(found) < _seen(best):
                 best = found
         # Lower rows than this do not leave room for wider tiles.
-        if rows.size <= smallest(stride, reach) or across >= width:
+        if rows.size <= find_smallest_side(stride, reach) or across >= width:
             break
     return best
 

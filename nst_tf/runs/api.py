@@ -105,8 +105,8 @@ def stylize(
         Networks. CVPR 2016.
     """
     request, prepared = preparation.prepare_images(content, styles, settings)
-    step = _last(started(request, prepared))
-    return results.painting_of(step, request, prepared)
+    step = _last(start_steps(request, prepared))
+    return results.make_painting(step, request, prepared)
 
 
 def stylize_steps(
@@ -136,16 +136,16 @@ def stylize_steps(
             more.
     """
     request, prepared = preparation.prepare_images(content, styles, settings)
-    return started(request, prepared)
+    return start_steps(request, prepared)
 
 
-def started(
+def start_steps(
     request: settings.Job, prepared: inputs.Inputs
 ) -> "Generator[descent.Step, None, None]":
     """The steps of a job that decides itself what it starts with."""
     begun = startup.start(request, prepared)
     _warn_of_emulation(request)
-    return job_steps(
+    return run_steps(
         begun.request, prepared, begun.state, strategy=begun.strategy
     )
 
@@ -179,16 +179,16 @@ def run_job(request: settings.Job) -> Result:
     preparation.warn_notes(prepared)
     request, state, strategy = startup.start(request, prepared)
     _warn_of_emulation(request)
-    taken = resume.steps_taken(state, prepared)
-    for step in job_steps(request, prepared, state, strategy=strategy):
+    taken = resume.read_steps_taken(state, prepared)
+    for step in run_steps(request, prepared, state, strategy=strategy):
         taken[step.level] = step.index
     made = results.Made(asked, request, prepared, taken, start)
-    if replicas.writes():
+    if replicas.is_writer():
         path = results.save(path, made, step).path
-    return Result(path, time.monotonic() - start, results.terms(step))
+    return Result(path, time.monotonic() - start, results.read_losses(step))
 
 
-def job_steps(
+def run_steps(
     request: settings.Job,
     prepared: inputs.Inputs,
     start: "descent.State | None" = None,
@@ -204,7 +204,7 @@ def job_steps(
     Args:
         request: The job; with a `checkpoint_dir`, checkpoints are saved there.
         prepared: What it needs.
-        start: A checkpoint to go on from, as `resume.find` finds it.
+        start: A checkpoint to go on from, as `resume.find_checkpoint` finds it.
         say: Is told, in a line, of a checkpoint that could not be saved.
         began: When the run began, by `time.monotonic`, for its `max_seconds`;
             now if None.
@@ -216,8 +216,8 @@ def job_steps(
     device.prepare()
     from nst_tf.transfer import method
 
-    rest = stopping.Rest(request.tolerance, start)
-    options = method_options(request, prepared.network)
+    rest = stopping.Plateau(request.tolerance, start)
+    options = make_method_options(request, prepared.network)
     if kept is not None:
         options["make_extractor"] = functools.partial(
             _kept, options["make_extractor"], request, kept
@@ -226,15 +226,18 @@ def job_steps(
         options["make_optimizer"] = functools.partial(
             _shorter, options["make_optimizer"], request, prepared.levels
         )
-    goes_on = (
-        pace(request, prepared, began, rest)
+    should_continue = (
+        make_stop_rule(request, prepared, began, rest)
         if replay is None
-        else stopping.Replay(replay)
+        else stopping.FixedSteps(replay)
     )
     side = tile_size.Side(request, prepared.levels, say)
     exhausted = side.halve
-    if strategy and replicas.workers() > 1:
-        goes_on, exhausted = _together(strategy, goes_on), _never
+    if strategy and replicas.count_workers() > 1:
+        should_continue, exhausted = (
+            _together(strategy, should_continue),
+            _never,
+        )
     steps = method.stylize_steps(
         prepared.seen,
         [],
@@ -244,23 +247,27 @@ def job_steps(
         levels=prepared.levels,
         init=prepared.init,
         start=start,
-        goes_on=goes_on,
+        should_continue=should_continue,
         tile=side.get,
         exhausted=exhausted,
         strategy=strategy,
         recompute=request.content_target == "recompute",
         **options,
     )
-    if not request.checkpoint_dir or not replicas.writes():
+    if not request.checkpoint_dir or not replicas.is_writer():
         return steps
-    return resume.saved(steps, request, prepared, say, rest.arrays, start)
+    return resume.save_checkpoints(
+        steps, request, prepared, say, rest.arrays, start
+    )
 
 
 def _together(
-    strategy: "tf.distribute.Strategy", goes_on: "descent.Pace"
-) -> "descent.Pace":
+    strategy: "tf.distribute.Strategy", should_continue: "descent.StopRule"
+) -> "descent.StopRule":
     """Goes on where every process would, by its clock and its picture."""
-    return lambda level, step: replicas.agreed(strategy, goes_on(level, step))
+    return lambda level, step: replicas.agree(
+        strategy, should_continue(level, step)
+    )
 
 
 def _never(height: int, width: int) -> bool:
@@ -282,7 +289,7 @@ def _kept(
     return kept[key]
 
 
-def estimated_seconds(
+def estimate_seconds(
     request: settings.Job, prepared: inputs.Inputs, devices: int = 1
 ) -> float:
     """Times some steps of a job on a small picture: what all of it will take.
@@ -293,7 +300,7 @@ def estimated_seconds(
         devices: How many share the picture.
     """
     height, width, _ = prepared.levels[-1]
-    size = sizes.output_size(height, width, min(PROBE, max(height, width)))
+    size = sizes.scale_to_side(height, width, min(PROBE, max(height, width)))
     small = prepared._replace(
         levels=[pyramid.Level(*size, PROBE_STEPS)],
         init=image_io.resize(prepared.init, *size),
@@ -302,7 +309,7 @@ def estimated_seconds(
         request, checkpoint_dir="", max_seconds=0.0, tolerance=0.0, tile=0
     )
     times = [time.monotonic()]
-    for step in job_steps(quick, small):
+    for step in run_steps(quick, small):
         float(step.evaluation.loss)  # waits for the device
         times.append(time.monotonic())
     trace, *steps = np.diff(times)
@@ -312,29 +319,29 @@ def estimated_seconds(
         + level.steps
         * level.work
         * seconds
-        * tile_size.cost(request, level, devices)
+        * tile_size.estimate_cost(request, level, devices)
         for level in prepared.levels
     )
 
 
-def pace(
+def make_stop_rule(
     request: settings.Job,
     prepared: inputs.Inputs,
     began: float,
-    rest: stopping.Rest,
-) -> "descent.Pace":
+    rest: stopping.Plateau,
+) -> "descent.StopRule":
     """What ends a level of a job before all its steps are taken."""
-    paces: list[descent.Pace] = []
+    paces: list[descent.StopRule] = []
     if request.tolerance:
         paces.append(rest)
     if request.max_seconds:
         paces.append(
-            stopping.Budget(prepared.levels, request.max_seconds, began)
+            stopping.TimeBudget(prepared.levels, request.max_seconds, began)
         )
     return lambda level, step: all([each(level, step) for each in paces])
 
 
-def method_options(
+def make_method_options(
     request: settings.Job, network: weight_files.NetworkWeights
 ) -> dict[str, Any]:
     """Maps a job to the keywords of `method.stylize_steps`."""
@@ -342,7 +349,7 @@ def method_options(
 
     convention = conventions.CONVENTIONS[request.convention]
     return {
-        "weights": loss_weights(request),
+        "weights": make_loss_weights(request),
         "convention": convention,
         "style_loss": request.style_loss,
         "style_fit": request.style_fit,
@@ -401,7 +408,7 @@ def _shorter(
     return make(image, learning_rate=rate)
 
 
-def loss_weights(request: settings.Job) -> "targets.LossWeights":
+def make_loss_weights(request: settings.Job) -> "targets.LossWeights":
     """Shares the weights of a job among its layers: the first style's."""
     from nst_tf.transfer import targets
 
@@ -426,7 +433,7 @@ def _regions(
     count = len(prepared.styles)
     layers = [
         _shared(settings.parse_layers(text), request.style_weight)
-        for text in settings.each(request.style_layers, count, "style_layers")
+        for text in settings.spread(request.style_layers, count, "style_layers")
     ]
     return [
         targets.Region(

@@ -15,7 +15,7 @@ from nst_tf.plan import settings
 LONGEST_NAME = 255  # bytes, on most file systems
 
 
-def output_path(
+def choose_path(
     output: str,
     inputs: Sequence[str],
     *,
@@ -35,15 +35,17 @@ def output_path(
         ValueError: If that is no place for a picture, or one is there already.
     """
     if not output:
-        stems = "-".join(Path(sources.name(each)).stem for each in inputs)
-        return free_path(Path(f"{stems[:60]}.png"), previews)
+        stems = "-".join(Path(sources.find_name(each)).stem for each in inputs)
+        return find_free_path(Path(f"{stems[:60]}.png"), previews)
     path = Path(os.path.expanduser(output))
     for each in _beside(path, previews):
         _check_place(each, inputs, overwrite)
     return path
 
 
-def free_path(path: Path, previews: bool = False, record: str = "") -> Path:
+def find_free_path(
+    path: Path, previews: bool = False, record: str = ""
+) -> Path:
     """Returns the path, or with -2, -3 ... the first that is not taken."""
     number, candidate = 1, path
     while any(map(os.path.lexists, _beside(candidate, previews, record))):
@@ -153,12 +155,12 @@ def save_result(
     overwrite: bool,
     options: writing.Options | None = None,
 ) -> Path:
-    """Writes the picture, as `written` does.
+    """Writes the picture, as `write_somewhere` does.
 
     A record that the file cannot hold goes into one beside it.
     """
     options = options or writing.Options()
-    return written(
+    return write_somewhere(
         path,
         lambda place: _save(place, image, options),
         overwrite,
@@ -166,7 +168,7 @@ def save_result(
     )
 
 
-def written(
+def write_somewhere(
     path: Path,
     write: Callable[[Path], None],
     overwrite: bool,
@@ -192,7 +194,7 @@ def written(
         OSError: If it cannot be written anywhere.
     """
     if not overwrite:
-        path = free_path(path, record=record)
+        path = find_free_path(path, record=record)
     try:
         write(path)
         return path
@@ -200,7 +202,7 @@ def written(
         failure = error
     for folder in (Path(), Path(tempfile.gettempdir())):
         try:
-            elsewhere = free_path(folder / path.name, record=record)
+            elsewhere = find_free_path(folder / path.name, record=record)
             write(elsewhere)
             return elsewhere
         except OSError:
@@ -236,7 +238,7 @@ def _check_place(path: Path, inputs: Sequence[str], overwrite: bool) -> None:
         )
 
 
-def output_options(
+def make_options(
     request: settings.Job, content: image_io.Picture, height: int, width: int
 ) -> writing.Options:
     """How a picture is written, and what of the content image goes with it.
@@ -252,7 +254,7 @@ def output_options(
         alpha = image_io.resize_alpha(alpha, height, width)
     notes = None
     if content.exif is not None:
-        notes = exif.kept(content.exif, request.keep_location)
+        notes = exif.select_tags(content.exif, request.keep_location)
     dpi = (request.dpi, request.dpi) if request.dpi else content.dpi
     return writing.Options(
         alpha, request.bit_depth, request.quality, notes, dpi

@@ -33,7 +33,7 @@ def prepare_images(
         settings: As in `stylize`.
 
     Returns:
-        The job, and what it is made from: what `started` takes.
+        The job, and what it is made from: what `api.start_steps` takes.
 
     Raises:
         ValueError: As `stylize`.
@@ -68,12 +68,14 @@ def prepare_images(
     asked = settings.Job(**chosen)
     checks.check(asked)
     read = inputs.as_picture(content, "content", asked.max_megapixels)
-    request = schedule.apply_strength(inputs.sized(asked, read))
+    request = schedule.apply_strength(inputs.resolve_size(asked, read))
     parts: list[Sequence[Any]] = [
-        sources.pictures_in(str(each)) if sources.is_folder(each) else [each]
+        sources.list_pictures(str(each)) if sources.is_folder(each) else [each]
         for each in (styles if isinstance(styles, (list, tuple)) else [styles])
     ]
-    request = style_settings.repeated(request, [len(part) for part in parts])
+    request = style_settings.repeat_settings(
+        request, [len(part) for part in parts]
+    )
     many = [each for part in parts for each in part]
     prepared = inputs.prepare(
         request,
@@ -93,8 +95,8 @@ def _without_arrays(
 ) -> tuple[dict[str, Any], dict[str, image_io.Picture]]:
     """Puts a word in the place of pictures that are arrays; these by names.
 
-    The names are those of `inputs.named_pictures`, so that they count as if
-    they were read: in the digests of a checkpoint too.
+    The names are those of `inputs.list_named_pictures`, so that they count as
+    if they were read: in the digests of a checkpoint too.
     """
     plain: dict[str, Any] = {}
     arrays: dict[str, image_io.Picture] = {}
@@ -107,7 +109,7 @@ def _without_arrays(
         arrays[name] = (
             inputs.as_picture(value, name)
             if name in STARTS
-            else inputs.as_mask(value, masks.title(name))
+            else inputs.as_mask(value, masks.format_title(name))
         )
         return "array"
 
@@ -145,8 +147,8 @@ def prepare_files(
         ValueError: In one sentence: what was received, what was expected.
     """
     content = inputs.read_content(asked, say)
-    request = schedule.apply_strength(inputs.sized(asked, content))
-    request = style_settings.expanded(request)
+    request = schedule.apply_strength(inputs.resolve_size(asked, content))
+    request = style_settings.expand_folders(request)
     return request, *read_files(request, say, content)
 
 
@@ -164,7 +166,7 @@ def read_files(
     """Checks a job of files, and reads all that it names.
 
     Args:
-        request: The job; its print size was replaced, as by `sized`.
+        request: The job, after `inputs.resolve_size`.
         say: Is told, in a line, what takes time.
         content: Its content image, if it was read.
 
@@ -183,9 +185,9 @@ def read_files(
         sources.load(source, request.max_megapixels, say)
         for source in request.style
     ]
-    files = inputs.input_files(request)
+    files = inputs.list_input_files(request)
     previews = request.preview_every > 0
-    path = outputs.output_path(
+    path = outputs.choose_path(
         request.output,
         files if request.output else [request.content, *request.style],
         overwrite=request.overwrite,
@@ -197,7 +199,7 @@ def read_files(
         others = [*files, request.log] if request.log else files
         timelapse.check(request.timelapse, path, others, previews)
     rows, columns = content.pixels.shape[:2]
-    height, width = sizes.output_size(rows, columns, request.size)
-    options = outputs.output_options(request, content, height, width)
+    height, width = sizes.scale_to_side(rows, columns, request.size)
+    options = outputs.make_options(request, content, height, width)
     outputs.check_writable(path, height, width, options)
     return path, inputs.prepare(request, content, styles, say)

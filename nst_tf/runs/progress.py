@@ -14,7 +14,7 @@ PLAIN_SECONDS = 10.0  # between two lines where there is no terminal
 TERMINAL_SECONDS = 0.2
 
 
-def plan(
+def describe_plan(
     levels: Sequence[pyramid.Level],
     *,
     output: str,
@@ -58,10 +58,12 @@ def plan(
     in_tiles = f", in {tiles}" if tiles else ""
     time_words = f"once {TIMED_STEPS} steps are timed"
     if seconds:
-        time_words = f"about {duration(seconds)}, by a few steps at small size"
+        time_words = (
+            f"about {format_duration(seconds)}, by a few steps at small size"
+        )
     if max_seconds:
         time_words = (
-            f"at most {duration(max_seconds)}, in fewer steps if need be"
+            f"at most {format_duration(max_seconds)}, in fewer steps if need be"
         )
     return "\n".join(
         [
@@ -151,7 +153,9 @@ class Progress:
             f"{here.height}, step {index}/{here.steps}, loss {value:.4g}"
         )
         if self._seconds_per_work:
-            line += f", about {duration(self.remaining(level, index))} left"
+            line += (
+                f", about {format_duration(self.remaining(level, index))} left"
+            )
         (self._renew or self.say)(line)
         return value
 
@@ -189,7 +193,7 @@ class Progress:
             self._file = io.StringIO()
 
 
-def summary(
+def describe_result(
     path: str,
     state: str,
     seconds: float,
@@ -211,11 +215,11 @@ def summary(
             f"rescued {times}: the loss exploded, or was no number; the run "
             f"went on from its best picture, with shorter steps"
         )
-    lines.append(f"{path} is {state}, after {duration(seconds)}")
+    lines.append(f"{path} is {state}, after {format_duration(seconds)}")
     return "\n".join(lines)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Writes seconds as people do."""
     if seconds < 100:
         return f"{seconds:.0f} s"

@@ -43,7 +43,7 @@ class Outcome(NamedTuple):
     device: str
 
 
-def make(
+def make_record(
     asked: settings.Job,
     request: settings.Job,
     prepared: inputs.Inputs,
@@ -64,8 +64,8 @@ def make(
         if field.name not in NOT_RECORDED
         and getattr(asked, field.name) != field.default
     }
-    named = inputs.named_pictures(request)
-    if "init" in inputs.named_pictures(asked):
+    named = inputs.list_named_pictures(request)
+    if "init" in inputs.list_named_pictures(asked):
         flags["init"] = shown.of(asked.init)
     chosen = {
         field.name: getattr(request, field.name)
@@ -100,7 +100,7 @@ def make(
         "network": {
             "name": request.extractor,
             "weights": _weights(request, prepared, shown),
-            "digest": resume.weights_digest(prepared.network),
+            "digest": resume.digest_weights(prepared.network),
         },
         "state": outcome.state,
         "losses": {
@@ -110,16 +110,16 @@ def make(
         "rescues": outcome.rescues,
         "seconds": round(outcome.seconds, 1),
         "device": outcome.device,
-        "versions": versions(),
+        "versions": list_versions(),
     }
 
 
-def dumps(record: Record) -> str:
+def format_record(record: Record) -> str:
     """Writes a record as text: JSON, of ASCII only."""
     return json.dumps(record)
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Reads the record of a picture, from its file or from that beside it.
 
     Raises:
@@ -147,9 +147,9 @@ def describe(path: str | os.PathLike[str]) -> str:
     """Says how a picture was made: a flag file, with notes for people.
 
     Raises:
-        ValueError: As `read`.
+        ValueError: As `read_record`.
     """
-    record = read(path)
+    record = read_record(path)
     decided, network = record["decided"], record["network"]
     pictures = record["inputs"]
     named = [("content", pictures["content"])]
@@ -215,7 +215,7 @@ def describe(path: str | os.PathLike[str]) -> str:
     return "\n".join([*text, *written])
 
 
-def versions() -> dict[str, str]:
+def list_versions() -> dict[str, str]:
     """What the numbers depend on, and its releases."""
     found = {"python": platform.python_version()}
     for name, packages in {
@@ -243,14 +243,14 @@ class _Names:
         """The name of a file; an address without what may be secret in it."""
         if sources.is_file(source):
             path = os.path.abspath(os.path.expanduser(source))
-            name = sources.name(source)
+            name = sources.find_name(source)
             # The file, not what the word means.
             if name == sources.STANDARD_INPUT or _means_something(name):
                 name = f"./{name}"
             return path if self._paths else name
         if source == sources.STANDARD_INPUT:
             return source
-        shown = sources.shown(source)
+        shown = sources.hide_password(source)
         return shown if self._paths else shown.partition("?")[0]
 
 
@@ -282,7 +282,7 @@ def _embedded(path: Path) -> str:
     """Reads the record that is in a picture's file; empty if there is none."""
     try:
         with (
-            reading.quiet(),
+            reading.quiet_decoders(),
             Image.open(path, formats=writing.DESCRIBED) as image,
         ):
             return writing.read_record(image)

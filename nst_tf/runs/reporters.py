@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LARGEST = 512  # pixels, of the long side of a picture that is shown
 
 
-class Followers:
+class Reporters:
     """A run's log, folder for TensorBoard and film, as far as asked for.
 
     Args:
@@ -47,10 +47,10 @@ class Followers:
         self._levels = prepared.levels
         height, width, _ = prepared.levels[-1]
         longest = min(LARGEST, max(height, width))
-        self._size = sizes.output_size(height, width, longest)
+        self._size = sizes.scale_to_side(height, width, longest)
         self._log = self._board = self._film = None
         self.seconds = 0.0  # that they take in the end, about
-        if request.dry_run or not replicas.writes():
+        if request.dry_run or not replicas.is_writer():
             return
         if request.summary_dir or request.timelapse:
             self._small = _reduced_inputs(prepared, *self._size)
@@ -58,7 +58,10 @@ class Followers:
             self._log = run_log.Log(request.log, say)
         if request.summary_dir:
             self._board = summaries.Board(
-                request.summary_dir, settings.written(asked), self._levels, say
+                request.summary_dir,
+                settings.format_flags(asked),
+                self._levels,
+                say,
             )
         if request.timelapse:
             steps = sum(level.steps for level in self._levels)
@@ -87,7 +90,7 @@ class Followers:
                 loss,
                 terms,
                 time.monotonic() - self._began,
-                device.peak_memory(),
+                device.read_peak_memory(),
             )
         if self._board:
             self._board.step(
@@ -129,7 +132,7 @@ class Followers:
         """
         image = np.nan_to_num(self._reduced(step.image.numpy()[0]))
         # At a level's size; of a film's it would take seconds in the end.
-        image = results.finished(image, self._request, self._small).image
+        image = results.finish(image, self._request, self._small).image
         return self._shown(image)
 
     def _reduced(self, image: np.ndarray) -> np.ndarray:
@@ -143,8 +146,8 @@ class Followers:
         alpha = self._small.content.alpha
         if alpha is not None:
             alpha = image_io.resize_alpha(alpha, *image.shape[:2])
-            image = transparency.on_white(image, alpha)
-        return writing.quantized(image, np.uint8)
+            image = transparency.put_on_white(image, alpha)
+        return writing.quantize(image, np.uint8)
 
 
 def _reduced_inputs(

@@ -47,7 +47,7 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
         ValueError: If the picture does not say it, something is set that
             would change it, or an input is not found.
     """
-    record = records.read(asked.rerun)
+    record = records.read_record(asked.rerun)
     pictures = record["inputs"]
     recorded = {name.partition("/")[0] for name in pictures}
     others = OTHERS - recorded
@@ -72,7 +72,9 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
             _found("style", each, places) for each in pictures["style"]
         )
     else:
-        given = style_settings.expanded(settings.Job(style=asked.style)).style
+        given = style_settings.expand_folders(
+            settings.Job(style=asked.style)
+        ).style
         if len(given) != len(pictures["style"]):
             raise ValueError(
                 f"style names {len(given)} pictures, but {asked.rerun} was "
@@ -92,7 +94,7 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
         same = Path(Path(asked.rerun).name)
         if same.suffix.lower() not in image_io.EXTENSIONS:
             same = same.with_suffix(".png")
-        chosen["output"] = str(outputs.free_path(same))
+        chosen["output"] = str(outputs.find_free_path(same))
     request = settings.Job(**chosen)
     try:
         checks.check(request)
@@ -132,12 +134,12 @@ def check(replay: Replay, prepared: inputs.Inputs) -> list[str]:
     for name, then, now in pairs:
         if then["digest"] != now.digest:
             lines.append(
-                f"the {masks.title(name)} image is not the {then['name']} of "
-                f"then: another file, and so another picture"
+                f"the {masks.format_title(name)} image is not the "
+                f"{then['name']} of then: another file, and so another picture"
             )
-    if resume.weights_digest(prepared.network) != record["network"]["digest"]:
+    if resume.digest_weights(prepared.network) != record["network"]["digest"]:
         lines.append("the network's weights are not those of then")
-    for name, release in records.versions().items():
+    for name, release in records.list_versions().items():
         before = record["versions"].get(name, "none")
         if before != release:
             lines.append(f"made with {name} {before}, and here is {release}")

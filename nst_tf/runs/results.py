@@ -61,7 +61,7 @@ def save(
     """
     request, prepared = made.request, made.prepared
     height, width = prepared.levels[-1][:2]
-    image, share = whole(step, request, prepared)
+    image, share = make_output(step, request, prepared)
     if share:
         say(
             f"{share:.2%} of the pixels are lighter or darker than they were "
@@ -70,24 +70,24 @@ def save(
     outcome = records.Outcome(
         steps=made.steps,
         state=state,
-        losses=terms(step),
+        losses=read_losses(step),
         rescues=int(step.optimizer.rescues),
         seconds=time.monotonic() - made.began,
         precision=device.resolve_precision(request.precision),
         device=device.describe(),
     )
-    record = records.make(made.asked, request, prepared, outcome)
-    options = outputs.output_options(request, prepared.content, height, width)
+    record = records.make_record(made.asked, request, prepared, outcome)
+    options = outputs.make_options(request, prepared.content, height, width)
     path = outputs.save_result(
         path,
         image,
         request.overwrite,
-        options._replace(record=records.dumps(record)),
+        options._replace(record=records.format_record(record)),
     )
     return Saved(path, image)
 
 
-def painting_of(
+def make_painting(
     step: "descent.Step", request: settings.Job, prepared: inputs.Inputs
 ) -> painting.Painting:
     """Gives a caller the picture of a step, [h, w, 3] in [0, 1].
@@ -98,16 +98,18 @@ def painting_of(
     Raises:
         FloatingPointError: If it is not made of numbers any more.
     """
-    image = whole(step, request, prepared).image
+    image = make_output(step, request, prepared).image
     alpha = prepared.content.alpha
     if alpha is not None:
         alpha = image_io.resize_alpha(alpha, *image.shape[:2])
-        image = transparency.filled(image, alpha)
+        image = transparency.fill(image, alpha)
     # What is still the device's own memory can only be read.
-    return painting.painting(image if image.flags.writeable else image.copy())
+    return painting.make_painting(
+        image if image.flags.writeable else image.copy()
+    )
 
 
-def whole(
+def make_output(
     step: "descent.Step", request: settings.Job, prepared: inputs.Inputs
 ) -> color.Colored:
     """The picture of a step, as large as the output, with what comes last.
@@ -116,11 +118,11 @@ def whole(
         FloatingPointError: If it is not made of numbers any more.
     """
     height, width = prepared.levels[-1][:2]
-    image = image_io.resize(picture(step), height, width)
-    return finished(image, request, prepared)
+    image = image_io.resize(read_image(step), height, width)
+    return finish(image, request, prepared)
 
 
-def finished(
+def finish(
     image: np.ndarray, request: settings.Job, prepared: inputs.Inputs
 ) -> color.Colored:
     """Gives what was painted the content's chroma, or parts, if it is to.
@@ -135,20 +137,20 @@ def finished(
     """
     share, content = 0.0, prepared.content.pixels
     if request.color in ("content", "luminance"):
-        image, share = color.with_chroma(
+        image, share = color.transfer_chroma(
             image, image_io.resize(content, *image.shape[:2])
         )
     if prepared.keep is not None:
-        image = inputs.kept(image, content, prepared.keep)
+        image = inputs.blend_kept(image, content, prepared.keep)
     return color.Colored(image, share)
 
 
-def terms(step: "descent.Step") -> dict[str, float]:
+def read_losses(step: "descent.Step") -> dict[str, float]:
     """Reads the losses of a step, unweighted, by name."""
     return {name: float(value) for name, value in step.evaluation.terms.items()}
 
 
-def picture(step: "descent.Step") -> np.ndarray:
+def read_image(step: "descent.Step") -> np.ndarray:
     """Reads the image of a step, [h, w, 3] in [0, 1]; not to be changed.
 
     Raises:

@@ -43,7 +43,7 @@ NOT_IDENTITY = (
 )
 
 
-def find(
+def find_checkpoint(
     request: settings.Job, prepared: inputs.Inputs
 ) -> "descent.State | None":
     """Finds the checkpoint that a job goes on from, if there is one.
@@ -76,7 +76,7 @@ def find(
     return state
 
 
-def saved(
+def save_checkpoints(
     steps: "Iterator[descent.Step]",
     request: settings.Job,
     prepared: inputs.Inputs,
@@ -108,7 +108,7 @@ def saved(
             say(f"checkpoint in {request.checkpoint_dir} failed: {error}")
         return True
 
-    taken = steps_taken(start, prepared)
+    taken = read_steps_taken(start, prepared)
     count, since = 0, time.monotonic()
     folder.mark({"tile": request.tile})
     try:
@@ -126,7 +126,9 @@ def saved(
         folder.unmark()
 
 
-def died_in_tiles(request: settings.Job, prepared: inputs.Inputs) -> int | None:
+def find_killed_tiles(
+    request: settings.Job, prepared: inputs.Inputs
+) -> int | None:
     """The tiles of a run of the job that was killed; None if none was.
 
     0: it worked on the picture as a whole.
@@ -138,7 +140,7 @@ def died_in_tiles(request: settings.Job, prepared: inputs.Inputs) -> int | None:
     return tile if isinstance(tile, int) else None
 
 
-def steps_taken(
+def read_steps_taken(
     state: "descent.State | None", prepared: inputs.Inputs
 ) -> list[int]:
     """The steps that were taken at each level before a run goes on."""
@@ -147,7 +149,9 @@ def steps_taken(
     return [int(count) for count in state.arrays[TAKEN]]
 
 
-def identity(request: settings.Job, prepared: inputs.Inputs) -> dict[str, Any]:
+def make_identity(
+    request: settings.Job, prepared: inputs.Inputs
+) -> dict[str, Any]:
     """What makes a job this one: two runs with it are the same to the bit.
 
     The number of steps at the last level is no part of it.
@@ -176,11 +180,11 @@ def identity(request: settings.Job, prepared: inputs.Inputs) -> dict[str, Any]:
                 for array in (_spelled(name), prepared.others[name].pixels)
             ]
         ),
-        "network's weights": weights_digest(prepared.network),
+        "network's weights": digest_weights(prepared.network),
     }
 
 
-def weights_digest(network: weight_files.NetworkWeights) -> str:
+def digest_weights(network: weight_files.NetworkWeights) -> str:
     """The digest of a network's weights."""
     kernels = [array for layer in network.layers.values() for array in layer]
     kernels += (network.projections or {}).values()
@@ -192,7 +196,7 @@ def _folder(
 ) -> checkpoint.Folder:
     """The checkpoints of a job."""
     path = Path(os.path.expanduser(request.checkpoint_dir))
-    return checkpoint.Folder(path, identity(request, prepared))
+    return checkpoint.Folder(path, make_identity(request, prepared))
 
 
 def _arrays(picture: image_io.Picture) -> list[np.ndarray]:

@@ -42,14 +42,14 @@ def start(
             in tiles, or go on from where it is to.
     """
     device.prepare()
-    strategy = replicas.make(request.devices)
+    strategy = replicas.make_strategy(request.devices)
     precision = device.resolve_precision(request.precision)
-    planned = tile_size.planned(request, prepared, precision)
-    state = resume.find(planned, prepared)
-    died = resume.died_in_tiles(planned, prepared)
-    if died is not None and replicas.writes():
+    planned = tile_size.plan_tiles(request, prepared, precision)
+    state = resume.find_checkpoint(planned, prepared)
+    died = resume.find_killed_tiles(planned, prepared)
+    if died is not None and replicas.is_writer():
         before = planned.tile
-        planned = tile_size.halved(planned, prepared, precision, died)
+        planned = tile_size.halve_tiles(planned, prepared, precision, died)
         if planned.tile != before:
             say(
                 f"a run of this job was killed, perhaps for want of memory: "
@@ -75,15 +75,15 @@ def _joined(
     Raises:
         ValueError: If the processes have not all the same job and start.
     """
-    if strategy is None or replicas.workers() == 1:
+    if strategy is None or replicas.count_workers() == 1:
         return request
     same = {
-        **resume.identity(request, prepared),
+        **resume.make_identity(request, prepared),
         "steps": [level.steps for level in prepared.levels],
         "start": (start.level, start.steps) if start else None,
     }
     digest = hashlib.sha256(repr(same).encode()).digest()[:7]
-    rows = replicas.gathered(
+    rows = replicas.gather(
         strategy,
         [
             int.from_bytes(digest, "big"),

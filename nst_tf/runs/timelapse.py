@@ -98,8 +98,8 @@ class Film:
                 numbered.
 
         Returns:
-            Where it was written, as by `outputs.written`; None if there was no
-            step.
+            Where it was written, as by `outputs.write_somewhere`; None if
+            there was no step.
 
         Raises:
             OSError: If it cannot be written anywhere.
@@ -113,7 +113,7 @@ class Film:
             with files.write_atomically(path) as file:
                 write(file, frames)
 
-        return outputs.written(self.path, save, overwrite)
+        return outputs.write_somewhere(self.path, save, overwrite)
 
     def _frames(self) -> list[np.ndarray]:
         """The frames of the film, each [h, w, 3], uint8."""
@@ -128,7 +128,7 @@ class Film:
         if frame.shape[:2] == self._size:
             return frame
         image = image_io.resize(frame / np.float32(255), *self._size)
-        return writing.quantized(image, np.uint8)
+        return writing.quantize(image, np.uint8)
 
 
 def _is_installed() -> bool:

@@ -57,7 +57,7 @@ def make_tiled_objective(
     dtype = extractor.model.inputs[0].dtype
     gradient: canvas.Changeable = (
         host_images.HostVariable(shape, dtype)
-        if strategy is None and host_images.serves()
+        if strategy is None and host_images.should_host()
         else tf.Variable(tf.zeros(shape, dtype), trainable=False)
     )
     scale = objectives.gradient_scale(extractor, shape[1] * shape[2])
@@ -66,11 +66,13 @@ def make_tiled_objective(
 
     def evaluate(image: canvas.Image) -> objectives.Evaluation:
         totals = team.summed(
-            lambda look, place: look(views.cut_out(image, tiles, place), place)
+            lambda look, place: look(
+                views.read_tile(image, tiles, place), place
+            )
         )
         with tf.GradientTape() as tape:
             tape.watch([each.total for each in totals])
-            loss, terms = objectives.weighted(
+            loss, terms = objectives.sum_weighted(
                 loss_list,
                 [
                     each.distance(total)
@@ -85,7 +87,7 @@ def make_tiled_objective(
         )
 
         def pull(look: views.Look, place: views.Place) -> tf.Tensor:
-            pixels = views.cut_out(image, tiles, place)
+            pixels = views.read_tile(image, tiles, place)
             with tf.GradientTape() as tape:
                 tape.watch(pixels)
                 seen = [each.total for each in look(pixels, place)]
@@ -120,12 +122,12 @@ class _Team:
         self._strategy, self._tiles = strategy, tiles
         self._gradient, self._look = gradient, look
         if strategy:
-            self._gradient_of = replicas.each(
+            self._gradient_of = replicas.give_each(
                 strategy,
                 gradient,
-                lambda: canvas.zeros_like(gradient),
+                lambda: canvas.make_zeros_like(gradient),
             )
-            self._look_of = replicas.each(strategy, look, look.copy)
+            self._look_of = replicas.give_each(strategy, look, look.copy)
 
     def summed(
         self,
@@ -134,10 +136,10 @@ class _Team:
         """Adds up what a function gives of each tile."""
         if self._strategy is None:
             alone = functools.partial(function, self._look)
-            return views.summed(self._tiles, alone)
-        return replicas.summed(
+            return views.sum_over_tiles(self._tiles, alone)
+        return replicas.sum_over_replicas(
             self._strategy,
-            lambda number: views.summed(
+            lambda number: views.sum_over_tiles(
                 self._tiles,
                 functools.partial(function, self._look_of(number)),
                 self._share(number),
@@ -157,13 +159,13 @@ class _Team:
             part = self._gradient_of(number)
             pull_here = functools.partial(pull, self._look_of(number))
             _pulled(self._tiles, pull_here, part, self._share(number))
-            return canvas.whole(part)
+            return canvas.read_whole(part)
 
-        self._gradient.assign(replicas.summed(self._strategy, own))
+        self._gradient.assign(replicas.sum_over_replicas(self._strategy, own))
 
     def _share(self, number: int) -> views.Share:
         """The tiles of a device, by its number."""
-        return views.Share(number, replicas.count(self._strategy))
+        return views.Share(number, replicas.count_devices(self._strategy))
 
 
 def _pulled(
@@ -177,7 +179,7 @@ def _pulled(
         {"gradient": gradient},
         lambda parts: {"gradient": tf.zeros_like(parts["gradient"])},
     )
-    views.each_place(
+    views.sum_over_places(
         tiles,
         lambda place: canvas.add(
             gradient, place.row, place.column, pull(place)

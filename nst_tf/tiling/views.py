@@ -21,8 +21,8 @@ from nst_tf.plan import tiles
 def make_tiles(
     extractor: extractors.Extractor, height: int, width: int, largest: int
 ) -> tiles.Tiles:
-    """Cuts an image for a network, as `tiles.make` does."""
-    return tiles.make(height, width, largest, *_reach(extractor))
+    """Cuts an image for a network, as `tiles.make_tiles` does."""
+    return tiles.make_tiles(height, width, largest, *_reach(extractor))
 
 
 def choose_tiles(
@@ -32,8 +32,10 @@ def choose_tiles(
     largest: int,
     devices: int = 1,
 ) -> tiles.Tiles | None:
-    """Cuts an image for a network if it is to be, as `tiles.choose` does."""
-    return tiles.choose(height, width, largest, *_reach(extractor), devices)
+    """Cuts an image for a network if need be, as `tiles.choose_tiles` does."""
+    return tiles.choose_tiles(
+        height, width, largest, *_reach(extractor), devices
+    )
 
 
 def check_reach(extractor: extractors.Extractor, loss: protocol.Loss) -> None:
@@ -49,7 +51,7 @@ def check_reach(extractor: extractors.Extractor, loss: protocol.Loss) -> None:
         )
 
 
-def features(
+def compute_features(
     extractor: extractors.Extractor,
     image: np.ndarray,
     tiles: tiles.Tiles,
@@ -89,11 +91,11 @@ def features(
                     rows[0] - top : rows[1] - top,
                     columns[0] - left : columns[1] - left,
                 ]
-    kept = host_images.HostImage if host_images.serves() else tf.constant
+    kept = host_images.HostImage if host_images.should_host() else tf.constant
     return {name: kept(value) for name, value in maps.items()}
 
 
-def statistics(
+def sum_statistics(
     extractor: extractors.Extractor,
     image: np.ndarray,
     tiles: tiles.Tiles,
@@ -120,8 +122,8 @@ def statistics(
     )
     pixels = host_images.HostImage(image[None])
     compiled = tf.function(
-        lambda: summed(
-            tiles, lambda place: look(cut_out(pixels, tiles, place), place)
+        lambda: sum_over_tiles(
+            tiles, lambda place: look(read_tile(pixels, tiles, place), place)
         ),
         autograph=False,
     )
@@ -161,7 +163,7 @@ class _Measure(NamedTuple):
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
         """Measures where both masks count."""
-        return self.measure(features, sums.product(mask, region))
+        return self.measure(features, sums.multiply_masks(mask, region))
 
 
 class Look:
@@ -190,7 +192,7 @@ class Look:
 
         @functools.cache
         def seen(picture: protocol.Recomputed) -> Mapping[str, tf.Tensor]:
-            cut = cut_out(picture.pixels, self._tiles, place)
+            cut = read_tile(picture.pixels, self._tiles, place)
             return self._extractor.model(cut)
 
         found = []
@@ -226,8 +228,8 @@ class Look:
     ) -> tf.Tensor:
         """Cuts a map of the whole image, [1, H, W, C], as the tile is cut."""
         rows, columns = (side.size // stride for side in self._tiles)
-        with replicas.near(values):
-            return canvas.rectangle(
+        with replicas.device_of(values):
+            return canvas.read_rectangle(
                 values,
                 place.row // stride,
                 place.column // stride,
@@ -252,10 +254,12 @@ def _owned(side: tiles.Cut, tile: int, stride: int) -> tuple[int, int]:
     return side.bounds[tile] // stride, side.bounds[tile + 1] // stride
 
 
-def cut_out(image: canvas.Image, tiles: tiles.Tiles, place: Place) -> tf.Tensor:
+def read_tile(
+    image: canvas.Image, tiles: tiles.Tiles, place: Place
+) -> tf.Tensor:
     """The pixels of a tile, [1, h, w, 3]."""
-    with replicas.near(image):
-        return canvas.rectangle(
+    with replicas.device_of(image):
+        return canvas.read_rectangle(
             image, place.row, place.column, tiles.rows.size, tiles.columns.size
         )
 
@@ -277,7 +281,7 @@ def _part_of(
     )
 
 
-def summed(
+def sum_over_tiles(
     tiles: tiles.Tiles,
     function: Callable[[Place], list[sums.Statistics]],
     share: Share = ALL,
@@ -292,10 +296,10 @@ def summed(
         sums.Statistics(*(tf.zeros(part.shape, part.dtype) for part in each))
         for each in traced.structured_outputs
     ]
-    return each_place(tiles, function, zeros, share)
+    return sum_over_places(tiles, function, zeros, share)
 
 
-def each_place(
+def sum_over_places(
     tiles: tiles.Tiles,
     function: Callable[[Place], list[sums.Statistics] | None],
     totals: Sequence[sums.Statistics] = (),

@@ -32,7 +32,7 @@ def stylize_steps(
     keep: np.ndarray | None = None,
     extra_losses: Callable[[int, int], list[protocol.Loss]] | None = None,
     start: descent.State | None = None,
-    goes_on: descent.Pace = lambda level, step: True,
+    should_continue: descent.StopRule = lambda level, step: True,
     tile: Callable[[], int] = lambda: 0,
     exhausted: Callable[[int, int], bool] = lambda height, width: False,
     strategy: tf.distribute.Strategy | None = None,
@@ -61,7 +61,7 @@ def stylize_steps(
         extra_losses: (height, width) -> further losses at that size, of the
             image or of layers of `weights`.
         start: A state of such a run, to go on after it.
-        goes_on: Is asked before each step, as in `descent.descend`.
+        should_continue: Is asked before each step, as in `descent.descend`.
         tile: Gives the side of the tiles in which an image of more pixels is
             worked on; 0: images are worked on as wholes.
         exhausted: Is told when memory does not suffice at a size, as in
@@ -84,7 +84,7 @@ def stylize_steps(
     """
     layers = {
         **weights.content,
-        **targets.all_style_weights(
+        **targets.compute_all_style_weights(
             weights, regions or [targets.Region(styles)]
         ),
     }
@@ -110,7 +110,9 @@ def stylize_steps(
         if extra_losses is not None:
             loss_list += _checked(extra_losses(height, width), extractor)
         devices = (
-            replicas.count(strategy) if tiled.are_additive(loss_list) else 1
+            replicas.count_devices(strategy)
+            if tiled.are_additive(loss_list)
+            else 1
         )
         cut = views.choose_tiles(extractor, height, width, side, devices)
         if cut:
@@ -122,12 +124,12 @@ def stylize_steps(
         if keep is None:
             return evaluate
         share = image_io.resize_alpha(keep, height, width)
-        return objectives.frozen(evaluate, share)
+        return objectives.freeze(evaluate, share)
 
     def hosted(height: int, width: int) -> bool:
         return (
             strategy is None
-            and host_images.serves()
+            and host_images.should_host()
             and tiles.is_cut(height, width, tile())
         )
 
@@ -138,7 +140,7 @@ def stylize_steps(
         levels,
         tf.constant(image[None], extractor.model.inputs[0].dtype),
         start,
-        goes_on,
+        should_continue,
         exhausted,
         hosted,
     )

@@ -109,7 +109,7 @@ def perceptual_losses(
     if alpha is not None:
         alpha = image_io.resize_alpha(alpha, height, width)
     parts = regions or [Region(styles)]
-    totals = all_style_weights(weights, parts)
+    totals = compute_all_style_weights(weights, parts)
     sizes = {
         layer: _sizes(extractor, layer, height, width)
         for layer in {**weights.content, **totals}
@@ -143,7 +143,7 @@ def perceptual_losses(
     kind = style_losses.STYLE_LOSSES[style_loss]
     for part in parts:
         mask, share = _part(part, alpha, height, width)
-        totals = style_weights(weights, part.styles)
+        totals = compute_style_weights(weights, part.styles)
         positions = {layer: sizes[layer].positions for layer in totals}
         blends = _blended(
             kind,
@@ -186,13 +186,15 @@ def perceptual_losses(
     return loss_list
 
 
-def all_style_weights(
+def compute_all_style_weights(
     weights: LossWeights, regions: Sequence[Region]
 ) -> dict[str, float]:
     """The weight of the style loss at each layer, of all regions together."""
     totals: dict[str, float] = {}
     for region in regions:
-        for layer, weight in style_weights(weights, region.styles).items():
+        for layer, weight in compute_style_weights(
+            weights, region.styles
+        ).items():
             totals[layer] = totals.get(layer, 0.0) + weight
     return totals
 
@@ -208,7 +210,7 @@ def _part(
     return mask * seen, float((mask * seen).sum() / seen.sum())
 
 
-def style_weights(
+def compute_style_weights(
     weights: LossWeights, styles: Sequence[Style]
 ) -> dict[str, float]:
     """The weight of the style loss at each layer, of all styles together."""
@@ -255,14 +257,14 @@ def _region(alpha: np.ndarray | None, stride: int) -> tf.Tensor | None:
 def _same_area(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes an image to height * width pixels, its shape kept."""
     rows, columns = image.shape[:2]
-    size = sizes.size_of_area(rows, columns, height * width)
+    size = sizes.scale_to_area(rows, columns, height * width)
     return image_io.resize(image, *size)
 
 
 def _same_side(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resizes an image to the long side of height x width, its shape kept."""
     rows, columns = image.shape[:2]
-    size = sizes.output_size(rows, columns, max(height, width))
+    size = sizes.scale_to_side(rows, columns, max(height, width))
     return image_io.resize(image, *size)
 
 
@@ -292,7 +294,7 @@ def _blended(
     divided by the latter, `positions`, by layer. Such a matrix grows with the
     style image, but not by the scale that it is seen at.
     """
-    totals = style_weights(weights, styles)
+    totals = compute_style_weights(weights, styles)
     measured: dict[str, list[tf.Tensor]] = {layer: [] for layer in totals}
     shares: dict[str, list[float]] = {layer: [] for layer in totals}
     for style, share in zip(styles, _shares(styles), strict=True):
@@ -335,16 +337,18 @@ def _content_targets(
         return extractor.see(image), {}
     cut = views.make_tiles(extractor, rows, columns, tile)
     if not recompute:
-        return views.features(extractor, image, cut, list(masks)), {}
+        return views.compute_features(extractor, image, cut, list(masks)), {}
     measures = {
-        layer: content_loss.square_of_content(extractor.projections[layer])
+        layer: content_loss.make_square_measure(extractor.projections[layer])
         for layer in masks
     }
-    found = views.statistics(extractor, image, cut, measures, masks)
+    found = views.sum_statistics(extractor, image, cut, measures, masks)
     dtype = tf.as_dtype(extractor.model.inputs[0].dtype).as_numpy_dtype
     pixels = host_images.HostImage(image[None].astype(dtype, copy=False))
     picture = protocol.Recomputed(pixels)
-    squares = {layer: sums.mean(total) for layer, total in found.items()}
+    squares = {
+        layer: sums.divide_by_mass(total) for layer, total in found.items()
+    }
     return dict.fromkeys(masks, picture), squares
 
 
@@ -372,8 +376,8 @@ def _measured(
         }
     cut = views.make_tiles(extractor, rows, columns, tile)
     measures = dict.fromkeys(layers, kind.raw_statistics)
-    found = views.statistics(extractor, style.image, cut, measures, masks)
-    return {layer: sums.mean(total) for layer, total in found.items()}
+    found = views.sum_statistics(extractor, style.image, cut, measures, masks)
+    return {layer: sums.divide_by_mass(total) for layer, total in found.items()}
 
 
 def _sizes(

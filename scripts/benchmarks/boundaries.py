@@ -191,7 +191,7 @@ def _steps(
         content,
         [targets.Style(style)],
         levels=[pyramid.Level(rows, columns, steps)],
-        **api.method_options(request, network),
+        **api.make_method_options(request, network),
     )
 
 

@@ -147,7 +147,7 @@ class Judge:
     """What the default job minimizes, its content and its style apart."""
 
     def __init__(self, network: weight_files.NetworkWeights):
-        options = api.method_options(settings.Job(), network)
+        options = api.make_method_options(settings.Job(), network)
         self._weights: targets.LossWeights = options["weights"]
         self._extractor = options["make_extractor"](self._weights.layers)
         self._settings = {
@@ -170,7 +170,7 @@ class Judge:
         from nst_tf.losses import objectives
 
         rows, columns = pair.content.shape[:2]
-        height, width = sizes.output_size(rows, columns, size)
+        height, width = sizes.scale_to_side(rows, columns, size)
         content = image_io.resize(pair.content, height, width)
         style = image_io.cover(pair.style, height, width)
         image = tf.constant((0.5 * content + 0.5 * style)[None], tf.float32)
@@ -311,7 +311,7 @@ def strengths(
     rows, columns = pair.content.shape[:2]
     photograph = image_io.resize(
         pair.content,
-        *sizes.output_size(rows, columns, flags.strength_size),
+        *sizes.scale_to_side(rows, columns, flags.strength_size),
     )
     records = []
     for style_loss in flags.style_losses:
@@ -376,7 +376,7 @@ def _preview_level(pair: Pair, flags: argparse.Namespace) -> tuple[int, bool]:
     rows, columns = pair.content.shape[:2]
     large, small = (
         schedule.list_levels(
-            settings.Job(), *sizes.output_size(rows, columns, size)
+            settings.Job(), *sizes.scale_to_side(rows, columns, size)
         )
         for size in (flags.large, flags.preview)
     )
@@ -401,10 +401,10 @@ def _paint_levels(pair: Pair, level: int, flags: argparse.Namespace) -> Painted:
     ):
         # A step's image is to be read before the next step is taken.
         if step.level == level and step.index == _steps_of(level):
-            preview = results.picture(step)
+            preview = results.read_image(step)
         last = step
     assert preview is not None and last is not None
-    large = results.picture(last)
+    large = results.read_image(last)
     return Painted(preview, large, time.monotonic() - start)
 
 

@@ -110,7 +110,7 @@ class Painter:
                 **settings,
             ):
                 last = step
-            self._painted[name] = results.picture(last)
+            self._painted[name] = results.read_image(last)
             self.save(name, self._painted[name])
             seconds = time.monotonic() - start
             print(f"{name}: {seconds:.0f} s", flush=True)
@@ -272,7 +272,7 @@ def colors(
         ),
     }
     for name, picture in painted.items():
-        result = color.with_chroma(picture, photograph)  # as a job ends
+        result = color.transfer_chroma(picture, photograph)  # as a job ends
         painter.save(f"{case.name}-color-{name}", result.image)
         rounded = np.rint(255 * np.clip(result.image, 0, 1)) / 255
         row[name] = {
@@ -281,7 +281,7 @@ def colors(
             "of_8_bits": _short(_chroma_error(rounded, photograph)),
             "gave_way": _short(result.share),
         }
-    matched = color.matched(style, case.content)
+    matched = color.match_moments(style, case.content)
     row["match"] = {
         "moments": _short(_moments_error(matched.image, case.content)),
         "clipped_moments": _short(
@@ -385,7 +385,7 @@ def _edge_ratio(
 
 def _chroma_error(picture: np.ndarray, other: np.ndarray) -> float:
     """Root mean square difference of chroma, over the other's or `FAINT`."""
-    ours, theirs = (color.oklab(each)[..., 1:] for each in (picture, other))
+    ours, theirs = (color.to_oklab(each)[..., 1:] for each in (picture, other))
     difference, size = (
         np.sqrt((each**2).sum(axis=-1).mean())
         for each in (ours - theirs, theirs)
@@ -404,7 +404,7 @@ def _moments_error(picture: np.ndarray, other: np.ndarray) -> float:
 def _photograph(case: Case, size: int) -> np.ndarray:
     """The content image at the size of the output."""
     rows, columns = case.content.shape[:2]
-    height, width = sizes.output_size(rows, columns, size)
+    height, width = sizes.scale_to_side(rows, columns, size)
     return image_io.resize(case.content, height, width)
 
 

@@ -485,7 +485,7 @@ def _problem(flags: argparse.Namespace) -> Problem:
     def image(path: str) -> np.ndarray:
         loaded = image_io.load_image(path)
         rows, columns = loaded.shape[:2]
-        size = sizes.output_size(rows, columns, flags.size)
+        size = sizes.scale_to_side(rows, columns, flags.size)
         return image_io.resize(loaded, *size).astype("f4")
 
     layers = weight_files.load("vgg19", flags.weights, say=print).layers

@@ -67,7 +67,7 @@ def _measure(
 ) -> dict[str, Any]:
     """The figures of a pair."""
     rows, columns = pair.content.shape[:2]
-    height, width = sizes.output_size(rows, columns, flags.size)
+    height, width = sizes.scale_to_side(rows, columns, flags.size)
     content = image_io.resize(pair.content, height, width)
     judges = {
         precision: Judge(network, pair, height, width, precision)
@@ -116,7 +116,9 @@ class Judge:
         from nst_tf.losses import objectives
         from nst_tf.transfer import targets
 
-        options = api.method_options(settings.Job(precision=precision), network)
+        options = api.make_method_options(
+            settings.Job(precision=precision), network
+        )
         weights: targets.LossWeights = options["weights"]
         extractor = options["make_extractor"](weights.layers)
 
@@ -175,9 +177,9 @@ def _paint(
     ):
         # A step's image is to be read before the next step is taken.
         if step.index == flags.cosine_after:
-            later = results.picture(step)
+            later = results.read_image(step)
     assert step is not None and later is not None
-    return results.picture(step), later
+    return results.read_image(step), later
 
 
 def _line(row: Mapping[str, Any]) -> str:

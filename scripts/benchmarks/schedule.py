@@ -96,9 +96,9 @@ def _levels(text: str, default: list[pyramid.Level]) -> list[pyramid.Level]:
     sizes = []
     for each in text.split(","):
         side, steps = (int(number) for number in each.split("x"))
-        *_, last = pyramid.levels(height, width, (steps,))
+        *_, last = pyramid.make_levels(height, width, (steps,))
         if side < max(height, width):
-            size = pyramid.rounded_size(height, width, side)
+            size = pyramid.round_size(height, width, side)
             last = pyramid.Level(*size, steps)
         sizes.append(last)
     return sizes
@@ -117,7 +117,7 @@ def _curve(
     judging = 0.0
     picture = prepared.init
     start = time.monotonic()
-    steps: Iterable[Any] = api.job_steps(request, prepared)
+    steps: Iterable[Any] = api.run_steps(request, prepared)
     if request.max_seconds:
         steps, every = collections.deque(steps, maxlen=1), 1
     for step in steps:
@@ -127,7 +127,7 @@ def _curve(
             continue
         float(step.evaluation.loss)  # waits for the device
         now = time.monotonic()
-        picture = results.picture(step)
+        picture = results.read_image(step)
         curve.append(
             {
                 "steps": step.index,

@@ -131,8 +131,8 @@ def paint(
     if unprojected:
         network = prepared.network._replace(projections=None)
         prepared = prepared._replace(network=network)
-    steps = api.job_steps(request, prepared)
-    return results.picture(collections.deque(steps, maxlen=1).pop())
+    steps = api.run_steps(request, prepared)
+    return results.read_image(collections.deque(steps, maxlen=1).pop())
 
 
 def judge(
@@ -194,7 +194,7 @@ def feature_sizes(
     from nst_tf.losses import sums
     from nst_tf.network import extractors
 
-    layers = [layer.name for layer in architectures.convolutions("vgg19")]
+    layers = [layer.name for layer in architectures.list_convolutions("vgg19")]
     extract = [
         extractors.vgg(
             "vgg19",
@@ -211,7 +211,7 @@ def feature_sizes(
     for picture in pictures:
         image = image_io.load_image(picture)
         rows, columns = image.shape[:2]
-        height, width = sizes.output_size(rows, columns, 512)
+        height, width = sizes.scale_to_side(rows, columns, 512)
         image = image_io.resize(image, height, width)[None]
         maps = [extractor.model(image) for extractor in extract]
         for name in layers:

@@ -200,7 +200,7 @@ def floor(precision: str, problem: Problem) -> Step:
 
     from nst_tf.network import architectures
 
-    chain = architectures.convolutions("vgg19")
+    chain = architectures.list_convolutions("vgg19")
     chain = chain[: 1 + [layer.name for layer in chain].index("block5_conv1")]
     kernels = [
         tf.constant(problem.network_weights[layer.name][0], precision)
@@ -518,7 +518,7 @@ def _random_weights() -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
     rng = np.random.default_rng(0)
     arrays = {}
-    for layer in architectures.convolutions("vgg19"):
+    for layer in architectures.list_convolutions("vgg19"):
         shape = (3, 3, layer.in_channels, layer.out_channels)
         scale = np.float32((2 / (9 * layer.in_channels)) ** 0.5)
         kernel = scale * rng.standard_normal(shape, "f4")

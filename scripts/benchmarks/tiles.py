@@ -95,9 +95,11 @@ def _along_borders(flags: argparse.Namespace, picture: np.ndarray) -> float:
     from nst_tf.network import architectures
     from nst_tf.plan import tiles
 
-    deepest = architectures.deepest("vgg19", [*step_time.STYLE_LAYERS])
+    deepest = architectures.find_deepest("vgg19", [*step_time.STYLE_LAYERS])
     height, width = picture.shape[:2]
-    cut = tiles.make(height, width, flags.tile, deepest.stride, deepest.reach)
+    cut = tiles.make_tiles(
+        height, width, flags.tile, deepest.stride, deepest.reach
+    )
     gray = picture.mean(-1)
     steps = [np.abs(np.diff(gray, axis=axis)) for axis in (0, 1)]
     rows, columns = (np.array(side.bounds[1:-1]) - 1 for side in cut)
@@ -173,7 +175,7 @@ def _gradient(flags: argparse.Namespace) -> dict:
         @tf.function(autograph=False)
         def compiled() -> tuple[Any, tf.Tensor]:
             found = evaluate(image)
-            return found.terms, canvas.whole(found.gradient)
+            return found.terms, canvas.read_whole(found.gradient)
 
         terms, gradient = compiled()
         losses = {name: float(value) for name, value in terms.items()}
@@ -235,7 +237,7 @@ def _stepper(
     content = image_io.load_image(IMAGES / "harbor_at_dusk.jpg")
     style = image_io.load_image(IMAGES / "swirling_night.jpg")
     rows, columns = content.shape[:2]
-    height, width = sizes.output_size(rows, columns, flags.size)
+    height, width = sizes.scale_to_side(rows, columns, flags.size)
     content = image_io.resize(content, height, width)
     loss_list = targets.perceptual_losses(
         extractor,

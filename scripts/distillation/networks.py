@@ -9,7 +9,9 @@ import tensorflow as tf
 from nst_tf.network import architectures, small_network, weight_files
 
 CHANNELS = (32, 64, 128, 256, 256)  # of the student, by block
-LAYERS = {layer.name: layer for layer in architectures.convolutions("vgg19")}
+LAYERS = {
+    layer.name: layer for layer in architectures.list_convolutions("vgg19")
+}
 STYLE = tuple(f"block{block}_conv1" for block in range(1, 6))
 CONTENT = "block4_conv2"
 SPREAD = 0.25  # of a picture's values, about; the network's input has unit size

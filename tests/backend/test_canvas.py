@@ -106,9 +106,9 @@ def test_an_image_of_few_pixels_is_one_part(in_bands):
 def test_the_sum_of_squares_by_bands_is_that_of_the_whole(in_bands, kind):
     image = kind(toys.image(*SIZE, 0, "f8")[None])
     expected = np.sum(toys.image(*SIZE, 0, "f8") ** 2)
-    np.testing.assert_allclose(canvas.sum_of_squares(image), expected)
+    np.testing.assert_allclose(canvas.sum_squares(image), expected)
     in_bands()
-    np.testing.assert_allclose(canvas.sum_of_squares(image), expected)
+    np.testing.assert_allclose(canvas.sum_squares(image), expected)
 
 
 @pytest.mark.parametrize("row", [0, 5, 12])
@@ -116,7 +116,7 @@ def test_a_value_that_is_no_number_is_found_in_any_band(in_bands, row):
     in_bands()
     image = _variable()
     image[:, row, 3, 1].assign([np.nan])
-    assert not np.isfinite(canvas.sum_of_squares(image))
+    assert not np.isfinite(canvas.sum_squares(image))
 
 
 # rectangle, add
@@ -128,7 +128,7 @@ PLACES = [(0, 0, 13, 7), (0, 0, 1, 1), (12, 6, 1, 1), (3, 2, 6, 4)]
 @pytest.mark.parametrize(("row", "column", "height", "width"), PLACES)
 def test_a_rectangle_is_the_slice(kind, row, column, height, width):
     image = toys.image(*SIZE, 0)[None]
-    part = canvas.rectangle(
+    part = canvas.read_rectangle(
         kind(image), tf.constant(row), tf.constant(column), height, width
     )
     expected = image[:, row : row + height, column : column + width]
@@ -216,7 +216,7 @@ def test_levels_in_the_hosts_memory_come_to_the_same_picture(in_bands):
 
         def make_objective_at(height, width):
             bowl = toys.bowl(toys.image(height, width, 1)[None])
-            return lambda image: bowl(canvas.whole(image))
+            return lambda image: bowl(canvas.read_whole(image))
 
         steps = descent.descend(
             make_objective_at,

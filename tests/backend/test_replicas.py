@@ -136,11 +136,11 @@ def test_they_paint_the_picture_of_one(several, tmp_path, toy, monkeypatch):
 
 def test_more_devices_than_there_are_are_refused():
     with pytest.raises(ValueError, match=r"devices is 99, but TensorFlow sees"):
-        replicas.make(99)
+        replicas.make_strategy(99)
 
 
 def test_one_device_needs_no_strategy():
-    assert replicas.make(1) is None
+    assert replicas.make_strategy(1) is None
 
 
 @pytest.mark.parametrize(
@@ -152,22 +152,22 @@ def test_the_chief_writes(task, writes, monkeypatch):
     cluster = {"chief": ["a:1"], "worker": ["b:1", "c:1"], "ps": ["d:1"]}
     config = {"cluster": cluster, "task": {"type": kind, "index": index}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(config))
-    assert replicas.workers() == 3
-    assert replicas.writes() is writes
+    assert replicas.count_workers() == 3
+    assert replicas.is_writer() is writes
 
 
 def test_a_damaged_cluster_is_refused(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "worker 1")
     with pytest.raises(ValueError, match="TF_CONFIG is 'worker 1', expected"):
-        replicas.workers()
+        replicas.count_workers()
 
 
 def test_a_picture_is_shared_where_that_is_faster():
-    assert tiles.choose(512, 512, 0, 16, 70) is None
-    assert tiles.choose(256, 256, 0, 16, 70, 2) is None  # halos cost more
+    assert tiles.choose_tiles(512, 512, 0, 16, 70) is None
+    assert tiles.choose_tiles(256, 256, 0, 16, 70, 2) is None  # halos cost more
     for devices in (2, 3, 4, 8):
-        cut = tiles.choose(2048, 1024, 0, 16, 70, devices)
+        cut = tiles.choose_tiles(2048, 1024, 0, 16, 70, devices)
         assert cut.number >= devices
     # Memory goes first.
-    cut = tiles.choose(2048, 2048, 512, 16, 70, 2)
+    cut = tiles.choose_tiles(2048, 2048, 512, 16, 70, 2)
     assert cut.rows.size * cut.columns.size <= 512**2

@@ -25,7 +25,7 @@ def flag_file(tmp_path, toy, monkeypatch):
 
 
 def _grid(**chosen):
-    return sweeps.grid(settings.Job(**chosen))
+    return sweeps.make_grid(settings.Job(**chosen))
 
 
 def test_one_sweep_is_a_row():
@@ -97,7 +97,7 @@ def test_a_sweep_that_is_wrong_is_refused(chosen, words):
 def _reduced(**chosen):
     """The jobs of a row as they are painted."""
     (row,) = _grid(**chosen)
-    return [sweeps.reduced(cell.request, cell) for cell in row]
+    return [sweeps.reduce_job(cell.request, cell) for cell in row]
 
 
 def test_pictures_are_small_by_the_small_network():
@@ -138,8 +138,8 @@ def test_pictures_are_what_their_flags_make(flag_file, monkeypatch):
     for cell, image in zip(prepared.cells, images, strict=True):
         alone = flags.parse([flag_file, *cell.label])
         _, its = preparation.read_files(alone)
-        *_, step = api.job_steps(alone, its)
-        np.testing.assert_array_equal(image, results.picture(step))
+        *_, step = api.run_steps(alone, its)
+        np.testing.assert_array_equal(image, results.read_image(step))
     assert np.abs(images[0] - images[1]).max() > 0.02
     assert np.abs(images[0] - images[2]).max() > 0.02
 
@@ -275,7 +275,7 @@ def test_a_signal_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
 
 
 def test_a_failure_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
-    paint = results.picture
+    paint = results.read_image
     calls = []
 
     def fail(step):
@@ -284,7 +284,7 @@ def test_a_failure_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
             raise FloatingPointError("no numbers")
         return paint(step)
 
-    monkeypatch.setattr(results, "picture", fail)
+    monkeypatch.setattr(results, "read_image", fail)
     assert main.main([flag_file, "--sweep=seed:1,2"]) == console.FAILED
     captured = capsys.readouterr()
     assert "no numbers" in captured.err
@@ -293,13 +293,13 @@ def test_a_failure_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
 
 def test_a_budget_is_shared_by_the_pictures(flag_file, monkeypatch):
     asked = []
-    steps = api.job_steps
+    steps = api.run_steps
 
     def note(request, *rest, **options):
         asked.append(request.max_seconds)
         return steps(request, *rest, **options)
 
-    monkeypatch.setattr(api, "job_steps", note)
+    monkeypatch.setattr(api, "run_steps", note)
     prepared = contact_sheet.prepare(
         flags.parse([flag_file, "--sweep=seed:1,2,3"])
     )

@@ -131,10 +131,10 @@ def test_a_job_is_written_as_flags_that_make_it():
         tv_weight=1e-9,
         overwrite=True,
     )
-    lines = settings.written(request)
+    lines = settings.format_flags(request)
     assert len(lines) == 9
     assert flags.parse(lines) == request
-    assert settings.written(settings.Job()) == []
+    assert settings.format_flags(settings.Job()) == []
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_a_picture_is_no_flag_file(tmp_path):
 
 
 def test_help_explains_every_flag():
-    text = flags.usage()
+    text = flags.format_usage()
     for field in dataclasses.fields(settings.Job):
         assert field.name in text
         assert field.metadata["help"].split()[0] in text
@@ -206,6 +206,6 @@ def test_choices_are_those_of_the_tables():
 
 def test_each_group_of_flags_has_one_heading():
     headings = [
-        line for line in flags.usage().splitlines() if line.endswith(":")
+        line for line in flags.format_usage().splitlines() if line.endswith(":")
     ]
     assert len(headings) == len(set(headings)) > 5

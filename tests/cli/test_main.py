@@ -149,7 +149,7 @@ def test_an_error_before_the_first_step_has_its_status(
         raise error
         yield
 
-    monkeypatch.setattr(api, "job_steps", failing)
+    monkeypatch.setattr(api, "run_steps", failing)
     assert main.main([flag_file]) == status
     assert words in capsys.readouterr().err
     assert not Path("town-paint.png").exists()
@@ -308,7 +308,7 @@ def test_a_signal_while_writing_leaves_whole_files(
 def test_a_signal_ends_the_run_with_the_picture_saved(
     flag_file, monkeypatch, capsys, number, status
 ):
-    steps = api.job_steps
+    steps = api.run_steps
 
     def interrupted(*arguments, **options):
         for count, step in enumerate(steps(*arguments, **options)):
@@ -316,7 +316,7 @@ def test_a_signal_ends_the_run_with_the_picture_saved(
                 signal.raise_signal(number)
             yield step
 
-    monkeypatch.setattr(api, "job_steps", interrupted)
+    monkeypatch.setattr(api, "run_steps", interrupted)
     before = signal.getsignal(number)
     assert main.main([flag_file]) == status
     assert signal.getsignal(number) is before
@@ -341,14 +341,14 @@ def test_a_picture_that_cannot_be_written_is_said(
 def test_a_picture_that_turned_into_no_numbers_is_said(
     flag_file, monkeypatch, capsys
 ):
-    steps = api.job_steps
+    steps = api.run_steps
 
     def spoiled(*arguments, **options):
         for step in steps(*arguments, **options):
             step.optimizer.image.assign(step.optimizer.image * np.nan)
             yield step
 
-    monkeypatch.setattr(api, "job_steps", spoiled)
+    monkeypatch.setattr(api, "run_steps", spoiled)
     assert main.main([flag_file, "--average=0"]) == 4
     assert "not made of numbers any more" in capsys.readouterr().err
     assert not Path("town-paint.png").exists()

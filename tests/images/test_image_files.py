@@ -378,9 +378,9 @@ def test_without_alpha_a_picture_is_put_on_white(tmp_path, extension):
     image_io.save_image(path, picture, options)
     actual = image_io.load_image(path)[5, 5]
     np.testing.assert_allclose(actual, [0.75, 0.85, 0.95], atol=2 / 255)
-    (line,) = writing.lost(path, options)
+    (line,) = writing.list_omissions(path, options)
     assert "put on white" in line
-    assert writing.lost(tmp_path / "a.png", options) == []
+    assert writing.list_omissions(tmp_path / "a.png", options) == []
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -392,14 +392,14 @@ def test_filled_stays_among_the_colors_that_are_seen(seed):
         rng.uniform(size=(height, width)) < 0.2
     )
     alpha[0, 0] = 1
-    filled = transparency.filled(image, alpha)
+    filled = transparency.fill(image, alpha)
     own = alpha >= transparency.TRUSTED
     np.testing.assert_array_equal(filled[own], image[own].astype("f4"))
     seen = image[alpha > 0]
     assert (filled >= seen.min(axis=0) - 1e-5).all()
     assert (filled <= seen.max(axis=0) + 1e-5).all()
     image[alpha > 0] = (0.2, 0.5, 0.7)
-    constant = transparency.filled(image, alpha)
+    constant = transparency.fill(image, alpha)
     np.testing.assert_allclose(constant, constant * 0 + (0.2, 0.5, 0.7), 1e-5)
 
 
@@ -408,7 +408,7 @@ def test_written_files_say_that_they_are_srgb(tmp_path, name):
     path = _saved(tmp_path / name)
     with Image.open(path) as image:
         profile = image.info["icc_profile"]
-    assert profile == writing.srgb_profile()
+    assert profile == writing.make_srgb_profile()
     assert b"sRGB" in profile.replace(b"\0", b"")  # version 4 has UTF-16
     # Not the second of its writing.
     assert struct.unpack(">6H", profile[24:36]) == (2000, 1, 1, 0, 0, 0)
@@ -453,7 +453,7 @@ def test_who_when_and_how_are_kept_the_rest_is_not(
     samples = _smooth(_highest(name))[..., 0 if gray else slice(3)]
     _write(path, samples, notes=_camera())
     found = image_io.load_picture(path).exif
-    target = exif.kept(found, keep_location)
+    target = exif.select_tags(found, keep_location)
     out = _saved(tmp_path / "out.jpg", exif=target)
     with Image.open(out) as image:
         written = image.getexif()
@@ -475,7 +475,7 @@ def test_who_when_and_how_are_kept_the_rest_is_not(
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_every_kind_of_file_holds_the_notes_that_it_can(tmp_path, name):
-    notes = exif.kept(_camera(), keep_location=True)
+    notes = exif.select_tags(_camera(), keep_location=True)
     path = _saved(tmp_path / name, exif=notes, record="{}")
     with Image.open(path) as image:
         written = image.getexif()
@@ -494,7 +494,7 @@ def test_a_name_keeps_its_letters(tmp_path, name):
     notes[BASE.Artist] = "Zoë Müller".encode()
     source = tmp_path / "source.jpg"
     _write(source, _smooth(255), notes=notes)
-    kept = exif.kept(image_io.load_picture(source).exif)
+    kept = exif.select_tags(image_io.load_picture(source).exif)
     path = _saved(tmp_path / name, exif=kept)
     assert "Zoë Müller".encode() in path.read_bytes()
 
@@ -511,7 +511,7 @@ def test_damaged_notes_are_left_out(tmp_path, directory, tag, value):
     source = _camera()
     place = source if directory is None else source.get_ifd(directory)
     place[tag] = value
-    target = exif.kept(source)
+    target = exif.select_tags(source)
     assert tag not in (
         target if directory is None else target.get_ifd(directory)
     )
@@ -529,7 +529,9 @@ def test_cut_notes_are_kept_as_far_as_they_can_be(
     path = tmp_path / "a.png"
     for length in range(0, len(whole), 11):
         path.write_bytes(_png(_smooth(255), (b"eXIf", whole[:length])))
-        target = exif.kept(image_io.load_picture(path).exif, keep_location)
+        target = exif.select_tags(
+            image_io.load_picture(path).exif, keep_location
+        )
         _saved(tmp_path / "a.jpg", exif=target)
     assert target[BASE.Artist] == "Ada"
     assert not [str(warning.message) for warning in recwarn]
@@ -539,7 +541,9 @@ def test_cut_notes_are_kept_as_far_as_they_can_be(
 def test_the_record_is_read_back(tmp_path, name):
     steps = {"style": "Straße \u6f22.png", "steps": [1, 2], "x": '\t"\\'}
     record = json.dumps(steps)
-    path = _saved(tmp_path / name, record=record, exif=exif.kept(_camera()))
+    path = _saved(
+        tmp_path / name, record=record, exif=exif.select_tags(_camera())
+    )
     assert not writing.needs_sidecar(path, record)
     with Image.open(path) as image:
         actual = writing.read_record(image)
@@ -578,7 +582,7 @@ def test_the_longest_record_fits_beside_long_notes(tmp_path):
     record = "y" * writing.LONGEST_RECORD
     path = tmp_path / "a.jpg"
     assert not writing.needs_sidecar(path, record)
-    _saved(path, exif=exif.kept(notes), record=record)
+    _saved(path, exif=exif.select_tags(notes), record=record)
     with Image.open(path) as image:
         assert writing.read_record(image) == record
 
@@ -587,7 +591,9 @@ def test_the_longest_record_fits_beside_long_notes(tmp_path):
 def test_a_picture_written_twice_is_the_same_file(tmp_path, name):
     options = {"record": "{}", "dpi": (300, 300)}
     files = [
-        _saved(tmp_path / f"{i}{name}", exif=exif.kept(_camera()), **options)
+        _saved(
+            tmp_path / f"{i}{name}", exif=exif.select_tags(_camera()), **options
+        )
         for i in range(2)
     ]
     assert files[0].read_bytes() == files[1].read_bytes()

@@ -15,7 +15,7 @@ from nst_tf.plan import inputs
 
 @pytest.fixture
 def picture():
-    return painting.painting(toys.image(6, 8).astype(np.float32))
+    return painting.make_painting(toys.image(6, 8).astype(np.float32))
 
 
 def _shown(image):
@@ -33,7 +33,7 @@ def test_what_a_notebook_shows_says_that_it_is_srgb(picture):
 
 
 def test_a_large_picture_is_reduced_to_be_shown():
-    large = painting.painting(np.ones((600, 2048, 3), np.float32))
+    large = painting.make_painting(np.ones((600, 2048, 3), np.float32))
     assert _shown(large).shape == (300, 1024, 3)
     assert large.shape == (600, 2048, 3)
 
@@ -125,4 +125,4 @@ def test_it_is_saved_and_taken_for_an_image(picture, tmp_path):
 )
 def test_what_is_no_picture_is_no_painting(array):
     with pytest.raises(ValueError, match=r"expected \(height, width, 3\)"):
-        painting.painting(array)
+        painting.make_painting(array)

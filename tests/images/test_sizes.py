@@ -67,7 +67,7 @@ def _run(*flags):
     ],
 )
 def test_sizes_are_read_as_people_write_them(text, short, long, unit):
-    box = sizes.parse(text)
+    box = sizes.parse_print_size(text)
     assert box.unit == unit
     np.testing.assert_allclose(box[:2], (short, long), rtol=1e-12)
 
@@ -119,7 +119,7 @@ def test_sizes_beyond_the_limits_of_pictures_are_refused(text, dpi, words):
     request = settings.Job(print_size=text, dpi=dpi)
     content = image_io.Picture(np.zeros((60, 80, 3), "f4"))
     with pytest.raises(ValueError, match=words):
-        inputs.sized(request, content)
+        inputs.resolve_size(request, content)
 
 
 def test_a_wrong_size_is_refused_before_any_work(folder, capsys):
@@ -133,16 +133,16 @@ def test_a_wrong_size_is_refused_before_any_work(folder, capsys):
 
 
 def test_paper_of_the_pictures_shape_is_filled():
-    box = sizes.parse("30x40cm")
+    box = sizes.parse_print_size("30x40cm")
     for height, width in ((600, 800), (800, 600)):
-        size = sizes.long_side(height, width, box, 300)
-        sides = sizes.output_size(height, width, size)
+        size = sizes.fit_print(height, width, box, 300)
+        sides = sizes.scale_to_side(height, width, size)
         assert sorted(sides) == [3543, 4724]
-    a4 = sizes.parse("21x29.7cm")
-    size = sizes.long_side(3508, 2480, a4, 300)
-    assert sizes.output_size(3508, 2480, size) == (3508, 2480)
-    long_side = sizes.parse("40cm")
-    assert sizes.long_side(10, 300, long_side, 300) == 4724
+    a4 = sizes.parse_print_size("21x29.7cm")
+    size = sizes.fit_print(3508, 2480, a4, 300)
+    assert sizes.scale_to_side(3508, 2480, size) == (3508, 2480)
+    long_side = sizes.parse_print_size("40cm")
+    assert sizes.fit_print(10, 300, long_side, 300) == 4724
 
 
 @hypothesis.given(
@@ -156,9 +156,9 @@ def test_a_picture_fits_into_the_paper_and_touches_it(
     height, width, sides, unit, dpi
 ):
     hypothesis.assume(max(height, width) <= 32 * min(height, width))
-    box = sizes.parse(f"{sides[0]:.4f}x{sides[1]:.4f}{unit}")
-    size = sizes.long_side(height, width, box, dpi)
-    short, long = sorted(sizes.output_size(height, width, size))
+    box = sizes.parse_print_size(f"{sides[0]:.4f}x{sides[1]:.4f}{unit}")
+    size = sizes.fit_print(height, width, box, dpi)
+    short, long = sorted(sizes.scale_to_side(height, width, size))
     # The paper in pixels, and half of one for its rounding.
     room_short, room_long = box.short * dpi, box.long * dpi
     assert short <= room_short + 0.5 and long <= room_long + 0.5
@@ -172,11 +172,15 @@ def test_a_picture_fits_into_the_paper_and_touches_it(
 def test_a_job_is_given_the_size_and_the_resolution():
     content = image_io.Picture(np.zeros((60, 80, 3), "f4"))
     asked = settings.Job(print_size="4x3in", dpi=50.0)
-    assert inputs.sized(asked, content) == settings.Job(size=200, dpi=50.0)
+    assert inputs.resolve_size(asked, content) == settings.Job(
+        size=200, dpi=50.0
+    )
     usual = settings.Job(print_size="4x3in")
-    assert inputs.sized(usual, content) == settings.Job(size=1200, dpi=300.0)
+    assert inputs.resolve_size(usual, content) == settings.Job(
+        size=1200, dpi=300.0
+    )
     for without in (settings.Job(dpi=70.0), settings.Job(size=99)):
-        assert inputs.sized(without, content) == without
+        assert inputs.resolve_size(without, content) == without
 
 
 def test_a_strength_knows_the_size_of_a_print(folder):
@@ -201,7 +205,7 @@ def test_a_strength_knows_the_size_of_a_print(folder):
     assert prepared.levels == same.levels and len(prepared.levels) == 1
     # A checkpoint of the one is a checkpoint of the other.
     identities = [
-        resume.identity(one, inputs_)
+        resume.make_identity(one, inputs_)
         for one, inputs_ in ((request, prepared), (plain, same))
     ]
     assert identities[0] == identities[1]
@@ -300,7 +304,7 @@ def test_a_resolution_alone_changes_no_pixel(folder, name, bits):
 
 def test_a_print_is_made_again_from_its_record(folder, capsys):
     _run("--output=a.png", "--print_size=8x6mm", "--init_noise=0.1")
-    record = records.read("a.png")
+    record = records.read_record("a.png")
     assert record["flags"]["print_size"] == "8x6mm"
     assert "size" not in record["flags"] and "dpi" not in record["flags"]
     chosen = {"print_size": "", "size": 94, "dpi": 300.0}

@@ -151,7 +151,7 @@ def test_a_host_that_misbehaves_is_said_and_not_remembered(
         sources.load(f"{host}/{path}", 0.01)
     assert time.monotonic() - start < 2
     assert "\n" not in str(caught.value) and str(caught.value).endswith(".")
-    assert not sources.cached(f"{host}/{path}").exists()
+    assert not sources.find_cached(f"{host}/{path}").exists()
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_standard_input_holds_one_picture():
     ],
 )
 def test_sources_have_names(source, name):
-    assert sources.name(source) == name
+    assert sources.find_name(source) == name
 
 
 def test_the_program_takes_addresses_and_standard_input(
@@ -234,7 +234,7 @@ def test_the_program_takes_addresses_and_standard_input(
 def test_a_damaged_cache_is_downloaded_again(host):
     url = f"{host}/ok.png"
     expected = sources.load(url).pixels
-    sources.cached(url).write_bytes(b"half a picture")
+    sources.find_cached(url).write_bytes(b"half a picture")
     np.testing.assert_array_equal(sources.load(url).pixels, expected)
     assert len(_Handler.asked) == 2
 

@@ -14,7 +14,7 @@ from nst_tf.transfer import targets
 
 
 def test_geometry_of_vgg19_is_that_of_the_literature():
-    layers = {c.name: c for c in architectures.convolutions("vgg19")}
+    layers = {c.name: c for c in architectures.list_convolutions("vgg19")}
     assert len(layers) == 16
     # Reach 70 pixels and stride 16 at relu5_1; 156 is its receptive field:
     # 70 + 16 + 70.
@@ -22,7 +22,7 @@ def test_geometry_of_vgg19_is_that_of_the_literature():
     assert layers["block5_conv1"].reach == 70
     assert layers["block4_conv1"].reach * 2 + 8 == 68
     assert layers["block3_conv1"].reach * 2 + 4 == 24
-    assert len(architectures.convolutions("vgg16")) == 13
+    assert len(architectures.list_convolutions("vgg16")) == 13
 
 
 @pytest.mark.parametrize("layer", toys.LAYERS)
@@ -139,7 +139,7 @@ def _random_weights(network):
             * np.sqrt(2 / (9 * layer.in_channels)).astype("f4"),
             rng.standard_normal(layer.out_channels, dtype="f4"),
         )
-        for layer in architectures.convolutions(network)
+        for layer in architectures.list_convolutions(network)
     }
 
 
@@ -147,7 +147,7 @@ def _random_weights(network):
 def test_networks_equal_kerass_own(network):
     kind = {"vgg16": "VGG16", "vgg19": "VGG19"}[network]
     values = _random_weights(network)
-    names = [layer.name for layer in architectures.convolutions(network)]
+    names = [layer.name for layer in architectures.list_convolutions(network)]
     layers = [names[0], "block4_conv2", names[-1]]
     ours = extractors.vgg(network, layers, values)
     keras = getattr(tf.keras.applications, kind)(

@@ -22,7 +22,7 @@ from nst_tf.network import (
 
 STYLE = [f"block{block}_conv1" for block in range(1, 6)]
 CONTENT = "block4_conv2"
-LAYERS = architectures.convolutions("vgg19")
+LAYERS = architectures.list_convolutions("vgg19")
 
 
 def _toy():

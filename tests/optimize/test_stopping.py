@@ -11,13 +11,13 @@ import toys
 from nst_tf.optimize import descent, first_order, stopping
 from nst_tf.plan import pyramid
 
-LEVELS = pyramid.levels(384, 512, (100, 80, 70, 60, 50), growth=2**0.5)
+LEVELS = pyramid.make_levels(384, 512, (100, 80, 70, 60, 50), growth=2**0.5)
 
 
 def _run(seconds, *, per_work=2e-6, first=1.5, floor=0.0):
     """Runs without a picture; the steps at each level, and the seconds."""
     clock = [100.0]
-    budget = stopping.Budget(LEVELS, seconds, 100.0, lambda: clock[0])
+    budget = stopping.TimeBudget(LEVELS, seconds, 100.0, lambda: clock[0])
     steps = []
     for number, level in enumerate(LEVELS):
         steps.append(0)
@@ -82,7 +82,7 @@ def test_a_level_ends_when_the_picture_rests():
                 first_order.Adam,
                 levels,
                 start,
-                goes_on=stopping.Rest(tolerance),
+                should_continue=stopping.Plateau(tolerance),
             )
         )
 

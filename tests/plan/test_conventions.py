@@ -171,7 +171,7 @@ def _problem(monkeypatch, name):
     )
     picture = toys.image(*CONTENT, 2, "float64")
     # A style image is resized to as many pixels as the content has.
-    size = targets.sizes.size_of_area(*STYLE, CONTENT[0] * CONTENT[1])
+    size = targets.sizes.scale_to_area(*STYLE, CONTENT[0] * CONTENT[1])
     assert size != CONTENT
     style = targets.image_io.resize(style, *size)
     maps = [
@@ -289,7 +289,7 @@ def test_blended_grams_that_are_sums_count_by_their_sizes(monkeypatch):
     sums = []
     for image in (content, *styles):
         pixels = CONTENT[0] * CONTENT[1]
-        size = targets.sizes.size_of_area(*image.shape[:2], pixels)
+        size = targets.sizes.scale_to_area(*image.shape[:2], pixels)
         resized = targets.image_io.resize(image, *size)[None]
         f = _flat(network.model(tf.constant(resized))["block1_conv1"].numpy())
         sums.append(f @ f.T)
@@ -330,7 +330,7 @@ def test_an_absolute_convention_leaves_the_gradient_unscaled():
         for optimizer in ("adam", "sgd"):
             request = settings.Job(convention=name, optimizer=optimizer)
             network = api.weight_files.NetworkWeights({}, "")
-            options = api.method_options(request, network)
+            options = api.make_method_options(request, network)
             made = options["make_optimizer"](
                 tf.Variable(tf.zeros([1, 2, 2, 3]))
             )

@@ -42,7 +42,9 @@ def test_the_plan_holds_for_what_runs_took(record, tmp_path, monkeypatch):
     if record["weights"] != "small":
         network = prepared.network._replace(projections=None)
         prepared = prepared._replace(network=network)
-    planned = tile_size.memory_of(request, prepared, record["precision"]) / 1e9
+    planned = (
+        tile_size.estimate_memory(request, prepared, record["precision"]) / 1e9
+    )
     assert 0.8 * planned <= record["median_gb"] <= 1.1 * planned
 
 
@@ -203,14 +205,14 @@ def test_the_limit_is_the_smallest_with_what_the_process_has(
     machine, free, groups, addresses, expected
 ):
     machine(free, groups, addresses)
-    assert memory.limit() == pytest.approx(expected)
+    assert memory.find_limit() == pytest.approx(expected)
 
 
 def test_elsewhere_nobody_knows(machine, monkeypatch):
     machine(1000.0, [], 0.0)
     for name in ("win32", "darwin"):
         monkeypatch.setattr(sys, "platform", name)
-        assert memory.limit() is None
+        assert memory.find_limit() is None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")

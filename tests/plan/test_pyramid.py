@@ -5,7 +5,7 @@ from nst_tf.plan import pyramid
 
 
 def _sizes(*args, **options):
-    levels = pyramid.levels(*args, **options)
+    levels = pyramid.make_levels(*args, **options)
     return [(level.height, level.width) for level in levels]
 
 
@@ -26,14 +26,14 @@ def test_long_sides_grow_as_they_are_told_to():
 
 
 def test_a_large_output_contains_the_levels_of_its_preview():
-    preview = pyramid.levels(384, 512, [30, 20, 10])
-    large = pyramid.levels(1536, 2048, [30, 20, 10])
+    preview = pyramid.make_levels(384, 512, [30, 20, 10])
+    large = pyramid.make_levels(1536, 2048, [30, 20, 10])
     assert large[: len(preview)] == preview
     assert large[-1][:2] == (1536, 2048)
 
 
 def test_the_last_number_of_steps_is_repeated():
-    levels = pyramid.levels(384, 512, [30, 20])
+    levels = pyramid.make_levels(384, 512, [30, 20])
     assert [level.steps for level in levels] == [30, 20, 20]
 
 
@@ -73,6 +73,6 @@ def test_at_most_so_many_levels_the_finest():
 
 
 def test_output_size_has_the_long_side_asked_for():
-    assert sizes.output_size(768, 1024, 512) == (384, 512)
-    assert sizes.output_size(1024, 768, 512) == (512, 384)
-    assert sizes.output_size(1, 1000, 100) == (1, 100)
+    assert sizes.scale_to_side(768, 1024, 512) == (384, 512)
+    assert sizes.scale_to_side(1024, 768, 512) == (512, 384)
+    assert sizes.scale_to_side(1, 1000, 100) == (1, 100)

@@ -103,7 +103,7 @@ def test_the_default_comes_as_far_as_adam_in_half_of_the_time():
             height, width = step.size
             work += pyramid.Level(height, width, 1).work
             losses.append(float(step.evaluation.loss))
-        assert np.isfinite(results.picture(step)).all()
+        assert np.isfinite(results.read_image(step)).all()
         found[name] = work, min(losses[-5:])
     assert found["default"][0] < 0.55 * found["adam"][0]
     assert found["default"][1] < 1.02 * found["adam"][1]

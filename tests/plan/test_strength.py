@@ -109,7 +109,7 @@ def test_a_preview_is_a_stage_of_a_larger_run(chosen, tmp_path):
     small = api.stylize(CONTENT, STYLE, size=64, **chosen)
     whole = list(api.stylize_steps(CONTENT, STYLE, size=128, **chosen))
     stages = {
-        step.image.shape[2]: results.picture(step)
+        step.image.shape[2]: results.read_image(step)
         for step in whole  # the last one of each level
     }
     np.testing.assert_array_equal(stages[64], small)

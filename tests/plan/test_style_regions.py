@@ -30,7 +30,7 @@ def _halves(left, right, size=(60, 80), split=0.5):
 
 def test_a_gray_mask_has_white_and_the_rest():
     ramp = np.repeat(np.linspace(0, 1, 80)[None, :, None], 60, 0).repeat(3, -1)
-    white, black = masks.regions(ramp, "mask")
+    white, black = masks.find_regions(ramp, "mask")
     assert (white.name, black.name) == ("#ffffff", "#000000")
     np.testing.assert_allclose(white.weights, ramp[..., 0], atol=1e-6)
     np.testing.assert_allclose(white.weights + black.weights, 1, atol=1e-6)
@@ -42,11 +42,11 @@ def test_a_mask_of_colors_has_a_region_for_each(tmp_path, quality):
     mask[40:] = 1
     path = tmp_path / ("a.jpg" if quality else "a.png")
     Image.fromarray(np.uint8(255 * mask)).save(path, quality=quality or 95)
-    found = masks.regions(image_io.load_image(path), "mask")
+    found = masks.find_regions(image_io.load_image(path), "mask")
     assert len(found) == 3
     np.testing.assert_allclose(sum(r.weights for r in found), 1, atol=1e-6)
     white, *rest = found
-    assert masks.same(white.color, (255, 255, 255))
+    assert masks.is_same_color(white.color, (255, 255, 255))
     inside = white.weights[44:, 4:-4], rest[0].weights[4:30, 4:34]
     for weights in inside:
         assert weights.mean() > 0.99 or weights.mean() < 0.01
@@ -59,8 +59,8 @@ def test_a_mask_of_colors_has_a_region_for_each(tmp_path, quality):
 def test_an_edge_between_two_colors_is_soft():
     mask = image_io.resize(_halves(RED, BLUE), 24, 32)
     mask = image_io.resize(mask, 60, 80)
-    found = {r.color: r.weights for r in masks.regions(mask, "mask")}
-    [red] = [w for c, w in found.items() if masks.same(c, RED)]
+    found = {r.color: r.weights for r in masks.find_regions(mask, "mask")}
+    [red] = [w for c, w in found.items() if masks.is_same_color(c, RED)]
     row = red[30]
     assert row[10] == 1 and row[70] == 0
     assert ((row > 0.1) & (row < 0.9)).sum() >= 2
@@ -77,7 +77,7 @@ def test_an_edge_between_two_colors_is_soft():
 )
 def test_masks_that_cannot_be_told_apart_are_refused(mask, words):
     with pytest.raises(ValueError, match=words) as caught:
-        masks.regions(mask, "mask")
+        masks.find_regions(mask, "mask")
     assert "\n" not in str(caught.value)
 
 
@@ -186,13 +186,16 @@ def test_each_region_is_painted_in_its_style(folder):
     flags = ["--style=paint.png", "--style=other.png", "--steps=40"]
     flags += ["--content_weight=0", "--tv_weight=0", "--average=0"]
     _run("--output=a.png", "--content_mask=two.png", *flags)
-    record = records.read("a.png")
+    record = records.read_record("a.png")
     assert {name.partition("@")[2] for name in record["losses"]} >= {
         "#ff0000",
         "#0000ff",
     }
     _run("--output=b.png", *flags[:1], *flags[2:])
-    first, alone = records.read("a.png")["losses"], records.read("b.png")
+    first, alone = (
+        records.read_record("a.png")["losses"],
+        records.read_record("b.png"),
+    )
     for layer in toys.STYLE_LAYERS:
         loss = first[f"style/{layer}@#ff0000"]
         assert loss < 1.25 * alone["losses"][f"style/{layer}"] + 4e-3

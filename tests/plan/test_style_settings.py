@@ -174,14 +174,14 @@ def test_a_folder_is_one_style(folder):
     _run("--output=b.png", *pictures, blend, *each)
     expected = image_io.load_image("b.png")
     np.testing.assert_array_equal(image_io.load_image("a.png"), expected)
-    record = records.read("a.png")
+    record = records.read_record("a.png")
     assert [style["name"] for style in record["inputs"]["style"]] == [
         "0.png",
         "1.png",
         "2.png",
         "paint.png",
     ]
-    assert str(folder) not in records.dumps(record)
+    assert str(folder) not in records.format_record(record)
 
 
 def test_a_folder_is_painted_with_again(folder, capsys):

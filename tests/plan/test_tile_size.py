@@ -59,7 +59,7 @@ def prepared(flag_file):
 
 
 def _planned(request, found):
-    return tile_size.planned(request, found, "float32")
+    return tile_size.plan_tiles(request, found, "float32")
 
 
 # What is planned
@@ -68,14 +68,14 @@ def _planned(request, found):
 def test_a_job_that_fits_is_left_as_it_is(prepared):
     request, found = prepared(memory=2)
     assert _planned(request, found) is request
-    assert tile_size.describe(request, found.levels[-1]) == ""
+    assert tile_size.describe_tiles(request, found.levels[-1]) == ""
 
 
 def test_tiles_are_the_largest_that_a_limit_has_room_for(prepared):
     request, found = prepared(memory=1.01)
     planned = _planned(request, found)
     assert planned == dataclasses.replace(request, tile=planned.tile)
-    need = tile_size.needs(request, found, "float32")
+    need = tile_size.make_need(request, found, "float32")
     assert need.peak(72, 96) > 1.01e9 >= need.peak(72, 96, planned.tile**2)
     assert need.peak(72, 96, (planned.tile + 16) ** 2) > 1.01e9
     assert LEAST <= planned.tile < 96 and planned.tile % 16 == 0
@@ -91,17 +91,17 @@ def test_less_memory_means_smaller_tiles(prepared):
 
 def test_what_is_free_counts_where_no_limit_is_named(prepared, monkeypatch):
     monkeypatch.setattr(device, "is_gpu", lambda: False)
-    monkeypatch.setattr(memory, "limit", lambda: 1.01e9)
+    monkeypatch.setattr(memory, "find_limit", lambda: 1.01e9)
     assert _planned(*prepared()) == dataclasses.replace(
         prepared()[0], tile=_planned(*prepared(memory=1.01)).tile
     )
-    monkeypatch.setattr(memory, "limit", lambda: None)  # nobody knows
+    monkeypatch.setattr(memory, "find_limit", lambda: None)  # nobody knows
     assert _planned(*prepared()).tile == 0
 
 
 def test_the_memory_of_a_gpu_is_found_out_by_use(prepared, monkeypatch):
     monkeypatch.setattr(device, "is_gpu", lambda: True)
-    monkeypatch.setattr(memory, "limit", lambda: 1.01e9)  # of the machine
+    monkeypatch.setattr(memory, "find_limit", lambda: 1.01e9)  # of the machine
     assert _planned(*prepared()).tile == 0
     assert _planned(*prepared(memory=1.01)).tile > 0
 
@@ -112,12 +112,12 @@ def test_named_tiles_are_taken_as_far_as_memory_goes(prepared, size):
         request, found = prepared(tile=size, memory=limit)
         assert _planned(request, found) is request
     assert LEAST <= _planned(*prepared(tile=size, memory=1.005)).tile < size
-    words = tile_size.describe(request, found.levels[-1])
+    words = tile_size.describe_tiles(request, found.levels[-1])
     assert words == {72: "2 tiles of 54 x 72", 80: "2 tiles of 54 x 72"}[size]
 
 
 def test_named_tiles_that_are_all_halo_are_refused(prepared):
-    assert tile_size.smallest(prepared()[0]) == LEAST
+    assert tile_size.find_smallest_side(prepared()[0]) == LEAST
     assert _planned(*prepared(tile=LEAST)).tile == LEAST
     with pytest.raises(
         ValueError, match=f"tile is 14, expected at least {LEAST} pixels"
@@ -206,17 +206,17 @@ def test_the_tiles_that_memory_decided_are_recorded_and_taken_again(
 ):
     flags = [LEVEL, "--memory=1.01", "--output=a.png", "--optimizer=adam"]
     assert main.main([flag_file, *flags]) == 0
-    tile = records.read("a.png")["decided"]["settings"]["tile"]
+    tile = records.read_record("a.png")["decided"]["settings"]["tile"]
     assert LEAST <= tile < 84
     capsys.readouterr()
     assert main.main(["--describe=a.png"]) == 0
     assert f"in tiles of {tile}\n" in capsys.readouterr().out
     made = []
-    make = tiles.make
+    make = tiles.make_tiles
     monkeypatch.setattr(
-        tiles, "make", lambda *args: made.append(args[2]) or make(*args)
+        tiles, "make_tiles", lambda *args: made.append(args[2]) or make(*args)
     )
-    monkeypatch.setattr(memory, "limit", lambda: 1e12)  # another machine's
+    monkeypatch.setattr(memory, "find_limit", lambda: 1e12)  # another machine's
     assert main.main(["--rerun=a.png", "--output=b.png"]) == 0
     assert set(made) == {tile}
     np.testing.assert_array_equal(*map(image_io.load_image, ("a.png", "b.png")))
@@ -254,7 +254,7 @@ def test_after_a_run_that_was_killed_tiles_are_half_as_large(
 ):
     monkeypatch.setattr(device, "is_gpu", lambda: False)
     request, found = prepared(tile=tile, memory=1.02)
-    halved = tile_size.halved(request, found, "float32", died)
+    halved = tile_size.halve_tiles(request, found, "float32", died)
     assert halved == dataclasses.replace(request, tile=expected)
 
 
@@ -262,32 +262,36 @@ def test_what_had_memory_enough_was_killed_for_another_reason(
     prepared, monkeypatch
 ):
     request, found = prepared(memory=3)  # of 1.02 that it needs
-    assert tile_size.halved(request, found, "float32", 0) is request
+    assert tile_size.halve_tiles(request, found, "float32", 0) is request
     unlimited, _ = prepared()
-    monkeypatch.setattr(memory, "limit", lambda: 1.02e9)
+    monkeypatch.setattr(memory, "find_limit", lambda: 1.02e9)
     monkeypatch.setattr(device, "is_gpu", lambda: False)
-    assert tile_size.halved(unlimited, found, "float32", 0).tile == 48
+    assert tile_size.halve_tiles(unlimited, found, "float32", 0).tile == 48
     # What the machine has free says nothing of its GPU's memory.
     monkeypatch.setattr(device, "is_gpu", lambda: True)
-    assert tile_size.halved(unlimited, found, "float32", 0) is unlimited
+    assert tile_size.halve_tiles(unlimited, found, "float32", 0) is unlimited
 
 
 def test_two_passes_over_what_the_tiles_overlap_cost_time(prepared):
     request, found = prepared()
     level = found.levels[-1]
-    assert tile_size.cost(request, level) == 1
+    assert tile_size.estimate_cost(request, level) == 1
     request, _ = prepared(tile=72)  # 2 tiles of 54 x 72, of 96 x 72 pixels
     cost = tiles.PASSES * 2 * 54 * 72 / (96 * 72)
-    assert tile_size.cost(request, level) == pytest.approx(cost)
-    assert tile_size.cost(request, level, 2) == pytest.approx(cost / 2)
+    assert tile_size.estimate_cost(request, level) == pytest.approx(cost)
+    assert tile_size.estimate_cost(request, level, 2) == pytest.approx(cost / 2)
     anew = dataclasses.replace(request, content_target="recompute")
-    more = tile_size.cost(anew, level) / cost
+    more = tile_size.estimate_cost(anew, level) / cost
     assert more == pytest.approx(1 + 1 / tiles.PASSES)  # of the last layer
     shallow = dataclasses.replace(anew, content_layers=toys.LAYERS[0])
-    assert cost < tile_size.cost(shallow, level) < tile_size.cost(anew, level)
+    assert (
+        cost
+        < tile_size.estimate_cost(shallow, level)
+        < tile_size.estimate_cost(anew, level)
+    )
     whole = dataclasses.replace(anew, tile=0)
-    assert tile_size.cost(whole, level, 2) == pytest.approx(
-        tile_size.cost(
+    assert tile_size.estimate_cost(whole, level, 2) == pytest.approx(
+        tile_size.estimate_cost(
             dataclasses.replace(whole, content_target="keep"), level, 2
         )
     )
@@ -300,7 +304,7 @@ def _limit_between(prepared, **chosen):
     """GB that suffice for the smallest tiles only without features."""
     request, found = prepared(**chosen)
     keeping, anew = (
-        tile_size.needs(
+        tile_size.make_need(
             dataclasses.replace(request, content_target=each), found, "float32"
         ).peak(72, 96, (LEAST + 1) ** 2)
         for each in ("keep", "recompute")
@@ -315,7 +319,7 @@ def test_the_content_is_seen_anew_where_memory_asks_for_it(prepared):
     planned = _planned(*prepared(memory=limit, **shallow))
     assert planned.content_target == "recompute"
     assert planned.tile >= LEAST
-    words = tile_size.describe(planned, prepared()[1].levels[-1])
+    words = tile_size.describe_tiles(planned, prepared()[1].levels[-1])
     assert words.endswith(", in which the content is seen anew")
     request, found = prepared(memory=limit, content_target="keep", **shallow)
     with pytest.raises(MemoryError, match="in the smallest tiles it needs"):
@@ -334,7 +338,7 @@ def test_named_tiles_are_not_exceeded_for_that(prepared, monkeypatch):
 def test_smallest_tiles_that_died_see_the_content_anew(prepared, monkeypatch):
     monkeypatch.setattr(device, "is_gpu", lambda: False)
     request, found = prepared(tile=LEAST, memory=1.005)
-    halved = tile_size.halved(request, found, "float32", LEAST)
+    halved = tile_size.halve_tiles(request, found, "float32", LEAST)
     assert (halved.tile, halved.content_target) == (LEAST, "recompute")
 
 
@@ -348,10 +352,10 @@ def test_a_run_that_sees_the_content_anew_paints_the_same(
     flag_file, monkeypatch
 ):
     pictures, anew = [], []
-    measure = content_loss.square_of_content
+    measure = content_loss.make_square_measure
     monkeypatch.setattr(
         content_loss,
-        "square_of_content",
+        "make_square_measure",
         lambda p: anew.append(each) or measure(p),
     )
     for each in ("keep", "recompute"):
@@ -362,7 +366,8 @@ def test_a_run_that_sees_the_content_anew_paints_the_same(
     assert set(anew) == {"recompute"}
     assert np.abs(pictures[0] - pictures[1]).mean() < 0.5
     one, two = (
-        records.read(f"{each}.png")["losses"] for each in ("keep", "recompute")
+        records.read_record(f"{each}.png")["losses"]
+        for each in ("keep", "recompute")
     )
     assert one == pytest.approx(two, rel=1e-3)
 
@@ -602,7 +607,7 @@ def test_a_program_that_has_no_memory_for_the_smallest_tiles_ends(
     assert "town-paint.png is unfinished, after" in out
     assert set(os.listdir()) - before == {"town-paint.png"}
     assert Image.open("town-paint.png").size == (96, 72)
-    assert records.read("town-paint.png")["decided"]["steps"] == [1]
+    assert records.read_record("town-paint.png")["decided"]["steps"] == [1]
 
 
 def test_sorted_values_are_never_halved(prepared):

@@ -21,7 +21,9 @@ def _sides(draw):
     """(length, largest, stride, reach) of a side that is cut."""
     stride = 2 ** draw(strategies.integers(0, 5))
     reach = draw(strategies.integers(1, 200))
-    largest = tiles.smallest(stride, reach) + draw(strategies.integers(0, 600))
+    largest = tiles.find_smallest_side(stride, reach) + draw(
+        strategies.integers(0, 600)
+    )
     # Sides just above one tile, and above several, are the hard ones.
     length = largest + draw(
         strategies.integers(1, 4) | strategies.integers(1, 9000)
@@ -33,7 +35,7 @@ def _sides(draw):
 @hypothesis.given(_sides())
 def test_all_tiles_have_one_size_and_lie_in_the_image(side):
     length, largest, stride, reach = side
-    cut = tiles.cut(length, largest, stride, reach)
+    cut = tiles.cut_side(length, largest, stride, reach)
     assert cut.length == length
     assert 0 < cut.size <= largest
     assert cut.starts[0] == 0
@@ -46,7 +48,7 @@ def test_all_tiles_have_one_size_and_lie_in_the_image(side):
 @hypothesis.given(_sides())
 def test_every_position_is_owned_once_by_a_tile_that_has_it(side):
     length, largest, stride, reach = side
-    cut = tiles.cut(length, largest, stride, reach)
+    cut = tiles.cut_side(length, largest, stride, reach)
     assert len(cut.bounds) == len(cut.starts) + 1
     assert (cut.bounds[0], cut.bounds[-1]) == (0, length)
     assert all(a < b for a, b in itertools.pairwise(cut.bounds))
@@ -58,7 +60,7 @@ def test_every_position_is_owned_once_by_a_tile_that_has_it(side):
 @hypothesis.given(_sides())
 def test_what_a_tile_owns_sees_no_cut(side):
     length, largest, stride, reach = side
-    cut = tiles.cut(length, largest, stride, reach)
+    cut = tiles.cut_side(length, largest, stride, reach)
     for start, (first, last) in zip(
         cut.starts, itertools.pairwise(cut.bounds), strict=True
     ):
@@ -71,7 +73,7 @@ def test_what_a_tile_owns_sees_no_cut(side):
 def test_there_are_as_few_tiles_as_can_be_and_as_small_ones(side):
     length, largest, stride, reach = side
     hypothesis.assume(length < 3000)
-    cut = tiles.cut(length, largest, stride, reach)
+    cut = tiles.cut_side(length, largest, stride, reach)
     halo = math.ceil(reach / stride) * stride
     expected = []
     for size in range(stride + 1, largest + 1):
@@ -84,14 +86,14 @@ def test_there_are_as_few_tiles_as_can_be_and_as_small_ones(side):
 
 @pytest.mark.parametrize("length", [1, 15, 99, 100])
 def test_a_side_that_fits_is_one_tile(length):
-    cut = tiles.cut(length, 100, 16, 500)
+    cut = tiles.cut_side(length, 100, 16, 500)
     assert cut == (length, length, (0,), (0, length))
 
 
 def test_a_side_of_43_pixels_in_tiles_of_24_by_hand():
     # Reach 5 at stride 2: a halo of 6 before, and 5 behind. Three tiles would
     # need 43 + 2 * 11 = 65 pixels, so 22 each, and odd ones: 23.
-    cut = tiles.cut(43, 24, 2, 5)
+    cut = tiles.cut_side(43, 24, 2, 5)
     assert cut.size == 23
     assert cut.starts == (0, 10, 20)
     assert cut.bounds == (0, 16, 26, 43)
@@ -101,10 +103,10 @@ def test_a_side_of_43_pixels_in_tiles_of_24_by_hand():
 @hypothesis.given(_sides(), strategies.integers(1, 10**4))
 def test_a_tile_that_is_all_halo_is_refused_in_one_sentence(side, less):
     _, _, stride, reach = side
-    least = tiles.smallest(stride, reach)
+    least = tiles.find_smallest_side(stride, reach)
     largest = max(1, least - less)
     with pytest.raises(ValueError, match=f"tile is {largest} pixels") as raised:
-        tiles.cut(least + less, largest, stride, reach)
+        tiles.cut_side(least + less, largest, stride, reach)
     message = str(raised.value)
     assert f"expected at least {least}: the network reaches" in message
     assert message.count("\n") == 0 and message.endswith(".")
@@ -112,11 +114,11 @@ def test_a_tile_that_is_all_halo_is_refused_in_one_sentence(side, less):
 
 def test_the_largest_picture_in_the_smallest_tiles_is_cut_at_once():
     # VGG's deepest layer, and the longest side of a job: thousands of tiles.
-    deepest = architectures.convolutions("vgg19")[-1]
-    least = tiles.smallest(deepest.stride, deepest.reach)
+    deepest = architectures.list_convolutions("vgg19")[-1]
+    least = tiles.find_smallest_side(deepest.stride, deepest.reach)
     began = time.process_time()
     for length in (least + 1, 65536):
-        cut = tiles.cut(length, least, deepest.stride, deepest.reach)
+        cut = tiles.cut_side(length, least, deepest.stride, deepest.reach)
         assert len(cut.starts) > 1
     assert time.process_time() - began < 10  # about 1 second
 
@@ -128,25 +130,26 @@ def test_the_largest_picture_in_the_smallest_tiles_is_cut_at_once():
     strategies.integers(224, 1500),
 )
 def test_least_is_seen_twice_by_tiles_of_so_many_pixels(height, width, side):
-    found = tiles.make(height, width, side, 16, 80)
+    found = tiles.make_tiles(height, width, side, 16, 80)
     size = found.rows.size * found.columns.size
     assert size <= side**2 or (found.number == 1 and size == height * width)
     squares = tiles.Tiles(
-        tiles.cut(height, side, 16, 80), tiles.cut(width, side, 16, 80)
+        tiles.cut_side(height, side, 16, 80),
+        tiles.cut_side(width, side, 16, 80),
     )
     of_squares = squares.rows.size * squares.columns.size
     assert found.number * size <= squares.number * of_squares
 
 
 def test_two_high_tiles_do_for_four():
-    found = tiles.make(1536, 2048, 1312, 16, 80)
+    found = tiles.make_tiles(1536, 2048, 1312, 16, 80)
     assert (len(found.rows.starts), len(found.columns.starts)) == (1, 2)
     assert (found.rows.size, found.columns.size) == (1536, 1104)
 
 
 def test_rows_and_columns_are_cut_apart():
-    both = tiles.make(43, 20, 24, 2, 5)
-    assert both == (tiles.cut(43, 28, 2, 5), tiles.cut(20, 28, 2, 5))
+    both = tiles.make_tiles(43, 20, 24, 2, 5)
+    assert both == (tiles.cut_side(43, 28, 2, 5), tiles.cut_side(20, 28, 2, 5))
     assert both.number == 2
 
 

@@ -284,7 +284,7 @@ def test_a_run_lowers_the_style_loss_and_keeps_the_content(request_):
     _, prepared = preparation.read_files(changed)
     terms = [
         {name: float(value) for name, value in step.evaluation.terms.items()}
-        for step in api.job_steps(changed, prepared)
+        for step in api.run_steps(changed, prepared)
     ]
     for name in ("style/block1_conv1", "style/block2_conv1"):
         assert terms[-1][name] < 0.5 * terms[0][name]
@@ -316,7 +316,7 @@ def test_one_trace_a_level_whatever_the_steps_and_what_is_read(
     )
     changed = _change(request_, steps=(7, 5))
     _, prepared = preparation.read_files(changed)
-    for step in api.job_steps(changed, prepared):
+    for step in api.run_steps(changed, prepared):
         float(step.evaluation.loss)
         step.image.numpy()
     assert len(compiled) == len(prepared.levels) == 3
@@ -393,7 +393,7 @@ def test_shares_of_layers_add_up_to_the_weight(request_):
     changed = _change(
         request_, style_layers="block1_conv1:3,block2_conv1:1", style_weight=8
     )
-    weights = api.loss_weights(changed)
+    weights = api.make_loss_weights(changed)
     assert weights.style == {"block1_conv1": 6.0, "block2_conv1": 2.0}
     assert weights.content == {"block2_conv2": 5.0}
 
@@ -491,7 +491,7 @@ def test_a_further_loss_of_a_layer_that_is_not_there_is_named(pictures, toy):
         [targets.Style(prepared.styles[0].pixels)],
         levels=prepared.levels,
         extra_losses=lambda height, width: [loss],
-        **api.method_options(request, prepared.network),
+        **api.make_method_options(request, prepared.network),
     )
     words = "layer 'block5', expected one of image"
     with pytest.raises(ValueError, match=words):
@@ -524,7 +524,7 @@ def test_remaining_time_counts_work_steps_and_pauses(monkeypatch):
     [(59.6, "60 s"), (130, "2 min"), (9000, "2.5 h")],
 )
 def test_durations_read_as_people_say_them(seconds, words):
-    assert progress.duration(seconds) == words
+    assert progress.format_duration(seconds) == words
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ def _prepared(request):
 
 def _steps(request):
     prepared = _prepared(request)
-    start = api.resume.find(request, prepared)
-    return api.job_steps(request, prepared, start)
+    start = api.resume.find_checkpoint(request, prepared)
+    return api.run_steps(request, prepared, start)
 
 
 @pytest.mark.parametrize("optimizer", ["auto", "adam", "lbfgs"])

@@ -20,7 +20,7 @@ from nst_tf.optimize import stopping
 from nst_tf.plan import pyramid
 from nst_tf.runs import api, records, resume, run_log
 
-VERSIONS = records.versions()
+VERSIONS = records.list_versions()
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
@@ -50,7 +50,7 @@ def _pixels(name):
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif", "a.bmp"])
 def test_every_format_says_how_it_was_made(folder, name):
     _run(f"--output={name}", "--seed=7", "--init_noise=0.1")
-    record = records.read(name)
+    record = records.read_record(name)
     assert record["nst_tf"] == nst_tf.__version__
     assert record["flags"]["size"] == 96 and record["flags"]["seed"] == 7
     assert record["decided"]["sizes"] == [[48, 32], [64, 48], [96, 72]]
@@ -77,7 +77,7 @@ def test_every_format_says_how_it_was_made(folder, name):
 
 def test_a_strength_is_recorded_with_what_it_set(folder):
     _run("--output=a.png", "--strength=0.3")
-    record = records.read("a.png")
+    record = records.read_record("a.png")
     assert record["flags"]["strength"] == 0.3
     settings = record["decided"]["settings"]
     assert settings["strength"] == -1 and settings["style_weight"] > 0
@@ -100,11 +100,13 @@ def test_nothing_private_is_recorded(folder):
         "--levels=1",
     ]
     _run(*flags, "--output=a.png")
-    assert "Doe" not in records.dumps(records.read("a.png"))
-    assert str(folder) not in records.dumps(records.read("a.png"))
+    assert "Doe" not in records.format_record(records.read_record("a.png"))
+    assert str(folder) not in records.format_record(
+        records.read_record("a.png")
+    )
     assert b"Doe" not in Path("a.png").read_bytes()
     _run(*flags, "--output=b.png", "--record_paths", "--resume=never")
-    inputs = records.read("b.png")["inputs"]
+    inputs = records.read_record("b.png")["inputs"]
     assert inputs["content"]["name"] == str(private / "town.png")
     _again("b.png", "--output=c.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("c.png"))
@@ -158,7 +160,7 @@ def test_a_picture_without_a_record_is_said(folder, capsys, arguments, words):
 
 def _edit(change):
     """Changes the record of a.png."""
-    record = records.read("a.png")
+    record = records.read_record("a.png")
     text = change(record)
     edited = text if isinstance(text, (str, list)) else record
     options = writing.Options(record=json.dumps(edited))
@@ -217,7 +219,10 @@ def test_a_picture_is_made_again_in_another_folder(folder, flags):
     places = [f"--weights={folder / 'toy.h5'}"]
     _again(away / "a.png", *places)
     np.testing.assert_array_equal(_pixels(away / "a.png"), _pixels("a.png"))
-    again, first = records.read("a.png"), records.read(away / "a.png")
+    again, first = (
+        records.read_record("a.png"),
+        records.read_record(away / "a.png"),
+    )
     assert again["decided"]["steps"] == first["decided"]["steps"]
 
 
@@ -225,20 +230,20 @@ def test_a_picture_under_a_budget_is_made_again_as_decided(folder, monkeypatch):
     _run("--output=whole.png", "--steps=20")
     # A clock that runs ahead, differently each time: levels are cut short.
     ticks = iter(np.cumsum(np.random.default_rng(0).uniform(0, 0.4, 10**4)))
-    budget = stopping.Budget
+    budget = stopping.TimeBudget
     monkeypatch.setattr(
         stopping,
-        "Budget",
+        "TimeBudget",
         lambda levels, seconds, start: budget(
             levels, seconds, 0.0, lambda: float(next(ticks))
         ),
     )
     _run("--output=a.png", "--steps=20", "--max_seconds=9")
-    steps = records.read("a.png")["decided"]["steps"]
+    steps = records.read_record("a.png")["decided"]["steps"]
     assert sum(steps) < 60
     _again("a.png", "--output=b.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
-    assert records.read("b.png")["decided"]["steps"] == steps
+    assert records.read_record("b.png")["decided"]["steps"] == steps
 
 
 @pytest.mark.usefixtures("default_signals")
@@ -247,17 +252,20 @@ def test_a_stopped_and_resumed_picture_is_made_again(folder, monkeypatch):
     with monkeypatch.context() as patch:
         _stop_after(patch, 4)
         assert main.main(flags) == 130
-    steps = records.read("a.png")["decided"]["steps"]
-    assert steps == [3, 1, 0] and records.read("a.png")["state"] == "unfinished"
+    steps = records.read_record("a.png")["decided"]["steps"]
+    assert (
+        steps == [3, 1, 0]
+        and records.read_record("a.png")["state"] == "unfinished"
+    )
     _again("a.png", "--output=b.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
     assert main.main([*flags, "--overwrite"]) == 0
-    assert records.read("a.png")["decided"]["steps"] == [3, 3, 3]
+    assert records.read_record("a.png")["decided"]["steps"] == [3, 3, 3]
 
 
 def _stop_after(monkeypatch, count):
     """Sends Ctrl-C with a step."""
-    steps = api.job_steps
+    steps = api.run_steps
 
     def stopped(*args, **keywords):
         for number, step in enumerate(steps(*args, **keywords), start=1):
@@ -265,7 +273,7 @@ def _stop_after(monkeypatch, count):
                 signal.raise_signal(signal.SIGINT)
             yield step
 
-    monkeypatch.setattr(api, "job_steps", stopped)
+    monkeypatch.setattr(api, "run_steps", stopped)
 
 
 def test_other_inputs_are_warned_of(folder, capsys, monkeypatch):
@@ -274,7 +282,7 @@ def test_other_inputs_are_warned_of(folder, capsys, monkeypatch):
     image_io.save_image("other.png", toys.image(60, 80, 5))
     monkeypatch.setattr(
         records,
-        "versions",
+        "list_versions",
         lambda: {**VERSIONS, "numpy": "0.9"},
     )
     capsys.readouterr()
@@ -352,7 +360,7 @@ def test_the_log_has_a_line_for_each_step_that_is_reported(folder, capsys):
     assert last["step"] == last["steps"] == 3
     assert last["memory"] is None or last["memory"] > 10**7
     assert 0 < lines[0]["seconds"] <= last["seconds"]
-    losses = records.read("a.png")["losses"]
+    losses = records.read_record("a.png")["losses"]
     assert set(last["losses"]) == set(losses)
     for name, value in losses.items():
         assert last["losses"][name] == pytest.approx(value, rel=1e-5)
@@ -450,7 +458,7 @@ def test_a_start_that_has_no_part_is_recorded_by_its_name(folder):
     start.parent.mkdir()
     shutil.copy("town.png", start)
     _run("--output=a.png", f"--init={start}", "--strength=0")
-    assert "Doe" not in records.dumps(records.read("a.png"))
+    assert "Doe" not in records.format_record(records.read_record("a.png"))
 
 
 def test_notes_that_do_not_fit_do_not_cost_the_picture(folder):
@@ -471,7 +479,7 @@ def test_a_record_beside_a_picture_replaces_no_file(folder, monkeypatch):
     Path("a.jpg.json").write_text("mine")
     _run("--output=a.jpg")
     assert Path("a.jpg.json").read_text() == "mine"
-    assert records.read("a-2.jpg")["flags"]["size"] == 96
+    assert records.read_record("a-2.jpg")["flags"]["size"] == 96
 
 
 def test_a_description_has_only_what_changes_the_picture(folder, capsys):
@@ -515,7 +523,7 @@ def test_what_was_not_there_is_refused_when_made_again(folder, capsys, flags):
 def test_files_named_like_keywords_are_files(folder):
     shutil.copy("paint.png", "noise")
     _run("--output=a.png", "--init=./noise", "--levels=1")
-    assert records.read("a.png")["inputs"]["init"]["name"] == "./noise"
+    assert records.read_record("a.png")["inputs"]["init"]["name"] == "./noise"
     _again("a.png", "--output=b.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
 

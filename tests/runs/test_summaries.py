@@ -103,7 +103,7 @@ def test_it_changes_nothing_in_the_picture(folder):
 
 
 def test_a_run_that_goes_on_goes_on_counting(folder, monkeypatch):
-    steps = api.job_steps
+    steps = api.run_steps
 
     def interrupted(*arguments, **options):
         for count, step in enumerate(steps(*arguments, **options), start=1):
@@ -113,7 +113,7 @@ def test_a_run_that_goes_on_goes_on_counting(folder, monkeypatch):
 
     typed = ["--flagfile=toy.cfg", "--checkpoint_dir=kept"]
     with monkeypatch.context() as patch:
-        patch.setattr(api, "job_steps", interrupted)
+        patch.setattr(api, "run_steps", interrupted)
         assert main.main([*typed, "--summary_dir=first"]) == 143
     assert _steps(_events("first"), "result") == [5]
     assert main.main([*typed, "--summary_dir=second"]) == 0
@@ -197,4 +197,4 @@ def test_it_is_for_the_program_and_no_sheet():
         nst_tf.stylize("a.png", "b.png", summary_dir="board")
     request = flags.parse(["--sheet", "--summary_dir=board"])
     with pytest.raises(ValueError, match="summary_dir has no part in a"):
-        sweeps.grid(request)
+        sweeps.make_grid(request)

@@ -180,7 +180,7 @@ def test_a_rerun_and_a_run_that_goes_on_may_have_one(folder, monkeypatch):
     assert main.main(["--rerun=a.png", "--timelapse=f.gif"]) == 0
     kept = ["--output=b.png", "--checkpoint_dir=kept"]
     with monkeypatch.context() as patch:
-        patch.setattr(api, "job_steps", _signaled(api.job_steps))
+        patch.setattr(api, "run_steps", _signaled(api.run_steps))
         assert _paint(*kept) == 143
     flags = ["--output=c.png", "--resume=require", "--timelapse=g.gif"]
     assert _paint(*kept, *flags) == 0
@@ -267,7 +267,7 @@ def test_gif_and_webp_need_no_package(folder, monkeypatch):
 
 
 def test_a_signal_leaves_the_film_so_far(folder, frames, monkeypatch):
-    monkeypatch.setattr(api, "job_steps", _signaled(api.job_steps))
+    monkeypatch.setattr(api, "run_steps", _signaled(api.run_steps))
     assert _paint("--timelapse=f.gif") == 143
     assert len(frames) == len(_frames("f.gif")[0]) == 5
     assert _difference(frames[-1], image_io.load_image("a.png")) < 1e-3
@@ -313,21 +313,21 @@ def test_a_film_that_cannot_be_written_leaves_the_picture(
 
 
 def test_no_numbers_are_black(folder, monkeypatch):
-    steps = api.job_steps
+    steps = api.run_steps
 
     def spoiled(*arguments, **options):
         for step in steps(*arguments, **options):
             step.optimizer.image.assign(step.optimizer.image * np.nan)
             yield step
 
-    monkeypatch.setattr(api, "job_steps", spoiled)
+    monkeypatch.setattr(api, "run_steps", spoiled)
     assert _paint("--average=0", "--timelapse=f.gif") == 4
     frames, _ = _frames("f.gif")
     assert not np.any(frames)
 
 
 def test_of_several_processes_the_first_writes(folder, monkeypatch):
-    monkeypatch.setattr(replicas, "writes", lambda: False)
+    monkeypatch.setattr(replicas, "is_writer", lambda: False)
     before = set(os.listdir())
     assert _paint("--timelapse=f.gif", "--log=run.jsonl") == 0
     assert set(os.listdir()) == before
@@ -345,4 +345,4 @@ def test_it_is_for_the_program_and_no_sheet():
         nst_tf.run_job(nst_tf.Job(timelapse="f.gif"))
     request = flags.parse(["--sheet", "--timelapse=f.gif"])
     with pytest.raises(ValueError, match="timelapse has no part in a"):
-        sweeps.grid(request)
+        sweeps.make_grid(request)

@@ -259,11 +259,11 @@ def test_what_is_kept_has_no_gradient_in_tiles_either(monkeypatch):
     loss_list = _loss_list(network, 0)
     keep = _gray(*SIZE, 8)
     keep[10:20, 20:40] = 1
-    tiled = objectives.frozen(_tiled(network, loss_list), keep)
+    tiled = objectives.freeze(_tiled(network, loss_list), keep)
     image = toys.image(*SIZE, 7, "f8")[None]
     _, actual = _assert_same(
         tiled,
-        objectives.frozen(objectives.make_objective(network, loss_list), keep),
+        objectives.freeze(objectives.make_objective(network, loss_list), keep),
         tf.constant(image),
     )
     assert not np.any(actual.gradient[:, 10:20, 20:40])
@@ -285,7 +285,7 @@ def test_features_seen_in_tiles_are_those_of_the_whole(monkeypatch):
     network = toys.extractor(monkeypatch, dtype="float64", padding="symmetric")
     image = toys.image(*SIZE, 1, "f8")
     cut = views.make_tiles(network, *SIZE, TILE)
-    seen = views.features(network, image, cut, toys.LAYERS)
+    seen = views.compute_features(network, image, cut, toys.LAYERS)
     whole = network.see(image)
     for layer in toys.LAYERS:
         # Two and more positions of a tile go through one product of matrices.
@@ -312,7 +312,7 @@ def test_statistics_seen_in_tiles_are_those_of_the_whole(
         else None
         for layer in toys.STYLE_LAYERS
     }
-    seen = views.statistics(
+    seen = views.sum_statistics(
         network,
         image,
         cut,
@@ -419,7 +419,7 @@ def test_images_of_tiles_are_where_the_tiles_are(monkeypatch, computes, kind):
         return first_order.Adam(image)
 
     toys.extractor(monkeypatch)
-    monkeypatch.setattr(host_images, "serves", lambda: computes == "host")
+    monkeypatch.setattr(host_images, "should_host", lambda: computes == "host")
     tiled, _ = _painted(TILE, make, steps=4)
     assert len(kinds) == 1 and issubclass(kinds.pop(), kind)
     whole, _ = _painted(0, make, steps=4)

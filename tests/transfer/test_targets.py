@@ -20,7 +20,7 @@ from nst_tf.transfer import targets
 def test_the_gradient_of_the_default_job_repeats_to_the_bit(source):
     # At this size TensorFlow adds three and more gradients of the image up in
     # the order in which they come; there must be two.
-    shares = api.loss_weights(settings.Job())
+    shares = api.make_loss_weights(settings.Job())
     found = weight_files.load("vgg19", source)
     network = extractors.vgg(
         "vgg19",
