@@ -11,6 +11,8 @@ import importlib
 import inspect
 import re
 import sys
+import textwrap
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -37,11 +39,6 @@ A `Job` is a request in plain data, one picture to make. Its fields are the
 keywords of `stylize` and `stylize_steps`, and each is a flag of the program,
 `--name=value`. `Job` is frozen; `dataclasses.replace` makes another one. Where
 several values go, one may stand for itself: `steps=100`.
-
-Of *Pictures*, *Contact sheets* and *Files*, `stylize` and `stylize_steps` take
-`size`, `print_size`, `max_megapixels` and, with a `print_size`, `dpi`;
-`run_job` takes all but `dry_run`, `log`, `preview_every`, `rerun`, `sheet` and
-`sweep`.
 """
 
 
@@ -66,6 +63,13 @@ def reference() -> str:
         kind = getattr(importlib.import_module(f"nst_tf.{module}"), name)
         parts.append(_values(f"nst_tf.{path}", words, kind))
     parts.append(JOB)
+    for words in (
+        f"`stylize` and `stylize_steps` take all but "
+        f"{_listed(settings.FIELDS.keys() - settings.KEYWORDS)}; `dpi` goes "
+        f"with a `print_size`.",
+        f"`run_job` takes all but {_listed(settings.PROGRAM)}.",
+    ):
+        parts.append(textwrap.fill(words, 80))
     groups: dict[str, list[str]] = {}
     for field in dataclasses.fields(settings.Job):
         groups.setdefault(field.metadata["group"], []).append(_row(field))
@@ -75,6 +79,11 @@ def reference() -> str:
         )
         parts.append(f"### {group}\n\n{table}")
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _listed(names: Collection[str]) -> str:
+    """Names settings, in the order of the alphabet."""
+    return ", ".join(f"`{name}`" for name in sorted(names))
 
 
 def _function(name: str, function: Any) -> str:

@@ -9,19 +9,6 @@ from nst_tf.plan import settings
 
 DEFAULT = ("strength:0.4,0.7,1", "style_scale:0.5,1,2")
 MOST = 100  # pictures
-# Settings of a job that one of many small pictures has no use for.
-_UNUSED = (
-    "checkpoint_dir",
-    "continue_from",
-    "log",
-    "preview_every",
-    "rerun",
-    "summary_dir",
-    "timelapse",
-)
-_FIELDS = {field.name for field in dataclasses.fields(settings.Job)}
-# Nothing is seen of these.
-_SAME = {*settings.ASIDE, *_UNUSED, "bit_depth", "dpi", "print_size", "quality"}
 
 
 class Cell(NamedTuple):
@@ -37,8 +24,8 @@ def make_grid(request: settings.Job) -> list[list[Cell]]:
     Raises:
         ValueError: If a sweep is not as it should be, or has no effect.
     """
-    for name in _UNUSED:
-        if getattr(request, name):
+    for name in settings.FIELDS:
+        if name not in settings.IN_SHEETS and getattr(request, name):
             raise ValueError(
                 f"{name} has no part in a contact sheet; leave it out."
             )
@@ -98,13 +85,13 @@ def _parse(text: str) -> list[tuple[str, str]]:
     """Reads "strength:0.2,0.5": pairs of a flag and a value."""
     name, _, values = text.partition(":")
     name = name.strip().lstrip("-")
-    if name not in _FIELDS:
+    if name not in settings.FIELDS:
         raise ValueError(
             f"sweep is {text!r}, but there is no flag --{name}"
-            f"{errors.did_you_mean(name, sorted(_FIELDS))}; expected a "
+            f"{errors.did_you_mean(name, sorted(settings.FIELDS))}; expected a "
             f"flag and its values, such as strength:0.2,0.5,0.8."
         )
-    if name in _SAME:
+    if name not in settings.SWEPT:
         raise ValueError(
             f"sweep is {text!r}, but {name} changes nothing in a sheet's "
             f"pictures; vary another flag, such as strength."

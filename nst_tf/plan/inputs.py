@@ -240,17 +240,19 @@ def list_named_pictures(request: settings.Job) -> dict[str, str]:
     Keys are the settings' names; of style masks, "style_mask/0" and so on. One
     that is given, and not read, is "array".
     """
-    named = {
-        name: getattr(request, name)
-        for name in ("content_mask", "strength_map", "keep_mask")
-        if getattr(request, name)
-    }
-    for number, source in enumerate(request.style_mask):
-        named[f"style_mask/{number}"] = source
-    if not settings.is_keyword("init", request.init):
-        named["init"] = request.init
-    if request.continue_from:
-        named["continue_from"] = request.continue_from
+    named: dict[str, str] = {}
+    # Those of the content first, then those of each style.
+    for several in (False, True):
+        for name in filter(settings.MASKS.__contains__, settings.FIELDS):
+            value = getattr(request, name)
+            if several and isinstance(value, tuple):
+                named |= {f"{name}/{i}": each for i, each in enumerate(value)}
+            elif value and not several and isinstance(value, str):
+                named[name] = value
+    for name in filter(settings.STARTS.__contains__, settings.FIELDS):
+        value = getattr(request, name)
+        if value and not settings.is_keyword(name, value):
+            named[name] = value
     return named
 
 

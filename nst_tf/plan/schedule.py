@@ -23,16 +23,9 @@ from nst_tf.plan import checks, pyramid, settings
 
 STEPS = (50, 50, 40, 50)
 STEPS_OF_ADAM = (100, 80, 50)  # where it takes all of them
-# The settings that L-BFGS has not, or means otherwise.
-ADAM_SETTINGS = (
-    "average",
-    "beta_1",
-    "beta_2",
-    "decay_rate",
-    "decay_steps",
-    "epsilon",
-    "learning_rate",
-)
+# The settings that L-BFGS has not, or means otherwise; one of them asks for
+# Adam.
+ADAM_SETTINGS = settings.OPTIMIZER_SETTINGS["adam"] - {"bounds"}
 # The ratio of the weights of style and content at some strengths; between them
 # its logarithm is linear.
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)

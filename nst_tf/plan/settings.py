@@ -1,13 +1,25 @@
-"""A request in plain data: one picture to make, and what a request may say.
+"""The table of all settings: `Job`, one picture to make, in plain data.
 
-`Job` is what the flags, a notebook and a batch have in common: every setting
-is a field of it, once.
+A setting is a field of `Job`: its default, help, limits and role. Its flag, its
+keyword of `stylize`, its place in the record of a picture and in a checkpoint,
+and its line in the documentation follow from that. What a role means:
+
+    role      recorded   identity   keyword   swept   beside --rerun
+    PIXELS    yes        yes        yes       yes     no
+    FILE      yes        no         no        no      yes
+    RUN       no         no         yes       no      yes
+    PROGRAM   no         no         no        no      yes
+
+A path is no setting of its own: the record names the picture, its digest is
+part of the identity, and --rerun may be told where it is now. A field says
+where it departs from its role.
 """
 
 import dataclasses
+import enum
 import math
 import numbers
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nst_tf.backend import device
@@ -17,10 +29,38 @@ from nst_tf.plan import conventions
 LARGEST_SIZE = 65536  # pixels, a side; beyond it Pillow's formats end
 
 
-def setting(default: Any, group: str, text: str, **rules: Any) -> Any:
-    """Declares a field of `Job` with its help and its rules."""
+class Role(enum.Enum):
+    """What a setting is about; the table is at the top of this module."""
+
+    PIXELS = enum.auto()  # it changes the picture
+    FILE = enum.auto()  # it changes how the picture is written
+    RUN = enum.auto()  # it changes how the picture is computed
+    PROGRAM = enum.auto()  # it is about what the program does besides
+
+
+def setting(
+    default: Any,
+    group: str,
+    text: str,
+    role: Role = Role.PIXELS,
+    **rules: Any,
+) -> Any:
+    """Declares a field of `Job`.
+
+    Args:
+        default: Its value where nothing is said.
+        group: Heading in --help and in the documentation.
+        text: Its help.
+        role: What it is about.
+        **rules: Limits of a number (low, high, above, below); choices; path
+            ("picture", "mask", "start" or "weights") with keywords that are no
+            paths; of_styles, if the i-th value is the i-th style's; optimizers
+            that take it; and where it departs from its role (recorded,
+            identity, keyword, swept, rerun, in_sheets).
+    """
     return dataclasses.field(
-        default=default, metadata={"group": group, "help": text, **rules}
+        default=default,
+        metadata={"group": group, "help": text, "role": role, **rules},
     )
 
 
@@ -41,7 +81,11 @@ class Job:
     """
 
     content: str = setting(
-        "", "Pictures", "Content image: what is to be seen.", path=True
+        "",
+        "Pictures",
+        "Content image: what is to be seen.",
+        path="picture",
+        keyword=False,
     )
     style: tuple[str, ...] = setting(
         (),
@@ -49,7 +93,8 @@ class Job:
         "Style image: how it is painted; or a folder of them, which count as "
         "one. Repeat it for several: the i-th style_scale and style_layers are "
         "then the i-th style's, or one is for all.",
-        path=True,
+        path="picture",
+        keyword=False,
     )
     output: str = setting(
         "",
@@ -57,9 +102,15 @@ class Job:
         "Picture to write; its extension names the format. By default "
         "<content>-<style>.png in the working directory, numbered if that "
         "exists.",
+        role=Role.FILE,
+        recorded=False,
     )
     overwrite: bool = setting(
-        False, "Pictures", "Replace the output if it exists."
+        False,
+        "Pictures",
+        "Replace the output if it exists.",
+        role=Role.FILE,
+        recorded=False,
     )
     size: int = setting(
         512,
@@ -74,6 +125,7 @@ class Job:
         "Size on paper that the output fits into, either way round, such as "
         "30x40cm, 300x400mm or 12x16in; or its long side, such as 40cm. In "
         "place of size.",
+        swept=False,
     )
     dpi: float = setting(
         0.0,
@@ -82,19 +134,29 @@ class Job:
         "0: 300 with a print_size, and else as the content image's file says.",
         low=0,
         high=1e4,
+        role=Role.FILE,
     )
     preview_every: int = setting(
         0,
         "Pictures",
         "Write <output>.preview.png every so many steps; 0: never.",
         low=0,
+        role=Role.PROGRAM,
     )
-    dry_run: bool = setting(False, "Pictures", "Print the plan, and stop.")
+    dry_run: bool = setting(
+        False,
+        "Pictures",
+        "Print the plan, and stop.",
+        role=Role.PROGRAM,
+        in_sheets=True,
+    )
     sheet: bool = setting(
         False,
         "Contact sheets",
         "Paint a sheet of small pictures instead, quickly: one for each value "
         "of --sweep, with its flags under it.",
+        role=Role.PROGRAM,
+        in_sheets=True,
     )
     sweep: tuple[str, ...] = setting(
         (),
@@ -103,6 +165,8 @@ class Job:
         "strength:0.2,0.5,0.8, or with commas in them "
         "style_blend:1,0;0.5,0.5. Twice: every value of one with every value "
         "of the other. Without it: strength and style_scale.",
+        role=Role.PROGRAM,
+        in_sheets=True,
     )
     sheet_size: int = setting(
         256,
@@ -110,46 +174,61 @@ class Job:
         "Long side of each picture of a sheet, in pixels.",
         low=16,
         high=4096,
+        role=Role.PROGRAM,
+        in_sheets=True,
     )
     bit_depth: int = setting(
         8,
         "Files",
         "Bits a channel of the output, 8 or 16; .png and .tif hold 16.",
         choices=(8, 16),
+        role=Role.FILE,
     )
     quality: int = setting(
-        95, "Files", "Quality of .jpg and .webp outputs.", low=1, high=100
+        95,
+        "Files",
+        "Quality of .jpg and .webp outputs.",
+        low=1,
+        high=100,
+        role=Role.FILE,
     )
     keep_location: bool = setting(
         False,
         "Files",
         "Keep the place where the content image was taken; who made it, when, "
         "and with what, is always kept.",
+        role=Role.FILE,
+        recorded=False,
     )
     record_paths: bool = setting(
         False,
         "Files",
         "Record the paths of the pictures and weights in the output, not only "
         "their names.",
+        role=Role.FILE,
+        recorded=False,
     )
     rerun: str = setting(
         "",
         "Files",
         "Picture made by this program, to be made again: as it was decided "
         "then. --content and --style say where the pictures are now.",
-        path=True,
+        role=Role.PROGRAM,
+        path="picture",
     )
     log: str = setting(
         "",
         "Files",
         "File that gets a line of JSON for each step that is reported: losses "
         "by layer, seconds, memory.",
+        role=Role.PROGRAM,
     )
     summary_dir: str = setting(
         "",
         "Files",
         "Folder for TensorBoard, one for each run: losses by layer, pictures, "
         "steps a second, flags. Needs nst-tf[tensorboard].",
+        role=Role.PROGRAM,
     )
     timelapse: str = setting(
         "",
@@ -157,6 +236,7 @@ class Job:
         "Film of the picture as it grows, to write: a .gif or .webp file, or "
         ".mp4, which needs nst-tf[video]; numbered if that exists, unless "
         "--overwrite. About 100 frames, of at most 512 pixels.",
+        role=Role.PROGRAM,
     )
     max_megapixels: float = setting(
         200.0,
@@ -164,6 +244,7 @@ class Job:
         "Largest picture that is read, in millions of pixels.",
         above=0,
         high=1e5,
+        role=Role.RUN,
     )
     strength: float = setting(
         -1.0,
@@ -225,6 +306,7 @@ class Job:
         low=0,
         high=1e9,
         repeated=True,
+        of_styles=True,
     )
     style_scale: tuple[float, ...] = setting(
         (1.0,),
@@ -234,6 +316,7 @@ class Job:
         low=0.1,
         high=4,
         repeated=True,
+        of_styles=True,
     )
     style_size: tuple[int, ...] = setting(
         (),
@@ -243,6 +326,7 @@ class Job:
         low=16,
         high=LARGEST_SIZE,
         repeated=True,
+        of_styles=True,
     )
     color: str = setting(
         "style",
@@ -265,6 +349,7 @@ class Job:
         "Layers of the style loss, as name:weight,name:weight; shares of the "
         "style weight. Fine strokes and colors are in the first, what they "
         "make up in the last.",
+        of_styles=True,
     )
     content_mask: str = setting(
         "",
@@ -272,27 +357,27 @@ class Job:
         "Picture of the content's size that says which style goes where: gray, "
         "one style in white, another or none in black; or a color for each "
         "region. Styles go from its lightest region to its darkest.",
-        path=True,
+        path="mask",
     )
     style_mask: tuple[str, ...] = setting(
         (),
         "Where",
         "Picture of a style's size, with the colors of content_mask: a region "
         "is painted as those of its color are. Repeat it for several styles.",
-        path=True,
+        path="mask",
     )
     strength_map: str = setting(
         "",
         "Where",
         "Gray picture of the content's size: how strongly each place is "
         "painted, from black, the photograph, to white.",
-        path=True,
+        path="mask",
     )
     keep_mask: str = setting(
         "",
         "Where",
         "Gray picture of the content's size: what is white stays as it is.",
-        path=True,
+        path="mask",
     )
     steps: tuple[int, ...] = setting(
         (),
@@ -301,6 +386,7 @@ class Job:
         "Empty: 50,50,40,50, or of adam 100,80,50.",
         low=1,
         high=10**6,
+        identity=False,  # levels stand for it
     )
     max_seconds: float = setting(
         0.0,
@@ -308,6 +394,7 @@ class Job:
         "Seconds that the run may take, in all: there are fewer steps, at all "
         "levels, if need be; 0: no limit.",
         low=0,
+        identity=False,  # a run that goes on may take longer
     )
     tolerance: float = setting(
         0.0,
@@ -322,6 +409,7 @@ class Job:
         "How it is minimized",
         "Levels from coarse to fine, at most; 0: as many as fit.",
         low=0,
+        identity=False,
     )
     min_size: int = setting(
         128,
@@ -329,6 +417,7 @@ class Job:
         "Long side of the coarsest level.",
         low=16,
         high=LARGEST_SIZE,
+        identity=False,
     )
     growth: float = setting(
         2.0,
@@ -336,21 +425,25 @@ class Job:
         "Long side of a level over that of the one before, about.",
         low=1.1,
         high=16,
+        identity=False,
     )
     init: str = setting(
         "content",
         "How it is minimized",
         "Where to start: content, noise, style, gray, mean (the mean color of "
         "the pictures that the network was trained on), or a picture's path.",
-        path=True,
         keywords=("content", "noise", "style", "gray", "mean"),
+        path="start",
+        recorded=True,  # it may be a keyword
     )
     continue_from: str = setting(
         "",
         "How it is minimized",
         "Picture of a smaller run of the same content, such as a preview: the "
         "levels above its size go on from it, instead of from init.",
-        path=True,
+        path="start",
+        in_sheets=False,
+        swept=False,
     )
     init_noise: float = setting(
         0.0,
@@ -381,6 +474,7 @@ class Job:
         "of the first step.",
         above=0,
         high=1e6,
+        optimizers=("adam", "lbfgs", "sgd"),
     )
     beta_1: float = setting(
         0.9,
@@ -388,6 +482,7 @@ class Job:
         "Adam: decay of the mean gradient.",
         low=0,
         below=1,
+        optimizers=("adam",),
     )
     beta_2: float = setting(
         0.99,
@@ -395,12 +490,14 @@ class Job:
         "Adam: decay of the mean squared gradient.",
         low=0,
         below=1,
+        optimizers=("adam",),
     )
     epsilon: float = setting(
         1e-8,
         "How it is minimized",
         "Adam: added to the root of the mean squared gradient.",
         above=0,
+        optimizers=("adam",),
     )
     average: float = setting(
         0.95,
@@ -409,6 +506,7 @@ class Job:
         "0: off.",
         low=0,
         below=1,
+        optimizers=("adam", "sgd"),
     )
     decay_rate: float = setting(
         1.0,
@@ -416,6 +514,7 @@ class Job:
         "Adam, SGD: factor of the learning rate in decay_steps steps.",
         low=1e-6,
         high=1,
+        optimizers=("adam", "sgd"),
     )
     decay_steps: int = setting(
         100,
@@ -423,6 +522,7 @@ class Job:
         "Adam, SGD: steps in which the learning rate falls by decay_rate.",
         low=1,
         high=10**6,
+        optimizers=("adam", "sgd"),
     )
     bounds: str = setting(
         "box",
@@ -430,6 +530,7 @@ class Job:
         "box: clipped to black and white after each step; none: only when it "
         "is saved.",
         choices=("box", "none"),
+        optimizers=("adam", "lbfgs", "sgd"),
     )
     history: int = setting(
         10,
@@ -437,6 +538,7 @@ class Job:
         "L-BFGS: changes of the image that are kept.",
         low=1,
         high=1000,
+        optimizers=("lbfgs",),
     )
     extractor: str = setting(
         "vgg19",
@@ -449,8 +551,8 @@ class Job:
         "The network",
         "Network weights: auto, imagenet, small (the one that ships), or the "
         "path of an HDF5 file.",
-        path=True,
         keywords=("auto", "imagenet", "small"),
+        path="weights",
     )
     pooling: str = setting(
         "average",
@@ -470,6 +572,7 @@ class Job:
         "The network",
         "Type that the network computes in; auto: the fastest that is safe.",
         choices=device.PRECISIONS,
+        identity=False,  # what it comes to stands for it
     )
     memory: float = setting(
         0.0,
@@ -478,6 +581,7 @@ class Job:
         "tiles, to the same result. 0: what is free, less a reserve.",
         low=0,
         high=1e6,
+        role=Role.RUN,
     )
     tile: int = setting(
         0,
@@ -486,6 +590,7 @@ class Job:
         "picture of more pixels; 0: as large as memory allows.",
         low=0,
         high=LARGEST_SIZE,
+        identity=False,  # tiles only round otherwise
     )
     content_target: str = setting(
         "auto",
@@ -494,6 +599,7 @@ class Job:
         "features are kept (keep), or seen anew in each tile, which takes less "
         "memory and more time (recompute); auto: as memory asks for it.",
         choices=("auto", "keep", "recompute"),
+        identity=False,
     )
     devices: int = setting(
         1,
@@ -501,16 +607,22 @@ class Job:
         "How many GPUs work on the picture, each on tiles of its own; 0: all. "
         "TF_CONFIG, as TensorFlow reads it, adds other machines.",
         low=0,
+        role=Role.RUN,
     )
     checkpoint_dir: str = setting(
         "",
         "Checkpoints",
         "Folder of checkpoints, from which a killed run goes on; empty: none.",
+        role=Role.RUN,
+        rerun=False,
+        in_sheets=False,
     )
     checkpoint_every: str = setting(
         "60s",
         "Checkpoints",
         "How often: in steps, such as 50, or in seconds, such as 60s.",
+        role=Role.RUN,
+        rerun=False,
     )
     resume: str = setting(
         "auto",
@@ -518,6 +630,8 @@ class Job:
         "auto: go on from a checkpoint of the same job, if there is one; "
         "never; require: fail if there is none.",
         choices=("auto", "never", "require"),
+        role=Role.RUN,
+        rerun=False,
     )
 
     def __post_init__(self) -> None:
@@ -529,35 +643,57 @@ class Job:
                 object.__setattr__(self, field.name, (value,))
 
 
-_FIELDS = {field.name: field for field in dataclasses.fields(Job)}
-# Fields that name files, and those that say where others go, or what happens on
-# the way to the picture.
-PATHS = {name for name, each in _FIELDS.items() if each.metadata.get("path")}
-ASIDE = {
-    "checkpoint_dir",
-    "checkpoint_every",
-    "devices",
-    "dry_run",
-    "keep_location",
-    "log",
-    "max_megapixels",
-    "memory",
-    "output",
-    "overwrite",
-    "preview_every",
-    "record_paths",
-    "resume",
-    "sheet",
-    "sheet_size",
-    "summary_dir",
-    "sweep",
-    "timelapse",
+FIELDS = {field.name: field for field in dataclasses.fields(Job)}
+
+
+def _select(rule: str, by_role: Callable[[Role, str], bool]) -> frozenset[str]:
+    """Lists the settings for which a rule says yes, or else their role does.
+
+    Args:
+        rule: Name of the rule, which a setting may have.
+        by_role: (role, kind of path, empty if it is none) -> the answer for a
+            setting that does not have it.
+    """
+    rules = {name: field.metadata for name, field in FIELDS.items()}
+    return frozenset(
+        name
+        for name, its in rules.items()
+        if its.get(rule, by_role(its["role"], its.get("path", "")))
+    )
+
+
+RECORDED = _select(
+    "recorded",
+    lambda role, path: role in (Role.PIXELS, Role.FILE) and not path,
+)
+IDENTITY = _select(
+    "identity", lambda role, path: role is Role.PIXELS and not path
+)
+KEYWORDS = _select(
+    "keyword", lambda role, path: role in (Role.PIXELS, Role.RUN)
+)
+SWEPT = _select("swept", lambda role, path: role is Role.PIXELS)
+BESIDE_RERUN = _select(
+    "rerun", lambda role, path: role is not Role.PIXELS or bool(path)
+)
+IN_SHEETS = _select("in_sheets", lambda role, path: role is not Role.PROGRAM)
+PROGRAM = _select("", lambda role, path: role is Role.PROGRAM)
+MASKS = _select("", lambda role, path: path == "mask")
+STARTS = _select("", lambda role, path: path == "start")
+OF_STYLES = _select("of_styles", lambda role, path: False)
+OPTIMIZER_SETTINGS = {
+    optimizer: frozenset(
+        name
+        for name, field in FIELDS.items()
+        if optimizer in field.metadata.get("optimizers", ())
+    )
+    for optimizer in FIELDS["optimizer"].metadata["choices"]
 }
 
 
 def is_keyword(name: str, value: str) -> bool:
     """Whether a field holds a word with a meaning, and no path."""
-    return value in _FIELDS[name].metadata.get("keywords", ())
+    return value in FIELDS[name].metadata.get("keywords", ())
 
 
 def spread(values: Sequence[Any], count: int, name: str) -> tuple[Any, ...]:
@@ -646,7 +782,7 @@ def parse_layers(text: str, name: str = "layers") -> dict[str, float]:
 def format_flags(request: Job) -> list[str]:
     """Writes a job as flags: those that are not as they are by default."""
     lines = []
-    for name, field in _FIELDS.items():
+    for name, field in FIELDS.items():
         value = getattr(request, name)
         if value == field.default:
             continue

@@ -8,7 +8,6 @@ import numpy as np
 from nst_tf.images import image_io, masks
 from nst_tf.plan import settings, style_settings
 
-MASKS = {"content_mask", "strength_map", "keep_mask"}  # of the content image
 LEAST = 1e-4  # share of a picture that a region has, at least
 
 
@@ -43,7 +42,7 @@ def find_regions(
             do not agree.
     """
     size = content.pixels.shape[:2]
-    if not MASKS & set(others):
+    if not settings.MASKS & set(others):
         painted, clipped = _painted(request, content, enumerate(styles))
         return [Place("", None, painted)] if styles else [], clipped
     strength = np.ones(size, np.float32)

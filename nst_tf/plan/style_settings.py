@@ -9,9 +9,6 @@ import numpy as np
 from nst_tf.images import color, image_io, sizes, sources
 from nst_tf.plan import pyramid, settings
 
-# Settings of which the i-th is the i-th style's.
-OF_STYLES = ("style_blend", "style_layers", "style_scale", "style_size")
-
 
 def expand_folders(request: settings.Job) -> settings.Job:
     """Replaces folders of styles by their pictures, which share as one does.
@@ -47,7 +44,9 @@ def repeat_settings(
             share / count for share, count in pairs for _ in range(count)
         )
     }
-    for name in OF_STYLES[1:]:
+    for name in settings.FIELDS:
+        if name not in settings.OF_STYLES or name == "style_blend":
+            continue
         values = getattr(request, name)
         if len(values) > 1:
             values = settings.spread(values, len(counts), name)

@@ -44,21 +44,6 @@ if TYPE_CHECKING:
     from nst_tf.transfer import targets
 
 
-# The fields of a job that an optimizer takes.
-_FIRST_ORDER = (
-    "learning_rate",
-    "average",
-    "decay_rate",
-    "decay_steps",
-    "bounds",
-)
-OPTIMIZER_SETTINGS = {
-    "adam": (*_FIRST_ORDER, "beta_1", "beta_2", "epsilon"),
-    "lbfgs": ("learning_rate", "history", "bounds"),
-    "sgd": _FIRST_ORDER,
-}
-
-
 PROBE = 256  # long side, in pixels, of the picture that a job is timed on
 PROBE_STEPS = 5
 
@@ -161,17 +146,9 @@ def run_job(request: settings.Job) -> Result:
         MemoryError: If there is not enough for the smallest tiles.
         FloatingPointError: If evaluations give no numbers any more.
     """
-    for name in (
-        "dry_run",
-        "log",
-        "preview_every",
-        "rerun",
-        "sheet",
-        "summary_dir",
-        "sweep",
-        "timelapse",
-    ):
-        if getattr(request, name):
+    for name, field in settings.FIELDS.items():
+        default = getattr(request, name) == field.default
+        if name in settings.PROGRAM and not default:
             raise ValueError(f"{name} is for the program, not for run_job.")
     start = time.monotonic()
     asked = request
@@ -282,8 +259,12 @@ def _kept(
     layers: Sequence[str],
 ) -> "extractors.Extractor":
     """Makes a network that remembers what it saw, or takes it from `kept`."""
-    names = ("extractor", "weights", "pooling", "padding", "precision")
-    key = (tuple(layers), *(getattr(request, name) for name in names))
+    network = [
+        getattr(request, name)
+        for name, field in settings.FIELDS.items()
+        if field.metadata["group"] == "The network"
+    ]
+    key = (tuple(layers), *network)
     if key not in kept:
         kept[key] = make(layers)._replace(seen={})
     return kept[key]
@@ -375,15 +356,16 @@ def _optimizer(
     convention = conventions.CONVENTIONS[request.convention]
     size: Any = tuple(image.shape[1:3])
     kind = schedule.choose_optimizer(request, max(size))
-    settings: dict[str, Any] = {
-        name: getattr(request, name) for name in OPTIMIZER_SETTINGS[kind]
+    chosen: dict[str, Any] = {
+        name: getattr(request, name)
+        for name in settings.OPTIMIZER_SETTINGS[kind]
     }
     if kind != "lbfgs":  # it steps alike at any scale
-        settings["scaled"] = convention.scaled
+        chosen["scaled"] = convention.scaled
     if kind == "adam":
-        settings["corrected"] = convention.corrected
+        chosen["corrected"] = convention.corrected
     made: base.Optimizer = optimizers.OPTIMIZERS[kind](
-        image, **{**settings, **changed}
+        image, **{**chosen, **changed}
     )
     return made
 

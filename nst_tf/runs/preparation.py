@@ -12,12 +12,9 @@ from nst_tf.plan import (
     inputs,
     schedule,
     settings,
-    style_regions,
     style_settings,
 )
 from nst_tf.runs import outputs, summaries, timelapse
-
-STARTS = {"init", "continue_from"}  # settings that name a picture
 
 
 def prepare_images(
@@ -39,27 +36,10 @@ def prepare_images(
         ValueError: As `stylize`.
         TypeError: As `stylize`.
     """
-    for name in (
-        "content",
-        "style",
-        "output",
-        "overwrite",
-        "preview_every",
-        "dry_run",
-        "bit_depth",
-        "quality",
-        "keep_location",
-        "record_paths",
-        "rerun",
-        "log",
-        "summary_dir",
-        "sheet",
-        "sheet_size",
-        "sweep",
-        "timelapse",
-        *(() if chosen.get("print_size") else ("dpi",)),  # of a file
-    ):
-        if name in chosen:
+    for name in chosen:
+        if name == "dpi" and chosen.get("print_size"):
+            continue
+        if name in settings.FIELDS and name not in settings.KEYWORDS:
             raise TypeError(
                 f"{name} is for the program, not a setting of stylize; pass "
                 f"the images as the first two arguments, and save the result."
@@ -108,7 +88,7 @@ def _without_arrays(
             return value
         arrays[name] = (
             inputs.as_picture(value, name)
-            if name in STARTS
+            if name in settings.STARTS
             else inputs.as_mask(value, masks.format_title(name))
         )
         return "array"
@@ -120,7 +100,7 @@ def _without_arrays(
                 taken(f"{name}/{number}", each)
                 for number, each in enumerate(several)
             )
-        elif name in {*style_regions.MASKS, *STARTS} or isinstance(
+        elif name in settings.MASKS | settings.STARTS or isinstance(
             value, os.PathLike
         ):
             plain[name] = taken(name, value)

@@ -21,11 +21,9 @@ from PIL import Image
 
 import nst_tf
 from nst_tf.images import image_io, reading, sources, writing
-from nst_tf.plan import inputs, settings, style_settings
+from nst_tf.plan import inputs, settings
 from nst_tf.runs import outputs, resume
 
-# Fields that say where things are, or what happens on the way.
-NOT_RECORDED = (settings.PATHS - {"init"}) | settings.ASIDE
 LONGEST = 1 << 24  # bytes of a record that is read
 
 Record = Mapping[str, Any]
@@ -61,7 +59,7 @@ def make_record(
     flags = {
         field.name: getattr(asked, field.name)
         for field in dataclasses.fields(asked)
-        if field.name not in NOT_RECORDED
+        if field.name in settings.RECORDED
         and getattr(asked, field.name) != field.default
     }
     named = inputs.list_named_pictures(request)
@@ -70,7 +68,7 @@ def make_record(
     chosen = {
         field.name: getattr(request, field.name)
         for field in dataclasses.fields(request)
-        if field.name not in NOT_RECORDED
+        if field.name in settings.RECORDED
         and getattr(request, field.name) != getattr(asked, field.name)
     }
     pictures: dict[str, Any] = {
@@ -196,11 +194,9 @@ def describe(path: str | os.PathLike[str]) -> str:
     chosen = decided["settings"].items()
     flags = {
         **record["flags"],  # a folder of styles is told by its pictures
-        **{n: v for n, v in chosen if n in style_settings.OF_STYLES},
+        **{n: v for n, v in chosen if n in settings.OF_STYLES},
     }
-    known = {
-        each.name for each in dataclasses.fields(settings.Job)
-    } - NOT_RECORDED
+    known = settings.RECORDED
     arguments = [
         *((name, each["name"]) for name, each in named if name != "init"),
         *(each for each in flags.items() if each[0] in known),

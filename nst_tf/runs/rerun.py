@@ -11,17 +11,8 @@ from nst_tf.images import image_io, masks, sources
 from nst_tf.plan import checks, inputs, settings, style_settings
 from nst_tf.runs import outputs, records, resume
 
-# What may be said besides: where things are and go, not how they look.
-ALLOWED = records.NOT_RECORDED - resume.CHECKPOINTS | {
-    "bit_depth",
-    "dpi",
-    "init",
-    "quality",
-}
-
-
 # Pictures besides content and style.
-OTHERS = settings.PATHS - {"content", "style", "weights", "rerun"}
+OTHERS = settings.MASKS | settings.STARTS
 
 
 class Replay(NamedTuple):
@@ -51,7 +42,9 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
     pictures = record["inputs"]
     recorded = {name.partition("/")[0] for name in pictures}
     others = OTHERS - recorded
-    changed = sorted((set(names) - ALLOWED) | (set(names) & others))
+    changed = sorted(
+        (set(names) - settings.BESIDE_RERUN) | (set(names) & others)
+    )
     if changed:
         raise ValueError(
             f"{changed[0]} is set, but rerun makes a picture again as it was; "
@@ -63,7 +56,9 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
     chosen = _settings(record)
     chosen |= {
         name: getattr(asked, name)
-        for name in records.NOT_RECORDED | (ALLOWED & set(names))
+        for name in settings.FIELDS
+        if name not in settings.RECORDED
+        or (name in settings.BESIDE_RERUN and name in names)
     }
     if not asked.content:
         chosen["content"] = _found("content", pictures["content"], places)

@@ -21,26 +21,6 @@ if TYPE_CHECKING:
     from nst_tf.optimize import descent
 
 TAKEN = "steps taken"  # at each level so far, in a checkpoint
-# The fields of a job that change nothing in its picture, and those of which
-# the digests of what they name take the place.
-CHECKPOINTS = {"checkpoint_dir", "checkpoint_every", "resume"}
-NOT_IDENTITY = (
-    settings.PATHS
-    | settings.ASIDE
-    | {
-        "bit_depth",
-        "content_target",
-        "dpi",
-        "growth",
-        "levels",
-        "max_seconds",
-        "min_size",
-        "precision",
-        "quality",
-        "steps",
-        "tile",
-    }
-)
 
 
 def find_checkpoint(
@@ -159,7 +139,7 @@ def make_identity(
     fields = {
         field.name: getattr(request, field.name)
         for field in dataclasses.fields(request)
-        if field.name not in NOT_IDENTITY
+        if field.name in settings.IDENTITY
     }
     return {
         "version": nst_tf.__version__,

@@ -36,8 +36,8 @@ def test_the_optimizer_goes_by_size_unless_it_is_asked_for(
 
 
 def test_the_settings_of_adam_are_those_that_lbfgs_has_not():
-    own = {*api.OPTIMIZER_SETTINGS["adam"]}
-    shared = {*api.OPTIMIZER_SETTINGS["lbfgs"]} - {"learning_rate"}
+    own = {*settings.OPTIMIZER_SETTINGS["adam"]}
+    shared = {*settings.OPTIMIZER_SETTINGS["lbfgs"]} - {"learning_rate"}
     assert {*schedule.ADAM_SETTINGS} == own - shared
 
 

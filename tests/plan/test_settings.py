@@ -1,0 +1,118 @@
+"""The table of settings: a setting is added in one place, and is everywhere."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nst_tf
+from nst_tf.plan import settings
+
+PACKAGE = Path(nst_tf.__file__).parent
+ROOT = PACKAGE.parent
+TOY = """\
+    toy_{name}: float = setting(
+        0.0,
+        "What is minimized",
+        "A setting that changes nothing.",
+        low=0,
+        high=1,
+        role=Role.{role},
+    )
+"""
+USES = """
+import sys
+import numpy as np
+import nst_tf
+from nst_tf.cli import flags, sweeps
+from nst_tf.plan import checks
+from nst_tf.runs import preparation, records, resume
+
+sys.path.insert(0, sys.argv[1])
+import api_reference
+
+IMAGE = np.full((32, 32, 3), 0.5, "float32")
+COMMON = {"weights": "small", "size": 32, "precision": "float32"}
+OUTCOME = records.Outcome([1], "done", {"content": 1.0}, 0, 1.0, "float32", "")
+
+def is_allowed(use):
+    try:
+        use()
+    except (TypeError, ValueError):
+        return False
+    return True
+
+_, prepared = preparation.prepare_images(IMAGE, IMAGE, COMMON)
+for name in ("toy_pixels", "toy_file", "toy_run", "toy_program"):
+    job = flags.parse([f"--{name}=0.5"])
+    assert getattr(job, name) == getattr(nst_tf.Job(**{name: 0.5}), name) == 0.5
+    assert f"--{name}=" in flags.format_usage()
+    assert f"| `{name}` |" in api_reference.reference()
+    try:
+        checks.check(nst_tf.Job(**{name: 2.0}))
+    except ValueError as error:
+        words = "is 2.0, expected at least 0 and at most 1."
+        assert str(error) == f"{name} {words}"
+    else:
+        raise AssertionError(name)
+    job = nst_tf.Job(
+        content="a.png", style=("b.png",), **COMMON, **{name: 0.5}
+    )
+    print(
+        name,
+        name in records.make_record(job, job, prepared, OUTCOME)["flags"],
+        name in resume.make_identity(job, prepared),
+        is_allowed(lambda: preparation.prepare_images(
+            IMAGE, IMAGE, {**COMMON, name: 0.5})),
+        is_allowed(lambda: sweeps.make_grid(
+            nst_tf.Job(sweep=(f"{name}:0.1,0.2",)))),
+    )
+"""
+
+
+def test_a_setting_is_added_in_one_place(tmp_path):
+    ignored = shutil.ignore_patterns("__pycache__", "results")
+    for source in (PACKAGE, *(ROOT / name for name in ("configs", "scripts"))):
+        shutil.copytree(source, tmp_path / source.name, ignore=ignored)
+    table = tmp_path / "nst_tf" / "plan" / "settings.py"
+    text, place = table.read_text(), "    color: str = setting("
+    assert text.count(place) == 1
+    toys = "".join(
+        TOY.format(name=role.name.lower(), role=role.name)
+        for role in settings.Role
+    )
+    table.write_text(text.replace(place, f"{toys}{place}"))
+    result = subprocess.run(
+        [sys.executable, "-c", USES, str(tmp_path / "scripts")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    # Recorded, part of the identity, a keyword of stylize, swept.
+    assert result.stdout.splitlines() == [
+        "toy_pixels True True True True",
+        "toy_file True False False False",
+        "toy_run False False True False",
+        "toy_program False False False False",
+    ]
+
+
+def test_every_setting_has_a_group_a_help_and_a_role():
+    for name, field in settings.FIELDS.items():
+        assert field.metadata["group"], name
+        assert field.metadata["help"].endswith("."), name
+        assert isinstance(field.metadata["role"], settings.Role), name
+
+
+def test_roles_say_where_a_setting_counts():
+    checkpoints = {"checkpoint_dir", "checkpoint_every", "resume"}
+    assert {"style_weight", "seed", "init", "quality"} <= settings.RECORDED
+    assert not settings.RECORDED & {"content", "output", "memory", "log"}
+    assert {"size", "seed", "pooling"} <= settings.IDENTITY
+    assert not settings.IDENTITY & {"steps", "init", "quality", "memory"}
+    assert {"memory", "size", "checkpoint_dir"} <= settings.KEYWORDS
+    assert not settings.KEYWORDS & {"content", "quality", "dry_run"}
+    assert {"content", "weights", "quality", "log"} <= settings.BESIDE_RERUN
+    assert not settings.BESIDE_RERUN & {"size", "seed", *checkpoints}
+    assert not settings.SWEPT & {"print_size", "continue_from", "dpi"}
