@@ -38,7 +38,9 @@ class Folder:
         self._path = path
         text = json.dumps(identity)
         self._identity = json.loads(text)
-        self._key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._key = _digest(json.dumps(identity, sort_keys=True))
+        # Older runs digested the settings in the order of their table.
+        self._old_key = _digest(text)
 
     def check_writable(self) -> None:
         """Raises ValueError if this cannot be a folder to write to."""
@@ -115,26 +117,30 @@ class Folder:
         with contextlib.suppress(OSError):
             self._path.mkdir(parents=True, exist_ok=True)
             text = json.dumps({**note, "process": os.getpid()})
-            self._mark.write_text(text, encoding="utf-8")
+            self._marks[0].write_text(text, encoding="utf-8")
 
     def unmark(self) -> None:
         """Says that it has ended, in whatever way."""
-        with contextlib.suppress(OSError):
-            self._mark.unlink(missing_ok=True)
+        for path in (*self._marks, self._path / f".{self._old_key}.part"):
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
 
     def died(self) -> Mapping[str, Any] | None:
         """The note of a run of the job that did not end; None if all did."""
-        try:
-            note = json.loads(self._mark.read_text(encoding="utf-8"))
-            process = int(note["process"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        return None if _is_running(process) else note
+        for path in self._marks:
+            try:
+                note = json.loads(path.read_text(encoding="utf-8"))
+                process = int(note["process"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            return None if _is_running(process) else note
+        return None
 
     @property
-    def _mark(self) -> Path:
-        """The file that is there while a run of the job is under way."""
-        return self._path / f".{self._key}.running"
+    def _marks(self) -> list[Path]:
+        """Files of which one is there while a run of the job is under way."""
+        keys = self._key, self._old_key
+        return [self._path / f".{key}.running" for key in keys]
 
     def _owns(self, path: Path) -> bool:
         """Whether a file is a checkpoint of this job."""
@@ -144,6 +150,11 @@ class Folder:
         except Exception:  # a damaged file raises anything
             return False
         return bool(head["identity"] == self._identity)
+
+
+def _digest(text: str) -> str:
+    """Names the files of a job while it runs."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _is_running(process: int) -> bool:

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import json
 import os
 import random
 import signal
@@ -237,6 +238,29 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         folder.save(STATE)
     assert [path.name[:6] for path in tmp_path.iterdir()] == ["000001"]
+
+
+def test_the_order_of_settings_is_no_part_of_a_job(tmp_path):
+    job, reordered = {"b": 1, "a": {"d": 2, "c": 3}}, {"a": {"c": 3, "d": 2}}
+    reordered["b"] = 1
+    checkpoint.Folder(tmp_path, job).mark({"tile": 64})
+    (mark,) = tmp_path.iterdir()
+    mark.write_text(json.dumps({"tile": 64, "process": 2**22 + 1}))  # no such
+    assert checkpoint.Folder(tmp_path, reordered).died()["tile"] == 64
+    checkpoint.Folder(tmp_path, reordered).unmark()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("suffix", ["running", "part"])
+def test_leftovers_of_older_runs_are_found(tmp_path, suffix):
+    job = {"b": 1, "a": 2}  # they digested it in this order
+    key = hashlib.sha256(json.dumps(job).encode()).hexdigest()[:16]
+    left = tmp_path / f".{key}.{suffix}"
+    left.write_text(json.dumps({"tile": 64, "process": 2**22 + 1}))
+    folder = checkpoint.Folder(tmp_path, job)
+    assert suffix == "part" or folder.died()["tile"] == 64
+    folder.unmark()
+    assert not left.exists()
 
 
 # The program

@@ -72,6 +72,7 @@ def test_what_a_killed_run_left_is_no_obstacle(old, monkeypatch, capsys):
     for path in old.glob("killed/.*"):
         shutil.copy(path, old / "adam")
     _resume("adam", monkeypatch, capsys)
+    assert not list(old.glob("adam/.*"))  # found by the key of then, and ended
 
 
 @pytest.mark.parametrize("name", PICTURES)
