@@ -49,17 +49,29 @@ def _imports(path):
 
 def test_imports_follow_the_arrows():
     found = {}
-    for path in PACKAGE.glob("*/*.py"):
+    for path in PACKAGE.rglob("*.py"):
         room = path.relative_to(PACKAGE).with_suffix("").parts[0]
         found.setdefault(room, set()).update({*_imports(path)} - {room})
-    for room, others in found.items():  # what has no room yet is passed over
-        if room in ARROWS:
-            there = {path.name for path in PACKAGE.iterdir() if path.is_dir()}
-            assert others & there <= ARROWS[room], room
+    assert found.pop("__init__") == set()
+    assert found == ARROWS
     seen = set()
     for room, others in ARROWS.items():
         assert others <= seen, room
         seen.add(room)
+
+
+def test_the_package_is_ten_rooms_of_at_most_14_modules():
+    entries = [p for p in PACKAGE.iterdir() if p.name != "__pycache__"]
+    rooms = [p for p in entries if (p / "__init__.py").exists()]
+    assert len(rooms) == 10
+    assert sum(path.is_file() for path in entries) <= 8
+    text = (PACKAGE / "README.md").read_text()
+    for room in rooms:
+        modules = [path.stem for path in room.glob("[!_]*.py")]
+        assert len(modules) <= 14, room
+        assert f"| `{room.name}/` |" in text
+        for name in modules:
+            assert f"`{name}`" in text, (room, name)
 
 
 def test_public_names_are_there():
