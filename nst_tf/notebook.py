@@ -163,7 +163,7 @@ def _interrupts() -> Iterator[list[int]]:
 
 def _captioned(
     caption: str, picture: inputs.ImageLike, side: int
-) -> captions.Captioned:
+) -> captions.CaptionedImage:
     """Reads a picture, and reduces it."""
     if getattr(picture, "ndim", 3) == 2:
         pixels = inputs.as_mask(picture, caption).pixels
@@ -173,7 +173,7 @@ def _captioned(
     if max(height, width) > side:
         height, width = sizes.scale_to_side(height, width, side)
     pixels = image_io.resize(pixels, height, width)
-    return captions.Captioned((caption,), height, width, pixels)
+    return captions.CaptionedImage((caption,), height, width, pixels)
 
 
 class _Cell:

@@ -26,7 +26,10 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
     path
     for path in ROOT.rglob("*.md")
-    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+    if not any(
+        part.startswith(".") or part == "build"  # of a wheel
+        for part in path.relative_to(ROOT).parts
+    )
 )
 GUIDES = sorted((ROOT / "docs").glob("*.md"))
 # Whose commands and code are run, with the pictures that they speak of.

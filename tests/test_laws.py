@@ -417,7 +417,7 @@ def test_a_finer_level_knows_of_the_rescues_of_a_coarser_one(name):
     for _ in range(6):
         step()
     fine = optimizers.OPTIMIZERS[name](_variable(size=(9, 8)))
-    base.Finished(coarse).hand_over(fine)
+    base.FinalState(coarse).hand_over(fine)
     assert int(fine.rescues) == 2
     assert int(fine.failures) == 0
 

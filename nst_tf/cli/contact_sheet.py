@@ -182,7 +182,7 @@ def draw(sheet: Sheet, images: Mapping[int, np.ndarray]) -> np.ndarray:
     return captions.draw(
         [
             [
-                captions.Captioned(
+                captions.CaptionedImage(
                     cell.label, *cell.level[:2], images.get(next(places))
                 )
                 for cell in row

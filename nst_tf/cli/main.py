@@ -296,7 +296,9 @@ def _save(
             f"stopped at {columns} x {rows}; the picture is enlarged to "
             f"{last.width} x {last.height}"
         )
-    made = results.Made(run.asked, run.request, prepared, taken, run.start)
+    made = results.Provenance(
+        run.asked, run.request, prepared, taken, run.start
+    )
     try:
         saved, image = results.save(
             path, made, step, state=ending, say=report.say

@@ -12,7 +12,7 @@ _SMALLEST_LETTER = 8  # pixels
 _MISSING = np.float32(0.8)  # the gray of a picture that is not there yet
 
 
-class Captioned(NamedTuple):
+class CaptionedImage(NamedTuple):
     """A picture, or the place of one, and the lines under it."""
 
     lines: tuple[str, ...]
@@ -21,7 +21,7 @@ class Captioned(NamedTuple):
     image: np.ndarray | None = None  # [height, width, 3] in [0, 1]
 
 
-def draw(rows: Sequence[Sequence[Captioned]]) -> np.ndarray:
+def draw(rows: Sequence[Sequence[CaptionedImage]]) -> np.ndarray:
     """Draws pictures on white, their lines under them.
 
     Args:

@@ -34,7 +34,7 @@ ROUNDING = 1e-10  # of linear light; its cube root is that of a chroma
 BLOCK = 1 << 18  # pixels that are converted at once
 
 
-class Colored(NamedTuple):
+class RecoloredImage(NamedTuple):
     """A picture with other colors."""
 
     image: np.ndarray  # [H, W, 3], not yet clipped to [0, 1]
@@ -53,7 +53,7 @@ def from_oklab(lab: np.ndarray) -> np.ndarray:
     return cones @ np.linalg.inv(TO_CONES).T
 
 
-def transfer_chroma(image: np.ndarray, content: np.ndarray) -> Colored:
+def transfer_chroma(image: np.ndarray, content: np.ndarray) -> RecoloredImage:
     """Gives a picture the chroma of another one of its size.
 
     Where sRGB has no such color, the lightness gives way, as little as it
@@ -84,7 +84,7 @@ def transfer_chroma(image: np.ndarray, content: np.ndarray) -> Colored:
         lab[outside] = _between(origin, goal, low)
         result[block] = encode_srgb(from_oklab(lab))
         given += int(outside.sum())
-    return Colored(result.reshape(shape), given / len(ours))
+    return RecoloredImage(result.reshape(shape), given / len(ours))
 
 
 def to_gray(image: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
@@ -116,7 +116,7 @@ def match_moments(
     content: np.ndarray,
     style_weights: np.ndarray | None = None,
     content_weights: np.ndarray | None = None,
-) -> Colored:
+) -> RecoloredImage:
     """Gives a style image the mean color and the covariance of the content's.
 
     Of all linear maps that do, it is that which changes the colors least.
@@ -141,7 +141,7 @@ def match_moments(
     change = inverse @ _root(root @ wanted @ root) @ inverse
     result = (style.astype(np.float64) - mean) @ change.T + goal
     outside = float(((result < 0) | (result > 1)).mean())
-    return Colored(result, outside)
+    return RecoloredImage(result, outside)
 
 
 def match_histograms(
@@ -149,7 +149,7 @@ def match_histograms(
     content: np.ndarray,
     style_weights: np.ndarray | None = None,
     content_weights: np.ndarray | None = None,
-) -> Colored:
+) -> RecoloredImage:
     """Gives each channel of a style image the histogram of the content's.
 
     Args:
@@ -169,7 +169,7 @@ def match_histograms(
         counts = np.diff(levels, prepend=0.0) > 0
         mapped = np.interp(ranks, levels[counts], goals[counts])
         result[..., channel] = mapped[places].reshape(style.shape[:2])
-    return Colored(result, 0.0)
+    return RecoloredImage(result, 0.0)
 
 
 def _in_gamut(lab: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ EXTRA = "pip install 'nst-tf[formats]'"
 LARGEST_TILE = 1 << 22  # pixels, in any picture
 
 
-class Raw(NamedTuple):
+class FileSamples(NamedTuple):
     """Samples as they stand in the file."""
 
     color: np.ndarray  # [H, W, 1 or 3], float32 in [0, 1]
@@ -19,11 +19,11 @@ class Raw(NamedTuple):
     profile: bytes = b""
 
 
-def split(samples: np.ndarray, profile: bytes) -> Raw:
+def split(samples: np.ndarray, profile: bytes) -> FileSamples:
     """Takes gray or RGB apart from an alpha channel."""
     colors = samples.shape[-1] - 1 + samples.shape[-1] % 2
     alpha = samples[..., -1] if samples.shape[-1] in (2, 4) else None
-    return Raw(samples[..., :colors], alpha, profile=profile)
+    return FileSamples(samples[..., :colors], alpha, profile=profile)
 
 
 def scale(samples: np.ndarray) -> np.ndarray:

@@ -160,13 +160,15 @@ def rotate_upright(array: np.ndarray, orientation: object) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def _by_pillow(image: Image.Image) -> file_samples.Raw:
+def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
     """Reads what has 8 bits a channel, and gray of 16 bits or floats."""
     with device.silence_stderr(shown_on_failure=False):
         image.load()
     profile = image.info.get("icc_profile", b"")
     if image.mode.startswith(("I", "F")):
-        return file_samples.Raw(_deep_gray(image), None, profile=profile)
+        return file_samples.FileSamples(
+            _deep_gray(image), None, profile=profile
+        )
     alpha = None
     if image.has_transparency_data:
         gray = image.mode in ("1", "L", "LA", "La")
@@ -185,7 +187,9 @@ def _by_pillow(image: Image.Image) -> file_samples.Raw:
     samples = np.asarray(image, np.float32) / 255
     if samples.ndim == 2:
         samples = samples[..., None]
-    return file_samples.Raw(samples, alpha, notes, 1, converted, profile)
+    return file_samples.FileSamples(
+        samples, alpha, notes, 1, converted, profile
+    )
 
 
 def _deep_gray(image: Image.Image) -> np.ndarray:
@@ -200,7 +204,9 @@ def _deep_gray(image: Image.Image) -> np.ndarray:
     return file_samples.check_range(samples)[..., None]
 
 
-def _by_tensorflow(file: BinaryIO, image: Image.Image) -> file_samples.Raw:
+def _by_tensorflow(
+    file: BinaryIO, image: Image.Image
+) -> file_samples.FileSamples:
     """Reads a PNG file of 16 bits a channel."""
     profile = image.info.get("icc_profile", b"")
     file.seek(0)

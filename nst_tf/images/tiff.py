@@ -10,7 +10,7 @@ from PIL import Image
 from nst_tf.images import file_samples, profiles
 
 
-def read(file: BinaryIO, max_megapixels: float) -> file_samples.Raw:
+def read(file: BinaryIO, max_megapixels: float) -> file_samples.FileSamples:
     """Reads the first page of a TIFF file, of any depth."""
     if not is_installed():
         raise ValueError(f"it needs another package: {file_samples.EXTRA}")
@@ -70,8 +70,10 @@ def read(file: BinaryIO, max_megapixels: float) -> file_samples.Raw:
         image = Image.fromarray(np.rint(255 * color).astype(np.uint8), "CMYK")
         image, notes = profiles.convert_by_littlecms(image, profile)
         color = np.asarray(image, np.float32) / 255
-        return file_samples.Raw(color, alpha, notes, orientation, True)
-    return file_samples.Raw(color, alpha, (), orientation, False, profile)
+        return file_samples.FileSamples(color, alpha, notes, orientation, True)
+    return file_samples.FileSamples(
+        color, alpha, (), orientation, False, profile
+    )
 
 
 def _check_segments(file: BinaryIO, page: Any) -> None:

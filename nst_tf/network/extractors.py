@@ -39,21 +39,21 @@ class Extractor(NamedTuple):
     reach: Mapping[str, int]  # pixels seen beyond a position's own square
     # From the maps of a narrow network to those that it stands for, [c, C].
     projections: Mapping[str, np.ndarray | None]
-    # Maps of pictures that were seen, by digest, where they are to be kept.
-    seen: MutableMapping[str, Mapping[str, tf.Tensor]] | None = None
+    # Maps of pictures by digest, where they are to be kept.
+    cache: MutableMapping[str, Mapping[str, tf.Tensor]] | None = None
 
-    def see(self, image: np.ndarray) -> Mapping[str, tf.Tensor]:
+    def extract(self, image: np.ndarray) -> Mapping[str, tf.Tensor]:
         """Runs the network on one picture, [H, W, 3] in [0, 1]."""
         pixels = tf.constant(image[None], self.model.inputs[0].dtype)
-        if self.seen is None:
+        if self.cache is None:
             return self.compiled(pixels)
         data = np.ascontiguousarray(image)
         digest = hashlib.sha256(repr((data.shape, data.dtype)).encode())
         digest.update(data.tobytes())
         key = digest.hexdigest()
-        if key not in self.seen:
-            self.seen[key] = self.compiled(pixels)
-        return self.seen[key]
+        if key not in self.cache:
+            self.cache[key] = self.compiled(pixels)
+        return self.cache[key]
 
 
 def vgg(

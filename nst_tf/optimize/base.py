@@ -30,7 +30,7 @@ class Optimizer(Protocol):
 
 
 def list_variables(
-    optimizer: "Optimizer | Finished",
+    optimizer: "Optimizer | FinalState",
 ) -> dict[str, canvas.Changeable]:
     """All that an optimizer remembers, the image included, by name."""
     return {
@@ -40,7 +40,7 @@ def list_variables(
     }
 
 
-class Finished:
+class FinalState:
     """What is left of an optimizer at the end of its level: the image.
 
     The others that it remembers would stand beside those of the next level.

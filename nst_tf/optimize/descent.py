@@ -31,7 +31,7 @@ class Step:
     level: int  # index of the level, from 0
     index: int  # steps taken at this level, from 1
     evaluation: objectives.Evaluation  # at the image before the update
-    optimizer: base.Optimizer | base.Finished
+    optimizer: base.Optimizer | base.FinalState
 
     @property
     def image(self) -> tf.Tensor:
@@ -130,7 +130,7 @@ def descend(
         # to look for these takes a good part of a second.
         if level.pixels > canvas.WHOLE or hosted(*size):
             gc.collect()
-        finished = base.Finished(optimizer)
+        finished = base.FinalState(optimizer)
         image = finished.image
         if step:
             step.optimizer = finished

@@ -31,7 +31,7 @@ class Inputs(NamedTuple):
     seen: np.ndarray  # the content image as the losses see it, [H, W, 3]
     styles: tuple[image_io.Picture, ...]
     places: Sequence[
-        style_regions.Place
+        style_regions.StyleRegion
     ]  # what is painted, and in which styles
     keep: np.ndarray | None  # how much of the content stays, [H, W]; None: no
     init: np.ndarray  # at the first level's size, [h, w, 3] in [0, 1]

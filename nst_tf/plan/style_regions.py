@@ -11,7 +11,7 @@ from nst_tf.plan import settings, style_settings
 LEAST = 1e-4  # share of a picture that a region has, at least
 
 
-class Place(NamedTuple):
+class StyleRegion(NamedTuple):
     """A part of the output, and the styles that it is painted in."""
 
     name: str  # of the region: its color as #rrggbb; empty for all of it
@@ -24,7 +24,7 @@ def find_regions(
     content: image_io.Picture,
     styles: Sequence[image_io.Picture],
     others: Mapping[str, image_io.Picture],
-) -> tuple[list[Place], float]:
+) -> tuple[list[StyleRegion], float]:
     """Finds the places of a job, and gives their styles their colors.
 
     Args:
@@ -44,7 +44,7 @@ def find_regions(
     size = content.pixels.shape[:2]
     if not settings.MASKS & set(others):
         painted, clipped = _painted(request, content, enumerate(styles))
-        return [Place("", None, painted)] if styles else [], clipped
+        return [StyleRegion("", None, painted)] if styles else [], clipped
     strength = np.ones(size, np.float32)
     if "strength_map" in others:
         strength = _gray(others["strength_map"], "strength_map", size)
@@ -63,7 +63,7 @@ def find_regions(
         clipped = max(clipped, share)
         whole = mask.min() == 1
         name = part.name if "content_mask" in others else ""
-        places.append(Place(name, None if whole else mask, painted))
+        places.append(StyleRegion(name, None if whole else mask, painted))
     if styles and not places:
         raise ValueError(
             "the masks leave nothing to paint: no region has a style and is "

@@ -159,7 +159,7 @@ def run_job(request: settings.Job) -> Result:
     taken = resume.read_steps_taken(state, prepared)
     for step in run_steps(request, prepared, state, strategy=strategy):
         taken[step.level] = step.index
-    made = results.Made(asked, request, prepared, taken, start)
+    made = results.Provenance(asked, request, prepared, taken, start)
     if replicas.is_writer():
         path = results.save(path, made, step).path
     return Result(path, time.monotonic() - start, results.read_losses(step))
@@ -266,7 +266,7 @@ def _kept(
     ]
     key = (tuple(layers), *network)
     if key not in kept:
-        kept[key] = make(layers)._replace(seen={})
+        kept[key] = make(layers)._replace(cache={})
     return kept[key]
 
 

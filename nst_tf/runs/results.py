@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nst_tf.optimize import descent
 
 
-class Made(NamedTuple):
+class Provenance(NamedTuple):
     """What a picture was made by."""
 
     asked: settings.Job
@@ -26,7 +26,7 @@ class Made(NamedTuple):
     began: float  # by `time.monotonic`
 
 
-class Saved(NamedTuple):
+class SavedPicture(NamedTuple):
     """A picture that was written."""
 
     path: Path
@@ -35,12 +35,12 @@ class Saved(NamedTuple):
 
 def save(
     path: Path,
-    made: Made,
+    made: Provenance,
     step: "descent.Step",
     *,
     state: str = "done",
     say: Callable[[str], None] = lambda line: None,
-) -> Saved:
+) -> SavedPicture:
     """Writes the picture of a step, with the record of how it was made.
 
     A picture of a level before the last is enlarged to the output's size.
@@ -84,7 +84,7 @@ def save(
         request.overwrite,
         options._replace(record=records.format_record(record)),
     )
-    return Saved(path, image)
+    return SavedPicture(path, image)
 
 
 def make_painting(
@@ -111,7 +111,7 @@ def make_painting(
 
 def make_output(
     step: "descent.Step", request: settings.Job, prepared: inputs.Inputs
-) -> color.Colored:
+) -> color.RecoloredImage:
     """The picture of a step, as large as the output, with what comes last.
 
     Raises:
@@ -124,7 +124,7 @@ def make_output(
 
 def finish(
     image: np.ndarray, request: settings.Job, prepared: inputs.Inputs
-) -> color.Colored:
+) -> color.RecoloredImage:
     """Gives what was painted the content's chroma, or parts, if it is to.
 
     Args:
@@ -142,7 +142,7 @@ def finish(
         )
     if prepared.keep is not None:
         image = inputs.blend_kept(image, content, prepared.keep)
-    return color.Colored(image, share)
+    return color.RecoloredImage(image, share)
 
 
 def read_losses(step: "descent.Step") -> dict[str, float]:

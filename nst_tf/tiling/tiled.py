@@ -61,7 +61,7 @@ def make_tiled_objective(
         else tf.Variable(tf.zeros(shape, dtype), trainable=False)
     )
     scale = objectives.gradient_scale(extractor, shape[1] * shape[2])
-    look = views.Look(extractor, loss_list, tiles)
+    look = views.TileStatistics(extractor, loss_list, tiles)
     team = _Team(strategy, tiles, gradient, look)
 
     def evaluate(image: canvas.Image) -> objectives.Evaluation:
@@ -86,7 +86,9 @@ def make_tiled_objective(
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
 
-        def pull(look: views.Look, place: views.Place) -> tf.Tensor:
+        def pull(
+            look: views.TileStatistics, place: views.TilePosition
+        ) -> tf.Tensor:
             pixels = views.read_tile(image, tiles, place)
             with tf.GradientTape() as tape:
                 tape.watch(pixels)
@@ -117,7 +119,7 @@ class _Team:
         strategy: tf.distribute.Strategy | None,
         tiles: tiles.Tiles,
         gradient: canvas.Changeable,
-        look: views.Look,
+        look: views.TileStatistics,
     ):
         self._strategy, self._tiles = strategy, tiles
         self._gradient, self._look = gradient, look
@@ -131,7 +133,9 @@ class _Team:
 
     def summed(
         self,
-        function: Callable[[views.Look, views.Place], list[sums.Statistics]],
+        function: Callable[
+            [views.TileStatistics, views.TilePosition], list[sums.Statistics]
+        ],
     ) -> list[sums.Statistics]:
         """Adds up what a function gives of each tile."""
         if self._strategy is None:
@@ -147,7 +151,8 @@ class _Team:
         )
 
     def add_up(
-        self, pull: Callable[[views.Look, views.Place], tf.Tensor]
+        self,
+        pull: Callable[[views.TileStatistics, views.TilePosition], tf.Tensor],
     ) -> None:
         """Makes the gradient of what a function gives of each tile."""
         if self._strategy is None:
@@ -163,16 +168,16 @@ class _Team:
 
         self._gradient.assign(replicas.sum_over_replicas(self._strategy, own))
 
-    def _share(self, number: int) -> views.Share:
+    def _share(self, number: int) -> views.DeviceTiles:
         """The tiles of a device, by its number."""
-        return views.Share(number, replicas.count_devices(self._strategy))
+        return views.DeviceTiles(number, replicas.count_devices(self._strategy))
 
 
 def _pulled(
     tiles: tiles.Tiles,
-    pull: Callable[[views.Place], tf.Tensor],
+    pull: Callable[[views.TilePosition], tf.Tensor],
     gradient: canvas.Changeable,
-    share: views.Share = views.ALL,
+    share: views.DeviceTiles = views.ALL,
 ) -> None:
     """Makes a gradient of what a function gives of each tile."""
     canvas.change(

@@ -112,7 +112,7 @@ def sum_statistics(
         masks: How much each position counts, [1, h, w, 1], by layer; None:
             all alike.
     """
-    look = Look(
+    look = TileStatistics(
         extractor,
         [
             _Measure(layer, measure, protocol.drop_absent(region=masks[layer]))
@@ -130,7 +130,7 @@ def sum_statistics(
     return dict(zip(measures, compiled(), strict=True))
 
 
-class Place(NamedTuple):
+class TilePosition(NamedTuple):
     """Where a tile is, while a graph goes over all of them; each []."""
 
     tile: tuple[tf.Tensor, tf.Tensor]  # its row and its column of tiles
@@ -138,18 +138,18 @@ class Place(NamedTuple):
     column: tf.Tensor
 
 
-class Share(NamedTuple):
+class DeviceTiles(NamedTuple):
     """The tiles of one of several devices."""
 
     first: int = 0
     step: int = 1
 
 
-ALL = Share()
+ALL = DeviceTiles()
 
 
 class _Measure(NamedTuple):
-    """What `Look` needs to know of a loss."""
+    """What `TileStatistics` needs to know of a loss."""
 
     layer: str
     measure: Callable[..., sums.Statistics]
@@ -166,7 +166,7 @@ class _Measure(NamedTuple):
         return self.measure(features, sums.multiply_masks(mask, region))
 
 
-class Look:
+class TileStatistics:
     """Sees a tile: its pixels -> the statistics of what it owns."""
 
     def __init__(
@@ -180,7 +180,7 @@ class Look:
         self._tiles = tiles
 
     def __call__(
-        self, pixels: tf.Tensor, place: Place
+        self, pixels: tf.Tensor, place: TilePosition
     ) -> list[sums.Statistics]:
         """The statistics of each loss."""
         maps = {**self._extractor.model(pixels), "image": pixels}
@@ -207,15 +207,17 @@ class Look:
             found.append(loss.statistics(features, owned[stride], **aligned))
         return found
 
-    def copy(self) -> "Look":
+    def copy(self) -> "TileStatistics":
         """The same, with a copy of the network's weights."""
         original: Any = self._extractor.model
         model = tf.keras.models.clone_model(original)
         model.set_weights(original.get_weights())
         extractor = self._extractor._replace(model=model)
-        return Look(extractor, self._losses, self._tiles)
+        return TileStatistics(extractor, self._losses, self._tiles)
 
-    def _owned(self, place: Place, stride: int, dtype: tf.DType) -> tf.Tensor:
+    def _owned(
+        self, place: TilePosition, stride: int, dtype: tf.DType
+    ) -> tf.Tensor:
         """1 at positions of a map that the tile owns, else 0, [1, h, w, 1]."""
         rows, columns = (
             _ownership(side, stride, tile)
@@ -224,7 +226,7 @@ class Look:
         return tf.cast(rows[:, None] & columns, dtype)[None, :, :, None]
 
     def _aligned(
-        self, values: canvas.Image, place: Place, stride: int
+        self, values: canvas.Image, place: TilePosition, stride: int
     ) -> tf.Tensor:
         """Cuts a map of the whole image, [1, H, W, C], as the tile is cut."""
         rows, columns = (side.size // stride for side in self._tiles)
@@ -255,7 +257,7 @@ def _owned(side: tiles.Cut, tile: int, stride: int) -> tuple[int, int]:
 
 
 def read_tile(
-    image: canvas.Image, tiles: tiles.Tiles, place: Place
+    image: canvas.Image, tiles: tiles.Tiles, place: TilePosition
 ) -> tf.Tensor:
     """The pixels of a tile, [1, h, w, 3]."""
     with replicas.device_of(image):
@@ -283,8 +285,8 @@ def _part_of(
 
 def sum_over_tiles(
     tiles: tiles.Tiles,
-    function: Callable[[Place], list[sums.Statistics]],
-    share: Share = ALL,
+    function: Callable[[TilePosition], list[sums.Statistics]],
+    share: DeviceTiles = ALL,
 ) -> list[sums.Statistics]:
     """Adds up what a function gives of each tile."""
     one = tf.constant(0)
@@ -301,9 +303,9 @@ def sum_over_tiles(
 
 def sum_over_places(
     tiles: tiles.Tiles,
-    function: Callable[[Place], list[sums.Statistics] | None],
+    function: Callable[[TilePosition], list[sums.Statistics] | None],
     totals: Sequence[sums.Statistics] = (),
-    share: Share = ALL,
+    share: DeviceTiles = ALL,
 ) -> list[sums.Statistics]:
     """Goes over tiles, one at a time, and adds up what comes of each."""
     columns = len(tiles.columns.starts)
@@ -328,9 +330,11 @@ def sum_over_places(
     return list(totals)
 
 
-def _place(tiles: tiles.Tiles, row: tf.Tensor, column: tf.Tensor) -> Place:
+def _place(
+    tiles: tiles.Tiles, row: tf.Tensor, column: tf.Tensor
+) -> TilePosition:
     """Where a tile is, by the number of its row and its column."""
-    return Place(
+    return TilePosition(
         (row, column),
         tf.gather(np.array(tiles.rows.starts, np.int32), row),
         tf.gather(np.array(tiles.columns.starts, np.int32), column),

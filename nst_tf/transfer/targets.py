@@ -334,7 +334,7 @@ def _content_targets(
     """
     rows, columns = image.shape[:2]
     if not tiles.is_cut(rows, columns, tile):
-        return extractor.see(image), {}
+        return extractor.extract(image), {}
     cut = views.make_tiles(extractor, rows, columns, tile)
     if not recompute:
         return views.compute_features(extractor, image, cut, list(masks)), {}
@@ -367,7 +367,7 @@ def _measured(
     }
     rows, columns = style.image.shape[:2]
     if not tiles.is_cut(rows, columns, tile):
-        features = extractor.see(style.image)
+        features = extractor.extract(style.image)
         return {
             layer: kind.measure(
                 features[layer], masks[layer], extractor.projections[layer]

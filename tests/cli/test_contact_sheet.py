@@ -166,7 +166,7 @@ def test_files_are_read_and_seen_once(flag_file, monkeypatch):
     assert read == ["town.png", "paint.png"]
     assert made[0] is made[1] is made[2]
     # the content and the style image, at each of three levels
-    assert len(made[0].seen) == 6
+    assert len(made[0].cache) == 6
 
 
 def test_a_sheet_has_each_picture_at_its_place(flag_file):

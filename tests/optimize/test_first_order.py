@@ -140,7 +140,7 @@ def test_after_a_rescue_adam_steps_half_as_far_and_averages_anew():
         np.abs(images[3] - images[2]).max(), 0.005, rtol=1e-3
     )
     finer = first_order.Adam(tf.Variable(start), 0.01)
-    base.Finished(optimizer).hand_over(finer)
+    base.FinalState(optimizer).hand_over(finer)
     descent.make_train_step(finer, bowl)()
     np.testing.assert_allclose(
         np.abs(finer.image - start).max(), 0.005, rtol=1e-3

@@ -286,7 +286,7 @@ def test_features_seen_in_tiles_are_those_of_the_whole(monkeypatch):
     image = toys.image(*SIZE, 1, "f8")
     cut = views.make_tiles(network, *SIZE, TILE)
     seen = views.compute_features(network, image, cut, toys.LAYERS)
-    whole = network.see(image)
+    whole = network.extract(image)
     for layer in toys.LAYERS:
         # Two and more positions of a tile go through one product of matrices.
         np.testing.assert_allclose(
@@ -320,7 +320,7 @@ def test_statistics_seen_in_tiles_are_those_of_the_whole(
         masks,
     )
     for layer, mask in masks.items():
-        whole = kind.raw_statistics(network.see(image)[layer], mask)
+        whole = kind.raw_statistics(network.extract(image)[layer], mask)
         np.testing.assert_allclose(seen[layer].total, whole.total, rtol=1e-12)
         np.testing.assert_allclose(seen[layer].mass, whole.mass, rtol=1e-12)
 
