@@ -23,9 +23,10 @@ import step_time
 RESULTS = Path(__file__).resolve().parent / "results"
 FIRST_STEP = """
 import sys
-from nst_tf import execution, flagdefs
-request, _, prepared = execution.prepare_files(flagdefs.parse(sys.argv[1:]))
-step = next(execution.job_steps(request, prepared))
+from nst_tf.cli import flags
+from nst_tf.runs import api, preparation
+request, _, prepared = preparation.prepare_files(flags.parse(sys.argv[1:]))
+step = next(api.run_steps(request, prepared))
 float(step.evaluation.loss)
 """
 

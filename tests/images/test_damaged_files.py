@@ -557,7 +557,7 @@ def _bombs():
 # in MB, and what became of it.
 CHILD = """
 import json, sys
-from nst_tf import image_io
+from nst_tf.images import image_io
 
 def status(key):
     with open("/proc/self/status") as file:
