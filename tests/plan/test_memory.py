@@ -220,9 +220,9 @@ def test_a_limit_of_addresses_is_seen_by_the_process_that_has_it():
     root = Path(nst_tf.__file__).parent.parent
     code = (
         "import resource; from nst_tf.plan import memory\n"
-        "print(memory._address_limit(), memory.limit())\n"
+        "print(memory._address_limit(), memory.find_limit())\n"
         "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
-        "print(memory._address_limit(), memory.limit())"
+        "print(memory._address_limit(), memory.find_limit())"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
