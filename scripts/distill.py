@@ -36,12 +36,12 @@ import numpy as np
 from PIL import Image
 
 from nst_tf.backend import device
-from nst_tf.network import small_network, weight_files
+from nst_tf.network import weight_files
 
 device.prepare()
 
 import tensorflow as tf  # noqa: E402
-from distillation import networks, painting, pictures  # noqa: E402
+from distillation import networks, packing, painting, pictures  # noqa: E402
 from distillation.networks import CONTENT, STYLE  # noqa: E402
 
 IMPORTANCE = {
@@ -270,8 +270,8 @@ def report(
             },
         }
     path = Path(arguments.work) / "vgg19_small.npz"
-    row["sha256"] = small_network.write(
-        path, networks.finished(student, teacher, teacher.images)
+    row["sha256"] = packing.write_small(
+        path, *networks.finished(student, teacher, teacher.images)
     )
     with open(path.with_name("held_out.jsonl"), "a") as file:
         file.write(json.dumps(row) + "\n")

@@ -1,4 +1,4 @@
-"""What every test starts from: no weights at hand, no home, exact floats."""
+"""What every test starts from: no home, no caches, exact floats."""
 
 import os
 import signal
@@ -9,22 +9,16 @@ import pytest
 
 # Before TensorFlow is imported, by any test.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-REAL_WEIGHTS = os.environ.get("NST_TF_WEIGHTS")
 sys.path.insert(0, str(Path(__file__).parent))
 
 
 @pytest.fixture(autouse=True)
-def _alone(monkeypatch, tmp_path, request):
-    """Hides the user's caches, and the host; shows real weights if marked."""
+def _alone(monkeypatch, tmp_path):
+    """Hides the user's home, caches and variables."""
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("NST_TF_WEIGHTS_URL", "http://localhost:9")
     for name in ("NST_TF_WEIGHTS", "KERAS_HOME"):
         monkeypatch.delenv(name, raising=False)
-    if request.node.get_closest_marker("weights"):
-        if not REAL_WEIGHTS:
-            pytest.skip("NST_TF_WEIGHTS does not name a VGG19 file")
-        monkeypatch.setenv("NST_TF_WEIGHTS", REAL_WEIGHTS)
 
 
 @pytest.fixture(scope="session", autouse=True)

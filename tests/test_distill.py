@@ -12,7 +12,7 @@ import toys
 
 from nst_tf.images import image_io
 from nst_tf.losses import sums
-from nst_tf.network import architectures, extractors, small_network
+from nst_tf.network import architectures, bundled, extractors
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -58,16 +58,18 @@ def test_a_training_gives_a_network_and_goes_on_where_it_was(tmp_path):
         for line in (tmp_path / "work" / "held_out.jsonl").open()
     ]
     assert [record["step"] for record in records] == [1, 2, 3]
-    network = small_network.read(
-        tmp_path / "work" / "vgg19_small.npz", records[-1]["sha256"]
+    layers, projections = bundled.read_small(
+        bundled.Bundled(
+            tmp_path / "work" / "vgg19_small.npz", records[-1]["sha256"], ""
+        )
     )
     names = ["block1_conv1", "block2_conv1"]
     wide = extractors.vgg("vgg19", names, teacher, pooling="average")
     narrow = extractors.vgg(
         "vgg19",
         names,
-        network.layers,
-        projections=network.projections,
+        layers,
+        projections=projections,
         pooling="average",
     )
     image = toys.image(64, 64, 99)[None]

@@ -178,7 +178,6 @@ def _run_code(path):
 
 @pytest.mark.slow
 @_each([path for path in RUN if _blocks(path.read_text())])
-@pytest.mark.filterwarnings("ignore:no weights for vgg19")
 def test_documented_python_runs(_pictures, capsys, path):
     _run_code(path)
     if path.name == "README.md":
@@ -297,7 +296,6 @@ def test_the_documented_loss_is_that_of_the_whole_in_tiles(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:no weights for vgg19")
 def test_the_documented_loss_has_an_effect(_pictures):
     names = _run_code(ROOT / "docs" / "adding_a_loss.md")
     goal = names["GOLD"]

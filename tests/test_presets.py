@@ -58,9 +58,7 @@ def test_a_preset_names_pictures_of_ours_and_no_output(name):
         assert Path(picture).stat().st_size <= 250_000
 
 
-every_network = pytest.mark.parametrize(
-    "source", ["small", pytest.param("auto", marks=pytest.mark.weights)]
-)
+every_network = pytest.mark.parametrize("source", ["small", "auto"])
 
 
 def _run(name, source, path):

@@ -115,14 +115,12 @@ def describe(sheet: Sheet, device_words: str) -> list[str]:
         for c in sheet.cells
     }
     pictures = ", ".join(f"{w} x {h}" for w, h in sizes)
-    lines = [
+    return [
         f"sheet     {sheet.path}, {width} x {height}: {columns} x {rows} "
         f"pictures of {pictures}",
         f"device    {device_words}",
         *(f"network   {words}" for words in networks),
     ]
-    warnings = {c.prepared.network.warning for c in sheet.cells}
-    return [*lines, *(f"warning   {each}" for each in warnings if each)]
 
 
 def paint(

@@ -261,7 +261,7 @@ def _announce(
     then = run.replay.record["device"] if run.replay else description
     if then != description:
         warnings = [*warnings, f"made on {then}, and here is {description}"]
-    for warning in filter(None, [prepared.network.warning, *warnings]):
+    for warning in warnings:
         report.say(f"warning   {warning}")
     if run.state:
         report.say(

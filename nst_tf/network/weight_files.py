@@ -8,7 +8,6 @@ import hashlib
 import os
 import re
 import tempfile
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -17,21 +16,17 @@ import h5py
 import numpy as np
 
 from nst_tf import files
-from nst_tf.network import architectures, small_network
+from nst_tf.network import architectures, bundled
 
-# Where Keras itself downloads from, and what it calls the files. A mirror of
-# the folder can be named by the environment variable NST_TF_WEIGHTS_URL.
+# Where Keras itself downloads from, and what it calls the files.
 HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
 MD5 = {
     "vgg16": "6d6bbae143d832006294945121d1f1fc",
     "vgg19": "253f8cb515780f3b799900260a226db6",
 }
+BUNDLED = "vgg19"  # the network whose weights ship
 
-RETRY_SECONDS = 3600.0  # how long a failed download is remembered
-
-SMALL_OF = "vgg19"  # what the network that ships stands for
-
-Layers = Mapping[str, tuple[np.ndarray, np.ndarray]]
+Layers = bundled.Layers
 
 
 class NetworkWeights(NamedTuple):
@@ -40,7 +35,6 @@ class NetworkWeights(NamedTuple):
     layers: Layers  # name -> kernel [3, 3, in, out], bias [out]
     origin: str  # for people: a path, or how it was found
     projections: Mapping[str, np.ndarray] | None = None  # of a narrow network
-    warning: str = ""  # for people: what stands in for what
 
 
 def load(
@@ -53,11 +47,10 @@ def load(
 
     Args:
         network: A key of `architectures.NETWORKS`.
-        source: The path of an HDF5 file as Keras writes it; or "imagenet": our
-            cache, Keras's cache, or a download; or "small": the narrow VGG19
-            that ships with this package; or "auto": the file named by the
-            environment variable NST_TF_WEIGHTS, then as "imagenet", then as
-            "small".
+        source: The path of an HDF5 file as Keras writes it; "auto": the VGG19
+            that ships with this package, and for other networks as "imagenet";
+            "small": the narrow VGG19 that ships; "imagenet": Keras's file, from
+            our cache, Keras's cache, or a download.
         say: Is told, in a line, that a download begins.
 
     Returns:
@@ -67,18 +60,18 @@ def load(
         ValueError: If there are none, or the file is not of this network.
     """
     if source == "small":
-        return _small(network)
+        return _load_small(network)
+    if source == "auto" and network == BUNDLED:
+        return NetworkWeights(bundled.read_vgg19(), "which ships with nst_tf")
     if source not in ("auto", "imagenet"):
         return NetworkWeights(
             read(Path(os.path.expanduser(source)), network), source
         )
     reasons = []
-    for path, name in _places(network, source):
+    for path, name in _places(network):
         try:
             return NetworkWeights(read(path, network), f"{name}, {path}")
         except ValueError as error:
-            if name == "NST_TF_WEIGHTS":  # asked for, so never replaced
-                raise
             if path.exists():
                 reasons.append(str(error))
     try:
@@ -86,30 +79,25 @@ def load(
         return NetworkWeights(read(path, network), f"downloaded to {path}")
     except OSError as error:
         reasons.append(f"{_url(network)}: {error}.")
-    advice = (
-        f"put {_file_name(network)} into {files.cache_folder()}, or name the "
-        f"file with --weights=PATH or the environment variable NST_TF_WEIGHTS. "
-        f"({' '.join(reasons)})"
+    raise ValueError(
+        f"no weights for {network} were found; put {_file_name(network)} into "
+        f"{files.cache_folder()}, name the file with --weights=PATH, or use "
+        f"the weights that ship with nst_tf, by --extractor={BUNDLED} and "
+        f"--weights=auto. ({' '.join(reasons)})"
     )
-    if source == "auto" and network == SMALL_OF:
-        return _small(network)._replace(
-            warning=f"no weights for {network} were found, so the small "
-            f"network that ships with nst_tf paints; for the real one, {advice}"
-        )
-    raise ValueError(f"no weights for {network} were found; {advice}")
 
 
-def _small(network: str) -> NetworkWeights:
-    """Reads the network that ships."""
-    if network != SMALL_OF:
+def _load_small(network: str) -> NetworkWeights:
+    """Reads the narrow network that ships."""
+    if network != BUNDLED:
         raise ValueError(
-            f"weights is 'small', which is a small {SMALL_OF}, but the "
-            f"extractor is {network}; use --extractor={SMALL_OF}, or name "
+            f"weights is 'small', which is a small {BUNDLED}, but the "
+            f"extractor is {network}; use --extractor={BUNDLED}, or name "
             f"other weights with --weights=PATH."
         )
-    small = small_network.read()
+    layers, projections = bundled.read_small()
     return NetworkWeights(
-        small.layers, "the small one that ships with nst_tf", small.projections
+        layers, "the small one that ships with nst_tf", projections
     )
 
 
@@ -157,18 +145,14 @@ def read(path: Path, network: str) -> Layers:
     return arrays
 
 
-def _places(network: str, source: str) -> list[tuple[Path, str]]:
+def _places(network: str) -> list[tuple[Path, str]]:
     """Lists the files to try before a download, with their names."""
-    places = []
-    named = os.environ.get("NST_TF_WEIGHTS")
-    if source == "auto" and named:
-        path = Path(os.path.expanduser(named))
-        places.append((path, "NST_TF_WEIGHTS"))
     keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     name = _file_name(network)
-    places.append((files.cache_folder() / name, "our cache"))
-    places.append((keras / "models" / name, "Keras's cache"))
-    return places
+    return [
+        (files.cache_folder() / name, "our cache"),
+        (keras / "models" / name, "Keras's cache"),
+    ]
 
 
 def _file_name(network: str) -> str:
@@ -178,32 +162,16 @@ def _file_name(network: str) -> str:
 
 def _url(network: str) -> str:
     """The address of the file."""
-    host = os.environ.get("NST_TF_WEIGHTS_URL") or HOST
-    return f"{host.rstrip('/')}/{network}/{_file_name(network)}"
+    return f"{HOST}/{network}/{_file_name(network)}"
 
 
 def _fetch(network: str, say: Callable[[str], None]) -> Path:
-    """Downloads the weights into our cache, unless that failed lately."""
+    """Downloads the weights into our cache."""
     folder = files.cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _file_name(network)
-    failed = path.with_suffix(".failed")
-    if failed.exists():
-        age = time.time() - failed.stat().st_mtime
-        url, _, reason = failed.read_text().partition("\n")
-        if age < RETRY_SECONDS and url == _url(network):
-            raise OSError(
-                f"{reason.strip()}; tried {age / 60:.0f} minutes ago, and "
-                f"again {(RETRY_SECONDS - age) / 60:.0f} minutes from now or "
-                f"once {failed} is deleted"
-            )
     say(f"downloading {_url(network)} (80 MB) to {folder} ...")
-    try:
-        download(_url(network), path, MD5[network])
-    except OSError as error:
-        failed.write_text(f"{_url(network)}\n{error}\n")
-        raise
-    failed.unlink(missing_ok=True)
+    download(_url(network), path, MD5[network])
     return path
 
 

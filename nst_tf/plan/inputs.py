@@ -46,7 +46,13 @@ class Inputs(NamedTuple):
     def notes(self) -> list[str]:
         """For people: what could not be read in the best way."""
         read = [self.content, *self.styles, *self.others.values()]
-        return [note for picture in read for note in picture.notes]
+        notes = [note for picture in read for note in picture.notes]
+        if os.environ.get("NST_TF_WEIGHTS"):
+            notes.append(
+                "NST_TF_WEIGHTS is set, but no longer read: VGG19 ships with "
+                "nst_tf; to take another file, use --weights=PATH"
+            )
+        return notes
 
 
 def read_content(

@@ -549,8 +549,9 @@ class Job:
     weights: str = setting(
         "auto",
         "The network",
-        "Network weights: auto, imagenet, small (the one that ships), or the "
-        "path of an HDF5 file.",
+        "Network weights: auto, the VGG19 that ships; small, a narrow one that "
+        "ships, for previews; imagenet, Keras's file, which is downloaded; or "
+        "the path of an HDF5 file.",
         keywords=("auto", "imagenet", "small"),
         path="weights",
     )

@@ -133,9 +133,9 @@ def prepare_files(
 
 
 def warn_notes(prepared: inputs.Inputs) -> None:
-    """Says in Python's way that something stands in for what was asked for."""
-    for warning in filter(None, [prepared.network.warning, *prepared.notes]):
-        warnings.warn(warning, stacklevel=3)
+    """Warns, in Python's way, of what was not read in the best way."""
+    for note in prepared.notes:
+        warnings.warn(note, stacklevel=3)
 
 
 def read_files(

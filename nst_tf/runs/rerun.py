@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from nst_tf import files
 from nst_tf.images import image_io, masks, sources
+from nst_tf.network import bundled
 from nst_tf.plan import checks, inputs, settings, style_settings
 from nst_tf.runs import outputs, records, resume
 
@@ -20,6 +21,7 @@ class Replay(NamedTuple):
 
     request: settings.Job
     record: records.Record
+    is_network_named: bool = False  # by --weights, whatever painted then
 
     @property
     def steps(self) -> list[int]:
@@ -84,7 +86,7 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
         ]
         chosen[name] = tuple(parts) if name == "style_mask" else parts[0]
     if "weights" not in names:
-        chosen["weights"] = _weights(record["network"]["weights"], places)
+        chosen["weights"] = _find_weights(record["network"], places)
     if not asked.output:
         same = Path(Path(asked.rerun).name)
         if same.suffix.lower() not in image_io.EXTENSIONS:
@@ -97,7 +99,7 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
         raise ValueError(f"{asked.rerun} has a damaged record: {error}") from (
             error
         )
-    return Replay(request, record)
+    return Replay(request, record, "weights" in names)
 
 
 def check(replay: Replay, prepared: inputs.Inputs) -> list[str]:
@@ -132,8 +134,16 @@ def check(replay: Replay, prepared: inputs.Inputs) -> list[str]:
                 f"the {masks.format_title(name)} image is not the "
                 f"{then['name']} of then: another file, and so another picture"
             )
-    if resume.digest_weights(prepared.network) != record["network"]["digest"]:
-        lines.append("the network's weights are not those of then")
+    network = record["network"]
+    if resume.digest_weights(prepared.network) != network["digest"]:
+        if not replay.is_network_named:
+            raise ValueError(
+                f"{replay.request.rerun} was made with network weights that "
+                f"are not here ({network['weights']}, {network['digest']}); "
+                f"name their file with --weights=PATH, or take others with "
+                f"--weights=auto, for another picture."
+            )
+        lines.append("the network weights differ from the recorded ones")
     for name, release in records.list_versions().items():
         before = record["versions"].get(name, "none")
         if before != release:
@@ -185,9 +195,12 @@ def _found(name: str, picture: Any, places: Sequence[str]) -> str:
     )
 
 
-def _weights(name: str, places: Sequence[str]) -> str:
-    """Where the network's weights are now."""
-    if settings.is_keyword("weights", name):
-        return name
-    paths = [os.path.join(place, name) for place in places]
-    return next(filter(os.path.isfile, paths), "auto")
+def _find_weights(network: Any, places: Sequence[str]) -> str:
+    """Where the network's weights are now: by their digest, or their name."""
+    for word, file in (("auto", bundled.VGG19), ("small", bundled.SMALL)):
+        if network["digest"] == file.digest:
+            return word
+    if settings.is_keyword("weights", network["weights"]):
+        return "imagenet"
+    paths = [os.path.join(place, network["weights"]) for place in places]
+    return next(filter(os.path.isfile, paths), "imagenet")

@@ -97,8 +97,6 @@ def main(arguments: Sequence[str]) -> int:
     if "sizes" in flags.parts:
         for pair in pairs:
             _preview_level(pair, flags)
-    if network.warning:
-        print(network.warning)
     if flags.pictures:
         flags.pictures.mkdir(parents=True, exist_ok=True)
     flags.json.parent.mkdir(parents=True, exist_ok=True)

@@ -143,8 +143,6 @@ def main(arguments: Sequence[str]) -> int:
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    if network.warning:
-        print(network.warning)
     if flags.pictures:
         flags.pictures.mkdir(parents=True, exist_ok=True)
     flags.json.parent.mkdir(parents=True, exist_ok=True)

@@ -4,8 +4,7 @@
 
 Each figure is of fresh processes, in seconds, in turn: `--help`; the first step
 of the preset `starry`, from the start of the program to the loss of the step;
-and the picture of that preset in its file. By the small network that comes with
-the package, and, where NST_TF_WEIGHTS names its file, by VGG19.
+and the picture of that preset in its file; by the small network and by VGG19.
 """
 
 import argparse
@@ -40,12 +39,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=Path, default=RESULTS / "start_up.jsonl")
     flags = parser.parse_args(arguments)
-    networks = ["small"]
-    if os.environ.get("NST_TF_WEIGHTS"):
-        networks.append("auto")
     seconds: dict[str, list[float]] = {}
     for _ in range(flags.repeats):
-        for name, command in _commands(networks).items():
+        for name, command in _commands().items():
             seconds.setdefault(name, []).append(_timed(command))
     record = {
         **step_time.machine(),
@@ -58,11 +54,11 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _commands(networks: Sequence[str]) -> dict[str, list[str]]:
+def _commands() -> dict[str, list[str]]:
     """What is timed, by name."""
     program = ["-m", "nst_tf.run"]
     commands = {"help": [*program, "--help"]}
-    for network in networks:
+    for network in ("small", "auto"):
         job = ["--flagfile=starry", f"--weights={network}"]
         name = "small" if network == "small" else "vgg19"
         commands[f"first step, {name}"] = ["-c", FIRST_STEP, *job]

@@ -500,14 +500,9 @@ def find_weights(source: str) -> tuple[Any, str]:
     """Reads the weights, or makes random ones; and says which they are."""
     from nst_tf.network import weight_files
 
-    if source != "random":
-        try:
-            return weight_files.load("vgg19", source, say=print).layers, "vgg19"
-        except ValueError as error:
-            if source != "auto":
-                raise
-            print(f"Random weights serve instead: {error}")
-    return _random_weights(), "random"
+    if source == "random":
+        return _random_weights(), "random"
+    return weight_files.load("vgg19", source, say=print).layers, "vgg19"
 
 
 def _random_weights() -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -9,7 +9,7 @@ one on the whole, in turn in one process. `gradient`: losses and gradient of one
 image of odd sides, in two regions with a style each, in tiles against the
 whole, at a noisy content image. With `--recompute` tiles see the content anew.
 
-The network is VGG19, from the file that NST_TF_WEIGHTS names.
+The network is VGG19.
 """
 
 import argparse

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.network import architectures, small_network, weight_files
+from nst_tf.network import architectures, bundled, weight_files
 
 CHANNELS = (32, 64, 128, 256, 256)  # of the student, by block
 LAYERS = {
@@ -118,7 +118,7 @@ class Student(tf.Module):
 
 def finished(
     student: Student, teacher: Teacher, images: np.ndarray
-) -> small_network.SmallNetwork:
+) -> tuple[bundled.Layers, dict[str, np.ndarray]]:
     """Brings the student to the units of VGG19, BGR of 0..255 as it expects it.
 
     What a projection misses is missing in the size of its features; a factor
@@ -138,7 +138,7 @@ def finished(
         layers[name] = scaled, bias.numpy() * after
         projections[name] = factors[name] * student.projections[name].numpy()
         before = after
-    return small_network.SmallNetwork(layers, projections)
+    return layers, projections
 
 
 def _missing(

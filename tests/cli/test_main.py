@@ -246,7 +246,6 @@ def test_a_learning_rate_a_hundred_times_too_large_is_rescued(
 
 
 @pytest.mark.slow
-@pytest.mark.weights
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
 def test_it_is_rescued_with_the_real_network(
     tmp_path, monkeypatch, capsys, optimizer
@@ -454,14 +453,16 @@ def test_version_is_the_packages():
     assert _command("--version").stdout == f"nst-tf {nst_tf.__version__}\n"
 
 
-@pytest.mark.weights
 def test_the_real_network_paints(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NST_TF_WEIGHTS", "elsewhere.h5")
     status = main.main(
         ["--flagfile=starry", "--size=96", "--steps=15", "--min_size=64"]
     )
     assert status == 0
-    assert "NST_TF_WEIGHTS" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "network   vgg19, which ships with nst_tf\n" in out
+    assert out.count("note      NST_TF_WEIGHTS is set, but no longer read") == 1
     picture = image_io.load_image("harbor_at_dusk-swirling_night.png")
     assert picture.shape == (72, 96, 3)
 

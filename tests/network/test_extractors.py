@@ -295,9 +295,7 @@ def test_a_narrow_network_carries_its_projections(monkeypatch):
     assert network.projections["block2_conv1"] is None
 
 
-@pytest.mark.parametrize(
-    "source", ["small", pytest.param("auto", marks=pytest.mark.weights)]
-)
+@pytest.mark.parametrize("source", ["small", "auto"])
 @pytest.mark.parametrize(
     ("dtype", "cosine"), [("bfloat16", 0.995), ("float16", 0.999)]
 )

@@ -16,9 +16,10 @@ import nst_tf
 from nst_tf import files
 from nst_tf.cli import main
 from nst_tf.images import image_io, writing
+from nst_tf.network import bundled
 from nst_tf.optimize import stopping
-from nst_tf.plan import pyramid
-from nst_tf.runs import api, records, resume, run_log
+from nst_tf.plan import pyramid, settings
+from nst_tf.runs import api, records, rerun, resume, run_log
 
 VERSIONS = records.list_versions()
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -295,11 +296,47 @@ def test_other_inputs_are_warned_of(folder, capsys, monkeypatch):
     text = capsys.readouterr().out
     for words in (
         "warning   the content image is not the town.png of then",
-        "warning   the network's weights are not those of then",
+        "warning   the network weights differ from the recorded ones",
         "and here is 0.9",
     ):
         assert words in text
     assert np.abs(_pixels("a.png") - _pixels("b.png")).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("recorded", "digest", "expected"),
+    [
+        ("auto", bundled.VGG19.digest, "auto"),
+        ("vgg19_notop.h5", bundled.VGG19.digest, "auto"),
+        ("small", bundled.SMALL.digest, "small"),
+        ("auto", bundled.SMALL.digest, "small"),  # where VGG19 was not there
+        ("auto", "sha256:0", "imagenet"),
+        ("imagenet", "sha256:0", "imagenet"),
+        ("none.h5", "sha256:0", "imagenet"),
+        ("toy.h5", "sha256:0", "./toy.h5"),
+    ],
+)
+def test_the_network_is_found_by_its_digest(folder, recorded, digest, expected):
+    _run("--output=a.png", "--steps=1", "--levels=1")
+    _edit(lambda r: r["network"].update(weights=recorded, digest=digest))
+    found = rerun.load(settings.Job(rerun="b.png"), {"rerun"})
+    assert found.request.weights == expected
+    named = settings.Job(rerun="b.png", weights="small")
+    assert rerun.load(named, {"rerun", "weights"}).request.weights == "small"
+
+
+def test_other_weights_are_taken_only_if_they_are_named(folder, capsys):
+    _run("--output=a.png", "--steps=1", "--levels=1")
+    _edit(lambda r: r["network"].update(digest="sha256:0"))
+    capsys.readouterr()
+    assert main.main(["--rerun=b.png", "--output=c.png"]) == 1
+    assert (
+        "made with network weights that are not here (toy.h5, sha256:0); "
+        in (capsys.readouterr().err)
+    )
+    _again("b.png", "--output=c.png", "--weights=toy.h5")
+    out = capsys.readouterr().out
+    assert "warning   the network weights differ from the recorded ones" in out
 
 
 @pytest.mark.parametrize(

@@ -430,7 +430,6 @@ def test_images_of_tiles_are_where_the_tiles_are(monkeypatch, computes, kind):
 # The real network
 
 
-@pytest.mark.weights
 def test_the_real_network_gives_the_same_in_tiles():
     size = (301, 403)
     network = extractors.vgg(

@@ -14,9 +14,7 @@ from nst_tf.runs import api
 from nst_tf.transfer import targets
 
 
-@pytest.mark.parametrize(
-    "source", ["small", pytest.param("auto", marks=pytest.mark.weights)]
-)
+@pytest.mark.parametrize("source", ["small", "auto"])
 def test_the_gradient_of_the_default_job_repeats_to_the_bit(source):
     # At this size TensorFlow adds three and more gradients of the image up in
     # the order in which they come; there must be two.
