@@ -1,0 +1,111 @@
+"""Compares the VGG19 that ships with a file in floats: gradients, pictures.
+
+    python scripts/benchmarks/bundled.py --reference=VGG19.h5 \\
+        --pair=PHOTO:PAINTING --pair=PHOTO:PAINTING --paint
+
+    cosine   of the gradients of the style losses by both, in float32, at the
+             photograph
+    judged   with --paint: each figure of the judge, of the picture that the
+             default job paints with the network that ships over that of the
+             picture painted with the reference; the reference judges both
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import consistency
+import numpy as np
+import precision
+import step_time
+
+import nst_tf
+from nst_tf.backend import device
+from nst_tf.images import image_io, sizes
+from nst_tf.network import weight_files
+
+RESULTS = Path(__file__).resolve().parent / "results"
+FIGURES = ("style", "moments", "content", "ssim", "chroma", "border")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measures each pair, prints and appends a line for each."""
+    flags = _parse(arguments)
+    device.prepare()
+    networks = [
+        weight_files.load("vgg19", source)
+        for source in ("auto", flags.reference)
+    ]
+    for pair in map(consistency.read, flags.pair):
+        row: dict[str, Any] = {
+            "pair": pair.name,
+            "size": flags.size,
+            "cosine": _compare_gradients(pair, networks, flags.size),
+        }
+        if flags.paint:
+            row["judged"] = _compare_pictures(pair, flags)
+        print(json.dumps(row), flush=True)
+        with flags.json.open("a") as file:
+            file.write(json.dumps({**step_time.machine(), **row}) + "\n")
+    return 0
+
+
+def _compare_gradients(
+    pair: consistency.Pair,
+    networks: Sequence[weight_files.NetworkWeights],
+    size: int,
+) -> float:
+    """The cosine of the gradients of the style losses at the photograph."""
+    size_of = sizes.scale_to_side(*pair.content.shape[:2], size)
+    content = image_io.resize(pair.content, *size_of)
+    one, other = (
+        np.ravel(
+            precision.Judge(
+                network, pair, *size_of, "float32"
+            ).style_gradient(content)
+        ).astype("f8")
+        for network in networks
+    )
+    cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+    return round(float(cosine), 6)
+
+
+def _compare_pictures(
+    pair: consistency.Pair, flags: argparse.Namespace
+) -> dict[str, float]:
+    """The judge's figures with the network that ships over the others."""
+    figures = []
+    for weights in ("auto", flags.reference):
+        image = nst_tf.stylize(
+            pair.content, pair.style, size=flags.size, weights=weights
+        )
+        judgement = nst_tf.judge_image(
+            image, pair.content, pair.style, weights=flags.reference
+        )
+        figures.append([float(getattr(judgement, name)) for name in FIGURES])
+    return {
+        name: round(shipped / reference, 4)
+        for name, shipped, reference in zip(FIGURES, *figures, strict=True)
+    }
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Reads the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--reference", required=True, help="weights file of VGG19, in floats")
+    add("--pair", action="append", required=True, help="CONTENT:STYLE, paths")
+    add("--size", type=int, default=512, help="long side (512)")
+    add("--paint", action="store_true", help="pictures, too")
+    add("--json", type=Path, default=RESULTS / "bundled.jsonl")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
