@@ -1,4 +1,4 @@
-"""Files: written in one move, digested, downloaded; and the folders of ours."""
+"""Files: atomic writes, digests, downloads, and the folders of nst_tf."""
 
 import base64
 import contextlib
@@ -48,12 +48,6 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def digest_file(path: Path) -> str:
-    """The digest of a file, as `Picture` has it."""
-    with open(path, "rb") as file:
-        return digest_stream(file)
-
-
 def _umask() -> int:
     """Reads the mask of file permissions."""
     mask = os.umask(0)
@@ -61,8 +55,14 @@ def _umask() -> int:
     return mask
 
 
+def digest_file(path: Path) -> str:
+    """Returns the SHA-256 digest of a file, as "sha256:..."."""
+    with open(path, "rb") as file:
+        return digest_stream(file)
+
+
 def digest_stream(file: BinaryIO) -> str:
-    """The SHA-256 digest of a whole file, open for reading."""
+    """Returns the SHA-256 digest of a whole file, open for reading."""
     digest = hashlib.sha256()
     file.seek(0)
     while part := file.read(1 << 20):
@@ -127,65 +127,6 @@ def download(
         raise OSError(f"it broke off: {error!r}") from error
 
 
-def _more(response: http.client.HTTPResponse) -> bytes:
-    """Reads what has come, and waits for it if need be."""
-    try:
-        return response.read1(1 << 20)
-    except TimeoutError:
-        raise TimeoutError(
-            f"it stopped for {STALL_SECONDS:g} seconds"
-        ) from None
-
-
-def _check_length(announced: str | None, limit: int | None) -> None:
-    """Raises OSError if an answer says that it is too long."""
-    if limit is None or announced is None or not announced.isdecimal():
-        return
-    if int(announced) > limit:
-        raise OSError(
-            f"it would send {int(announced) / 1e6:.0f} MB, and at most "
-            f"{limit / 1e6:.0f} are read"
-        )
-
-
-class _Redirections(urllib.request.HTTPRedirectHandler):
-    """Follows redirections to http and https only."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        if not is_address(newurl):
-            raise urllib.error.URLError(f"it redirects to {newurl[:60]}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _request(url: str) -> urllib.request.Request:
-    """Writes an address as it is sent: with a name and password apart."""
-    parts = urllib.parse.urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    if not host.isascii():
-        host = host.encode("idna").decode()
-    safe = "/%:@!$&'()*+,;=~?[]"
-    path, query = (
-        urllib.parse.quote(part, safe=safe)
-        for part in (parts.path, parts.query)
-    )
-    address = urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
-    request = urllib.request.Request(
-        address, headers={"User-Agent": f"nst_tf/{nst_tf.__version__}"}
-    )
-    if at:
-        secret = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
-        request.add_unredirected_header("Authorization", f"Basic {secret}")
-    return request
-
-
 def _begin(url: str, seconds: float):  # type: ignore[no-untyped-def]
     """Opens an address and reads its first bytes, within a time limit.
 
@@ -213,3 +154,62 @@ def _begin(url: str, seconds: float):  # type: ignore[no-untyped-def]
     if isinstance(answer, Exception):
         raise OSError(f"{type(answer).__name__}: {answer}") from answer
     return answer
+
+
+def _request(url: str) -> urllib.request.Request:
+    """Writes an address as it is sent: with a name and password apart."""
+    parts = urllib.parse.urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    safe = "/%:@!$&'()*+,;=~?[]"
+    path, query = (
+        urllib.parse.quote(part, safe=safe)
+        for part in (parts.path, parts.query)
+    )
+    address = urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
+    request = urllib.request.Request(
+        address, headers={"User-Agent": f"nst_tf/{nst_tf.__version__}"}
+    )
+    if at:
+        secret = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {secret}")
+    return request
+
+
+class _Redirections(urllib.request.HTTPRedirectHandler):
+    """Follows redirections to http and https only."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> urllib.request.Request | None:
+        if not is_address(newurl):
+            raise urllib.error.URLError(f"it redirects to {newurl[:60]}")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _check_length(announced: str | None, limit: int | None) -> None:
+    """Raises OSError if an answer says that it is too long."""
+    if limit is None or announced is None or not announced.isdecimal():
+        return
+    if int(announced) > limit:
+        raise OSError(
+            f"it would send {int(announced) / 1e6:.0f} MB, and at most "
+            f"{limit / 1e6:.0f} are read"
+        )
+
+
+def _more(response: http.client.HTTPResponse) -> bytes:
+    """Reads what has come, and waits for it if need be."""
+    try:
+        return response.read1(1 << 20)
+    except TimeoutError:
+        raise TimeoutError(
+            f"it stopped for {STALL_SECONDS:g} seconds"
+        ) from None

@@ -185,6 +185,15 @@ def test_documented_python_runs(_pictures, capsys, path):
         assert capsys.readouterr().out.startswith("0 1 ")
 
 
+@_each(sorted((ROOT / "nst_tf").glob("*/__init__.py")))
+def test_the_example_of_a_room_runs(_pictures, path):
+    text = ast.get_docstring(ast.parse(path.read_text()))
+    code = "\n".join(re.findall(r"^    ((?!python ).*)$", text, re.M))
+    assert code or path.parent.name in ("cli", "transfer")
+    small = re.sub(r"\bsize=\d+", "size=96, steps=3", code)
+    exec(compile(small, _name(path), "exec"), {})
+
+
 def test_the_table_of_recipes_is_what_the_presets_say():
     text = (ROOT / "docs" / "recipes.md").read_text()
     rows = [

@@ -1,6 +1,7 @@
 """What every loss, every objective and every optimizer must obey.
 
-A new class is tested by adding it to a list.
+A new class is tested by its entry in a table of the package, or by adding it to
+a list here.
 """
 
 import numpy as np

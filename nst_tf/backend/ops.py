@@ -41,23 +41,6 @@ def fused(function: Callable[..., Any]) -> Callable[..., Any]:
     return called
 
 
-@functools.cache
-def _serves() -> bool:
-    """Whether XLA compiles for what computes here.
-
-    For GPUs it needs files that packages of TensorFlow may come without.
-    """
-    if tf.config.list_physical_devices("GPU"):
-        return False
-    double = tf.function(lambda value: 2.0 * value, jit_compile=True)
-    try:
-        with tf.init_scope():
-            double(tf.zeros([]))
-    except tf.errors.OpError:
-        return False
-    return True
-
-
 def custom_gradient(function: Function) -> Callable[..., Any]:
     """Decorates as `tf.custom_gradient` does; for tapes alone.
 
@@ -84,3 +67,20 @@ def custom_gradient(function: Function) -> Callable[..., Any]:
                 del table[name]
 
     return called
+
+
+@functools.cache
+def _serves() -> bool:
+    """Whether XLA compiles for what computes here.
+
+    For GPUs it needs files that packages of TensorFlow may come without.
+    """
+    if tf.config.list_physical_devices("GPU"):
+        return False
+    double = tf.function(lambda value: 2.0 * value, jit_compile=True)
+    try:
+        with tf.init_scope():
+            double(tf.zeros([]))
+    except tf.errors.OpError:
+        return False
+    return True

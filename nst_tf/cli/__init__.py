@@ -2,5 +2,5 @@
 
     python -m nst_tf.run --flagfile=starry
 
-is `main.cli`. Nothing imports this room.
+is `main.cli`. Of the package only `run` imports this room.
 """

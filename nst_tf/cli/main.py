@@ -1,4 +1,8 @@
-"""The program: from flags to a picture, its signals and its exit status."""
+"""The program: reads flags, makes the picture, and returns an exit status.
+
+`cli` is the console script, `main` the same as a function. Signals and console
+are in `console`, contact sheets in `sheet_command`.
+"""
 
 import contextlib
 import logging

@@ -1,7 +1,8 @@
 """Colors of one picture, brought to another.
 
 Lightness and chroma are those of Oklab, in which equal steps look equal, and
-gray of any lightness has no chroma.
+gray of any lightness has no chroma. `encode_srgb` and `decode_srgb` are the
+curve of sRGB, from linear light and back.
 
 Sources:
     Ottosson. A perceptual color space for image processing. 2020 (Oklab).
@@ -39,6 +40,29 @@ class RecoloredImage(NamedTuple):
 
     image: np.ndarray  # [H, W, 3], not yet clipped to [0, 1]
     share: float  # of the values that gave way, or are outside of [0, 1]
+
+
+def encode_srgb(linear: np.ndarray) -> np.ndarray:
+    """Applies the curve of sRGB to linear light, clipped to [0, 1].
+
+    Source:
+        IEC 61966-2-1.
+    """
+    linear = np.clip(linear, 0.0, 1.0)
+    return np.where(
+        linear <= 0.0031308,
+        12.92 * linear,
+        1.055 * linear ** (1 / 2.4) - 0.055,
+    )
+
+
+def decode_srgb(samples: np.ndarray) -> np.ndarray:
+    """Undoes `encode_srgb`: sRGB, in [0, 1], to linear light."""
+    return np.where(
+        samples <= 0.04045,
+        samples / 12.92,
+        ((np.maximum(samples, 0.0) + 0.055) / 1.055) ** 2.4,
+    )
 
 
 def to_oklab(image: np.ndarray) -> np.ndarray:
@@ -211,26 +235,3 @@ def _cumulative(
     found, places = np.unique(flat, return_inverse=True)
     sums = np.bincount(places, weights=shares, minlength=len(found))
     return found, np.cumsum(sums) / sums.sum(), places
-
-
-def encode_srgb(linear: np.ndarray) -> np.ndarray:
-    """Applies the curve of sRGB to linear light, clipped to [0, 1].
-
-    Source:
-        IEC 61966-2-1.
-    """
-    linear = np.clip(linear, 0.0, 1.0)
-    return np.where(
-        linear <= 0.0031308,
-        12.92 * linear,
-        1.055 * linear ** (1 / 2.4) - 0.055,
-    )
-
-
-def decode_srgb(samples: np.ndarray) -> np.ndarray:
-    """Undoes `encode_srgb`: sRGB, in [0, 1], to linear light."""
-    return np.where(
-        samples <= 0.04045,
-        samples / 12.92,
-        ((np.maximum(samples, 0.0) + 0.055) / 1.055) ** 2.4,
-    )

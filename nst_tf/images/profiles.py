@@ -28,11 +28,20 @@ SRGB_TO_XYZ = np.array(
         [0.0139322, 0.0971045, 0.7141733],
     ]
 )
-SAME_MATRIX = 0.001  # by how much a profile of sRGB may be rounded,
+# A profile is sRGB's if its matrix and its curves differ by no more than these.
+SAME_MATRIX = 0.001
 SAME_CURVE = 0.0005
 BLOCK = 1 << 18  # pixels that are converted at once
 _RGB_TAGS = ("rXYZ", "gXYZ", "bXYZ", "rTRC", "gTRC", "bTRC")
 Curve = Callable[[np.ndarray], np.ndarray]
+
+
+class Profile(NamedTuple):
+    """What a profile says, as far as it is used."""
+
+    space: str  # "RGB", "GRAY", "CMYK", "Lab" ...
+    curves: Sequence[Curve] = ()  # for each channel; none if it has tables
+    matrix: np.ndarray | None = None  # linear RGB -> XYZ under D50, [3, 3]
 
 
 def has_tables(data: bytes) -> bool:
@@ -94,14 +103,6 @@ def convert_by_littlecms(
         return image.convert("RGB"), (
             f"its {space} profile {reason}; its colors are guessed",
         )
-
-
-class Profile(NamedTuple):
-    """What a profile says, as far as it is used."""
-
-    space: str  # "RGB", "GRAY", "CMYK", "Lab" ...
-    curves: Sequence[Curve] = ()  # for each channel; none if it has tables
-    matrix: np.ndarray | None = None  # linear RGB -> XYZ under D50, [3, 3]
 
 
 def parse_profile(data: bytes) -> Profile:

@@ -74,7 +74,7 @@ def fit_print(height: int, width: int, box: Box, dpi: float) -> int:
         dpi: Pixels an inch.
 
     Returns:
-        As `pyramid.output_size` takes it; 0 if the box has no pixel.
+        As `scale_to_side` takes it; 0 if the box has no pixel.
     """
     short, long = round(box.short * dpi), round(box.long * dpi)
     return min(long, round(short * max(height, width) / min(height, width)))

@@ -94,6 +94,12 @@ class ContentLoss:
         )
         return sums.masked_sum(squares, sums.multiply_masks(mask, region))
 
+    def distance(self, statistics: sums.Statistics) -> tf.Tensor:
+        """Divides by the mean square of the target, or the divisor, []."""
+        return tf.math.divide_no_nan(
+            sums.divide_by_mass(statistics), self._scale
+        )
+
     def _of_zeros(self) -> sums.Statistics:
         """The statistics of a map of zeros, measured in parts."""
         height, width = canvas.size_of(self.maps["target"])
@@ -117,12 +123,6 @@ class ContentLoss:
         if self._is_compared:
             return target
         return _compared(target, self._projection)
-
-    def distance(self, statistics: sums.Statistics) -> tf.Tensor:
-        """Divides by the mean square of the target, or the divisor, []."""
-        return tf.math.divide_no_nan(
-            sums.divide_by_mass(statistics), self._scale
-        )
 
 
 def make_square_measure(

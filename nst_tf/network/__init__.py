@@ -4,6 +4,7 @@
 reads their weights, `bundled` those that ship, all without TensorFlow.
 `extractors` builds the Keras model; `projections` serve the narrow network.
 
-    from nst_tf.network import extractors
-    extractor = extractors.vgg("vgg19", ["block4_conv2"], network_weights=...)
+    from nst_tf.network import extractors, weight_files
+    network_weights = weight_files.load("vgg19").layers
+    extractor = extractors.vgg("vgg19", ["block4_conv2"], network_weights)
 """

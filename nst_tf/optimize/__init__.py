@@ -4,6 +4,8 @@ An optimizer sees `image -> Evaluation` and nothing else: no network, no loss,
 no file. `descent` is the compiled train step and the loop over the levels;
 `stopping` says when a level has had enough steps.
 
+    import tensorflow as tf
     from nst_tf.optimize import optimizers
+    image = tf.Variable(tf.fill([1, 48, 64, 3], 0.5))
     optimizer = optimizers.OPTIMIZERS["adam"](image)
 """

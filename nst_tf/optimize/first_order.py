@@ -180,12 +180,6 @@ class FirstOrder(tf.Module):
         return tf.no_op()
 
 
-@tf.function(autograph=False, reduce_retracing=True)  # takes one copy, not two
-def _corrected(average: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-    """Divides by the share that an average has of what it is of, and clips."""
-    return tf.clip_by_value(average / share, 0.0, 1.0)
-
-
 class Adam(FirstOrder):
     """Adam, projected on the box [0, 1], with an average of the iterates.
 
@@ -315,3 +309,9 @@ def adam_update(
         epsilon *= shortfall
     correction = shortfall / (1 - beta_1**step)
     return correction * mean / (tf.sqrt(square) + epsilon), mean, square
+
+
+@tf.function(autograph=False, reduce_retracing=True)  # takes one copy, not two
+def _corrected(average: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+    """Bias-corrects the moving average and clips it."""
+    return tf.clip_by_value(average / share, 0.0, 1.0)

@@ -1,8 +1,9 @@
-"""When a level has had enough steps: a budget, a picture at rest, a replay.
+"""Stop rules: a time budget, a plateau, fixed numbers of steps.
 
-A pace is asked before each step, with the index of the level and the step that
-was taken last at it, None before the first, and says whether to go on. It may
-leave levels out, but never the last one, unless the run was ended before it.
+A stop rule is called before each step, with the index of the level and the step
+that was taken last at it, None before the first, and returns whether to go on.
+It may leave levels out, but never the last one, unless the run was ended before
+it.
 """
 
 import time

@@ -14,7 +14,7 @@ from nst_tf.plan import conventions, settings
 
 
 def check(job: settings.Job) -> None:
-    """Checks every field that can be checked by itself.
+    """Checks the fields of a job, each by itself and then together.
 
     Raises:
         ValueError: In one sentence: what was received, what was expected.

@@ -1,4 +1,4 @@
-"""What a job needs before any work starts: read, checked, of the right size.
+"""Checks a job against its images, and computes its levels, init and regions.
 
 TensorFlow is not needed here, so that a wrong request is refused at once.
 """
@@ -88,8 +88,8 @@ def resolve_size(
         content: Its content image, whose shape the picture has.
 
     Raises:
-        ValueError: As `settings.check`, or if no picture can be of that size.
-        TypeError: As `settings.check`.
+        ValueError: As `checks.check`, or if no picture can be of that size.
+        TypeError: As `checks.check`.
     """
     checks.check(request)
     if not request.print_size:

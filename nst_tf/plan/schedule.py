@@ -26,28 +26,6 @@ STEPS_OF_ADAM = (100, 80, 50)  # where it takes all of them
 # The settings that L-BFGS has not, or means otherwise; one of them asks for
 # Adam.
 ADAM_SETTINGS = settings.OPTIMIZER_SETTINGS["adam"] - {"bounds"}
-# The ratio of the weights of style and content at some strengths; between them
-# its logarithm is linear.
-STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
-RATIOS = (0.001, 0.012, 0.052, 0.15, 0.33, 0.72, 60.0)
-# That of other style losses is so many times as large.
-SCALES = {
-    "gram": 1.0,
-    "moments": 5.0,
-    "wasserstein": 2.0,
-    "sliced_wasserstein": 7.0,
-}
-# What it was calibrated with, where a job leaves it open.
-STRENGTH_SCHEDULE: dict[str, Any] = {
-    "optimizer": "adam",
-    "steps": (100, 80, 70, 60, 50),
-    "growth": 2.0**0.5,
-}
-STYLE_WEIGHT = 100.0
-CONTENT_WEIGHT = 5.0
-TV_WEIGHT = 50.0
-ONE_LEVEL, ALL_LEVELS = 0.5, 0.9  # strengths up to which, and from which
-FULL_STEPS = 0.4  # the strength from which steps are as long as asked for
 
 
 def choose_optimizer(request: settings.Job, long_side: int) -> str:
@@ -83,6 +61,30 @@ def list_levels(
     )
 
 
+# The ratio of the weights of style and content at some strengths; between them
+# its logarithm is linear.
+STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
+RATIOS = (0.001, 0.012, 0.052, 0.15, 0.33, 0.72, 60.0)
+# For other style losses that ratio is multiplied by this.
+SCALES = {
+    "gram": 1.0,
+    "moments": 5.0,
+    "wasserstein": 2.0,
+    "sliced_wasserstein": 7.0,
+}
+# Strength was calibrated with these; a job may set others.
+STRENGTH_SCHEDULE: dict[str, Any] = {
+    "optimizer": "adam",
+    "steps": (100, 80, 70, 60, 50),
+    "growth": 2.0**0.5,
+}
+STYLE_WEIGHT = 100.0
+CONTENT_WEIGHT = 5.0
+TV_WEIGHT = 50.0
+ONE_LEVEL, ALL_LEVELS = 0.5, 0.9  # strengths up to which, and from which
+FULL_STEPS = 0.4  # the strength from which steps are as long as asked for
+
+
 def apply_strength(request: settings.Job) -> settings.Job:
     """Replaces weights, rate and levels of a job by those of its strength.
 
@@ -90,7 +92,7 @@ def apply_strength(request: settings.Job) -> settings.Job:
     without a strength is returned as it is.
 
     Raises:
-        ValueError: As `settings.check`.
+        ValueError: As `checks.check`.
         TypeError: Likewise.
     """
     checks.check(request)
@@ -115,14 +117,14 @@ def apply_strength(request: settings.Job) -> settings.Job:
     depth = min(max(depth, 0.0), 1.0)
     smallest = min(request.min_size, request.size)
     min_size = smallest**depth * request.size ** (1 - depth)
-    schedule = {
+    calibrated = {
         name: value
         for name, value in STRENGTH_SCHEDULE.items()
         if getattr(request, name) == getattr(settings.Job, name)
     }
     return dataclasses.replace(
         request,
-        **schedule,
+        **calibrated,
         strength=-1.0,
         learning_rate=request.learning_rate * min(1.0, strength / FULL_STEPS),
         content_weight=float(content_weight),

@@ -25,7 +25,7 @@ def find_regions(
     styles: Sequence[image_io.Picture],
     others: Mapping[str, image_io.Picture],
 ) -> tuple[list[StyleRegion], float]:
-    """Finds the places of a job, and gives their styles their colors.
+    """Finds the regions of a job, and gives their styles their colors.
 
     Args:
         request: The job.
@@ -34,7 +34,7 @@ def find_regions(
         others: The masks that it names.
 
     Returns:
-        The places that have a style, and the largest share of a style's values
+        The regions that have a style, and the largest share of a style's values
         that are clipped after their colors were changed.
 
     Raises:

@@ -1,5 +1,7 @@
-"""How large the tiles of a job are, and what is kept of the content for them:
-by its memory, and when that ran out.
+"""Chooses the tile size from the memory budget.
+
+And whether the content's features are kept for the tiles or recomputed in each.
+When memory runs out all the same, tiles are halved.
 """
 
 import dataclasses

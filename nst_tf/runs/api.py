@@ -1,7 +1,6 @@
 """A job, or arrays -> steps -> a picture.
 
-TensorFlow is imported only when work starts. No module below this one, but
-`inputs`, takes a `Job`.
+TensorFlow is imported only when work starts.
 """
 
 import collections
@@ -409,7 +408,7 @@ def make_loss_weights(request: settings.Job) -> "targets.LossWeights":
 def _regions(
     request: settings.Job, prepared: inputs.Inputs
 ) -> "list[targets.Region]":
-    """The places of a job, with share, layers and scale of each style."""
+    """Lists a job's regions, with share, layers and scale of each style."""
     from nst_tf.transfer import targets
 
     count = len(prepared.styles)

@@ -1,4 +1,4 @@
-"""Reads and checks all that a run needs, before any work starts."""
+"""Prepares a call of `stylize`, or a job of files: a `Job` and its `Inputs`."""
 
 import os
 import warnings
@@ -27,7 +27,7 @@ def prepare_images(
     Args:
         content: As in `stylize`.
         styles: As in `stylize`.
-        settings: As in `stylize`.
+        chosen: Settings, as in `stylize`.
 
     Returns:
         The job, and what it is made from: what `api.start_steps` takes.

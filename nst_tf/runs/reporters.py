@@ -1,6 +1,6 @@
-"""Those who follow a run, step by step: its log, TensorBoard, its film.
+"""Reporters: log, TensorBoard, film.
 
-What fails for one of them is said, and does not end the run.
+A reporter that fails says so, and does not end the run.
 """
 
 import functools

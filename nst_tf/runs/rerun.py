@@ -17,7 +17,7 @@ OTHERS = settings.MASKS | settings.STARTS
 
 
 class Replay(NamedTuple):
-    """What a picture was made by."""
+    """Holds a recorded run: its record, and the job that repeats it."""
 
     request: settings.Job
     record: records.Record

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Provenance(NamedTuple):
-    """What a picture was made by."""
+    """Holds how a picture was made: its job, inputs and steps."""
 
     asked: settings.Job
     request: settings.Job  # with the settings of its strength and print size

@@ -1,4 +1,4 @@
-"""Where a job goes on from, and when it saves that it can."""
+"""Finds and writes a job's checkpoints."""
 
 import dataclasses
 import hashlib

@@ -4,6 +4,12 @@
 makes of that the same loss and gradient as of the whole image, on one device or
 several.
 
-    from nst_tf.tiling import tiled
-    objective = tiled.make_tiled_objective(extractor, losses, tiles)
+    from nst_tf.losses import total_variation
+    from nst_tf.network import extractors, weight_files
+    from nst_tf.tiling import tiled, views
+    network_weights = weight_files.load("vgg19").layers
+    extractor = extractors.vgg("vgg19", ["block2_conv1"], network_weights)
+    loss_list = [total_variation.TotalVariationLoss()]
+    tiles = views.make_tiles(extractor, 768, 1024, 512)
+    objective = tiled.make_tiled_objective(extractor, loss_list, tiles)
 """

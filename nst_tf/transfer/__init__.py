@@ -2,7 +2,5 @@
 
 `targets` makes losses of content and style images at one size; `method` joins
 network, losses, tiles and optimizer, and yields each step.
-
-    from nst_tf.transfer import method
-    for step in method.stylize_steps(content, styles, ...): ...
+docs/adding_a_loss.md has an example that calls `method.stylize_steps`.
 """
