@@ -67,7 +67,7 @@ def reference() -> str:
         f"`stylize` and `stylize_steps` take all but "
         f"{_listed(settings.FIELDS.keys() - settings.KEYWORDS)}; `dpi` goes "
         f"with a `print_size`.",
-        f"`run_job` takes all but {_listed(settings.PROGRAM)}.",
+        f"`run_job` takes all but {_listed(settings.PROGRAM_SETTINGS)}.",
     ):
         parts.append(textwrap.fill(words, 80))
     groups: dict[str, list[str]] = {}

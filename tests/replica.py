@@ -38,7 +38,7 @@ def _evaluated(strategy, dtype):
         toys.image(48, 64, seed, dtype) for seed in range(4)
     )
     loss_list = toys.style_and_content(network, content, style)
-    tiles = views.make_tiles(network, 48, 64, 32)
+    tiles = views.cut_for_extractor(network, 48, 64, 32)
     assert tiles.number == 6
     evaluate = tiled.make_tiled_objective(network, loss_list, tiles, strategy)
     variable = tf.Variable(pictures[0][None])

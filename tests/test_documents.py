@@ -290,7 +290,7 @@ def test_the_documented_loss_is_that_of_the_whole_in_tiles(monkeypatch):
     region = toys.mask(19, 27)
     loss_list.append(_page_of_losses()((0.6, 0.5, 0.3), 1000.0, region))
     image = tf.constant(toys.image(19, 27, 3, "float64")[None])
-    cut = views.make_tiles(network, 19, 27, 16)
+    cut = views.cut_for_extractor(network, 19, 27, 16)
     assert cut.number > 1
     whole = objectives.make_objective(network, loss_list)(image)
     in_tiles = toys.compiled(

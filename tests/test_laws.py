@@ -190,7 +190,7 @@ def _whole(*arguments, **settings):
 
 def _tiled(*arguments, **settings):
     network, loss_list, picture = _losses(*arguments, (19, 27), **settings)
-    cut = views.make_tiles(network, 19, 27, 16)
+    cut = views.cut_for_extractor(network, 19, 27, 16)
     evaluate = tiled.make_tiled_objective(network, loss_list, cut)
     return evaluate, picture, loss_list
 

@@ -17,7 +17,7 @@ Function = Callable[..., tuple[Any, Callable[..., Any]]]
 
 # Elements that are read from which on a joined pass saves within some hundred
 # steps what its compilation takes, about 0.1 s.
-WORTH = 2**21
+MIN_FUSED_ELEMENTS = 2**21
 
 
 def fused(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,7 +35,7 @@ def fused(function: Callable[..., Any]) -> Callable[..., Any]:
         sizes = [
             tensor.shape.num_elements() for tensor in tf.nest.flatten(arguments)
         ]
-        large = None in sizes or sum(sizes) >= WORTH
+        large = None in sizes or sum(sizes) >= MIN_FUSED_ELEMENTS
         return (compiled if large and _serves() else function)(*arguments)
 
     return called

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nst_tf.network import extractors
 
 
-class Cell(NamedTuple):
+class SheetPicture(NamedTuple):
     """One picture of a sheet, ready to be painted."""
 
     label: tuple[str, ...]  # the flags that make it
@@ -42,11 +42,11 @@ class Sheet(NamedTuple):
     """A checked request for a sheet, and all that it needs."""
 
     path: Path  # of the output
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[SheetPicture]]
     options: writing.Options
 
     @property
-    def cells(self) -> list[Cell]:
+    def cells(self) -> list[SheetPicture]:
         """All pictures, row by row."""
         return [cell for row in self.rows for cell in row]
 
@@ -69,7 +69,7 @@ def prepare(
     load = functools.cache(sources.load)
     networks: dict[Hashable, inputs.Inputs] = {}
 
-    def prepared(cell: sweeps.Cell) -> Cell:
+    def prepared(cell: sweeps.SweepPoint) -> SheetPicture:
         content = inputs.read_content(cell.request, say, load)
         asked = sweeps.reduce_job(
             inputs.resolve_size(cell.request, content), cell
@@ -80,7 +80,9 @@ def prepare(
         ]
         found = inputs.prepare(asked, content, styles, say)
         first = networks.setdefault((asked.extractor, asked.weights), found)
-        return Cell(cell.label, asked, found._replace(network=first.network))
+        return SheetPicture(
+            cell.label, asked, found._replace(network=first.network)
+        )
 
     rows = [[prepared(cell) for cell in row] for row in grid]
     files = [

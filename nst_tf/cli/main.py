@@ -77,11 +77,11 @@ def main(arguments: Sequence[str]) -> int:
     start = time.monotonic()
     with console.Signals() as signals:
         try:
-            picture = _described(arguments)
+            picture = _parse_describe(arguments)
             if picture:
                 console.print_line(records.describe(picture))
                 return console.DONE
-            asked, replay = flags.parse(arguments), None
+            asked, recorded = flags.parse(arguments), None
             if asked.sheet or asked.sweep:
                 sheet_command.check_alone(asked)
                 prepared_sheet = contact_sheet.prepare(
@@ -92,12 +92,12 @@ def main(arguments: Sequence[str]) -> int:
                     asked, prepared_sheet, start, signals
                 )
             if asked.rerun:
-                replay = rerun.load(asked, flags.list_set_flags(arguments))
-                asked = replay.request
+                recorded = rerun.load(asked, flags.list_set_flags(arguments))
+                asked = recorded.request
             request, path, prepared = preparation.prepare_files(
                 asked, console.print_line
             )
-            lines = [*rerun.check(replay, prepared)] if replay else []
+            lines = [*rerun.check(recorded, prepared)] if recorded else []
             readers = reporters.Reporters(
                 request, asked, prepared, start, console.print_line
             )
@@ -114,7 +114,7 @@ def main(arguments: Sequence[str]) -> int:
                 path,
                 prepared,
                 state,
-                replay,
+                recorded,
                 readers,
                 start,
                 strategy,
@@ -139,8 +139,8 @@ class Run(NamedTuple):
     path: Path  # of the output
     prepared: inputs.Inputs
     state: "descent.State | None"  # from which it goes on
-    replay: rerun.Replay | None  # of which it is one
-    followers: reporters.Reporters
+    recorded: rerun.RecordedRun | None  # that it repeats
+    reporters: reporters.Reporters
     start: float  # by `time.monotonic`
     strategy: "tf.distribute.Strategy | None"  # of the devices that share it
 
@@ -162,7 +162,7 @@ def _paint(run: Run, warnings: Sequence[str], signals: console.Signals) -> int:
         for count, step in enumerate(steps, start=1):
             taken[step.level] = step.index
             loss = report.update(step.level, step.index, step.evaluation.loss)
-            run.followers.step(step, sum(taken), loss)
+            run.reporters.step(step, sum(taken), loss)
             if request.preview_every and count % request.preview_every == 0:
                 _preview(path, results.read_image(step), report)
             if signals.received:
@@ -174,7 +174,7 @@ def _paint(run: Run, warnings: Sequence[str], signals: console.Signals) -> int:
         status = console.report_failure(error)
     if step is None:
         return status or signals.status
-    with contextlib.closing(run.followers):
+    with contextlib.closing(run.reporters):
         return _save(run, step, taken, status, report)
 
 
@@ -205,8 +205,8 @@ def _steps(
         run.prepared,
         run.state,
         say=say,
-        began=run.start - run.followers.seconds,
-        replay=run.replay.steps if run.replay else None,
+        began=run.start - run.reporters.seconds,
+        fixed_steps=run.recorded.steps if run.recorded else None,
         strategy=run.strategy,
     )
 
@@ -236,7 +236,7 @@ def _announce(
             prepared.levels,
             output=str(run.path),
             on_paper=on_paper,
-            device=_shared(description, devices),
+            device=_describe_devices(description, devices),
             precision=precision,
             network=request.extractor,
             origin=prepared.network.origin,
@@ -262,7 +262,7 @@ def _announce(
         )
     for note in filter(None, [*notes, emulation]):
         report.say(f"note      {note}")
-    then = run.replay.record["device"] if run.replay else description
+    then = run.recorded.record["device"] if run.recorded else description
     if then != description:
         warnings = [*warnings, f"made on {then}, and here is {description}"]
     for warning in warnings:
@@ -273,7 +273,7 @@ def _announce(
         )
 
 
-def _shared(description: str, devices: int) -> str:
+def _describe_devices(description: str, devices: int) -> str:
     """Names the devices of a run, for people."""
     if devices == 1:
         return description
@@ -322,7 +322,7 @@ def _save(
             taken_back=int(step.optimizer.failures) > 0,
         )
     )
-    run.followers.finish(image, sum(taken))
+    run.reporters.finish(image, sum(taken))
     if saved.parent.resolve() != path.parent.resolve():
         return console.print_error(
             f"{path.parent} took no file; the picture is {saved}"
@@ -330,8 +330,8 @@ def _save(
     return status
 
 
-def _described(arguments: Sequence[str]) -> str:
-    """The picture of --describe=PICTURE, or --describe PICTURE; or nothing."""
+def _parse_describe(arguments: Sequence[str]) -> str:
+    """Reads the picture of --describe=PICTURE; empty if it is not given."""
     for place, argument in enumerate(arguments):
         name, equals, value = argument.partition("=")
         if name.lstrip("-") != "describe" or not name.startswith("-"):

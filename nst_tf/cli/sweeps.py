@@ -11,21 +11,21 @@ DEFAULT = ("strength:0.4,0.7,1", "style_scale:0.5,1,2")
 MOST = 100  # pictures
 
 
-class Cell(NamedTuple):
+class SweepPoint(NamedTuple):
     """One picture of a sheet."""
 
     label: tuple[str, ...]  # the flags that make it, as they are typed
     request: settings.Job
 
 
-def make_grid(request: settings.Job) -> list[list[Cell]]:
+def make_grid(request: settings.Job) -> list[list[SweepPoint]]:
     """Makes the jobs of a sheet, in rows: the first sweep runs along a row.
 
     Raises:
         ValueError: If a sweep is not as it should be, or has no effect.
     """
     for name in settings.FIELDS:
-        if name not in settings.IN_SHEETS and getattr(request, name):
+        if name not in settings.SHEET_SETTINGS and getattr(request, name):
             raise ValueError(
                 f"{name} has no part in a contact sheet; leave it out."
             )
@@ -56,7 +56,7 @@ def make_grid(request: settings.Job) -> list[list[Cell]]:
     ]
 
 
-def reduce_job(request: settings.Job, cell: Cell) -> settings.Job:
+def reduce_job(request: settings.Job, cell: SweepPoint) -> settings.Job:
     """Makes a job of a sheet a small one, at the sheet's size.
 
     A size that is swept stays; of VGG19 the network that ships takes the place,
@@ -105,13 +105,13 @@ def _parse(text: str) -> list[tuple[str, str]]:
     return [(name, part.strip()) for part in parts]
 
 
-def _cell(request: settings.Job, values: list[tuple[str, str]]) -> Cell:
+def _cell(request: settings.Job, values: list[tuple[str, str]]) -> SweepPoint:
     """Makes one job of a sheet."""
     changes: dict[str, Any] = {
         name: getattr(flags.parse([f"--{name}={value}"]), name)
         for name, value in values
     }
-    return Cell(
+    return SweepPoint(
         tuple(f"--{name}={value}" for name, value in values),
         dataclasses.replace(
             request, sheet=False, sweep=(), output="", **changes

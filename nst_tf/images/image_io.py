@@ -12,7 +12,7 @@ from nst_tf import files
 from nst_tf.images import reading, transparency, writing
 
 # What an output may be named.
-EXTENSIONS = tuple(writing.FORMATS)
+OUTPUT_EXTENSIONS = tuple(writing.OUTPUT_FORMATS)
 
 
 class Picture(NamedTuple):
@@ -129,7 +129,8 @@ def save_image(
     name is whole at any time.
 
     Args:
-        path: Where to; the extension, one of `EXTENSIONS`, names the format.
+        path: Where to; the extension, one of `OUTPUT_EXTENSIONS`, names the
+            format.
         image: [H, W, 3] in [0, 1]; what is outside is clipped.
         options: Depth, quality, transparency, and what else goes with it.
 

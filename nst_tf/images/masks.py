@@ -20,7 +20,7 @@ LUMA = (0.2126, 0.7152, 0.0722)  # of red, green and blue: ITU-R BT.709
 STRAY = 0.02  # share of the pixels whose color may be of no region
 
 
-class Region(NamedTuple):
+class MaskRegion(NamedTuple):
     """A part of a picture."""
 
     color: tuple[int, int, int]  # of 0..255, in the mask
@@ -32,7 +32,7 @@ class Region(NamedTuple):
         return "#{:02x}{:02x}{:02x}".format(*self.color)
 
 
-def find_regions(mask: np.ndarray, name: str) -> list[Region]:
+def find_mask_regions(mask: np.ndarray, name: str) -> list[MaskRegion]:
     """Finds the regions of a mask, from the lightest to the darkest.
 
     At each pixel their weights add up to 1.
@@ -51,11 +51,11 @@ def find_regions(mask: np.ndarray, name: str) -> list[Region]:
     pixels = np.rint(255 * mask).astype(np.int32)
     if (pixels.max(axis=-1) - pixels.min(axis=-1)).max() <= GRAY:
         white = mask.mean(axis=-1).astype(np.float32)
-        return [Region((255,) * 3, white), Region((0,) * 3, 1 - white)]
+        return [MaskRegion((255,) * 3, white), MaskRegion((0,) * 3, 1 - white)]
     palette = _palette(pixels, name)
     weights = _weights(pixels, palette, name)
     found = [
-        Region((int(r), int(g), int(b)), weights[..., index])
+        MaskRegion((int(r), int(g), int(b)), weights[..., index])
         for index, (r, g, b) in enumerate(palette)
     ]
     return sorted(found, key=lambda region: -np.dot(LUMA, region.color))

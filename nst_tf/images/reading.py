@@ -19,7 +19,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 from nst_tf.backend import device
 from nst_tf.images import file_samples, profiles, tiff
 
-FORMATS = (
+PILLOW_READERS = (
     "JPEG",
     "MPO",
     "PNG",
@@ -40,7 +40,7 @@ _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _LOCK = threading.Lock()  # Pillow's limit is one for all threads
 
 
-class Samples(NamedTuple):
+class DecodedImage(NamedTuple):
     """A decoded picture, upright, in sRGB."""
 
     pixels: np.ndarray  # [H, W, 3], float32 in [0, 1]
@@ -50,7 +50,7 @@ class Samples(NamedTuple):
     notes: tuple[str, ...]  # for people: what was not done in the best way
 
 
-def decode(file: BinaryIO, max_megapixels: float = MEGAPIXELS) -> Samples:
+def decode(file: BinaryIO, max_megapixels: float = MEGAPIXELS) -> DecodedImage:
     """Reads a picture.
 
     Args:
@@ -98,12 +98,14 @@ def find_largest_file(max_megapixels: float = MEGAPIXELS) -> int:
     return max(LEAST_BYTES, int(BYTES_PER_PIXEL * 1e6 * max_megapixels))
 
 
-def _decode(file: BinaryIO, head: bytes, max_megapixels: float) -> Samples:
+def _decode(file: BinaryIO, head: bytes, max_megapixels: float) -> DecodedImage:
     """Reads a picture, by whichever library keeps its depth."""
     _register_heif()
     exif, dpi = Image.Exif(), None
     try:
-        image = Image.open(file, formats=[f for f in FORMATS if _known(f)])
+        image = Image.open(
+            file, formats=[f for f in PILLOW_READERS if _known(f)]
+        )
     except UnidentifiedImageError:
         if head[:4] not in _TIFF:
             raise
@@ -135,7 +137,7 @@ def _decode(file: BinaryIO, head: bytes, max_megapixels: float) -> Samples:
     if color.shape[-1] == 1:
         color = np.repeat(color, 3, axis=-1)
     orientation = exif.get(ExifTags.Base.Orientation, raw.orientation)
-    return Samples(
+    return DecodedImage(
         rotate_upright(color, orientation),
         None if raw.alpha is None else rotate_upright(raw.alpha, orientation),
         exif,

@@ -12,7 +12,8 @@ from nst_tf import files
 from nst_tf.images import image_io, reading
 
 STANDARD_INPUT = "-"
-EXTENSIONS = (*image_io.EXTENSIONS, ".gif", ".avif", ".heic")  # in a folder
+# Of the files that count as pictures in a folder.
+INPUT_EXTENSIONS = (*image_io.OUTPUT_EXTENSIONS, ".gif", ".avif", ".heic")
 SECONDS = 120.0  # that a download may take
 FIRST_BYTE_SECONDS = 15.0  # that may pass before it begins
 
@@ -42,7 +43,7 @@ def load(
             max_megapixels,
         )
     if files.is_address(source):
-        return _fetched(source, max_megapixels, say)
+        return _fetch(source, max_megapixels, say)
     return image_io.load_picture(source, max_megapixels)
 
 
@@ -56,11 +57,12 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[str]:
     found = sorted(
         str(each)
         for each in path.iterdir()
-        if each.suffix.lower() in EXTENSIONS and each.is_file()
+        if each.suffix.lower() in INPUT_EXTENSIONS and each.is_file()
     )
     if not found:
         raise ValueError(
-            f"style folder {path} has no pictures ({', '.join(EXTENSIONS)})."
+            f"style folder {path} has no pictures "
+            f"({', '.join(INPUT_EXTENSIONS)})."
         )
     return found
 
@@ -101,7 +103,7 @@ def find_cached(url: str) -> Path:
     return files.cache_folder() / "pictures" / key
 
 
-def _fetched(
+def _fetch(
     url: str, max_megapixels: float, say: Callable[[str], None]
 ) -> image_io.Picture:
     """Reads a picture from our cache, or from its address."""

@@ -35,7 +35,7 @@ class Format(NamedTuple):
     described: bool = True  # profile, EXIF, and a record
 
 
-FORMATS = {
+OUTPUT_FORMATS = {
     ".png": Format("PNG", deep=True),
     ".jpg": Format("JPEG", alpha=False),
     ".jpeg": Format("JPEG", alpha=False),
@@ -46,7 +46,7 @@ FORMATS = {
 }
 
 
-DESCRIBED = [form.name for form in FORMATS.values() if form.described]
+DESCRIBED = [form.name for form in OUTPUT_FORMATS.values() if form.described]
 
 
 class Options(NamedTuple):
@@ -66,12 +66,12 @@ def check(
     """Raises ValueError if a file of that name cannot hold the picture."""
     options = options or Options()
     extension = path.suffix.lower()
-    if extension not in FORMATS:
+    if extension not in OUTPUT_FORMATS:
         raise ValueError(
             f"output {path} has the extension {path.suffix!r}, expected one "
-            f"of {', '.join(FORMATS)}."
+            f"of {', '.join(OUTPUT_FORMATS)}."
         )
-    form = FORMATS[extension]
+    form = OUTPUT_FORMATS[extension]
     longest = LONGEST_SIDE.get(form.name, max(height, width))
     if max(height, width) > longest:
         raise ValueError(
@@ -95,7 +95,7 @@ def check(
 
 def list_omissions(path: Path, options: Options) -> list[str]:
     """Says, in lines for people, what such a file cannot hold."""
-    form = FORMATS[path.suffix.lower()]
+    form = OUTPUT_FORMATS[path.suffix.lower()]
     lines = []
     if options.alpha is not None and not form.alpha:
         lines.append(
@@ -114,7 +114,7 @@ def list_omissions(path: Path, options: Options) -> list[str]:
 
 def needs_sidecar(path: Path, record: str = "") -> bool:
     """Whether the record goes into a file of its own."""
-    form = FORMATS.get(path.suffix.lower(), Format(""))
+    form = OUTPUT_FORMATS.get(path.suffix.lower(), Format(""))
     limited = form.name in ("JPEG", "WEBP")
     return not form.described or (limited and len(record) > LONGEST_RECORD)
 
@@ -126,11 +126,11 @@ def encode(
 
     Args:
         file: Open for writing.
-        extension: A key of `FORMATS`.
+        extension: A key of `OUTPUT_FORMATS`.
         image: [H, W, 3] in [0, 1], clipped, and rounded to the nearest.
         options: What goes with it.
     """
-    form = FORMATS[extension]
+    form = OUTPUT_FORMATS[extension]
     alpha = options.alpha
     if alpha is not None:  # nothing is known of the colors below it
         image = transparency.fill(image, alpha)
@@ -248,7 +248,7 @@ def _deep_png(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
     one = io.BytesIO()
     mode = "RGBA" if samples.shape[-1] == 4 else "RGB"
     Image.new(mode, (1, 1)).save(
-        one, "PNG", **_pillow_options(FORMATS[".png"], options)
+        one, "PNG", **_pillow_options(OUTPUT_FORMATS[".png"], options)
     )
     data = tf.io.encode_png(samples).numpy()
     header, *rest = _chunks(data)

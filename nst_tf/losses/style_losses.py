@@ -173,7 +173,7 @@ class MomentsLoss(StyleLoss):
         _, variance = self._moments(target)
         if self._floor is None:
             self._floor = DEVIATION_FLOOR * _mean_variance(target, variance)
-        self._mean, self._deviation = self._measured(target)
+        self._mean, self._deviation = self._measure_deviation(target)
 
     def _moments(self, means: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean and variance of each channel that is compared, [D]."""
@@ -184,13 +184,15 @@ class MomentsLoss(StyleLoss):
         products = (covariance @ self._projection) * self._projection
         return wide, tf.reduce_sum(products, axis=0)
 
-    def _measured(self, means: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _measure_deviation(
+        self, means: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         """Mean and standard deviation of each channel, [D]."""
         mean, variance = self._moments(means)
         return mean, tf.sqrt(tf.maximum(variance, 0.0) + self._floor)
 
     def _difference(self, means: tf.Tensor) -> tf.Tensor:
-        mean, deviation = self._measured(means)
+        mean, deviation = self._measure_deviation(means)
         return tf.reduce_sum(tf.square(mean - self._mean)) + tf.reduce_sum(
             tf.square(deviation - self._deviation)
         )
@@ -279,7 +281,7 @@ class SlicedWassersteinLoss(StyleLoss):
         projection: np.ndarray | None = None,
     ) -> tf.Tensor:
         """The quantiles, [Q, K], of features, [1, h, w, C]."""
-        values, levels, _ = _sorted(features, mask, projection)
+        values, levels, _ = _sort(features, mask, projection)
         levels = tf.broadcast_to(levels, tf.shape(values))
         return _quantiles(values, levels, min(QUANTILES, len(values)))
 
@@ -290,7 +292,7 @@ class SlicedWassersteinLoss(StyleLoss):
         """The mean of quantiles, by shares that sum to 1."""
         most = max(len(target) for target in targets)
         tables = [
-            target if len(target) == most else _resampled(target, most)
+            target if len(target) == most else _resample(target, most)
             for target in targets
         ]
         return super().blend(tables, shares)
@@ -308,7 +310,7 @@ class SlicedWassersteinLoss(StyleLoss):
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
         """Sums squared differences of sorted values to those of the target."""
-        values, levels, weights = _sorted(
+        values, levels, weights = _sort(
             features, sums.multiply_masks(mask, region), self._projection
         )
         count = len(self._target)
@@ -316,8 +318,8 @@ class SlicedWassersteinLoss(StyleLoss):
         below = tf.minimum(tf.cast(places, tf.int32), max(count - 2, 0))
         above = tf.minimum(below + 1, count - 1)
         share = places - tf.cast(below, places.dtype)
-        targets = (1 - share) * _gathered(self._target, below)
-        targets += share * _gathered(self._target, above)
+        targets = (1 - share) * _gather(self._target, below)
+        targets += share * _gather(self._target, above)
         squares = weights * tf.square(values - targets)
         total = tf.reduce_sum(tf.reduce_mean(squares, axis=1))
         return sums.Statistics(total, tf.reduce_sum(weights[:, 0]))
@@ -386,7 +388,7 @@ def _directions(channels: int, projection: np.ndarray | None) -> np.ndarray:
     return square if projection is None else projection @ square
 
 
-def _sorted(
+def _sort(
     features: tf.Tensor,
     mask: tf.Tensor | None,
     projection: np.ndarray | None,
@@ -415,7 +417,7 @@ def _sorted(
     return tf.transpose(values), levels, weights
 
 
-def _gathered(table: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+def _gather(table: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """The value of each column in its row, [n, K], of a table, [Q, K]."""
     if rows.shape[-1] == 1:
         return tf.gather(table, rows[:, 0])
@@ -433,7 +435,7 @@ def _quantiles(values: tf.Tensor, levels: tf.Tensor, count: int) -> tf.Tensor:
     return tf.constant(np.stack(columns, axis=1), values.dtype)
 
 
-def _resampled(table: tf.Tensor, count: int) -> tf.Tensor:
+def _resample(table: tf.Tensor, count: int) -> tf.Tensor:
     """Another number of quantiles, [count, K]."""
     levels = (np.arange(len(table)) + 0.5)[:, None] / len(table)
     return _quantiles(

@@ -107,7 +107,7 @@ def descend(
         # First, while there is nothing else: to see the pictures takes memory.
         take = _Steps(level, make_objective_at, exhausted)
         size = level.height, level.width
-        enlarge = _enlarged_there if hosted(*size) else _enlarged
+        enlarge = _enlarge_on_host if hosted(*size) else _enlarge
         optimizer = make_optimizer(enlarge(image, *size))
         if finished:
             finished.hand_over(optimizer)
@@ -150,27 +150,27 @@ class _Steps:
         self._make, self._exhausted = make_objective_at, exhausted
         self._objective: objectives.Objective | None = None
         self._train_step: Callable[[], objectives.Evaluation] | None = None
-        self._repeated(self._made)
+        self._retry(self._get_objective)
 
     def __call__(self, optimizer: base.Optimizer) -> objectives.Evaluation:
         """Takes a step of the level's optimizer."""
 
         def step() -> objectives.Evaluation:
-            objective = self._made()
+            objective = self._get_objective()
             if self._train_step is None:
                 self._train_step = make_train_step(optimizer, objective)
             return self._train_step()
 
         # The evaluation comes before anything is changed.
-        return self._repeated(step)
+        return self._retry(step)
 
-    def _made(self) -> objectives.Objective:
-        """The objective, made if there is none."""
+    def _get_objective(self) -> objectives.Objective:
+        """Returns the objective; makes it if there is none."""
         if self._objective is None:
             self._objective = self._make(*self._size)
         return self._objective
 
-    def _repeated(self, function: Callable[[], T]) -> T:
+    def _retry(self, function: Callable[[], T]) -> T:
         """Calls a function, again with less where memory does not suffice."""
         while True:
             try:
@@ -210,7 +210,7 @@ def make_train_step(
     return tf.function(step, autograph=False)
 
 
-def _enlarged_there(
+def _enlarge_on_host(
     image: tf.Tensor, height: int, width: int
 ) -> host_images.HostVariable:
     """Resamples an image, [1, H, W, 3], to [1, h, w, 3] on the host."""
@@ -234,7 +234,7 @@ def _enlarged_there(
     return enlarged
 
 
-def _enlarged(image: tf.Tensor, height: int, width: int) -> tf.Variable:
+def _enlarge(image: tf.Tensor, height: int, width: int) -> tf.Variable:
     """Resamples an image on the device, [1, H, W, 3], to [1, h, w, 3]."""
     if canvas.size_of(image) == (height, width):
         return tf.Variable(image, trainable=False)

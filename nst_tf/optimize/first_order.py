@@ -98,7 +98,7 @@ class FirstOrder(tf.Module):
             steps = tf.cast(self._step, self.image.dtype)
             share = 1 - self._decay**steps
             return canvas.make(
-                lambda average: _corrected(average, share), self._average
+                lambda average: _correct_bias(average, share), self._average
             )
         worse = self._loss > CLEARLY_WORSE * self._best_loss
         best = self._best if worse else self.image
@@ -312,6 +312,6 @@ def adam_update(
 
 
 @tf.function(autograph=False, reduce_retracing=True)  # takes one copy, not two
-def _corrected(average: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+def _correct_bias(average: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
     """Bias-corrects the moving average and clips it."""
     return tf.clip_by_value(average / share, 0.0, 1.0)

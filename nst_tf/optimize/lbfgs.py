@@ -165,8 +165,8 @@ class Lbfgs(tf.Module):
             [
                 self._changes.assign(changes),
                 self._bends.assign(bends),
-                self._sy.assign(_appended(self._sy, _products(changes, bend))),
-                self._yy.assign(_appended(self._yy, _products(bends, bend))),
+                self._sy.assign(_append(self._sy, _products(changes, bend))),
+                self._yy.assign(_append(self._yy, _products(bends, bend))),
             ]
         ):
             return tf.no_op()
@@ -234,7 +234,7 @@ def _products(rows: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.linalg.matvec(rows, vector), tf.float64)
 
 
-def _appended(matrix: tf.Tensor, products: tf.Tensor) -> tf.Tensor:
+def _append(matrix: tf.Tensor, products: tf.Tensor) -> tf.Tensor:
     """Drops the first row and column, and appends products, [m], as the last.
 
     The last row is that of a symmetric matrix; for s_i' y_j it is not read.

@@ -25,7 +25,7 @@ FIRST_SECONDS = 2.0  # of a level before its first step is over, as a guess
 SAVING_SECONDS = 1.5
 SAVING_SECONDS_PER_PIXEL = 4e-7
 FEWEST_SHARE = 0.1  # of its steps, for which a level is worth its start
-REST = 10  # steps between two pictures that are compared
+PLATEAU_INTERVAL = 10  # steps between two pictures that are compared
 BEFORE = "picture at rest"  # the first of the two, in a checkpoint
 
 
@@ -130,7 +130,7 @@ class Plateau:
 
     Args:
         tolerance: Root mean square of the change in a step, on average over
-            `REST` steps, in units of the image's range.
+            `PLATEAU_INTERVAL` steps, in units of the image's range.
         start: A state to go on from, which has what `arrays` gave.
     """
 
@@ -147,7 +147,7 @@ class Plateau:
         """
         if not self._tolerance:
             return {}
-        if step.index % REST == 0:
+        if step.index % PLATEAU_INTERVAL == 0:
             return None
         return {} if self._before is None else {BEFORE: self._before.numpy()}
 
@@ -161,11 +161,11 @@ class Plateau:
             if start and start.level == level and BEFORE in start.arrays:
                 self._before = tf.constant(start.arrays[BEFORE])
             return True
-        if step.index % REST:
+        if step.index % PLATEAU_INTERVAL:
             return True
         image, before = tf.identity(step.image), self._before
         self._before = image
         if before is None:
             return True
         change = float(tf.sqrt(tf.reduce_mean((image - before) ** 2)))
-        return change / REST >= self._tolerance
+        return change / PLATEAU_INTERVAL >= self._tolerance

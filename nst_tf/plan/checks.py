@@ -105,9 +105,9 @@ def _check_type(field: dataclasses.Field, value: object) -> None:
         bool: bool,
         int: numbers.Integral,
         float: numbers.Real,
-        **settings.OF_SEVERAL,
+        **settings.ITEM_TYPES,
     }
-    several = field.type in settings.OF_SEVERAL
+    several = field.type in settings.ITEM_TYPES
     parts = value if several and isinstance(value, tuple) else (value,)
     wrong = several and not isinstance(value, tuple)
     for part in parts:

@@ -149,8 +149,10 @@ def prepare(
         for layer in settings.parse_layers(text)
     ]
     if styles:
-        settings.spread(request.style_layers, len(styles), "style_layers")
-    blend = settings.spread(
+        settings.repeat_for_styles(
+            request.style_layers, len(styles), "style_layers"
+        )
+    blend = settings.repeat_for_styles(
         request.style_blend or (1.0,), len(styles), "style_blend"
     )
     deepest = architectures.find_deepest(request.extractor, layers)
@@ -182,7 +184,7 @@ def prepare(
         else None
     )
     if request.continue_from:
-        levels, init = _continued(
+        levels, init = _select_above(
             others["continue_from"].pixels, content.pixels, levels
         )
     else:
@@ -377,7 +379,7 @@ def _initial(
     return mixed.astype(np.float32)
 
 
-def _continued(
+def _select_above(
     image: np.ndarray, content: np.ndarray, levels: Sequence[pyramid.Level]
 ) -> tuple[list[pyramid.Level], np.ndarray]:
     """The levels above a picture's size, and the picture at the first's."""

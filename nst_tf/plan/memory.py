@@ -45,8 +45,8 @@ _FITTED = 20
 _SORTING = 900
 
 
-class Need(NamedTuple):
-    """What a run is, as far as its memory goes."""
+class MemoryModel(NamedTuple):
+    """Estimates the memory of a run from its sizes and settings."""
 
     precision: str  # type that the network computes in
     small: bool = False  # whether the network is the one that ships
@@ -58,8 +58,8 @@ class Need(NamedTuple):
     features: float = 8.0  # of the content, that are kept for each pixel
     recomputes: bool = False  # whether they are not kept, in tiles
 
-    def peak(self, height: int, width: int, tile: int = 0) -> float:
-        """The peak of its memory, to about a tenth.
+    def estimate_peak(self, height: int, width: int, tile: int = 0) -> float:
+        """Estimates the peak of its memory, in bytes, to about a tenth.
 
         Args:
             height: Of the finest level, in pixels.
@@ -81,10 +81,11 @@ class Need(NamedTuple):
             working += self.pairs * _PAIR * pixels
         return _BASE[network] + working + _READ * self.read
 
-    def largest_tile(self, height: int, width: int, limit: float) -> int:
-        """The side of the largest tiles that a limit has room for, a multiple
-        of 16; 0 if there is none. They have as many pixels as such a square, at
-        most.
+    def find_largest_tile(self, height: int, width: int, limit: float) -> int:
+        """Finds the largest tiles that a limit has room for.
+
+        Returns the side of a square of as many pixels as they have at most: a
+        multiple of 16; 0 if there is none.
 
         Args:
             height: Of the finest level, in pixels.
@@ -93,7 +94,7 @@ class Need(NamedTuple):
         """
         for side in range(max(height, width) // 16 * 16, 0, -16):
             if side**2 < height * width and (
-                self.peak(height, width, side**2) <= limit
+                self.estimate_peak(height, width, side**2) <= limit
             ):
                 return side
         return 0

@@ -65,7 +65,7 @@ def setting(
 
 
 # What is one of the several values of a field.
-OF_SEVERAL: Mapping[Any, Any] = {
+ITEM_TYPES: Mapping[Any, Any] = {
     tuple[str, ...]: str,
     tuple[int, ...]: numbers.Integral,
     tuple[float, ...]: numbers.Real,
@@ -639,7 +639,7 @@ class Job:
         """Takes one value for several: steps=100 as steps=(100,)."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            kind = OF_SEVERAL.get(field.type)
+            kind = ITEM_TYPES.get(field.type)
             if kind and isinstance(value, kind) and not isinstance(value, bool):
                 object.__setattr__(self, field.name, (value,))
 
@@ -674,14 +674,16 @@ KEYWORDS = _select(
     "keyword", lambda role, path: role in (Role.PIXELS, Role.RUN)
 )
 SWEPT = _select("swept", lambda role, path: role is Role.PIXELS)
-BESIDE_RERUN = _select(
+RERUN_SETTINGS = _select(
     "rerun", lambda role, path: role is not Role.PIXELS or bool(path)
 )
-IN_SHEETS = _select("in_sheets", lambda role, path: role is not Role.PROGRAM)
-PROGRAM = _select("", lambda role, path: role is Role.PROGRAM)
+SHEET_SETTINGS = _select(
+    "in_sheets", lambda role, path: role is not Role.PROGRAM
+)
+PROGRAM_SETTINGS = _select("", lambda role, path: role is Role.PROGRAM)
 MASKS = _select("", lambda role, path: path == "mask")
 STARTS = _select("", lambda role, path: path == "start")
-OF_STYLES = _select("of_styles", lambda role, path: False)
+PER_STYLE_SETTINGS = _select("of_styles", lambda role, path: False)
 OPTIMIZER_SETTINGS = {
     optimizer: frozenset(
         name
@@ -697,7 +699,9 @@ def is_keyword(name: str, value: str) -> bool:
     return value in FIELDS[name].metadata.get("keywords", ())
 
 
-def spread(values: Sequence[Any], count: int, name: str) -> tuple[Any, ...]:
+def repeat_for_styles(
+    values: Sequence[Any], count: int, name: str
+) -> tuple[Any, ...]:
     """Gives each of so many styles its value; one value serves all.
 
     Raises:
@@ -791,7 +795,7 @@ def format_flags(request: Job) -> list[str]:
             lines.append(f"--{'' if value else 'no'}{name}")
         elif field.type == tuple[str, ...]:
             lines += [f"--{name}={each}" for each in value]
-        elif field.type in OF_SEVERAL:
+        elif field.type in ITEM_TYPES:
             lines.append(f"--{name}={','.join(map(str, value))}")
         else:
             lines.append(f"--{name}={value}")

@@ -43,13 +43,13 @@ def find_regions(
     """
     size = content.pixels.shape[:2]
     if not settings.MASKS & set(others):
-        painted, clipped = _painted(request, content, enumerate(styles))
+        painted, clipped = _recolor_all(request, content, enumerate(styles))
         return [StyleRegion("", None, painted)] if styles else [], clipped
     strength = np.ones(size, np.float32)
     if "strength_map" in others:
         strength = _gray(others["strength_map"], "strength_map", size)
     strength = strength * (1 - read_keep_mask(content, others))
-    parts = [masks.Region((255,) * 3, np.ones(size, np.float32))]
+    parts = [masks.MaskRegion((255,) * 3, np.ones(size, np.float32))]
     if "content_mask" in others:
         parts = _regions(others["content_mask"], "content_mask", size)
     members = _members(request, styles, others, parts)
@@ -59,7 +59,7 @@ def find_regions(
         if not its or mask.mean() < LEAST:
             continue
         here = content._replace(alpha=_product(content.alpha, part.weights))
-        painted, share = _painted(request, here, its)
+        painted, share = _recolor_all(request, here, its)
         clipped = max(clipped, share)
         whole = mask.min() == 1
         name = part.name if "content_mask" in others else ""
@@ -72,7 +72,7 @@ def find_regions(
     return places, clipped
 
 
-def _painted(
+def _recolor_all(
     request: settings.Job,
     content: image_io.Picture,
     styles: Iterable[tuple[int, image_io.Picture]],
@@ -100,14 +100,14 @@ def _members(
     request: settings.Job,
     styles: Sequence[image_io.Picture],
     others: Mapping[str, image_io.Picture],
-    parts: Sequence[masks.Region],
+    parts: Sequence[masks.MaskRegion],
 ) -> list[list[tuple[int, image_io.Picture]]]:
     """The styles of each region, each with how much its pixels count."""
     if "content_mask" not in others:
         return [list(enumerate(styles))]
     if not request.style_mask:
         return _in_order(styles, parts)
-    names = settings.spread(
+    names = settings.repeat_for_styles(
         range(len(request.style_mask)), len(styles), "style_mask"
     )
     members: list[list[tuple[int, image_io.Picture]]] = [[] for _ in parts]
@@ -125,7 +125,7 @@ def _members(
             if not fitting:
                 raise ValueError(
                     f"{name} has the color {region.name}, but content_mask has "
-                    f"{_listed(parts)}; use its colors."
+                    f"{_list_names(parts)}; use its colors."
                 )
             alpha = _product(style.alpha, region.weights)
             fitting[0].append((index, style._replace(alpha=alpha)))
@@ -139,14 +139,14 @@ def _members(
 
 
 def _in_order(
-    styles: Sequence[image_io.Picture], parts: Sequence[masks.Region]
+    styles: Sequence[image_io.Picture], parts: Sequence[masks.MaskRegion]
 ) -> list[list[tuple[int, image_io.Picture]]]:
     """Gives the i-th style to the i-th region, from the lightest on."""
     used = [part for part in parts if part.weights.mean() > LEAST]
     rest = len(used) - len(styles)
     if rest and not (rest == 1 and used[-1].color == (0, 0, 0)):
         raise ValueError(
-            f"content_mask has {len(used)} regions ({_listed(used)}), but "
+            f"content_mask has {len(used)} regions ({_list_names(used)}), but "
             f"there are {len(styles)} styles; name one for each, from the "
             f"lightest color to the darkest; black may be left without one."
         )
@@ -159,10 +159,10 @@ def _in_order(
 
 def _regions(
     picture: image_io.Picture, name: str, size: tuple[int, ...]
-) -> list[masks.Region]:
+) -> list[masks.MaskRegion]:
     """The regions of a mask, which has the size of its picture."""
     _check_size(picture, name, size)
-    return masks.find_regions(picture.pixels, name)
+    return masks.find_mask_regions(picture.pixels, name)
 
 
 def _gray(
@@ -190,6 +190,6 @@ def _product(alpha: np.ndarray | None, weights: np.ndarray) -> np.ndarray:
     return weights if alpha is None else alpha * weights
 
 
-def _listed(parts: Sequence[masks.Region]) -> str:
+def _list_names(parts: Sequence[masks.MaskRegion]) -> str:
     """Names regions for people."""
     return ", ".join(f"{p.name} {p.weights.mean():.0%}" for p in parts)

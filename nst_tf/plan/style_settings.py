@@ -35,7 +35,7 @@ def repeat_settings(
     """
     if all(count == 1 for count in counts):
         return request
-    blend = settings.spread(
+    blend = settings.repeat_for_styles(
         request.style_blend or (1.0,), len(counts), "style_blend"
     )
     pairs = list(zip(blend, counts, strict=True))
@@ -45,11 +45,11 @@ def repeat_settings(
         )
     }
     for name in settings.FIELDS:
-        if name not in settings.OF_STYLES or name == "style_blend":
+        if name not in settings.PER_STYLE_SETTINGS or name == "style_blend":
             continue
         values = getattr(request, name)
         if len(values) > 1:
-            values = settings.spread(values, len(counts), name)
+            values = settings.repeat_for_styles(values, len(counts), name)
             chosen[name] = tuple(
                 value
                 for value, count in zip(values, counts, strict=True)
@@ -85,10 +85,14 @@ def compute_scales(
     """By how much the sides of each style image are multiplied."""
     if not request.style_size:
         return list(
-            settings.spread(request.style_scale, len(styles), "style_scale")
+            settings.repeat_for_styles(
+                request.style_scale, len(styles), "style_scale"
+            )
         )
     found = []
-    lengths = settings.spread(request.style_size, len(styles), "style_size")
+    lengths = settings.repeat_for_styles(
+        request.style_size, len(styles), "style_size"
+    )
     for style, length in zip(styles, lengths, strict=True):
         rows, columns = style.pixels.shape[:2]
         scale = length / max(fit_size(request, rows, columns, level, 1.0))

@@ -56,7 +56,9 @@ def plan_tiles(
     )
     if not fitting:
         at_least = min(
-            make_need(each, prepared, precision).peak(height, width, least**2)
+            make_memory_model(each, prepared, precision).estimate_peak(
+                height, width, least**2
+            )
             for each in _targets(request)
         )
         raise MemoryError(
@@ -79,8 +81,8 @@ def _fitting(
     height, width, _ = prepared.levels[-1]
     found = []
     for each in _targets(request):
-        need = make_need(each, prepared, precision)
-        side = need.largest_tile(height, width, limit)
+        model = make_memory_model(each, prepared, precision)
+        side = model.find_largest_tile(height, width, limit)
         side = min(side, request.tile or side)
         if side >= least:
             found.append(dataclasses.replace(each, tile=side))
@@ -147,17 +149,17 @@ def estimate_memory(
     level = prepared.levels[-1]
     cut = _cut(request, level, 1)
     tile = cut.rows.size * cut.columns.size if cut else 0
-    need = make_need(request, prepared, precision)
-    return need.peak(level.height, level.width, tile)
+    model = make_memory_model(request, prepared, precision)
+    return model.estimate_peak(level.height, level.width, tile)
 
 
-def make_need(
+def make_memory_model(
     request: settings.Job, prepared: inputs.Inputs, precision: str
-) -> memory.Need:
-    """What a job needs of memory."""
+) -> memory.MemoryModel:
+    """Makes the memory model of a job."""
     rows, columns = prepared.content.pixels.shape[:2]
     height, width, _ = prepared.levels[-1]
-    return memory.Need(
+    return memory.MemoryModel(
         precision,
         small=prepared.network.projections is not None,
         optimizer=schedule.choose_optimizer(request, max(height, width)),
@@ -251,7 +253,7 @@ def _deepest(request: settings.Job) -> architectures.Convolution:
     return architectures.find_deepest(request.extractor, layers)
 
 
-class Side:
+class TileSize:
     """The side of the tiles of a run, halved where memory does not suffice.
 
     Args:

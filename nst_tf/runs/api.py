@@ -147,7 +147,7 @@ def run_job(request: settings.Job) -> Result:
     """
     for name, field in settings.FIELDS.items():
         default = getattr(request, name) == field.default
-        if name in settings.PROGRAM and not default:
+        if name in settings.PROGRAM_SETTINGS and not default:
             raise ValueError(f"{name} is for the program, not for run_job.")
     start = time.monotonic()
     asked = request
@@ -171,7 +171,7 @@ def run_steps(
     *,
     say: Callable[[str], None] = warnings.warn,
     began: float | None = None,
-    replay: Sequence[int] | None = None,
+    fixed_steps: Sequence[int] | None = None,
     kept: "dict[Hashable, extractors.Extractor] | None" = None,
     strategy: "tf.distribute.Strategy | None" = None,
 ) -> "Generator[descent.Step, None, None]":
@@ -184,7 +184,7 @@ def run_steps(
         say: Is told, in a line, of a checkpoint that could not be saved.
         began: When the run began, by `time.monotonic`, for its `max_seconds`;
             now if None.
-        replay: Steps to take at each level, as a run before took them.
+        fixed_steps: Steps to take at each level, as a run before took them.
         kept: Networks of jobs before, and what they saw: taken and added to.
         strategy: Of the devices that share the picture; None: one works alone.
     """
@@ -192,7 +192,7 @@ def run_steps(
     device.prepare()
     from nst_tf.transfer import method
 
-    rest = stopping.Plateau(request.tolerance, start)
+    plateau = stopping.Plateau(request.tolerance, start)
     options = make_method_options(request, prepared.network)
     if kept is not None:
         options["make_extractor"] = functools.partial(
@@ -203,11 +203,11 @@ def run_steps(
             _shorter, options["make_optimizer"], request, prepared.levels
         )
     should_continue = (
-        make_stop_rule(request, prepared, began, rest)
-        if replay is None
-        else stopping.FixedSteps(replay)
+        make_stop_rule(request, prepared, began, plateau)
+        if fixed_steps is None
+        else stopping.FixedSteps(fixed_steps)
     )
-    side = tile_size.Side(request, prepared.levels, say)
+    side = tile_size.TileSize(request, prepared.levels, say)
     exhausted = side.halve
     if strategy and replicas.count_workers() > 1:
         should_continue, exhausted = (
@@ -233,7 +233,7 @@ def run_steps(
     if not request.checkpoint_dir or not replicas.is_writer():
         return steps
     return resume.save_checkpoints(
-        steps, request, prepared, say, rest.arrays, start
+        steps, request, prepared, say, plateau.arrays, start
     )
 
 
@@ -308,17 +308,17 @@ def make_stop_rule(
     request: settings.Job,
     prepared: inputs.Inputs,
     began: float,
-    rest: stopping.Plateau,
+    plateau: stopping.Plateau,
 ) -> "descent.StopRule":
     """What ends a level of a job before all its steps are taken."""
-    paces: list[descent.StopRule] = []
+    rules: list[descent.StopRule] = []
     if request.tolerance:
-        paces.append(rest)
+        rules.append(plateau)
     if request.max_seconds:
-        paces.append(
+        rules.append(
             stopping.TimeBudget(prepared.levels, request.max_seconds, began)
         )
-    return lambda level, step: all([each(level, step) for each in paces])
+    return lambda level, step: all([each(level, step) for each in rules])
 
 
 def make_method_options(
@@ -394,11 +394,11 @@ def make_loss_weights(request: settings.Job) -> "targets.LossWeights":
     from nst_tf.transfer import targets
 
     return targets.LossWeights(
-        _shared(
+        _share_weight(
             settings.parse_layers(request.content_layers),
             request.content_weight,
         ),
-        _shared(
+        _share_weight(
             settings.parse_layers(request.style_layers[0]), request.style_weight
         ),
         request.tv_weight,
@@ -413,8 +413,10 @@ def _regions(
 
     count = len(prepared.styles)
     layers = [
-        _shared(settings.parse_layers(text), request.style_weight)
-        for text in settings.spread(request.style_layers, count, "style_layers")
+        _share_weight(settings.parse_layers(text), request.style_weight)
+        for text in settings.repeat_for_styles(
+            request.style_layers, count, "style_layers"
+        )
     ]
     return [
         targets.Region(
@@ -447,7 +449,9 @@ def _last(steps: "Iterator[descent.Step]") -> "descent.Step":
     return collections.deque(steps, maxlen=1).pop()
 
 
-def _shared(layers: Mapping[str, float], weight: float) -> dict[str, float]:
+def _share_weight(
+    layers: Mapping[str, float], weight: float
+) -> dict[str, float]:
     """Shares a weight among layers, in proportion to theirs."""
     total = sum(layers.values())
     return {layer: weight * share / total for layer, share in layers.items()}

@@ -26,7 +26,7 @@ _SUFFIX = ".checkpoint.npz"
 Identity = Mapping[str, Any]  # what a job is: names and plain values
 
 
-class Folder:
+class CheckpointFolder:
     """The checkpoints of a job in a folder, beside those of other jobs.
 
     Args:

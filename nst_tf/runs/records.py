@@ -72,16 +72,20 @@ def make_record(
         and getattr(request, field.name) != getattr(asked, field.name)
     }
     pictures: dict[str, Any] = {
-        "content": _described(shown.of(request.content), prepared.content),
+        "content": _describe_picture(
+            shown.of(request.content), prepared.content
+        ),
         "style": [
-            _described(shown.of(source), picture)
+            _describe_picture(shown.of(source), picture)
             for source, picture in zip(
                 request.style, prepared.styles, strict=True
             )
         ],
     }
     for name, source in named.items():
-        pictures[name] = _described(shown.of(source), prepared.others[name])
+        pictures[name] = _describe_picture(
+            shown.of(source), prepared.others[name]
+        )
     now = datetime.datetime.now(datetime.timezone.utc)
     return {
         "nst_tf": nst_tf.__version__,
@@ -126,7 +130,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(os.path.expanduser(path))
     if not path.is_file():
         raise ValueError(f"there is no file {path}.")
-    text = _embedded(path)
+    text = _read_embedded(path)
     beside = outputs.sidecar_path(path)
     try:
         if not text and beside.is_file() and beside.stat().st_size < LONGEST:
@@ -194,7 +198,7 @@ def describe(path: str | os.PathLike[str]) -> str:
     chosen = decided["settings"].items()
     flags = {
         **record["flags"],  # a folder of styles is told by its pictures
-        **{n: v for n, v in chosen if n in settings.OF_STYLES},
+        **{n: v for n, v in chosen if n in settings.PER_STYLE_SETTINGS},
     }
     known = settings.RECORDED
     arguments = [
@@ -257,7 +261,7 @@ def _means_something(name: str) -> bool:
     )
 
 
-def _described(name: str, picture: image_io.Picture) -> dict[str, Any]:
+def _describe_picture(name: str, picture: image_io.Picture) -> dict[str, Any]:
     """Says which picture something was made from."""
     height, width = picture.pixels.shape[:2]
     return {"name": name, "size": [width, height], "digest": picture.digest}
@@ -274,7 +278,7 @@ def _weights(
     return shown.of(request.weights)
 
 
-def _embedded(path: Path) -> str:
+def _read_embedded(path: Path) -> str:
     """Reads the record that is in a picture's file; empty if there is none."""
     try:
         with (

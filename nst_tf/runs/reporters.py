@@ -53,7 +53,7 @@ class Reporters:
         if request.dry_run or not replicas.is_writer():
             return
         if request.summary_dir or request.timelapse:
-            self._small = _reduced_inputs(prepared, *self._size)
+            self._small = _reduce_inputs(prepared, *self._size)
         if request.log:
             self._log = run_log.Log(request.log, say)
         if request.summary_dir:
@@ -98,16 +98,16 @@ class Reporters:
                 step.index,
                 count,
                 {} if loss is None else {"loss": loss, **terms},
-                functools.partial(self._painted, step),
+                functools.partial(self._copy_image, step),
             )
         if self._film:
-            self._film.step(functools.partial(self._painted, step))
+            self._film.step(functools.partial(self._copy_image, step))
 
     def finish(self, image: np.ndarray, count: int) -> None:
         """Shows the finished picture, [H, W, 3], after so many steps."""
         if not (self._board or self._film):
             return
-        frame = self._shown(self._reduced(image))
+        frame = self._to_uint8(self._reduce(image))
         if self._board:
             self._board.finish(count, frame)
         if self._film:
@@ -125,23 +125,23 @@ class Reporters:
         if path:
             self._say(f"timelapse {path} is written")
 
-    def _painted(self, step: "descent.Step") -> np.ndarray:
+    def _copy_image(self, step: "descent.Step") -> np.ndarray:
         """Copies a step's image from the device, as if it were the last one.
 
         [h, w, 3], uint8, of its level's size at most; what is NaN is black.
         """
-        image = np.nan_to_num(self._reduced(step.image.numpy()[0]))
+        image = np.nan_to_num(self._reduce(step.image.numpy()[0]))
         # At a level's size; of a film's it would take seconds in the end.
         image = results.finish(image, self._request, self._small).image
-        return self._shown(image)
+        return self._to_uint8(image)
 
-    def _reduced(self, image: np.ndarray) -> np.ndarray:
+    def _reduce(self, image: np.ndarray) -> np.ndarray:
         """Reduces a picture, [H, W, 3]; a small one stays so."""
         if max(image.shape) > max(self._size):
             return image_io.resize(image, *self._size)
         return image
 
-    def _shown(self, image: np.ndarray) -> np.ndarray:
+    def _to_uint8(self, image: np.ndarray) -> np.ndarray:
         """Makes a picture uint8; what is transparent is white."""
         alpha = self._small.content.alpha
         if alpha is not None:
@@ -150,7 +150,7 @@ class Reporters:
         return writing.quantize(image, np.uint8)
 
 
-def _reduced_inputs(
+def _reduce_inputs(
     prepared: inputs.Inputs, height: int, width: int
 ) -> inputs.Inputs:
     """Reduces what pictures are finished with to the size of those shown."""

@@ -16,7 +16,7 @@ from nst_tf.runs import outputs, records, resume
 OTHERS = settings.MASKS | settings.STARTS
 
 
-class Replay(NamedTuple):
+class RecordedRun(NamedTuple):
     """Holds a recorded run: its record, and the job that repeats it."""
 
     request: settings.Job
@@ -29,7 +29,7 @@ class Replay(NamedTuple):
         return [int(count) for count in self.record["decided"]["steps"]]
 
 
-def load(asked: settings.Job, names: Collection[str]) -> Replay:
+def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
     """Reads what a picture was made by, and finds what it was made from.
 
     Args:
@@ -45,7 +45,7 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
     recorded = {name.partition("/")[0] for name in pictures}
     others = OTHERS - recorded
     changed = sorted(
-        (set(names) - settings.BESIDE_RERUN) | (set(names) & others)
+        (set(names) - settings.RERUN_SETTINGS) | (set(names) & others)
     )
     if changed:
         raise ValueError(
@@ -60,13 +60,13 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
         name: getattr(asked, name)
         for name in settings.FIELDS
         if name not in settings.RECORDED
-        or (name in settings.BESIDE_RERUN and name in names)
+        or (name in settings.RERUN_SETTINGS and name in names)
     }
     if not asked.content:
-        chosen["content"] = _found("content", pictures["content"], places)
+        chosen["content"] = _find_input("content", pictures["content"], places)
     if not asked.style:
         chosen["style"] = tuple(
-            _found("style", each, places) for each in pictures["style"]
+            _find_input("style", each, places) for each in pictures["style"]
         )
     else:
         given = style_settings.expand_folders(
@@ -80,7 +80,7 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
         chosen["style"] = given
     for name in (OTHERS & recorded) - set(names):
         parts = [
-            _found(name, picture, places)
+            _find_input(name, picture, places)
             for key, picture in pictures.items()
             if key.partition("/")[0] == name
         ]
@@ -89,7 +89,7 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
         chosen["weights"] = _find_weights(record["network"], places)
     if not asked.output:
         same = Path(Path(asked.rerun).name)
-        if same.suffix.lower() not in image_io.EXTENSIONS:
+        if same.suffix.lower() not in image_io.OUTPUT_EXTENSIONS:
             same = same.with_suffix(".png")
         chosen["output"] = str(outputs.find_free_path(same))
     request = settings.Job(**chosen)
@@ -99,20 +99,20 @@ def load(asked: settings.Job, names: Collection[str]) -> Replay:
         raise ValueError(f"{asked.rerun} has a damaged record: {error}") from (
             error
         )
-    return Replay(request, record, "weights" in names)
+    return RecordedRun(request, record, "weights" in names)
 
 
-def check(replay: Replay, prepared: inputs.Inputs) -> list[str]:
+def check(run: RecordedRun, prepared: inputs.Inputs) -> list[str]:
     """Says, in lines, why the picture may become another one.
 
     Raises:
         ValueError: If the levels are others, so that it cannot be made again.
     """
-    record = replay.record
+    record = run.record
     sizes = [[level.width, level.height] for level in prepared.levels]
     if sizes != record["decided"]["sizes"]:
         raise ValueError(
-            f"{replay.request.rerun} was made at the sizes "
+            f"{run.request.rerun} was made at the sizes "
             f"{record['decided']['sizes']}, but this content image, or this "
             f"version, gives {sizes}; it cannot be made again."
         )
@@ -136,9 +136,9 @@ def check(replay: Replay, prepared: inputs.Inputs) -> list[str]:
             )
     network = record["network"]
     if resume.digest_weights(prepared.network) != network["digest"]:
-        if not replay.is_network_named:
+        if not run.is_network_named:
             raise ValueError(
-                f"{replay.request.rerun} was made with network weights that "
+                f"{run.request.rerun} was made with network weights that "
                 f"are not here ({network['weights']}, {network['digest']}); "
                 f"name their file with --weights=PATH, or take others with "
                 f"--weights=auto, for another picture."
@@ -175,7 +175,7 @@ def _settings(record: records.Record) -> dict[str, Any]:
     return chosen
 
 
-def _found(name: str, picture: Any, places: Sequence[str]) -> str:
+def _find_input(name: str, picture: Any, places: Sequence[str]) -> str:
     """Where an input is now: the file of that name and digest.
 
     Raises:

@@ -106,7 +106,7 @@ def save_checkpoints(
         folder.unmark()
 
 
-def find_killed_tiles(
+def find_killed_tile_size(
     request: settings.Job, prepared: inputs.Inputs
 ) -> int | None:
     """The tiles of a run of the job that was killed; None if none was.
@@ -157,7 +157,7 @@ def make_identity(
                 array
                 for name in sorted(prepared.others)
                 if name not in ("init", "continue_from")
-                for array in (_spelled(name), prepared.others[name].pixels)
+                for array in (_encode_name(name), prepared.others[name].pixels)
             ]
         ),
         "network's weights": digest_weights(prepared.network),
@@ -173,10 +173,10 @@ def digest_weights(network: weight_files.NetworkWeights) -> str:
 
 def _folder(
     request: settings.Job, prepared: inputs.Inputs
-) -> checkpoint.Folder:
+) -> checkpoint.CheckpointFolder:
     """The checkpoints of a job."""
     path = Path(os.path.expanduser(request.checkpoint_dir))
-    return checkpoint.Folder(path, make_identity(request, prepared))
+    return checkpoint.CheckpointFolder(path, make_identity(request, prepared))
 
 
 def _arrays(picture: image_io.Picture) -> list[np.ndarray]:
@@ -186,7 +186,7 @@ def _arrays(picture: image_io.Picture) -> list[np.ndarray]:
     return [picture.pixels, picture.alpha]
 
 
-def _spelled(name: str) -> np.ndarray:
+def _encode_name(name: str) -> np.ndarray:
     """A name as an array of bytes."""
     return np.frombuffer(name.encode(), np.uint8)
 

@@ -46,7 +46,7 @@ def start(
     precision = device.resolve_precision(request.precision)
     planned = tile_size.plan_tiles(request, prepared, precision)
     state = resume.find_checkpoint(planned, prepared)
-    died = resume.find_killed_tiles(planned, prepared)
+    died = resume.find_killed_tile_size(planned, prepared)
     if died is not None and replicas.is_writer():
         before = planned.tile
         planned = tile_size.halve_tiles(planned, prepared, precision, died)
@@ -55,10 +55,11 @@ def start(
                 f"a run of this job was killed, perhaps for want of memory: "
                 f"it goes on in tiles of {planned.tile}"
             )
-    return Start(_joined(planned, prepared, state, strategy), state, strategy)
+    agreed = _agree_on_tiles(planned, prepared, state, strategy)
+    return Start(agreed, state, strategy)
 
 
-def _joined(
+def _agree_on_tiles(
     request: settings.Job,
     prepared: inputs.Inputs,
     start: "descent.State | None",

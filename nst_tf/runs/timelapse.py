@@ -121,9 +121,9 @@ class Film:
         count = min(FRAMES - len(last), len(self._kept))
         places = np.linspace(0, len(self._kept) - 1, count).round()
         chosen = [self._kept[int(place)] for place in places]
-        return [*map(self._enlarged, chosen), *last]
+        return [*map(self._enlarge, chosen), *last]
 
-    def _enlarged(self, frame: np.ndarray) -> np.ndarray:
+    def _enlarge(self, frame: np.ndarray) -> np.ndarray:
         """Brings the picture of a level to the film's size."""
         if frame.shape[:2] == self._size:
             return frame

@@ -10,6 +10,6 @@ several.
     network_weights = weight_files.load("vgg19").layers
     extractor = extractors.vgg("vgg19", ["block2_conv1"], network_weights)
     loss_list = [total_variation.TotalVariationLoss()]
-    tiles = views.make_tiles(extractor, 768, 1024, 512)
+    tiles = views.cut_for_extractor(extractor, 768, 1024, 512)
     objective = tiled.make_tiled_objective(extractor, loss_list, tiles)
 """

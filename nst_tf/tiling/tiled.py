@@ -61,12 +61,12 @@ def make_tiled_objective(
         else tf.Variable(tf.zeros(shape, dtype), trainable=False)
     )
     scale = objectives.gradient_scale(extractor, shape[1] * shape[2])
-    look = views.TileStatistics(extractor, loss_list, tiles)
-    team = _Team(strategy, tiles, gradient, look)
+    tile_statistics = views.TileStatistics(extractor, loss_list, tiles)
+    team = _Team(strategy, tiles, gradient, tile_statistics)
 
     def evaluate(image: canvas.Image) -> objectives.Evaluation:
-        totals = team.summed(
-            lambda look, place: look(
+        totals = team.sum_up(
+            lambda tile_statistics, place: tile_statistics(
                 views.read_tile(image, tiles, place), place
             )
         )
@@ -87,12 +87,12 @@ def make_tiled_objective(
         )
 
         def pull(
-            look: views.TileStatistics, place: views.TilePosition
+            tile_statistics: views.TileStatistics, place: views.TilePosition
         ) -> tf.Tensor:
             pixels = views.read_tile(image, tiles, place)
             with tf.GradientTape() as tape:
                 tape.watch(pixels)
-                seen = [each.total for each in look(pixels, place)]
+                seen = [each.total for each in tile_statistics(pixels, place)]
             part: Any = tape.gradient(seen, pixels, output_gradients=slopes)
             return part / scale
 
@@ -111,7 +111,7 @@ class _Team:
         strategy: Theirs; None: there is one.
         tiles: How the image is cut.
         gradient: What the gradient is added up in.
-        look: How tiles are seen on the first of them.
+        tile_statistics: How tiles are seen on the first of them.
     """
 
     def __init__(
@@ -119,19 +119,21 @@ class _Team:
         strategy: tf.distribute.Strategy | None,
         tiles: tiles.Tiles,
         gradient: canvas.Changeable,
-        look: views.TileStatistics,
+        tile_statistics: views.TileStatistics,
     ):
         self._strategy, self._tiles = strategy, tiles
-        self._gradient, self._look = gradient, look
+        self._gradient, self._tile_statistics = gradient, tile_statistics
         if strategy:
             self._gradient_of = replicas.give_each(
                 strategy,
                 gradient,
                 lambda: canvas.make_zeros_like(gradient),
             )
-            self._look_of = replicas.give_each(strategy, look, look.copy)
+            self._tile_statistics_of = replicas.give_each(
+                strategy, tile_statistics, tile_statistics.copy
+            )
 
-    def summed(
+    def sum_up(
         self,
         function: Callable[
             [views.TileStatistics, views.TilePosition], list[sums.Statistics]
@@ -139,13 +141,13 @@ class _Team:
     ) -> list[sums.Statistics]:
         """Adds up what a function gives of each tile."""
         if self._strategy is None:
-            alone = functools.partial(function, self._look)
+            alone = functools.partial(function, self._tile_statistics)
             return views.sum_over_tiles(self._tiles, alone)
         return replicas.sum_over_replicas(
             self._strategy,
             lambda number: views.sum_over_tiles(
                 self._tiles,
-                functools.partial(function, self._look_of(number)),
+                functools.partial(function, self._tile_statistics_of(number)),
                 self._share(number),
             ),
         )
@@ -156,14 +158,16 @@ class _Team:
     ) -> None:
         """Makes the gradient of what a function gives of each tile."""
         if self._strategy is None:
-            pull_alone = functools.partial(pull, self._look)
-            _pulled(self._tiles, pull_alone, self._gradient)
+            pull_alone = functools.partial(pull, self._tile_statistics)
+            _pull_all(self._tiles, pull_alone, self._gradient)
             return
 
         def own(number: int) -> tf.Tensor:
             part = self._gradient_of(number)
-            pull_here = functools.partial(pull, self._look_of(number))
-            _pulled(self._tiles, pull_here, part, self._share(number))
+            pull_here = functools.partial(
+                pull, self._tile_statistics_of(number)
+            )
+            _pull_all(self._tiles, pull_here, part, self._share(number))
             return canvas.read_whole(part)
 
         self._gradient.assign(replicas.sum_over_replicas(self._strategy, own))
@@ -173,7 +177,7 @@ class _Team:
         return views.DeviceTiles(number, replicas.count_devices(self._strategy))
 
 
-def _pulled(
+def _pull_all(
     tiles: tiles.Tiles,
     pull: Callable[[views.TilePosition], tf.Tensor],
     gradient: canvas.Changeable,

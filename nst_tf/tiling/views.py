@@ -18,21 +18,21 @@ from nst_tf.network import extractors
 from nst_tf.plan import tiles
 
 
-def make_tiles(
+def cut_for_extractor(
     extractor: extractors.Extractor, height: int, width: int, largest: int
 ) -> tiles.Tiles:
-    """Cuts an image for a network, as `tiles.make_tiles` does."""
+    """Cuts an image, as `tiles.make_tiles` does, for the reach of a network."""
     return tiles.make_tiles(height, width, largest, *_reach(extractor))
 
 
-def choose_tiles(
+def cut_if_needed(
     extractor: extractors.Extractor,
     height: int,
     width: int,
     largest: int,
     devices: int = 1,
 ) -> tiles.Tiles | None:
-    """Cuts an image for a network if need be, as `tiles.choose_tiles` does."""
+    """Cuts an image if need be, as `tiles.choose_tiles` does, for a network."""
     return tiles.choose_tiles(
         height, width, largest, *_reach(extractor), devices
     )
@@ -112,7 +112,7 @@ def sum_statistics(
         masks: How much each position counts, [1, h, w, 1], by layer; None:
             all alike.
     """
-    look = TileStatistics(
+    tile_statistics = TileStatistics(
         extractor,
         [
             _Measure(layer, measure, protocol.drop_absent(region=masks[layer]))
@@ -123,7 +123,10 @@ def sum_statistics(
     pixels = host_images.HostImage(image[None])
     compiled = tf.function(
         lambda: sum_over_tiles(
-            tiles, lambda place: look(read_tile(pixels, tiles, place), place)
+            tiles,
+            lambda place: tile_statistics(
+                read_tile(pixels, tiles, place), place
+            ),
         ),
         autograph=False,
     )
@@ -201,7 +204,7 @@ class TileStatistics:
             aligned = {
                 name: seen(value)[loss.layer]
                 if isinstance(value, protocol.Recomputed)
-                else self._aligned(value, place, stride)
+                else self._align(value, place, stride)
                 for name, value in loss.maps.items()
             }
             found.append(loss.statistics(features, owned[stride], **aligned))
@@ -225,7 +228,7 @@ class TileStatistics:
         )
         return tf.cast(rows[:, None] & columns, dtype)[None, :, :, None]
 
-    def _aligned(
+    def _align(
         self, values: canvas.Image, place: TilePosition, stride: int
     ) -> tf.Tensor:
         """Cuts a map of the whole image, [1, H, W, C], as the tile is cut."""

@@ -108,13 +108,13 @@ def stylize_steps(
             recompute,
         )
         if extra_losses is not None:
-            loss_list += _checked(extra_losses(height, width), extractor)
+            loss_list += _check_layers(extra_losses(height, width), extractor)
         devices = (
             replicas.count_devices(strategy)
             if tiled.are_additive(loss_list)
             else 1
         )
-        cut = views.choose_tiles(extractor, height, width, side, devices)
+        cut = views.cut_if_needed(extractor, height, width, side, devices)
         if cut:
             evaluate = tiled.make_tiled_objective(
                 extractor, loss_list, cut, strategy
@@ -146,7 +146,7 @@ def stylize_steps(
     )
 
 
-def _checked(
+def _check_layers(
     loss_list: list[protocol.Loss], extractor: extractors.Extractor
 ) -> list[protocol.Loss]:
     """Raises ValueError if a loss looks at what the network does not return."""

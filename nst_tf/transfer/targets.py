@@ -145,12 +145,12 @@ def perceptual_losses(
         mask, share = _part(part, alpha, height, width)
         totals = compute_style_weights(weights, part.styles)
         positions = {layer: sizes[layer].positions for layer in totals}
-        blends = _blended(
+        blends = _blend_targets(
             kind,
             extractor,
             part.styles,
             functools.partial(
-                _fitted, fit=FITS[style_fit], height=height, width=width
+                _fit_style, fit=FITS[style_fit], height=height, width=width
             ),
             weights,
             positions if convention.undivided else {},
@@ -228,7 +228,7 @@ def _shares(styles: Sequence[Style]) -> list[float]:
     return [style.weight / total for style in styles]
 
 
-def _fitted(
+def _fit_style(
     style: Style,
     fit: Callable[[np.ndarray, int, int], np.ndarray],
     height: int,
@@ -277,16 +277,16 @@ FITS: Mapping[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
 }
 
 
-def _blended(
+def _blend_targets(
     kind: type[style_losses.StyleLoss],
     extractor: extractors.Extractor,
     styles: Sequence[Style],
-    fitted: Callable[[Style], Style],
+    fit: Callable[[Style], Style],
     weights: LossWeights,
     positions: Mapping[str, float],
     tile: int,
 ) -> dict[str, tf.Tensor]:
-    """Averages what is measured of the styles, by their weights at a layer.
+    """Blends the targets of the styles, by their weights at a layer.
 
     Each is resized when it is its turn: a large one is let go before the next.
     Where the source's Gram matrices are sums, that over the positions of a
@@ -304,8 +304,8 @@ def _blended(
             for layer, weight in layers.items()
             if share * weight
         }
-        style = fitted(style)
-        parts = _measured(kind, extractor, style, list(own), tile)
+        style = fit(style)
+        parts = _measure_style(kind, extractor, style, list(own), tile)
         for layer, part_share in own.items():
             part = parts[layer]
             if layer in positions:
@@ -335,7 +335,7 @@ def _content_targets(
     rows, columns = image.shape[:2]
     if not tiles.is_cut(rows, columns, tile):
         return extractor.extract(image), {}
-    cut = views.make_tiles(extractor, rows, columns, tile)
+    cut = views.cut_for_extractor(extractor, rows, columns, tile)
     if not recompute:
         return views.compute_features(extractor, image, cut, list(masks)), {}
     measures = {
@@ -352,14 +352,14 @@ def _content_targets(
     return dict.fromkeys(masks, picture), squares
 
 
-def _measured(
+def _measure_style(
     kind: type[style_losses.StyleLoss],
     extractor: extractors.Extractor,
     style: Style,
     layers: Sequence[str],
     tile: int,
 ) -> dict[str, tf.Tensor]:
-    """What is measured of a style image, in tiles if it is larger."""
+    """Measures the targets of a style image, in tiles if it is larger."""
     if not layers:
         return {}
     masks = {
@@ -374,7 +374,7 @@ def _measured(
             )
             for layer in layers
         }
-    cut = views.make_tiles(extractor, rows, columns, tile)
+    cut = views.cut_for_extractor(extractor, rows, columns, tile)
     measures = dict.fromkeys(layers, kind.raw_statistics)
     found = views.sum_statistics(extractor, style.image, cut, measures, masks)
     return {layer: sums.divide_by_mass(total) for layer, total in found.items()}

@@ -169,7 +169,7 @@ def _gradient(flags: argparse.Namespace) -> dict:
         )
         evaluate = objectives.make_objective(extractor, loss_list)
         if tile:
-            cut = views.make_tiles(extractor, height, width, tile)
+            cut = views.cut_for_extractor(extractor, height, width, tile)
             evaluate = tiled.make_tiled_objective(extractor, loss_list, cut)
 
         @tf.function(autograph=False)
@@ -252,7 +252,7 @@ def _stepper(
     image: Any = tf.Variable(tf.zeros((1, height, width, 3)), trainable=False)
     if tiles.is_cut(height, width, tile):
         image = host_images.HostVariable(image.shape, image.dtype)
-        cut = views.make_tiles(extractor, height, width, tile)
+        cut = views.cut_for_extractor(extractor, height, width, tile)
         print(f"{cut.number} tiles, {cut.columns.size} x {cut.rows.size}")
         evaluate = tiled.make_tiled_objective(extractor, loss_list, cut)
     else:

@@ -11,7 +11,7 @@ from typing import Any
 
 # Full name -> value for toy images of some 3000 pixels.
 THRESHOLDS: dict[str, int] = {
-    "nst_tf.backend.ops.WORTH": 0,  # all joined passes are compiled by XLA
+    "nst_tf.backend.ops.MIN_FUSED_ELEMENTS": 0,  # XLA compiles all passes
     "nst_tf.backend.canvas.WHOLE": 500,  # larger images are changed in bands
     "nst_tf.backend.canvas.BAND": 700,
     "nst_tf.losses.content_loss.POSITIONS": 300,
@@ -25,7 +25,7 @@ THRESHOLDS: dict[str, int] = {
     "nst_tf.images.writing.LONGEST_RECORD": 100,  # larger: beside the file
     "nst_tf.runs.timelapse.FRAMES": 3,
     "nst_tf.runs.reporters.LARGEST": 48,
-    "nst_tf.optimize.stopping.REST": 2,
+    "nst_tf.optimize.stopping.PLATEAU_INTERVAL": 2,
     "nst_tf.runs.api.PROBE": 32,
 }
 

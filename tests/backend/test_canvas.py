@@ -159,7 +159,7 @@ OPTIMIZERS = {
 @pytest.fixture(autouse=True)
 def _always_fused(monkeypatch):
     """A whole image is computed as its bands are, which are always joined."""
-    monkeypatch.setattr(ops, "WORTH", 0)
+    monkeypatch.setattr(ops, "MIN_FUSED_ELEMENTS", 0)
 
 
 def _run(make, spoiled, kind=tf.Variable):

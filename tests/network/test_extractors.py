@@ -178,7 +178,7 @@ def test_networks_equal_kerass_own(network):
 def test_the_gradient_is_that_of_plain_layers(
     monkeypatch, pooling, layers, size, joined
 ):
-    monkeypatch.setattr(ops, "WORTH", 0 if joined else 2**30)
+    monkeypatch.setattr(ops, "MIN_FUSED_ELEMENTS", 0 if joined else 2**30)
     network = toys.extractor(
         monkeypatch, layers, dtype="float64", pooling=pooling
     )
@@ -267,7 +267,7 @@ def test_a_tensorflow_without_xla_does_without(monkeypatch):
 
         return refuse if options.get("jit_compile") else function
 
-    monkeypatch.setattr(ops, "WORTH", 0)
+    monkeypatch.setattr(ops, "MIN_FUSED_ELEMENTS", 0)
     monkeypatch.setattr(ops.tf, "function", compiled)
     ops._serves.cache_clear()
     try:

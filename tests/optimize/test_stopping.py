@@ -90,7 +90,7 @@ def test_a_level_ends_when_the_picture_rests():
     for run in (loose, tight):
         assert {step.level for step in run} == {0, 1}
         assert all(
-            step.index % stopping.REST == 0
+            step.index % stopping.PLATEAU_INTERVAL == 0
             for step, later in itertools.pairwise(run)
             if later.level != step.level
         )

@@ -49,24 +49,28 @@ def test_the_plan_holds_for_what_runs_took(record, tmp_path, monkeypatch):
 
 
 def test_in_tiles_a_picture_needs_less_and_the_more_the_larger_they_are():
-    need = memory.Need("float32")
+    model = memory.MemoryModel("float32")
     sides = 256, 512, 1024, 2048
-    peaks = [need.peak(3000, 4000, side**2) for side in sides]
-    assert peaks == sorted(peaks) and peaks[-1] < need.peak(3000, 4000)
-    assert need.peak(300, 400, 400**2) == need.peak(300, 400)  # it is not cut
+    peaks = [model.estimate_peak(3000, 4000, side**2) for side in sides]
+    assert peaks == sorted(peaks) and peaks[-1] < model.estimate_peak(
+        3000, 4000
+    )
+    assert model.estimate_peak(300, 400, 400**2) == model.estimate_peak(
+        300, 400
+    )  # it is not cut
 
 
 @pytest.mark.parametrize("limit", [3e9, 4e9, 8e9])
 def test_the_largest_tile_is_the_last_that_fits(limit):
-    need = memory.Need("float32", read=10**7)
-    side = need.largest_tile(3000, 4000, limit)
+    model = memory.MemoryModel("float32", read=10**7)
+    side = model.find_largest_tile(3000, 4000, limit)
     assert side % 16 == 0
-    assert need.peak(3000, 4000, side**2) <= limit
-    assert need.peak(3000, 4000, (side + 16) ** 2) > limit
+    assert model.estimate_peak(3000, 4000, side**2) <= limit
+    assert model.estimate_peak(3000, 4000, (side + 16) ** 2) > limit
 
 
 def test_there_is_no_tile_for_too_little():
-    assert memory.Need("float32").largest_tile(3000, 4000, 2e9) == 0
+    assert memory.MemoryModel("float32").find_largest_tile(3000, 4000, 2e9) == 0
 
 
 # What there is

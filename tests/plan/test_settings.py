@@ -113,6 +113,6 @@ def test_roles_say_where_a_setting_counts():
     assert not settings.IDENTITY & {"steps", "init", "quality", "memory"}
     assert {"memory", "size", "checkpoint_dir"} <= settings.KEYWORDS
     assert not settings.KEYWORDS & {"content", "quality", "dry_run"}
-    assert {"content", "weights", "quality", "log"} <= settings.BESIDE_RERUN
-    assert not settings.BESIDE_RERUN & {"size", "seed", *checkpoints}
+    assert {"content", "weights", "quality", "log"} <= settings.RERUN_SETTINGS
+    assert not settings.RERUN_SETTINGS & {"size", "seed", *checkpoints}
     assert not settings.SWEPT & {"print_size", "continue_from", "dpi"}

@@ -30,7 +30,7 @@ def _halves(left, right, size=(60, 80), split=0.5):
 
 def test_a_gray_mask_has_white_and_the_rest():
     ramp = np.repeat(np.linspace(0, 1, 80)[None, :, None], 60, 0).repeat(3, -1)
-    white, black = masks.find_regions(ramp, "mask")
+    white, black = masks.find_mask_regions(ramp, "mask")
     assert (white.name, black.name) == ("#ffffff", "#000000")
     np.testing.assert_allclose(white.weights, ramp[..., 0], atol=1e-6)
     np.testing.assert_allclose(white.weights + black.weights, 1, atol=1e-6)
@@ -42,7 +42,7 @@ def test_a_mask_of_colors_has_a_region_for_each(tmp_path, quality):
     mask[40:] = 1
     path = tmp_path / ("a.jpg" if quality else "a.png")
     Image.fromarray(np.uint8(255 * mask)).save(path, quality=quality or 95)
-    found = masks.find_regions(image_io.load_image(path), "mask")
+    found = masks.find_mask_regions(image_io.load_image(path), "mask")
     assert len(found) == 3
     np.testing.assert_allclose(sum(r.weights for r in found), 1, atol=1e-6)
     white, *rest = found
@@ -59,7 +59,7 @@ def test_a_mask_of_colors_has_a_region_for_each(tmp_path, quality):
 def test_an_edge_between_two_colors_is_soft():
     mask = image_io.resize(_halves(RED, BLUE), 24, 32)
     mask = image_io.resize(mask, 60, 80)
-    found = {r.color: r.weights for r in masks.find_regions(mask, "mask")}
+    found = {r.color: r.weights for r in masks.find_mask_regions(mask, "mask")}
     [red] = [w for c, w in found.items() if masks.is_same_color(c, RED)]
     row = red[30]
     assert row[10] == 1 and row[70] == 0
@@ -77,7 +77,7 @@ def test_an_edge_between_two_colors_is_soft():
 )
 def test_masks_that_cannot_be_told_apart_are_refused(mask, words):
     with pytest.raises(ValueError, match=words) as caught:
-        masks.find_regions(mask, "mask")
+        masks.find_mask_regions(mask, "mask")
     assert "\n" not in str(caught.value)
 
 

@@ -75,9 +75,13 @@ def test_tiles_are_the_largest_that_a_limit_has_room_for(prepared):
     request, found = prepared(memory=1.01)
     planned = _planned(request, found)
     assert planned == dataclasses.replace(request, tile=planned.tile)
-    need = tile_size.make_need(request, found, "float32")
-    assert need.peak(72, 96) > 1.01e9 >= need.peak(72, 96, planned.tile**2)
-    assert need.peak(72, 96, (planned.tile + 16) ** 2) > 1.01e9
+    model = tile_size.make_memory_model(request, found, "float32")
+    assert (
+        model.estimate_peak(72, 96)
+        > 1.01e9
+        >= model.estimate_peak(72, 96, planned.tile**2)
+    )
+    assert model.estimate_peak(72, 96, (planned.tile + 16) ** 2) > 1.01e9
     assert LEAST <= planned.tile < 96 and planned.tile % 16 == 0
 
 
@@ -304,9 +308,9 @@ def _limit_between(prepared, **chosen):
     """GB that suffice for the smallest tiles only without features."""
     request, found = prepared(**chosen)
     keeping, anew = (
-        tile_size.make_need(
+        tile_size.make_memory_model(
             dataclasses.replace(request, content_target=each), found, "float32"
-        ).peak(72, 96, (LEAST + 1) ** 2)
+        ).estimate_peak(72, 96, (LEAST + 1) ** 2)
         for each in ("keep", "recompute")
     )
     assert anew < keeping
@@ -612,14 +616,14 @@ def test_a_program_that_has_no_memory_for_the_smallest_tiles_ends(
 
 def test_sorted_values_are_never_halved(prepared):
     request, found = prepared(style_loss="sliced_wasserstein")
-    side = tile_size.Side(request, found.levels, pytest.fail)
+    side = tile_size.TileSize(request, found.levels, pytest.fail)
     assert not side.halve(72, 96)
     assert side.get() == 0
 
 
 def test_sides_are_halved_as_long_as_tiles_own_something(prepared):
     lines = []
-    side = tile_size.Side(*prepared(), lines.append)
+    side = tile_size.TileSize(*prepared(), lines.append)
     halved = []
     while side.halve(720, 960):
         halved.append(side.get())
@@ -630,6 +634,6 @@ def test_sides_are_halved_as_long_as_tiles_own_something(prepared):
 
 def test_a_level_smaller_than_the_tiles_is_halved_from_its_own_side(prepared):
     request, found = prepared(tile=500)
-    side = tile_size.Side(request, found.levels, lambda line: None)
+    side = tile_size.TileSize(request, found.levels, lambda line: None)
     assert side.halve(72, 96)
     assert side.get() == 48

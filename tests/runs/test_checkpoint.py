@@ -191,15 +191,15 @@ def test_an_interval_is_in_steps_or_seconds():
 
 
 def test_a_folder_keeps_the_newest_two_of_a_job(tmp_path):
-    other = checkpoint.Folder(tmp_path, {"job": "other"})
+    other = checkpoint.CheckpointFolder(tmp_path, {"job": "other"})
     other.save(STATE)
     for steps in range(1, 5):
-        checkpoint.Folder(tmp_path, {"job": 1}).save(
+        checkpoint.CheckpointFolder(tmp_path, {"job": 1}).save(
             STATE._replace(steps=steps)
         )
     names = sorted(path.name[:6] for path in tmp_path.iterdir())
     assert names == ["000001", "000004", "000005"]
-    found = checkpoint.Folder(tmp_path, {"job": 1}).newest()
+    found = checkpoint.CheckpointFolder(tmp_path, {"job": 1}).newest()
     assert (found.level, found.steps) == (1, 4)
     np.testing.assert_array_equal(found.arrays["image"], np.arange(6.0))
     assert found.arrays["step"].dtype == np.int64
@@ -216,7 +216,7 @@ def test_a_folder_keeps_the_newest_two_of_a_job(tmp_path):
     ],
 )
 def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, damage):
-    folder = checkpoint.Folder(tmp_path, {"job": 1})
+    folder = checkpoint.CheckpointFolder(tmp_path, {"job": 1})
     for steps in (1, 2):
         folder.save(STATE._replace(steps=steps))
     newest = max(tmp_path.iterdir())
@@ -227,7 +227,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, damage):
 
 
 def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
-    folder = checkpoint.Folder(tmp_path, {"job": 1})
+    folder = checkpoint.CheckpointFolder(tmp_path, {"job": 1})
     folder.save(STATE)
 
     def full(file, **arrays):
@@ -243,11 +243,11 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
 def test_the_order_of_settings_is_no_part_of_a_job(tmp_path):
     job, reordered = {"b": 1, "a": {"d": 2, "c": 3}}, {"a": {"c": 3, "d": 2}}
     reordered["b"] = 1
-    checkpoint.Folder(tmp_path, job).mark({"tile": 64})
+    checkpoint.CheckpointFolder(tmp_path, job).mark({"tile": 64})
     (mark,) = tmp_path.iterdir()
     mark.write_text(json.dumps({"tile": 64, "process": 2**22 + 1}))  # no such
-    assert checkpoint.Folder(tmp_path, reordered).died()["tile"] == 64
-    checkpoint.Folder(tmp_path, reordered).unmark()
+    assert checkpoint.CheckpointFolder(tmp_path, reordered).died()["tile"] == 64
+    checkpoint.CheckpointFolder(tmp_path, reordered).unmark()
     assert not list(tmp_path.iterdir())
 
 
@@ -257,7 +257,7 @@ def test_leftovers_of_older_runs_are_found(tmp_path, suffix):
     key = hashlib.sha256(json.dumps(job).encode()).hexdigest()[:16]
     left = tmp_path / f".{key}.{suffix}"
     left.write_text(json.dumps({"tile": 64, "process": 2**22 + 1}))
-    folder = checkpoint.Folder(tmp_path, job)
+    folder = checkpoint.CheckpointFolder(tmp_path, job)
     assert suffix == "part" or folder.died()["tile"] == 64
     folder.unmark()
     assert not left.exists()

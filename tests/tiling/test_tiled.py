@@ -70,7 +70,7 @@ def _loss_list(
 
 
 def _tiled(network, loss_list, size=SIZE, tile=TILE):
-    cut = views.make_tiles(network, *size, tile)
+    cut = views.cut_for_extractor(network, *size, tile)
     assert cut.number > 1
     return tiled.make_tiled_objective(network, loss_list, cut)
 
@@ -284,7 +284,7 @@ def test_an_evaluation_forgets_the_one_before(monkeypatch):
 def test_features_seen_in_tiles_are_those_of_the_whole(monkeypatch):
     network = toys.extractor(monkeypatch, dtype="float64", padding="symmetric")
     image = toys.image(*SIZE, 1, "f8")
-    cut = views.make_tiles(network, *SIZE, TILE)
+    cut = views.cut_for_extractor(network, *SIZE, TILE)
     seen = views.compute_features(network, image, cut, toys.LAYERS)
     whole = network.extract(image)
     for layer in toys.LAYERS:
@@ -305,7 +305,7 @@ def test_statistics_seen_in_tiles_are_those_of_the_whole(
     network = toys.extractor(monkeypatch, dtype="float64")
     kind = style_losses.STYLE_LOSSES[name]
     image = toys.image(*SIZE, 1, "f8")
-    cut = views.make_tiles(network, *SIZE, TILE)
+    cut = views.cut_for_extractor(network, *SIZE, TILE)
     masks = {
         layer: toys.mask(*(n // network.stride[layer] for n in SIZE))
         if masked
@@ -339,7 +339,7 @@ def test_a_loss_that_is_no_sum_is_refused(monkeypatch):
 def _nodes(size, tile):
     """How many tiles there are, and how many nodes the graph of a step has."""
     network = toys.extractor(None, pooling="average")
-    cut = views.make_tiles(network, *size, tile)
+    cut = views.cut_for_extractor(network, *size, tile)
     loss_list = _loss_list(network, 0, size=size, dtype="float32")
     image = tf.Variable(toys.image(*size, 7)[None])
     step = descent.make_train_step(
@@ -486,7 +486,7 @@ def test_a_step_that_is_over_leaves_no_graph_and_no_image(monkeypatch, tiled):
 
 def test_a_loss_that_looks_beyond_the_halo_is_refused(monkeypatch):
     network = toys.extractor(monkeypatch, pooling="average")
-    cut = views.make_tiles(network, *SIZE, TILE)
+    cut = views.cut_for_extractor(network, *SIZE, TILE)
     deepest = max(network.reach, key=network.reach.get)
     loss = total_variation.TotalVariationLoss()
     tiled.make_tiled_objective(network, [loss], cut)
