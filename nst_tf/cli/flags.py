@@ -23,8 +23,6 @@ from absl import flags
 from nst_tf import errors, files
 from nst_tf.plan import settings
 
-_FIELDS = {field.name: field for field in dataclasses.fields(settings.Job)}
-
 
 def parse(arguments: Sequence[str]) -> settings.Job:
     """Maps command line arguments, without the program's name, to a `Job`.
@@ -33,7 +31,7 @@ def parse(arguments: Sequence[str]) -> settings.Job:
         ValueError: If a flag, a flag file or a value is not as it should be.
     """
     values: Any = flags.FlagValues()  # type: ignore[no-untyped-call]
-    for field in _FIELDS.values():
+    for field in settings.FIELDS.values():
         _define(field, values)
     expanded = expand(arguments)
     for argument in expanded:
@@ -46,8 +44,10 @@ def parse(arguments: Sequence[str]) -> settings.Job:
         raise ValueError(
             f"unexpected argument {rest[0]!r}; flags are written --name=value."
         )
-    chosen: dict[str, Any] = {name: values[name].value for name in _FIELDS}
-    for name, field in _FIELDS.items():
+    chosen: dict[str, Any] = {
+        name: values[name].value for name in settings.FIELDS
+    }
+    for name, field in settings.FIELDS.items():
         if typing.get_origin(field.type) is tuple:
             chosen[name] = tuple(chosen[name])
         if field.type in _NUMBERS:  # with commas, or repeated if it may be
@@ -62,7 +62,9 @@ def list_set_flags(arguments: Sequence[str]) -> set[str]:
     Raises:
         ValueError: As `expand`.
     """
-    switches = {f"no{n}": n for n, f in _FIELDS.items() if f.type is bool}
+    switches = {
+        f"no{n}": n for n, f in settings.FIELDS.items() if f.type is bool
+    }
     names = {str(_flag_name(argument)) for argument in expand(arguments)}
     return {switches.get(name, name) for name in names}
 
@@ -173,7 +175,7 @@ def format_usage() -> str:
         ),
     ]
     group = ""
-    for field in _FIELDS.values():
+    for field in settings.FIELDS.values():
         if field.metadata["group"] != group:
             group = field.metadata["group"]
             lines += ["", f"{group}:"]
@@ -237,19 +239,21 @@ def _takes_value(name: str) -> bool:
     """Tells whether a flag is written with a value."""
     if name == "flagfile":
         return True
-    return name in _FIELDS and _FIELDS[name].type is not bool
+    return name in settings.FIELDS and settings.FIELDS[name].type is not bool
 
 
 def _check_flag(argument: str) -> None:
     """Raises ValueError for a flag that there is not, or a wrong value."""
     name, value = _flag_name(argument), argument.partition("=")[2]
-    switches = {f"no{n}" for n, field in _FIELDS.items() if field.type is bool}
+    switches = {
+        f"no{n}" for n, field in settings.FIELDS.items() if field.type is bool
+    }
     if name is None or name in switches:
         return
-    if name not in _FIELDS:
+    if name not in settings.FIELDS:
         raise ValueError(
             f"unknown flag --{name}"
-            f"{errors.did_you_mean(name, [*_FIELDS, 'flagfile'])}; "
+            f"{errors.did_you_mean(name, [*settings.FIELDS, 'flagfile'])}; "
             f"--help lists them."
         )
     readers: dict[Any, Any] = {
@@ -258,8 +262,8 @@ def _check_flag(argument: str) -> None:
         tuple[int, ...]: (_whole_numbers, "whole numbers, such as 100,80,60"),
         tuple[float, ...]: (_numbers, "numbers, such as 0.7,0.3"),
     }
-    reader, words = readers.get(_FIELDS[name].type, (str, "text"))
-    if _FIELDS[name].type is bool and "=" in argument:
+    reader, words = readers.get(settings.FIELDS[name].type, (str, "text"))
+    if settings.FIELDS[name].type is bool and "=" in argument:
         reader, words = _SWITCH.__getitem__, "true or false"
         value = value.lower()
     try:
@@ -313,7 +317,7 @@ def _read(path: Path) -> list[str]:
 
 def _resolve(argument: str, name: str, folder: Path | None) -> str:
     """Makes a picture's path in a flag file one that is found from here."""
-    rules = _FIELDS[name].metadata if name in _FIELDS else {}
+    rules = settings.FIELDS[name].metadata if name in settings.FIELDS else {}
     value = argument.partition("=")[2]
     if folder is None or not rules.get("path") or not value:
         return argument

@@ -54,9 +54,10 @@ def setting(
         role: What it is about.
         **rules: Limits of a number (low, high, above, below); choices; path
             ("picture", "mask", "start" or "weights") with keywords that are no
-            paths; of_styles, if the i-th value is the i-th style's; optimizers
-            that take it; and where it departs from its role (recorded,
-            identity, keyword, swept, rerun, in_sheets).
+            paths; of_styles, if the i-th value is the i-th style's; network, if
+            the network is built by it; optimizers that take it; and where it
+            departs from its role (recorded, identity, keyword, swept, rerun,
+            in_sheets).
     """
     return dataclasses.field(
         default=default,
@@ -545,6 +546,7 @@ class Job:
         "The network",
         "Network that sees the pictures.",
         choices=tuple(architectures.NETWORKS),
+        network=True,
     )
     weights: str = setting(
         "auto",
@@ -554,12 +556,14 @@ class Job:
         "the path of an HDF5 file.",
         keywords=("auto", "imagenet", "small"),
         path="weights",
+        network=True,
     )
     pooling: str = setting(
         "average",
         "The network",
         "Pooling of the network.",
         choices=("max", "average", "average_rescaled"),
+        network=True,
     )
     padding: str = setting(
         "symmetric_first",
@@ -567,6 +571,7 @@ class Job:
         "What a convolution sees beyond the border: zeros, or the mirrored "
         "map, at the first layer or at all.",
         choices=("zeros", "symmetric_first", "symmetric"),
+        network=True,
     )
     precision: str = setting(
         "auto",
@@ -574,6 +579,7 @@ class Job:
         "Type that the network computes in; auto: the fastest that is safe.",
         choices=device.PRECISIONS,
         identity=False,  # what it comes to stands for it
+        network=True,
     )
     memory: float = setting(
         0.0,
@@ -684,6 +690,7 @@ PROGRAM_SETTINGS = _select("", lambda role, path: role is Role.PROGRAM)
 MASKS = _select("", lambda role, path: path == "mask")
 STARTS = _select("", lambda role, path: path == "start")
 PER_STYLE_SETTINGS = _select("of_styles", lambda role, path: False)
+NETWORK_SETTINGS = _select("network", lambda role, path: False)
 OPTIMIZER_SETTINGS = {
     optimizer: frozenset(
         name

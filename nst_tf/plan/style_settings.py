@@ -96,7 +96,7 @@ def compute_scales(
     for style, length in zip(styles, lengths, strict=True):
         rows, columns = style.pixels.shape[:2]
         scale = length / max(fit_size(request, rows, columns, level, 1.0))
-        rules = settings.Job.__dataclass_fields__["style_scale"].metadata
+        rules = settings.FIELDS["style_scale"].metadata
         if not rules["low"] <= scale <= rules["high"]:
             raise ValueError(
                 f"style_size is {length}, {scale:.2g} times what fits this "

@@ -260,8 +260,8 @@ def _kept(
     """Makes a network that remembers what it saw, or takes it from `kept`."""
     network = [
         getattr(request, name)
-        for name, field in settings.FIELDS.items()
-        if field.metadata["group"] == "The network"
+        for name in settings.FIELDS
+        if name in settings.NETWORK_SETTINGS
     ]
     key = (tuple(layers), *network)
     if key not in kept:

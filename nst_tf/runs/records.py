@@ -6,7 +6,6 @@ With it the picture is made again, to the bit on the same machine and versions.
 It holds names, not paths, unless the paths are asked for.
 """
 
-import dataclasses
 import datetime
 import importlib.metadata
 import json
@@ -57,19 +56,18 @@ def make_record(
     """
     shown = _Names(request.record_paths)
     flags = {
-        field.name: getattr(asked, field.name)
-        for field in dataclasses.fields(asked)
-        if field.name in settings.RECORDED
-        and getattr(asked, field.name) != field.default
+        name: getattr(asked, name)
+        for name, field in settings.FIELDS.items()
+        if name in settings.RECORDED and getattr(asked, name) != field.default
     }
     named = inputs.list_named_pictures(request)
     if "init" in inputs.list_named_pictures(asked):
         flags["init"] = shown.of(asked.init)
     chosen = {
-        field.name: getattr(request, field.name)
-        for field in dataclasses.fields(request)
-        if field.name in settings.RECORDED
-        and getattr(request, field.name) != getattr(asked, field.name)
+        name: getattr(request, name)
+        for name in settings.FIELDS
+        if name in settings.RECORDED
+        and getattr(request, name) != getattr(asked, name)
     }
     pictures: dict[str, Any] = {
         "content": _describe_picture(
@@ -256,9 +254,7 @@ class _Names:
 
 def _means_something(name: str) -> bool:
     """Whether a file is named as a start, or weights, that are none."""
-    return any(
-        settings.is_keyword(field, name) for field in ("init", "weights")
-    )
+    return any(settings.is_keyword(field, name) for field in settings.FIELDS)
 
 
 def _describe_picture(name: str, picture: image_io.Picture) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """A picture -> the job that makes it again, as it was decided then."""
 
-import dataclasses
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -162,8 +161,7 @@ def _settings(record: records.Record) -> dict[str, Any]:
         "tolerance": 0.0,
         "seed": decided["seed"],
     }
-    fields = {field.name: field for field in dataclasses.fields(settings.Job)}
-    unknown = sorted(set(chosen) - set(fields))
+    unknown = sorted(set(chosen) - set(settings.FIELDS))
     if unknown:
         raise ValueError(
             f"it was made by nst_tf {record['nst_tf']}, with {unknown[0]}, "

@@ -1,6 +1,5 @@
 """Finds and writes a job's checkpoints."""
 
-import dataclasses
 import hashlib
 import os
 import time
@@ -137,9 +136,9 @@ def make_identity(
     The number of steps at the last level is no part of it.
     """
     fields = {
-        field.name: getattr(request, field.name)
-        for field in dataclasses.fields(request)
-        if field.name in settings.IDENTITY
+        name: getattr(request, name)
+        for name in settings.FIELDS
+        if name in settings.IDENTITY
     }
     return {
         "version": nst_tf.__version__,
@@ -156,7 +155,7 @@ def make_identity(
             [
                 array
                 for name in sorted(prepared.others)
-                if name not in ("init", "continue_from")
+                if name not in settings.STARTS
                 for array in (_encode_name(name), prepared.others[name].pixels)
             ]
         ),
