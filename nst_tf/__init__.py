@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "Job": "nst_tf.plan.settings",
+    "judge_image": "nst_tf.judge.judging",
     "load_image": "nst_tf.images.image_io",
     "run_job": "nst_tf.runs.api",
     "save_image": "nst_tf.images.image_io",

@@ -18,12 +18,20 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = ROOT / "docs" / "api.md"
-FUNCTIONS = ("stylize", "stylize_steps", "run_job", "load_image", "save_image")
+FUNCTIONS = (
+    "stylize",
+    "stylize_steps",
+    "run_job",
+    "judge_image",
+    "load_image",
+    "save_image",
+)
 # What they take and give, and where.
 VALUES = {
     "optimize.descent.Step": "What `stylize_steps` yields.",
     "losses.objectives.Evaluation": "What a step has as `evaluation`.",
     "runs.api.Result": "What `run_job` returns.",
+    "judge.judging.Judgement": "What `judge_image` returns.",
     "images.writing.Options": "What `save_image` takes as `options`.",
 }
 HEAD = """\

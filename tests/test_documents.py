@@ -19,6 +19,7 @@ import toys
 
 from nst_tf.cli import flags, main
 from nst_tf.images import image_io
+from nst_tf.judge import command
 from nst_tf.losses import objectives
 from nst_tf.tiling import tiled, views
 
@@ -88,6 +89,12 @@ def _commands(text):
     return [shlex.split(line, comments=True)[3:] for line in found]
 
 
+def _judgements(text):
+    """Indented lines of a document that run the judge."""
+    found = re.findall(r"^    (python -m nst_tf\.judge .*)$", text, re.M)
+    return [shlex.split(line, comments=True)[3:] for line in found]
+
+
 def _blocks(text):
     """The Python code of a document."""
     return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
@@ -98,6 +105,8 @@ def test_documented_commands_are_understood(path):
     for arguments in _commands(path.read_text()):
         if "--describe=town.png" not in arguments:
             flags.parse(arguments)
+    for arguments in _judgements(path.read_text()):
+        command.parse(arguments)
 
 
 @_each([*RUN, ROOT / "configs" / "README.md"])
@@ -106,7 +115,7 @@ def test_flags_in_documents_exist(path):
     text = re.sub(
         r"`(python scripts/|tensorboard )[^`]*`", "", path.read_text()
     )
-    usage = flags.format_usage().replace("[no]", "")
+    usage = flags.format_usage().replace("[no]", "") + command.format_usage()
     for flag in re.findall(r"(?<![\w-])--([a-z]\w*)", text):
         name = flag.removeprefix("no") if flag.startswith("no") else flag
         if flag not in ("flagfile", "help", "version", "describe"):
@@ -165,6 +174,16 @@ def test_documented_commands_paint(_pictures, capsys, path):
         elif "--describe=town.png" in arguments:
             words = "--content=town.jpg"
         assert words in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@_each([path for path in RUN if _judgements(path.read_text())])
+def test_documented_commands_judge(_pictures, capsys, path):
+    for arguments in _judgements(path.read_text()):
+        for name in command.parse(arguments).pictures:
+            image_io.save_image(name, image_io.load_image("town.jpg"))
+        assert command.main([*arguments, "--size=96"]) == 0, arguments
+        assert "result.png" in capsys.readouterr().out
 
 
 def _run_code(path):

@@ -27,9 +27,13 @@ ARROWS = {
         *("backend", "files", "images", "network", "optimize", "plan"),
         *("transfer",),
     },
+    "judge": {
+        *("backend", "errors", "images", "losses", "network", "plan"),
+        *("transfer",),
+    },
     "cli": {
-        *("backend", "errors", "files", "images", "network", "optimize"),
-        *("plan", "runs"),
+        *("backend", "errors", "files", "images", "judge", "network"),
+        *("optimize", "plan", "runs"),
     },
     "notebook": {"backend", "images", "optimize", "plan", "runs"},
     "run": {"cli"},
@@ -60,10 +64,10 @@ def test_imports_follow_the_arrows():
         seen.add(room)
 
 
-def test_the_package_is_ten_rooms_of_at_most_14_modules():
+def test_the_package_is_ten_rooms_and_the_judge_of_at_most_14_modules():
     entries = [p for p in PACKAGE.iterdir() if p.name != "__pycache__"]
     rooms = [p for p in entries if (p / "__init__.py").exists()]
-    assert len(rooms) == 10
+    assert len(rooms) == 10 + 1
     assert sum(path.is_file() for path in entries) <= 8
     text = (PACKAGE / "README.md").read_text()
     for room in rooms:
@@ -77,6 +81,7 @@ def test_the_package_is_ten_rooms_of_at_most_14_modules():
 def test_public_names_are_there():
     assert nst_tf.__all__ == [
         "Job",
+        "judge_image",
         "load_image",
         "run_job",
         "save_image",
@@ -90,7 +95,7 @@ def test_public_names_are_there():
 def test_importing_has_no_effect_and_loads_no_tensorflow(tmp_path):
     code = (
         "import sys, logging; import nst_tf, nst_tf.run, nst_tf.cli.flags;"
-        "nst_tf.stylize; nst_tf.notebook.show;"
+        "nst_tf.stylize; nst_tf.notebook.show; nst_tf.judge_image;"
         "assert 'IPython' not in sys.modules;"
         "from absl import flags;"
         "assert 'size' not in flags.FLAGS;"

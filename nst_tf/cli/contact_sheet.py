@@ -22,7 +22,10 @@ from nst_tf.plan import (
 from nst_tf.runs import api, outputs, results
 
 if TYPE_CHECKING:
+    from nst_tf.judge import judging
     from nst_tf.network import extractors
+
+NO_SCORES = "style 0.00, content 0.00, ssim 0.00"  # as long as most are
 
 
 class SheetPicture(NamedTuple):
@@ -44,6 +47,7 @@ class Sheet(NamedTuple):
     path: Path  # of the output
     rows: Sequence[Sequence[SheetPicture]]
     options: writing.Options
+    judge: "judging.Judge | None" = None  # if scores are written
 
     @property
     def cells(self) -> list[SheetPicture]:
@@ -101,6 +105,7 @@ def prepare(
         path,
         rows,
         writing.Options(bit_depth=request.bit_depth, quality=request.quality),
+        _make_judge(request, rows, say) if request.sheet_scores else None,
     )
     height, width = draw(sheet, {}).shape[:2]
     outputs.check_writable(path, height, width, sheet.options)
@@ -117,12 +122,21 @@ def describe(sheet: Sheet, device_words: str) -> list[str]:
         for c in sheet.cells
     }
     pictures = ", ".join(f"{w} x {h}" for w, h in sizes)
-    return [
+    lines = [
         f"sheet     {sheet.path}, {width} x {height}: {columns} x {rows} "
         f"pictures of {pictures}",
         f"device    {device_words}",
         *(f"network   {words}" for words in networks),
     ]
+    if sheet.judge:
+        judge = sheet.judge.network
+        lines.append(f"scores    {sheet.judge.job.extractor}, {judge.origin}")
+        if {c.prepared.network.origin for c in sheet.cells} != {judge.origin}:
+            lines.append(
+                "note      the network of the scores is not the one that "
+                "generates the pictures"
+            )
+    return lines
 
 
 def paint(
@@ -158,35 +172,103 @@ def paint(
             if stopped():
                 return
             last = step
-        image = results.make_output(last, request, prepared).image
-        if prepared.content.alpha is not None:
-            alpha = image_io.resize_alpha(
-                prepared.content.alpha, *cell.level[:2]
-            )
-            image = 1 + alpha[..., None] * (image - 1)
-        yield image
+        yield results.make_output(last, request, prepared).image
 
 
-def draw(sheet: Sheet, images: Mapping[int, np.ndarray]) -> np.ndarray:
-    """Draws a sheet: pictures on white, their flags under them.
+def write_scores(
+    judge: "judging.Judge", cell: SheetPicture, image: np.ndarray
+) -> str:
+    """Judges a picture of a sheet, and writes its scores in a line.
+
+    It is judged against the styles at the shares and the scales that its flags
+    ask for.
+
+    Args:
+        judge: The judge of the sheet.
+        cell: The picture's.
+        image: The picture, [h, w, 3] in [0, 1].
+    """
+    from nst_tf.judge import judging
+
+    prepared = cell.prepared
+    found = judge.judge(
+        image_io.Picture(image),
+        judging.Subject(
+            prepared.content, prepared.styles, prepared.blend, prepared.scales
+        ),
+    )
+    return (
+        f"style {found.style:.2f}, content {found.content:.2f}, "
+        f"ssim {found.ssim:.2f}"
+    )
+
+
+def draw(
+    sheet: Sheet,
+    images: Mapping[int, np.ndarray],
+    scores: Mapping[int, str] | None = None,
+) -> np.ndarray:
+    """Draws a sheet: pictures on white, their flags and scores under them.
 
     Args:
         sheet: The sheet.
         images: Its pictures, by their place in `sheet.cells`; a missing one is
             left gray.
+        scores: Lines of `write_scores`, likewise, if the sheet has a judge.
 
     Returns:
         The sheet, [H, W, 3] in [0, 1].
     """
-    places = iter(range(len(sheet.cells)))
+    numbers = iter(range(len(sheet.cells)))
     return captions.draw(
         [
             [
-                captions.CaptionedImage(
-                    cell.label, *cell.level[:2], images.get(next(places))
-                )
+                _caption(sheet, cell, next(numbers), images, scores or {})
                 for cell in row
             ]
             for row in sheet.rows
         ]
     )
+
+
+def _make_judge(
+    request: settings.Job,
+    rows: Sequence[Sequence[SheetPicture]],
+    say: Callable[[str], None],
+) -> "judging.Judge":
+    """Makes the judge of a sheet: one for all pictures, whatever is swept."""
+    from nst_tf.judge import judging
+
+    if not all(cell.prepared.styles for row in rows for cell in row):
+        raise ValueError(
+            "sheet_scores compares with a style; name one with "
+            "--style=PICTURE, or leave it out."
+        )
+    return judging.Judge(
+        {
+            "extractor": request.extractor,
+            "weights": request.weights,
+            "style_layers": request.style_layers[:1],
+            "content_layers": request.content_layers,
+        },
+        say=say,
+    )
+
+
+def _caption(
+    sheet: Sheet,
+    cell: SheetPicture,
+    number: int,
+    images: Mapping[int, np.ndarray],
+    scores: Mapping[int, str],
+) -> captions.CaptionedImage:
+    """Puts a picture on white, its lines under it."""
+    image, lines = images.get(number), cell.label
+    if sheet.judge:  # before there are any, the sheet has the size of later
+        missing = "" if scores else NO_SCORES
+        lines = (*lines, scores.get(number, missing))
+    alpha = cell.prepared.content.alpha
+    if image is not None and alpha is not None:
+        alpha = image_io.resize_alpha(alpha, *cell.level[:2])
+        image = 1 + alpha[..., None] * (image - 1)
+    return captions.CaptionedImage(lines, *cell.level[:2], image)

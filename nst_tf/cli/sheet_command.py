@@ -32,6 +32,7 @@ def paint(
     if asked.dry_run:
         return signals.status
     images: dict[int, np.ndarray] = {}
+    scores: dict[int, str] = {}
     status = console.DONE
     pictures = contact_sheet.paint(
         prepared,
@@ -41,14 +42,20 @@ def paint(
     )
     try:
         for number, image in enumerate(pictures):
-            images[number] = image
+            images[number], cell = image, prepared.cells[number]
+            words = list(cell.label)
+            if prepared.judge:
+                scores[number] = contact_sheet.write_scores(
+                    prepared.judge, cell, image
+                )
+                words[-1] += f", {scores[number]}"
             seconds = time.monotonic() - start
             left = progress.format_duration(
                 seconds / (number + 1) * (count - 1 - number)
             )
             console.print_line(
                 f"picture {number + 1}/{count}, "
-                f"{' '.join(prepared.cells[number].label)}, about {left} left"
+                f"{' '.join(words)}, about {left} left"
             )
     except Exception as error:  # whatever it is, the sheet so far is saved
         status = console.report_failure(error)
@@ -58,7 +65,7 @@ def paint(
     try:
         saved = outputs.save_result(
             prepared.path,
-            contact_sheet.draw(prepared, images),
+            contact_sheet.draw(prepared, images, scores),
             asked.overwrite,
             prepared.options,
         )

@@ -178,6 +178,15 @@ class Job:
         role=Role.PROGRAM,
         in_sheets=True,
     )
+    sheet_scores: bool = setting(
+        False,
+        "Contact sheets",
+        "Write scores under each picture of a sheet: distances of style and "
+        "content, and SSIM, as python -m nst_tf.judge has them, by the network "
+        "of --weights.",
+        role=Role.PROGRAM,
+        in_sheets=True,
+    )
     bit_depth: int = setting(
         8,
         "Files",

@@ -22,10 +22,11 @@ import numpy as np
 import precision
 import step_time
 
-import nst_tf
 from nst_tf.backend import device
 from nst_tf.images import image_io, sizes
+from nst_tf.judge import judging
 from nst_tf.network import weight_files
+from nst_tf.runs import api
 
 RESULTS = Path(__file__).resolve().parent / "results"
 FIGURES = ("style", "moments", "content", "ssim", "chroma", "border")
@@ -59,12 +60,13 @@ def _compare_gradients(
     size: int,
 ) -> float:
     """The cosine of the gradients of the style losses at the photograph."""
-    size_of = sizes.scale_to_side(*pair.content.shape[:2], size)
-    content = image_io.resize(pair.content, *size_of)
+    rows, columns = pair.content.shape[:2]
+    height, width = sizes.scale_to_side(rows, columns, size)
+    content = image_io.resize(pair.content, height, width)
     one, other = (
         np.ravel(
             precision.Judge(
-                network, pair, *size_of, "float32"
+                network, pair, height, width, "float32"
             ).style_gradient(content)
         ).astype("f8")
         for network in networks
@@ -79,10 +81,10 @@ def _compare_pictures(
     """The judge's figures with the network that ships over the others."""
     figures = []
     for weights in ("auto", flags.reference):
-        image = nst_tf.stylize(
+        image = api.stylize(
             pair.content, pair.style, size=flags.size, weights=weights
         )
-        judgement = nst_tf.judge_image(
+        judgement = judging.judge_image(
             image, pair.content, pair.style, weights=flags.reference
         )
         figures.append([float(getattr(judgement, name)) for name in FIGURES])

@@ -11,6 +11,7 @@ from PIL import Image
 
 from nst_tf.cli import console, contact_sheet, flags, main, sweeps
 from nst_tf.images import image_io, sources, writing
+from nst_tf.judge import judging
 from nst_tf.optimize import descent
 from nst_tf.plan import settings
 from nst_tf.runs import api, preparation, results
@@ -219,8 +220,12 @@ def test_transparent_pictures_are_drawn_on_white(flag_file):
     image_io.save_image("town.png", pixels, writing.Options(alpha=alpha))
     prepared = contact_sheet.prepare(flags.parse([flag_file, "--sweep=seed:1"]))
     (image,) = contact_sheet.paint(prepared, 0, lambda: False, print)
-    np.testing.assert_allclose(image[-20:], 1, atol=0.02)
-    assert image[:20].mean() < 0.9
+    drawn = contact_sheet.draw(prepared, {0: image})
+    left = (drawn.shape[1] - 96) // 2
+    drawn = drawn[left : left + 72, left : left + 96]  # the margin is even
+    np.testing.assert_allclose(drawn[-20:], 1, atol=0.02)
+    assert drawn[:20].mean() < 0.9
+    np.testing.assert_allclose(drawn[:20], image[:20], atol=0.02)
 
 
 def test_the_program_writes_a_sheet(flag_file, capsys):
@@ -230,6 +235,54 @@ def test_the_program_writes_a_sheet(flag_file, capsys):
     assert "picture 2/2, --tv_weight=50" in out
     assert "town-paint-sheet.png is done" in out
     assert Image.open("town-paint-sheet.png").width > 128
+
+
+def test_scores_are_those_of_the_judge(flag_file, toy, capsys):
+    flags_ = [flag_file, "--sweep=style_scale:1,2", "--sheet_scores"]
+    prepared = contact_sheet.prepare(flags.parse(flags_))
+    size = contact_sheet.draw(prepared, {}).shape
+    images = list(contact_sheet.paint(prepared, 0, lambda: False, print))
+    scores = {}
+    for number, image in enumerate(images):
+        judgement = judging.judge_image(
+            image,
+            "town.png",
+            "paint.png",
+            extractor="toy",
+            weights=str(toy),
+            style_layers=",".join(toys.STYLE_LAYERS),
+            content_layers=toys.CONTENT_LAYER,
+            style_scale=number + 1.0,
+        )
+        cell = prepared.cells[number]
+        scores[number] = contact_sheet.write_scores(prepared.judge, cell, image)
+        assert scores[number] == (
+            f"style {judgement.style:.2f}, content {judgement.content:.2f}, "
+            f"ssim {judgement.ssim:.2f}"
+        )
+    drawn = contact_sheet.draw(prepared, dict(enumerate(images)), scores)
+    assert drawn.shape == size
+    without = contact_sheet.draw(prepared._replace(judge=None), {})
+    assert without.shape[0] < size[0]
+    assert main.main([*flags_, "--output=a.png"]) == 0
+    out = capsys.readouterr().out
+    assert f"scores    toy, {toy}" in out
+    assert f"picture 1/2, --style_scale=1, {scores[0]}" in out
+    assert "note" not in out  # one network paints and judges
+    assert image_io.load_image("a.png").shape == size
+
+
+def test_scores_need_a_style_and_say_what_network_judges(flag_file, capsys):
+    sweep = ["--sweep=seed:1,2", "--sheet_scores"]
+    arguments = ["--content=town.png", "--style_weight=0", *sweep]
+    assert main.main(arguments) == 1
+    assert "sheet_scores compares with a style" in capsys.readouterr().err
+    prepared = contact_sheet.prepare(flags.parse([flag_file, *sweep]))
+    other = prepared.judge.network._replace(origin="elsewhere")
+    prepared.judge.network = other
+    lines = contact_sheet.describe(prepared, "the CPU")
+    assert "scores    toy, elsewhere" in lines
+    assert any("is not the one that generates" in line for line in lines)
 
 
 def test_a_style_may_be_swept(flag_file):

@@ -1,0 +1,319 @@
+"""The program: pictures to a table of figures, or to JSON."""
+
+import collections
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import nst_tf
+from nst_tf import errors
+from nst_tf.backend import device
+from nst_tf.images import sources
+from nst_tf.judge import judging
+from nst_tf.plan import settings
+
+DONE, WRONG_INPUT, OUT_OF_MEMORY, INTERRUPTED = 0, 1, 3, 130
+COLUMNS = ("style", "moments", "content", "ssim", "chroma", "border")
+# Flags that are fields of `Job`, in the order of --help.
+_OF_JOB = ("content", "style", *judging.SETTINGS)
+_HELP = {
+    "content": "Content image of the pictures.",
+    "style": "Style image; or a folder of them, which count as one. Repeat it "
+    "for several.",
+    "style_layers": "Layers of style and moments, as name:weight,name:weight.",
+    "content_layers": "Layers of the content distance, likewise.",
+    "style_scale": "Size of the strokes: the sides of a style image, beside "
+    "the picture, are multiplied by this.",
+    "size": "Long side, in pixels, to which larger pictures are reduced before "
+    "they are judged; 0: they are judged at their own.",
+}
+
+
+class Request(NamedTuple):
+    """What the arguments ask for."""
+
+    pictures: Sequence[str]
+    content: str
+    styles: Sequence[str]
+    chosen: Mapping[str, Any]  # settings, as `judging.Judge` takes them
+    size: int
+    as_json: bool
+
+
+def cli() -> None:
+    """The console script nst-tf-judge."""
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names may hold anything
+            stream.reconfigure(errors="backslashreplace")
+    status = main(sys.argv[1:])
+    try:
+        if sys.stdout:
+            sys.stdout.flush()
+    except OSError:  # nobody reads; Python would complain at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(status)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Judges the pictures that the arguments name, and prints the figures.
+
+    Args:
+        arguments: The command line, without the program's name.
+
+    Returns:
+        The exit status: 0 done, 1 wrong input, 3 out of memory, 130
+        interrupted.
+    """
+    if {"--help", "-h", "-help"} & set(arguments):
+        _print(format_usage())
+        return DONE
+    if "--version" in arguments:
+        _print(f"nst-tf-judge {nst_tf.__version__}")
+        return DONE
+    try:
+        request = parse(arguments)
+        judge = judging.Judge(request.chosen, size=request.size, say=_warn)
+        judgements = _judge(judge, request)
+    except (ValueError, OSError) as error:
+        return _fail(str(error), WRONG_INPUT)
+    except MemoryError as error:
+        return _fail(str(error) or "out of memory.", OUT_OF_MEMORY)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    network = f"{judge.job.extractor}, {judge.network.origin}"
+    write = write_json if request.as_json else write_table
+    _print(write(request, network, judgements))
+    return DONE
+
+
+def parse(arguments: Sequence[str]) -> Request:
+    """Reads command line arguments.
+
+    Args:
+        arguments: Flags, --name=value or --name value, and pictures, in any
+            order; after "--" there are pictures only.
+
+    Raises:
+        ValueError: If a flag or a value is not as it should be, or there is no
+            picture, no content image or no style image.
+    """
+    pictures: list[str] = []
+    found: dict[str, list[str]] = collections.defaultdict(list)
+    as_json = False
+    queue = collections.deque(arguments)
+    while queue:
+        argument = queue.popleft()
+        if argument == "--":
+            pictures += queue
+            break
+        if argument == sources.STANDARD_INPUT or not argument.startswith("-"):
+            pictures.append(argument)
+            continue
+        name, equals, value = argument.lstrip("-").partition("=")
+        if name in ("json", "nojson") and not equals:
+            as_json = name == "json"
+            continue
+        known = [*_OF_JOB, "size"]
+        if name not in known:
+            raise ValueError(
+                f"unknown flag --{name}"
+                f"{errors.did_you_mean(name, [*known, 'json'])}; --help lists "
+                f"them."
+            )
+        if not equals and not queue:
+            raise ValueError(f"flag --{name} has no value; write --{name}=.")
+        found[name].append(value if equals else queue.popleft())
+    for name, values in (
+        ("content", found["content"]),
+        ("style", found["style"]),
+        ("picture", pictures),
+    ):
+        if not values or not all(values):
+            flag = "" if name == "picture" else f"--{name}="
+            words = f"no {name} image" if flag else "no picture to judge"
+            raise ValueError(f"{words}; name one with {flag}PICTURE.")
+    named = [*pictures, found["content"][-1], *found["style"]]
+    if named.count(sources.STANDARD_INPUT) > 1:
+        raise ValueError(
+            "more than one picture is '-', but standard input holds one; name "
+            "files for the others."
+        )
+    return Request(
+        pictures,
+        found["content"][-1],
+        found["style"],
+        {
+            name: _read(settings.FIELDS[name], found[name])
+            for name in judging.SETTINGS
+            if found[name]
+        },
+        _read_number("size", (found["size"] or ["0"])[-1], int),
+        as_json,
+    )
+
+
+def write_table(
+    request: Request, network: str, judgements: Sequence[judging.Judgement]
+) -> str:
+    """Writes figures as tables for people: all, and the style by layer."""
+    rows = [["picture", "size", *COLUMNS]]
+    layers = list(judgements[0].style_by_layer)
+    by_layer = [["style by layer", *layers]]
+    for name, judgement in zip(request.pictures, judgements, strict=True):
+        numbers = [format_number(getattr(judgement, c)) for c in COLUMNS]
+        rows.append([name, f"{judgement.width} x {judgement.height}", *numbers])
+        values = judgement.style_by_layer.values()
+        by_layer.append([name, *map(format_number, values)])
+    return "\n".join([*_align(rows), "", *_align(by_layer), "", network])
+
+
+def write_json(
+    request: Request, network: str, judgements: Sequence[judging.Judgement]
+) -> str:
+    """Writes figures as JSON."""
+    figures = {
+        "content": request.content,
+        "style": list(request.styles),
+        "network": network,
+        "pictures": [
+            {"picture": name, **dataclasses.asdict(judgement)}
+            for name, judgement in zip(
+                request.pictures, judgements, strict=True
+            )
+        ],
+    }
+    return json.dumps(figures, indent=2)
+
+
+def format_number(value: float) -> str:
+    """Writes a figure with three digits, as tables have it."""
+    return f"{value:#.3g}".rstrip(".")
+
+
+def format_usage() -> str:
+    """The text of --help."""
+    lines = [
+        "Judges pictures: how near to the style, how near to the content.",
+        "",
+        "  python -m nst_tf.judge --content=PICTURE --style=PICTURE RESULT ...",
+        "",
+        "nst-tf-judge is the same as python -m nst_tf.judge. A RESULT is a",
+        "picture of any tool, of the content image's shape.",
+        "",
+        "  style    distance of Gram matrices; 0 is the style",
+        "  moments  distance of means and deviations of features, likewise",
+        "  content  distance of features; 0 is the content",
+        "  ssim     structural similarity to the content; 1 is equal",
+        "  chroma   fine color detail over the style's; 1 is as much",
+        "  border   detail along the sides over that beside it; 1 is even",
+        "",
+        "docs/judging.md has the formulas, and what each does not say.",
+        "",
+    ]
+    for name in [*_OF_JOB, "size"]:
+        field = settings.FIELDS[name]
+        text = _HELP.get(name, field.metadata["help"])
+        default = 0 if name == "size" else field.default
+        if isinstance(default, tuple):
+            default = ",".join(map(str, default))
+        if isinstance(default, str):  # so that a line may be broken
+            default = default.replace(",", ", ")
+        if default != "":
+            text += f" (default: {default})"
+        lines += _wrap(f"--{name}=", text)
+    lines += _wrap("--json", "Print JSON instead of tables.")
+    lines += [
+        "",
+        "Exit status: 0 done; 1 wrong input; 3 out of memory; 130 Ctrl-C.",
+    ]
+    return "\n".join(lines)
+
+
+def _judge(judge: judging.Judge, request: Request) -> list[judging.Judgement]:
+    """Reads and checks all pictures, and then judges them."""
+    limit = judge.job.max_megapixels
+    subject = judge.read_subject(request.content, request.styles)
+    pictures = [sources.load(name, limit, _warn) for name in request.pictures]
+    for name, picture in zip(request.pictures, pictures, strict=True):
+        judge.check(picture, subject, name)
+    read = [*pictures, subject.content, *subject.styles]
+    notes = [note for picture in read for note in picture.notes]
+    for note in notes:
+        _warn(f"note      {note}")
+    with device.silence_stderr():
+        device.prepare()
+    return [
+        judge.judge(picture, subject, name)
+        for name, picture in zip(request.pictures, pictures, strict=True)
+    ]
+
+
+def _read(field: dataclasses.Field, values: Sequence[str]) -> Any:  # type: ignore[type-arg]
+    """Reads the values of a flag as its field holds them."""
+    if field.type == tuple[str, ...]:
+        return tuple(values)
+    if field.type == tuple[float, ...]:
+        parts = ",".join(values).split(",")
+        return tuple(_read_number(field.name, part, float) for part in parts)
+    if field.type is float:
+        return _read_number(field.name, values[-1], float)
+    return values[-1]
+
+
+def _read_number(name: str, text: str, kind: Callable[[str], Any]) -> Any:
+    """Reads a number, or raises ValueError."""
+    try:
+        return kind(text)
+    except ValueError:
+        words = "a whole number" if kind is int else "a number"
+        raise ValueError(f"{name} is {text!r}, expected {words}.") from None
+
+
+def _align(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table: names to the left, all else to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            [
+                row[0].ljust(widths[0]),
+                *(
+                    cell.rjust(width)
+                    for cell, width in zip(row[1:], widths[1:], strict=True)
+                ),
+            ]
+        )
+        for row in rows
+    ]
+
+
+def _wrap(flag: str, text: str) -> list[str]:
+    """The lines of one flag in --help."""
+    first, *rest = textwrap.wrap(text, 54, break_on_hyphens=False)
+    return [f"  {flag:20}  {first}", *(f"  {'':20}  {line}" for line in rest)]
+
+
+def _print(text: str) -> None:
+    """Prints, if somebody reads."""
+    with contextlib.suppress(OSError):
+        if sys.stdout:
+            print(text, flush=True)
+
+
+def _warn(text: str) -> None:
+    """Prints beside the figures, if somebody reads."""
+    with contextlib.suppress(OSError):
+        if sys.stderr:
+            print(text, file=sys.stderr, flush=True)
+
+
+def _fail(sentence: str, status: int) -> int:
+    """Prints an error, in one line, and returns its status."""
+    _warn(f"nst-tf: {' '.join(sentence.split())}")
+    return status

@@ -1,0 +1,337 @@
+"""The judge against a float64 program, and on pictures that are odd."""
+
+import dataclasses
+
+import numpy as np
+import numpy_judge
+import pytest
+import toys
+from PIL import Image
+
+import nst_tf
+from nst_tf.images import image_io, writing
+from nst_tf.judge import figures, judging
+from nst_tf.network import weight_files
+from nst_tf.plan import memory, settings
+
+HEIGHT, WIDTH = 43, 58
+
+
+@pytest.fixture
+def chosen(toy):
+    """Settings of the toy network."""
+    return {
+        "extractor": "toy",
+        "weights": str(toy),
+        "style_layers": ",".join(toys.STYLE_LAYERS),
+        "content_layers": toys.CONTENT_LAYER,
+    }
+
+
+def _flat(height, width, value=0.5):
+    return np.full((height, width, 3), value, np.float32)
+
+
+def _expected(image, content, styles, alpha=None, layer_weights=(1, 1)):
+    return numpy_judge.judge(
+        image,
+        content,
+        styles,
+        toys.weights(),
+        dict(zip(toys.STYLE_LAYERS, layer_weights, strict=True)),
+        toys.CONTENT_LAYER,
+        np.ones((HEIGHT, WIDTH)) if alpha is None else alpha,
+    )
+
+
+def _check(judgement, expected, size=(HEIGHT, WIDTH)):
+    found = dataclasses.asdict(judgement)
+    assert (found.pop("height"), found.pop("width")) == size
+    by_layer = found.pop("style_by_layer")
+    for layer, value in expected.pop("style_by_layer").items():
+        np.testing.assert_allclose(by_layer[layer], value, rtol=1e-4)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-4, err_msg=name)
+
+
+def test_figures_are_those_of_a_program_in_float64(chosen):
+    image, content, style = (toys.image(HEIGHT, WIDTH, k) for k in range(3))
+    judgement = nst_tf.judge_image(image, content, style, **chosen)
+    _check(judgement, _expected(image, content, [style]))
+
+
+def test_so_are_those_of_a_large_picture(chosen):
+    # Enough pixels for the outer 16 and the 48 beside them.
+    image, content, style = (toys.image(150, 140, k) for k in range(3))
+    judgement = nst_tf.judge_image(image, content, style, **chosen)
+    expected = numpy_judge.border(numpy_judge.luma(image), np.ones((150, 140)))
+    np.testing.assert_allclose(judgement.border, expected, rtol=1e-4)
+
+
+def test_so_are_those_of_two_styles_and_weighted_layers(chosen):
+    image, content, one, two = (toys.image(HEIGHT, WIDTH, k) for k in range(4))
+    first, second = toys.STYLE_LAYERS
+    chosen["style_layers"] = f"{first}:1,{second}:3"
+    judgement = nst_tf.judge_image(image, content, [one, two], **chosen)
+    expected = _expected(image, content, [one, two], layer_weights=(1, 3))
+    _check(judgement, expected)
+
+
+def test_so_are_those_where_a_part_is_transparent(chosen):
+    image, content, style = (toys.image(HEIGHT, WIDTH, k) for k in range(3))
+    alpha = toys.mask(HEIGHT, WIDTH).numpy()[0, ..., 0].astype("f4")
+    alpha[:8] = 0
+    picture = image_io.make_picture(content, alpha)
+    judgement = nst_tf.judge_image(image, picture, style, **chosen)
+    _check(judgement, _expected(image, picture.pixels, [style], alpha))
+
+
+def test_content_and_style_are_resized(chosen):
+    image = toys.image(HEIGHT, WIDTH, 0)
+    content = toys.image(2 * HEIGHT, 2 * WIDTH, 1)
+    style = toys.image(120, 90, 2)
+    judgement = nst_tf.judge_image(image, content, style, **chosen)
+    # As many pixels as 43 x 58 in the shape 4 : 3.
+    fitted = image_io.resize(style, 58, 43)
+    expected = _expected(
+        image, image_io.resize(content, HEIGHT, WIDTH), [fitted]
+    )
+    _check(judgement, expected)
+
+
+def test_the_content_itself_has_all_content_and_none_of_the_style(chosen):
+    content, style = toys.image(HEIGHT, WIDTH, 1), toys.image(50, 60, 2)
+    judgement = nst_tf.judge_image(content, content, style, **chosen)
+    assert judgement.content == 0
+    assert judgement.ssim == pytest.approx(1, abs=1e-12)
+    assert judgement.style > 0.01
+
+
+def test_the_style_itself_has_all_of_the_style(chosen):
+    content, style = toys.image(HEIGHT, WIDTH, 1), toys.image(HEIGHT, WIDTH, 2)
+    judgement = nst_tf.judge_image(style, content, style, **chosen)
+    assert judgement.style == pytest.approx(0, abs=1e-9)
+    assert judgement.moments == pytest.approx(0, abs=1e-9)
+    assert judgement.chroma == 1
+    assert judgement.content > 0.01
+
+
+def test_a_gray_style_has_an_answer(chosen):
+    content = toys.image(HEIGHT, WIDTH, 1)
+    gray = np.repeat(toys.image(HEIGHT, WIDTH, 2)[..., :1], 3, axis=-1)
+    assert nst_tf.judge_image(gray, content, gray, **chosen).chroma == 1
+    colored = nst_tf.judge_image(content, content, gray, **chosen)
+    energies = figures.measure_laplacian(content)
+    assert colored.chroma == pytest.approx(
+        energies[1:].mean() / figures.CHROMA_FLOOR
+    )
+    assert colored.chroma > 10
+
+
+def test_rounding_to_8_bits_is_as_much_as_the_floor():
+    rng = np.random.default_rng(0)
+    smooth = rng.uniform(0, 1, size=(1, 1, 3)) + rng.uniform(
+        0, 1 / 255, size=(300, 300, 3)
+    )
+    rounding = np.round(255 * smooth) / 255 - smooth
+    energies = figures.measure_laplacian(rounding)
+    np.testing.assert_allclose(
+        energies[1:].mean(), figures.CHROMA_FLOOR, rtol=0.05
+    )
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_flat_pictures_have_finite_figures(chosen, value):
+    textured, flat = toys.image(HEIGHT, WIDTH, 1), _flat(HEIGHT, WIDTH, value)
+    for image, content, style in (
+        (flat, textured, textured),
+        (textured, flat, textured),
+        (textured, textured, flat),
+        (flat, flat, flat),
+    ):
+        judgement = nst_tf.judge_image(image, content, style, **chosen)
+        found = dataclasses.asdict(judgement)
+        numbers = [*found.pop("style_by_layer").values(), *found.values()]
+        assert np.isfinite(numbers).all()
+    assert judgement.chroma == judgement.border == 1
+
+
+def test_noise_is_even_and_a_frame_is_not():
+    rng = np.random.default_rng(0)
+    noise = rng.uniform(size=(200, 220))
+    assert figures.compare_border(noise) == pytest.approx(1, abs=0.02)
+    smooth = np.full_like(noise, 0.5)
+    smooth[16:-16, 16:-16] = noise[16:-16, 16:-16]
+    assert figures.compare_border(smooth) < 0.1
+    assert figures.compare_border(1 - smooth + noise) > 1.05
+    inside = np.zeros_like(noise)
+    inside[90:100, 90:100] = 1
+    assert figures.compare_border(noise, inside) == 1
+
+
+def test_a_jpeg_of_another_tool_is_judged(chosen, tmp_path):
+    content, style = toys.image(HEIGHT, WIDTH, 1), toys.image(50, 60, 2)
+    path = tmp_path / "result.jpg"
+    pixels = np.round(255 * toys.image(HEIGHT, WIDTH + 1, 0)).astype("u1")
+    Image.fromarray(pixels).save(path, quality=40)
+    judgement = nst_tf.judge_image(path, content, style, **chosen)
+    assert (judgement.height, judgement.width) == (HEIGHT, WIDTH + 1)
+    read = image_io.load_image(path)
+    assert judgement == nst_tf.judge_image(read, content, style, **chosen)
+
+
+def test_a_transparent_result_is_judged_by_its_colors(chosen, tmp_path):
+    content, style = toys.image(HEIGHT, WIDTH, 1), toys.image(50, 60, 2)
+    path = tmp_path / "result.png"
+    alpha = np.ones((HEIGHT, WIDTH), np.float32)
+    alpha[:9] = 0
+    image_io.save_image(path, content, writing.Options(alpha=alpha))
+    judgement = nst_tf.judge_image(path, content, style, **chosen)
+    assert 0 < judgement.ssim < 1
+
+
+def test_large_pictures_are_reduced_to_size(chosen):
+    image, content, style = (toys.image(80, 120, k) for k in range(3))
+    judgement = nst_tf.judge_image(image, content, style, size=60, **chosen)
+    assert (judgement.height, judgement.width) == (40, 60)
+    small = image_io.resize(image, 40, 60)
+    assert judgement == nst_tf.judge_image(small, content, style, **chosen)
+    own = nst_tf.judge_image(small, content, style, size=99, **chosen)
+    assert own == judgement
+
+
+def test_a_folder_of_styles_counts_as_one(chosen, tmp_path):
+    image, content, one, two = (toys.image(HEIGHT, WIDTH, k) for k in range(4))
+    for number, style in enumerate((one, two)):
+        image_io.save_image(tmp_path / f"{number}.tif", style)
+    one, two = (image_io.load_image(tmp_path / f"{n}.tif") for n in (0, 1))
+    (tmp_path / "toy.h5").rename(tmp_path / "weights")
+    chosen["weights"] = str(tmp_path / "weights")
+    judgement = nst_tf.judge_image(image, content, tmp_path, **chosen)
+    each = nst_tf.judge_image(image, content, [one, two], **chosen)
+    assert judgement == each
+
+
+def test_shares_and_scales_are_those_of_a_job(chosen):
+    image, content, one, two = (toys.image(HEIGHT, WIDTH, k) for k in range(4))
+    shared = nst_tf.judge_image(
+        image, content, [one, two], style_blend=(1.0, 0.0), **chosen
+    )
+    alone = nst_tf.judge_image(image, content, one, **chosen)
+    assert shared.style == pytest.approx(alone.style, rel=1e-6)
+    assert shared.chroma == pytest.approx(alone.chroma)
+    scaled = nst_tf.judge_image(image, content, one, style_scale=2.0, **chosen)
+    assert scaled.style != alone.style
+    assert scaled.chroma > alone.chroma  # an enlarged style has less detail
+
+
+def test_targets_are_measured_once_for_a_size(chosen, monkeypatch):
+    from nst_tf.transfer import targets
+
+    calls = []
+    make = targets.perceptual_losses
+
+    def count(*arguments, **options):
+        calls.append(arguments)
+        return make(*arguments, **options)
+
+    monkeypatch.setattr(targets, "perceptual_losses", count)
+    judge = judging.Judge(chosen)
+    subject = judge.read_subject(
+        toys.image(HEIGHT, WIDTH, 1), toys.image(50, 60, 2)
+    )
+    first = judge.judge(toys.picture(HEIGHT, WIDTH, 3), subject)
+    again = judge.judge(toys.picture(HEIGHT, WIDTH, 3), subject)
+    assert first == again
+    assert len(calls) == 3
+    judge.judge(toys.picture(2 * HEIGHT, 2 * WIDTH, 3), subject)
+    assert len(calls) == 6
+    judge.judge(
+        toys.picture(2 * HEIGHT, 2 * WIDTH, 3), subject._replace(scales=(2.0,))
+    )
+    assert len(calls) == 9
+
+
+@pytest.mark.parametrize(
+    ("image", "content", "style", "more", "words"),
+    [
+        ((40, 60), (60, 40), (9, 9), {}, "but the content image is 40 x 60"),
+        ((8, 8), (8, 8), (9, 9), {}, "expected at least 11 x 11"),
+        ((40, 60), (40, 60), (9, 9), {"size": -1}, "size is -1, expected 0"),
+        ((40, 60), (40, 60), (1, 300), {}, "style image is .* as it is judged"),
+        (
+            (40, 60),
+            (40, 60),
+            (9, 9),
+            {"style_scale": (1.0, 2.0)},
+            "style_scale is given 2 times, but there are 1 styles",
+        ),
+        (
+            (40, 60),
+            (40, 60),
+            (9, 9),
+            {"content_layers": "block9_conv1"},
+            "toy has no layer 'block9_conv1'",
+        ),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(
+    chosen, image, content, style, more, words
+):
+    pictures = [toys.image(*size) for size in (image, content, style)]
+    with pytest.raises(ValueError, match=words):
+        nst_tf.judge_image(*pictures, **{**chosen, **more})
+
+
+def test_settings_that_are_not_for_a_judge_are_refused(chosen):
+    picture = toys.image(HEIGHT, WIDTH)
+    with pytest.raises(TypeError, match="wieghts is not a setting of judge_im"):
+        nst_tf.judge_image(picture, picture, picture, wieghts="auto")
+    with pytest.raises(ValueError, match="style_layers is given 2 times"):
+        nst_tf.judge_image(
+            picture,
+            picture,
+            picture,
+            **{**chosen, "style_layers": toys.STYLE_LAYERS},
+        )
+    with pytest.raises(ValueError, match="no style image"):
+        nst_tf.judge_image(picture, picture, [], **chosen)
+
+
+def test_a_picture_that_memory_has_no_room_for_is_refused(chosen, monkeypatch):
+    monkeypatch.setattr(memory, "find_limit", lambda: 0.902e9)
+    picture = toys.image(HEIGHT, WIDTH)
+    with pytest.raises(MemoryError, match="reduce it with size"):
+        nst_tf.judge_image(picture, picture, picture, **chosen)
+    nst_tf.judge_image(picture, picture, picture, size=24, **chosen)
+
+
+def test_tf32_is_as_it_was_afterwards(chosen):
+    from tensorflow.config import experimental
+
+    before = experimental.tensor_float_32_execution_enabled()
+    picture = toys.image(HEIGHT, WIDTH)
+    try:
+        for enabled in (True, False):
+            experimental.enable_tensor_float_32_execution(enabled)
+            nst_tf.judge_image(picture, picture, picture, **chosen)
+            now = experimental.tensor_float_32_execution_enabled()
+            assert now == enabled
+    finally:
+        experimental.enable_tensor_float_32_execution(before)
+
+
+def test_figures_by_the_real_network_are_those_in_float64():
+    image, content, style = (toys.image(64, 80, k) for k in range(3))
+    judgement = nst_tf.judge_image(image, content, style)
+    expected = numpy_judge.judge(
+        image,
+        content,
+        [style],
+        weight_files.load("vgg19").layers,
+        dict.fromkeys(judgement.style_by_layer, 1),
+        settings.Job.content_layers,
+        np.ones((64, 80)),
+    )
+    _check(judgement, expected, (64, 80))
