@@ -6,6 +6,7 @@ import tensorflow as tf
 import toys
 
 from nst_tf import files
+from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.losses import objectives
 from nst_tf.network import extractors, weight_files
@@ -26,7 +27,7 @@ def test_the_gradient_of_the_default_job_repeats_to_the_bit(source):
         found.layers,
         projections=found.projections,
         pooling="average",
-        dtype="bfloat16",
+        dtype=device.resolve_precision("auto"),
     )
     images = files.presets_folder() / "images"
     content, style = (
