@@ -4,7 +4,9 @@ A picture of any tool, its content image and its style images go in; figures
 come out, each with a formula and a source in `figures` and
 docs/judging.md. The network is VGG19 in float32, whatever painted the picture.
 
-    python -m nst_tf.judge --content=town.jpg --style=painting.jpg result.png
+    import nst_tf
+    image = nst_tf.stylize("town.jpg", "painting.jpg", size=512)
+    judgement = nst_tf.judge_image(image, "town.jpg", "painting.jpg")
 
-is `command.cli`, and `nst_tf.judge_image` is the same from Python.
+`python -m nst_tf.judge`, which is `command.cli`, prints the same figures.
 """

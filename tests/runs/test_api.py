@@ -360,12 +360,12 @@ def test_style_images_keep_their_shape(request_, monkeypatch):
     from nst_tf.network import extractors
 
     seen = []
-    see = extractors.Extractor.see
+    extract = extractors.Extractor.extract
     monkeypatch.setattr(
         extractors.Extractor,
-        "see",
+        "extract",
         lambda network, image: (
-            seen.append(image.shape[:2]) or see(network, image)
+            seen.append(image.shape[:2]) or extract(network, image)
         ),
     )
     api.run_job(request_)
