@@ -8,6 +8,8 @@
     judged   with --paint: each figure of the judge, of the picture that the
              default job paints with the network that ships over that of the
              picture painted with the reference; the reference judges both
+    noise    with --noise: the same for two pictures painted with the reference,
+             one of a photograph that differs by 1e-6
 """
 
 import argparse
@@ -47,7 +49,11 @@ def main(arguments: Sequence[str]) -> int:
             "cosine": _compare_gradients(pair, networks, flags.size),
         }
         if flags.paint:
-            row["judged"] = _compare_pictures(pair, flags)
+            row["judged"] = _compare_pictures(pair, pair, "auto", flags)
+        if flags.noise:
+            row["noise"] = _compare_pictures(
+                _perturb(pair), pair, flags.reference, flags
+            )
         print(json.dumps(row), flush=True)
         with flags.json.open("a") as file:
             file.write(json.dumps({**step_time.machine(), **row}) + "\n")
@@ -76,22 +82,35 @@ def _compare_gradients(
 
 
 def _compare_pictures(
-    pair: consistency.Pair, flags: argparse.Namespace
+    one: consistency.Pair,
+    other: consistency.Pair,
+    weights: str,
+    flags: argparse.Namespace,
 ) -> dict[str, float]:
-    """The judge's figures with the network that ships over the others."""
+    """The figures of one pair's picture over those of another's.
+
+    The one is painted with `weights`, the other with the reference.
+    """
     figures = []
-    for weights in ("auto", flags.reference):
+    for pair, source in ((one, weights), (other, flags.reference)):
         image = api.stylize(
-            pair.content, pair.style, size=flags.size, weights=weights
+            pair.content, pair.style, size=flags.size, weights=source
         )
         judgement = judging.judge_image(
-            image, pair.content, pair.style, weights=flags.reference
+            image, other.content, other.style, weights=flags.reference
         )
         figures.append([float(getattr(judgement, name)) for name in FIGURES])
     return {
-        name: round(shipped / reference, 4)
-        for name, shipped, reference in zip(FIGURES, *figures, strict=True)
+        name: round(first / second, 4)
+        for name, first, second in zip(FIGURES, *figures, strict=True)
     }
+
+
+def _perturb(pair: consistency.Pair) -> consistency.Pair:
+    """Adds noise of 1e-6 to the photograph of a pair."""
+    rng = np.random.default_rng(0)
+    noise = 1e-6 * rng.standard_normal(pair.content.shape).astype("f4")
+    return pair._replace(content=(pair.content + noise).clip(0, 1))
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -105,6 +124,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--pair", action="append", required=True, help="CONTENT:STYLE, paths")
     add("--size", type=int, default=512, help="long side (512)")
     add("--paint", action="store_true", help="pictures, too")
+    add("--noise", action="store_true", help="what rounding alone changes")
     add("--json", type=Path, default=RESULTS / "bundled.jsonl")
     return parser.parse_args(arguments)
 
