@@ -11,6 +11,7 @@ PACKAGE = Path(nst_tf.__file__).parent
 # Every room, from the ground up: it imports rooms above it in this list only.
 ARROWS = {
     "errors": set(),
+    "terminal": set(),
     "files": set(),
     "backend": set(),
     "network": {"backend", "errors", "files"},
@@ -29,11 +30,11 @@ ARROWS = {
     },
     "judge": {
         *("backend", "errors", "images", "losses", "network", "plan"),
-        *("transfer",),
+        *("terminal", "transfer"),
     },
     "cli": {
         *("backend", "errors", "files", "images", "judge", "network"),
-        *("optimize", "plan", "runs"),
+        *("optimize", "plan", "runs", "terminal"),
     },
     "notebook": {"backend", "images", "optimize", "plan", "runs"},
     "run": {"cli"},

@@ -1,11 +1,10 @@
 """What the program says, how it ends, and what signals do to it."""
 
-import contextlib
 import signal
-import sys
 import traceback
 from types import FrameType
 
+from nst_tf import terminal
 from nst_tf.backend import device
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
@@ -21,18 +20,9 @@ SIGNALS = [
 ]
 
 
-def print_line(text: str) -> None:
-    """Prints, if somebody reads."""
-    with contextlib.suppress(OSError):
-        if sys.stdout:
-            print(text, flush=True)
-
-
 def print_error(sentence: str) -> int:
     """Prints an error, in one line, and returns its status."""
-    with contextlib.suppress(OSError):
-        if sys.stderr:
-            print(f"nst-tf: {' '.join(sentence.split())}", file=sys.stderr)
+    terminal.print_error(sentence)
     return WRONG_INPUT
 
 

@@ -5,10 +5,7 @@ are in `console`, contact sheets in `sheet_command`.
 """
 
 import contextlib
-import logging
 import math
-import os
-import sys
 import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -17,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 import nst_tf
+from nst_tf import terminal
 from nst_tf.backend import device, replicas
 from nst_tf.cli import console, contact_sheet, flags, sheet_command
 from nst_tf.images import image_io, sizes, writing
@@ -42,18 +40,7 @@ if TYPE_CHECKING:
 
 def cli() -> None:
     """The console script nst-tf."""
-    # Each level is traced anew, which TensorFlow takes for a mistake.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # names may hold anything
-            stream.reconfigure(errors="backslashreplace")
-    status = main(sys.argv[1:])
-    try:
-        if sys.stdout:
-            sys.stdout.flush()
-    except OSError:  # nobody reads; Python would complain at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(status)
+    terminal.run_program(main)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -69,23 +56,23 @@ def main(arguments: Sequence[str]) -> int:
         SIGHUP, SIGINT and SIGTERM.
     """
     if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(arguments):
-        console.print_line(flags.format_usage())
+        terminal.print_line(flags.format_usage())
         return console.DONE
     if "--version" in arguments:
-        console.print_line(f"nst-tf {nst_tf.__version__}")
+        terminal.print_line(f"nst-tf {nst_tf.__version__}")
         return console.DONE
     start = time.monotonic()
     with console.Signals() as signals:
         try:
             picture = _parse_describe(arguments)
             if picture:
-                console.print_line(records.describe(picture))
+                terminal.print_line(records.describe(picture))
                 return console.DONE
             asked, recorded = flags.parse(arguments), None
             if asked.sheet or asked.sweep:
                 sheet_command.check_alone(asked)
                 prepared_sheet = contact_sheet.prepare(
-                    asked, console.print_line
+                    asked, terminal.print_line
                 )
                 signals.wait = True
                 return sheet_command.paint(
@@ -95,11 +82,11 @@ def main(arguments: Sequence[str]) -> int:
                 recorded = rerun.load(asked, flags.list_set_flags(arguments))
                 asked = recorded.request
             request, path, prepared = preparation.prepare_files(
-                asked, console.print_line
+                asked, terminal.print_line
             )
             lines = [*rerun.check(recorded, prepared)] if recorded else []
             readers = reporters.Reporters(
-                request, asked, prepared, start, console.print_line
+                request, asked, prepared, start, terminal.print_line
             )
             with device.silence_stderr():
                 device.prepare()
@@ -182,12 +169,12 @@ def _paint_along(run: Run, signals: console.Signals) -> int:
     """Takes the steps of a picture that another process writes."""
     if run.request.dry_run:
         return console.DONE
-    console.print_line(
+    terminal.print_line(
         f"one of {replicas.count_workers()} processes, of which the first "
         f"writes"
     )
     try:
-        with contextlib.closing(_steps(run, console.print_line)) as steps:
+        with contextlib.closing(_steps(run, terminal.print_line)) as steps:
             for _ in steps:
                 if signals.received:
                     break

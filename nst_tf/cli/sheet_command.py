@@ -4,6 +4,7 @@ import time
 
 import numpy as np
 
+from nst_tf import terminal
 from nst_tf.backend import device, replicas
 from nst_tf.cli import console, contact_sheet
 from nst_tf.plan import settings
@@ -26,9 +27,9 @@ def paint(
         for cell in prepared.cells
     }
     for line in contact_sheet.describe(prepared, description):
-        console.print_line(line)
+        terminal.print_line(line)
     for note in filter(None, notes):
-        console.print_line(f"note      {note}")
+        terminal.print_line(f"note      {note}")
     if asked.dry_run:
         return signals.status
     images: dict[int, np.ndarray] = {}
@@ -38,7 +39,7 @@ def paint(
         prepared,
         asked.max_seconds,
         lambda: signals.received > 0,
-        console.print_line,
+        terminal.print_line,
     )
     try:
         for number, image in enumerate(pictures):
@@ -53,7 +54,7 @@ def paint(
             left = progress.format_duration(
                 seconds / (number + 1) * (count - 1 - number)
             )
-            console.print_line(
+            terminal.print_line(
                 f"picture {number + 1}/{count}, "
                 f"{' '.join(words)}, about {left} left"
             )
@@ -73,7 +74,7 @@ def paint(
         return console.print_error(
             f"{prepared.path} cannot be written: {error}"
         )
-    console.print_line(
+    terminal.print_line(
         f"{saved} is {'unfinished' if status else 'done'}, after "
         f"{progress.format_duration(time.monotonic() - start)}; the flags "
         f"under a picture, added to your command without --sheet and --sweep, "

@@ -1,18 +1,14 @@
 """The program: pictures to a table of figures, or to JSON."""
 
 import collections
-import contextlib
 import dataclasses
 import json
-import logging
-import os
-import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import nst_tf
-from nst_tf import errors
+from nst_tf import errors, terminal
 from nst_tf.backend import device
 from nst_tf.images import sources
 from nst_tf.judge import judging
@@ -48,17 +44,7 @@ class Request(NamedTuple):
 
 def cli() -> None:
     """The console script nst-tf-judge."""
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # names may hold anything
-            stream.reconfigure(errors="backslashreplace")
-    status = main(sys.argv[1:])
-    try:
-        if sys.stdout:
-            sys.stdout.flush()
-    except OSError:  # nobody reads; Python would complain at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(status)
+    terminal.run_program(main)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -72,24 +58,28 @@ def main(arguments: Sequence[str]) -> int:
         interrupted.
     """
     if {"--help", "-h", "-help"} & set(arguments):
-        _print(format_usage())
+        terminal.print_line(format_usage())
         return DONE
     if "--version" in arguments:
-        _print(f"nst-tf-judge {nst_tf.__version__}")
+        terminal.print_line(f"nst-tf-judge {nst_tf.__version__}")
         return DONE
     try:
         request = parse(arguments)
-        judge = judging.Judge(request.chosen, size=request.size, say=_warn)
+        judge = judging.Judge(
+            request.chosen, size=request.size, say=terminal.print_note
+        )
         judgements = _judge(judge, request)
     except (ValueError, OSError) as error:
-        return _fail(str(error), WRONG_INPUT)
+        terminal.print_error(str(error))
+        return WRONG_INPUT
     except MemoryError as error:
-        return _fail(str(error) or "out of memory.", OUT_OF_MEMORY)
+        terminal.print_error(str(error) or "out of memory.")
+        return OUT_OF_MEMORY
     except KeyboardInterrupt:
         return INTERRUPTED
     network = f"{judge.job.extractor}, {judge.network.origin}"
     write = write_json if request.as_json else write_table
-    _print(write(request, network, judgements))
+    terminal.print_line(write(request, network, judgements))
     return DONE
 
 
@@ -240,13 +230,16 @@ def _judge(judge: judging.Judge, request: Request) -> list[judging.Judgement]:
     """Reads and checks all pictures, and then judges them."""
     limit = judge.job.max_megapixels
     subject = judge.read_subject(request.content, request.styles)
-    pictures = [sources.load(name, limit, _warn) for name in request.pictures]
+    pictures = [
+        sources.load(name, limit, terminal.print_note)
+        for name in request.pictures
+    ]
     for name, picture in zip(request.pictures, pictures, strict=True):
         judge.check(picture, subject, name)
     read = [*pictures, subject.content, *subject.styles]
     notes = [note for picture in read for note in picture.notes]
     for note in notes:
-        _warn(f"note      {note}")
+        terminal.print_note(f"note      {note}")
     with device.silence_stderr():
         device.prepare()
     return [
@@ -297,23 +290,3 @@ def _wrap(flag: str, text: str) -> list[str]:
     """The lines of one flag in --help."""
     first, *rest = textwrap.wrap(text, 54, break_on_hyphens=False)
     return [f"  {flag:20}  {first}", *(f"  {'':20}  {line}" for line in rest)]
-
-
-def _print(text: str) -> None:
-    """Prints, if somebody reads."""
-    with contextlib.suppress(OSError):
-        if sys.stdout:
-            print(text, flush=True)
-
-
-def _warn(text: str) -> None:
-    """Prints beside the figures, if somebody reads."""
-    with contextlib.suppress(OSError):
-        if sys.stderr:
-            print(text, file=sys.stderr, flush=True)
-
-
-def _fail(sentence: str, status: int) -> int:
-    """Prints an error, in one line, and returns its status."""
-    _warn(f"nst-tf: {' '.join(sentence.split())}")
-    return status
