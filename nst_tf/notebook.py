@@ -12,15 +12,15 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nst_tf.backend import device
 from nst_tf.images import captions, image_io, painting, sizes
-from nst_tf.plan import inputs
-from nst_tf.runs import api, preparation, progress, results
+from nst_tf.plan import arrays
+from nst_tf.runs import api, progress, results, runner
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
@@ -32,8 +32,8 @@ COLUMNS = 4  # of these in a row, at most
 
 
 def show(
-    content: inputs.ImageLike,
-    styles: inputs.ImageLike | Sequence[inputs.ImageLike],
+    content: arrays.ImageLike,
+    styles: arrays.ImageLike | Sequence[arrays.ImageLike],
     *,
     every: int = 10,
     **settings: Any,
@@ -62,31 +62,31 @@ def show(
     """
     if every < 1:
         raise ValueError(f"every is {every}, expected at least 1.")
-    request, prepared = preparation.prepare_images(content, styles, settings)
+    began = time.monotonic()
+    draft = api.draft_images(content, styles, settings)
     cell = _Cell() if _in_notebook() else None
     with device.silence_stderr():  # a cell shows TensorFlow's banner, else
         device.prepare()
-    began = time.monotonic()
-    end = began + request.max_seconds if request.max_seconds else math.inf
+    end = began + draft.stop.seconds if draft.stop.seconds else math.inf
     report = progress.Progress(
-        prepared.levels, end=end, renew=cell.write if cell else None
+        draft.levels, end=end, renew=cell.write if cell else None
     )
-    with _one_trace_a_level():
-        step = _last(api.start_steps(request, prepared), report, cell, every)
-    picture = results.make_painting(step, request, prepared)
+    run = runner.start_run(draft, began=began)
+    with _one_trace_a_level(), _interrupts() as interrupts:
+        step = _read(run, report, cell, every, interrupts)
+    picture = results.make_painting(step, run.plan)
     if cell:
         cell.draw(picture)
     height, width = picture.shape[:2]
-    seconds = time.monotonic() - began
     (cell.write if cell else report.say)(
         f"{width} x {height}, loss {float(step.evaluation.loss):.4g}, after "
-        f"{progress.format_duration(seconds)}"
+        f"{progress.format_duration(run.seconds)}"
     )
     return picture
 
 
 def beside(
-    pictures: Mapping[str, inputs.ImageLike], *, side: int = SIDE
+    pictures: Mapping[str, arrays.ImageLike], *, side: int = SIDE
 ) -> painting.Painting:
     """Draws pictures beside each other on white, with a caption under each.
 
@@ -116,24 +116,25 @@ def beside(
     return painting.make_painting(captions.draw(rows))
 
 
-def _last(
-    steps: "Generator[descent.Step, None, None]",
+def _read(
+    run: runner.Run,
     report: progress.Progress,
     cell: "_Cell | None",
     every: int,
+    interrupts: list[int],
 ) -> "descent.Step":
     """Reads and shows steps up to the last one, or to an interrupt."""
-    with contextlib.closing(steps), _interrupts() as interrupts:
-        for count, step in enumerate(steps):  # there is always one
-            report.update(step.level, step.index, step.evaluation.loss)
-            if cell and count % every == 0 and cell.is_due():
-                cell.draw(results.read_image(step))
-            if interrupts:
-                break
-        report.end_line()
-        if interrupts:
-            report.say("interrupted: this is the picture so far")
-    return step
+
+    def follow(step: "descent.Step") -> None:
+        report.update(step.level, step.index, step.evaluation.loss)
+        if cell and (run.count - 1) % every == 0 and cell.is_due():
+            cell.draw(results.read_image(step))
+
+    last = run.read(follow, lambda: bool(interrupts))
+    report.end_line()
+    if interrupts:
+        report.say("interrupted: this is the picture so far")
+    return last
 
 
 @contextlib.contextmanager
@@ -162,13 +163,13 @@ def _interrupts() -> Iterator[list[int]]:
 
 
 def _captioned(
-    caption: str, picture: inputs.ImageLike, side: int
+    caption: str, picture: arrays.ImageLike, side: int
 ) -> captions.CaptionedImage:
     """Reads a picture, and reduces it."""
     if getattr(picture, "ndim", 3) == 2:
-        pixels = inputs.as_mask(picture, caption).pixels
+        pixels = arrays.as_mask(picture, caption).pixels
     else:
-        pixels = inputs.as_picture(picture, caption).pixels
+        pixels = arrays.as_picture(picture, caption).pixels
     height, width = pixels.shape[:2]
     if max(height, width) > side:
         height, width = sizes.scale_to_side(height, width, side)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import logging
 import time
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,19 +12,13 @@ import numpy as np
 
 from nst_tf.cli import sweeps
 from nst_tf.images import captions, image_io, sources, writing
-from nst_tf.plan import (
-    checks,
-    inputs,
-    pyramid,
-    schedule,
-    settings,
-    style_settings,
-)
-from nst_tf.runs import api, outputs, results
+from nst_tf.plan import checks, inputs, planning, settings, style_settings
+from nst_tf.runs import outputs, results, runner
 
 if TYPE_CHECKING:
     from nst_tf.judge import judging
-    from nst_tf.network import extractors
+
+log = logging.getLogger("nst_tf")
 
 NO_SCORES = "style 0.00, content 0.00, ssim 0.00"  # as long as most are
 
@@ -32,13 +27,8 @@ class SheetPicture(NamedTuple):
     """One picture of a sheet, ready to be painted."""
 
     label: tuple[str, ...]  # the flags that make it
-    request: settings.Job  # with the settings of its strength
-    prepared: inputs.Inputs
-
-    @property
-    def level(self) -> pyramid.Level:
-        """The finest: the picture's size."""
-        return self.prepared.levels[-1]
+    job: settings.Job
+    plan: planning.Plan  # a draft
 
 
 class Sheet(NamedTuple):
@@ -55,57 +45,51 @@ class Sheet(NamedTuple):
         return [cell for row in self.rows for cell in row]
 
 
-def prepare(
-    request: settings.Job, say: Callable[[str], None] = lambda line: None
-) -> Sheet:
+def prepare(job: settings.Job) -> Sheet:
     """Checks every picture of a sheet, and reads each file that they name once.
 
     Args:
-        request: A job with sweeps, as in `sweeps.make_grid`.
-        say: Is told, in a line, what takes time.
+        job: A job with sweeps, as in `sweeps.make_grid`.
 
     Raises:
         ValueError: In one sentence: what was received, what was expected.
     """
-    checks.check(request)
-    grid = sweeps.make_grid(request)
-
+    checks.check(job)
+    grid = sweeps.make_grid(job)
     load = functools.cache(sources.load)
     networks: dict[Hashable, inputs.Inputs] = {}
 
-    def prepared(cell: sweeps.SweepPoint) -> SheetPicture:
-        content = inputs.read_content(cell.request, say, load)
-        asked = sweeps.reduce_job(
-            inputs.resolve_size(cell.request, content), cell
+    def draft(point: sweeps.SweepPoint) -> SheetPicture:
+        read = inputs.read_inputs(point.job, load)
+        reduced = sweeps.reduce_job(
+            planning.resolve_print_size(point.job, read.content), point
         )
-        asked = style_settings.expand_folders(schedule.apply_strength(asked))
-        styles = [
-            load(each, request.max_megapixels, say) for each in asked.style
-        ]
-        found = inputs.prepare(asked, content, styles, say)
-        first = networks.setdefault((asked.extractor, asked.weights), found)
-        return SheetPicture(
-            cell.label, asked, found._replace(network=first.network)
-        )
+        plan = planning.draft_plan(reduced, read)
+        key = reduced.extractor, reduced.weights
+        if key not in networks:
+            networks[key] = inputs.load_network(reduced, read)
+        read = plan.inputs._replace(network=networks[key].network)
+        plan = dataclasses.replace(plan, inputs=read)
+        return SheetPicture(point.label, reduced, plan)
 
-    rows = [[prepared(cell) for cell in row] for row in grid]
+    rows = [[draft(point) for point in row] for row in grid]
     files = [
         name
-        for row in grid
+        for row in rows
         for cell in row
-        for name in inputs.list_input_files(cell.request)
+        for name in inputs.list_input_files(cell.job, cell.plan.inputs)
     ]
-    shown = [name for name in (request.content, *request.style) if name]
+    shown = [name for name in (job.content, *job.style) if name]
     path = outputs.choose_path(
-        request.output,
-        files if request.output else [*shown, "sheet"],
-        overwrite=request.overwrite,
+        job.output,
+        files if job.output else [*shown, "sheet"],
+        overwrite=job.overwrite,
     )
     sheet = Sheet(
         path,
         rows,
-        writing.Options(bit_depth=request.bit_depth, quality=request.quality),
-        _make_judge(request, rows, say) if request.sheet_scores else None,
+        writing.Options(bit_depth=job.bit_depth, quality=job.quality),
+        _make_judge(job, rows) if job.sheet_scores else None,
     )
     height, width = draw(sheet, {}).shape[:2]
     outputs.check_writable(path, height, width, sheet.options)
@@ -116,42 +100,39 @@ def describe(sheet: Sheet, device_words: str) -> list[str]:
     """Says in a few lines for people what will be painted, and with what."""
     rows, columns = len(sheet.rows), len(sheet.rows[0])
     height, width = draw(sheet, {}).shape[:2]
-    sizes = sorted({(c.level.width, c.level.height) for c in sheet.cells})
-    networks = {
-        f"{c.request.extractor}, {c.prepared.network.origin}": c
-        for c in sheet.cells
-    }
+    sizes = sorted({cell.plan.size[::-1] for cell in sheet.cells})
+    networks = [(c.plan.network.name, c.plan.inputs) for c in sheet.cells]
     pictures = ", ".join(f"{w} x {h}" for w, h in sizes)
+    origins = dict.fromkeys(
+        f"{name}, {read.network and read.network.origin}"
+        for name, read in networks
+    )
     lines = [
         f"sheet     {sheet.path}, {width} x {height}: {columns} x {rows} "
         f"pictures of {pictures}",
         f"device    {device_words}",
-        *(f"network   {words}" for words in networks),
+        *(f"network   {words}" for words in origins),
     ]
     if sheet.judge:
-        judge = sheet.judge.network
-        lines.append(f"scores    {sheet.judge.job.extractor}, {judge.origin}")
-        if {c.prepared.network.origin for c in sheet.cells} != {judge.origin}:
-            lines.append(
-                "note      the network of the scores is not the one that "
-                "generates the pictures"
+        words = f"{sheet.judge.job.extractor}, {sheet.judge.network.origin}"
+        lines.append(f"scores    {words}")
+        if set(origins) != {words}:
+            log.info(
+                "the network of the scores is not the one that generates the "
+                "pictures"
             )
     return lines
 
 
 def paint(
-    sheet: Sheet,
-    max_seconds: float,
-    stopped: Callable[[], bool],
-    say: Callable[[str], None],
+    sheet: Sheet, max_seconds: float, should_stop: Callable[[], bool]
 ) -> Iterator[np.ndarray]:
     """Paints the pictures of a sheet, row by row; they share what is seen.
 
     Args:
         sheet: The sheet.
         max_seconds: What all of it may take; 0: no limit.
-        stopped: Is asked after each step; the picture it was is not shown.
-        say: Is told, in a line, what cannot be done.
+        should_stop: Is asked after each step; the picture it was is not shown.
 
     Yields:
         Each picture, [h, w, 3] in [0, 1].
@@ -159,20 +140,21 @@ def paint(
     Raises:
         FloatingPointError: If one is not made of numbers any more.
     """
+    from nst_tf.transfer import method
+
     end = time.monotonic() + max_seconds
-    kept: dict[Hashable, extractors.Extractor] = {}
-    cells = sheet.cells
+    painter, cells = method.Painter(remember=True), sheet.cells
     for number, cell in enumerate(cells):
-        request, prepared = cell.request, cell.prepared
+        draft = cell.plan
         if max_seconds:
             share = (end - time.monotonic()) / (len(cells) - number)
-            request = dataclasses.replace(request, max_seconds=max(share, 0.01))
-        steps = api.run_steps(request, prepared, say=say, kept=kept)
-        for step in steps:
-            if stopped():
-                return
-            last = step
-        yield results.make_output(last, request, prepared).image
+            stop = draft.stop._replace(seconds=max(share, 0.01))
+            draft = dataclasses.replace(draft, stop=stop)
+        run = runner.start_run(draft, painter=painter)
+        step = run.read(should_stop=should_stop)
+        if should_stop():
+            return
+        yield results.make_output(step, run.plan).image
 
 
 def write_scores(
@@ -190,12 +172,14 @@ def write_scores(
     """
     from nst_tf.judge import judging
 
-    prepared = cell.prepared
+    read = cell.plan.inputs
+    job = settings.Job(**cell.plan.settings)
+    last = cell.plan.levels[-1]
+    scales = style_settings.compute_scales(job, read.styles, last)
+    blend = style_settings.list_shares(job, len(read.styles))
     found = judge.judge(
         image_io.Picture(image),
-        judging.Subject(
-            prepared.content, prepared.styles, prepared.blend, prepared.scales
-        ),
+        judging.Subject(read.content, read.styles, blend, scales),
     )
     return (
         f"style {found.style:.2f}, content {found.content:.2f}, "
@@ -232,26 +216,23 @@ def draw(
 
 
 def _make_judge(
-    request: settings.Job,
-    rows: Sequence[Sequence[SheetPicture]],
-    say: Callable[[str], None],
+    job: settings.Job, rows: Sequence[Sequence[SheetPicture]]
 ) -> "judging.Judge":
     """Makes the judge of a sheet: one for all pictures, whatever is swept."""
     from nst_tf.judge import judging
 
-    if not all(cell.prepared.styles for row in rows for cell in row):
+    if not all(cell.plan.inputs.styles for row in rows for cell in row):
         raise ValueError(
             "sheet_scores compares with a style; name one with "
             "--style=PICTURE, or leave it out."
         )
     return judging.Judge(
         {
-            "extractor": request.extractor,
-            "weights": request.weights,
-            "style_layers": request.style_layers[:1],
-            "content_layers": request.content_layers,
-        },
-        say=say,
+            "extractor": job.extractor,
+            "weights": job.weights,
+            "style_layers": job.style_layers[:1],
+            "content_layers": job.content_layers,
+        }
     )
 
 
@@ -267,8 +248,8 @@ def _caption(
     if sheet.judge:  # before there are any, the sheet has the size of later
         missing = "" if scores else NO_SCORES
         lines = (*lines, scores.get(number, missing))
-    alpha = cell.prepared.content.alpha
+    alpha = cell.plan.inputs.content.alpha
     if image is not None and alpha is not None:
-        alpha = image_io.resize_alpha(alpha, *cell.level[:2])
+        alpha = image_io.resize_alpha(alpha, *cell.plan.size)
         image = 1 + alpha[..., None] * (image - 1)
-    return captions.CaptionedImage(lines, *cell.level[:2], image)
+    return captions.CaptionedImage(lines, *cell.plan.size, image)

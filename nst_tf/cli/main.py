@@ -5,9 +5,10 @@ are in `console`, contact sheets in `sheet_command`.
 """
 
 import contextlib
+import logging
 import math
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,26 +17,24 @@ import numpy as np
 import nst_tf
 from nst_tf import terminal
 from nst_tf.backend import device, replicas
-from nst_tf.cli import console, contact_sheet, flags, sheet_command
+from nst_tf.cli import console, flags, sheet_command
 from nst_tf.images import image_io, sizes, writing
-from nst_tf.plan import inputs, settings, tile_size
+from nst_tf.plan import settings, tile_size
 from nst_tf.runs import (
     api,
+    description,
     outputs,
-    preparation,
     progress,
-    records,
     reporters,
     rerun,
     results,
-    resume,
-    startup,
+    runner,
 )
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from nst_tf.optimize import descent
+
+log = logging.getLogger("nst_tf")
 
 
 def cli() -> None:
@@ -61,52 +60,17 @@ def main(arguments: Sequence[str]) -> int:
     if "--version" in arguments:
         terminal.print_line(f"nst-tf {nst_tf.__version__}")
         return console.DONE
-    start = time.monotonic()
-    with console.Signals() as signals:
+    began = time.monotonic()
+    with console.Signals() as signals, console.print_notes() as notes:
         try:
             picture = _parse_describe(arguments)
             if picture:
-                terminal.print_line(records.describe(picture))
+                terminal.print_line(description.describe(picture))
                 return console.DONE
-            asked, recorded = flags.parse(arguments), None
-            if asked.sheet or asked.sweep:
-                sheet_command.check_alone(asked)
-                prepared_sheet = contact_sheet.prepare(
-                    asked, terminal.print_line
-                )
-                signals.wait = True
-                return sheet_command.paint(
-                    asked, prepared_sheet, start, signals
-                )
-            if asked.rerun:
-                recorded = rerun.load(asked, flags.list_set_flags(arguments))
-                asked = recorded.request
-            request, path, prepared = preparation.prepare_files(
-                asked, terminal.print_line
-            )
-            lines = [*rerun.check(recorded, prepared)] if recorded else []
-            readers = reporters.Reporters(
-                request, asked, prepared, start, terminal.print_line
-            )
-            with device.silence_stderr():
-                device.prepare()
-                replicas.make_strategy(request.devices)
-            request, state, strategy = startup.start(
-                request, prepared, lines.append
-            )
-            signals.wait = True
-            run = Run(
-                asked,
-                request,
-                path,
-                prepared,
-                state,
-                recorded,
-                readers,
-                start,
-                strategy,
-            )
-            return _paint(run, lines, signals)
+            job = flags.parse(arguments)
+            if job.sheet or job.sweep:
+                return sheet_command.paint(job, began, signals)
+            return _paint(_prepare(job, arguments, began), notes, signals)
         except (ValueError, OSError) as error:
             if signals.wait:  # what was asked for is right; this is a bug
                 raise
@@ -118,146 +82,117 @@ def main(arguments: Sequence[str]) -> int:
             return console.OUT_OF_MEMORY
 
 
-class Run(NamedTuple):
-    """A checked request, and all that it needs."""
+class Commission(NamedTuple):
+    """A picture that is asked for, ready to be painted."""
 
-    asked: settings.Job
-    request: settings.Job  # with the settings of its strength and print size
+    job: settings.Job
     path: Path  # of the output
-    prepared: inputs.Inputs
-    state: "descent.State | None"  # from which it goes on
-    recorded: rerun.RecordedRun | None  # that it repeats
+    run: runner.Run
     reporters: reporters.Reporters
-    start: float  # by `time.monotonic`
-    strategy: "tf.distribute.Strategy | None"  # of the devices that share it
+    device: str  # that it was painted on, if it is painted again
 
 
-def _paint(run: Run, warnings: Sequence[str], signals: console.Signals) -> int:
-    """Runs a prepared job, and reports it."""
-    request, prepared, path = run.request, run.prepared, run.path
-    end = run.start + request.max_seconds if request.max_seconds else math.inf
-    report = progress.Progress(prepared.levels, end=end)
-    if not replicas.is_writer():
-        return _paint_along(run, signals)
-    _announce(run, warnings, report)
-    if request.dry_run:
+def _prepare(
+    job: settings.Job, arguments: Sequence[str], began: float
+) -> Commission:
+    """Reads and checks what is asked for, and plans it."""
+    recorded = None
+    if job.rerun:
+        recorded = rerun.load(job, flags.list_set_flags(arguments))
+        job = recorded.job
+    path, draft = api.draft_files(job)
+    device_then, differences = "", []
+    if recorded:
+        draft = rerun.repeat(recorded, draft)
+        differences = rerun.list_differences(recorded, draft.inputs)
+        device_then = recorded.record["device"]
+    readers = api.open_reporters(job, draft, began)
+    with device.silence_stderr():
+        device.prepare()
+        replicas.make_strategy(job.devices)
+    run = runner.start_run(draft, began=began)
+    if replicas.is_writer():
+        for line in differences:
+            log.warning(line)
+    return Commission(job, path, run, readers, device_then)
+
+
+def _paint(
+    asked: Commission, notes: console.Notes, signals: console.Signals
+) -> int:
+    """Paints, reports and saves a picture."""
+    signals.wait = True
+    job, run = asked.job, asked.run
+    stop = run.plan.stop
+    end = run.began + stop.seconds if stop.seconds else math.inf
+    report = progress.Progress(run.plan.levels, end=end)
+    writes = replicas.is_writer()
+    if writes:
+        _announce(asked, report)
+    elif not job.dry_run:
+        terminal.print_line(
+            f"one of {replicas.count_workers()} processes, of which the first "
+            f"writes"
+        )
+    if job.dry_run:
         return signals.status
-    step, status = None, console.DONE
-    taken = resume.read_steps_taken(run.state, prepared)
-    steps = _steps(run, report.say)
+    notes.clear = report.clear_line
+
+    def follow(step: "descent.Step") -> None:
+        loss = report.update(step.level, step.index, step.evaluation.loss)
+        count = sum(run.taken)
+        asked.reporters.step(step, count, loss)
+        if job.preview_every and run.count % job.preview_every == 0:
+            _preview(asked.path, results.read_image(step))
+
+    status = console.DONE
     try:
-        for count, step in enumerate(steps, start=1):
-            taken[step.level] = step.index
-            loss = report.update(step.level, step.index, step.evaluation.loss)
-            run.reporters.step(step, sum(taken), loss)
-            if request.preview_every and count % request.preview_every == 0:
-                _preview(path, results.read_image(step), report)
-            if signals.received:
-                status = signals.status
-                break
-        steps.close()
+        run.read(
+            follow if writes else lambda step: None,
+            lambda: signals.received > 0,
+        )
     except Exception as error:  # whatever it is, the picture so far is saved
         report.end_line()
         status = console.report_failure(error)
-    if step is None:
-        return status or signals.status
-    with contextlib.closing(run.reporters):
-        return _save(run, step, taken, status, report)
+    status = status or signals.status
+    if run.last is None or not writes:
+        return status
+    with contextlib.closing(asked.reporters):
+        return _save(asked, run.last, status, report)
 
 
-def _paint_along(run: Run, signals: console.Signals) -> int:
-    """Takes the steps of a picture that another process writes."""
-    if run.request.dry_run:
-        return console.DONE
-    terminal.print_line(
-        f"one of {replicas.count_workers()} processes, of which the first "
-        f"writes"
-    )
-    try:
-        with contextlib.closing(_steps(run, terminal.print_line)) as steps:
-            for _ in steps:
-                if signals.received:
-                    break
-    except Exception as error:
-        return console.report_failure(error)
-    return signals.status
-
-
-def _steps(
-    run: Run, say: Callable[[str], None]
-) -> "Generator[descent.Step, None, None]":
-    """The steps of a run."""
-    return api.run_steps(
-        run.request,
-        run.prepared,
-        run.state,
-        say=say,
-        began=run.start - run.reporters.seconds,
-        fixed_steps=run.recorded.steps if run.recorded else None,
-        strategy=run.strategy,
-    )
-
-
-def _announce(
-    run: Run, warnings: Sequence[str], report: progress.Progress
-) -> None:
+def _announce(asked: Commission, report: progress.Progress) -> None:
     """Prints what will be done, and with what."""
-    request, prepared = run.request, run.prepared
-    last = prepared.levels[-1]
+    job, plan = asked.job, asked.run.plan
     with device.silence_stderr():
-        device.prepare()
-        description = device.describe()
-        precision = device.resolve_precision(request.precision)
-        emulation = device.describe_emulation(request.precision)
-    options = outputs.make_options(request, prepared.content, *last[:2])
-    devices = replicas.count_devices(run.strategy)
-    in_tiles = tile_size.describe_tiles(request, last, devices)
-    on_paper = ""
-    if request.dpi:
-        unit = "cm"
-        if run.asked.print_size:
-            unit = sizes.parse_print_size(run.asked.print_size).unit
-        on_paper = sizes.describe_print(*last[:2], request.dpi, unit)
+        here = device.describe()
+    unit = "cm"
+    if job.print_size:
+        unit = sizes.parse_print_size(job.print_size).unit
+    devices = plan.tiling.devices
     report.say(
         progress.describe_plan(
-            prepared.levels,
-            output=str(run.path),
-            on_paper=on_paper,
-            device=_describe_devices(description, devices),
-            precision=precision,
-            network=request.extractor,
-            origin=prepared.network.origin,
-            content_size=prepared.content.pixels.shape[:2],
-            memory=tile_size.estimate_memory(request, prepared, precision),
-            tiles=in_tiles,
-            max_seconds=request.max_seconds,
-            seconds=api.estimate_seconds(request, prepared, devices)
-            if request.dry_run
-            else 0.0,
+            plan,
+            output=str(asked.path),
+            device=_describe_devices(here, devices),
+            print_unit=unit,
+            seconds=runner.estimate_seconds(plan) if job.dry_run else 0.0,
         )
     )
-    notes = [*prepared.notes, *writing.list_omissions(run.path, options)]
-    if devices > 1 and not in_tiles:
-        notes.append(
-            f"one device is as fast as {devices}: they share tiles, and what "
-            f"the tiles would see twice is too much of this picture"
+    api.log_notes(plan)
+    omissions = writing.list_omissions(asked.path, outputs.make_options(plan))
+    for note in omissions:
+        log.info(note)
+    if devices > 1 and not tile_size.describe_tiles(plan, plan.levels[-1]):
+        log.info(
+            "one device is as fast as %d: they share tiles, and what the tiles "
+            "would see twice is too much of this picture",
+            devices,
         )
-    if prepared.clipped:
-        notes.append(
-            f"{prepared.clipped:.2%} of the style's values are clipped, with "
-            f"the content's colors"
-        )
-    for note in filter(None, [*notes, emulation]):
-        report.say(f"note      {note}")
-    then = run.recorded.record["device"] if run.recorded else description
-    if then != description:
-        warnings = [*warnings, f"made on {then}, and here is {description}"]
-    for warning in warnings:
-        report.say(f"warning   {warning}")
-    if run.state:
-        report.say(
-            f"resume    level {run.state.level + 1}, step {run.state.steps + 1}"
-        )
+    if asked.device not in ("", here):
+        log.warning("made on %s, and here is %s", asked.device, here)
+    if state := asked.run.state:
+        report.say(f"resume    level {state.level + 1}, step {state.steps + 1}")
 
 
 def _describe_devices(description: str, devices: int) -> str:
@@ -271,29 +206,23 @@ def _describe_devices(description: str, devices: int) -> str:
 
 
 def _save(
-    run: Run,
+    asked: Commission,
     step: "descent.Step",
-    taken: Sequence[int],
     status: int,
     report: progress.Progress,
 ) -> int:
     """Writes the picture of the last step, and says how it went."""
-    path, prepared = run.path, run.prepared
+    path, run = asked.path, asked.run
     ending = "unfinished" if status else "done"
     rows, columns = step.size
-    last = prepared.levels[-1]
-    if (rows, columns) != (last.height, last.width):
+    if step.size != run.plan.size:
+        height, width = run.plan.size
         report.say(
             f"stopped at {columns} x {rows}; the picture is enlarged to "
-            f"{last.width} x {last.height}"
+            f"{width} x {height}"
         )
-    made = results.Provenance(
-        run.asked, run.request, prepared, taken, run.start
-    )
     try:
-        saved, image = results.save(
-            path, made, step, state=ending, say=report.say
-        )
+        saved, image = results.save(path, asked.job, run, step, state=ending)
     except FloatingPointError as error:
         console.print_error(str(error))
         return console.FAILED
@@ -303,13 +232,13 @@ def _save(
         progress.describe_result(
             str(saved),
             ending,
-            time.monotonic() - run.start,
+            run.seconds,
             results.read_losses(step),
             rescues=int(step.optimizer.rescues),
             taken_back=int(step.optimizer.failures) > 0,
         )
     )
-    run.reporters.finish(image, sum(taken))
+    asked.reporters.finish(image, sum(run.taken))
     if saved.parent.resolve() != path.parent.resolve():
         return console.print_error(
             f"{path.parent} took no file; the picture is {saved}"
@@ -334,9 +263,10 @@ def _parse_describe(arguments: Sequence[str]) -> str:
     return ""
 
 
-def _preview(path: Path, image: np.ndarray, report: progress.Progress) -> None:
+def _preview(path: Path, image: np.ndarray) -> None:
     """Writes a preview; a run does not end for want of one."""
+    preview = outputs.preview_path(path)
     try:
-        image_io.save_image(outputs.preview_path(path), image)
+        image_io.save_image(preview, image)
     except OSError as error:
-        report.say(f"preview {outputs.preview_path(path)} failed: {error}")
+        log.warning("preview %s failed: %s", preview, error)

@@ -11,46 +11,35 @@ from nst_tf.plan import settings
 from nst_tf.runs import outputs, progress
 
 
-def paint(
-    asked: settings.Job,
-    prepared: contact_sheet.Sheet,
-    start: float,
-    signals: console.Signals,
-) -> int:
+def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
     """Paints a contact sheet, as far as it comes."""
+    check_alone(job)
+    sheet = contact_sheet.prepare(job)
+    signals.wait = True
     with device.silence_stderr():
         device.prepare()
         description = device.describe()
-    count = len(prepared.cells)
-    notes = {
-        device.describe_emulation(cell.request.precision)
-        for cell in prepared.cells
-    }
-    for line in contact_sheet.describe(prepared, description):
+    for line in contact_sheet.describe(sheet, description):
         terminal.print_line(line)
-    for note in filter(None, notes):
-        terminal.print_line(f"note      {note}")
-    if asked.dry_run:
+    if job.dry_run:
         return signals.status
+    count = len(sheet.cells)
     images: dict[int, np.ndarray] = {}
     scores: dict[int, str] = {}
     status = console.DONE
     pictures = contact_sheet.paint(
-        prepared,
-        asked.max_seconds,
-        lambda: signals.received > 0,
-        terminal.print_line,
+        sheet, job.max_seconds, lambda: signals.received > 0
     )
     try:
         for number, image in enumerate(pictures):
-            images[number], cell = image, prepared.cells[number]
+            images[number], cell = image, sheet.cells[number]
             words = list(cell.label)
-            if prepared.judge:
+            if sheet.judge:
                 scores[number] = contact_sheet.write_scores(
-                    prepared.judge, cell, image
+                    sheet.judge, cell, image
                 )
                 words[-1] += f", {scores[number]}"
-            seconds = time.monotonic() - start
+            seconds = time.monotonic() - began
             left = progress.format_duration(
                 seconds / (number + 1) * (count - 1 - number)
             )
@@ -65,27 +54,25 @@ def paint(
         return status
     try:
         saved = outputs.save_result(
-            prepared.path,
-            contact_sheet.draw(prepared, images, scores),
-            asked.overwrite,
-            prepared.options,
+            sheet.path,
+            contact_sheet.draw(sheet, images, scores),
+            job.overwrite,
+            sheet.options,
         )
     except (OSError, ValueError) as error:
-        return console.print_error(
-            f"{prepared.path} cannot be written: {error}"
-        )
+        return console.print_error(f"{sheet.path} cannot be written: {error}")
     terminal.print_line(
         f"{saved} is {'unfinished' if status else 'done'}, after "
-        f"{progress.format_duration(time.monotonic() - start)}; the flags "
+        f"{progress.format_duration(time.monotonic() - began)}; the flags "
         f"under a picture, added to your command without --sheet and --sweep, "
         f"make it"
     )
     return status
 
 
-def check_alone(asked: settings.Job) -> None:
+def check_alone(job: settings.Job) -> None:
     """Raises ValueError if several devices are to paint a sheet."""
-    if asked.devices != 1 or replicas.count_workers() > 1:
+    if job.devices != 1 or replicas.count_workers() > 1:
         raise ValueError(
             "several devices share one picture, and a sheet has many small "
             "ones; leave out --devices and TF_CONFIG."

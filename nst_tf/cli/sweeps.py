@@ -15,21 +15,21 @@ class SweepPoint(NamedTuple):
     """One picture of a sheet."""
 
     label: tuple[str, ...]  # the flags that make it, as they are typed
-    request: settings.Job
+    job: settings.Job
 
 
-def make_grid(request: settings.Job) -> list[list[SweepPoint]]:
+def make_grid(job: settings.Job) -> list[list[SweepPoint]]:
     """Makes the jobs of a sheet, in rows: the first sweep runs along a row.
 
     Raises:
         ValueError: If a sweep is not as it should be, or has no effect.
     """
     for name in settings.FIELDS:
-        if name not in settings.SHEET_SETTINGS and getattr(request, name):
+        if name not in settings.SHEET_SETTINGS and getattr(job, name):
             raise ValueError(
                 f"{name} has no part in a contact sheet; leave it out."
             )
-    sweeps = [_parse(text) for text in request.sweep or DEFAULT]
+    sweeps = [_parse(text) for text in job.sweep or DEFAULT]
     if len(sweeps) > 2:
         raise ValueError(
             f"sweep is given {len(sweeps)} times, expected once or twice; a "
@@ -48,35 +48,32 @@ def make_grid(request: settings.Job) -> list[list[SweepPoint]]:
             f"out some values."
         )
     return [
-        [
-            _cell(request, [part for part in (one, two) if part[0]])
-            for one in along
-        ]
+        [_cell(job, [part for part in (one, two) if part[0]]) for one in along]
         for two in down
     ]
 
 
-def reduce_job(request: settings.Job, cell: SweepPoint) -> settings.Job:
+def reduce_job(job: settings.Job, cell: SweepPoint) -> settings.Job:
     """Makes a job of a sheet a small one, at the sheet's size.
 
     A size that is swept stays; of VGG19 the network that ships takes the place,
     unless its weights are named.
 
     Args:
-        request: The job, its print size replaced, as by `inputs.resolve_size`.
+        job: The job, its print size replaced, as by
+            `planning.resolve_print_size`.
         cell: What it was made for.
     """
-    size = request.size
+    size = job.size
     if not any(flag.startswith("--size=") for flag in cell.label):
-        size = min(size, request.sheet_size)
-    small = request.weights == "auto" and request.extractor == "vgg19"
+        size = min(size, job.sheet_size)
+    small = job.weights == "auto" and job.extractor == "vgg19"
     return dataclasses.replace(
-        request,
+        job,
         size=size,
-        weights="small" if small else request.weights,
+        weights="small" if small else job.weights,
         style_size=tuple(
-            max(16, round(side * size / request.size))
-            for side in request.style_size
+            max(16, round(side * size / job.size)) for side in job.style_size
         ),
     )
 
@@ -105,7 +102,7 @@ def _parse(text: str) -> list[tuple[str, str]]:
     return [(name, part.strip()) for part in parts]
 
 
-def _cell(request: settings.Job, values: list[tuple[str, str]]) -> SweepPoint:
+def _cell(job: settings.Job, values: list[tuple[str, str]]) -> SweepPoint:
     """Makes one job of a sheet."""
     changes: dict[str, Any] = {
         name: getattr(flags.parse([f"--{name}={value}"]), name)
@@ -113,7 +110,5 @@ def _cell(request: settings.Job, values: list[tuple[str, str]]) -> SweepPoint:
     }
     return SweepPoint(
         tuple(f"--{name}={value}" for name, value in values),
-        dataclasses.replace(
-            request, sheet=False, sweep=(), output="", **changes
-        ),
+        dataclasses.replace(job, sheet=False, sweep=(), output="", **changes),
     )

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nst_tf import errors
-from nst_tf.backend import device
+from nst_tf.backend import device, host_memory
 from nst_tf.images import image_io, sizes, sources
 from nst_tf.judge import figures
 from nst_tf.network import architectures, weight_files
 from nst_tf.plan import (
+    arrays,
     checks,
     inputs,
-    memory,
+    planning,
     pyramid,
     settings,
+    style_regions,
     style_settings,
 )
 
@@ -85,9 +87,9 @@ class _Targets(NamedTuple):
 
 
 def judge_image(
-    image: inputs.ImageLike,
-    content: inputs.ImageLike,
-    styles: inputs.ImageLike | Sequence[inputs.ImageLike],
+    image: arrays.ImageLike,
+    content: arrays.ImageLike,
+    styles: arrays.ImageLike | Sequence[arrays.ImageLike],
     *,
     size: int = 0,
     **settings: Any,
@@ -124,7 +126,7 @@ def judge_image(
         Networks. CVPR 2016; Wang, Bovik, Sheikh, Simoncelli 2004 (SSIM).
     """
     judge = Judge(settings, size=size)
-    picture = inputs.as_picture(image, "judged", judge.job.max_megapixels)
+    picture = arrays.as_picture(image, "judged", judge.job.max_megapixels)
     subject = judge.read_subject(content, styles)
     pictures = [picture, subject.content, *subject.styles]
     notes = [note for each in pictures for note in each.notes]
@@ -190,8 +192,8 @@ class Judge:
 
     def read_subject(
         self,
-        content: inputs.ImageLike,
-        styles: inputs.ImageLike | Sequence[inputs.ImageLike],
+        content: arrays.ImageLike,
+        styles: arrays.ImageLike | Sequence[arrays.ImageLike],
     ) -> Subject:
         """Reads a content image and style images.
 
@@ -216,13 +218,13 @@ class Judge:
             self.job, [len(part) for part in parts]
         )
         pictures = [
-            inputs.as_picture(each, "style", job.max_megapixels)
+            arrays.as_picture(each, "style", job.max_megapixels)
             for part in parts
             for each in part
         ]
         count = len(pictures)
         return Subject(
-            inputs.as_picture(content, "content", job.max_megapixels),
+            arrays.as_picture(content, "content", job.max_megapixels),
             pictures,
             settings.repeat_for_styles(
                 job.style_blend or (1.0,), count, "style_blend"
@@ -263,7 +265,7 @@ class Judge:
             self._check_smallest("style image", *fitted)
         largest = max(1.0, *(scale**2 for scale in subject.scales))
         needed = BASE + PER_PIXEL * largest * height * width
-        limit = memory.find_limit()
+        limit = host_memory.find_limit()
         if limit and needed > limit:
             raise MemoryError(
                 f"to judge {name} at {width} x {height} pixels takes about "
@@ -363,29 +365,29 @@ class Judge:
         # Each picture is seen once, though three lists of losses ask for it.
         network = self._build()._replace(cache={})
         content, alpha = subject.content.pixels, subject.content.alpha
-        styles = [
-            targets.Style(style.pixels, share, style.alpha, scale=scale)
-            for style, share, scale in zip(
-                subject.styles, subject.shares, subject.scales, strict=True
-            )
-        ]
 
         def make(
             content_layers: Mapping[str, float],
             style_layers: Mapping[str, float],
             style_loss: str = "gram",
         ) -> list["protocol.Loss"]:
-            return targets.perceptual_losses(
-                network,
+            styles = [
+                style_regions.Style(
+                    style.pixels, share, style.alpha, style_layers, scale
+                )
+                for style, share, scale in zip(
+                    subject.styles, subject.shares, subject.scales, strict=True
+                )
+            ]
+            plan = planning.Plan(
+                inputs.Inputs(subject.content),
                 content,
-                styles,
-                targets.LossWeights(content_layers, style_layers),
-                height,
-                width,
+                [pyramid.Level(height, width, 0)],
+                content_layers,
+                [style_regions.Region(styles)],
                 style_loss=style_loss,
-                style_fit="keep",
-                alpha=alpha,
             )
+            return targets.perceptual_losses(plan, network, height, width)
 
         self._targets = _Targets(
             subject,

@@ -63,7 +63,9 @@ StopRule = Callable[[int, Step | None], bool]
 
 def descend(
     make_objective_at: Callable[[int, int], objectives.Objective],
-    make_optimizer: Callable[[canvas.Changeable], base.Optimizer],
+    make_optimizer: Callable[
+        [canvas.Changeable, pyramid.Level], base.Optimizer
+    ],
     levels: Sequence[pyramid.Level],
     image: tf.Tensor,
     start: State | None = None,
@@ -77,7 +79,7 @@ def descend(
 
     Args:
         make_objective_at: (height, width) -> the objective at that size.
-        make_optimizer: Makes the optimizer of a level's image.
+        make_optimizer: (image, level) -> the optimizer of a level's image.
         levels: Sizes and steps, from coarse to fine.
         image: Where to start, [1, H, W, 3] in [0, 1], of any size.
         start: A state of such a run, to go on after it: what follows is the
@@ -108,7 +110,7 @@ def descend(
         take = _Steps(level, make_objective_at, exhausted)
         size = level.height, level.width
         enlarge = _enlarge_on_host if hosted(*size) else _enlarge
-        optimizer = make_optimizer(enlarge(image, *size))
+        optimizer = make_optimizer(enlarge(image, *size), level)
         if finished:
             finished.hand_over(optimizer)
         index = 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_tf.plan import pyramid
+from nst_tf.plan import planning, pyramid
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -27,6 +27,94 @@ SAVING_SECONDS_PER_PIXEL = 4e-7
 FEWEST_SHARE = 0.1  # of its steps, for which a level is worth its start
 PLATEAU_INTERVAL = 10  # steps between two pictures that are compared
 BEFORE = "picture at rest"  # the first of the two, in a checkpoint
+
+
+class Stop:
+    """The stop rules of a plan: a run goes on while all of them agree.
+
+    Args:
+        settings: Those of the plan.
+        levels: Sizes and steps.
+        start: A state to go on from.
+        began: When the run began, by `time.monotonic`; now if None.
+    """
+
+    def __init__(
+        self,
+        settings: planning.StopSettings,
+        levels: Sequence[pyramid.Level],
+        start: "descent.State | None" = None,
+        began: float | None = None,
+    ):
+        self._plateau = Plateau(settings.tolerance, start)
+        self._rules: list[descent.StopRule] = []
+        if settings.steps is not None:
+            self._rules = [FixedSteps(settings.steps)]
+            return
+        if settings.tolerance:
+            self._rules.append(self._plateau)
+        if settings.seconds:
+            began = time.monotonic() if began is None else began
+            seconds = settings.seconds - settings.reserve
+            self._rules.append(TimeBudget(levels, seconds, began))
+
+    def __call__(self, level: int, step: "descent.Step | None") -> bool:
+        """Whether to take another step at a level."""
+        return all([rule(level, step) for rule in self._rules])
+
+    def arrays(self, step: "descent.Step") -> dict[str, np.ndarray] | None:
+        """What a run that goes on after a step needs; as in `Plateau`."""
+        return self._plateau.arrays(step)
+
+
+class StepTimer:
+    """Times the steps of a run, which take time in proportion to their work.
+
+    Args:
+        levels: Sizes and steps.
+        clock: What tells the time, in seconds.
+    """
+
+    def __init__(
+        self,
+        levels: Sequence[pyramid.Level],
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._levels = levels
+        self._clock = clock
+        self.seconds_per_work = 0.0  # 0 before two steps were timed
+        self.first_seconds = 0.0  # of a level: targets, trace and first step
+        self._level_start = clock()
+        self._first_step = 0.0  # when it was over
+        self._skipped = 0  # steps of the level that a run before this one took
+
+    def start_level(self) -> None:
+        """Notes that a level begins."""
+        self._level_start = self._clock()
+
+    def end_first_step(self, index: int) -> None:
+        """Notes that the device is done with the first step of a level."""
+        self._first_step = self._clock()
+        self.first_seconds = self._first_step - self._level_start
+        self._skipped = index - 1
+
+    def end_step(self, level: int, index: int) -> None:
+        """Notes that the device is done with a later step of a level."""
+        taken = index - self._skipped
+        if taken > 1:
+            seconds = (self._clock() - self._first_step) / (taken - 1)
+            self.seconds_per_work = seconds / self._levels[level].work
+
+    def count_taken(self, index: int) -> int:
+        """Counts the steps of the level that this run has taken."""
+        return index - self._skipped
+
+    def estimate_work(self, level: int, steps: int) -> float:
+        """Estimates the seconds of steps at a level, and of all later ones."""
+        later = self._levels[level + 1 :]
+        work = steps * self._levels[level].work
+        work += sum(each.steps * each.work for each in later)
+        return work * self.seconds_per_work
 
 
 class TimeBudget:
@@ -55,56 +143,44 @@ class TimeBudget:
         self._clock = clock
         saving = SAVING_SECONDS + SAVING_SECONDS_PER_PIXEL * levels[-1].pixels
         self._end = start + seconds - saving
-        self._seconds_per_work = 0.0  # not known before a step was timed
-        self._first_seconds = FIRST_SECONDS
-        self._level_start = 0.0
-        self._first_step = 0.0  # when it was over
-        self._skipped = 0  # steps of the level that a run before this one took
+        self._timer = StepTimer(levels, clock)
+        self._timer.first_seconds = FIRST_SECONDS
+        self._is_first = True  # whether no step of the level was taken
         self._allowed = 0  # steps at the present level
 
     def __call__(self, level: int, step: "descent.Step | None") -> bool:
         """Whether there is time for another step at a level."""
-        now = self._clock()
-        here = self._levels[level]
+        timer, here = self._timer, self._levels[level]
         last = level == len(self._levels) - 1
         if step is None:
-            self._level_start = now
-            self._allowed = here.steps
-            return last or self._is_worth_it(level, now)
+            timer.start_level()
+            self._is_first, self._allowed = True, here.steps
+            return last or self._is_worth_it(level)
         float(step.evaluation.loss)  # waits for the device
-        now = self._clock()
-        if not self._first_step or self._first_step < self._level_start:
-            self._first_step = now
-            self._first_seconds = now - self._level_start
-            self._skipped = step.index - 1
-        taken = step.index - self._skipped
-        if taken > 1:
-            seconds = (now - self._first_step) / (taken - 1)
-            self._seconds_per_work = seconds / here.work
-        if taken == 1 + TIMED_STEPS or last:
-            share = self._share(level, here.steps - step.index, now)
-            self._allowed = step.index + int(share * (here.steps - step.index))
-        step_seconds = self._seconds_per_work * here.work
-        reserve = 0.0 if last else self._first_seconds + step_seconds
-        return step.index < self._allowed and now + step_seconds + reserve < (
-            self._end
+        if self._is_first:
+            timer.end_first_step(step.index)
+            self._is_first = False
+        timer.end_step(level, step.index)
+        left = here.steps - step.index
+        if timer.count_taken(step.index) == 1 + TIMED_STEPS or last:
+            self._allowed = step.index + int(self._share(level, left) * left)
+        step_seconds = timer.seconds_per_work * here.work
+        reserve = 0.0 if last else timer.first_seconds + step_seconds
+        return (
+            step.index < self._allowed
+            and self._clock() + step_seconds + reserve < self._end
         )
 
-    def _is_worth_it(self, level: int, now: float) -> bool:
+    def _is_worth_it(self, level: int) -> bool:
         """Whether a level can have enough of its steps to be started."""
-        share = self._share(level, self._levels[level].steps, now, starts=1)
+        share = self._share(level, self._levels[level].steps, starts=1)
         return share >= FEWEST_SHARE
 
-    def _share(
-        self, level: int, steps: int, now: float, starts: int = 0
-    ) -> float:
+    def _share(self, level: int, steps: int, starts: int = 0) -> float:
         """The share of the steps that are left for which there is time."""
-        later = self._levels[level + 1 :]
-        work = steps * self._levels[level].work
-        work += sum(each.steps * each.work for each in later)
-        starts += len(later)
-        left = self._end - now - starts * self._first_seconds
-        needed = work * self._seconds_per_work
+        starts += len(self._levels) - 1 - level
+        left = self._end - self._clock() - starts * self._timer.first_seconds
+        needed = self._timer.estimate_work(level, steps)
         if left <= 0:
             return 0.0
         return min(1.0, left / needed) if needed else 1.0

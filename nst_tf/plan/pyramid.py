@@ -4,8 +4,8 @@ Large structures are found where they are cheap, on a small image; each level
 then starts from the enlarged picture of the one below.
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from nst_tf.images import sizes
 
@@ -24,6 +24,13 @@ class Level(NamedTuple):
     height: int
     width: int
     steps: int
+    optimizer: str = "adam"
+    settings: Mapping[str, Any] = {}  # the optimizer's
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the image."""
+        return self.height, self.width
 
     @property
     def pixels(self) -> int:
@@ -108,3 +115,32 @@ def round_size(height: int, width: int, side: float) -> tuple[int, int]:
     size = sizes.scale_to_side(height, width, long_side)
     rows, columns = (MULTIPLE * round(length / MULTIPLE) for length in size)
     return rows, columns
+
+
+def select_above(
+    levels: Sequence[Level], content: tuple[int, int], smaller: tuple[int, int]
+) -> list[Level]:
+    """Selects the levels that are larger than the picture of a smaller run.
+
+    Args:
+        levels: Those of the output.
+        content: (height, width) of the content image.
+        smaller: (height, width) of the picture to continue from.
+
+    Raises:
+        ValueError: If that is of another shape, or there is no such level.
+    """
+    (height, width), (rows, columns) = levels[-1].size, smaller
+    if not is_size_of(*content, rows, columns):
+        raise ValueError(
+            f"continue_from is {columns} x {rows} pixels, but the output is "
+            f"{width} x {height}, of another shape; pass what a run on this "
+            f"content image has made."
+        )
+    above = [each for each in levels if max(each.size) > max(smaller)]
+    if not above:
+        raise ValueError(
+            f"continue_from is {columns} x {rows} pixels, and the output is "
+            f"{width} x {height}; raise --size."
+        )
+    return above

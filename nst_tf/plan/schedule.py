@@ -15,11 +15,12 @@ longer steps, on one.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from nst_tf.plan import checks, pyramid, settings
+from nst_tf.plan import checks, conventions, pyramid, settings
 
 STEPS = (50, 50, 40, 50)
 STEPS_OF_ADAM = (100, 80, 50)  # where it takes all of them
@@ -59,6 +60,34 @@ def list_levels(
         max_levels=request.levels,
         growth=request.growth,
     )
+
+
+def choose_optimizers(
+    request: settings.Job, levels: Sequence[pyramid.Level]
+) -> list[pyramid.Level]:
+    """Chooses the optimizer of each level, with its settings.
+
+    On large levels above others its steps are shorter: with steps as long as
+    below, a picture at 1024 forgets what it was at 512, and ends at higher
+    losses of style and of content (scripts/benchmarks/consistency.py).
+    """
+    convention = conventions.CONVENTIONS[request.convention]
+    found = []
+    for number, level in enumerate(levels):
+        name = choose_optimizer(request, max(level.size))
+        chosen: dict[str, Any] = {
+            each: getattr(request, each)
+            for each in settings.OPTIMIZER_SETTINGS[name]
+        }
+        if name != "lbfgs":  # it steps alike at any scale
+            chosen["scaled"] = convention.scaled
+        if name == "adam":
+            chosen["corrected"] = convention.corrected
+        above = number > 0 or bool(request.continue_from)
+        if convention.scaled and above and max(level.size) > pyramid.LARGE:
+            chosen["learning_rate"] *= pyramid.LARGE_RATE
+        found.append(level._replace(optimizer=name, settings=chosen))
+    return found
 
 
 # The ratio of the weights of style and content at some strengths; between them

@@ -55,9 +55,10 @@ def setting(
         **rules: Limits of a number (low, high, above, below); choices; path
             ("picture", "mask", "start" or "weights") with keywords that are no
             paths; of_styles, if the i-th value is the i-th style's; network, if
-            the network is built by it; optimizers that take it; and where it
-            departs from its role (recorded, identity, keyword, swept, rerun,
-            in_sheets).
+            the network is built by it; optimizers that take it; absent, what a
+            record without it means, if that is not the default: the default
+            of before, or off; and where it departs from its role (recorded,
+            identity, keyword, swept, rerun, in_sheets).
     """
     return dataclasses.field(
         default=default,
@@ -708,6 +709,15 @@ OPTIMIZER_SETTINGS = {
     )
     for optimizer in FIELDS["optimizer"].metadata["choices"]
 }
+
+
+def list_absent_values() -> dict[str, Any]:
+    """Lists what a record means that does not have a recorded setting."""
+    return {
+        name: field.metadata.get("absent", field.default)
+        for name, field in FIELDS.items()
+        if name in RECORDED
+    }
 
 
 def is_keyword(name: str, value: str) -> bool:

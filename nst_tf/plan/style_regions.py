@@ -11,6 +11,24 @@ from nst_tf.plan import settings, style_settings
 LEAST = 1e-4  # share of a picture that a region has, at least
 
 
+class Style(NamedTuple):
+    """A style image and its share in a blend."""
+
+    image: np.ndarray  # [H, W, 3] in [0, 1]
+    weight: float = 1.0
+    alpha: np.ndarray | None = None  # how much a pixel counts, [H, W] in [0, 1]
+    layers: Mapping[str, float] = {}  # their weights
+    scale: float = 1.0  # of its sides: the size of the strokes
+
+
+class Region(NamedTuple):
+    """A part of the output that is painted in styles of its own."""
+
+    styles: Sequence[Style]
+    mask: np.ndarray | None = None  # of the content's size, [H, W]; None: all
+    name: str = ""
+
+
 class StyleRegion(NamedTuple):
     """A part of the output, and the styles that it is painted in."""
 

@@ -1,4 +1,4 @@
-"""The styles of a job: folders of them, their shares, sizes and colors."""
+"""The styles of a job: their shares, sizes and colors."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -6,23 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf.images import color, image_io, sizes, sources
+from nst_tf.images import color, image_io, sizes
+from nst_tf.network import architectures
 from nst_tf.plan import pyramid, settings
-
-
-def expand_folders(request: settings.Job) -> settings.Job:
-    """Replaces folders of styles by their pictures, which share as one does.
-
-    Raises:
-        ValueError: If a folder has no pictures.
-    """
-    parts = [
-        sources.list_pictures(each) if sources.is_folder(each) else [each]
-        for each in request.style
-    ]
-    request = repeat_settings(request, [len(part) for part in parts])
-    style = tuple(each for part in parts for each in part)
-    return dataclasses.replace(request, style=style)
 
 
 def repeat_settings(
@@ -35,9 +21,7 @@ def repeat_settings(
     """
     if all(count == 1 for count in counts):
         return request
-    blend = settings.repeat_for_styles(
-        request.style_blend or (1.0,), len(counts), "style_blend"
-    )
+    blend = list_shares(request, len(counts))
     pairs = list(zip(blend, counts, strict=True))
     chosen: dict[str, Any] = {
         "style_blend": tuple(
@@ -56,6 +40,12 @@ def repeat_settings(
                 for _ in range(count)
             )
     return dataclasses.replace(request, **chosen)
+
+
+def list_shares(request: settings.Job, count: int) -> tuple[float, ...]:
+    """Lists the share of each of so many styles in the blend."""
+    blend = request.style_blend or (1.0,)
+    return settings.repeat_for_styles(blend, count, "style_blend")
 
 
 def recolor(
@@ -104,6 +94,31 @@ def compute_scales(
             )
         found.append(scale)
     return found
+
+
+def check_fits(
+    request: settings.Job,
+    styles: Sequence[image_io.Picture],
+    scales: Sequence[float],
+    level: pyramid.Level,
+    deepest: architectures.Convolution,
+) -> None:
+    """Raises ValueError if a style is too small, or hidden, at a level."""
+    for style, scale in zip(styles, scales, strict=True):
+        rows, columns = style.pixels.shape[:2]
+        height, width = fit_size(request, rows, columns, level, scale)
+        if request.style_fit == "crop" and is_hidden(style, height, width):
+            raise ValueError(
+                "style image is wholly transparent where it is cropped; use "
+                "--style_fit=keep."
+            )
+        if min(height, width) < deepest.stride:
+            raise ValueError(
+                f"style image is {columns} x {rows} pixels, {width} x "
+                f"{height} at the first level, but {deepest.name} needs "
+                f"{deepest.stride} x {deepest.stride}; raise --min_size or "
+                f"--style_scale, or cut it."
+            )
 
 
 def fit_size(

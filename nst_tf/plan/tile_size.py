@@ -6,305 +6,227 @@ When memory runs out all the same, tiles are halved.
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from nst_tf.backend import device
 from nst_tf.network import architectures
-from nst_tf.plan import inputs, memory, pyramid, schedule, settings, tiles
+from nst_tf.plan import memory, pyramid, tiles
+
+if TYPE_CHECKING:
+    from nst_tf.plan import planning
 
 
-def plan_tiles(
-    request: settings.Job,
-    prepared: inputs.Inputs,
-    precision: str,
-) -> settings.Job:
-    """Gives a job the tiles that its memory has room for.
+def fit_tiles(plan: "planning.Plan") -> "planning.Plan":
+    """Gives a plan the tiles that its memory has room for.
 
-    A job that fits, as a whole or in the tiles that it names, is returned as it
-    is.
-
-    Args:
-        request: The job.
-        prepared: What it is made from.
-        precision: Type that the network computes in.
+    A plan that fits, as a whole or in the tiles that it names, is returned as
+    it is.
 
     Raises:
         MemoryError: If there is not enough for the smallest tiles.
-        ValueError: If the named tiles are too small, or it cannot be worked on
-            in tiles.
+        ValueError: If the named tiles are too small, or the picture cannot be
+            worked on in tiles.
     """
-    height, width, _ = prepared.levels[-1]
-    least = find_smallest_side(request)
-    if request.tile:
-        if request.tile < least:
+    height, width = plan.size
+    side, least = plan.tiling.side, find_smallest_side(plan)
+    if side:
+        if side < least:
             raise ValueError(
-                f"tile is {request.tile}, expected at least {least} pixels: a "
+                f"tile is {side}, expected at least {least} pixels: a "
                 f"tile is cut with all that its layers see around it."
             )
-        if tiles.is_cut(height, width, request.tile):
-            _check_additive(request, height, width)
-    limit = _limit(request)
+        if tiles.is_cut(height, width, side):
+            _check_additive(plan)
+    limit = plan.tiling.memory
     if limit is None:
-        return request
-    peak = estimate_memory(request, prepared, precision)
+        return plan
+    peak = estimate_memory(plan)
     if peak <= limit:
-        return request
-    fitting = _fitting(request, prepared, precision, limit, least)
+        return plan
     words = (
         f"a picture of {width} x {height} pixels needs about "
         f"{peak / 1e9:.1f} GB, and {limit / 1e9:.1f} GB are there"
     )
+    fitting = []
+    for each in _list_targets(plan):
+        largest = make_memory_model(each).find_largest_tile(
+            height, width, limit
+        )
+        if min(largest, side or largest) >= least:
+            fitting.append(_retile(each, side=min(largest, side or largest)))
     if not fitting:
         at_least = min(
-            make_memory_model(each, prepared, precision).estimate_peak(
-                height, width, least**2
-            )
-            for each in _targets(request)
+            make_memory_model(each).estimate_peak(height, width, least**2)
+            for each in _list_targets(plan)
         )
         raise MemoryError(
             f"{words}; in the smallest tiles it needs {at_least / 1e9:.1f} "
             f"GB. Make it smaller with --size, or free memory."
         )
-    _check_additive(request, height, width, words)
-    level = prepared.levels[-1]
-    return min(fitting, key=lambda each: estimate_cost(each, level))
+    _check_additive(plan, words)
+    alone = [_retile(each, devices=1) for each in fitting]
+    costs = [estimate_cost(each, plan.levels[-1]) for each in alone]
+    return fitting[costs.index(min(costs))]
 
 
-def _fitting(
-    request: settings.Job,
-    prepared: inputs.Inputs,
-    precision: str,
-    limit: float,
-    least: int,
-) -> list[settings.Job]:
-    """A job in the largest tiles that a limit has room for, in either way."""
-    height, width, _ = prepared.levels[-1]
-    found = []
-    for each in _targets(request):
-        model = make_memory_model(each, prepared, precision)
-        side = model.find_largest_tile(height, width, limit)
-        side = min(side, request.tile or side)
-        if side >= least:
-            found.append(dataclasses.replace(each, tile=side))
-    return found
-
-
-def _targets(request: settings.Job) -> list[settings.Job]:
-    """A job, and as one that recomputes its targets, if it leaves that open."""
-    if request.content_target != "auto":
-        return [request]
-    return [request, dataclasses.replace(request, content_target="recompute")]
-
-
-def halve_tiles(
-    request: settings.Job, prepared: inputs.Inputs, precision: str, died: int
-) -> settings.Job:
-    """Gives a job smaller tiles than those with which a run of it died.
+def halve_tiles(plan: "planning.Plan", died: int) -> "planning.Plan":
+    """Gives a plan smaller tiles than those with which a run of it died.
 
     Whether it died for want of memory nobody knows; a run that had more than
     twice what it needs did not.
 
     Args:
-        request: The job, with the tiles that memory has room for.
-        prepared: What it is made from.
-        precision: Type that the network computes in.
+        plan: A plan in the tiles that memory has room for.
         died: The tiles of that run; 0: it had none.
     """
-    height, width, _ = prepared.levels[-1]
-    limit = _limit(request)
-    if limit is None or not _is_additive(request):
-        return request
-    then = dataclasses.replace(request, tile=died)
-    if estimate_memory(then, prepared, precision) < 0.5 * limit:
-        return request
+    limit = plan.tiling.memory
+    if limit is None or not is_additive(plan):
+        return plan
+    if estimate_memory(_retile(plan, side=died)) < 0.5 * limit:
+        return plan
+    height, width = plan.size
     before = died if tiles.is_cut(height, width, died) else max(height, width)
-    side = max(before // 2, find_smallest_side(request))
-    if tiles.is_cut(height, width, request.tile):
-        side = min(side, request.tile)
+    side = max(before // 2, find_smallest_side(plan))
+    if tiles.is_cut(height, width, plan.tiling.side):
+        side = min(side, plan.tiling.side)
     if side == before:  # there are no smaller ones
-        request = _targets(request)[-1]
-    return dataclasses.replace(request, tile=side)
+        plan = _list_targets(plan)[-1]
+    return _retile(plan, side=side)
 
 
-def _limit(request: settings.Job) -> float | None:
-    """Bytes that a job may take; None: unknown.
+def shrink_tiles(
+    plan: "planning.Plan", height: int, width: int
+) -> "planning.Plan | None":
+    """Halves the tiles of an image that memory did not suffice for.
 
-    On a GPU tiles are halved when its memory runs out, whatever the host has.
+    Returns:
+        The plan with smaller tiles; None if there can be no smaller ones.
     """
-    if request.memory:
-        return 1e9 * request.memory
-    return None if device.is_gpu() else memory.find_limit()
+    side = plan.tiling.side
+    whole = not tiles.is_cut(height, width, side)
+    side = (max(height, width) if whole else side) // 2
+    if side < find_smallest_side(plan) or not is_additive(plan):
+        return None
+    return _retile(plan, side=side)
 
 
-def estimate_memory(
-    request: settings.Job, prepared: inputs.Inputs, precision: str
-) -> float:
-    """The bytes that a job needs in the tiles that it is cut into, about.
-
-    Args:
-        request: The job.
-        prepared: What it is made from.
-        precision: Type that the network computes in.
-    """
-    level = prepared.levels[-1]
-    cut = _cut(request, level, 1)
+def estimate_memory(plan: "planning.Plan") -> float:
+    """Estimates the bytes that a plan needs in the tiles that it has."""
+    level = plan.levels[-1]
+    cut = _cut(_retile(plan, devices=1), level)
     tile = cut.rows.size * cut.columns.size if cut else 0
-    model = make_memory_model(request, prepared, precision)
-    return model.estimate_peak(level.height, level.width, tile)
+    return make_memory_model(plan).estimate_peak(*level.size, tile)
 
 
-def make_memory_model(
-    request: settings.Job, prepared: inputs.Inputs, precision: str
-) -> memory.MemoryModel:
-    """Makes the memory model of a job."""
-    rows, columns = prepared.content.pixels.shape[:2]
-    height, width, _ = prepared.levels[-1]
+def make_memory_model(plan: "planning.Plan") -> memory.MemoryModel:
+    """Makes the memory model of a plan; its inputs have the network.
+
+    Raises:
+        ValueError: If they do not.
+    """
+    read, level = plan.inputs, plan.levels[-1]
+    if read.network is None:
+        raise ValueError("the plan's inputs have no network; load it first.")
+    pictures = [read.content, *read.styles]
+    scales = [s.scale for region in plan.regions for s in region.styles]
     return memory.MemoryModel(
-        precision,
-        small=prepared.network.projections is not None,
-        optimizer=schedule.choose_optimizer(request, max(height, width)),
-        pairs=request.history,
-        style_scale=max(prepared.scales, default=1.0),
-        sorts=request.style_loss == "sliced_wasserstein",
-        read=rows * columns
-        + sum(style.pixels[..., 0].size for style in prepared.styles),
-        recomputes=request.content_target == "recompute",
+        plan.network.precision,
+        small=read.network.projections is not None,
+        optimizer=level.optimizer,
+        pairs=level.settings.get("history", 0),
+        style_scale=max(scales, default=1.0),
+        sorts=plan.style_loss == "sliced_wasserstein",
+        read=sum(each.pixels[..., 0].size for each in pictures),
+        recomputes=plan.tiling.content_target == "recompute",
         features=sum(
-            prepared.network.layers[layer.name][0].shape[-1] / layer.stride**2
-            for layer in architectures.list_convolutions(request.extractor)
-            if layer.name in settings.parse_layers(request.content_layers)
+            read.network.layers[layer.name][0].shape[-1] / layer.stride**2
+            for layer in architectures.list_convolutions(plan.network.name)
+            if layer.name in plan.content_weights
         ),
     )
 
 
-def describe_tiles(
-    request: settings.Job, level: pyramid.Level, devices: int = 1
-) -> str:
+def describe_tiles(plan: "planning.Plan", level: pyramid.Level) -> str:
     """Says how a level is cut, for people; nothing if it is not."""
-    cut = _cut(request, level, devices)
+    cut = _cut(plan, level)
     if cut is None:
         return ""
     words = f"{cut.number} tiles of {cut.columns.size} x {cut.rows.size}"
-    if is_recomputed(request, level.height, level.width):
+    if is_recomputed(plan, *level.size):
         words += ", in which the content is seen anew"
     return words
 
 
-def estimate_cost(
-    request: settings.Job, level: pyramid.Level, devices: int = 1
-) -> float:
-    """How many times longer a step takes in tiles than one on the whole."""
-    cut = _cut(request, level, devices)
+def estimate_cost(plan: "planning.Plan", level: pyramid.Level) -> float:
+    """Estimates how many times longer a step takes in tiles than without."""
+    cut = _cut(plan, level)
     if cut is None:
         return 1.0
-    rounds = math.ceil(cut.number / devices)
+    rounds = math.ceil(cut.number / plan.tiling.devices)
     seen = rounds * cut.rows.size * cut.columns.size
     passes = tiles.PASSES
-    if is_recomputed(request, level.height, level.width):
-        passes += _recomputed_share(request)
+    if is_recomputed(plan, *level.size):
+        passes += _estimate_recomputed_share(plan)
     return passes * seen / level.pixels
 
 
-def is_recomputed(request: settings.Job, height: int, width: int) -> bool:
+def is_recomputed(plan: "planning.Plan", height: int, width: int) -> bool:
     """Whether the content's features are seen anew at a size, not kept."""
-    return request.content_target == "recompute" and tiles.is_cut(
-        height, width, request.tile
+    tiling = plan.tiling
+    return tiling.content_target == "recompute" and tiles.is_cut(
+        height, width, tiling.side
     )
 
 
-def _recomputed_share(request: settings.Job) -> float:
+def find_smallest_side(plan: "planning.Plan") -> int:
+    """Returns the least side of the tiles of a plan, in pixels."""
+    return tiles.find_smallest_side(plan.deepest.stride, plan.deepest.reach)
+
+
+def is_additive(plan: "planning.Plan") -> bool:
+    """Whether all losses of a plan are sums over positions."""
+    return plan.style_loss != "sliced_wasserstein"
+
+
+def _list_targets(plan: "planning.Plan") -> "list[planning.Plan]":
+    """A plan, and one that recomputes its targets, if it leaves that open."""
+    if plan.tiling.content_target != "auto":
+        return [plan]
+    return [plan, _retile(plan, content_target="recompute")]
+
+
+def _retile(plan: "planning.Plan", **changes: Any) -> "planning.Plan":
+    """Changes the tiling of a plan."""
+    return dataclasses.replace(plan, tiling=plan.tiling._replace(**changes))
+
+
+def _estimate_recomputed_share(plan: "planning.Plan") -> float:
     """Two looks as deep as the content's layers, over two as deep as all."""
-    deepest = architectures.find_deepest(
-        request.extractor, settings.parse_layers(request.content_layers)
-    )
-    return architectures.count_work(request.extractor, deepest.name) / (
-        architectures.count_work(request.extractor, _deepest(request).name)
-    )
+    name = plan.network.name
+    deepest = architectures.find_deepest(name, plan.content_weights)
+    return architectures.count_work(
+        name, deepest.name
+    ) / architectures.count_work(name, plan.deepest.name)
 
 
-def _cut(
-    request: settings.Job, level: pyramid.Level, devices: int
-) -> tiles.Tiles | None:
+def _cut(plan: "planning.Plan", level: pyramid.Level) -> tiles.Tiles | None:
     """How a level is cut; None: it is not."""
-    deepest = _deepest(request)
     return tiles.choose_tiles(
-        level.height,
-        level.width,
-        request.tile,
-        deepest.stride,
-        deepest.reach,
-        devices if _is_additive(request) else 1,
+        *level.size,
+        plan.tiling.side,
+        plan.deepest.stride,
+        plan.deepest.reach,
+        plan.tiling.devices if is_additive(plan) else 1,
     )
 
 
-def find_smallest_side(request: settings.Job) -> int:
-    """The least side of the tiles of a job, in pixels."""
-    deepest = _deepest(request)
-    return tiles.find_smallest_side(deepest.stride, deepest.reach)
-
-
-def _deepest(request: settings.Job) -> architectures.Convolution:
-    """The last convolution that a job needs."""
-    layers = [
-        layer
-        for text in (request.content_layers, *request.style_layers)
-        for layer in settings.parse_layers(text)
-    ]
-    return architectures.find_deepest(request.extractor, layers)
-
-
-class TileSize:
-    """The side of the tiles of a run, halved where memory does not suffice.
-
-    Args:
-        request: Its job.
-        levels: Its sizes.
-        say: Is told, in a line, when it is halved.
-    """
-
-    def __init__(
-        self,
-        request: settings.Job,
-        levels: Sequence[pyramid.Level],
-        say: Callable[[str], None],
-    ):
-        self._side = request.tile
-        self._least = find_smallest_side(request)
-        self._additive = _is_additive(request)
-        self._say = say
-
-    def get(self) -> int:
-        """The side, in pixels; 0: images are worked on as wholes."""
-        return self._side
-
-    def halve(self, height: int, width: int) -> bool:
-        """Makes it half as large, for an image of that size, if it can be."""
-        whole = not tiles.is_cut(height, width, self._side)
-        side = (max(height, width) if whole else self._side) // 2
-        if side < self._least or not self._additive:
-            return False
-        self._side = side
-        self._say(
-            f"memory    not enough for this step; it is taken again in tiles "
-            f"of {side}"
-        )
-        return True
-
-
-def _check_additive(
-    request: settings.Job, height: int, width: int, words: str = ""
-) -> None:
-    """Raises ValueError if a job cannot be worked on in tiles."""
-    if _is_additive(request):
+def _check_additive(plan: "planning.Plan", words: str = "") -> None:
+    """Raises ValueError if a plan cannot be worked on in tiles."""
+    if is_additive(plan):
         return
+    height, width = plan.size
     raise ValueError(
-        f"style_loss is {request.style_loss!r}, which is no sum over "
+        f"style_loss is {plan.style_loss!r}, which is no sum over "
         f"positions, so that {width} x {height} pixels cannot be worked on in "
         f"tiles{f': {words}' if words else ''}; choose another --style_loss, "
         f"or a smaller --size."
     )
-
-
-def _is_additive(request: settings.Job) -> bool:
-    """Whether all losses of a job are sums over positions."""
-    return request.style_loss != "sliced_wasserstein"

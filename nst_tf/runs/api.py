@@ -1,50 +1,32 @@
-"""A job, or arrays -> steps -> a picture.
+"""A job, or arrays -> steps -> a picture: what `nst_tf` offers of runs.
 
 TensorFlow is imported only when work starts.
 """
 
-import collections
 import dataclasses
-import functools
+import logging
 import time
-import warnings
-from collections.abc import (
-    Callable,
-    Generator,
-    Hashable,
-    Iterator,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from nst_tf.backend import device, replicas
-from nst_tf.images import image_io, painting, sizes
-from nst_tf.network import weight_files
-from nst_tf.optimize import stopping
-from nst_tf.plan import (
-    conventions,
-    inputs,
-    pyramid,
-    schedule,
-    settings,
-    tile_size,
+from nst_tf.backend import replicas
+from nst_tf.images import painting
+from nst_tf.plan import arrays, inputs, planning, settings
+from nst_tf.runs import (
+    outputs,
+    reporters,
+    results,
+    runner,
+    summaries,
+    timelapse,
 )
-from nst_tf.runs import preparation, results, resume, startup
 
 if TYPE_CHECKING:
-    import tensorflow as tf
+    from nst_tf.optimize import descent
+    from nst_tf.transfer import method
 
-    from nst_tf.network import extractors
-    from nst_tf.optimize import base, descent
-    from nst_tf.transfer import targets
-
-
-PROBE = 256  # long side, in pixels, of the picture that a job is timed on
-PROBE_STEPS = 5
+log = logging.getLogger("nst_tf")
 
 
 class Result(NamedTuple):
@@ -56,8 +38,10 @@ class Result(NamedTuple):
 
 
 def stylize(
-    content: inputs.ImageLike,
-    styles: inputs.ImageLike | Sequence[inputs.ImageLike],
+    content: arrays.ImageLike,
+    styles: arrays.ImageLike | Sequence[arrays.ImageLike],
+    *,
+    extra_losses: "method.ExtraLosses | None" = None,
     **settings: Any,
 ) -> painting.Painting:
     """Paints a content image in the manner of style images.
@@ -67,6 +51,8 @@ def stylize(
             of uint8 or of floats in [0, 1], RGB; or with alpha, [H, W, 4].
             Transparent parts count for nothing.
         styles: One style image or several, likewise; a folder counts as one.
+        extra_losses: (height, width) -> further losses of an image of that
+            size, as docs/adding_a_loss.md describes them.
         **settings: Fields of `Job`, such as size=512 or style_weight=200.
             Masks (content_mask, strength_map, keep_mask, and those of
             style_mask) are paths or addresses, or arrays: gray, [H, W], or
@@ -88,14 +74,15 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
-    request, prepared = preparation.prepare_images(content, styles, settings)
-    step = _last(start_steps(request, prepared))
-    return results.make_painting(step, request, prepared)
+    run = runner.start_run(draft_images(content, styles, settings))
+    return results.make_painting(run.read(extra_losses=extra_losses), run.plan)
 
 
 def stylize_steps(
-    content: inputs.ImageLike,
-    styles: inputs.ImageLike | Sequence[inputs.ImageLike],
+    content: arrays.ImageLike,
+    styles: arrays.ImageLike | Sequence[arrays.ImageLike],
+    *,
+    extra_losses: "method.ExtraLosses | None" = None,
     **settings: Any,
 ) -> "Iterator[descent.Step]":
     """Paints as `stylize` does, and yields each step as it is taken.
@@ -106,6 +93,7 @@ def stylize_steps(
     Args:
         content: As in `stylize`.
         styles: As in `stylize`.
+        extra_losses: As in `stylize`.
         **settings: As in `stylize`.
 
     Returns:
@@ -119,23 +107,12 @@ def stylize_steps(
         FloatingPointError: As it is read, if evaluations give no numbers any
             more.
     """
-    request, prepared = preparation.prepare_images(content, styles, settings)
-    return start_steps(request, prepared)
+    run = runner.start_run(draft_images(content, styles, settings))
+    return run.steps(extra_losses)
 
 
-def start_steps(
-    request: settings.Job, prepared: inputs.Inputs
-) -> "Generator[descent.Step, None, None]":
-    """The steps of a job that decides itself what it starts with."""
-    begun = startup.start(request, prepared)
-    _warn_of_emulation(request)
-    return run_steps(
-        begun.request, prepared, begun.state, strategy=begun.strategy
-    )
-
-
-def run_job(request: settings.Job) -> Result:
-    """Makes the picture of a request, from file to file.
+def run_job(job: settings.Job) -> Result:
+    """Makes the picture of a job, from file to file.
 
     Of several processes that share it, the first writes it.
 
@@ -146,312 +123,145 @@ def run_job(request: settings.Job) -> Result:
         FloatingPointError: If evaluations give no numbers any more.
     """
     for name, field in settings.FIELDS.items():
-        default = getattr(request, name) == field.default
+        default = getattr(job, name) == field.default
         if name in settings.PROGRAM_SETTINGS and not default:
             raise ValueError(f"{name} is for the program, not for run_job.")
-    start = time.monotonic()
-    asked = request
-    request, path, prepared = preparation.prepare_files(asked)
-    preparation.warn_notes(prepared)
-    request, state, strategy = startup.start(request, prepared)
-    _warn_of_emulation(request)
-    taken = resume.read_steps_taken(state, prepared)
-    for step in run_steps(request, prepared, state, strategy=strategy):
-        taken[step.level] = step.index
-    made = results.Provenance(asked, request, prepared, taken, start)
+    began = time.monotonic()
+    path, draft = draft_files(job)
+    log_notes(draft)
+    run = runner.start_run(draft, began=began)
+    step = run.read()
     if replicas.is_writer():
-        path = results.save(path, made, step).path
-    return Result(path, time.monotonic() - start, results.read_losses(step))
+        path = results.save(path, job, run, step).path
+    return Result(path, run.seconds, results.read_losses(step))
 
 
-def run_steps(
-    request: settings.Job,
-    prepared: inputs.Inputs,
-    start: "descent.State | None" = None,
-    *,
-    say: Callable[[str], None] = warnings.warn,
-    began: float | None = None,
-    fixed_steps: Sequence[int] | None = None,
-    kept: "dict[Hashable, extractors.Extractor] | None" = None,
-    strategy: "tf.distribute.Strategy | None" = None,
-) -> "Generator[descent.Step, None, None]":
-    """Runs the method on prepared inputs; the work starts with the first.
+def make_plan(
+    job: settings.Job,
+    read: inputs.Inputs | None = None,
+    machine: planning.Machine | None = None,
+) -> planning.Plan:
+    """Decides everything that a run needs, before any of it is computed.
+
+    `Painter().paint(plan)` carries it out.
 
     Args:
-        request: The job; with a `checkpoint_dir`, checkpoints are saved there.
-        prepared: What it needs.
-        start: A checkpoint to go on from, as `resume.find_checkpoint` finds it.
-        say: Is told, in a line, of a checkpoint that could not be saved.
-        began: When the run began, by `time.monotonic`, for its `max_seconds`;
-            now if None.
-        fixed_steps: Steps to take at each level, as a run before took them.
-        kept: Networks of jobs before, and what they saw: taken and added to.
-        strategy: Of the devices that share the picture; None: one works alone.
+        job: What is asked for.
+        read: Its pictures and its network; read from its files if None.
+        machine: What computes; this machine if None.
+
+    Raises:
+        MemoryError: If there is not enough for the smallest tiles.
+        ValueError: In one sentence: what was received, what was expected.
+        TypeError: If a setting is of another type.
     """
-    began = time.monotonic() if began is None else began
-    device.prepare()
-    from nst_tf.transfer import method
-
-    plateau = stopping.Plateau(request.tolerance, start)
-    options = make_method_options(request, prepared.network)
-    if kept is not None:
-        options["make_extractor"] = functools.partial(
-            _kept, options["make_extractor"], request, kept
-        )
-    if conventions.CONVENTIONS[request.convention].scaled:
-        options["make_optimizer"] = functools.partial(
-            _shorter, options["make_optimizer"], request, prepared.levels
-        )
-    should_continue = (
-        make_stop_rule(request, prepared, began, plateau)
-        if fixed_steps is None
-        else stopping.FixedSteps(fixed_steps)
-    )
-    side = tile_size.TileSize(request, prepared.levels, say)
-    exhausted = side.halve
-    if strategy and replicas.count_workers() > 1:
-        should_continue, exhausted = (
-            _together(strategy, should_continue),
-            _never,
-        )
-    steps = method.stylize_steps(
-        prepared.seen,
-        [],
-        regions=_regions(request, prepared),
-        keep=prepared.keep,
-        alpha=prepared.content.alpha,
-        levels=prepared.levels,
-        init=prepared.init,
-        start=start,
-        should_continue=should_continue,
-        tile=side.get,
-        exhausted=exhausted,
-        strategy=strategy,
-        recompute=request.content_target == "recompute",
-        **options,
-    )
-    if not request.checkpoint_dir or not replicas.is_writer():
-        return steps
-    return resume.save_checkpoints(
-        steps, request, prepared, say, plateau.arrays, start
-    )
+    read = read or inputs.read_inputs(job)
+    draft = planning.draft_plan(job, read)
+    if read.network is None:
+        draft = _load_network(job, draft)
+    return planning.fit_plan(draft, machine or runner.measure_machine())
 
 
-def _together(
-    strategy: "tf.distribute.Strategy", should_continue: "descent.StopRule"
-) -> "descent.StopRule":
-    """Goes on where every process would, by its clock and its picture."""
-    return lambda level, step: replicas.agree(
-        strategy, should_continue(level, step)
-    )
-
-
-def _never(height: int, width: int) -> bool:
-    """Says that no step is taken again: other processes would not know."""
-    return False
-
-
-def _kept(
-    make: "Callable[[Sequence[str]], extractors.Extractor]",
-    request: settings.Job,
-    kept: "dict[Hashable, extractors.Extractor]",
-    layers: Sequence[str],
-) -> "extractors.Extractor":
-    """Makes a network that remembers what it saw, or takes it from `kept`."""
-    network = [
-        getattr(request, name)
-        for name in settings.FIELDS
-        if name in settings.NETWORK_SETTINGS
-    ]
-    key = (tuple(layers), *network)
-    if key not in kept:
-        kept[key] = make(layers)._replace(cache={})
-    return kept[key]
-
-
-def estimate_seconds(
-    request: settings.Job, prepared: inputs.Inputs, devices: int = 1
-) -> float:
-    """Times some steps of a job on a small picture: what all of it will take.
+def draft_images(
+    content: arrays.ImageLike,
+    styles: arrays.ImageLike | Sequence[arrays.ImageLike],
+    chosen: dict[str, Any],
+) -> planning.Plan:
+    """Checks what `stylize` is called with, and drafts its plan.
 
     Args:
-        request: The job.
-        prepared: What it is made from.
-        devices: How many share the picture.
+        content: As in `stylize`.
+        styles: As in `stylize`.
+        chosen: Settings, as in `stylize`.
+
+    Raises:
+        ValueError: As `stylize`.
+        TypeError: As `stylize`.
     """
-    height, width, _ = prepared.levels[-1]
-    size = sizes.scale_to_side(height, width, min(PROBE, max(height, width)))
-    small = prepared._replace(
-        levels=[pyramid.Level(*size, PROBE_STEPS)],
-        init=image_io.resize(prepared.init, *size),
+    for name in chosen:
+        if name == "dpi" and chosen.get("print_size"):
+            continue
+        if name in settings.FIELDS and name not in settings.KEYWORDS:
+            raise TypeError(
+                f"{name} is for the program, not a setting of stylize; pass "
+                f"the images as the first two arguments, and save the result."
+            )
+    plain, given = arrays.separate_arrays(chosen)
+    job = settings.Job(**plain)
+    draft = planning.draft_plan(
+        job, inputs.take_inputs(job, content, styles, given)
     )
-    quick = dataclasses.replace(
-        request, checkpoint_dir="", max_seconds=0.0, tolerance=0.0, tile=0
-    )
-    times = [time.monotonic()]
-    for step in run_steps(quick, small):
-        float(step.evaluation.loss)  # waits for the device
-        times.append(time.monotonic())
-    trace, *steps = np.diff(times)
-    seconds = min(steps) / small.levels[0].work
-    return sum(
-        trace
-        + level.steps
-        * level.work
-        * seconds
-        * tile_size.estimate_cost(request, level, devices)
-        for level in prepared.levels
-    )
+    draft = _load_network(job, draft)
+    log_notes(draft)
+    return draft
 
 
-def make_stop_rule(
-    request: settings.Job,
-    prepared: inputs.Inputs,
-    began: float,
-    plateau: stopping.Plateau,
-) -> "descent.StopRule":
-    """What ends a level of a job before all its steps are taken."""
-    rules: list[descent.StopRule] = []
-    if request.tolerance:
-        rules.append(plateau)
-    if request.max_seconds:
-        rules.append(
-            stopping.TimeBudget(prepared.levels, request.max_seconds, began)
-        )
-    return lambda level, step: all([each(level, step) for each in rules])
+def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
+    """Reads and checks a job of files, and drafts its plan.
 
+    Returns:
+        Where the picture will be written, and the draft.
 
-def make_method_options(
-    request: settings.Job, network: weight_files.NetworkWeights
-) -> dict[str, Any]:
-    """Maps a job to the keywords of `method.stylize_steps`."""
-    from nst_tf.network import extractors
-
-    convention = conventions.CONVENTIONS[request.convention]
-    return {
-        "weights": make_loss_weights(request),
-        "convention": convention,
-        "style_loss": request.style_loss,
-        "style_fit": request.style_fit,
-        "make_extractor": functools.partial(
-            extractors.vgg,
-            request.extractor,
-            network_weights=network.layers,
-            projections=network.projections,
-            pooling=request.pooling,
-            padding=request.padding,
-            dtype=device.resolve_precision(request.precision),
-        ),
-        "make_optimizer": functools.partial(_optimizer, request),
-    }
-
-
-def _optimizer(
-    request: settings.Job, image: "tf.Variable", **changed: Any
-) -> "base.Optimizer":
-    """Makes the optimizer of a level's image, by the settings of a job."""
-    from nst_tf.optimize import base, optimizers
-
-    convention = conventions.CONVENTIONS[request.convention]
-    size: Any = tuple(image.shape[1:3])
-    kind = schedule.choose_optimizer(request, max(size))
-    chosen: dict[str, Any] = {
-        name: getattr(request, name)
-        for name in settings.OPTIMIZER_SETTINGS[kind]
-    }
-    if kind != "lbfgs":  # it steps alike at any scale
-        chosen["scaled"] = convention.scaled
-    if kind == "adam":
-        chosen["corrected"] = convention.corrected
-    made: base.Optimizer = optimizers.OPTIMIZERS[kind](
-        image, **{**chosen, **changed}
-    )
-    return made
-
-
-def _shorter(
-    make: "Callable[..., base.Optimizer]",
-    request: settings.Job,
-    levels: Sequence[pyramid.Level],
-    image: "tf.Variable",
-) -> "base.Optimizer":
-    """Makes an optimizer; on large levels above others its steps are shorter.
-
-    With steps as long as below, a picture at 1024 forgets what it was at 512,
-    and ends at higher losses of style and of content
-    (scripts/benchmarks/consistency.py).
+    Raises:
+        ValueError: In one sentence: what was received, what was expected.
     """
-    size: Any = tuple(image.shape[1:3])
-    coarsest = levels[0][:2] == size and not request.continue_from
-    if max(size) <= pyramid.LARGE or coarsest:
-        return make(image)
-    rate = pyramid.LARGE_RATE * request.learning_rate
-    return make(image, learning_rate=rate)
+    read = inputs.read_inputs(job)
+    if job.summary_dir:
+        summaries.check()
+    draft = planning.draft_plan(job, read)
+    names = inputs.list_input_files(job, read)
+    previews = job.preview_every > 0
+    path = outputs.choose_path(
+        job.output,
+        names if job.output else [job.content, *read.list_style_sources()],
+        overwrite=job.overwrite,
+        previews=previews,
+    )
+    if job.log:
+        outputs.check_aside("log", job.log, path, names, previews)
+    if job.timelapse:
+        others = [*names, job.log] if job.log else names
+        timelapse.check(job.timelapse, path, others, previews)
+        stop = draft.stop._replace(reserve=timelapse.SECONDS)
+        draft = dataclasses.replace(draft, stop=stop)
+    outputs.check_writable(path, *draft.size, outputs.make_options(draft))
+    return path, _load_network(job, draft)
 
 
-def make_loss_weights(request: settings.Job) -> "targets.LossWeights":
-    """Shares the weights of a job among its layers: the first style's."""
-    from nst_tf.transfer import targets
+def open_reporters(
+    job: settings.Job, draft: planning.Plan, began: float
+) -> reporters.Reporters:
+    """Opens the log, the folder for TensorBoard and the film of a job.
 
-    return targets.LossWeights(
-        _share_weight(
-            settings.parse_layers(request.content_layers),
-            request.content_weight,
-        ),
-        _share_weight(
-            settings.parse_layers(request.style_layers[0]), request.style_weight
-        ),
-        request.tv_weight,
+    Of a dry run, and of a process that another one writes for, there are none.
+
+    Args:
+        job: The job as it was asked for.
+        draft: Its draft.
+        began: When the run began, by `time.monotonic`.
+
+    Raises:
+        ValueError: If one of them could not be written at all.
+    """
+    if job.dry_run or not replicas.is_writer():
+        return reporters.Reporters(draft, began)
+    return reporters.Reporters(
+        draft,
+        began,
+        log=job.log,
+        summary_dir=job.summary_dir,
+        timelapse_name=job.timelapse,
+        flags=settings.format_flags(job),
     )
 
 
-def _regions(
-    request: settings.Job, prepared: inputs.Inputs
-) -> "list[targets.Region]":
-    """Lists a job's regions, with share, layers and scale of each style."""
-    from nst_tf.transfer import targets
-
-    count = len(prepared.styles)
-    layers = [
-        _share_weight(settings.parse_layers(text), request.style_weight)
-        for text in settings.repeat_for_styles(
-            request.style_layers, count, "style_layers"
-        )
-    ]
-    return [
-        targets.Region(
-            [
-                targets.Style(
-                    style.pixels,
-                    prepared.blend[index],
-                    style.alpha,
-                    layers[index],
-                    prepared.scales[index],
-                )
-                for index, style in place.styles
-                if prepared.blend[index]
-            ],
-            place.mask,
-            place.name,
-        )
-        for place in prepared.places
-    ]
+def log_notes(plan: planning.Plan) -> None:
+    """Logs what was not read in the best way, and what was decided."""
+    for note in (*plan.inputs.notes, *plan.notes):
+        log.info(note)
 
 
-def _warn_of_emulation(request: settings.Job) -> None:
-    """Warns of emulated bfloat16; TensorFlow has to be prepared before."""
-    if note := device.describe_emulation(request.precision):
-        warnings.warn(note, stacklevel=3)
-
-
-def _last(steps: "Iterator[descent.Step]") -> "descent.Step":
-    """Reads to the last step; there is always one."""
-    return collections.deque(steps, maxlen=1).pop()
-
-
-def _share_weight(
-    layers: Mapping[str, float], weight: float
-) -> dict[str, float]:
-    """Shares a weight among layers, in proportion to theirs."""
-    total = sum(layers.values())
-    return {layer: weight * share / total for layer, share in layers.items()}
+def _load_network(job: settings.Job, draft: planning.Plan) -> planning.Plan:
+    """Adds the network's weights to a draft, once all else is right."""
+    read = inputs.load_network(job, draft.inputs)
+    return dataclasses.replace(draft, inputs=read)

@@ -10,7 +10,7 @@ import numpy as np
 
 from nst_tf import files
 from nst_tf.images import exif, image_io, sources, writing
-from nst_tf.plan import settings
+from nst_tf.plan import planning
 
 LONGEST_NAME = 255  # bytes, on most file systems
 
@@ -238,24 +238,14 @@ def _check_place(path: Path, inputs: Sequence[str], overwrite: bool) -> None:
         )
 
 
-def make_options(
-    request: settings.Job, content: image_io.Picture, height: int, width: int
-) -> writing.Options:
-    """How a picture is written, and what of the content image goes with it.
-
-    Args:
-        request: The job.
-        content: Its content image.
-        height: Of the output.
-        width: Of the output.
-    """
+def make_options(plan: planning.Plan) -> writing.Options:
+    """Says how a picture is written, and what of the content goes with it."""
+    content, file = plan.inputs.content, plan.file
     alpha = content.alpha
     if alpha is not None:
-        alpha = image_io.resize_alpha(alpha, height, width)
+        alpha = image_io.resize_alpha(alpha, *plan.size)
     notes = None
     if content.exif is not None:
-        notes = exif.select_tags(content.exif, request.keep_location)
-    dpi = (request.dpi, request.dpi) if request.dpi else content.dpi
-    return writing.Options(
-        alpha, request.bit_depth, request.quality, notes, dpi
-    )
+        notes = exif.select_tags(content.exif, file.keep_location)
+    dpi = (file.dpi, file.dpi) if file.dpi else content.dpi
+    return writing.Options(alpha, file.bit_depth, file.quality, notes, dpi)

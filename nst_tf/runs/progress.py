@@ -7,7 +7,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import SupportsFloat, TextIO
 
-from nst_tf.plan import pyramid
+from nst_tf.images import sizes
+from nst_tf.optimize import stopping
+from nst_tf.plan import planning, pyramid, tile_size
 
 TIMED_STEPS = 10  # at a level, before a time is estimated
 PLAIN_SECONDS = 10.0  # between two lines where there is no terminal
@@ -15,64 +17,55 @@ TERMINAL_SECONDS = 0.2
 
 
 def describe_plan(
-    levels: Sequence[pyramid.Level],
+    plan: planning.Plan,
     *,
     output: str,
     device: str,
-    precision: str,
-    network: str,
-    origin: str,
-    content_size: tuple[int, int],
-    memory: float,
-    tiles: str = "",
-    max_seconds: float = 0.0,
+    print_unit: str = "cm",
     seconds: float = 0.0,
-    on_paper: str = "",
 ) -> str:
     """Describes what will be done, in a few lines for people.
 
     Args:
-        levels: Sizes and steps.
+        plan: What will be done.
         output: Where the picture will be written.
         device: What computes.
-        precision: Type that the network computes in.
-        network: Its name.
-        origin: Where its weights came from.
-        content_size: (height, width) of the content image.
-        memory: What the run will need, in bytes.
-        tiles: How many it is worked on in, and of what size.
-        max_seconds: What the run may take; 0: no limit.
+        print_unit: Of its size on paper: cm, mm or in.
         seconds: What it will take; 0: not known.
-        on_paper: The picture's size there, if its resolution was asked for.
     """
-    last = levels[-1]
-    sizes = ", ".join(
-        f"{level.width} x {level.height} ({level.steps})" for level in levels
+    last, content = plan.levels[-1], plan.inputs.content.pixels.shape[:2]
+    network = plan.inputs.network
+    levels = ", ".join(
+        f"{each.width} x {each.height} ({each.steps})" for each in plan.levels
     )
-    enlarged = (
-        f", enlarged from {content_size[1]} x {content_size[0]}"
-        if max(last.height, last.width) > max(content_size)
-        else ""
-    )
-    printed = f", {on_paper}" if on_paper else ""
+    steps = sum(each.steps for each in plan.levels)
+    printed = enlarged = ""
+    if plan.file.dpi:
+        on_paper = sizes.describe_print(*plan.size, plan.file.dpi, print_unit)
+        printed = f", {on_paper}"
+    if max(last.size) > max(content):
+        enlarged = f", enlarged from {content[1]} x {content[0]}"
+    tiles = tile_size.describe_tiles(plan, last)
     in_tiles = f", in {tiles}" if tiles else ""
     time_words = f"once {TIMED_STEPS} steps are timed"
     if seconds:
         time_words = (
             f"about {format_duration(seconds)}, by a few steps at small size"
         )
-    if max_seconds:
+    if plan.stop.seconds:
         time_words = (
-            f"at most {format_duration(max_seconds)}, in fewer steps if need be"
+            f"at most {format_duration(plan.stop.seconds)}, in fewer steps if "
+            f"need be"
         )
     return "\n".join(
         [
             f"picture   {output}, {last.width} x {last.height}{printed}"
             f"{enlarged}",
-            f"device    {device}, {precision}",
-            f"network   {network}, {origin}",
-            f"levels    {sizes}: {sum(level.steps for level in levels)} steps",
-            f"memory    about {memory / 1e9:.1f} GB{in_tiles}",
+            f"device    {device}, {plan.network.precision}",
+            f"network   {plan.network.name}, {network and network.origin}",
+            f"levels    {levels}: {steps} steps",
+            f"memory    about {tile_size.estimate_memory(plan) / 1e9:.1f} GB"
+            f"{in_tiles}",
             f"time      {time_words}",
         ]
     )
@@ -103,12 +96,8 @@ class Progress:
         self._terminal = renew is None and self._file.isatty()
         self._renew = self._renew_line if self._terminal else renew
         self._interval = TERMINAL_SECONDS if self._renew else PLAIN_SECONDS
-        self._seconds_per_work = 0.0
-        self._first_seconds = 0.0  # of a level: targets, and the trace
-        self._level_start = time.monotonic()
+        self._timer = stopping.StepTimer(levels)
         self._level = -1
-        self._skipped = 0  # steps of the level that a run before this one took
-        self._first_step = 0.0  # when it was over
         self._shown = 0.0
 
     def say(self, line: str) -> None:
@@ -128,36 +117,38 @@ class Progress:
         Returns:
             The loss, if it was read.
         """
-        here = self._levels[level]
+        timer, here = self._timer, self._levels[level]
         if level != self._level:
-            self._level, self._skipped = level, index - 1
+            self._level = level
             float(loss)
-            self._first_step = time.monotonic()
-            self._first_seconds = self._first_step - self._level_start
+            timer.end_first_step(index)
         last = index == here.steps
-        taken = index - self._skipped
-        timed = taken == 1 + TIMED_STEPS and not self._seconds_per_work
+        taken = timer.count_taken(index)
+        timed = taken == 1 + TIMED_STEPS and not timer.seconds_per_work
         due = time.monotonic() - self._shown > self._interval
         if not (last or timed or due):
             return None
         value = float(loss)
-        now = time.monotonic()
-        self._shown = now
+        self._shown = time.monotonic()
         if last:
-            self._level_start = now
+            timer.start_level()  # the next one
         if taken > TIMED_STEPS:
-            work = here.work * (taken - 1)
-            self._seconds_per_work = (now - self._first_step) / work
+            timer.end_step(level, index)
         line = (
             f"level {level + 1}/{len(self._levels)}, {here.width} x "
             f"{here.height}, step {index}/{here.steps}, loss {value:.4g}"
         )
-        if self._seconds_per_work:
+        if timer.seconds_per_work:
             line += (
                 f", about {format_duration(self.remaining(level, index))} left"
             )
         (self._renew or self.say)(line)
         return value
+
+    def clear_line(self) -> None:
+        """Clears the line that is being renewed, for a line of others."""
+        if self._terminal:
+            self._write("\r\033[K")
 
     def end_line(self) -> None:
         """Ends the line that is being renewed, before somebody else writes."""
@@ -170,12 +161,9 @@ class Progress:
         A step takes time in proportion to its level's work, and each level
         begins with as long a pause as the present one did.
         """
-        here = self._levels[level]
-        later = self._levels[level + 1 :]
-        work = here.work * (here.steps - index)
-        work += sum(each.work * each.steps for each in later)
-        pauses = self._first_seconds * len(later)
-        seconds = work * self._seconds_per_work + pauses
+        left = self._levels[level].steps - index
+        pauses = self._timer.first_seconds * (len(self._levels) - 1 - level)
+        seconds = self._timer.estimate_work(level, left) + pauses
         return max(0.0, min(seconds, self._end - time.monotonic()))
 
     def _renew_line(self, line: str) -> None:

@@ -1,9 +1,10 @@
 """What a picture says of itself: how it was made, in plain data.
 
-A record holds the settings that differ from the defaults, and what the clock or
-the machine decided: sizes and steps of the levels, the precision, the weights.
-With it the picture is made again, to the bit on the same machine and versions.
-It holds names, not paths, unless the paths are asked for.
+A record holds the settings as they were asked for, where they differ from the
+defaults; all of them as they were decided; and what the clock or the machine
+decided: sizes and steps of the levels, the precision, the weights. With it the
+picture is made again, to the bit on the same machine and versions, whatever
+defaults have become. It holds names, not paths, unless they are asked for.
 """
 
 import datetime
@@ -11,7 +12,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import unicodedata
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from PIL import Image
 
 import nst_tf
 from nst_tf.images import image_io, reading, sources, writing
-from nst_tf.plan import inputs, settings
+from nst_tf.plan import inputs, planning, settings
 from nst_tf.runs import outputs, resume
 
 LONGEST = 1 << 24  # bytes of a record that is read
@@ -36,71 +36,71 @@ class Outcome(NamedTuple):
     losses: Mapping[str, float]  # of the last step, unweighted
     rescues: int
     seconds: float
-    precision: str
     device: str
 
 
 def make_record(
-    asked: settings.Job,
-    request: settings.Job,
-    prepared: inputs.Inputs,
-    outcome: Outcome,
+    asked: settings.Job, plan: planning.Plan, outcome: Outcome
 ) -> dict[str, Any]:
     """Writes the record of a run.
 
     Args:
         asked: The job as it was asked for.
-        request: The same, with the settings of its strength and print size.
-        prepared: What it was made from.
+        plan: Its plan.
         outcome: How it ended.
     """
-    shown = _Names(request.record_paths)
+    shown, read = _Names(plan.file.record_paths), plan.inputs
     flags = {
         name: getattr(asked, name)
         for name, field in settings.FIELDS.items()
         if name in settings.RECORDED and getattr(asked, name) != field.default
     }
-    named = inputs.list_named_pictures(request)
     if "init" in inputs.list_named_pictures(asked):
-        flags["init"] = shown.of(asked.init)
-    chosen = {
-        name: getattr(request, name)
-        for name in settings.FIELDS
-        if name in settings.RECORDED
-        and getattr(request, name) != getattr(asked, name)
+        flags["init"] = shown.find(asked.init)
+    decided = {
+        name: value
+        for name, value in plan.settings.items()
+        if name in settings.RECORDED and name != "init"
     }
-    pictures: dict[str, Any] = {
-        "content": _describe_picture(
-            shown.of(request.content), prepared.content
-        ),
-        "style": [
-            _describe_picture(shown.of(source), picture)
-            for source, picture in zip(
-                request.style, prepared.styles, strict=True
-            )
-        ],
+    decided |= {
+        "tile": plan.tiling.side,
+        "content_target": plan.tiling.content_target,
     }
-    for name, source in named.items():
-        pictures[name] = _describe_picture(
-            shown.of(source), prepared.others[name]
-        )
+    if plan.init.word not in ("picture", "smaller"):
+        decided["init"] = plan.settings["init"]
+
+    def describe(name: str, picture: image_io.Picture) -> dict[str, Any]:
+        height, width = picture.pixels.shape[:2]
+        return {
+            "name": shown.find(read.sources[name]),
+            "size": [width, height],
+            "digest": picture.digest,
+        }
+
     now = datetime.datetime.now(datetime.timezone.utc)
     return {
         "nst_tf": nst_tf.__version__,
         "made": now.isoformat(timespec="seconds"),
         "flags": flags,
         "decided": {
-            "sizes": [[level.width, level.height] for level in prepared.levels],
+            "sizes": [[level.width, level.height] for level in plan.levels],
             "steps": list(outcome.steps),
-            "precision": outcome.precision,
-            "seed": request.seed,
-            "settings": chosen,
+            "precision": plan.network.precision,
+            "seed": plan.settings["seed"],
+            "settings": decided,
         },
-        "inputs": pictures,
+        "inputs": {
+            "content": describe("content", read.content),
+            "style": [
+                describe(f"style/{number}", picture)
+                for number, picture in enumerate(read.styles)
+            ],
+            **{n: describe(n, each) for n, each in read.others.items()},
+        },
         "network": {
-            "name": request.extractor,
-            "weights": _weights(request, prepared, shown),
-            "digest": resume.digest_weights(prepared.network),
+            "name": plan.network.name,
+            "weights": _name_weights(asked, plan, shown),
+            "digest": resume.digest_weights(read.network),
         },
         "state": outcome.state,
         "losses": {
@@ -143,76 +143,6 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(record)
 
 
-def describe(path: str | os.PathLike[str]) -> str:
-    """Says how a picture was made: a flag file, with notes for people.
-
-    Raises:
-        ValueError: As `read_record`.
-    """
-    record = read_record(path)
-    decided, network = record["decided"], record["network"]
-    pictures = record["inputs"]
-    named = [("content", pictures["content"])]
-    named += [("style", style) for style in pictures["style"]]
-    named += [
-        (name.partition("/")[0], picture)
-        for name, picture in pictures.items()
-        if name not in ("content", "style")
-    ]
-    levels = ", ".join(
-        f"{width} x {height}: {steps}"
-        for (width, height), steps in zip(
-            decided["sizes"], decided["steps"], strict=True
-        )
-    )
-    losses = ", ".join(
-        f"{name} {value:.4g}" for name, value in record["losses"].items()
-    )
-    releases = ", ".join(
-        f"{name} {value}" for name, value in record["versions"].items()
-    )
-    tile = decided["settings"].get("tile")
-    in_tiles = f", in tiles of {tile}" if tile else ""
-    if tile and decided["settings"].get("content_target") == "recompute":
-        in_tiles += ", the content seen anew"
-    lines = [
-        f"{Path(path).name}, made by nst_tf {record['nst_tf']}, "
-        f"{record['made']}",
-        f"{record['state']}, after {sum(decided['steps'])} steps in "
-        f"{record['seconds']} s, on {record['device']}, {decided['precision']}"
-        f"{in_tiles}",
-        *(
-            f"{name}: {each['name']}, {each['size'][0]} x {each['size'][1]}, "
-            f"{each['digest']}"
-            for name, each in named
-        ),
-        f"network: {network['name']}, weights {network['weights']}, "
-        f"{network['digest']}",
-        f"steps at each size: {levels}; rescues: {record['rescues']}; seed: "
-        f"{decided['seed']}",
-        f"losses of the last step: {losses}",
-        f"versions: {releases}",
-    ]
-    chosen = decided["settings"].items()
-    flags = {
-        **record["flags"],  # a folder of styles is told by its pictures
-        **{n: v for n, v in chosen if n in settings.PER_STYLE_SETTINGS},
-    }
-    known = settings.RECORDED
-    arguments = [
-        *((name, each["name"]) for name, each in named if name != "init"),
-        *(each for each in flags.items() if each[0] in known),
-    ]
-    if network["weights"] != "auto":
-        arguments.append(("weights", network["weights"]))
-    unknown = sorted(flags.keys() - known)
-    if unknown:
-        lines.append(f"not known to this version: {', '.join(unknown)}")
-    text = [f"# {_printable(line)}" for line in lines]
-    written = [line for each in arguments for line in _flag(*each)]
-    return "\n".join([*text, *written])
-
-
 def list_versions() -> dict[str, str]:
     """What the numbers depend on, and its releases."""
     found = {"python": platform.python_version()}
@@ -231,14 +161,27 @@ def list_versions() -> dict[str, str]:
     return found
 
 
+def read_decided(record: Record) -> dict[str, Any]:
+    """Reads all settings of a record, as they were decided.
+
+    One that it does not have is as it was when there was no such setting, or
+    as its default was then.
+    """
+    return {
+        **settings.list_absent_values(),
+        **record["flags"],
+        **record["decided"]["settings"],
+    }
+
+
 class _Names:
     """What to call a source: its name, or all of it."""
 
     def __init__(self, paths: bool):
         self._paths = paths
 
-    def of(self, source: str) -> str:
-        """The name of a file; an address without what may be secret in it."""
+    def find(self, source: str) -> str:
+        """Names a file; or an address without what may be secret in it."""
         if sources.is_file(source):
             path = os.path.abspath(os.path.expanduser(source))
             name = sources.find_name(source)
@@ -257,21 +200,16 @@ def _means_something(name: str) -> bool:
     return any(settings.is_keyword(field, name) for field in settings.FIELDS)
 
 
-def _describe_picture(name: str, picture: image_io.Picture) -> dict[str, Any]:
-    """Says which picture something was made from."""
-    height, width = picture.pixels.shape[:2]
-    return {"name": name, "size": [width, height], "digest": picture.digest}
-
-
-def _weights(
-    request: settings.Job, prepared: inputs.Inputs, shown: _Names
+def _name_weights(
+    asked: settings.Job, plan: planning.Plan, shown: _Names
 ) -> str:
-    """Which network's weights were taken in the end."""
-    if prepared.network.projections is not None:
+    """Says which network's weights were taken in the end."""
+    network = plan.inputs.network
+    if network is not None and network.projections is not None:
         return "small"
-    if settings.is_keyword("weights", request.weights):
-        return request.weights
-    return shown.of(request.weights)
+    if settings.is_keyword("weights", asked.weights):
+        return asked.weights
+    return shown.find(asked.weights)
 
 
 def _read_embedded(path: Path) -> str:
@@ -319,27 +257,3 @@ def _check_kinds(kind: Any, *values: Any) -> None:
     for value in values:
         if not isinstance(value, kind) or isinstance(value, bool):
             raise TypeError(f"{value!r:.50} is of a wrong type")
-
-
-def _flag(name: str, value: Any) -> list[str]:
-    """Writes a setting as lines of a flag file."""
-    if isinstance(value, bool):
-        return [f"--{'' if value else 'no'}{name}"]
-    if isinstance(value, list) and name == "style_layers":
-        return [f"--{name}={_printable(str(part))}" for part in value]
-    if isinstance(value, list):
-        value = ",".join(map(str, value))
-    text = str(value)
-    if _printable(text) != text or text.strip() != text:
-        return [
-            f"# --{name}= cannot be written here; type it: {_printable(text)}"
-        ]
-    return [f"--{name}={text}"]
-
-
-def _printable(text: str) -> str:
-    """Keeps a line one line, and readable, whatever a file's name holds."""
-    return "".join(
-        c if c.isprintable() or unicodedata.category(c) == "Zs" else "?"
-        for c in text
-    )

@@ -3,16 +3,17 @@
 A reporter that fails says so, and does not end the run.
 """
 
+import contextlib
+import dataclasses
 import functools
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, SupportsFloat
 
 import numpy as np
 
-from nst_tf.backend import device, replicas
 from nst_tf.images import image_io, sizes, transparency, writing
-from nst_tf.plan import inputs, settings
+from nst_tf.plan import planning
 from nst_tf.runs import results, run_log, summaries, timelapse
 
 if TYPE_CHECKING:
@@ -21,15 +22,41 @@ if TYPE_CHECKING:
 LARGEST = 512  # pixels, of the long side of a picture that is shown
 
 
+@dataclasses.dataclass(frozen=True)
+class StepReport:
+    """A step, as reporters see it."""
+
+    level: int  # index of the level, from 0
+    index: int  # steps taken at the level, from 1
+    count: int  # steps taken at all levels
+    losses: Mapping[str, SupportsFloat]  # empty: nothing has been read
+    seconds: float  # since the run began
+    copy_image: Callable[[], np.ndarray]  # [h, w, 3], uint8, of its level
+
+
+class Reporter(Protocol):
+    """What follows a run."""
+
+    def step(self, report: StepReport) -> None:
+        """Takes note of a step."""
+
+    def finish(self, frame: np.ndarray, count: int) -> None:
+        """Shows the finished picture, [h, w, 3], uint8, after so many steps."""
+
+    def close(self) -> None:
+        """Writes what is written at the end."""
+
+
 class Reporters:
     """A run's log, folder for TensorBoard and film, as far as asked for.
 
     Args:
-        request: The job; of a dry run nobody reads.
-        asked: The same, as it was asked for.
-        prepared: What it is made from.
-        began: When, by `time.monotonic`.
-        say: Is told, in a line, what could not be written.
+        plan: What is painted.
+        began: When the run began, by `time.monotonic`.
+        log: File of the log; empty: none.
+        summary_dir: Folder for TensorBoard, likewise.
+        timelapse_name: File of the film, likewise.
+        flags: Those of the run, for TensorBoard, a line each.
 
     Raises:
         ValueError: If one of them could not be written at all.
@@ -37,39 +64,37 @@ class Reporters:
 
     def __init__(
         self,
-        request: settings.Job,
-        asked: settings.Job,
-        prepared: inputs.Inputs,
+        plan: planning.Plan,
         began: float,
-        say: Callable[[str], None],
+        *,
+        log: str = "",
+        summary_dir: str = "",
+        timelapse_name: str = "",
+        flags: Sequence[str] = (),
     ):
-        self._request, self._began, self._say = request, began, say
-        self._levels = prepared.levels
-        height, width, _ = prepared.levels[-1]
-        longest = min(LARGEST, max(height, width))
-        self._size = sizes.scale_to_side(height, width, longest)
-        self._log = self._board = self._film = None
-        self.seconds = 0.0  # that they take in the end, about
-        if request.dry_run or not replicas.is_writer():
-            return
-        if request.summary_dir or request.timelapse:
-            self._small = _reduce_inputs(prepared, *self._size)
-        if request.log:
-            self._log = run_log.Log(request.log, say)
-        if request.summary_dir:
-            self._board = summaries.Board(
-                request.summary_dir,
-                settings.format_flags(asked),
-                self._levels,
-                say,
-            )
-        if request.timelapse:
-            steps = sum(level.steps for level in self._levels)
-            fewer = ("max_seconds", "tolerance", "rerun", "checkpoint_dir")
-            if any(getattr(request, name) for name in fewer):  # perhaps
+        self._began = began
+        self._size = sizes.scale_to_side(
+            *plan.size, min(LARGEST, max(plan.size))
+        )
+        self._small = None
+        self._all: list[Reporter] = []
+        if summary_dir or timelapse_name:
+            self._small = _reduce_plan(plan, *self._size)
+        if log:
+            self._all.append(run_log.Log(log, plan.levels))
+        if summary_dir:
+            board = summaries.Board(summary_dir, flags, plan.levels)
+            self._all.append(board)
+        if timelapse_name:
+            stop, steps = plan.stop, sum(each.steps for each in plan.levels)
+            perhaps_fewer = stop.steps or stop.seconds or stop.tolerance
+            if perhaps_fewer or plan.checkpoints.folder:
                 steps = 0
-            self._film = timelapse.Film(request.timelapse, self._size, steps)
-            self.seconds = timelapse.SECONDS
+            self._all.append(
+                timelapse.Film(
+                    timelapse_name, self._size, steps, plan.file.overwrite
+                )
+            )
 
     def step(
         self, step: "descent.Step", count: int, loss: float | None
@@ -81,49 +106,30 @@ class Reporters:
             count: Steps taken at all levels.
             loss: Its loss, if it was reported; None: nothing has been read.
         """
-        terms = step.evaluation.terms
-        if self._log and loss is not None:
-            self._log.write(
-                step.level + 1,
-                self._levels[step.level],
-                step.index,
-                loss,
-                terms,
-                time.monotonic() - self._began,
-                device.read_peak_memory(),
-            )
-        if self._board:
-            self._board.step(
-                step.level,
-                step.index,
-                count,
-                {} if loss is None else {"loss": loss, **terms},
-                functools.partial(self._copy_image, step),
-            )
-        if self._film:
-            self._film.step(functools.partial(self._copy_image, step))
+        report = StepReport(
+            step.level,
+            step.index,
+            count,
+            {} if loss is None else {"loss": loss, **step.evaluation.terms},
+            time.monotonic() - self._began,
+            functools.partial(self._copy_image, step),
+        )
+        for each in self._all:
+            each.step(report)
 
     def finish(self, image: np.ndarray, count: int) -> None:
         """Shows the finished picture, [H, W, 3], after so many steps."""
-        if not (self._board or self._film):
+        if self._small is None:
             return
         frame = self._to_uint8(self._reduce(image))
-        if self._board:
-            self._board.finish(count, frame)
-        if self._film:
-            self._film.finish(frame)
+        for each in self._all:
+            each.finish(frame, count)
 
     def close(self) -> None:
         """Writes what is written at the end: the film of what there is."""
-        if not self._film:
-            return
-        try:
-            path = self._film.save(self._request.overwrite)
-        except Exception as error:  # whatever it is, the picture is there
-            self._say(f"timelapse {self._film.path} failed: {error}")
-            return
-        if path:
-            self._say(f"timelapse {path} is written")
+        with contextlib.ExitStack() as stack:
+            for each in self._all:
+                stack.callback(each.close)
 
     def _copy_image(self, step: "descent.Step") -> np.ndarray:
         """Copies a step's image from the device, as if it were the last one.
@@ -132,8 +138,15 @@ class Reporters:
         """
         image = np.nan_to_num(self._reduce(step.image.numpy()[0]))
         # At a level's size; of a film's it would take seconds in the end.
-        image = results.finish(image, self._request, self._small).image
+        image = results.finish(image, self._shown).image
         return self._to_uint8(image)
+
+    @property
+    def _shown(self) -> planning.Plan:
+        """The plan with what pictures are finished with, reduced."""
+        if self._small is None:
+            raise ValueError("nothing shows pictures")
+        return self._small
 
     def _reduce(self, image: np.ndarray) -> np.ndarray:
         """Reduces a picture, [H, W, 3]; a small one stays so."""
@@ -143,21 +156,22 @@ class Reporters:
 
     def _to_uint8(self, image: np.ndarray) -> np.ndarray:
         """Makes a picture uint8; what is transparent is white."""
-        alpha = self._small.content.alpha
+        alpha = self._shown.inputs.content.alpha
         if alpha is not None:
             alpha = image_io.resize_alpha(alpha, *image.shape[:2])
             image = transparency.put_on_white(image, alpha)
         return writing.quantize(image, np.uint8)
 
 
-def _reduce_inputs(
-    prepared: inputs.Inputs, height: int, width: int
-) -> inputs.Inputs:
+def _reduce_plan(plan: planning.Plan, height: int, width: int) -> planning.Plan:
     """Reduces what pictures are finished with to the size of those shown."""
+    content = plan.inputs.content
     alpha, keep = (
         None if each is None else image_io.resize_alpha(each, height, width)
-        for each in (prepared.content.alpha, prepared.keep)
+        for each in (content.alpha, plan.keep)
     )
-    pixels = image_io.resize(prepared.content.pixels, height, width)
-    content = prepared.content._replace(pixels=pixels, alpha=alpha)
-    return prepared._replace(content=content, keep=keep)
+    pixels = image_io.resize(content.pixels, height, width)
+    content = content._replace(pixels=pixels, alpha=alpha)
+    return dataclasses.replace(
+        plan, inputs=plan.inputs._replace(content=content), keep=keep
+    )

@@ -1,5 +1,6 @@
 """A picture -> the job that makes it again, as it was decided then."""
 
+import dataclasses
 import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 from nst_tf import files
 from nst_tf.images import image_io, masks, sources
 from nst_tf.network import bundled
-from nst_tf.plan import checks, inputs, settings, style_settings
+from nst_tf.plan import checks, inputs, planning, settings
 from nst_tf.runs import outputs, records, resume
 
 # Pictures besides content and style.
@@ -18,7 +19,7 @@ OTHERS = settings.MASKS | settings.STARTS
 class RecordedRun(NamedTuple):
     """Holds a recorded run: its record, and the job that repeats it."""
 
-    request: settings.Job
+    job: settings.Job
     record: records.Record
     is_network_named: bool = False  # by --weights, whatever painted then
 
@@ -68,9 +69,8 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
             _find_input("style", each, places) for each in pictures["style"]
         )
     else:
-        given = style_settings.expand_folders(
-            settings.Job(style=asked.style)
-        ).style
+        folders = inputs.list_styles(asked)
+        given = tuple(each for folder in folders for each in folder)
         if len(given) != len(pictures["style"]):
             raise ValueError(
                 f"style names {len(given)} pictures, but {asked.rerun} was "
@@ -91,40 +91,51 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
         if same.suffix.lower() not in image_io.OUTPUT_EXTENSIONS:
             same = same.with_suffix(".png")
         chosen["output"] = str(outputs.find_free_path(same))
-    request = settings.Job(**chosen)
+    job = settings.Job(**chosen)
     try:
-        checks.check(request)
+        checks.check(job)
     except TypeError as error:
         raise ValueError(f"{asked.rerun} has a damaged record: {error}") from (
             error
         )
-    return RecordedRun(request, record, "weights" in names)
+    return RecordedRun(job, record, "weights" in names)
 
 
-def check(run: RecordedRun, prepared: inputs.Inputs) -> list[str]:
-    """Says, in lines, why the picture may become another one.
+def repeat(run: RecordedRun, draft: planning.Plan) -> planning.Plan:
+    """Takes as many steps at each level as were taken then.
 
     Raises:
         ValueError: If the levels are others, so that it cannot be made again.
     """
-    record = run.record
-    sizes = [[level.width, level.height] for level in prepared.levels]
-    if sizes != record["decided"]["sizes"]:
+    sizes = [[level.width, level.height] for level in draft.levels]
+    recorded = run.record["decided"]["sizes"]
+    if sizes != recorded:
         raise ValueError(
-            f"{run.request.rerun} was made at the sizes "
-            f"{record['decided']['sizes']}, but this content image, or this "
-            f"version, gives {sizes}; it cannot be made again."
+            f"{run.job.rerun} was made at the sizes {recorded}, but this "
+            f"content image, or this version, gives {sizes}; it cannot be made "
+            f"again."
         )
+    stop = draft.stop._replace(steps=run.steps)
+    return dataclasses.replace(draft, stop=stop)
+
+
+def list_differences(run: RecordedRun, read: inputs.Inputs) -> list[str]:
+    """Says, in lines, why the picture may become another one.
+
+    Raises:
+        ValueError: If the network weights that it was made with are not here.
+    """
+    record = run.record
     lines = []
     pictures = record["inputs"]
-    pairs = [("content", pictures["content"], prepared.content)]
+    pairs = [("content", pictures["content"], read.content)]
     pairs += [
         ("style", then, now)
-        for then, now in zip(pictures["style"], prepared.styles, strict=True)
+        for then, now in zip(pictures["style"], read.styles, strict=True)
     ]
     pairs += [
         (name, pictures[name], now)
-        for name, now in prepared.others.items()
+        for name, now in read.others.items()
         if name in pictures
     ]
     for name, then, now in pairs:
@@ -134,10 +145,10 @@ def check(run: RecordedRun, prepared: inputs.Inputs) -> list[str]:
                 f"{then['name']} of then: another file, and so another picture"
             )
     network = record["network"]
-    if resume.digest_weights(prepared.network) != network["digest"]:
+    if resume.digest_weights(read.network) != network["digest"]:
         if not run.is_network_named:
             raise ValueError(
-                f"{run.request.rerun} was made with network weights that "
+                f"{run.job.rerun} was made with network weights that "
                 f"are not here ({network['weights']}, {network['digest']}); "
                 f"name their file with --weights=PATH, or take others with "
                 f"--weights=auto, for another picture."
@@ -153,8 +164,7 @@ def check(run: RecordedRun, prepared: inputs.Inputs) -> list[str]:
 def _settings(record: records.Record) -> dict[str, Any]:
     """The fields of the job, as far as a record decides them."""
     decided = record["decided"]
-    chosen = {**record["flags"], **decided["settings"]}
-    chosen |= {
+    chosen = records.read_decided(record) | {
         "precision": decided["precision"],
         "strength": -1.0,
         "max_seconds": 0.0,

@@ -1,7 +1,6 @@
 """What was painted -> a picture, and a file with the record of how."""
 
-import time
-from collections.abc import Callable, Sequence
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -9,21 +8,13 @@ import numpy as np
 
 from nst_tf.backend import device
 from nst_tf.images import color, image_io, painting, transparency
-from nst_tf.plan import inputs, settings
-from nst_tf.runs import outputs, records
+from nst_tf.plan import initial, planning, settings
+from nst_tf.runs import outputs, records, runner
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
 
-
-class Provenance(NamedTuple):
-    """Holds how a picture was made: its job, inputs and steps."""
-
-    asked: settings.Job
-    request: settings.Job  # with the settings of its strength and print size
-    prepared: inputs.Inputs
-    steps: Sequence[int]  # taken at each level
-    began: float  # by `time.monotonic`
+log = logging.getLogger("nst_tf")
 
 
 class SavedPicture(NamedTuple):
@@ -35,11 +26,11 @@ class SavedPicture(NamedTuple):
 
 def save(
     path: Path,
-    made: Provenance,
+    asked: settings.Job,
+    run: runner.Run,
     step: "descent.Step",
     *,
     state: str = "done",
-    say: Callable[[str], None] = lambda line: None,
 ) -> SavedPicture:
     """Writes the picture of a step, with the record of how it was made.
 
@@ -47,10 +38,10 @@ def save(
 
     Args:
         path: Where to, as in `outputs.save_result`.
-        made: What it was made by.
+        asked: The job as it was asked for.
+        run: Its run.
         step: The last one.
         state: "done" or "unfinished".
-        say: Is told, in a line, of colors that there are not.
 
     Returns:
         Where it was written, and what it looks like.
@@ -59,36 +50,35 @@ def save(
         FloatingPointError: If it is not made of numbers any more.
         OSError: If it cannot be written anywhere.
     """
-    request, prepared = made.request, made.prepared
-    height, width = prepared.levels[-1][:2]
-    image, share = make_output(step, request, prepared)
+    plan = run.plan
+    image, share = make_output(step, plan)
     if share:
-        say(
-            f"{share:.2%} of the pixels are lighter or darker than they were "
-            f"painted, to keep the content's colors"
+        log.info(
+            "%.2f%% of the pixels are lighter or darker than they were "
+            "painted, to keep the content's colors",
+            100 * share,
         )
     outcome = records.Outcome(
-        steps=made.steps,
+        steps=run.taken,
         state=state,
         losses=read_losses(step),
         rescues=int(step.optimizer.rescues),
-        seconds=time.monotonic() - made.began,
-        precision=device.resolve_precision(request.precision),
+        seconds=run.seconds,
         device=device.describe(),
     )
-    record = records.make_record(made.asked, request, prepared, outcome)
-    options = outputs.make_options(request, prepared.content, height, width)
+    record = records.make_record(asked, plan, outcome)
+    options = outputs.make_options(plan)
     path = outputs.save_result(
         path,
         image,
-        request.overwrite,
+        plan.file.overwrite,
         options._replace(record=records.format_record(record)),
     )
     return SavedPicture(path, image)
 
 
 def make_painting(
-    step: "descent.Step", request: settings.Job, prepared: inputs.Inputs
+    step: "descent.Step", plan: planning.Plan
 ) -> painting.Painting:
     """Gives a caller the picture of a step, [h, w, 3] in [0, 1].
 
@@ -98,8 +88,8 @@ def make_painting(
     Raises:
         FloatingPointError: If it is not made of numbers any more.
     """
-    image = make_output(step, request, prepared).image
-    alpha = prepared.content.alpha
+    image = make_output(step, plan).image
+    alpha = plan.inputs.content.alpha
     if alpha is not None:
         alpha = image_io.resize_alpha(alpha, *image.shape[:2])
         image = transparency.fill(image, alpha)
@@ -110,38 +100,33 @@ def make_painting(
 
 
 def make_output(
-    step: "descent.Step", request: settings.Job, prepared: inputs.Inputs
+    step: "descent.Step", plan: planning.Plan
 ) -> color.RecoloredImage:
-    """The picture of a step, as large as the output, with what comes last.
+    """Makes the picture of a step, as large as the output, as it is shown.
 
     Raises:
         FloatingPointError: If it is not made of numbers any more.
     """
-    height, width = prepared.levels[-1][:2]
-    image = image_io.resize(read_image(step), height, width)
-    return finish(image, request, prepared)
+    return finish(image_io.resize(read_image(step), *plan.size), plan)
 
 
-def finish(
-    image: np.ndarray, request: settings.Job, prepared: inputs.Inputs
-) -> color.RecoloredImage:
+def finish(image: np.ndarray, plan: planning.Plan) -> color.RecoloredImage:
     """Gives what was painted the content's chroma, or parts, if it is to.
 
     Args:
         image: What was painted, [H, W, 3] in [0, 1].
-        request: Its job.
-        prepared: What it was made from.
+        plan: Its plan.
 
     Returns:
         The picture, and the share of the pixels whose lightness gave way.
     """
-    share, content = 0.0, prepared.content.pixels
-    if request.color in ("content", "luminance"):
+    share, content = 0.0, plan.inputs.content.pixels
+    if plan.transfers_chroma:
         image, share = color.transfer_chroma(
             image, image_io.resize(content, *image.shape[:2])
         )
-    if prepared.keep is not None:
-        image = inputs.blend_kept(image, content, prepared.keep)
+    if plan.keep is not None:
+        image = initial.blend_kept(image, content, plan.keep)
     return color.RecoloredImage(image, share)
 
 

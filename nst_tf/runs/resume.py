@@ -1,6 +1,7 @@
 """Finds and writes a job's checkpoints."""
 
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -10,45 +11,44 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nst_tf
-from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.network import weight_files
-from nst_tf.plan import inputs, settings
+from nst_tf.plan import initial, planning, settings
 from nst_tf.runs import checkpoint
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
 
+log = logging.getLogger("nst_tf")
+
 TAKEN = "steps taken"  # at each level so far, in a checkpoint
 
 
-def find_checkpoint(
-    request: settings.Job, prepared: inputs.Inputs
-) -> "descent.State | None":
-    """Finds the checkpoint that a job goes on from, if there is one.
+def find_checkpoint(plan: planning.Plan) -> "descent.State | None":
+    """Finds the checkpoint that a run goes on from, if there is one.
 
     Raises:
         ValueError: If it is of another job, none is there though one is
             required, it is beyond the end of this job, or checkpoints could
             not be saved.
     """
-    if not request.checkpoint_dir:
+    if not plan.checkpoints.folder:
         return None
-    folder = _folder(request, prepared)
+    folder = _open_folder(plan)
     folder.check_writable()
-    if request.resume == "never":
+    if plan.checkpoints.resume == "never":
         return None
     state = folder.newest()
-    if state is None and request.resume == "require":
+    if state is None and plan.checkpoints.resume == "require":
         raise ValueError(
-            f"there is no checkpoint in {request.checkpoint_dir}; "
+            f"there is no checkpoint in {plan.checkpoints.folder}; "
             f"--resume=auto starts anew then."
         )
-    last = prepared.levels[-1].steps
-    end = len(prepared.levels) - 1, last
+    last = plan.levels[-1].steps
+    end = len(plan.levels) - 1, last
     if state and (state.level, state.steps) >= end:
         raise ValueError(
-            f"the checkpoint in {request.checkpoint_dir} has taken "
+            f"the checkpoint in {plan.checkpoints.folder} has taken "
             f"{state.steps} steps at the last level, and steps asks for "
             f"{last}; ask for more, or start anew with --resume=never."
         )
@@ -57,23 +57,26 @@ def find_checkpoint(
 
 def save_checkpoints(
     steps: "Iterator[descent.Step]",
-    request: settings.Job,
-    prepared: inputs.Inputs,
-    say: Callable[[str], None],
+    plan: planning.Plan,
+    before: Sequence[int],
     more: "Callable[[descent.Step], Mapping[str, np.ndarray] | None]",
-    start: "descent.State | None" = None,
 ) -> "Generator[descent.Step, None, None]":
     """Passes steps on, and saves one now and then; never the very last.
 
-    That after which it is closed is saved too. `more` gives what a checkpoint
-    holds besides, or None after a step that is none to go on from; `start` is
-    that from which the run goes on.
+    That after which it is closed is saved too.
+
+    Args:
+        steps: Those of the run.
+        plan: Its plan.
+        before: Steps taken at each level before this run.
+        more: A step -> what a checkpoint holds besides; None after a step that
+            is none to go on from.
     """
     from nst_tf.optimize import descent  # TensorFlow is at work by now
 
-    folder = _folder(request, prepared)
-    interval = settings.parse_interval(request.checkpoint_every)
-    end = len(prepared.levels) - 1, prepared.levels[-1].steps
+    folder = _open_folder(plan)
+    end = len(plan.levels) - 1, plan.levels[-1].steps
+    taken = list(before)
 
     def save(step: "descent.Step") -> bool:
         besides = more(step)
@@ -84,12 +87,13 @@ def save_checkpoints(
             arrays = {**step.variables, **besides, TAKEN: np.array(taken)}
             folder.save(descent.State(step.level, step.index, arrays))
         except OSError as error:
-            say(f"checkpoint in {request.checkpoint_dir} failed: {error}")
+            log.warning(
+                "checkpoint in %s failed: %s", plan.checkpoints.folder, error
+            )
         return True
 
-    taken = read_steps_taken(start, prepared)
     count, since = 0, time.monotonic()
-    folder.mark({"tile": request.tile})
+    folder.mark({"tile": plan.tiling.side})
     try:
         for step in steps:
             taken[step.level] = step.index
@@ -99,87 +103,82 @@ def save_checkpoints(
                 save(step)
                 raise
             count += 1
-            if interval.is_over(count, time.monotonic() - since) and save(step):
+            seconds = time.monotonic() - since
+            if plan.checkpoints.every.is_over(count, seconds) and save(step):
                 count, since = 0, time.monotonic()
     finally:
         folder.unmark()
 
 
-def find_killed_tile_size(
-    request: settings.Job, prepared: inputs.Inputs
-) -> int | None:
-    """The tiles of a run of the job that was killed; None if none was.
+def find_killed_tile_size(plan: planning.Plan) -> int | None:
+    """Finds the tiles of a run of the plan that was killed; None if none was.
 
     0: it worked on the picture as a whole.
     """
-    if not request.checkpoint_dir or request.resume == "never":
+    if not plan.checkpoints.folder or plan.checkpoints.resume == "never":
         return None
-    note = _folder(request, prepared).died()
+    note = _open_folder(plan).died()
     tile = None if note is None else note.get("tile")
     return tile if isinstance(tile, int) else None
 
 
-def read_steps_taken(
-    state: "descent.State | None", prepared: inputs.Inputs
-) -> list[int]:
-    """The steps that were taken at each level before a run goes on."""
+def read_steps_taken(state: "descent.State | None", levels: int) -> list[int]:
+    """Reads the steps taken at each of so many levels before a run goes on."""
     if state is None:
-        return [0] * len(prepared.levels)
+        return [0] * levels
     return [int(count) for count in state.arrays[TAKEN]]
 
 
-def make_identity(
-    request: settings.Job, prepared: inputs.Inputs
-) -> dict[str, Any]:
-    """What makes a job this one: two runs with it are the same to the bit.
+def make_identity(plan: planning.Plan) -> dict[str, Any]:
+    """Says what makes a job this one: two runs with it are the same to the bit.
 
     The number of steps at the last level is no part of it.
     """
-    fields = {
-        name: getattr(request, name)
-        for name in settings.FIELDS
-        if name in settings.IDENTITY
-    }
+    read = plan.inputs
     return {
         "version": nst_tf.__version__,
-        **fields,
-        "precision": device.resolve_precision(request.precision),
-        "level sizes": [level[:2] for level in prepared.levels],
-        "steps of levels": [level.steps for level in prepared.levels[:-1]],
-        "content image": _digest(_arrays(prepared.content)),
+        **{
+            n: plan.settings[n]
+            for n in settings.FIELDS
+            if n in settings.IDENTITY
+        },
+        "precision": plan.network.precision,
+        "level sizes": [level.size for level in plan.levels],
+        "steps of levels": [level.steps for level in plan.levels[:-1]],
+        "content image": _digest(_list_arrays(read.content)),
         "style images": _digest(
-            [array for style in prepared.styles for array in _arrays(style)]
+            [array for style in read.styles for array in _list_arrays(style)]
         ),
-        "init image": _digest([prepared.init]),
+        "init image": _digest([initial.make_initial_image(plan)]),
         "masks": _digest(
             [
                 array
-                for name in sorted(prepared.others)
+                for name in sorted(read.others)
                 if name not in settings.STARTS
-                for array in (_encode_name(name), prepared.others[name].pixels)
+                for array in (_encode_name(name), read.others[name].pixels)
             ]
         ),
-        "network's weights": digest_weights(prepared.network),
+        "network's weights": digest_weights(read.network),
     }
 
 
-def digest_weights(network: weight_files.NetworkWeights) -> str:
-    """The digest of a network's weights."""
+def digest_weights(network: weight_files.NetworkWeights | None) -> str:
+    """Computes the digest of a network's weights."""
+    if network is None:
+        raise ValueError("the plan's inputs have no network; load it first.")
     kernels = [array for layer in network.layers.values() for array in layer]
     kernels += (network.projections or {}).values()
     return _digest(kernels)
 
 
-def _folder(
-    request: settings.Job, prepared: inputs.Inputs
-) -> checkpoint.CheckpointFolder:
-    """The checkpoints of a job."""
-    path = Path(os.path.expanduser(request.checkpoint_dir))
-    return checkpoint.CheckpointFolder(path, make_identity(request, prepared))
+def _open_folder(plan: planning.Plan) -> checkpoint.CheckpointFolder:
+    """Opens the checkpoints of a plan."""
+    path = Path(os.path.expanduser(plan.checkpoints.folder))
+    return checkpoint.CheckpointFolder(path, make_identity(plan))
 
 
-def _arrays(picture: image_io.Picture) -> list[np.ndarray]:
-    """What of a picture has a part in the result."""
+def _list_arrays(picture: image_io.Picture) -> list[np.ndarray]:
+    """Lists what of a picture has a part in the result."""
     if picture.alpha is None:
         return [picture.pixels]
     return [picture.pixels, picture.alpha]

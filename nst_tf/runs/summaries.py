@@ -1,15 +1,21 @@
 """A run in TensorBoard: losses, pictures, steps a second, its flags."""
 
+import logging
 import os
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, SupportsFloat
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
 from nst_tf.plan import pyramid
+
+if TYPE_CHECKING:
+    from nst_tf.runs import reporters
+
+log = logging.getLogger("nst_tf")
 
 EXTRA = 'pip install "nst-tf[tensorboard]"'
 PICTURE_SECONDS = 30.0  # between two pictures, besides those of the levels
@@ -34,7 +40,6 @@ class Board:
         folder: Where to; it is made if it is not there.
         flags: Those of the run, a line each.
         levels: Sizes and steps of the run.
-        say: Is told, in a line, of the first thing that could not be written.
 
     Raises:
         ValueError: If the folder cannot be written to.
@@ -45,10 +50,9 @@ class Board:
         folder: str,
         flags: Sequence[str],
         levels: Sequence[pyramid.Level],
-        say: Callable[[str], None],
     ):
         self._folder = Path(os.path.expanduser(folder))
-        self._flags, self._levels, self._say = flags, levels, say
+        self._flags, self._levels = flags, levels
         self._failed = False
         self._writer: Any = None  # made when TensorFlow is at work already
         self._level, self._ended = 0, True  # whether all its steps are taken
@@ -63,40 +67,30 @@ class Board:
                 f"summary_dir {folder} cannot be written to: {error.strerror}."
             ) from error
 
-    def step(
-        self,
-        level: int,
-        index: int,
-        count: int,
-        losses: Mapping[str, SupportsFloat],
-        picture: Callable[[], np.ndarray],
-    ) -> None:
-        """Takes note of a step.
+    def step(self, report: "reporters.StepReport") -> None:
+        """Writes losses, if the step is reported, and pictures now and then.
 
-        Args:
-            level: Index of the level, from 0.
-            index: Steps taken at the level, from 1.
-            count: Steps taken at all levels.
-            losses: By name, if the step is reported; else none.
-            picture: Reads the image, [h, w, 3], uint8. It is asked now and
-                then, and at the end of each level; where that came before its
-                time, at the first step of the next.
+        And at the end of each level; where that came before its time, at the
+        first step of the next.
         """
-        late = level != self._level and not self._ended
-        self._level = level
-        self._ended = index == self._levels[level].steps
-        now = time.monotonic()
-        if losses:
-            self._write(lambda: self._scalars(count, losses, now))
-        due = losses and now - self._pictured >= PICTURE_SECONDS
+        late = report.level != self._level and not self._ended
+        self._level = report.level
+        self._ended = report.index == self._levels[report.level].steps
+        now, count = time.monotonic(), report.count
+        if report.losses:
+            self._write(lambda: self._scalars(count, report.losses, now))
+        due = report.losses and now - self._pictured >= PICTURE_SECONDS
         if due or late or self._ended:
             self._pictured = now
-            image = picture()
+            image = report.copy_image()
             self._write(lambda: _image("picture", image, count))
 
-    def finish(self, count: int, picture: np.ndarray) -> None:
+    def finish(self, frame: np.ndarray, count: int) -> None:
         """Writes the finished picture, [h, w, 3], uint8."""
-        self._write(lambda: _image("result", picture, count))
+        self._write(lambda: _image("result", frame, count))
+
+    def close(self) -> None:
+        """Does nothing: all was written at once."""
 
     def _scalars(
         self, count: int, losses: Mapping[str, SupportsFloat], now: float
@@ -128,7 +122,7 @@ class Board:
         except (OSError, tf.errors.OpError) as error:
             if not self._failed:
                 reason = str(error).splitlines()[0].rpartition("; ")[2]
-                self._say(f"summary_dir {self._folder} failed: {reason}")
+                log.warning("summary_dir %s failed: %s", self._folder, reason)
             self._failed = True
 
 

@@ -1,9 +1,10 @@
 """A film of a run: the picture as it grows, to GIF, WebP or MP4."""
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -11,6 +12,11 @@ from PIL import Image
 from nst_tf import files
 from nst_tf.images import image_io, writing
 from nst_tf.runs import outputs
+
+if TYPE_CHECKING:
+    from nst_tf.runs import reporters
+
+log = logging.getLogger("nst_tf")
 
 EXTRA = 'pip install "nst-tf[video]"'
 FRAMES = 100  # of a film, at most
@@ -58,6 +64,8 @@ class Film:
         size: (height, width) of the film.
         steps: How many there will be; 0: not known. Whenever too many frames
             are kept, each second one is dropped, from then on too.
+        overwrite: Whether a file of that name may be replaced; else it is
+            numbered.
     """
 
     def __init__(
@@ -65,37 +73,41 @@ class Film:
         name: str,
         size: tuple[int, int],
         steps: int = 0,
+        overwrite: bool = False,
     ):
         self.path = Path(os.path.expanduser(name))
+        self._overwrite = overwrite
         self._size = size
         self._kept: list[np.ndarray] = []  # each of its level's size
         self._last: np.ndarray | None = None
         self._steps, self._stride = 0, max(1, steps // FRAMES)
 
-    def step(self, picture: Callable[[], np.ndarray]) -> None:
-        """Takes note of a step; reads its picture now and then.
-
-        Args:
-            picture: Gives it, [h, w, 3], uint8, of any size.
-        """
+    def step(self, report: "reporters.StepReport") -> None:
+        """Takes note of a step; copies its picture now and then."""
         if self._steps % self._stride == 0:
-            self._kept.append(picture())
+            self._kept.append(report.copy_image())
         self._steps += 1
         if len(self._kept) == 2 * FRAMES:
             self._kept, self._stride = self._kept[::2], 2 * self._stride
 
-    def finish(self, frame: np.ndarray) -> None:
+    def finish(self, frame: np.ndarray, count: int) -> None:
         """Takes the finished picture, of the film's size, as the last one."""
         if (self._steps - 1) % self._stride == 0:  # the last step's was kept
             self._kept = self._kept[:-1]
         self._last = frame
 
-    def save(self, overwrite: bool) -> Path | None:
-        """Writes the film of what there is so far.
+    def close(self) -> None:
+        """Writes the film of what there is, and logs where."""
+        try:
+            path = self.save()
+        except Exception as error:  # whatever it is, the picture is there
+            log.warning("timelapse %s failed: %s", self.path, error)
+            return
+        if path:
+            log.info("timelapse %s is written", path)
 
-        Args:
-            overwrite: Whether a file of its name may be replaced; else it is
-                numbered.
+    def save(self) -> Path | None:
+        """Writes the film of what there is so far.
 
         Returns:
             Where it was written, as by `outputs.write_somewhere`; None if
@@ -113,7 +125,7 @@ class Film:
             with files.write_atomically(path) as file:
                 write(file, frames)
 
-        return outputs.write_somewhere(self.path, save, overwrite)
+        return outputs.write_somewhere(self.path, save, self._overwrite)
 
     def _frames(self) -> list[np.ndarray]:
         """The frames of the film, each [h, w, 3], uint8."""

@@ -1,154 +1,188 @@
-"""The method: targets, objective, optimizer and levels put together."""
+"""The method of Gatys et al.: targets, objective, optimizer and levels."""
 
-from collections.abc import Callable, Generator, Sequence
+import logging
+from collections.abc import Callable, Generator, Hashable, Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from nst_tf.backend import canvas, host_images, replicas
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, protocol
-from nst_tf.network import extractors
-from nst_tf.optimize import base, descent
-from nst_tf.plan import conventions, pyramid, tiles
+from nst_tf.network import extractors, weight_files
+from nst_tf.optimize import base, descent, optimizers, stopping
+from nst_tf.plan import initial, planning, pyramid, tile_size, tiles
 from nst_tf.tiling import tiled, views
 from nst_tf.transfer import targets
 
+log = logging.getLogger("nst_tf")
 
-def stylize_steps(
-    content: np.ndarray,
-    styles: Sequence[targets.Style],
-    *,
-    weights: targets.LossWeights,
-    make_extractor: Callable[[Sequence[str]], extractors.Extractor],
-    make_optimizer: Callable[[canvas.Changeable], base.Optimizer],
-    levels: Sequence[pyramid.Level],
-    init: np.ndarray | None = None,
-    convention: conventions.Convention = targets.RELATIVE,
-    style_loss: str = "gram",
-    style_fit: str = "keep",
-    alpha: np.ndarray | None = None,
-    regions: Sequence[targets.Region] = (),
-    keep: np.ndarray | None = None,
-    extra_losses: Callable[[int, int], list[protocol.Loss]] | None = None,
-    start: descent.State | None = None,
-    should_continue: descent.StopRule = lambda level, step: True,
-    tile: Callable[[], int] = lambda: 0,
-    exhausted: Callable[[int, int], bool] = lambda height, width: False,
-    strategy: tf.distribute.Strategy | None = None,
-    recompute: bool = False,
-) -> Generator[descent.Step, None, None]:
-    """Paints the content image in the manner of the style images.
+# (height, width) -> losses of an image of that size.
+ExtraLosses = Callable[[int, int], Sequence[protocol.Loss]]
+
+
+class Painter:
+    """Carries out plans; its networks are kept from one picture to the next.
 
     Args:
-        content: Content image, [H, W, 3], RGB in [0, 1].
-        styles: Style images with their shares.
-        weights: Which layers count, and how much.
-        make_extractor: Layers -> extractor, such as a partial
-            `extractors.vgg`.
-        make_optimizer: Image variable -> optimizer, such as `first_order.Adam`.
-        levels: Sizes and steps, from coarse to fine.
-        init: Where to start, [H, W, 3] in [0, 1], of any size; the content
-            image if None.
-        convention: What the losses are divided by.
-        style_loss: What of style is compared, a name in
-            `style_losses.STYLE_LOSSES`.
-        style_fit: How style images are resized, a name in `targets.FITS`.
-        alpha: How opaque the content image is, [H, W] in [0, 1]: transparent
-            parts count for nothing.
-        regions: Parts with styles of their own, in place of `styles`.
-        keep: How much of the image stays as it starts, [H, W] in [0, 1].
-        extra_losses: (height, width) -> further losses at that size, of the
-            image or of layers of `weights`.
-        start: A state of such a run, to go on after it.
-        should_continue: Is asked before each step, as in `descent.descend`.
-        tile: Gives the side of the tiles in which an image of more pixels is
-            worked on; 0: images are worked on as wholes.
-        exhausted: Is told when memory does not suffice at a size, as in
-            `descent.descend`; `tile` gives a smaller side after that.
-        strategy: Of the devices that share an image, where that is faster;
+        strategy: Of the devices that share a picture, where that is faster;
             None: one works alone.
-        recompute: Whether tiles see the content's features anew, as in
-            `targets.perceptual_losses`.
-
-    Yields:
-        A `descent.Step` after each update; the last one's image is the result.
-
-    Raises:
-        ValueError: If an extra loss is of another layer.
+        remember: Whether the features of each picture that a network has seen
+            are kept, too, for further pictures of the same content or style.
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016; coarse to fine: Gatys et al. Controlling
         Perceptual Factors in Neural Style Transfer. CVPR 2017, section 6.
     """
-    layers = {
-        **weights.content,
-        **targets.compute_all_style_weights(
-            weights, regions or [targets.Region(styles)]
-        ),
-    }
-    extractor = make_extractor(list(layers))
 
-    def make_objective_at(height: int, width: int) -> objectives.Objective:
-        side = tile()
-        loss_list = targets.perceptual_losses(
-            extractor,
-            content,
-            styles,
-            weights,
-            height,
-            width,
-            convention,
-            style_loss,
-            style_fit,
-            alpha,
-            regions,
-            side,
-            recompute,
+    def __init__(
+        self,
+        strategy: tf.distribute.Strategy | None = None,
+        *,
+        remember: bool = False,
+    ):
+        self._strategy = strategy
+        self._remember = remember
+        self._networks: dict[
+            Hashable, tuple[extractors.Extractor, weight_files.NetworkWeights]
+        ] = {}
+
+    def paint(
+        self,
+        plan: planning.Plan,
+        start: descent.State | None = None,
+        extra_losses: ExtraLosses | None = None,
+        stop: descent.StopRule | None = None,
+    ) -> Generator[descent.Step, None, None]:
+        """Paints the picture of a plan, step by step.
+
+        Where memory runs out, the step is taken again in smaller tiles.
+
+        Args:
+            plan: What to paint.
+            start: A state of such a run, to go on after it.
+            extra_losses: (height, width) -> further losses at that size, of the
+                image or of layers of the plan.
+            stop: Is asked before each step, as in `descent.descend`; that of
+                the plan if None.
+
+        Yields:
+            A `descent.Step` after each update. The last one's image is the
+            result, but for the content's chroma and the parts that are kept.
+
+        Raises:
+            ValueError: If an extra loss is of another layer.
+            FloatingPointError: If evaluations give no numbers any more.
+        """
+        extractor = self._get_extractor(plan)
+        if stop is None:
+            stop = stopping.Stop(plan.stop, plan.levels, start)
+
+        def make_objective(height: int, width: int) -> objectives.Objective:
+            return self._make_objective(
+                plan, extractor, height, width, extra_losses
+            )
+
+        def shrink(height: int, width: int) -> bool:
+            nonlocal plan
+            if replicas.count_workers() > 1:  # the others would not know
+                return False
+            smaller = tile_size.shrink_tiles(plan, height, width)
+            if smaller is None:
+                return False
+            plan = smaller
+            log.warning(
+                "not enough memory for this step; it is taken again in tiles "
+                "of %d",
+                plan.tiling.side,
+            )
+            return True
+
+        def is_hosted(height: int, width: int) -> bool:
+            return (
+                self._strategy is None
+                and host_images.should_host()
+                and tiles.is_cut(height, width, plan.tiling.side)
+            )
+
+        image = initial.make_initial_image(plan)
+        yield from descent.descend(
+            make_objective,
+            make_optimizer,
+            plan.levels,
+            tf.constant(image[None], extractor.model.inputs[0].dtype),
+            start,
+            stop,
+            shrink,
+            is_hosted,
         )
+
+    def _get_extractor(self, plan: planning.Plan) -> extractors.Extractor:
+        """Returns the network of a plan; makes it if there is none."""
+        layers, weights = targets.list_layers(plan), plan.inputs.network
+        if weights is None:
+            raise ValueError("the plan's inputs have no network; load it.")
+        key = (tuple(layers), plan.network, id(weights))
+        if key not in self._networks:
+            made = extractors.vgg(
+                plan.network.name,
+                layers,
+                weights.layers,
+                projections=weights.projections,
+                pooling=plan.network.pooling,
+                padding=plan.network.padding,
+                dtype=plan.network.precision,
+            )
+            if self._remember:
+                made = made._replace(cache={})
+            self._networks[key] = made, weights
+        return self._networks[key][0]
+
+    def _make_objective(
+        self,
+        plan: planning.Plan,
+        extractor: extractors.Extractor,
+        height: int,
+        width: int,
+        extra_losses: ExtraLosses | None,
+    ) -> objectives.Objective:
+        """Makes the objective of one size, in tiles if need be."""
+        loss_list = targets.perceptual_losses(plan, extractor, height, width)
         if extra_losses is not None:
             loss_list += _check_layers(extra_losses(height, width), extractor)
         devices = (
-            replicas.count_devices(strategy)
+            replicas.count_devices(self._strategy)
             if tiled.are_additive(loss_list)
             else 1
         )
-        cut = views.cut_if_needed(extractor, height, width, side, devices)
+        cut = views.cut_if_needed(
+            extractor, height, width, plan.tiling.side, devices
+        )
         if cut:
             evaluate = tiled.make_tiled_objective(
-                extractor, loss_list, cut, strategy
+                extractor, loss_list, cut, self._strategy
             )
         else:
             evaluate = objectives.make_objective(extractor, loss_list)
-        if keep is None:
+        if plan.keep is None:
             return evaluate
-        share = image_io.resize_alpha(keep, height, width)
+        share = image_io.resize_alpha(plan.keep, height, width)
         return objectives.freeze(evaluate, share)
 
-    def hosted(height: int, width: int) -> bool:
-        return (
-            strategy is None
-            and host_images.should_host()
-            and tiles.is_cut(height, width, tile())
-        )
 
-    image = content if init is None else init
-    yield from descent.descend(
-        make_objective_at,
-        make_optimizer,
-        levels,
-        tf.constant(image[None], extractor.model.inputs[0].dtype),
-        start,
-        should_continue,
-        exhausted,
-        hosted,
+def make_optimizer(
+    image: canvas.Changeable, level: pyramid.Level
+) -> base.Optimizer:
+    """Makes the optimizer of a level's image."""
+    made: base.Optimizer = optimizers.OPTIMIZERS[level.optimizer](
+        image, **level.settings
     )
+    return made
 
 
 def _check_layers(
-    loss_list: list[protocol.Loss], extractor: extractors.Extractor
-) -> list[protocol.Loss]:
+    loss_list: Sequence[protocol.Loss], extractor: extractors.Extractor
+) -> Sequence[protocol.Loss]:
     """Raises ValueError if a loss looks at what the network does not return."""
     layers = ["image", *extractor.stride]
     for loss in loss_list:

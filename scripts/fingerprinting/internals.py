@@ -26,7 +26,7 @@ THRESHOLDS: dict[str, int] = {
     "nst_tf.runs.timelapse.FRAMES": 3,
     "nst_tf.runs.reporters.LARGEST": 48,
     "nst_tf.optimize.stopping.PLATEAU_INTERVAL": 2,
-    "nst_tf.runs.api.PROBE": 32,
+    "nst_tf.runs.runner.PROBE": 32,
 }
 
 # (optimizer, objective) -> a function that takes one step, without arguments.

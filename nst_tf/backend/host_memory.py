@@ -1,0 +1,109 @@
+"""The bytes that a process may have on this machine."""
+
+import sys
+from pathlib import Path
+
+RESERVE = 0.1  # of what is free, which is left to others
+# Threads and allocators reserve more addresses than they use: so many at first,
+# and so many for each byte.
+ADDRESSES, PER_BYTE = 0.5e9, 2.0
+
+
+def find_limit() -> float | None:
+    """Bytes that this process may have in all, less a reserve; None: unknown.
+
+    The smallest of what the machine has free, what its control groups leave,
+    and its own limit of addresses; each with what the process has already.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    resident = _status("VmRSS")
+    free = [_available(), *_groups()]
+    found = [resident + (1 - RESERVE) * each for each in free if each]
+    addresses = _address_limit()
+    if addresses:
+        found.append(resident + max(0, addresses - ADDRESSES) / PER_BYTE)
+    return min(found, default=None)
+
+
+def _available() -> float:
+    """Bytes that the machine can give away."""
+    return _field(Path("/proc/meminfo"), "MemAvailable")
+
+
+def _status(name: str) -> float:
+    """A size of this process."""
+    return _field(Path("/proc/self/status"), name)
+
+
+def _field(path: Path, name: str) -> float:
+    """Reads "name:  12 kB" of a file, in bytes; 0 if it is not there."""
+    try:
+        for line in path.read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return 1024.0 * int(line.split()[1])
+    except (OSError, ValueError, IndexError):
+        pass
+    return 0.0
+
+
+def _address_limit() -> float:
+    """Bytes of addresses that are left under `ulimit -v`; 0: no limit."""
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if soft == resource.RLIM_INFINITY:
+        return 0.0
+    return max(1.0, soft - _status("VmSize"))
+
+
+def _groups(
+    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> list[float]:
+    """Bytes that the control groups of this process leave, each.
+
+    Pages of files that are not in use count as free.
+    """
+    try:
+        text = own.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return []
+    lines = [line.split(":", 2) for line in text.splitlines()]
+    found = []
+    for line in lines:
+        if len(line) < 3:
+            continue
+        _, kinds, name = line
+        if not kinds:  # version 2
+            base, names = root, ("memory.max", "memory.current")
+            idle = "inactive_file"
+        elif "memory" in kinds.split(","):
+            base = root / "memory"
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            idle = "total_inactive_file"
+        else:
+            continue
+        folder = base / name.lstrip("/")
+        for each in (folder, *folder.parents):
+            left = _left(each, names, idle)
+            if left is not None:
+                found.append(left)
+            if each == base:
+                break
+    return found
+
+
+def _left(folder: Path, names: tuple[str, str], idle: str) -> float | None:
+    """Bytes that a control group leaves; None if it has no limit."""
+    try:
+        most, used = (int((folder / name).read_text()) for name in names)
+    except (OSError, ValueError):  # "max", or no such group
+        return None
+    if most >= 2**60:  # version 1's way to say that there is no limit
+        return None
+    try:
+        stat = (folder / "memory.stat").read_text().split()
+        used -= int(stat[stat.index(idle) + 1])
+    except (OSError, ValueError, IndexError):
+        pass
+    return float(max(1, most - used))

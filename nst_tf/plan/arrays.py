@@ -1,0 +1,131 @@
+"""Arrays and paths that a caller passes -> pictures, checked."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nst_tf.images import image_io, masks, reading, sources
+from nst_tf.plan import settings
+
+ImageLike = np.ndarray | str | os.PathLike[str] | image_io.Picture
+
+
+def as_picture(
+    image: ImageLike, name: str, max_megapixels: float = reading.MEGAPIXELS
+) -> image_io.Picture:
+    """Reads a path or an address, or checks an array.
+
+    Args:
+        image: A picture, where it is, or an array: [H, W, 3], RGB, or
+            [H, W, 4] with alpha, of uint8 or of floats in [0, 1].
+        name: What to call it in an error.
+        max_megapixels: Largest file that is read.
+
+    Raises:
+        ValueError: If it has another shape or other values, or cannot be read.
+        TypeError: If it has another type.
+    """
+    if isinstance(image, image_io.Picture):
+        return image
+    if isinstance(image, (str, os.PathLike)):
+        return sources.load(os.fspath(image), max_megapixels)
+    array = np.asarray(image)
+    if array.ndim != 3 or array.shape[-1] not in (3, 4):
+        raise ValueError(
+            f"{name} image has shape {array.shape}, expected (height, width, "
+            f"3), RGB, or 4 with alpha."
+        )
+    array = _to_floats(array, f"{name} image", "uint8 or floats in [0, 1]")
+    alpha = array[..., 3] if array.shape[-1] == 4 else None
+    if alpha is not None and not alpha.any():
+        raise ValueError(f"{name} image is wholly transparent.")
+    return image_io.make_picture(array[..., :3], alpha)
+
+
+def as_mask(mask: object, name: str) -> image_io.Picture:
+    """Checks an array that says where.
+
+    Args:
+        mask: Gray, [H, W], or RGB, [H, W, 3]; of bool, of uint8, or of floats
+            in [0, 1].
+        name: What to call it in an error.
+
+    Raises:
+        ValueError: If it has another shape, or other values.
+        TypeError: If it has another type.
+    """
+    array = np.asarray(mask)
+    if array.ndim == 2:
+        array = np.repeat(array[..., None], 3, axis=-1)
+    if array.ndim != 3 or array.shape[-1] != 3:
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected (height, width), gray, "
+            f"or (height, width, 3), RGB."
+        )
+    if array.dtype == np.uint8 and array.size and array.max() == 1:
+        raise ValueError(
+            f"{name} has type uint8, of which white is 255, and no value above "
+            f"1; pass it as bool."
+        )
+    if array.dtype == np.bool_:
+        array = array.astype(np.float32)
+    return image_io.Picture(
+        _to_floats(array, name, "bool, uint8 or floats in [0, 1]")
+    )
+
+
+def separate_arrays(
+    chosen: Mapping[str, Any],
+) -> tuple[dict[str, Any], dict[str, image_io.Picture]]:
+    """Separates settings that are arrays from those that are plain.
+
+    Returns:
+        The settings, with the word "array" in the place of each picture that is
+        an array; and these pictures, by the names that they have in
+        `inputs.list_named_pictures`, so that they count as if they were read.
+    """
+    plain: dict[str, Any] = {}
+    arrays: dict[str, image_io.Picture] = {}
+
+    def separate(name: str, value: Any) -> Any:
+        if isinstance(value, os.PathLike):
+            return os.fspath(value)
+        if not hasattr(value, "__array__"):
+            return value
+        arrays[name] = (
+            as_picture(value, name)
+            if name in settings.STARTS
+            else as_mask(value, masks.format_title(name))
+        )
+        return "array"
+
+    for name, value in chosen.items():
+        if name == "style_mask":
+            several = value if isinstance(value, (list, tuple)) else [value]
+            plain[name] = tuple(
+                separate(f"{name}/{number}", each)
+                for number, each in enumerate(several)
+            )
+        elif name in settings.MASKS | settings.STARTS or isinstance(
+            value, os.PathLike
+        ):
+            plain[name] = separate(name, value)
+        else:
+            plain[name] = value
+    return plain, arrays
+
+
+def _to_floats(array: np.ndarray, name: str, expected: str) -> np.ndarray:
+    """Brings the values of an array to float32 in [0, 1]."""
+    if array.dtype == np.uint8:
+        array = array.astype(np.float32) / 255.0
+    if not np.issubdtype(array.dtype, np.floating):
+        raise TypeError(f"{name} has type {array.dtype}, expected {expected}.")
+    if not (array.size and array.min() >= 0 and array.max() <= 1):
+        raise ValueError(
+            f"{name} has values outside [0, 1], or none at all; divide those "
+            f"of 0..255 by 255."
+        )
+    return array.astype(np.float32)

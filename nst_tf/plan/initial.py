@@ -1,0 +1,58 @@
+"""The image that a run starts from."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from nst_tf.images import image_io
+from nst_tf.network import architectures
+from nst_tf.plan import planning
+
+
+def make_initial_image(plan: planning.Plan) -> np.ndarray:
+    """Makes the image to start from, at the first level's size.
+
+    Parts of the content image that are kept are put back into it.
+
+    Returns:
+        [h, w, 3], float32 in [0, 1].
+    """
+    size, init = plan.levels[0].size, plan.init
+    if init.word == "smaller":
+        image = image_io.resize(init.picture, *size)
+    else:
+        image = _mix_noise(plan, *size)
+    if plan.keep is not None:
+        image = blend_kept(image, plan.content, plan.keep)
+    return image
+
+
+def blend_kept(
+    image: np.ndarray, content: np.ndarray, keep: np.ndarray
+) -> np.ndarray:
+    """Puts the parts of the content image that stay back into a picture.
+
+    Args:
+        image: [h, w, 3] in [0, 1].
+        content: The content image, [H, W, 3].
+        keep: How much of it stays, [H, W] in [0, 1].
+    """
+    size = image.shape[:2]
+    share = image_io.resize_alpha(keep, *size)[..., None]
+    return image + share * (image_io.resize(content, *size) - image)
+
+
+def _mix_noise(plan: planning.Plan, height: int, width: int) -> np.ndarray:
+    """Makes a start with its share of noise."""
+    init, size = plan.init, (height, width)
+    noise = np.random.default_rng(init.seed).uniform(size=(*size, 3))
+    starts: dict[str, Callable[[], np.ndarray]] = {
+        "content": lambda: image_io.resize(plan.content, *size),
+        "style": lambda: image_io.cover(init.picture, *size),
+        "gray": lambda: np.full_like(noise, 0.5),
+        "mean": lambda: np.zeros_like(noise) + architectures.MEAN_COLOR,
+        "noise": lambda: noise,
+        "picture": lambda: image_io.cover(init.picture, *size),
+    }
+    mixed = (1 - init.noise) * starts[init.word]() + init.noise * noise
+    return mixed.astype(np.float32)

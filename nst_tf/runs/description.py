@@ -1,0 +1,145 @@
+"""The record of a picture -> a flag file with notes, for people."""
+
+import contextlib
+import os
+import unicodedata
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nst_tf.plan import schedule, settings
+from nst_tf.runs import records
+
+
+def describe(path: str | os.PathLike[str]) -> str:
+    """Says how a picture was made: a flag file, with notes for people.
+
+    Raises:
+        ValueError: As `records.read_record`.
+    """
+    record = records.read_record(path)
+    decided, network = record["decided"], record["network"]
+    pictures = record["inputs"]
+    named = [("content", pictures["content"])]
+    named += [("style", style) for style in pictures["style"]]
+    named += [
+        (name.partition("/")[0], picture)
+        for name, picture in pictures.items()
+        if name not in ("content", "style")
+    ]
+    levels = ", ".join(
+        f"{width} x {height}: {steps}"
+        for (width, height), steps in zip(
+            decided["sizes"], decided["steps"], strict=True
+        )
+    )
+    losses = ", ".join(
+        f"{name} {value:.4g}" for name, value in record["losses"].items()
+    )
+    releases = ", ".join(
+        f"{name} {value}" for name, value in record["versions"].items()
+    )
+    tile = decided["settings"].get("tile")
+    in_tiles = f", in tiles of {tile}" if tile else ""
+    if tile and decided["settings"].get("content_target") == "recompute":
+        in_tiles += ", the content seen anew"
+    lines = [
+        f"{Path(path).name}, made by nst_tf {record['nst_tf']}, "
+        f"{record['made']}",
+        f"{record['state']}, after {sum(decided['steps'])} steps in "
+        f"{record['seconds']} s, on {record['device']}, {decided['precision']}"
+        f"{in_tiles}",
+        *(
+            f"{name}: {each['name']}, {each['size'][0]} x {each['size'][1]}, "
+            f"{each['digest']}"
+            for name, each in named
+        ),
+        f"network: {network['name']}, weights {network['weights']}, "
+        f"{network['digest']}",
+        f"steps at each size: {levels}; rescues: {record['rescues']}; seed: "
+        f"{decided['seed']}",
+        f"losses of the last step: {losses}",
+        f"versions: {releases}",
+    ]
+    flags = _list_flags(record)
+    unknown = sorted(flags.keys() - settings.RECORDED)
+    if unknown:
+        lines.append(f"not known to this version: {', '.join(unknown)}")
+    arguments = [
+        *((name, each["name"]) for name, each in named if name != "init"),
+        *(each for each in flags.items() if each[0] in settings.RECORDED),
+    ]
+    if network["weights"] != "auto":
+        arguments.append(("weights", network["weights"]))
+    text = [f"# {_printable(line)}" for line in lines]
+    written = [line for each in arguments for line in _flag(*each)]
+    return "\n".join([*text, *written])
+
+
+def _list_flags(record: records.Record) -> dict[str, Any]:
+    """Lists the flags that ask for a recorded picture today.
+
+    Those that were asked for, if they come to the same settings today;
+    otherwise what was decided, where it is not the default.
+    """
+    flags, chosen = record["flags"], record["decided"]["settings"]
+    # A folder of styles is told by its pictures.
+    shares = {
+        name: value
+        for name, value in _as_tuples(chosen).items()
+        if name in settings.PER_STYLE_SETTINGS and value != _default(name)
+    }
+    decided = _as_tuples(records.read_decided(record))
+    today: dict[str, Any] = {}
+    with contextlib.suppress(TypeError, ValueError):
+        job = settings.Job(**_as_tuples({**flags, "print_size": ""}))
+        today = vars(schedule.apply_strength(job))
+    machine = {"tile", "content_target", "precision", "size", "dpi", "init"}
+    if all(
+        today.get(name) == value
+        for name, value in decided.items()
+        if name not in settings.PER_STYLE_SETTINGS | machine | {"print_size"}
+    ):
+        return {**flags, **shares}
+    return {
+        name: value
+        for name, value in decided.items()
+        if value != _default(name) and name not in ("tile", "content_target")
+    }
+
+
+def _default(name: str) -> Any:
+    """The default of a setting; None of one that is not known."""
+    return settings.FIELDS[name].default if name in settings.FIELDS else None
+
+
+def _as_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Brings the lists of a record to what a job has."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+    }
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    """Writes a setting as lines of a flag file."""
+    if isinstance(value, bool):
+        return [f"--{'' if value else 'no'}{name}"]
+    if isinstance(value, (list, tuple)) and name == "style_layers":
+        return [f"--{name}={_printable(str(part))}" for part in value]
+    if isinstance(value, (list, tuple)):
+        value = ",".join(map(str, value))
+    text = str(value)
+    if _printable(text) != text or text.strip() != text:
+        return [
+            f"# --{name}= cannot be written here; type it: {_printable(text)}"
+        ]
+    return [f"--{name}={text}"]
+
+
+def _printable(text: str) -> str:
+    """Keeps a line one line, and readable, whatever a file's name holds."""
+    return "".join(
+        c if c.isprintable() or unicodedata.category(c) == "Zs" else "?"
+        for c in text
+    )

@@ -1,0 +1,253 @@
+"""One picture, from its plan to its last step: every front end reads a `Run`.
+
+TensorFlow is imported only when a run starts.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import itertools
+import logging
+import time
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING
+
+from nst_tf.backend import device, host_memory, replicas
+from nst_tf.images import sizes
+from nst_tf.optimize import stopping
+from nst_tf.plan import planning, pyramid, tile_size
+from nst_tf.runs import resume
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from nst_tf.optimize import descent
+    from nst_tf.transfer import method
+
+log = logging.getLogger("nst_tf")
+
+PROBE = 256  # long side, in pixels, of the picture that a plan is timed on
+PROBE_STEPS = 5
+
+
+class Run:
+    """A plan that is carried out: what it starts from, and how far it came.
+
+    Attributes:
+        plan: The plan.
+        state: The checkpoint that it goes on from; None: it starts anew.
+        began: When it began, by `time.monotonic`.
+        taken: Steps taken at each level, by runs before this one too.
+        count: Steps taken by this run.
+        last: The step taken last; None before the first.
+    """
+
+    def __init__(
+        self,
+        plan: planning.Plan,
+        painter: "method.Painter",
+        *,
+        state: "descent.State | None" = None,
+        strategy: "tf.distribute.Strategy | None" = None,
+        began: float | None = None,
+    ):
+        self.plan = plan
+        self.state = state
+        self.began = time.monotonic() if began is None else began
+        self.taken = resume.read_steps_taken(state, len(plan.levels))
+        self.count = 0
+        self.last: descent.Step | None = None
+        self._painter = painter
+        self._strategy = strategy
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began."""
+        return time.monotonic() - self.began
+
+    def steps(
+        self, extra_losses: "method.ExtraLosses | None" = None
+    ) -> "Generator[descent.Step, None, None]":
+        """Takes the steps, and saves checkpoints on the way.
+
+        Args:
+            extra_losses: As in `method.Painter.paint`.
+        """
+        plan = self.plan
+        stop = stopping.Stop(plan.stop, plan.levels, self.state, self.began)
+        steps = self._painter.paint(
+            plan, self.state, extra_losses, self._agreed(stop)
+        )
+        if plan.checkpoints.folder and replicas.is_writer():
+            steps = resume.save_checkpoints(
+                steps, plan, self.taken, stop.arrays
+            )
+        with contextlib.closing(steps):
+            for step in steps:
+                self.taken[step.level] = step.index
+                self.count += 1
+                self.last = step
+                yield step
+
+    def read(
+        self,
+        follow: "Callable[[descent.Step], None]" = lambda step: None,
+        should_stop: Callable[[], bool] = lambda: False,
+        extra_losses: "method.ExtraLosses | None" = None,
+    ) -> "descent.Step":
+        """Reads all steps, and returns the last one.
+
+        Args:
+            follow: Is called with each step.
+            should_stop: Whether to stop, asked after each step.
+            extra_losses: As in `method.Painter.paint`.
+        """
+        with contextlib.closing(self.steps(extra_losses)) as steps:
+            for step in steps:  # there is always one
+                follow(step)
+                if should_stop():
+                    break
+        return step
+
+    def _agreed(self, stop: "descent.StopRule") -> "descent.StopRule":
+        """Goes on where every process would, by its clock and its picture."""
+        strategy = self._strategy
+        if strategy is None or replicas.count_workers() == 1:
+            return stop
+        return lambda level, step: replicas.agree(strategy, stop(level, step))
+
+
+def start_run(
+    draft: planning.Plan,
+    *,
+    began: float | None = None,
+    painter: "method.Painter | None" = None,
+) -> Run:
+    """Fits a draft to this machine, and finds what it goes on from.
+
+    Args:
+        draft: What `planning.draft_plan` made; its inputs have the network.
+        began: When the run began, by `time.monotonic`; now if None.
+        painter: Of pictures before, whose networks are taken; else a new one.
+
+    Raises:
+        MemoryError: If there is not enough for the smallest tiles.
+        ValueError: If there are not so many devices, or the picture cannot be
+            worked on in tiles, or go on from where it is to.
+    """
+    device.prepare()
+    strategy = replicas.make_strategy(draft.tiling.devices)
+    plan = planning.fit_plan(draft, measure_machine(strategy))
+    if note := device.describe_emulation(plan.network.precision):
+        log.warning(note)
+    state = resume.find_checkpoint(plan)
+    died = resume.find_killed_tile_size(plan)
+    if died is not None and replicas.is_writer():
+        smaller = tile_size.halve_tiles(plan, died)
+        if smaller.tiling.side != plan.tiling.side:
+            log.warning(
+                "a run of this job was killed, perhaps for want of memory: it "
+                "goes on in tiles of %d",
+                smaller.tiling.side,
+            )
+        plan = smaller
+    plan = _agree_on_tiles(plan, state, strategy)
+    from nst_tf.transfer import method
+
+    painter = painter or method.Painter(strategy)
+    return Run(plan, painter, state=state, strategy=strategy, began=began)
+
+
+def measure_machine(
+    strategy: "tf.distribute.Strategy | None" = None,
+) -> planning.Machine:
+    """Measures what a plan depends on; loads TensorFlow.
+
+    On a GPU tiles are halved when its memory runs out, whatever the host has.
+
+    Args:
+        strategy: Of the devices that share the picture.
+    """
+    device.prepare()
+    return planning.Machine(
+        device.resolve_precision("auto"),
+        None if device.is_gpu() else host_memory.find_limit(),
+        replicas.count_devices(strategy),
+    )
+
+
+def estimate_seconds(plan: planning.Plan) -> float:
+    """Times some steps on a small picture: what all of a plan will take."""
+    from nst_tf.transfer import method
+
+    last = plan.levels[-1]
+    small = pyramid.Level(
+        *sizes.scale_to_side(*last.size, min(PROBE, max(last.size))),
+        PROBE_STEPS,
+        last.optimizer,
+        last.settings,
+    )
+    probe = dataclasses.replace(
+        plan,
+        levels=[small],
+        tiling=planning.Tiling(),
+        stop=planning.StopSettings(),
+        checkpoints=planning.Checkpoints(),
+    )
+    times = [time.monotonic()]
+
+    def follow(step: "descent.Step") -> None:
+        float(step.evaluation.loss)  # waits for the device
+        times.append(time.monotonic())
+
+    Run(probe, method.Painter()).read(follow)
+    trace, *steps = (b - a for a, b in itertools.pairwise(times))
+    seconds = min(steps) / small.work
+    return sum(
+        trace
+        + level.steps
+        * level.work
+        * seconds
+        * tile_size.estimate_cost(plan, level)
+        for level in plan.levels
+    )
+
+
+def _agree_on_tiles(
+    plan: planning.Plan,
+    start: "descent.State | None",
+    strategy: "tf.distribute.Strategy | None",
+) -> planning.Plan:
+    """Gives a plan the smallest tiles of the processes that share its picture.
+
+    Raises:
+        ValueError: If the processes have not all the same job and start.
+    """
+    if strategy is None or replicas.count_workers() == 1:
+        return plan
+    same = {
+        **resume.make_identity(plan),
+        "steps": [level.steps for level in plan.levels],
+        "start": (start.level, start.steps) if start else None,
+    }
+    digest = hashlib.sha256(repr(same).encode()).digest()[:7]
+    tiling = plan.tiling
+    rows: Sequence[Sequence[int]] = replicas.gather(
+        strategy,
+        [
+            int.from_bytes(digest, "big"),
+            tiling.side,
+            tiling.content_target == "recompute",
+        ],
+    )
+    if len({number for number, *_ in rows}) > 1:
+        raise ValueError(
+            "the processes that TF_CONFIG names were not all given the same "
+            "job, pictures, weights and checkpoint; start all of them alike, "
+            "with a checkpoint_dir that all of them see."
+        )
+    side = min((side for _, side, _ in rows if side), default=0)
+    tiling = tiling._replace(side=side)
+    if any(recomputes for *_, recomputes in rows):
+        tiling = tiling._replace(content_target="recompute")
+    return dataclasses.replace(plan, tiling=tiling)
