@@ -16,10 +16,7 @@ def expand_folders(request: settings.Job) -> settings.Job:
     Raises:
         ValueError: If a folder has no pictures.
     """
-    parts = [
-        sources.list_pictures(each) if sources.is_folder(each) else [each]
-        for each in request.style
-    ]
+    parts = sources.expand_folders(request.style)
     request = repeat_settings(request, [len(part) for part in parts])
     style = tuple(each for part in parts for each in part)
     return dataclasses.replace(request, style=style)

@@ -49,10 +49,8 @@ def prepare_images(
     checks.check(asked)
     read = inputs.as_picture(content, "content", asked.max_megapixels)
     request = schedule.apply_strength(inputs.resolve_size(asked, read))
-    parts: list[Sequence[Any]] = [
-        sources.list_pictures(str(each)) if sources.is_folder(each) else [each]
-        for each in (styles if isinstance(styles, (list, tuple)) else [styles])
-    ]
+    several = styles if isinstance(styles, (list, tuple)) else [styles]
+    parts = sources.expand_folders(several)
     request = style_settings.repeat_settings(
         request, [len(part) for part in parts]
     )
