@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nst_tf import terminal
 from nst_tf.cli import sweeps
 from nst_tf.images import captions, image_io, sources, writing
 from nst_tf.plan import (
@@ -244,15 +245,15 @@ def _make_judge(
             "sheet_scores compares with a style; name one with "
             "--style=PICTURE, or leave it out."
         )
-    return judging.Judge(
-        {
-            "extractor": request.extractor,
-            "weights": request.weights,
-            "style_layers": request.style_layers[:1],
-            "content_layers": request.content_layers,
-        },
-        say=say,
-    )
+    with terminal.show_records(say):
+        return judging.Judge(
+            {
+                "extractor": request.extractor,
+                "weights": request.weights,
+                "style_layers": request.style_layers[:1],
+                "content_layers": request.content_layers,
+            }
+        )
 
 
 def _caption(
