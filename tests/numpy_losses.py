@@ -98,8 +98,55 @@ class Run(NamedTuple):
     averages: list | None = None
 
 
-def descend(objective, start, steps, optimizer, *, clip=None):
-    """Runs an optimizer, with `step(array, gradient)`, from an RGB image."""
+def count_positions(features):
+    """The divisor of a Gram matrix that is a mean."""
+    return features.shape[0] * features.shape[1]
+
+
+def run(
+    inputs,
+    units,
+    optimizer,
+    content_weights,
+    style_weights,
+    divisor=count_positions,
+    *,
+    of_means=True,
+    others=(),
+    clip=None,
+):
+    """Runs a program.
+
+    Args:
+        inputs: Network; content, style and start, RGB; number of steps.
+        units: Those of the program.
+        optimizer: Has `step(array, gradient)`.
+        content_weights: Layer -> weight.
+        style_weights: Layer -> weight of the distance of Gram matrices.
+        divisor: Of a Gram matrix, from its features.
+        of_means: Whether squared differences are averaged; else, summed.
+        others: Name -> loss, besides.
+        clip: What the array is clipped to after each step.
+    """
+    network, *pictures, start, steps = inputs
+    content, style = (
+        network.forward(units.see(units.enter(each))) for each in pictures
+    )
+    losses = {}
+    for layer, weight in content_weights.items():
+        size = content[layer].size if of_means else 1
+        loss = squared_error(content[layer], weight / size)
+        losses[f"content/{layer}"] = loss
+    for layer, weight in style_weights.items():
+        size = style[layer].shape[-1] ** 2 if of_means else 1
+        loss = gram_error(style[layer], weight / size, divisor)
+        losses[f"style/{layer}"] = loss
+    objective = Objective(network, {**losses, **dict(others)}, units)
+    return descend(objective, start, steps, optimizer, clip)
+
+
+def descend(objective, start, steps, optimizer, clip=None):
+    """Runs an optimizer from an RGB image."""
     array, images, terms = objective.units.enter(start), [], []
     for _ in range(steps):
         values, gradient = objective(array)
@@ -109,49 +156,6 @@ def descend(objective, start, steps, optimizer, *, clip=None):
         images.append(objective.units.leave(array))
         terms.append(values)
     return Run(objective, images, terms)
-
-
-def count_positions(features):
-    """The divisor of a Gram matrix that is a mean."""
-    return features.shape[0] * features.shape[1]
-
-
-def match(
-    network,
-    units,
-    pictures,
-    content_weights,
-    style_weights,
-    divisor=count_positions,
-    *,
-    of_means=True,
-):
-    """Makes losses of feature maps and Gram matrices.
-
-    Args:
-        network: Computes the features.
-        units: Those of the program.
-        pictures: Content and style, RGB.
-        content_weights: Layer -> weight.
-        style_weights: Layer -> weight.
-        divisor: Of a Gram matrix, from its features.
-        of_means: Whether squared differences are averaged; else, summed.
-    """
-    content, style = (
-        network.forward(units.see(units.enter(each))) for each in pictures
-    )
-    losses = {}
-    for layer, weight in content_weights.items():
-        size = content[layer].size if of_means else 1
-        losses[f"content/{layer}"] = squared_error(
-            content[layer], weight / size
-        )
-    for layer, weight in style_weights.items():
-        size = style[layer].shape[-1] ** 2 if of_means else 1
-        losses[f"style/{layer}"] = gram_error(
-            style[layer], weight / size, divisor
-        )
-    return losses
 
 
 def squared_error(target, weight):

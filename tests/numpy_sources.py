@@ -4,15 +4,16 @@ One function per source: its losses in its own units, with its constants, and
 its optimizer. None of it imports the package; where both agree, two readings of
 the source do.
 
-A program takes a `numpy_network.Network` with the source's pooling and padding
-and RGB images, [H, W, 3], in [0, 1], of the sizes the source would use. It
-starts where `start` says, whatever the source would have chosen, and returns a
-`numpy_losses.Run`. It may be given another optimizer.
+The inputs of a program are a `numpy_network.Network` with the source's pooling
+and padding; content, style and start, RGB images, [H, W, 3], in [0, 1], of the
+sizes the source would use; and a number of steps. It starts where it is told,
+whatever the source would have chosen, and returns a `numpy_losses.Run`. It may
+be given another optimizer, in the units in which the source keeps its image.
 """
 
 import numpy as np
 import numpy_losses
-from numpy_losses import RGB, Objective
+from numpy_losses import RGB
 from numpy_network import Adam, Lbfgs, fold_edge
 
 # Gatys et al. chose these layers in 2015; every source here kept them.
@@ -31,12 +32,7 @@ CROWSON_EPSILON = 1e-4
 
 
 def gatys2015(
-    network,
-    content,
-    style,
-    start,
-    steps,
-    *,
+    *inputs,
     # The section on methods: 1e-3 for figure 2 B to D, which we take, and 1e-4
     # for E and F. Only the ratio is given; content has 1 here.
     content_weight=1.0,
@@ -56,23 +52,20 @@ def gatys2015(
     Source:
         Equations 1, 3 to 5 and 7; w_l = 1/5.
     """
-    _require(network, "average", "zeros")
+    network = _require(inputs, "average", "zeros")
     channels = {name: len(bias) for name, (_, bias) in network.weights.items()}
     scale = style_weight / len(STYLE_LAYERS) / 4
-    losses = numpy_losses.match(
-        network,
+    return numpy_losses.run(
+        inputs,
         numpy_losses.seen(),
-        (content, style),
+        optimizer or Lbfgs(first_length),
         {CONTENT_LAYER: content_weight / 2},
         {layer: scale / channels[layer] ** 2 for layer in STYLE_LAYERS},
         of_means=False,
     )
-    objective = Objective(network, losses, numpy_losses.seen())
-    optimizer = optimizer or Lbfgs(first_length)
-    return numpy_losses.descend(objective, start, steps, optimizer)
 
 
-def gatys2016_paper(network, content, style, start, steps, **options):
+def gatys2016_paper(*inputs, **options):
     """Image Style Transfer Using Convolutional Neural Networks, CVPR 2016.
 
     Its equations 1 and 3 to 7 are those of 2015, with L-BFGS. Section 3 has a
@@ -83,16 +76,11 @@ def gatys2016_paper(network, content, style, start, steps, **options):
     normalizes its network to a mean activation of one, so that its ratios do
     not carry over to another.
     """
-    return gatys2015(network, content, style, start, steps, **options)
+    return gatys2015(*inputs, **options)
 
 
 def gatys2016_code(
-    network,
-    content,
-    style,
-    start,
-    steps,
-    *,
+    *inputs,
     # NeuralStyleTransfer.ipynb, cell 8: 1e0, and 1e3/n**2 of n channels,
     # listed.
     content_weight=1.0,
@@ -109,27 +97,19 @@ def gatys2016_code(
     L-BFGS with its defaults, called anew, with its state kept, every 20
     updates.
     """
-    _require(network, "max", "zeros")
+    _require(inputs, "max", "zeros")
     by_layer = zip(STYLE_LAYERS, numbers, strict=True)
-    losses = numpy_losses.match(
-        network,
+    return numpy_losses.run(
+        inputs,
         numpy_losses.seen(),
-        (content, style),
+        optimizer or Lbfgs(first_length),
         {CONTENT_LAYER: content_weight},
         {layer: style_weight / number**2 for layer, number in by_layer},
     )
-    objective = Objective(network, losses, numpy_losses.seen())
-    optimizer = optimizer or Lbfgs(first_length)
-    return numpy_losses.descend(objective, start, steps, optimizer)
 
 
 def neural_style(
-    network,
-    content,
-    style,
-    start,
-    steps,
-    *,
+    *inputs,
     # neural_style.lua: -content_weight, -style_weight, -tv_weight.
     content_weight=5e0,
     style_weight=1e2,
@@ -147,7 +127,7 @@ def neural_style(
     Adam(10.0, form="keras").
     """
     return _johnson(
-        (network, content, style, start, steps),
+        inputs,
         (content_weight, style_weight),
         numpy_losses.corner_variation(total_variation_weight / 2, 1),
         optimizer or Lbfgs(first_length),
@@ -155,12 +135,7 @@ def neural_style(
 
 
 def neural_style_pt(
-    network,
-    content,
-    style,
-    start,
-    steps,
-    *,
+    *inputs,
     # neural_style.py: -content_weight, -style_weight, -tv_weight.
     content_weight=5e0,
     style_weight=1e2,
@@ -173,7 +148,7 @@ def neural_style_pt(
     With -optimizer adam it is Adam(1.0).
     """
     return _johnson(
-        (network, content, style, start, steps),
+        inputs,
         (content_weight, style_weight),
         numpy_losses.pair_variation(total_variation_weight, 1),
         optimizer or Lbfgs(first_length),
@@ -181,12 +156,7 @@ def neural_style_pt(
 
 
 def crowson_w2(
-    network,
-    content,
-    style,
-    start,
-    steps,
-    *,
+    *inputs,
     # style_transfer.py, StyleTransfer.stylize: content_weight, tv_weight,
     # step_size, betas, avg_decay; epsilon is torch's.
     content_weight=0.015,
@@ -212,21 +182,23 @@ def crowson_w2(
     in every step. It saves an average over the steps, the start included, with
     a weight that decays by `average_decay` a step.
     """
-    _require(network, "max", "replicate_first")
-    losses = numpy_losses.match(
-        network, RGB, (content, style), {CONTENT_LAYER: content_weight}, {}
-    )
+    network, content, style, start, steps = inputs
+    _require(inputs, "max", "replicate_first")
     features = network.forward(RGB.see(style))
     weights = np.array(CROWSON_STYLE_WEIGHTS) / sum(CROWSON_STYLE_WEIGHTS)
-    for layer, weight in zip(STYLE_LAYERS, weights, strict=True):
-        losses[f"style/{layer}"] = wasserstein(features[layer], weight)
+    losses = {
+        f"style/{layer}": wasserstein(features[layer], weight)
+        for layer, weight in zip(STYLE_LAYERS, weights, strict=True)
+    }
     losses["total_variation"] = nine_point_variation(total_variation_weight)
     start = np.clip(start, 0.0, 1.0)
-    run = numpy_losses.descend(
-        Objective(network, losses),
-        start,
-        steps,
+    run = numpy_losses.run(
+        (network, content, style, start, steps),
+        RGB,
         optimizer or Adam(learning_rate, beta_1, beta_2, epsilon),
+        {CONTENT_LAYER: content_weight},
+        {},
+        others=losses,
         clip=(0.0, 1.0),
     )
     total, mass, averages = start, 1.0, []
@@ -239,26 +211,24 @@ def crowson_w2(
 
 def _johnson(inputs, weights, variation, optimizer):
     """What neural_style.lua and neural_style.py have in common."""
-    network, content, style, start, steps = inputs
-    _require(network, "max", "zeros")
-    units = numpy_losses.seen(JOHNSON_SCALE)
-    losses = numpy_losses.match(
-        network,
-        units,
-        (content, style),
+    _require(inputs, "max", "zeros")
+    return numpy_losses.run(
+        inputs,
+        numpy_losses.seen(JOHNSON_SCALE),
+        optimizer,
         {CONTENT_LAYER: weights[0]},
         dict.fromkeys(STYLE_LAYERS, weights[1]),
         np.size,
+        others={"total_variation": variation},
     )
-    losses["total_variation"] = variation
-    objective = Objective(network, losses, units)
-    return numpy_losses.descend(objective, start, steps, optimizer)
 
 
-def _require(network, pooling, padding):
-    """Refuses a network unlike the source's."""
+def _require(inputs, pooling, padding):
+    """Returns the network; refuses one unlike the source's."""
+    network = inputs[0]
     if (network.pooling, network.padding) != (pooling, padding):
         raise ValueError(f'needs pooling "{pooling}" and padding "{padding}"')
+    return network
 
 
 def wasserstein(target_features, weight):

@@ -1,18 +1,13 @@
 """The best-known style transfer tutorials, written again in NumPy.
 
-A program per source, from its formulas and constants, in its own units, as in
-`numpy_sources`; defaults are commented with what their source calls them. Each
-takes a `numpy_network.Network` and pictures [H, W, 3] of RGB in [0, 1], already
-at the size its source would use. Nothing here imports the package or
-TensorFlow.
-
-A program may be given another optimizer than its source's: an object with
-`step(image, gradient)`, in the units in which that source keeps its image.
+A program per source, from its formulas and constants, in its own units, with
+inputs as in `numpy_sources`. Defaults are commented with their source's names.
+Nothing here imports the package or TensorFlow.
 """
 
 import numpy as np
 import numpy_losses
-from numpy_losses import MEAN, RGB, Objective, Units
+from numpy_losses import MEAN, RGB, Units
 from numpy_network import Adam, Lbfgs, Sgd
 
 FIRST_CONVOLUTIONS = tuple(f"block{block}_conv1" for block in range(1, 6))
@@ -32,12 +27,7 @@ COURSE_WEIGHTS = dict(
 
 
 def tf_tutorial(
-    network,
-    content,
-    style,
-    start,
-    steps,
-    *,
+    *inputs,
     content_layer="block5_conv2",  # content_layers
     style_layers=FIRST_CONVOLUTIONS,  # style_layers
     content_weight=1e4,  # content_weight
@@ -61,31 +51,20 @@ def tf_tutorial(
     Source:
         tensorflow/docs, site/en/tutorials/generative/style_transfer.ipynb.
     """
-    losses = numpy_losses.match(
-        network,
+    variation = numpy_losses.pair_variation(tv_weight, 1)
+    return numpy_losses.run(
+        inputs,
         RGB,
-        (content, style),
+        optimizer or Adam(learning_rate, beta_1, beta_2, epsilon, "keras"),
         {content_layer: content_weight},
         dict.fromkeys(style_layers, style_weight / len(style_layers)),
-    )
-    losses["total_variation"] = numpy_losses.pair_variation(tv_weight, 1)
-    adam = Adam(learning_rate, beta_1, beta_2, epsilon, "keras")
-    return numpy_losses.descend(
-        Objective(network, losses),
-        start,
-        steps,
-        optimizer or adam,
+        others={"total_variation": variation},
         clip=(0.0, 1.0),
     )
 
 
 def eager_colab(
-    network,
-    content,
-    style,
-    start,
-    steps,
-    *,
+    *inputs,
     content_layer="block5_conv2",  # content_layers
     style_layers=FIRST_CONVOLUTIONS,  # style_layers
     content_weight=1e3,  # run_style_transfer(content_weight=1e3, ...
@@ -110,32 +89,18 @@ def eager_colab(
         tf.keras and eager execution, 2018. tensorflow/models, research/
         nst_blogpost/4_Neural_Style_Transfer_with_Eager_Execution.ipynb.
     """
-    units = numpy_losses.seen()
-    losses = numpy_losses.match(
-        network,
-        units,
-        (content, style),
+    return numpy_losses.run(
+        inputs,
+        numpy_losses.seen(),
+        optimizer or Adam(learning_rate, beta_1, beta_2, epsilon, "keras"),
         {content_layer: content_weight},
         dict.fromkeys(style_layers, style_weight / len(style_layers)),
-    )
-    adam = Adam(learning_rate, beta_1, beta_2, epsilon, "keras")
-    black_and_white = -MEAN[::-1], 255 - MEAN[::-1]
-    return numpy_losses.descend(
-        Objective(network, losses, units),
-        start,
-        steps,
-        optimizer or adam,
-        clip=black_and_white,
+        clip=(-MEAN[::-1], 255 - MEAN[::-1]),  # black and white
     )
 
 
 def keras_example(
-    network,
-    content,
-    style,
-    start,
-    steps,
-    *,
+    *inputs,
     content_layer="block5_conv2",  # content_layer_name
     style_layers=FIRST_CONVOLUTIONS,  # style_layer_names
     content_weight=2.5e-8,  # content_weight
@@ -158,25 +123,18 @@ def keras_example(
     Source:
         keras-team/keras-io, examples/generative/neural_style_transfer.py.
     """
-    objective = _chollet(
-        network,
+    return _chollet(
+        inputs,
         numpy_losses.seen(),
-        (content, style),
+        optimizer or Sgd(learning_rate, decay_rate, decay_steps),
         {content_layer: content_weight},
         dict.fromkeys(style_layers, style_weight / len(style_layers)),
         tv_weight,
     )
-    sgd = Sgd(learning_rate, decay_rate, decay_steps)
-    return numpy_losses.descend(objective, start, steps, optimizer or sgd)
 
 
 def pytorch_course(
-    network,
-    content,
-    style,
-    start,
-    steps,
-    *,
+    *inputs,
     content_layer="block4_conv2",  # conv4_2
     style_weights=COURSE_WEIGHTS,  # style_weights
     alpha=1.0,  # content_weight
@@ -186,6 +144,7 @@ def pytorch_course(
     beta_2=0.999,
     epsilon=1e-8,
     optimizer=None,
+    others=(),  # losses: ours
 ):
     """Runs the style transfer of Udacity's course on PyTorch.
 
@@ -206,38 +165,26 @@ def pytorch_course(
         udacity/deep-learning-v2-pytorch, style-transfer/
         Style_Transfer_Solution.ipynb.
     """
-    units = Units(TORCH_DEVIATION, TORCH_MEAN)
+    units, (network, content, *_) = Units(TORCH_DEVIATION, TORCH_MEAN), inputs
     maps = network.forward(units.see(units.enter(content)))
-    losses = numpy_losses.match(
-        network,
+    return numpy_losses.run(
+        inputs,
         units,
-        (content, style),
+        optimizer or Adam(learning_rate, beta_1, beta_2, epsilon),
         {content_layer: alpha},
         {
             k: beta * weight / maps[k].size
             for k, weight in style_weights.items()
         },
         _sum_up,
+        others=others,
     )
-    objective = Objective(network, losses, units)
-    adam = Adam(learning_rate, beta_1, beta_2, epsilon)
-    return numpy_losses.descend(objective, start, steps, optimizer or adam)
 
 
 def pytorch_course_tv(
-    network,
-    content,
-    style,
-    start,
-    steps,
-    *,
+    *inputs,
     tv_weight=1e-3,  # ours: the course has none
     tv_power=2,
-    learning_rate=0.003,
-    beta_1=0.9,
-    beta_2=0.999,
-    epsilon=1e-8,
-    optimizer=None,
     **options,
 ):
     """Adds total variation to `pytorch_course`.
@@ -247,21 +194,16 @@ def pytorch_course_tv(
     the squared differences of the normalized image; `tv_power` 1 makes them
     absolute.
     """
-    plain = pytorch_course(network, content, style, start, 0, **options)
     variation = numpy_losses.pair_variation(tv_weight, tv_power)
-    losses = {**plain.objective.losses, "total_variation": variation}
-    objective = plain.objective._replace(losses=losses)
-    adam = Adam(learning_rate, beta_1, beta_2, epsilon)
-    return numpy_losses.descend(objective, start, steps, optimizer or adam)
+    options["others"] = {"total_variation": variation}
+    return pytorch_course(*inputs, **options)
+
+
+pytorch_course_tv.__wrapped__ = pytorch_course  # whose defaults it has
 
 
 def towards_data_science(
-    network,
-    content,
-    style,
-    start,
-    steps,
-    *,
+    *inputs,
     content_layer="block3_conv3",  # the last that it loads
     style_layers=(  # load_weights(..., 7), of VGG16
         *("block1_conv1", "block1_conv2", "block2_conv1", "block2_conv2"),
@@ -293,27 +235,18 @@ def towards_data_science(
         Style Transfer, 2019. thushv89/exercises_thushv_dot_com,
         neural_style_transfer_light_on_math_ml/neural_style_transfer.ipynb.
     """
-    units = Units(1 / 255, MEAN / 255)
-    losses = numpy_losses.match(
-        network,
-        units,
-        (content, style),
+    return numpy_losses.run(
+        inputs,
+        Units(1 / 255, MEAN / 255),
+        optimizer or Adam(learning_rate, beta_1, beta_2, epsilon, "keras"),
         {content_layer: 0.5 * alpha},
         dict.fromkeys(style_layers, beta / len(style_layers)),
         _sum_up,
     )
-    objective = Objective(network, losses, units)
-    adam = Adam(learning_rate, beta_1, beta_2, epsilon, "keras")
-    return numpy_losses.descend(objective, start, steps, optimizer or adam)
 
 
 def white_noise(
-    network,
-    content,
-    style,
-    start,
-    steps,
-    *,
+    *inputs,
     content_layer="block2_conv2",  # layers['block2_conv2']
     style_layers=LAST_CONVOLUTIONS,  # feature_layers
     content_weight=0.025,  # content_weight
@@ -341,16 +274,14 @@ def white_noise(
         2017. hnarayanan/artistic-style-transfer, notebooks/
         6_Artistic_style_transfer_with_a_repurposed_VGG_Net_16.ipynb.
     """
-    objective = _chollet(
-        network,
+    return _chollet(
+        inputs,
         numpy_losses.seen(mean=mean),
-        (content, style),
+        optimizer or Lbfgs(first_length),
         {content_layer: content_weight},
         dict.fromkeys(style_layers, style_weight / len(style_layers)),
         tv_weight,
     )
-    optimizer = optimizer or Lbfgs(first_length)
-    return numpy_losses.descend(objective, start, steps, optimizer)
 
 
 def white_noise_start(
@@ -371,19 +302,20 @@ def _sum_up(features):
 
 
 def _chollet(
-    network, units, pictures, content_weights, style_weights, tv_weight
+    inputs, units, optimizer, content_weights, style_weights, tv_weight
 ):
-    """The loss of Chollet's example: sums, divided by the image's numbers."""
-    height, width, channels = pictures[0].shape
+    """Chollet's example: sums, those of style by the image's numbers."""
+    height, width, channels = inputs[1].shape
     divisor = 4 * channels**2 * (height * width) ** 2
-    losses = numpy_losses.match(
-        network,
+    return numpy_losses.run(
+        inputs,
         units,
-        pictures,
+        optimizer,
         content_weights,
         {layer: weight / divisor for layer, weight in style_weights.items()},
         _sum_up,
         of_means=False,
+        others={
+            "total_variation": numpy_losses.corner_variation(tv_weight, 1.25)
+        },
     )
-    losses["total_variation"] = numpy_losses.corner_variation(tv_weight, 1.25)
-    return Objective(network, losses, units)
