@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 
 def run_program(main: Callable[[Sequence[str]], int]) -> None:
@@ -26,6 +26,41 @@ def run_program(main: Callable[[Sequence[str]], int]) -> None:
     except OSError:  # nobody reads; Python would complain at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(status)
+
+
+class Notes(logging.Handler):
+    """Prints the package's records on standard error, a line each.
+
+    Attributes:
+        clear: Clears the line of the terminal that is being renewed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clear: Callable[[], None] = lambda: None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints a note, or a warning."""
+        is_note = record.levelno < logging.WARNING
+        self.clear()
+        print_note(
+            f"{'note' if is_note else 'warning':10}{record.getMessage()}"
+        )
+
+
+@contextlib.contextmanager
+def print_notes() -> Iterator[Notes]:
+    """Prints notes and warnings of the package while a program runs."""
+    log, notes = logging.getLogger("nst_tf"), Notes()
+    before = log.level, log.propagate
+    log.addHandler(notes)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield notes
+    finally:
+        log.removeHandler(notes)
+        log.level, log.propagate = before
 
 
 def print_line(text: str) -> None:

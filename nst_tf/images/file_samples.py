@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-EXTRA = "pip install 'nst-tf[formats]'"
+EXTRA = 'pip install "nst-tf[formats]"'
 LARGEST_TILE = 1 << 22  # pixels, in any picture
 
 

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from nst_tf import files
 from nst_tf.backend import device
 from nst_tf.images import file_samples, profiles, tiff
 
@@ -122,7 +123,7 @@ def _decode(file: BinaryIO, head: bytes, max_megapixels: float) -> DecodedImage:
                 raw = _by_tensorflow(file, image)
             elif not _is_deep_tiff(image):
                 raw = _by_pillow(image)
-            elif tiff.is_installed():
+            elif files.is_installed("tifffile"):
                 raw = tiff.read(file, max_megapixels)
             else:
                 raw = _by_pillow(image)

@@ -5,8 +5,9 @@ import hashlib
 import os
 import sys
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from nst_tf import files
 from nst_tf.images import image_io, reading
@@ -72,6 +73,20 @@ def is_folder(source: object) -> bool:
     return isinstance(source, (str, os.PathLike)) and os.path.isdir(
         os.path.expanduser(source)
     )
+
+
+def expand_folders(styles: Sequence[Any]) -> list[list[Any]]:
+    """Lists the pictures of each style: those of a folder, else itself.
+
+    Args:
+        styles: Paths, addresses, arrays; some of the paths may be folders.
+
+    Raises:
+        ValueError: If a folder has no pictures.
+    """
+    return [
+        list_pictures(each) if is_folder(each) else [each] for each in styles
+    ]
 
 
 def find_name(source: str) -> str:

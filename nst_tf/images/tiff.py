@@ -7,12 +7,13 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from nst_tf import files
 from nst_tf.images import file_samples, profiles
 
 
 def read(file: BinaryIO, max_megapixels: float) -> file_samples.FileSamples:
     """Reads the first page of a TIFF file, of any depth."""
-    if not is_installed():
+    if not files.is_installed("tifffile"):
         raise ValueError(f"it needs another package: {file_samples.EXTRA}")
     import tifffile
 
@@ -124,12 +125,3 @@ def _check_numbers(page: Any) -> None:
         number = getattr(page, name)
         if not isinstance(number, int) or number < 0:
             raise ValueError(f"it is damaged: its {name} is not one number")
-
-
-def is_installed() -> bool:
-    """Whether the package is there."""
-    try:
-        import tifffile  # noqa: F401
-    except ImportError:
-        return False
-    return True

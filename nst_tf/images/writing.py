@@ -14,8 +14,9 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
+from nst_tf import files
 from nst_tf.backend import device
-from nst_tf.images import file_samples, tiff, transparency
+from nst_tf.images import transparency
 
 RECORD = "nst_tf"  # keyword of the text in a PNG file
 LONGEST_RECORD = 40000  # bytes, in a JPEG or WebP file's EXIF of 64 KB
@@ -85,11 +86,12 @@ def check(
             f"bit_depth is 16, but {extension} files have 8 bits a channel; "
             f"write a .png or a .tif."
         )
-    is_tiff = options.bit_depth == 16 and form.name == "TIFF"
-    if is_tiff and not tiff.is_installed():
-        raise ValueError(
-            f"bit_depth is 16, which for {extension} files needs a package "
-            f"that is not installed: {file_samples.EXTRA}; or write a .png."
+    if options.bit_depth == 16 and form.name == "TIFF":
+        files.require_extra(
+            "tifffile",
+            "formats",
+            f"bit_depth is 16, which for {extension} files",
+            "; or write a .png.",
         )
 
 

@@ -7,7 +7,6 @@ before it is imported.
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -189,21 +188,15 @@ def download(url: str, path: Path, md5: str) -> None:
             Nothing is left.
     """
     digest = hashlib.md5(usedforsecurity=False)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for chunk in files.download(url):
-                digest.update(chunk)
-                file.write(chunk)
+    with files.write_atomically(path) as file:
+        for chunk in files.download(url):
+            digest.update(chunk)
+            file.write(chunk)
         if digest.hexdigest() != md5:
             raise OSError(
                 f"what was sent has the MD5 digest {digest.hexdigest()}, "
                 f"expected {md5}"
             )
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
 
 
 Datasets = Mapping[str, dict[int, h5py.Dataset]]

@@ -140,8 +140,7 @@ def check_folder(setting: str, path: Path) -> Path:
             f"one with --{setting}."
         )
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        files.check_folder_writable(folder)
     except OSError as error:
         raise ValueError(
             f"{setting} folder {folder} cannot be written to: {error.strerror}."

@@ -69,7 +69,7 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
             _find_input("style", each, places) for each in pictures["style"]
         )
     else:
-        folders = inputs.list_styles(asked)
+        folders = sources.expand_folders(asked.style)
         given = tuple(each for folder in folders for each in folder)
         if len(given) != len(pictures["style"]):
             raise ValueError(
