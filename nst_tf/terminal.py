@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 
 def run_program(main: Callable[[Sequence[str]], int]) -> None:
@@ -16,6 +16,9 @@ def run_program(main: Callable[[Sequence[str]], int]) -> None:
     """
     # Each level is traced anew, which TensorFlow takes for a mistake.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    log = logging.getLogger("nst_tf")
+    log.setLevel(logging.INFO)
+    log.addHandler(_Notes())
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names may hold anything
             stream.reconfigure(errors="backslashreplace")
@@ -26,37 +29,6 @@ def run_program(main: Callable[[Sequence[str]], int]) -> None:
     except OSError:  # nobody reads; Python would complain at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(status)
-
-
-@contextlib.contextmanager
-def show_records(
-    write: Callable[[str], None] | None = None,
-) -> Iterator[None]:
-    """Shows what the library logs meanwhile: notes and trouble, a line each.
-
-    Args:
-        write: Takes each line; None: `print_note`.
-    """
-    logger, handler = logging.getLogger("nst_tf"), _Lines(write or print_note)
-    level = logger.level
-    logger.setLevel(logging.INFO)
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(level)
-
-
-class _Lines(logging.Handler):
-    """Gives the text of each record to a function."""
-
-    def __init__(self, write: Callable[[str], None]):
-        super().__init__()
-        self._write = write
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._write(record.getMessage())
 
 
 def print_line(text: str) -> None:
@@ -71,6 +43,13 @@ def print_note(text: str) -> None:
     with contextlib.suppress(OSError):
         if sys.stderr:
             print(text, file=sys.stderr, flush=True)
+
+
+class _Notes(logging.Handler):
+    """Prints the records of the package."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print_note(record.getMessage())
 
 
 def print_error(sentence: str) -> None:

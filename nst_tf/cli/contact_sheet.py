@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nst_tf import terminal
 from nst_tf.cli import sweeps
 from nst_tf.images import captions, image_io, sources, writing
 from nst_tf.plan import (
@@ -106,7 +105,7 @@ def prepare(
         path,
         rows,
         writing.Options(bit_depth=request.bit_depth, quality=request.quality),
-        _make_judge(request, rows, say) if request.sheet_scores else None,
+        _make_judge(request, rows) if request.sheet_scores else None,
     )
     height, width = draw(sheet, {}).shape[:2]
     outputs.check_writable(path, height, width, sheet.options)
@@ -235,7 +234,6 @@ def draw(
 def _make_judge(
     request: settings.Job,
     rows: Sequence[Sequence[SheetPicture]],
-    say: Callable[[str], None],
 ) -> "judging.Judge":
     """Makes the judge of a sheet: one for all pictures, whatever is swept."""
     from nst_tf.judge import judging
@@ -245,15 +243,14 @@ def _make_judge(
             "sheet_scores compares with a style; name one with "
             "--style=PICTURE, or leave it out."
         )
-    with terminal.show_records(say):
-        return judging.Judge(
-            {
-                "extractor": request.extractor,
-                "weights": request.weights,
-                "style_layers": request.style_layers[:1],
-                "content_layers": request.content_layers,
-            }
-        )
+    return judging.Judge(
+        {
+            "extractor": request.extractor,
+            "weights": request.weights,
+            "style_layers": request.style_layers[:1],
+            "content_layers": request.content_layers,
+        }
+    )
 
 
 def _caption(

@@ -81,10 +81,9 @@ def main(arguments: Sequence[str]) -> int:
         terminal.print_line(f"nst-tf-judge {nst_tf.__version__}")
         return DONE
     try:
-        with terminal.show_records():
-            request = parse(arguments)
-            judge = judging.Judge(request.chosen, size=request.size)
-            judgements = _judge(judge, request)
+        request = parse(arguments)
+        judge = judging.Judge(request.chosen, size=request.size)
+        judgements = _judge(judge, request)
     except (ValueError, OSError) as error:
         terminal.print_error(str(error))
         return WRONG_INPUT
