@@ -70,20 +70,20 @@ def test_a_missing_extra_is_named_with_its_command(monkeypatch):
     )
 
 
-@pytest.mark.parametrize("level", [logging.NOTSET, logging.ERROR])
-def test_records_are_shown_while_a_program_wants_them(capsys, level):
+def test_a_program_shows_records_and_exits_with_its_status(monkeypatch, capsys):
+    def main(arguments):
+        logger.info("downloading %s", *arguments)
+        logging.getLogger("nst_tf.part").warning("trouble")
+        logger.debug("too much")
+        return 3
+
     logger = logging.getLogger("nst_tf")
-    logger.setLevel(level)
-    lines = []
+    monkeypatch.setattr(sys, "argv", ["nst-tf", "a"])
     try:
-        with terminal.show_records(), terminal.show_records(lines.append):
-            logger.info("downloading %s", "a")
-            logging.getLogger("nst_tf.part").warning("trouble")
-            logger.debug("too much")
-        assert logger.level == level
-        logger.info("nobody hears it")
+        with pytest.raises(SystemExit) as ended:
+            terminal.run_program(main)
     finally:
+        logger.handlers.clear()
         logger.setLevel(logging.NOTSET)
-    assert lines == ["downloading a", "trouble"]
+    assert ended.value.code == 3
     assert capsys.readouterr() == ("", "downloading a\ntrouble\n")
-    assert not logger.handlers

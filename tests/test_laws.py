@@ -30,15 +30,17 @@ def _region(seed=7):
     return toys.mask(*SIZE, seed=seed)
 
 
-# name -> (loss made at its own target, features at the target)
-def _content():
-    return content_loss.ContentLoss("layer", _features()), _features()
+# Each makes a loss at its own target, and the features of the target.
+def _content(region=None, projection=None):
+    def make():
+        where = _region() if region else None
+        matrix = _projection() if projection else None
+        loss = content_loss.ContentLoss(
+            "layer", _features(), 1, where, projection=matrix
+        )
+        return loss, _features()
 
-
-def _content_region():
-    return content_loss.ContentLoss(
-        "layer", _features(), 1, _region()
-    ), _features()
+    return make
 
 
 def _style(kind, region=None, projection=None):
@@ -55,13 +57,6 @@ def _projection(channels=5):
     return np.random.default_rng(9).normal(size=(channels, 2 * channels))
 
 
-def _projected_content():
-    loss = content_loss.ContentLoss(
-        "layer", _features(), 1, _region(), projection=_projection()
-    )
-    return loss, _features()
-
-
 def _total_variation(neighbors):
     def make():
         flat = tf.fill((1, *SIZE, 3), tf.constant(0.3, tf.float64))
@@ -71,9 +66,9 @@ def _total_variation(neighbors):
 
 
 LOSSES = [
-    _content,
-    _content_region,
-    _projected_content,
+    _content(),
+    _content(region=True),
+    _content(region=True, projection=True),
     *(_total_variation(name) for name in total_variation.FORMS),
     *(
         _style(kind, region, projection)

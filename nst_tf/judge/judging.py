@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nst_tf import errors
-from nst_tf.backend import device
+from nst_tf.backend import device, host_memory
 from nst_tf.images import image_io, sizes, sources
 from nst_tf.judge import distances, figures
 from nst_tf.plan import (
