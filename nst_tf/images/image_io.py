@@ -98,7 +98,7 @@ def read_picture(
             raise ValueError("it is wholly transparent")
     except ValueError as error:
         raise ValueError(f"{name} cannot be read: {error}.") from error
-    return make_picture(read.pixels, read.alpha)._replace(
+    return make_picture(read.color, read.alpha)._replace(
         exif=read.exif,
         dpi=read.dpi,
         digest=files.digest_stream(file),
