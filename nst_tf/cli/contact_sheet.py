@@ -74,14 +74,12 @@ def prepare(
     networks: dict[Hashable, inputs.Inputs] = {}
 
     def prepared(cell: sweeps.SweepPoint) -> SheetPicture:
-        content = inputs.read_content(cell.request, say, load)
+        content = inputs.read_content(cell.request, load)
         asked = sweeps.reduce_job(
             inputs.resolve_size(cell.request, content), cell
         )
         asked = style_settings.expand_folders(schedule.apply_strength(asked))
-        styles = [
-            load(each, request.max_megapixels, say) for each in asked.style
-        ]
+        styles = [load(each, request.max_megapixels) for each in asked.style]
         found = inputs.prepare(asked, content, styles, say)
         first = networks.setdefault((asked.extractor, asked.weights), found)
         return SheetPicture(

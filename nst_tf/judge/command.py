@@ -230,10 +230,7 @@ def _judge(judge: judging.Judge, request: Request) -> list[judging.Judgement]:
     """Reads and checks all pictures, and then judges them."""
     limit = judge.job.max_megapixels
     subject = judge.read_subject(request.content, request.styles)
-    pictures = [
-        sources.load(name, limit, terminal.print_note)
-        for name in request.pictures
-    ]
+    pictures = [sources.load(name, limit) for name in request.pictures]
     for name, picture in zip(request.pictures, pictures, strict=True):
         judge.check(picture, subject, name)
     read = [*pictures, subject.content, *subject.styles]

@@ -57,14 +57,12 @@ class Inputs(NamedTuple):
 
 def read_content(
     request: settings.Job,
-    say: Callable[[str], None] = lambda line: None,
     load: Callable[..., image_io.Picture] = sources.load,
 ) -> image_io.Picture:
     """Checks a job of files, and reads its content image.
 
     Args:
         request: The job.
-        say: Is told, in a line, what takes time.
         load: As `sources.load`.
 
     Raises:
@@ -73,7 +71,7 @@ def read_content(
     checks.check(request)
     if not request.content:
         raise ValueError("no content image; name one with --content=PICTURE.")
-    return load(request.content, request.max_megapixels, say)
+    return load(request.content, request.max_megapixels)
 
 
 def resolve_size(
@@ -174,7 +172,7 @@ def prepare(
     others = dict(given or {})
     for name, source in list_named_pictures(request).items():
         if name not in others:
-            others[name] = sources.load(source, request.max_megapixels, say)
+            others[name] = sources.load(source, request.max_megapixels)
     painted, clipped = style_regions.find_regions(
         request, content, styles, others
     )

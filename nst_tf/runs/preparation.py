@@ -126,7 +126,7 @@ def prepare_files(
     Raises:
         ValueError: In one sentence: what was received, what was expected.
     """
-    content = inputs.read_content(asked, say)
+    content = inputs.read_content(asked)
     request = schedule.apply_strength(inputs.resolve_size(asked, content))
     request = style_settings.expand_folders(request)
     return request, *read_files(request, say, content)
@@ -158,12 +158,11 @@ def read_files(
     """
     checks.check(request)
     if content is None:
-        content = inputs.read_content(request, say)
+        content = inputs.read_content(request)
     if request.summary_dir:
         summaries.check()
     styles = [
-        sources.load(source, request.max_megapixels, say)
-        for source in request.style
+        sources.load(source, request.max_megapixels) for source in request.style
     ]
     files = inputs.list_input_files(request)
     previews = request.preview_every > 0
