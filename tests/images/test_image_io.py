@@ -1,11 +1,14 @@
 """Files: round trips, orientation, transparency, depth, damage."""
 
+import inspect
+
 import numpy as np
 import pytest
 import toys
 from PIL import Image
 
-from nst_tf.images import image_io
+import nst_tf
+from nst_tf.images import image_io, writing
 
 
 def test_png_round_trip_is_rounded_not_truncated(tmp_path):
@@ -167,3 +170,40 @@ def test_what_cannot_be_written_is_refused(tmp_path, name, image, words):
     with pytest.raises(ValueError, match=words):
         image_io.save_image(tmp_path / name, image)
     assert not list(tmp_path.iterdir())
+
+
+def test_options_by_keyword_are_all_kept(tmp_path):
+    picture, alpha = toys.image(8, 6), np.full((8, 6), 0.5, "f4")
+    path = tmp_path / "a.png"
+    nst_tf.save_image(path, picture, bit_depth=16, dpi=300, alpha=alpha)
+    read = image_io.load_picture(path)
+    np.testing.assert_allclose(read.pixels, picture, atol=1 / 65535)
+    np.testing.assert_allclose(read.alpha, alpha, atol=1 / 65535)
+    np.testing.assert_allclose(read.dpi, (300, 300), atol=0.02)
+    nst_tf.save_image(path, picture, dpi=(300, 150))
+    read = image_io.load_picture(path)
+    np.testing.assert_allclose(read.dpi, (300, 150), atol=0.02)
+    sizes = []
+    for quality in (20, 95):
+        nst_tf.save_image(tmp_path / "a.jpg", picture, quality=quality)
+        sizes.append((tmp_path / "a.jpg").stat().st_size)
+    nst_tf.save_image(tmp_path / "b.jpg", picture)  # 95 is the default
+    assert sizes[0] < sizes[1] == (tmp_path / "b.jpg").stat().st_size
+
+
+def test_options_as_one_argument_work_with_one_warning(tmp_path):
+    options = writing.Options(bit_depth=16, record="{}")
+    picture = toys.image(8, 6)
+    with pytest.warns(DeprecationWarning, match="write save_image") as caught:
+        nst_tf.save_image(tmp_path / "a.png", picture, options)
+        nst_tf.save_image(tmp_path / "b.png", picture, options=options)
+    assert [each.filename for each in caught] == [__file__] * 2
+    image_io.write_image(tmp_path / "c.png", picture, options)
+    expected = (tmp_path / "c.png").read_bytes()
+    for name in ("a.png", "b.png"):
+        assert (tmp_path / name).read_bytes() == expected
+    with pytest.raises(TypeError, match="bit_dept"):
+        nst_tf.save_image(tmp_path / "a.png", picture, bit_dept=16)
+    parameters = inspect.signature(nst_tf.save_image).parameters
+    keywords = ["bit_depth", "quality", "dpi", "alpha"]
+    assert list(parameters) == ["path", "image", *keywords]
