@@ -32,7 +32,6 @@ VALUES = {
     "losses.objectives.Evaluation": "What a step has as `evaluation`.",
     "runs.api.Result": "What `run_job` returns.",
     "judge.judging.Judgement": "What `judge_image` returns.",
-    "images.writing.Options": "What `save_image` takes as `options`.",
 }
 HEAD = """\
 # API reference

@@ -11,7 +11,7 @@ import nst_tf
 from nst_tf import errors, terminal
 from nst_tf.backend import device
 from nst_tf.images import sources
-from nst_tf.judge import distances, judging
+from nst_tf.judge import judging
 from nst_tf.plan import settings
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY, INTERRUPTED = 0, 1, 3, 130
@@ -211,10 +211,8 @@ def format_usage() -> str:
 def _judge(judge: judging.Judge, request: Request) -> list[judging.Judgement]:
     """Reads and checks all pictures, and then judges them."""
     subject = judge.read_subject(request.content, request.styles)
-    pictures = [
-        sources.load(name, judge.job.max_megapixels, distances.LOG.info)
-        for name in request.pictures
-    ]
+    limit = judge.job.max_megapixels
+    pictures = [sources.load(name, limit) for name in request.pictures]
     named = list(zip(pictures, request.pictures, strict=True))
     for picture, name in named:
         judge.check(picture, subject, name)

@@ -218,7 +218,7 @@ def test_a_transparent_result_is_judged_by_its_colors(chosen, tmp_path):
     path = tmp_path / "result.png"
     alpha = np.ones((HEIGHT, WIDTH), np.float32)
     alpha[:9] = 0
-    image_io.save_image(path, content, writing.Options(alpha=alpha))
+    image_io.write_image(path, content, writing.Options(alpha=alpha))
     judgement = nst_tf.judge_image(path, content, style, **chosen)
     assert 0 < judgement.ssim < 1
 
