@@ -19,7 +19,7 @@ import numpy as np
 
 from nst_tf.backend import device
 from nst_tf.images import captions, image_io, painting, sizes
-from nst_tf.plan import inputs
+from nst_tf.plan import inputs, keywords
 from nst_tf.runs import api, preparation, progress, results
 
 if TYPE_CHECKING:
@@ -31,9 +31,10 @@ SIDE = 256  # pixels, the long side of pictures beside each other
 COLUMNS = 4  # of these in a row, at most
 
 
+@keywords.take_settings
 def show(
     content: inputs.ImageLike,
-    styles: inputs.ImageLike | Sequence[inputs.ImageLike],
+    style: inputs.ImageLike | Sequence[inputs.ImageLike],
     *,
     every: int = 10,
     **settings: Any,
@@ -47,7 +48,7 @@ def show(
 
     Args:
         content: As in `stylize`.
-        styles: As in `stylize`.
+        style: As in `stylize`.
         every: Steps from one picture to the next; twice a second at most. A
             picture is copied from the device only to be shown.
         **settings: As in `stylize`.
@@ -62,7 +63,7 @@ def show(
     """
     if every < 1:
         raise ValueError(f"every is {every}, expected at least 1.")
-    request, prepared = preparation.prepare_images(content, styles, settings)
+    request, prepared = preparation.prepare_images(content, style, settings)
     cell = _Cell() if _in_notebook() else None
     with device.silence_stderr():  # a cell shows TensorFlow's banner, else
         device.prepare()

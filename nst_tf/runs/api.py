@@ -28,6 +28,7 @@ from nst_tf.optimize import stopping
 from nst_tf.plan import (
     conventions,
     inputs,
+    keywords,
     pyramid,
     schedule,
     settings,
@@ -55,9 +56,10 @@ class Result(NamedTuple):
     terms: Mapping[str, float]  # the last step's losses, unweighted
 
 
+@keywords.take_settings
 def stylize(
     content: inputs.ImageLike,
-    styles: inputs.ImageLike | Sequence[inputs.ImageLike],
+    style: inputs.ImageLike | Sequence[inputs.ImageLike],
     **settings: Any,
 ) -> painting.Painting:
     """Paints a content image in the manner of style images.
@@ -66,7 +68,8 @@ def stylize(
         content: Content image: a path or an address, or an array, [H, W, 3],
             of uint8 or of floats in [0, 1], RGB; or with alpha, [H, W, 4].
             Transparent parts count for nothing.
-        styles: One style image or several, likewise; a folder counts as one.
+        style: One style image or several, likewise; a folder counts as one.
+            `styles`, its old name, may be written too.
         **settings: Fields of `Job`, such as size=512 or style_weight=200.
             Masks (content_mask, strength_map, keep_mask, and those of
             style_mask) are paths or addresses, or arrays: gray, [H, W], or
@@ -88,14 +91,15 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
-    request, prepared = preparation.prepare_images(content, styles, settings)
+    request, prepared = preparation.prepare_images(content, style, settings)
     step = _last(start_steps(request, prepared))
     return results.make_painting(step, request, prepared)
 
 
+@keywords.take_settings
 def stylize_steps(
     content: inputs.ImageLike,
-    styles: inputs.ImageLike | Sequence[inputs.ImageLike],
+    style: inputs.ImageLike | Sequence[inputs.ImageLike],
     **settings: Any,
 ) -> "Iterator[descent.Step]":
     """Paints as `stylize` does, and yields each step as it is taken.
@@ -105,7 +109,7 @@ def stylize_steps(
 
     Args:
         content: As in `stylize`.
-        styles: As in `stylize`.
+        style: As in `stylize`.
         **settings: As in `stylize`.
 
     Returns:
@@ -119,7 +123,7 @@ def stylize_steps(
         FloatingPointError: As it is read, if evaluations give no numbers any
             more.
     """
-    request, prepared = preparation.prepare_images(content, styles, settings)
+    request, prepared = preparation.prepare_images(content, style, settings)
     return start_steps(request, prepared)
 
 

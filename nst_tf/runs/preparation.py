@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from nst_tf import errors
 from nst_tf.images import image_io, masks, sizes, sources
 from nst_tf.plan import (
     checks,
@@ -37,9 +38,15 @@ def prepare_images(
         TypeError: As `stylize`.
     """
     for name in chosen:
+        if name not in settings.FIELDS:
+            near = errors.did_you_mean(name, settings.KEYWORDS)
+            raise TypeError(
+                f"stylize has no setting {name!r}"
+                f"{near or '; help(nst_tf.stylize) lists them.'}"
+            )
         if name == "dpi" and chosen.get("print_size"):
             continue
-        if name in settings.FIELDS and name not in settings.KEYWORDS:
+        if name not in settings.KEYWORDS:
             raise TypeError(
                 f"{name} is for the program, not a setting of stylize; pass "
                 f"the images as the first two arguments, and save the result."
