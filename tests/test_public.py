@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import operator
 import re
 import subprocess
@@ -63,6 +64,14 @@ NAMES = {
 }
 FUNCTIONS = ("stylize", "stylize_steps", "notebook.show")
 ROOMS = ("losses", "network", "optimize")
+# What documents still import that is not public.
+NOT_PUBLIC = {
+    "docs/adding_a_loss.md": {
+        *("losses.protocol", "losses.sums", "runs.api", "runs.preparation"),
+        *("transfer.method", "transfer.targets"),
+    },
+    "notebooks/print.ipynb": {"images.writing", "run"},
+}
 
 
 def test_public_names_and_their_parameters_are_these():
@@ -230,3 +239,41 @@ def test_editors_complete_settings_and_names(code, expected):
     project = jedi.Project(ROOT / "tests", added_sys_path=[str(ROOT)])
     script = jedi.Script(f"import nst_tf\n{code}", project=project)
     assert expected <= {each.name for each in script.complete()}
+
+
+def _code(path):
+    """The code of a document or a notebook, in one text."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        return "\n".join(
+            re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+        )
+    cells = json.loads(text)["cells"]
+    code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    return re.sub(r"^(\s*)%.*$", r"\1pass", "\n".join(code), flags=re.M)
+
+
+def _used(code):
+    """The names of nst_tf that code imports, or reads from the package."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom):
+            package, _, room = node.module.partition(".")
+            names = [f"{room}.{each.name}".strip(".") for each in node.names]
+            yield from names if package == "nst_tf" else []
+        elif isinstance(node, ast.Attribute):
+            name = re.fullmatch(r"nst_tf\.(\w+(\.\w+)?)", ast.unparse(node))
+            yield from [name[1]] if name else []
+
+
+def test_documents_and_notebooks_use_public_names_only():
+    found = {}
+    public = {*NAMES, *dir(nst_tf)}
+    for path in (
+        ROOT / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "notebooks").glob("*.ipynb"),
+    ):
+        others = {*_used(_code(path))} - public
+        if others:
+            found[str(path.relative_to(ROOT))] = others
+    assert found == NOT_PUBLIC
