@@ -130,6 +130,18 @@ def presets_folder() -> Path:
     return inside if inside.is_dir() else package.parent / "configs"
 
 
+def example_images() -> dict[str, Path]:
+    """Lists the pictures that ship with the package: name -> path.
+
+    Returns:
+        Paths by the names of their files without extension, sorted:
+        photographs, such as "harbor_at_dusk", paintings, such as
+        "swirling_night", and a mask, "harbor_sky".
+    """
+    images = (presets_folder() / "images").iterdir()
+    return {path.stem: path for path in sorted(images)}
+
+
 def is_address(text: str) -> bool:
     """Whether a text is an address that can be asked, and no path."""
     return text.lower().startswith(tuple(f"{name}://" for name in SCHEMES))

@@ -15,7 +15,7 @@ from nst_tf import files
 from nst_tf.images import reading, transparency, writing
 
 # What an output may be named.
-OUTPUT_EXTENSIONS = tuple(writing.OUTPUT_FORMATS)
+OUTPUT_EXTENSIONS: tuple[str, ...] = tuple(writing.OUTPUT_FORMATS)
 LANCZOS = Image.Resampling.LANCZOS
 _Save = TypeVar("_Save", bound=Callable[..., None])
 
