@@ -40,10 +40,12 @@ __all__, __getattr__, __dir__ = import_lazily(
     __name__,
     {
         "Job": "plan.settings:Job",
+        "Painter": "transfer.method:Painter",
         "example_images": "files:example_images",
         "judge_image": "judge.judging:judge_image",
         "load_image": "images.image_io:load_image",
         "losses": "losses",
+        "make_plan": "runs.api:make_plan",
         "network": "network",
         "notebook": "notebook",
         "optimize": "optimize",

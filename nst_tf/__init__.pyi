@@ -14,9 +14,12 @@ from nst_tf.images.painting import Painting
 from nst_tf.judge.judging import judge_image as judge_image
 from nst_tf.optimize import descent
 from nst_tf.plan import settings
-from nst_tf.plan.inputs import ImageLike
-from nst_tf.plan.keywords import PathOrArray
+from nst_tf.plan.arrays import ImageLike
+from nst_tf.plan.arrays import PathOrArray
+from nst_tf.runs.api import make_plan as make_plan
 from nst_tf.runs.api import run_job as run_job
+from nst_tf.transfer import method
+from nst_tf.transfer.method import Painter as Painter
 
 __version__: str
 
@@ -24,6 +27,7 @@ def stylize(
     content: ImageLike,
     style: ImageLike | Sequence[ImageLike],
     *,
+    extra_losses: method.ExtraLosses | None = None,
     size: int = 512,
     print_size: str = "",
     dpi: float = 0.0,
@@ -82,6 +86,7 @@ def stylize_steps(
     content: ImageLike,
     style: ImageLike | Sequence[ImageLike],
     *,
+    extra_losses: method.ExtraLosses | None = None,
     size: int = 512,
     print_size: str = "",
     dpi: float = 0.0,

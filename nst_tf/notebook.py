@@ -31,7 +31,7 @@ SIDE = 256  # pixels, the long side of pictures beside each other
 COLUMNS = 4  # of these in a row, at most
 
 
-@keywords.take_settings
+@arrays.take_settings
 def show(
     content: arrays.ImageLike,
     style: arrays.ImageLike | Sequence[arrays.ImageLike],

@@ -23,10 +23,11 @@ from collections.abc import Iterator, Sequence
 '''
 # Names in signatures, and where they come from.
 TYPES = {
-    "ImageLike": "nst_tf.plan.inputs",
+    "ImageLike": "nst_tf.plan.arrays",
     "Painting": "nst_tf.images.painting",
-    "PathOrArray": "nst_tf.plan.keywords",
+    "PathOrArray": "nst_tf.plan.arrays",
     "descent": "nst_tf.optimize",
+    "method": "nst_tf.transfer",
     "settings": "nst_tf.plan",
 }
 JOB = '''
@@ -93,14 +94,14 @@ def _parameter(parameter: inspect.Parameter) -> str:
 
 def _type(annotation: Any) -> str:
     """Writes a type as source code, by the names of `TYPES`."""
-    from nst_tf.plan import inputs, keywords
+    from nst_tf.plan import arrays
 
     if isinstance(annotation, str):
         return annotation
     text = inspect.formatannotation(annotation)
     for name, kind in (
-        ("ImageLike", inputs.ImageLike),
-        ("PathOrArray", keywords.PathOrArray),
+        ("ImageLike", arrays.ImageLike),
+        ("PathOrArray", arrays.PathOrArray),
     ):
         text = text.replace(inspect.formatannotation(kind), name)
     text = text.replace("nst_tf.images.painting.", "")
