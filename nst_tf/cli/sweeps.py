@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from nst_tf import errors
 from nst_tf.cli import flags
+from nst_tf.network import architectures
 from nst_tf.plan import settings
 
 DEFAULT = ("strength:0.4,0.7,1", "style_scale:0.5,1,2")
@@ -59,8 +60,8 @@ def make_grid(request: settings.Job) -> list[list[SweepPoint]]:
 def reduce_job(request: settings.Job, cell: SweepPoint) -> settings.Job:
     """Makes a job of a sheet a small one, at the sheet's size.
 
-    A size that is swept stays; of VGG19 the network that ships takes the place,
-    unless its weights are named.
+    A size that is swept stays; the small network that ships takes the place of
+    the extractor's, unless its weights are named.
 
     Args:
         request: The job, its print size replaced, as by `inputs.resolve_size`.
@@ -69,11 +70,13 @@ def reduce_job(request: settings.Job, cell: SweepPoint) -> settings.Job:
     size = request.size
     if not any(flag.startswith("--size=") for flag in cell.label):
         size = min(size, request.sheet_size)
-    small = request.weights == "auto" and request.extractor == "vgg19"
+    small = architectures.NETWORKS[request.extractor].small
     return dataclasses.replace(
         request,
         size=size,
-        weights="small" if small else request.weights,
+        weights=(
+            "small" if small and request.weights == "auto" else request.weights
+        ),
         style_size=tuple(
             max(16, round(side * size / request.size))
             for side in request.style_size

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from nst_tf.backend import device
+from nst_tf.losses import style_kinds
 from nst_tf.network import architectures
 from nst_tf.plan import inputs, memory, pyramid, schedule, settings, tiles
 
@@ -165,7 +166,7 @@ def make_memory_model(
         optimizer=schedule.choose_optimizer(request, max(height, width)),
         pairs=request.history,
         style_scale=max(prepared.scales, default=1.0),
-        sorts=request.style_loss == "sliced_wasserstein",
+        style_loss=request.style_loss,
         read=rows * columns
         + sum(style.pixels[..., 0].size for style in prepared.styles),
         recomputes=request.content_target == "recompute",
@@ -307,4 +308,4 @@ def _check_additive(
 
 def _is_additive(request: settings.Job) -> bool:
     """Whether all losses of a job are sums over positions."""
-    return request.style_loss != "sliced_wasserstein"
+    return style_kinds.STYLE_LOSSES[request.style_loss].additive

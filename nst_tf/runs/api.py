@@ -28,6 +28,7 @@ from nst_tf.optimize import stopping
 from nst_tf.plan import (
     conventions,
     inputs,
+    optimizers,
     pyramid,
     schedule,
     settings,
@@ -350,22 +351,14 @@ def _optimizer(
     request: settings.Job, image: "tf.Variable", **changed: Any
 ) -> "base.Optimizer":
     """Makes the optimizer of a level's image, by the settings of a job."""
-    from nst_tf.optimize import base, optimizers
-
     convention = conventions.CONVENTIONS[request.convention]
     size: Any = tuple(image.shape[1:3])
-    kind = schedule.choose_optimizer(request, max(size))
-    chosen: dict[str, Any] = {
-        name: getattr(request, name)
-        for name in settings.OPTIMIZER_SETTINGS[kind]
+    kind = optimizers.OPTIMIZERS[schedule.choose_optimizer(request, max(size))]
+    chosen = {
+        **{name: getattr(request, name) for name in kind.settings},
+        **{name: getattr(convention, name) for name in kind.conventions},
     }
-    if kind != "lbfgs":  # it steps alike at any scale
-        chosen["scaled"] = convention.scaled
-    if kind == "adam":
-        chosen["corrected"] = convention.corrected
-    made: base.Optimizer = optimizers.OPTIMIZERS[kind](
-        image, **{**chosen, **changed}
-    )
+    made: base.Optimizer = kind.load()(image, **{**chosen, **changed})
     return made
 
 

@@ -52,7 +52,7 @@ def stylize_steps(
             image if None.
         convention: What the losses are divided by.
         style_loss: What of style is compared, a name in
-            `style_losses.STYLE_LOSSES`.
+            `style_kinds.STYLE_LOSSES`.
         style_fit: How style images are resized, a name in `targets.FITS`.
         alpha: How opaque the content image is, [H, W] in [0, 1]: transparent
             parts count for nothing.

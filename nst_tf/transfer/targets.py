@@ -12,6 +12,7 @@ from nst_tf.images import image_io, sizes
 from nst_tf.losses import (
     content_loss,
     protocol,
+    style_kinds,
     style_losses,
     sums,
     total_variation,
@@ -86,7 +87,7 @@ def perceptual_losses(
         height: Of the generated image.
         width: Of the generated image.
         convention: What the losses are divided by.
-        style_loss: What is compared, a name in `style_losses.STYLE_LOSSES`.
+        style_loss: What is compared, a name in `style_kinds.STYLE_LOSSES`.
         style_fit: How a style image is resized, a name in `FITS`.
         alpha: How opaque the content image is, [H, W] in [0, 1].
         regions: Parts of the image with styles of their own, in place of
@@ -140,7 +141,7 @@ def perceptual_losses(
                     square=squares.get(layer),
                 )
             )
-    kind = style_losses.STYLE_LOSSES[style_loss]
+    kind = style_kinds.STYLE_LOSSES[style_loss].load()
     for part in parts:
         mask, share = _part(part, alpha, height, width)
         totals = compute_style_weights(weights, part.styles)

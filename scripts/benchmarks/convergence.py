@@ -152,14 +152,14 @@ class Ours:
     def __init__(self, name: str, problem: Problem, **settings: Any):
         import tensorflow as tf
 
-        from nst_tf.optimize import descent, optimizers
+        from nst_tf.optimize import descent
+        from nst_tf.plan import optimizers
 
         optimizer, precision = name.split("-")
         image = tf.constant(problem.content[None])
         self.image = tf.Variable(image, trainable=False)
-        self._optimizer = optimizers.OPTIMIZERS[optimizer](
-            self.image, **settings
-        )
+        make = optimizers.OPTIMIZERS[optimizer].load()
+        self._optimizer = make(self.image, **settings)
         evaluate = peers_objective(_extractor(problem, precision), problem)
         self._step = descent.make_train_step(self._optimizer, evaluate)
 
