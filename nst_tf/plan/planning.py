@@ -100,6 +100,7 @@ class Plan:
         regions: Parts of the image with their styles; none: no style counts.
         tv_weight: Weight of the total variation.
         layers: Every layer that the job names, whatever its weight.
+        extra_layers: Layers that losses of the caller look at.
         convention: What losses are divided by.
         style_loss: Key of the table of style losses.
         style_fit: How style images are resized.
@@ -125,6 +126,7 @@ class Plan:
     regions: Sequence[style_regions.Region] = ()
     tv_weight: float = 0.0
     layers: Sequence[str] = ()
+    extra_layers: Sequence[str] = ()
     convention: conventions.Convention = dataclasses.field(
         default_factory=conventions.Convention
     )
@@ -181,7 +183,6 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
     ]:
         _check_image(picture.pixels, name, deepest)
     levels = _make_levels(job, read, deepest)
-    convention = conventions.CONVENTIONS[job.convention]
     seen = content.pixels
     if job.color == "luminance":
         seen = color.to_gray(seen)
@@ -192,36 +193,38 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
     scales = style_settings.compute_scales(job, styles, levels[-1])
     style_settings.check_fits(job, styles, scales, levels[0], deepest)
     return Plan(
-        read,
-        seen,
-        levels,
-        share_weight(job.content_layers, job.content_weight),
-        _make_regions(job, painted, scales),
-        job.tv_weight,
-        layers,
-        convention,
-        job.style_loss,
-        job.style_fit,
-        keep,
-        _choose_init(job, others, painted),
-        job.color in ("content", "luminance"),
-        NetworkSpec(job.extractor, job.pooling, job.padding, job.precision),
-        Tiling(
+        inputs=read,
+        content=seen,
+        levels=levels,
+        content_weights=share_weight(job.content_layers, job.content_weight),
+        regions=_make_regions(job, painted, scales),
+        tv_weight=job.tv_weight,
+        layers=layers,
+        convention=conventions.CONVENTIONS[job.convention],
+        style_loss=job.style_loss,
+        style_fit=job.style_fit,
+        keep=keep,
+        init=_choose_init(job, others, painted),
+        transfers_chroma=job.color in ("content", "luminance"),
+        network=NetworkSpec(
+            job.extractor, job.pooling, job.padding, job.precision
+        ),
+        tiling=Tiling(
             job.tile, job.content_target, 1e9 * job.memory or None, job.devices
         ),
-        StopSettings(job.max_seconds, tolerance=job.tolerance),
-        Checkpoints(
+        stop=StopSettings(job.max_seconds, tolerance=job.tolerance),
+        checkpoints=Checkpoints(
             job.checkpoint_dir,
             settings.parse_interval(job.checkpoint_every),
             job.resume,
         ),
-        FileOptions(*(getattr(job, name) for name in FileOptions._fields)),
-        {
+        file=FileOptions(*(getattr(job, name) for name in FileOptions._fields)),
+        settings={
             name: getattr(job, name)
             for name in settings.FIELDS
             if name in settings.RECORDED | settings.IDENTITY
         },
-        _note_clipped(clipped),
+        notes=_note_clipped(clipped),
     )
 
 

@@ -162,7 +162,7 @@ def list_layers(plan: planning.Plan) -> list[str]:
     layers = dict.fromkeys(plan.content_weights)
     for region in plan.regions:
         layers |= dict.fromkeys(compute_style_weights(region.styles))
-    return list(layers)
+    return list(layers | dict.fromkeys(plan.extra_layers))
 
 
 def _mask_region(
