@@ -181,7 +181,7 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         ("content", content),
         *(("style", s) for s in styles),
     ]:
-        _check_image(picture.pixels, name, deepest)
+        checks.check_image(picture.pixels, name, deepest)
     levels = _make_levels(job, read, deepest)
     seen = content.pixels
     if job.color == "luminance":
@@ -196,8 +196,10 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         inputs=read,
         content=seen,
         levels=levels,
-        content_weights=share_weight(job.content_layers, job.content_weight),
-        regions=_make_regions(job, painted, scales),
+        content_weights=settings.share_weight(
+            job.content_layers, job.content_weight
+        ),
+        regions=style_regions.weigh_styles(job, painted, scales),
         tv_weight=job.tv_weight,
         layers=layers,
         convention=conventions.CONVENTIONS[job.convention],
@@ -284,13 +286,6 @@ def decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
     return job
 
 
-def share_weight(layers: str, weight: float) -> dict[str, float]:
-    """Shares a weight among layers, "name:weight,...", in proportion."""
-    shares = settings.parse_layers(layers)
-    total = sum(shares.values())
-    return {layer: weight * share / total for layer, share in shares.items()}
-
-
 def resolve_print_size(
     job: settings.Job, content: image_io.Picture
 ) -> settings.Job:
@@ -358,40 +353,6 @@ def _choose_init(
     return Init(word, job.seed, job.init_noise, picture)
 
 
-def _make_regions(
-    job: settings.Job,
-    painted: Sequence[style_regions.StyleRegion],
-    scales: Sequence[float],
-) -> list[style_regions.Region]:
-    """Gives the styles of each region their shares, layers and scales."""
-    count = len(scales)
-    blend = style_settings.list_shares(job, count)
-    layers = [
-        share_weight(text, job.style_weight)
-        for text in settings.repeat_for_styles(
-            job.style_layers, count, "style_layers"
-        )
-    ]
-    return [
-        style_regions.Region(
-            [
-                style_regions.Style(
-                    style.pixels,
-                    blend[index],
-                    style.alpha,
-                    layers[index],
-                    scales[index],
-                )
-                for index, style in part.styles
-                if blend[index]
-            ],
-            part.mask,
-            part.name,
-        )
-        for part in painted
-    ]
-
-
 def _note_clipped(share: float) -> list[str]:
     """Says which share of a style's values its new colors clip, if any."""
     if not share:
@@ -400,21 +361,3 @@ def _note_clipped(share: float) -> list[str]:
         f"{share:.2%} of the style's values are clipped, with the content's "
         f"colors"
     ]
-
-
-def _check_image(
-    image: np.ndarray, name: str, deepest: architectures.Convolution
-) -> None:
-    """Raises ValueError if an image is too small for the network."""
-    height, width = image.shape[:2]
-    if min(height, width) < deepest.stride:
-        raise ValueError(
-            f"{name} image is {width} x {height} pixels, but {deepest.name} "
-            f"needs at least {deepest.stride} x {deepest.stride}; pass a "
-            f"larger image."
-        )
-    if max(height, width) > 32 * min(height, width):
-        raise ValueError(
-            f"{name} image is {width} x {height} pixels, more than 32 times "
-            f"as long as wide; cut it."
-        )
