@@ -16,8 +16,8 @@ ARROWS = {
     "backend": set(),
     "network": {"backend", "errors", "files"},
     "images": {"backend", "files"},
-    "plan": {"backend", "errors", "images", "network"},
     "losses": {"backend", "network"},
+    "plan": {"backend", "errors", "images", "losses", "network"},
     "tiling": {"backend", "losses", "network", "plan"},
     "optimize": {"backend", "losses", "plan"},
     "transfer": {

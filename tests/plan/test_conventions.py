@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf.losses import content_loss, style_losses, sums
-from nst_tf.plan import conventions, settings
+from nst_tf.losses import content_loss, conventions, style_losses, sums
+from nst_tf.plan import settings
 from nst_tf.runs import api
 from nst_tf.transfer import targets
 

@@ -1,5 +1,6 @@
 """Which optimizer takes how many steps, where a job does not say it."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -7,8 +8,8 @@ import pytest
 import toys
 
 from nst_tf.images import image_io
-from nst_tf.optimize import optimizers
-from nst_tf.plan import pyramid, schedule, settings
+from nst_tf.optimize import first_order, lbfgs
+from nst_tf.plan import optimizers, pyramid, schedule, settings
 from nst_tf.runs import api, results
 
 SAMPLES = Path(__file__).resolve().parents[2] / "configs" / "images"
@@ -36,17 +37,16 @@ def test_the_optimizer_goes_by_size_unless_it_is_asked_for(
 
 
 def test_the_settings_of_adam_are_those_that_lbfgs_has_not():
-    own = {*settings.OPTIMIZER_SETTINGS["adam"]}
-    shared = {*settings.OPTIMIZER_SETTINGS["lbfgs"]} - {"learning_rate"}
-    assert {*schedule.ADAM_SETTINGS} == own - shared
+    own, others = (
+        optimizers.OPTIMIZERS[name].settings for name in ("adam", "lbfgs")
+    )
+    assert own - (others - {"learning_rate"}) == schedule.ADAM_SETTINGS
 
 
 def test_steps_go_by_the_optimizer_unless_they_are_named():
-    assert schedule.list_steps(settings.Job()) == schedule.STEPS
-    assert (
-        schedule.list_steps(settings.Job(epsilon=1e-3))
-        == schedule.STEPS_OF_ADAM
-    )
+    assert schedule.list_steps(settings.Job()) == (50, 50, 40, 50)
+    for chosen in ({"epsilon": 1e-3}, {"optimizer": "sgd"}):
+        assert schedule.list_steps(settings.Job(**chosen)) == (100, 80, 50)
     for name in ("adam", "lbfgs", "sgd"):
         assert schedule.list_steps(
             settings.Job(optimizer=name, steps=(3,))
@@ -56,13 +56,14 @@ def test_steps_go_by_the_optimizer_unless_they_are_named():
 def test_each_level_has_the_optimizer_of_its_size(monkeypatch, toy):
     monkeypatch.setattr(pyramid, "LARGE", 64)
     made = []
-    for name, make in list(optimizers.OPTIMIZERS.items()):
 
-        def recorded(image, name=name, make=make, **chosen):
-            made.append((image.shape[2], name, chosen.get("scaled")))
-            return make(image, **chosen)
+    def record(make, image, **chosen):
+        made.append((image.shape[2], make.__name__, chosen.get("scaled")))
+        return make(image, **chosen)
 
-        monkeypatch.setitem(optimizers.OPTIMIZERS, name, recorded)
+    for module, name in ((first_order, "Adam"), (lbfgs, "Lbfgs")):
+        recorded = functools.partial(record, getattr(module, name))
+        monkeypatch.setattr(module, name, recorded)
     steps = list(
         api.stylize_steps(
             toys.image(96, 128, 0),
@@ -78,9 +79,9 @@ def test_each_level_has_the_optimizer_of_its_size(monkeypatch, toy):
         )
     )
     assert made == [
-        (32, "lbfgs", None),
-        (64, "lbfgs", None),
-        (128, "adam", True),
+        (32, "Lbfgs", None),
+        (64, "Lbfgs", None),
+        (128, "Adam", True),
     ]
     assert [step.index for step in steps] == [1, 2, 3, 1, 2, 1, 2, 3, 4]
 

@@ -7,16 +7,9 @@ import pytest
 import toys
 
 from nst_tf.images import image_io
-from nst_tf.losses import style_losses
-from nst_tf.optimize import first_order, optimizers
-from nst_tf.plan import (
-    checks,
-    conventions,
-    inputs,
-    pyramid,
-    schedule,
-    settings,
-)
+from nst_tf.losses import conventions, style_kinds, style_losses
+from nst_tf.optimize import first_order
+from nst_tf.plan import checks, inputs, pyramid, schedule, settings
 from nst_tf.runs import api, preparation, results
 from nst_tf.transfer import targets
 
@@ -49,7 +42,7 @@ def test_a_strength_of_0_is_the_photograph(chosen, more):
     np.testing.assert_array_equal(result, image_io.resize(CONTENT, 36, 48))
 
 
-@pytest.mark.parametrize("name", schedule.SCALES)
+@pytest.mark.parametrize("name", style_kinds.STYLE_LOSSES)
 def test_weights_rise_and_levels_grow_with_the_strength(name):
     jobs = [
         schedule.apply_strength(settings.Job(strength=s, style_loss=name))
@@ -313,7 +306,7 @@ def test_large_levels_above_others_take_shorter_steps(
         rates.append((image.shape[2], options["learning_rate"]))
         return make(image, **options)
 
-    monkeypatch.setitem(optimizers.OPTIMIZERS, "adam", record)
+    monkeypatch.setattr(first_order, "Adam", record)
     chosen |= {"steps": (1,), "convention": convention, "optimizer": "adam"}
     api.stylize(CONTENT, STYLE, size=128, **chosen)
     short = 0.006 if convention == "relative" else 0.02

@@ -15,8 +15,15 @@ from nst_tf.backend import device
 from nst_tf.cli import main
 from nst_tf.images import image_io
 from nst_tf.losses import content_loss, objectives
-from nst_tf.optimize import base, descent, optimizers
-from nst_tf.plan import memory, pyramid, settings, tile_size, tiles
+from nst_tf.optimize import base, descent
+from nst_tf.plan import (
+    memory,
+    optimizers,
+    pyramid,
+    settings,
+    tile_size,
+    tiles,
+)
 from nst_tf.runs import preparation, records
 from nst_tf.tiling import tiled
 from nst_tf.transfer import method, targets
@@ -492,7 +499,7 @@ def _undisturbed(name):
     """The last loss of a run that has memory enough."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         toys.extractor(monkeypatch)
-        return _Run(monkeypatch, optimizers.OPTIMIZERS[name]).loss
+        return _Run(monkeypatch, optimizers.OPTIMIZERS[name].load()).loss
 
 
 def _random_step(seed):
@@ -514,14 +521,16 @@ def test_a_step_without_memory_is_taken_again_in_tiles(
     monkeypatch, name, at, times, where
 ):
     network = toys.extractor(monkeypatch, pooling="average")
-    rescued = _Run(monkeypatch, optimizers.OPTIMIZERS[name], at, times, where)
+    rescued = _Run(
+        monkeypatch, optimizers.OPTIMIZERS[name].load(), at, times, where
+    )
     assert rescued.sides == [0, 28, 18][: 1 + times]
     # Nothing had been changed when it was taken again.
     start = tf.Variable(toys.image(*SIZE, 0)[None])
     before = (
         rescued.arrays[at - 2]
         if at > 1
-        else _state(optimizers.OPTIMIZERS[name](start))
+        else _state(optimizers.OPTIMIZERS[name].load()(start))
     )
     assert len(rescued.asked) == times
     for state in rescued.asked:
