@@ -344,12 +344,7 @@ def _choose_init(
     word, picture = job.init, None
     if not settings.is_keyword("init", word):
         word, picture = "picture", others["init"].pixels
-        height, width = picture.shape[:2]
-        if max(height, width) > 32 * min(height, width):
-            raise ValueError(
-                f"init image is {width} x {height} pixels, more than 32 times "
-                f"as long as wide; cut it."
-            )
+        _check_shape(picture, "init")
     elif word == "style":
         picture = painted[0].styles[0][1].pixels
     return Init(word, job.seed, job.init_noise, picture)
@@ -410,6 +405,12 @@ def _check_image(
             f"needs at least {deepest.stride} x {deepest.stride}; pass a "
             f"larger image."
         )
+    _check_shape(image, name)
+
+
+def _check_shape(image: np.ndarray, name: str) -> None:
+    """Raises ValueError if an image is a strip."""
+    height, width = image.shape[:2]
     if max(height, width) > 32 * min(height, width):
         raise ValueError(
             f"{name} image is {width} x {height} pixels, more than 32 times "
