@@ -2,7 +2,7 @@
 
 Every distance is relative: 0 at the target, 1 for a map of zeros (or, for the
 total variation, for steps of one at each pixel), at every size and for every
-network. With a divisor it is a source's instead (`nst_tf.plan.conventions`).
+network. With a divisor it is a source's instead (`nst_tf.losses.conventions`).
 
 `Recomputed` stands for a feature map that is not kept but computed again in
 each tile; `drop_absent` makes the maps of a loss from those that there are.

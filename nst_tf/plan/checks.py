@@ -9,8 +9,9 @@ from typing import Any
 
 from nst_tf import errors
 from nst_tf.images import sizes
+from nst_tf.losses import conventions
 from nst_tf.network import architectures
-from nst_tf.plan import conventions, settings
+from nst_tf.plan import settings
 
 
 def check(job: settings.Job) -> None:

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_tf.images import color, image_io, sizes
+from nst_tf.losses import conventions
 from nst_tf.network import architectures
 from nst_tf.plan import (
     checks,
-    conventions,
     inputs,
     pyramid,
     schedule,

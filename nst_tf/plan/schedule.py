@@ -20,13 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf.plan import checks, conventions, pyramid, settings
+from nst_tf.losses import conventions, style_kinds
+from nst_tf.plan import checks, optimizers, pyramid, settings
 
-STEPS = (50, 50, 40, 50)
-STEPS_OF_ADAM = (100, 80, 50)  # where it takes all of them
 # The settings that L-BFGS has not, or means otherwise; one of them asks for
 # Adam.
-ADAM_SETTINGS = settings.OPTIMIZER_SETTINGS["adam"] - {"bounds"}
+ADAM_SETTINGS = optimizers.OPTIMIZERS["adam"].settings - {"bounds"}
 
 
 def choose_optimizer(job: settings.Job, long_side: int) -> str:
@@ -43,9 +42,8 @@ def choose_optimizer(job: settings.Job, long_side: int) -> str:
 
 def list_steps(job: settings.Job) -> tuple[int, ...]:
     """Lists the steps of a job by level; the last number is repeated."""
-    if job.steps:
-        return job.steps
-    return STEPS if choose_optimizer(job, 0) == "lbfgs" else STEPS_OF_ADAM
+    first = optimizers.OPTIMIZERS[choose_optimizer(job, 0)]
+    return job.steps or first.steps
 
 
 def list_levels(
@@ -75,14 +73,11 @@ def choose_optimizers(
     found = []
     for number, level in enumerate(levels):
         name = choose_optimizer(job, max(level.size))
+        kind = optimizers.OPTIMIZERS[name]
         chosen: dict[str, Any] = {
-            each: getattr(job, each)
-            for each in settings.OPTIMIZER_SETTINGS[name]
+            **{each: getattr(job, each) for each in kind.settings},
+            **{each: getattr(convention, each) for each in kind.conventions},
         }
-        if name != "lbfgs":  # it steps alike at any scale
-            chosen["scaled"] = convention.scaled
-        if name == "adam":
-            chosen["corrected"] = convention.corrected
         above = number > 0 or bool(job.continue_from)
         if convention.scaled and above and max(level.size) > pyramid.LARGE:
             chosen["learning_rate"] *= pyramid.LARGE_RATE
@@ -94,13 +89,6 @@ def choose_optimizers(
 # its logarithm is linear.
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 RATIOS = (0.001, 0.012, 0.052, 0.15, 0.33, 0.72, 60.0)
-# For other style losses that ratio is multiplied by this.
-SCALES = {
-    "gram": 1.0,
-    "moments": 5.0,
-    "wasserstein": 2.0,
-    "sliced_wasserstein": 7.0,
-}
 # Strength was calibrated with these; a job may set others.
 STRENGTH_SCHEDULE: dict[str, Any] = {
     "optimizer": "adam",
@@ -140,7 +128,7 @@ def apply_strength(job: settings.Job) -> settings.Job:
             steps=(1,),
         )
     ratio = np.exp(np.interp(strength, STRENGTHS, np.log(RATIOS)))
-    ratio *= SCALES[job.style_loss]
+    ratio *= style_kinds.STYLE_LOSSES[job.style_loss].strength_scale
     content_weight = max(CONTENT_WEIGHT, STYLE_WEIGHT / ratio)
     depth = (strength - ONE_LEVEL) / (ALL_LEVELS - ONE_LEVEL)
     depth = min(max(depth, 0.0), 1.0)

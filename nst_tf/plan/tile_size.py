@@ -8,6 +8,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
+from nst_tf.losses import style_kinds
 from nst_tf.network import architectures
 from nst_tf.plan import memory, pyramid, tiles
 
@@ -134,7 +135,7 @@ def make_memory_model(plan: "planning.Plan") -> memory.MemoryModel:
         optimizer=level.optimizer,
         pairs=level.settings.get("history", 0),
         style_scale=max(scales, default=1.0),
-        sorts=plan.style_loss == "sliced_wasserstein",
+        style_loss=plan.style_loss,
         read=sum(each.pixels[..., 0].size for each in pictures),
         recomputes=plan.tiling.content_target == "recompute",
         features=sum(
@@ -184,7 +185,7 @@ def find_smallest_side(plan: "planning.Plan") -> int:
 
 def is_additive(plan: "planning.Plan") -> bool:
     """Returns whether all losses of a plan are sums over positions."""
-    return plan.style_loss != "sliced_wasserstein"
+    return style_kinds.STYLE_LOSSES[plan.style_loss].additive
 
 
 def _list_targets(plan: "planning.Plan") -> "list[planning.Plan]":

@@ -9,8 +9,15 @@ from nst_tf.backend import canvas, host_images, replicas
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, protocol
 from nst_tf.network import extractors, weight_files
-from nst_tf.optimize import base, descent, optimizers, stopping
-from nst_tf.plan import initial, planning, pyramid, tile_size, tiles
+from nst_tf.optimize import base, descent, stopping
+from nst_tf.plan import (
+    initial,
+    optimizers,
+    planning,
+    pyramid,
+    tile_size,
+    tiles,
+)
 from nst_tf.tiling import tiled, views
 from nst_tf.transfer import targets
 
@@ -174,9 +181,8 @@ def make_optimizer(
     image: canvas.Changeable, level: pyramid.Level
 ) -> base.Optimizer:
     """Makes the optimizer of a level's image."""
-    made: base.Optimizer = optimizers.OPTIMIZERS[level.optimizer](
-        image, **level.settings
-    )
+    kind = optimizers.OPTIMIZERS[level.optimizer]
+    made: base.Optimizer = kind.load()(image, **level.settings)
     return made
 
 

@@ -10,13 +10,15 @@ from nst_tf.backend import host_images
 from nst_tf.images import image_io, sizes
 from nst_tf.losses import (
     content_loss,
+    conventions,
     protocol,
+    style_kinds,
     style_losses,
     sums,
     total_variation,
 )
 from nst_tf.network import extractors
-from nst_tf.plan import conventions, planning, style_regions, tiles
+from nst_tf.plan import planning, style_regions, tiles
 from nst_tf.tiling import views
 
 
@@ -113,7 +115,7 @@ def _style_losses(
 ) -> list[style_losses.StyleLoss]:
     """Makes the style losses of a region."""
     plan, extractor = frame.plan, frame.extractor
-    kind = style_losses.STYLE_LOSSES[plan.style_loss]
+    kind = style_kinds.STYLE_LOSSES[plan.style_loss].load()
     mask, share = _mask_region(frame, region)
     targets = _blend_targets(frame, kind, region.styles)
     divide = plan.convention.style

@@ -217,7 +217,7 @@ def test_transparent_pictures_are_drawn_on_white(flag_file):
     alpha = np.zeros((60, 80), np.float32)
     alpha[:30] = 1
     pixels = toys.image(60, 80)
-    image_io.save_image("town.png", pixels, writing.Options(alpha=alpha))
+    image_io.write_image("town.png", pixels, writing.Options(alpha=alpha))
     prepared = contact_sheet.prepare(flags.parse([flag_file, "--sweep=seed:1"]))
     (image,) = contact_sheet.paint(prepared, 0, lambda: False, print)
     drawn = contact_sheet.draw(prepared, {0: image})

@@ -11,7 +11,8 @@ import pytest
 import toys
 
 from nst_tf.images import color, image_io
-from nst_tf.plan import conventions, inputs, planning, settings
+from nst_tf.losses import conventions
+from nst_tf.plan import inputs, planning, settings
 
 FIRST, SECOND = "block1_conv1", "block2_conv1"
 CONTENT, A, B = (

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from nst_tf.images import image_io
-from nst_tf.plan import checks, pyramid, schedule, settings
+from nst_tf.losses import style_kinds
+from nst_tf.plan import checks, optimizers, pyramid, schedule, settings
 from nst_tf.runs import api
 
 SAMPLES = Path(__file__).resolve().parents[2] / "configs" / "images"
@@ -36,15 +37,16 @@ def test_the_optimizer_goes_by_size_unless_it_is_asked_for(
 
 
 def test_the_settings_of_adam_are_those_that_lbfgs_has_not():
-    own = {*settings.OPTIMIZER_SETTINGS["adam"]}
-    shared = {*settings.OPTIMIZER_SETTINGS["lbfgs"]} - {"learning_rate"}
-    assert {*schedule.ADAM_SETTINGS} == own - shared
+    own, others = (
+        optimizers.OPTIMIZERS[name].settings for name in ("adam", "lbfgs")
+    )
+    assert own - (others - {"learning_rate"}) == schedule.ADAM_SETTINGS
 
 
 def test_steps_go_by_the_optimizer_unless_they_are_named():
     assert schedule.list_steps(settings.Job()) == (50, 50, 40, 50)
-    adam = settings.Job(epsilon=1e-3)
-    assert schedule.list_steps(adam) == (100, 80, 50)
+    for chosen in ({"epsilon": 1e-3}, {"optimizer": "sgd"}):
+        assert schedule.list_steps(settings.Job(**chosen)) == (100, 80, 50)
     for name in ("adam", "lbfgs", "sgd"):
         job = settings.Job(optimizer=name, steps=(3,))
         assert schedule.list_steps(job) == (3,)
@@ -157,7 +159,7 @@ def test_a_strength_of_0_is_one_evaluation_of_the_photograph():
     assert _apply(0.0, init_noise=0.5).init_noise == 0
 
 
-@pytest.mark.parametrize("name", schedule.SCALES)
+@pytest.mark.parametrize("name", style_kinds.STYLE_LOSSES)
 def test_weights_rise_and_levels_grow_with_the_strength(name):
     jobs = [_apply(s, style_loss=name) for s in np.linspace(0.1, 1, 10)]
     ratios = [job.style_weight / job.content_weight for job in jobs]

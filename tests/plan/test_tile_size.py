@@ -141,7 +141,7 @@ def test_the_model_of_memory_is_that_of_the_plan():
         "optimizer": "adam",
         "pairs": 0,
         "style_scale": 0.5,
-        "sorts": False,
+        "style_loss": "gram",
         "read": 60 * 80 + 50 * 40,
         "features": 64 + 128 / 4,
         "recomputes": False,
@@ -157,7 +157,8 @@ def test_the_model_of_memory_is_that_of_the_plan():
         )
     )
     assert (other.small, other.optimizer, other.pairs) == (True, "lbfgs", 7)
-    assert other.precision == "float16" and other.sorts and other.recomputes
+    assert other.precision == "float16" and other.recomputes
+    assert other.style_loss == "sliced_wasserstein"
     two = READ._replace(styles=(PICTURES[1],) * 2, counts=[1, 1])
     model = tile_size.make_memory_model(_draft(read=two, style_scale=(2.0, 1.0)))
     assert model.style_scale == 2

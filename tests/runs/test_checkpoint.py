@@ -318,10 +318,7 @@ import tensorflow as tf
 import toys
 from nst_tf import run
 from nst_tf.network import architectures
-from nst_tf.plan import settings
 architectures.NETWORKS["toy"] = toys.ARCHITECTURE
-field = settings.Job.__dataclass_fields__["extractor"]
-field.metadata = {{**field.metadata, "choices": tuple(architectures.NETWORKS)}}
 sys.exit(run.main(sys.argv[1:]))
 """
 

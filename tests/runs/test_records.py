@@ -165,7 +165,7 @@ def _edit(change):
     text = change(record)
     edited = text if isinstance(text, (str, list)) else record
     options = writing.Options(record=json.dumps(edited))
-    image_io.save_image("b.png", _pixels("a.png"), options)
+    image_io.write_image("b.png", _pixels("a.png"), options)
 
 
 @pytest.mark.parametrize(
@@ -425,7 +425,7 @@ def test_a_log_that_fails_later_does_not_end_the_run(folder, capsys):
 def test_the_contents_alpha_is_restored_at_the_outputs_size(folder):
     rows = np.linspace(0, 1, 60)[:, None] * np.ones((60, 80))
     options = writing.Options(alpha=rows, bit_depth=16)
-    image_io.save_image("town.png", toys.image(60, 80, 0), options)
+    image_io.write_image("town.png", toys.image(60, 80, 0), options)
     _run("--output=a.png", "--bit_depth=16")
     expected = image_io.resize_alpha(rows.astype("f4"), 72, 96)
     actual = image_io.load_picture("a.png").alpha
@@ -444,7 +444,7 @@ def test_what_is_hidden_in_the_result_has_the_colors_around_it(folder, toy):
     settings |= {"style_layers": ",".join(toys.STYLE_LAYERS)}
     image = nst_tf.stylize(content, "paint.png", **settings)
     assert image[:, 40:].std(axis=(0, 1)).max() < 0.1 < image[:, :30].std()
-    image_io.save_image(
+    image_io.write_image(
         "b.png",
         np.where(alpha[..., None] == 0, [0, 1, 0], content[..., :3]),
         writing.Options(alpha=alpha),
@@ -507,7 +507,7 @@ def test_notes_that_do_not_fit_do_not_cost_the_picture(folder):
     Image.open("town.png").convert("RGB").save("town.jpg", exif=notes)
     _run("--content=town.jpg", "--output=a.jpg")
     long = writing.Options(exif=notes, record=json.dumps({"a": "b" * 30000}))
-    image_io.save_image("b.jpg", _pixels("town.png"), long)
+    image_io.write_image("b.jpg", _pixels("town.png"), long)
     assert writing.read_record(Image.open("b.jpg")) == long.record
 
 
@@ -583,7 +583,7 @@ def test_what_we_wrote_of_another_picture_is_not_passed_on(folder):
 def test_a_style_that_is_cropped_to_nothing_is_refused(folder, capsys):
     alpha = np.zeros((64, 300))
     alpha[:, :40] = 1
-    image_io.save_image(
+    image_io.write_image(
         "paint.png", toys.image(64, 300), writing.Options(alpha=alpha)
     )
     assert main.main(["--flagfile=toy.cfg", "--style_fit=crop"]) == 1

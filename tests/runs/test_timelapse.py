@@ -139,7 +139,7 @@ def test_what_is_transparent_is_white(folder):
     alpha = np.ones((60, 80), "f4")
     alpha[:, :40] = 0
     options = writing.Options(alpha=alpha)
-    image_io.save_image("town.png", toys.image(60, 80, 0), options)
+    image_io.write_image("town.png", toys.image(60, 80, 0), options)
     assert _paint("--timelapse=f.gif") == 0
     for frame in _frames("f.gif")[0]:
         assert frame[:, :46].min() > 240 > frame[:, 50:].mean()

@@ -13,10 +13,10 @@ import toys
 
 from nst_tf.backend import host_images
 from nst_tf.images import image_io
-from nst_tf.losses import objectives, style_losses, total_variation
-from nst_tf.network import extractors, weight_files
-from nst_tf.optimize import descent, first_order, optimizers
-from nst_tf.plan import conventions, planning, pyramid, style_regions
+from nst_tf.losses import conventions, objectives, style_kinds, total_variation
+from nst_tf.network import architectures, extractors, weight_files
+from nst_tf.optimize import descent, first_order
+from nst_tf.plan import planning, pyramid, style_regions
 from nst_tf.tiling import tiled, views
 from nst_tf.transfer import method, targets
 
@@ -108,11 +108,11 @@ def test_the_cases_have_every_kind():
     paddings, poolings, kinds, used = map(set, zip(*CASES, strict=True))
     pairs = {case[:2] for case in CASES}
     assert len(pairs) == len(paddings) * len(poolings)
-    assert paddings == set(extractors.PADDINGS)
-    assert poolings == set(extractors.POOLINGS)
+    assert paddings == set(architectures.PADDINGS)
+    assert poolings == set(architectures.POOLINGS)
     assert kinds == {
         name
-        for name, kind in style_losses.STYLE_LOSSES.items()
+        for name, kind in style_kinds.STYLE_LOSSES.items()
         if kind.additive
     }
     assert {each.neighbors for each in used} == set(total_variation.FORMS)
@@ -290,13 +290,13 @@ def test_features_seen_in_tiles_are_those_of_the_whole(monkeypatch):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(
     "name",
-    [name for name, kind in style_losses.STYLE_LOSSES.items() if kind.additive],
+    [name for name, kind in style_kinds.STYLE_LOSSES.items() if kind.additive],
 )
 def test_statistics_seen_in_tiles_are_those_of_the_whole(
     monkeypatch, name, masked
 ):
     network = toys.extractor(monkeypatch, dtype="float64")
-    kind = style_losses.STYLE_LOSSES[name]
+    kind = style_kinds.STYLE_LOSSES[name].load()
     image = toys.image(*SIZE, 1, "f8")
     cut = views.cut_for_extractor(network, *SIZE, TILE)
     masks = {
@@ -399,12 +399,14 @@ def test_pictures_painted_in_tiles_are_those_painted_as_a_whole(
 def test_images_of_tiles_are_where_the_tiles_are(monkeypatch, computes, kind):
     kinds = set()
 
+    adam = first_order.Adam
+
     def make(image, **settings):
         kinds.add(type(image))
-        return first_order.Adam(image, **settings)
+        return adam(image, **settings)
 
     toys.extractor(monkeypatch)
-    monkeypatch.setitem(optimizers.OPTIMIZERS, "adam", make)
+    monkeypatch.setattr(first_order, "Adam", make)
     monkeypatch.setattr(host_images, "should_host", lambda: computes == "host")
     tiled, _ = _painted(TILE, steps=4)
     assert len(kinds) == 1 and issubclass(kinds.pop(), kind)

@@ -13,13 +13,18 @@ from nst_tf.backend import replicas
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, total_variation
 from nst_tf.network import extractors
-from nst_tf.optimize import base, optimizers
+from nst_tf.optimize import base, first_order, lbfgs
 from nst_tf.plan import planning, pyramid, style_regions
 from nst_tf.tiling import tiled
 from nst_tf.transfer import method, targets
 
 CONTENT = toys.image(48, 64, 0)
 A, B = toys.image(40, 56, 1), toys.image(50, 40, 2)
+CLASSES = {
+    "adam": (first_order, "Adam"),
+    "lbfgs": (lbfgs, "Lbfgs"),
+    "sgd": (first_order, "Sgd"),
+}
 AS_PLANNED = {"pooling": "average", "padding": "symmetric_first"}
 
 
@@ -70,13 +75,14 @@ def test_a_preview_is_a_stage_of_a_larger_run(plan):
 
 def test_each_level_has_its_optimizer_and_its_settings(plan, monkeypatch):
     made = []
-    for name, make in list(optimizers.OPTIMIZERS.items()):
 
-        def recorded(image, name=name, make=make, **chosen):
-            made.append((image.shape[2], name, chosen))
-            return make(image, **chosen)
+    def record(make, image, **chosen):
+        made.append((image.shape[2], make.__name__.lower(), chosen))
+        return make(image, **chosen)
 
-        monkeypatch.setitem(optimizers.OPTIMIZERS, name, recorded)
+    for module, name in CLASSES.values():
+        recorded = functools.partial(record, getattr(module, name))
+        monkeypatch.setattr(module, name, recorded)
     levels = [
         pyramid.Level(24, 32, 2, "lbfgs", {"history": 3}),
         pyramid.Level(36, 48, 1, "adam", {"learning_rate": 0.01}),
@@ -297,14 +303,14 @@ class _Run:
         self.arrays, self.gradients, self.asked = [], [], []
         self._at, self._left, self._where = at, times, where
         self._seen = tf.Variable(tf.zeros((1, *SIZE, 3)))
-        make = optimizers.OPTIMIZERS[name]
+        make = getattr(*CLASSES[name])
 
         def made(image, **settings):
             self._optimizer = make(image, **settings)
             return self._optimizer
 
         with monkeypatch.context() as patch:
-            patch.setitem(optimizers.OPTIMIZERS, name, made)
+            patch.setattr(*CLASSES[name], made)
             for module, function in (
                 (objectives, "make_objective"),
                 (tiled, "make_tiled_objective"),
@@ -373,7 +379,7 @@ def test_a_step_without_memory_is_taken_again_in_tiles(
     before = (
         rescued.arrays[at - 2]
         if at > 1
-        else _state(optimizers.OPTIMIZERS[name](start))
+        else _state(getattr(*CLASSES[name])(start))
     )
     assert len(rescued.asked) == times
     for state in rescued.asked:

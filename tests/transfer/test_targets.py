@@ -8,9 +8,9 @@ import toys
 from nst_tf import files
 from nst_tf.backend import device
 from nst_tf.images import image_io
-from nst_tf.losses import objectives, protocol, style_losses
+from nst_tf.losses import conventions, objectives, protocol, style_kinds
 from nst_tf.network import extractors, weight_files
-from nst_tf.plan import conventions, planning, style_regions
+from nst_tf.plan import planning, style_regions
 from nst_tf.transfer import targets
 
 SIZE = (48, 64)
@@ -190,9 +190,9 @@ def test_the_scale_of_strokes_does_not_weigh_sums(network):
 
 
 def test_other_style_losses_are_taken_by_name(network):
-    for name, kind in style_losses.STYLE_LOSSES.items():
+    for name, kind in style_kinds.STYLE_LOSSES.items():
         made = _style_only(network, A, style_loss=name)
-        assert {type(loss) for loss in made.values()} == {kind}
+        assert {type(loss) for loss in made.values()} == {kind.load()}
 
 
 # Alpha and regions

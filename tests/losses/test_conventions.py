@@ -6,8 +6,7 @@ import tensorflow as tf
 import toys
 
 from nst_tf.images import image_io, sizes
-from nst_tf.losses import content_loss, style_losses, sums
-from nst_tf.plan import conventions
+from nst_tf.losses import content_loss, conventions, style_losses, sums
 from nst_tf.transfer import targets
 
 CONTENT, STYLE = (21, 27), (34, 18)  # (height, width)
