@@ -189,7 +189,7 @@ def compute_style_weights(
 
 
 def _shares(styles: Sequence[style_regions.Style]) -> list[float]:
-    """The shares of styles, which sum to 1."""
+    """Divides the weights of styles by their sum."""
     total = sum(style.weight for style in styles)
     return [style.weight / total for style in styles]
 
@@ -289,7 +289,7 @@ def _content_targets(
     tiling: planning.Tiling,
     masks: Mapping[str, tf.Tensor | None],
 ) -> tuple[Mapping[str, Any], Mapping[str, tf.Tensor]]:
-    """The features of a picture, [H, W, 3], in tiles if it is larger.
+    """Computes the features of a picture, [H, W, 3], in tiles if need be.
 
     Or, for such a picture, itself in their place, and their mean squares.
     """
