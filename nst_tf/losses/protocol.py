@@ -1,4 +1,4 @@
-"""What a loss is: additive statistics of a feature map, and a distance of them.
+"""The protocol of a loss: statistics of a feature map, and their distance.
 
 Every distance is relative: 0 at the target, 1 for a map of zeros (or, for the
 total variation, for steps of one at each pixel), at every size and for every
@@ -9,7 +9,7 @@ each tile; `drop_absent` makes the maps of a loss from those that there are.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -20,26 +20,24 @@ from nst_tf.losses import sums
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Recomputed:
-    """In place of a map: what the network sees of a picture, at a loss's layer.
+    """Stands for the map of a picture at a loss's layer: tiles compute it."""
 
-    It is not kept, but seen anew in each tile.
-    """
-
-    pixels: canvas.Image  # [1, H, W, 3], in [0, 1]
+    pixels: canvas.Canvas  # [1, H, W, 3], in [0, 1]
 
 
 class Loss(Protocol):
-    """What every loss is.
+    """The protocol of every loss.
 
-    Laws: the statistics of parts add up to those of the whole; positions
-    further than `reach` from the mask do not count; the distance is never
-    negative, and zero at the loss's own target.
+    Laws: the statistics of parts add up to those of the whole, if it is
+    additive; positions further than `reach` from the mask do not count; the
+    distance is never negative, and zero at the loss's own target.
     """
 
     name: str  # "style/block3_conv1", for the log
     layer: str  # a layer of the extractor, or "image"
     weight: float
     reach: int  # positions it looks beyond its own
+    additive: bool  # whether the statistics of parts add up
     maps: Mapping[str, Any]  # aligned with the feature map, cut with it; or
     # a `Recomputed`, in tiles
 
@@ -54,6 +52,21 @@ class Loss(Protocol):
         """Compares the statistics of a whole with the target, []."""
 
 
-def drop_absent(**maps: canvas.Image | Recomputed | None) -> Mapping[str, Any]:
+def drop_absent(**maps: canvas.Canvas | Recomputed | None) -> Mapping[str, Any]:
     """Leaves out the maps that are absent."""
     return {name: value for name, value in maps.items() if value is not None}
+
+
+def are_additive(loss_list: Sequence[Loss]) -> bool:
+    """Returns whether all losses are additive.
+
+    Raises:
+        TypeError: If one does not say.
+    """
+    for loss in loss_list:
+        if not hasattr(loss, "additive"):
+            raise TypeError(
+                f"loss {loss.name!r} does not say whether it is additive; set "
+                f"additive = True or False."
+            )
+    return all(loss.additive for loss in loss_list)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Generator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import canvas, host_images, replicas
+from nst_tf.backend import canvas, replicas
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, protocol
 from nst_tf.network import extractors
@@ -21,7 +21,7 @@ def stylize_steps(
     *,
     weights: targets.LossWeights,
     make_extractor: Callable[[Sequence[str]], extractors.Extractor],
-    make_optimizer: Callable[[canvas.Changeable], base.Optimizer],
+    make_optimizer: Callable[[canvas.Canvas], base.Optimizer],
     levels: Sequence[pyramid.Level],
     init: np.ndarray | None = None,
     convention: conventions.Convention = targets.RELATIVE,
@@ -111,7 +111,7 @@ def stylize_steps(
             loss_list += _check_layers(extra_losses(height, width), extractor)
         devices = (
             replicas.count_devices(strategy)
-            if tiled.are_additive(loss_list)
+            if protocol.are_additive(loss_list)
             else 1
         )
         cut = views.cut_if_needed(extractor, height, width, side, devices)
@@ -126,12 +126,10 @@ def stylize_steps(
         share = image_io.resize_alpha(keep, height, width)
         return objectives.freeze(evaluate, share)
 
-    def hosted(height: int, width: int) -> bool:
-        return (
-            strategy is None
-            and host_images.should_host()
-            and tiles.is_cut(height, width, tile())
-        )
+    def make_canvas(image: tf.Tensor, height: int, width: int) -> canvas.Canvas:
+        in_tiles = tiles.is_cut(height, width, tile())
+        devices = replicas.count_devices(strategy)
+        return canvas.make(image, height, width, in_tiles, devices)
 
     image = content if init is None else init
     yield from descent.descend(
@@ -142,7 +140,7 @@ def stylize_steps(
         start,
         should_continue,
         exhausted,
-        hosted,
+        make_canvas,
     )
 
 
