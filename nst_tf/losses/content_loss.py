@@ -46,6 +46,7 @@ class ContentLoss:
 
     reach = 0
     additive = True
+    takes_half_precision = True
 
     def __init__(
         self,

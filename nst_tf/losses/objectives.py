@@ -49,8 +49,11 @@ def make_objective(
             total, terms = sum_weighted(
                 loss_list,
                 [
-                    loss.distance(
-                        loss.statistics(features[loss.layer], None, **loss.maps)
+                    protocol.compare(
+                        loss,
+                        protocol.measure(
+                            loss, features[loss.layer], None, loss.maps
+                        ),
                     )
                     for loss in loss_list
                 ],

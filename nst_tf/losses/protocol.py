@@ -6,6 +6,7 @@ network. With a divisor it is a source's instead (`nst_tf.plan.conventions`).
 
 `Recomputed` stands for a feature map that is not kept but computed again in
 each tile; `drop_absent` makes the maps of a loss from those that there are.
+`measure` and `compare` call a loss, and name one that breaks the protocol.
 """
 
 import dataclasses
@@ -30,7 +31,8 @@ class Loss(Protocol):
 
     Laws: the statistics of parts add up to those of the whole, if it is
     additive; positions further than `reach` from the mask do not count; the
-    distance is never negative, and zero at the loss's own target.
+    distance is never negative, and zero at the loss's own target. Features of
+    half precision come in float32, unless it has takes_half_precision = True.
     """
 
     name: str  # "style/block3_conv1", for the log
@@ -70,3 +72,62 @@ def are_additive(loss_list: Sequence[Loss]) -> bool:
                 f"additive = True or False."
             )
     return all(loss.additive for loss in loss_list)
+
+
+def measure(
+    loss: Any,
+    features: tf.Tensor,
+    mask: tf.Tensor | None,
+    maps: Mapping[str, tf.Tensor],
+) -> sums.Statistics:
+    """Calls `loss.statistics`, with features of float32 or float64.
+
+    Raises:
+        TypeError: If it returns anything but `sums.Statistics` of that type.
+    """
+    if not getattr(loss, "takes_half_precision", False):
+        features = sums.widen(features)
+    dtype = tf.float64 if features.dtype == tf.float64 else tf.float32
+    found = loss.statistics(features, mask, **maps)
+    if isinstance(found, sums.Statistics):
+        total, mass = (_convert(each, dtype) for each in found)
+        if total is not None and mass is not None:
+            return sums.Statistics(total, mass)
+    raise TypeError(
+        f"loss {loss.name!r} returned {_describe(found)} as statistics, "
+        f"expected sums.Statistics(total, mass) of {dtype.name} tensors."
+    )
+
+
+def compare(loss: Loss, statistics: sums.Statistics) -> tf.Tensor:
+    """Calls `loss.distance`.
+
+    Raises:
+        TypeError: If it returns anything but a number of the statistics' type.
+    """
+    dtype = statistics.total.dtype
+    found = loss.distance(statistics)
+    distance = _convert(found, dtype)
+    if distance is not None and distance.shape.rank in (0, None):
+        return distance
+    raise TypeError(
+        f"loss {loss.name!r} returned {_describe(found)} as distance, expected "
+        f"one {dtype.name} number, of shape []."
+    )
+
+
+def _convert(value: Any, dtype: tf.DType) -> tf.Tensor | None:
+    """Converts a number, or a tensor of that type; returns None for others."""
+    try:
+        return tf.convert_to_tensor(value, dtype)
+    except (TypeError, ValueError):
+        return None
+
+
+def _describe(value: Any) -> str:
+    """Describes what a loss returned."""
+    if tf.is_tensor(value):
+        return f"a {value.dtype.name} tensor of shape {value.shape}"
+    if isinstance(value, sums.Statistics):
+        return f"sums.Statistics of {' and '.join(map(_describe, value))}"
+    return f"{value!r:.80} ({type(value).__name__})"

@@ -43,6 +43,7 @@ class TotalVariationLoss:
     layer = "image"
     reach = 1
     additive = True
+    takes_half_precision = True
 
     def __init__(
         self,

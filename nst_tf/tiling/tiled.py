@@ -76,7 +76,7 @@ def make_tiled_objective(
             loss, terms = objectives.sum_weighted(
                 loss_list,
                 [
-                    each.distance(total)
+                    protocol.compare(each, total)
                     for each, total in zip(loss_list, totals, strict=True)
                 ],
             )

@@ -158,6 +158,7 @@ class _Measure(NamedTuple):
     layer: str
     measure: Callable[..., sums.Statistics]
     maps: Mapping[str, Any]
+    takes_half_precision: bool = True
 
     def statistics(
         self,
@@ -210,7 +211,9 @@ class TileStatistics:
                 else read_tile(value, self._tiles, place, stride)
                 for name, value in loss.maps.items()
             }
-            found.append(loss.statistics(features, owned[stride], **aligned))
+            found.append(
+                protocol.measure(loss, features, owned[stride], aligned)
+            )
         return found
 
     def copy(self) -> "TileStatistics":
