@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import host_images
+from nst_tf.backend import canvas
 from nst_tf.images import image_io, sizes
 from nst_tf.losses import (
     content_loss,
@@ -305,7 +305,7 @@ def _content_targets(
     }
     found = views.sum_statistics(extractor, image, cut, measures, masks)
     dtype = tf.as_dtype(extractor.model.inputs[0].dtype).as_numpy_dtype
-    pixels = host_images.HostImage(image[None].astype(dtype, copy=False))
+    pixels = canvas.keep(image[None].astype(dtype, copy=False), on_host=True)
     picture = protocol.Recomputed(pixels)
     squares = {
         layer: sums.divide_by_mass(total) for layer, total in found.items()
