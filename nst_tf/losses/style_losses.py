@@ -44,6 +44,7 @@ class StyleLoss:
 
     reach = 0
     additive = True  # whether the statistics of parts add up
+    takes_half_precision = True
 
     def __init__(
         self,

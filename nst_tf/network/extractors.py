@@ -247,14 +247,14 @@ class _Rectified(tf.keras.layers.Layer):
         return pooled * tf.constant(self._average, pooled.dtype)
 
 
-@ops.fused
+@ops.fuse
 def _masked(features: tf.Tensor, *upstream: tf.Tensor) -> tf.Tensor:
     """The sum of gradients where features are not zero."""
     zero = tf.zeros([], features.dtype)
     return tf.where(features > 0, tf.add_n(upstream), zero)
 
 
-@ops.fused
+@ops.fuse
 def _unpooled(
     share: tf.Tensor,
     features: tf.Tensor,

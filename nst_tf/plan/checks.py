@@ -112,6 +112,12 @@ def check_image(
             f"needs at least {deepest.stride} x {deepest.stride}; pass a "
             f"larger image."
         )
+    check_shape(image, name)
+
+
+def check_shape(image: np.ndarray, name: str) -> None:
+    """Raises ValueError if an image is a strip."""
+    height, width = image.shape[:2]
     if max(height, width) > 32 * min(height, width):
         raise ValueError(
             f"{name} image is {width} x {height} pixels, more than 32 times "

@@ -73,7 +73,11 @@ def read_inputs(
         tuple(load(name, limit) for name in names),
         [len(part) for part in parts],
         {name: load(source, limit) for name, source in named.items()},
-        {"content": job.content, **_number_styles(names), **named},
+        {
+            "content": job.content,
+            **{f"style/{i}": name for i, name in enumerate(names)},
+            **named,
+        },
     )
 
 
@@ -155,8 +159,3 @@ def list_named_pictures(job: settings.Job) -> dict[str, str]:
         if value and not settings.is_keyword(name, value):
             named[name] = value
     return named
-
-
-def _number_styles(names: Sequence[str]) -> dict[str, str]:
-    """Names the sources of styles by their places."""
-    return {f"style/{number}": name for number, name in enumerate(names)}

@@ -226,7 +226,11 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
             for name in settings.FIELDS
             if name in settings.RECORDED | settings.IDENTITY
         },
-        notes=_note_clipped(clipped),
+        notes=[
+            f"{clipped:.2%} of the style's values are clipped, with the "
+            f"content's colors"
+        ]
+        * bool(clipped),
     )
 
 
@@ -342,22 +346,7 @@ def _choose_init(
     word, picture = job.init, None
     if not settings.is_keyword("init", word):
         word, picture = "picture", others["init"].pixels
-        height, width = picture.shape[:2]
-        if max(height, width) > 32 * min(height, width):
-            raise ValueError(
-                f"init image is {width} x {height} pixels, more than 32 times "
-                f"as long as wide; cut it."
-            )
+        checks.check_shape(picture, "init")
     elif word == "style":
         picture = painted[0].styles[0][1].pixels
     return Init(word, job.seed, job.init_noise, picture)
-
-
-def _note_clipped(share: float) -> list[str]:
-    """Says which share of a style's values its new colors clip, if any."""
-    if not share:
-        return []
-    return [
-        f"{share:.2%} of the style's values are clipped, with the content's "
-        f"colors"
-    ]

@@ -28,40 +28,40 @@ from nst_tf.plan import checks, optimizers, pyramid, settings
 ADAM_SETTINGS = optimizers.OPTIMIZERS["adam"].settings - {"bounds"}
 
 
-def choose_optimizer(request: settings.Job, long_side: int) -> str:
+def choose_optimizer(job: settings.Job, long_side: int) -> str:
     """Names the optimizer of a level, by its long side in pixels."""
-    if request.optimizer != "auto":
-        return request.optimizer
+    if job.optimizer != "auto":
+        return job.optimizer
     if any(
-        getattr(request, name) != getattr(settings.Job, name)
+        getattr(job, name) != getattr(settings.Job, name)
         for name in ADAM_SETTINGS
     ):
         return "adam"
     return "adam" if long_side > pyramid.LARGE else "lbfgs"
 
 
-def list_steps(request: settings.Job) -> tuple[int, ...]:
-    """The steps of a job at each level; the last number is repeated."""
-    first = optimizers.OPTIMIZERS[choose_optimizer(request, 0)]
-    return request.steps or first.steps
+def list_steps(job: settings.Job) -> tuple[int, ...]:
+    """Lists the steps of a job by level; the last number is repeated."""
+    first = optimizers.OPTIMIZERS[choose_optimizer(job, 0)]
+    return job.steps or first.steps
 
 
 def list_levels(
-    request: settings.Job, height: int, width: int
+    job: settings.Job, height: int, width: int
 ) -> list[pyramid.Level]:
     """Lists the levels of a job of an output of height x width pixels."""
     return pyramid.make_levels(
         height,
         width,
-        list_steps(request),
-        min_size=request.min_size,
-        max_levels=request.levels,
-        growth=request.growth,
+        list_steps(job),
+        min_size=job.min_size,
+        max_levels=job.levels,
+        growth=job.growth,
     )
 
 
 def choose_optimizers(
-    request: settings.Job, levels: Sequence[pyramid.Level]
+    job: settings.Job, levels: Sequence[pyramid.Level]
 ) -> list[pyramid.Level]:
     """Chooses the optimizer of each level, with its settings.
 
@@ -69,16 +69,16 @@ def choose_optimizers(
     below, a picture at 1024 forgets what it was at 512, and ends at higher
     losses of style and of content (scripts/benchmarks/consistency.py).
     """
-    convention = conventions.CONVENTIONS[request.convention]
+    convention = conventions.CONVENTIONS[job.convention]
     found = []
     for number, level in enumerate(levels):
-        name = choose_optimizer(request, max(level.size))
+        name = choose_optimizer(job, max(level.size))
         kind = optimizers.OPTIMIZERS[name]
         chosen: dict[str, Any] = {
-            **{each: getattr(request, each) for each in kind.settings},
+            **{each: getattr(job, each) for each in kind.settings},
             **{each: getattr(convention, each) for each in kind.conventions},
         }
-        above = number > 0 or bool(request.continue_from)
+        above = number > 0 or bool(job.continue_from)
         if convention.scaled and above and max(level.size) > pyramid.LARGE:
             chosen["learning_rate"] *= pyramid.LARGE_RATE
         found.append(level._replace(optimizer=name, settings=chosen))
@@ -102,7 +102,7 @@ ONE_LEVEL, ALL_LEVELS = 0.5, 0.9  # strengths up to which, and from which
 FULL_STEPS = 0.4  # the strength from which steps are as long as asked for
 
 
-def apply_strength(request: settings.Job) -> settings.Job:
+def apply_strength(job: settings.Job) -> settings.Job:
     """Replaces weights, rate and levels of a job by those of its strength.
 
     A strength of 0 is the photograph itself, after one evaluation. A job
@@ -112,13 +112,13 @@ def apply_strength(request: settings.Job) -> settings.Job:
         ValueError: As `checks.check`.
         TypeError: Likewise.
     """
-    checks.check(request)
-    strength = request.strength
+    checks.check(job)
+    strength = job.strength
     if strength < 0:
-        return dataclasses.replace(request, strength=-1.0)
+        return dataclasses.replace(job, strength=-1.0)
     if strength == 0:
         return dataclasses.replace(
-            request,
+            job,
             strength=-1.0,
             continue_from="",
             optimizer="lbfgs",  # its result is the best image evaluated
@@ -128,22 +128,22 @@ def apply_strength(request: settings.Job) -> settings.Job:
             steps=(1,),
         )
     ratio = np.exp(np.interp(strength, STRENGTHS, np.log(RATIOS)))
-    ratio *= style_kinds.STYLE_LOSSES[request.style_loss].strength_scale
+    ratio *= style_kinds.STYLE_LOSSES[job.style_loss].strength_scale
     content_weight = max(CONTENT_WEIGHT, STYLE_WEIGHT / ratio)
     depth = (strength - ONE_LEVEL) / (ALL_LEVELS - ONE_LEVEL)
     depth = min(max(depth, 0.0), 1.0)
-    smallest = min(request.min_size, request.size)
-    min_size = smallest**depth * request.size ** (1 - depth)
+    smallest = min(job.min_size, job.size)
+    min_size = smallest**depth * job.size ** (1 - depth)
     calibrated = {
         name: value
         for name, value in STRENGTH_SCHEDULE.items()
-        if getattr(request, name) == getattr(settings.Job, name)
+        if getattr(job, name) == getattr(settings.Job, name)
     }
     return dataclasses.replace(
-        request,
+        job,
         **calibrated,
         strength=-1.0,
-        learning_rate=request.learning_rate * min(1.0, strength / FULL_STEPS),
+        learning_rate=job.learning_rate * min(1.0, strength / FULL_STEPS),
         content_weight=float(content_weight),
         style_weight=float(ratio * content_weight),
         tv_weight=TV_WEIGHT,

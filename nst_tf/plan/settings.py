@@ -712,7 +712,7 @@ def list_absent_values() -> dict[str, Any]:
 
 
 def is_keyword(name: str, value: str) -> bool:
-    """Whether a field holds a word with a meaning, and no path."""
+    """Returns whether a field holds a word with a meaning, and no path."""
     return value in FIELDS[name].metadata.get("keywords", ())
 
 
@@ -741,7 +741,7 @@ class Interval(NamedTuple):
     seconds: float
 
     def is_over(self, steps: int, seconds: float) -> bool:
-        """Whether so many steps or seconds since the last time are enough."""
+        """Returns whether so many steps, or seconds, are enough."""
         return (0 < self.steps <= steps) or (0 < self.seconds <= seconds)
 
 
@@ -808,11 +808,11 @@ def share_weight(layers: str, weight: float) -> dict[str, float]:
     return {layer: weight * share / total for layer, share in shares.items()}
 
 
-def format_flags(request: Job) -> list[str]:
+def format_flags(job: Job) -> list[str]:
     """Writes a job as flags: those that are not as they are by default."""
     lines = []
     for name, field in FIELDS.items():
-        value = getattr(request, name)
+        value = getattr(job, name)
         if value == field.default:
             continue
         if field.type is bool:

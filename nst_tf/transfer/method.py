@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 
 import tensorflow as tf
 
-from nst_tf.backend import canvas, host_images, replicas
+from nst_tf.backend import canvas, replicas
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, protocol
 from nst_tf.network import architectures, extractors, weight_files
@@ -108,12 +108,12 @@ class Painter:
             )
             return True
 
-        def is_hosted(height: int, width: int) -> bool:
-            return (
-                self._strategy is None
-                and host_images.should_host()
-                and tiles.is_cut(height, width, plan.tiling.side)
-            )
+        def make_canvas(
+            image: tf.Tensor, height: int, width: int
+        ) -> canvas.Canvas:
+            in_tiles = tiles.is_cut(height, width, plan.tiling.side)
+            devices = replicas.count_devices(self._strategy)
+            return canvas.make(image, height, width, in_tiles, devices)
 
         image = initial.make_initial_image(plan)
         yield from descent.descend(
@@ -124,7 +124,7 @@ class Painter:
             start,
             stop,
             shrink,
-            is_hosted,
+            make_canvas,
         )
 
     def _get_extractor(self, plan: planning.Plan) -> extractors.Extractor:
@@ -162,7 +162,7 @@ class Painter:
             loss_list += extra_losses(height, width)
         devices = (
             replicas.count_devices(self._strategy)
-            if tiled.are_additive(loss_list)
+            if protocol.are_additive(loss_list)
             else 1
         )
         cut = views.cut_if_needed(
@@ -181,7 +181,7 @@ class Painter:
 
 
 def make_optimizer(
-    image: canvas.Changeable, level: pyramid.Level
+    image: canvas.Canvas, level: pyramid.Level
 ) -> base.Optimizer:
     """Makes the optimizer of a level's image."""
     kind = optimizers.OPTIMIZERS[level.optimizer]

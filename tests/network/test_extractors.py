@@ -271,7 +271,7 @@ def test_a_tensorflow_without_xla_does_without(monkeypatch):
     monkeypatch.setattr(ops.tf, "function", compiled)
     ops._serves.cache_clear()
     try:
-        assert ops.fused(tf.square)(tf.constant(3.0)) == 9.0
+        assert ops.fuse(tf.square)(tf.constant(3.0)) == 9.0
     finally:
         ops._serves.cache_clear()
 
