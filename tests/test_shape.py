@@ -76,8 +76,7 @@ def test_a_plan_is_what_tiles_optimizers_and_losses_know_of_a_job():
         imported = {
             alias.name
             for node in ast.walk(tree)
-            if isinstance(node, ast.ImportFrom)
-            and node.module == "nst_tf.plan"
+            if isinstance(node, ast.ImportFrom) and node.module == "nst_tf.plan"
             for alias in node.names
         }
         assert "settings" not in imported, name

@@ -284,33 +284,12 @@ def decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
         TypeError: If a setting is of another type.
     """
     checks.check(job)
-    job = schedule.apply_strength(resolve_print_size(job, read.content))
+    job = schedule.apply_strength(
+        schedule.resolve_print_size(job, read.content)
+    )
     job = style_settings.repeat_settings(job, read.counts)
     checks.check(job)
     return job
-
-
-def resolve_print_size(
-    job: settings.Job, content: image_io.Picture
-) -> settings.Job:
-    """Replaces a print size by a size in pixels and a resolution.
-
-    Raises:
-        ValueError: If no picture can be of that size.
-    """
-    if not job.print_size:
-        return job
-    dpi = float(job.dpi or sizes.DPI)
-    box = sizes.parse_print_size(job.print_size)
-    rows, columns = content.pixels.shape[:2]
-    size = sizes.fit_print(rows, columns, box, dpi)
-    if not 1 <= size <= settings.LARGEST_SIZE:
-        raise ValueError(
-            f"print_size is {job.print_size!r}, {size} pixels on the long "
-            f"side at {dpi:g} dpi, expected 1 to {settings.LARGEST_SIZE}; "
-            f"change --print_size or --dpi."
-        )
-    return dataclasses.replace(job, print_size="", size=size, dpi=dpi)
 
 
 def _make_levels(
