@@ -21,19 +21,20 @@ TOY = """\
     )
 """
 USES = """
+import dataclasses
 import sys
 import numpy as np
 import nst_tf
 from nst_tf.cli import flags, sweeps
 from nst_tf.plan import checks
-from nst_tf.runs import preparation, records, resume
+from nst_tf.runs import api, records, resume
 
 sys.path.insert(0, sys.argv[1])
 import api_reference
 
 IMAGE = np.full((32, 32, 3), 0.5, "float32")
 COMMON = {"weights": "small", "size": 32, "precision": "float32"}
-OUTCOME = records.Outcome([1], "done", {"content": 1.0}, 0, 1.0, "float32", "")
+OUTCOME = records.Outcome([1], "done", {"content": 1.0}, 0, 1.0, "")
 
 def is_allowed(use):
     try:
@@ -42,7 +43,9 @@ def is_allowed(use):
         return False
     return True
 
-_, prepared = preparation.prepare_images(IMAGE, IMAGE, COMMON)
+plan = api.draft_images(IMAGE, IMAGE, COMMON)
+sources = {"content": "a.png", "style/0": "b.png"}
+plan = dataclasses.replace(plan, inputs=plan.inputs._replace(sources=sources))
 for name in ("toy_pixels", "toy_file", "toy_run", "toy_program"):
     job = flags.parse([f"--{name}=0.5"])
     assert getattr(job, name) == getattr(nst_tf.Job(**{name: 0.5}), name) == 0.5
@@ -60,9 +63,9 @@ for name in ("toy_pixels", "toy_file", "toy_run", "toy_program"):
     )
     print(
         name,
-        name in records.make_record(job, job, prepared, OUTCOME)["flags"],
-        name in resume.make_identity(job, prepared),
-        is_allowed(lambda: preparation.prepare_images(
+        name in records.make_record(job, plan, OUTCOME)["flags"],
+        name in resume.make_identity(plan),
+        is_allowed(lambda: api.draft_images(
             IMAGE, IMAGE, {**COMMON, name: 0.5})),
         is_allowed(lambda: sweeps.make_grid(
             nst_tf.Job(sweep=(f"{name}:0.1,0.2",)))),
