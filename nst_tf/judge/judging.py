@@ -182,9 +182,7 @@ class Judge:
         self._deepest = architectures.find_deepest(
             self.job.extractor, self._layers
         )
-        self.network = weight_files.load(
-            self.job.extractor, self.job.weights, say=say
-        )
+        self.network = weight_files.load(self.job.extractor, self.job.weights)
         self._extractor: extractors.Extractor | None = None
         self._targets: _Targets | None = None
 

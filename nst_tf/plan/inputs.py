@@ -219,7 +219,7 @@ def prepare(
         keep,
         init,
         levels,
-        weight_files.load(request.extractor, request.weights, say=say),
+        weight_files.load(request.extractor, request.weights),
         others,
         scales,
         blend,
