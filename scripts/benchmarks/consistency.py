@@ -135,9 +135,7 @@ def load(
     """
     try:
         pairs = [read(text) for text in flags.pair or PAIRS]
-        return pairs, weight_files.load(
-            settings.Job().extractor, flags.weights, say=print
-        )
+        return pairs, weight_files.load(settings.Job().extractor, flags.weights)
     except ValueError as error:
         raise SystemExit(str(error)) from error
 

@@ -137,9 +137,7 @@ def main(arguments: Sequence[str]) -> int:
     device.prepare()
     try:
         cases = [_read(name, flags.images) for name in flags.cases]
-        network = weight_files.load(
-            settings.Job().extractor, flags.weights, say=print
-        )
+        network = weight_files.load(settings.Job().extractor, flags.weights)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1

@@ -488,7 +488,7 @@ def _problem(flags: argparse.Namespace) -> Problem:
         size = sizes.scale_to_side(rows, columns, flags.size)
         return image_io.resize(loaded, *size).astype("f4")
 
-    layers = weight_files.load("vgg19", flags.weights, say=print).layers
+    layers = weight_files.load("vgg19", flags.weights).layers
     return Problem(image(flags.content), image(flags.style), layers)
 
 

@@ -502,7 +502,7 @@ def find_weights(source: str) -> tuple[Any, str]:
 
     if source == "random":
         return _random_weights(), "random"
-    return weight_files.load("vgg19", source, say=print).layers, "vgg19"
+    return weight_files.load("vgg19", source).layers, "vgg19"
 
 
 def _random_weights() -> dict[str, tuple[np.ndarray, np.ndarray]]:

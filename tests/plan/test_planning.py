@@ -222,7 +222,12 @@ def test_a_start_is_a_picture():
 
 
 def test_a_run_goes_on_from_a_smaller_one():
-    chosen = {"min_size": 32, "size": 128, "growth": 2**0.5, "continue_from": "a"}
+    chosen = {
+        "min_size": 32,
+        "size": 128,
+        "growth": 2**0.5,
+        "continue_from": "a",
+    }
     chosen |= {"steps": (5, 4, 3, 2), "optimizer": "adam"}
     smaller = toys.picture(48, 64)
     plan = _make(A, others={"continue_from": smaller}, **chosen)
