@@ -1,1 +1,1 @@
-"""What scripts/plant_faults and scripts/mutate are made of."""
+"""What scripts/plant_faults is made of."""
