@@ -29,6 +29,7 @@ _PAIRS = (
 )
 BUILT_IN = ("min", "max", "any", "all")
 NAMES = {**dict(_PAIRS), **{new: old for old, new in _PAIRS}}
+COMMUTATIVE = ("min", "max", "minimum", "maximum", "add", "multiply", "hypot")
 IN_CONTEXT = (ast.Constant, ast.Slice, ast.UnaryOp)
 LEFT_OUT = ("annotation", "returns", "decorator_list", "bases", "keywords")
 # Keyword arguments that change no result where the code is right, or text only.
@@ -319,7 +320,7 @@ def _alter_call(
                 f"without {_describe(keyword)} in {_describe(node)}",
                 _with(node, keywords=kept),
             )
-    for place in range(len(node.args) - 1):
+    for place in range(0 if name in COMMUTATIVE else len(node.args) - 1):
         one, two = node.args[place : place + 2]
         if isinstance(one, ast.Name | ast.Attribute) and isinstance(
             two, ast.Name | ast.Attribute

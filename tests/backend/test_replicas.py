@@ -196,13 +196,13 @@ def test_what_replicas_find_is_added_up_in_any_structure(alone):
             alone,
             lambda number: {
                 "a": tf.constant(3.0),
-                "b": [tf.constant(number + 5)],
+                "b": [tf.constant(number + 5.0)],
             },
         )
 
     found = add_up()
     assert float(found["a"]) == 3.0
-    assert int(found["b"][0]) == 5
+    assert float(found["b"][0]) == 5.0
 
 
 def test_the_first_replica_gets_what_there_is(alone):
