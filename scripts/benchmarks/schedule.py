@@ -17,7 +17,6 @@ step's loss alone is measured, which is what can be had in that time.
 import argparse
 import collections
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -25,16 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import consistency
+import harness
 import numpy as np
 import precision as precisions
-import step_time
 
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.plan import inputs, pyramid, settings
 from nst_tf.runs import api, results
-
-RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -62,7 +59,7 @@ def main(arguments: Sequence[str]) -> int:
             )
             first = first or curve
             record = {
-                **step_time.machine(),
+                **harness.describe_machine(),
                 "precision": device.resolve_precision(request.precision),
                 "weights": "vgg19" if network.projections is None else "small",
                 "pair": pair.name,
@@ -71,14 +68,10 @@ def main(arguments: Sequence[str]) -> int:
                 "curve": curve,
                 "time_to_its_loss": _time_to(curve, first),
             }
-            flags.json.parent.mkdir(parents=True, exist_ok=True)
-            with flags.json.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+            harness.append(flags.json, record)
             print(_line(pair.name, text, curve, record), flush=True)
-            if flags.pictures:
-                flags.pictures.mkdir(parents=True, exist_ok=True)
-                name = f"{pair.name}-{'-'.join(text.split())}.png"
-                image_io.save_image(flags.pictures / name, picture)
+            name = f"{pair.name}-{'-'.join(text.split())}"
+            harness.save_picture(flags.pictures, name, picture)
     return 0
 
 
@@ -176,10 +169,7 @@ def _line(
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the flags."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = harness.make_parser(__doc__, "schedule")
     add = parser.add_argument
     add("--pair", action="append", help="CONTENT:STYLE, paths; repeat it")
     add(
@@ -189,8 +179,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--size", type=int, default=512, help="long side (512)")
     add("--every", type=int, default=10, help="steps (10)")
     add("--pictures", type=Path, help="folder for what was painted")
-    results = RESULTS / "schedule.jsonl"
-    add("--json", type=Path, default=results, help="gets a line for each run")
     return parser.parse_args(arguments)
 
 

@@ -35,7 +35,7 @@ def _noise(seed):
         ("picture", image_io.cover(OTHER, *SIZE)),
         ("smaller", image_io.resize(OTHER, *SIZE)),
         ("gray", np.full((*SIZE, 3), 0.5)),
-        ("mean", np.zeros((*SIZE, 3)) + np.divide([123.68, 116.779, 103.939], 255)),
+        ("mean", np.full((*SIZE, 3), [123.68, 116.779, 103.939]) / 255),
         ("noise", _noise(0)),
     ],
 )  # fmt: skip
