@@ -46,7 +46,9 @@ def test_everything_that_a_job_names_is_read(folder):
     )
     assert read.content.digest == "town.png 3"
     sources = ["styles/a.jpg", "styles/b.png", "c.png"]
-    assert [style.digest for style in read.styles] == [f"{s} 3" for s in sources]
+    assert [style.digest for style in read.styles] == [
+        f"{s} 3" for s in sources
+    ]
     assert read.list_style_sources() == sources and read.counts == [2, 1]
     named = {
         "content_mask": "where.png",

@@ -152,9 +152,7 @@ def _apply(strength, **chosen):
 
 def test_a_strength_of_0_is_one_evaluation_of_the_photograph():
     job = _apply(0.0, init="noise", optimizer="sgd", seed=9, levels=3)
-    assert job == settings.Job(
-        optimizer="lbfgs", levels=1, steps=(1,), seed=9
-    )
+    assert job == settings.Job(optimizer="lbfgs", levels=1, steps=(1,), seed=9)
     assert _apply(0.0, continue_from="a.png").continue_from == ""
     assert _apply(0.0, init_noise=0.5).init_noise == 0
 

@@ -25,15 +25,15 @@ import sys
 import numpy as np
 import nst_tf
 from nst_tf.cli import flags, sweeps
-from nst_tf.plan import checks
-from nst_tf.runs import preparation, records, resume
+from nst_tf.plan import arrays, checks, inputs, planning
+from nst_tf.runs import api, records, resume
 
 sys.path.insert(0, sys.argv[1])
 import api_reference
 
 IMAGE = np.full((32, 32, 3), 0.5, "float32")
 COMMON = {"weights": "small", "size": 32, "precision": "float32"}
-OUTCOME = records.Outcome([1], "done", {"content": 1.0}, 0, 1.0, "float32", "")
+OUTCOME = records.Outcome([1], "done", {"content": 1.0}, 0, 1.0, "")
 
 def is_allowed(use):
     try:
@@ -42,7 +42,14 @@ def is_allowed(use):
         return False
     return True
 
-_, prepared = preparation.prepare_images(IMAGE, IMAGE, COMMON)
+NETWORK = api.draft_images(IMAGE, IMAGE, COMMON).inputs.network
+READ = inputs.Inputs(
+    arrays.as_picture(IMAGE, "content"),
+    (arrays.as_picture(IMAGE, "style"),),
+    [1],
+    sources={"content": "a.png", "style/0": "b.png"},
+    network=NETWORK,
+)
 for name in ("toy_pixels", "toy_file", "toy_run", "toy_program"):
     job = flags.parse([f"--{name}=0.5"])
     assert getattr(job, name) == getattr(nst_tf.Job(**{name: 0.5}), name) == 0.5
@@ -58,11 +65,12 @@ for name in ("toy_pixels", "toy_file", "toy_run", "toy_program"):
     job = nst_tf.Job(
         content="a.png", style=("b.png",), **COMMON, **{name: 0.5}
     )
+    plan = planning.make_plan(job, READ, planning.Machine())
     print(
         name,
-        name in records.make_record(job, job, prepared, OUTCOME)["flags"],
-        name in resume.make_identity(job, prepared),
-        is_allowed(lambda: preparation.prepare_images(
+        name in records.make_record(job, plan, OUTCOME)["flags"],
+        name in resume.make_identity(plan),
+        is_allowed(lambda: api.draft_images(
             IMAGE, IMAGE, {**COMMON, name: 0.5})),
         is_allowed(lambda: sweeps.make_grid(
             nst_tf.Job(sweep=(f"{name}:0.1,0.2",)))),

@@ -125,16 +125,12 @@ def test_a_mask_of_one_color_is_one_region(number):
 
 def test_regions_that_are_kept_or_hardly_there_are_left_out():
     two = halves(RED, BLUE)
-    [region], _ = _find(
-        A, B, content_mask=two, keep_mask=halves(WHITE, BLACK)
-    )
+    [region], _ = _find(A, B, content_mask=two, keep_mask=halves(WHITE, BLACK))
     assert region.name == "#0000ff" and region.styles == [(1, B)]
     dot = np.ones((100, 100, 3), "f4")
     dot[0, 0] = 0  # exactly 1e-4 of it
     content = toys.picture(100, 100)
-    [region], _ = _find(
-        A, content=content, content_mask=image_io.Picture(dot)
-    )
+    [region], _ = _find(A, content=content, content_mask=image_io.Picture(dot))
     assert region.name == "#ffffff"
 
 
@@ -170,9 +166,7 @@ def test_each_style_has_its_mask_or_all_have_one():
 
 
 def test_a_style_goes_only_where_its_mask_has_the_color():
-    red, blue = (
-        halves(color, BLACK, (50, 60), 0.9) for color in (RED, BLUE)
-    )
+    red, blue = (halves(color, BLACK, (50, 60), 0.9) for color in (RED, BLUE))
     mask = _thirds().pixels
     mask[30:] = 0
     regions, _ = _find(

@@ -166,9 +166,12 @@ def test_styles_get_the_contents_colors():
         np.testing.assert_array_equal(changed.pixels, clipped)
         assert changed.pixels.dtype == np.float32
         assert changed.alpha is style.alpha and share == expected.share
-    assert style_settings.recolor(
-        settings.Job(color="match"), style, content
-    )[0].pixels.min() >= 0
+    assert (
+        style_settings.recolor(settings.Job(color="match"), style, content)[
+            0
+        ].pixels.min()
+        >= 0
+    )
     wide = content._replace(pixels=np.round(content.pixels))
     changed, share = style_settings.recolor(
         settings.Job(color="match"), A, wide

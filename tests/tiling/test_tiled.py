@@ -111,9 +111,7 @@ def test_the_cases_have_every_kind():
     assert paddings == set(architectures.PADDINGS)
     assert poolings == set(architectures.POOLINGS)
     assert kinds == {
-        name
-        for name, kind in style_kinds.STYLE_LOSSES.items()
-        if kind.additive
+        name for name, kind in style_kinds.STYLE_LOSSES.items() if kind.additive
     }
     assert {each.neighbors for each in used} == set(total_variation.FORMS)
     assert sum(each.undivided for each in used) > 2

@@ -10,7 +10,6 @@ import tensorflow as tf
 import toys
 
 from nst_tf.backend import replicas
-from nst_tf.images import image_io
 from nst_tf.losses import objectives, total_variation
 from nst_tf.network import extractors
 from nst_tf.optimize import base, first_order, lbfgs

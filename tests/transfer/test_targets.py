@@ -87,7 +87,9 @@ def test_a_picture_without_pairs_has_no_total_variation(
     network, size, neighbors, exists
 ):
     convention = conventions.Convention(neighbors=neighbors, summed=2.0)
-    made = _losses(network, content_weights={}, size=size, convention=convention)
+    made = _losses(
+        network, content_weights={}, size=size, convention=convention
+    )
     assert ("total_variation" in made) == exists
 
 
