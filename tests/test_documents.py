@@ -222,15 +222,15 @@ def test_the_table_of_recipes_is_what_the_presets_say():
     ]
     assert len(rows) == 13
     for preset, *cells in rows:
-        request = flags.parse([f"--flagfile={preset.strip('`')}"])
+        job = flags.parse([f"--flagfile={preset.strip('`')}"])
         assert cells == [
-            request.extractor,
-            request.content_layers,
-            request.init,
-            request.optimizer,
-            ", ".join(map(str, request.steps)),
-            request.pooling,
-            request.style_fit,
+            job.extractor,
+            job.content_layers,
+            job.init,
+            job.optimizer,
+            ", ".join(map(str, job.steps)),
+            job.pooling,
+            job.style_fit,
         ], preset
 
 

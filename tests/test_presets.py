@@ -12,7 +12,7 @@ from nst_tf import files
 from nst_tf.cli import flags
 from nst_tf.images import image_io
 from nst_tf.plan import checks
-from nst_tf.runs import api, preparation, results
+from nst_tf.runs import api, results, runner
 
 PRESETS = sorted(path.stem for path in files.presets_folder().glob("*.cfg"))
 OURS = (
@@ -48,10 +48,10 @@ def test_a_preset_opens_with_what_it_makes_and_the_command(name):
 
 @every_preset
 def test_a_preset_names_pictures_of_ours_and_no_output(name):
-    request = flags.parse([f"--flagfile={name}"])
-    checks.check(request)
-    assert not request.output
-    for picture in (request.content, *request.style):
+    job = flags.parse([f"--flagfile={name}"])
+    checks.check(job)
+    assert not job.output
+    for picture in (job.content, *job.style):
         assert Path(picture).parent == files.presets_folder() / "images"
         rows, columns, _ = image_io.load_image(picture).shape
         assert max(rows, columns) >= 768
@@ -63,9 +63,9 @@ every_network = pytest.mark.parametrize("source", ["small", "auto"])
 
 def _run(name, source, path):
     """A short, small run of a preset: all its losses, and the picture."""
-    request = flags.parse([f"--flagfile={name}"])
-    request = dataclasses.replace(
-        request,
+    job = flags.parse([f"--flagfile={name}"])
+    job = dataclasses.replace(
+        job,
         output=str(path),
         extractor="vgg19",  # of VGG16 there is no network at hand
         weights=source,
@@ -73,8 +73,8 @@ def _run(name, source, path):
         steps=(40,),
     )
     start = time.monotonic()
-    _, prepared = preparation.read_files(request)
-    steps = list(api.run_steps(request, prepared))
+    _, draft = api.draft_files(job)
+    steps = list(runner.start_run(draft).steps())
     assert time.monotonic() - start < 300
     picture = results.read_image(steps[-1])
     assert picture.shape == (144, 192, 3)

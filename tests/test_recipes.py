@@ -5,6 +5,7 @@ formulas in NumPy, float64, and know nothing of this package. A preset's losses
 and its first three images are theirs, and so is each of its constants.
 """
 
+import dataclasses
 import inspect
 import re
 from typing import NamedTuple
@@ -14,12 +15,13 @@ import numpy_network
 import numpy_sources
 import numpy_tutorials
 import pytest
+import toys
 
 from nst_tf import files
 from nst_tf.cli import flags
+from nst_tf.images import image_io
 from nst_tf.network import architectures, weight_files
-from nst_tf.plan import inputs, pyramid, settings
-from nst_tf.runs import api
+from nst_tf.plan import initial, inputs, planning, settings
 from nst_tf.transfer import method, targets
 
 SIZE = (64, 96)  # (height, width)
@@ -131,45 +133,48 @@ def _layers(network, divisor):
     return plain, divided
 
 
-def _pictures(request, noise_share):
+def _pictures(job, noise_share):
     """Content, style and start, [H, W, 3] in [0, 1], as floats of 32 bits."""
     rng = np.random.default_rng(2)
-    sizes = SIZE, STYLES[request.style_fit], SIZE
+    sizes = SIZE, STYLES[job.style_fit], SIZE
     content, style, noise = (
         rng.uniform(0.1, 0.9, size=(*size, 3)).astype("f4") for size in sizes
     )
-    style = targets.FITS[request.style_fit](style, *SIZE)
+    style = targets.FITS[job.style_fit](style, *SIZE)
     start = (1 - noise_share) * content + noise_share * noise
     return content, style, start.astype("f4")
 
 
-def _ours(request, layers, pictures):
-    """Images in float64, as many weighted terms, and the weights."""
-    options = api.make_method_options(
-        request, weight_files.NetworkWeights(layers, "")
-    )
-    make = options["make_extractor"]
-    make.keywords["dtype"] = "float64"
-    make_optimizer, made = options["make_optimizer"], []
-    options["make_optimizer"] = lambda image: (
-        made.append(make_optimizer(image)) or (made[-1])
-    )
+def _plan(job, layers, pictures, steps):
+    """The plan of a job from such a start, at one level, in float64."""
     content, style, start = pictures
-    run = method.stylize_steps(
-        content,
-        [targets.Style(style)],
-        levels=[pyramid.Level(*SIZE, 3)],
-        init=start,
-        **options,
+    read = inputs.Inputs(
+        image_io.Picture(content),
+        (image_io.Picture(style),),
+        [1],
+        network=weight_files.NetworkWeights(layers, ""),
     )
+    plan = planning.make_plan(job, read, planning.Machine())
+    level = plan.levels[0]._replace(height=SIZE[0], width=SIZE[1], steps=steps)
+    return dataclasses.replace(
+        plan,
+        levels=[level],
+        init=planning.Init("smaller", picture=start),
+        network=plan.network._replace(precision="float64"),
+    )
+
+
+def _ours(job, layers, pictures):
+    """Images in float64, and as many weighted terms."""
+    plan = _plan(job, layers, pictures, 3)
+    weights = targets.compute_style_weights(plan.regions[0].styles)
+    by_name = {f"content/{k}": v for k, v in plan.content_weights.items()}
+    by_name |= {f"style/{k}": v for k, v in weights.items()}
+    by_name["total_variation"] = plan.tv_weight
     images, terms = [], []
-    shares = options["weights"]
-    by_name = {f"content/{k}": v for k, v in shares.content.items()}
-    by_name |= {f"style/{k}": v for k, v in shares.style.items()}
-    by_name["total_variation"] = shares.total_variation
-    for step in run:
+    for step in method.Painter().paint(plan):
         # Not the result, which may be an average, or the best image so far.
-        images.append(made[-1].image.numpy()[0])
+        images.append(step.optimizer.image.numpy()[0])
         terms.append(
             {
                 name: by_name[name] * float(value)
@@ -179,7 +184,7 @@ def _ours(request, layers, pictures):
     return images, terms
 
 
-def _request(name, *typed):
+def _read(name, *typed):
     return flags.parse([f"--flagfile={name}", *typed])
 
 
@@ -187,20 +192,18 @@ def _request(name, *typed):
 def test_the_first_images_are_the_sources(name):
     recipe = RECIPES[name]
     lbfgs = recipe.optimizer == "lbfgs"
-    request = _request(name, *[f"--learning_rate={RATE}"] * lbfgs)
-    plain, divided = _layers(request.extractor, recipe.activations)
-    pictures = _pictures(request, recipe.noise)
+    job = _read(name, *[f"--learning_rate={RATE}"] * lbfgs)
+    plain, divided = _layers(job.extractor, recipe.activations)
+    pictures = _pictures(job, recipe.noise)
     padding = {"zeros": "zeros", "symmetric_first": "replicate_first"}
-    network = numpy_network.Network(
-        divided, request.pooling, padding[request.padding]
-    )
+    network = numpy_network.Network(divided, job.pooling, padding[job.padding])
     options = dict(recipe.options)
     if lbfgs:
         options["first_length"] = RATE * recipe.unit
     program = recipe.program(
         network, *(x.astype("f8") for x in pictures), 3, **options
     )
-    images, terms = _ours(request, plain, pictures)
+    images, terms = _ours(job, plain, pictures)
     moved = np.abs(images[-1] - pictures[-1]).max()
     assert moved > 1e-3
     for ours, theirs in zip(terms, program.terms, strict=True):
@@ -214,13 +217,11 @@ def test_the_first_images_are_the_sources(name):
 @every_recipe
 def test_the_gradient_is_the_sources(name):
     recipe = RECIPES[name]
-    request = _request(name, "--optimizer=sgd", "--learning_rate=1e-30")
-    plain, divided = _layers(request.extractor, recipe.activations)
-    pictures = _pictures(request, recipe.noise)
+    job = _read(name, "--optimizer=sgd", "--learning_rate=1e-30")
+    plain, divided = _layers(job.extractor, recipe.activations)
+    pictures = _pictures(job, recipe.noise)
     padding = {"zeros": "zeros", "symmetric_first": "replicate_first"}
-    network = numpy_network.Network(
-        divided, request.pooling, padding[request.padding]
-    )
+    network = numpy_network.Network(divided, job.pooling, padding[job.padding])
     seen = []
 
     class Recorder:
@@ -228,18 +229,7 @@ def test_the_gradient_is_the_sources(name):
             seen.append(gradient)
             return image
 
-    options = api.make_method_options(
-        request, weight_files.NetworkWeights(plain, "")
-    )
-    options["make_extractor"].keywords["dtype"] = "float64"
-    content, style, start = pictures
-    [step] = method.stylize_steps(
-        content,
-        [targets.Style(style)],
-        levels=[pyramid.Level(*SIZE, 1)],
-        init=start,
-        **options,
-    )
+    [step] = method.Painter().paint(_plan(job, plain, pictures, 1))
     actual = step.evaluation.gradient.numpy()[0]
     recipe.program(
         network,
@@ -258,15 +248,15 @@ def test_the_gradient_is_the_sources(name):
 @every_recipe
 def test_the_constants_are_the_sources(name):
     recipe = RECIPES[name]
-    request = _request(name)
+    job = _read(name)
     defaults = {
         key: parameter.default
         for key, parameter in inspect.signature(
             recipe.program
         ).parameters.items()
     }
-    assert request.optimizer == recipe.optimizer
-    assert request.steps[0] == recipe.steps
+    assert job.optimizer == recipe.optimizer
+    assert job.steps[0] == recipe.steps
     expected = {}
     if recipe.optimizer == "adam":
         unit = recipe.unit
@@ -287,12 +277,12 @@ def test_the_constants_are_the_sources(name):
     else:
         expected = {"history": 100, "learning_rate": 0.02}
     for field, value in expected.items():
-        assert getattr(request, field) == pytest.approx(value, rel=1e-6), field
+        assert getattr(job, field) == pytest.approx(value, rel=1e-6), field
     several = name == "crowson_w2"
-    assert request.levels == (0 if several else 1)
-    assert request.min_size == 128 or not several
-    assert request.growth == pytest.approx(2**0.5) or not several
-    assert request.steps == ((1000, 500) if several else (recipe.steps,))
+    assert job.levels == (0 if several else 1)
+    assert job.min_size == 128 or not several
+    assert job.growth == pytest.approx(2**0.5) or not several
+    assert job.steps == ((1000, 500) if several else (recipe.steps,))
     starts = {
         "gatys2015": "noise",
         "gatys2016_paper": "noise",
@@ -300,12 +290,12 @@ def test_the_constants_are_the_sources(name):
         "neural_style": "mean",
         "neural_style_pt": "mean",
     }
-    assert request.init == starts.get(name, "content")
-    seen = request.pooling, request.padding, request.style_fit
+    assert job.init == starts.get(name, "content")
+    seen = job.pooling, job.padding, job.style_fit
     assert seen == SEEN.get(name, ("max", "zeros", "side"))
     boxed = ("eager_colab", "tf_tutorial", "crowson_w2")
-    assert request.bounds == ("box" if name in boxed else "none")
-    assert request.size == (224 if name == "towards_data_science" else 512)
+    assert job.bounds == ("box" if name in boxed else "none")
+    assert job.size == (224 if name == "towards_data_science" else 512)
 
 
 def test_every_preset_with_a_source_is_a_recipe():
@@ -318,13 +308,13 @@ def test_every_preset_with_a_source_is_a_recipe():
 
 
 def test_every_absolute_convention_serves_a_recipe():
-    used = {_request(name).convention for name in RECIPES}
+    used = {_read(name).convention for name in RECIPES}
     names = settings.Job.__dataclass_fields__["convention"].metadata["choices"]
     assert used | {"relative"} == set(names)
 
 
 def test_the_start_of_neural_style_is_the_mean_color():
-    request = _request("neural_style")
-    level = pyramid.Level(3, 4, 1)
-    start = inputs._initial(request, np.zeros((3, 4, 3)), [], level, {})
+    init = planning.Init(_read("neural_style").init)
+    plan = toys.plan(np.zeros((3, 4, 3), "f4"), init=init)
+    start = initial.make_initial_image(plan)
     np.testing.assert_allclose(numpy_network.preprocess(start), 0, atol=1e-4)

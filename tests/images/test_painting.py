@@ -10,7 +10,7 @@ import toys
 from PIL import Image
 
 from nst_tf.images import image_io, painting, writing
-from nst_tf.plan import inputs
+from nst_tf.plan import arrays
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def test_it_is_saved_and_taken_for_an_image(picture, tmp_path):
     image_io.save_image(tmp_path / "a.png", picture)
     saved = image_io.load_image(tmp_path / "a.png")
     np.testing.assert_allclose(saved, picture, atol=0.5 / 255 + 1e-6)
-    read = inputs.as_picture(picture, "content")
+    read = arrays.as_picture(picture, "content")
     assert type(read.pixels) is np.ndarray
     assert type(image_io.resize(picture, 3, 4)) is np.ndarray
 

@@ -1,6 +1,5 @@
 """Sizes on paper: read, turned into pixels, written into files, made again."""
 
-import dataclasses
 import io
 import re
 from pathlib import Path
@@ -15,8 +14,8 @@ from hypothesis import strategies
 import nst_tf
 from nst_tf.cli import main
 from nst_tf.images import image_io, sizes, sources
-from nst_tf.plan import checks, inputs, settings
-from nst_tf.runs import outputs, preparation, records, resume
+from nst_tf.plan import checks, inputs, planning, settings
+from nst_tf.runs import outputs, records
 
 
 @pytest.fixture
@@ -105,10 +104,10 @@ def test_wrong_sizes_are_refused_in_a_sentence(changes, words):
     ],
 )
 def test_sizes_beyond_the_limits_of_pictures_are_refused(text, dpi, words):
-    request = settings.Job(print_size=text, dpi=dpi)
+    job = settings.Job(print_size=text, dpi=dpi)
     content = image_io.Picture(np.zeros((60, 80, 3), "f4"))
     with pytest.raises(ValueError, match=words):
-        inputs.resolve_size(request, content)
+        planning.resolve_print_size(job, content)
 
 
 def test_a_wrong_size_is_refused_before_any_work(folder, capsys):
@@ -161,43 +160,15 @@ def test_a_picture_fits_into_the_paper_and_touches_it(
 def test_a_job_is_given_the_size_and_the_resolution():
     content = image_io.Picture(np.zeros((60, 80, 3), "f4"))
     asked = settings.Job(print_size="4x3in", dpi=50.0)
-    assert inputs.resolve_size(asked, content) == settings.Job(
+    assert planning.resolve_print_size(asked, content) == settings.Job(
         size=200, dpi=50.0
     )
     usual = settings.Job(print_size="4x3in")
-    assert inputs.resolve_size(usual, content) == settings.Job(
+    assert planning.resolve_print_size(usual, content) == settings.Job(
         size=1200, dpi=300.0
     )
     for without in (settings.Job(dpi=70.0), settings.Job(size=99)):
-        assert inputs.resolve_size(without, content) == without
-
-
-def test_a_strength_knows_the_size_of_a_print(folder):
-    sizes = [
-        preparation.prepare_files(
-            settings.Job(
-                content="town.png",
-                style=("paint.png",),
-                strength=0.3,  # at which there is one level
-                extractor="toy",
-                weights="toy.h5",
-                content_layers=toys.CONTENT_LAYER,
-                style_layers=toys.STYLE_LAYERS[:1],
-                **chosen,
-            )
-        )
-        for chosen in ({"print_size": "4x3in", "dpi": 24.0}, {"size": 96})
-    ]
-    (request, _, prepared), (plain, _, same) = sizes
-    assert request == dataclasses.replace(plain, dpi=24.0)
-    assert request.min_size == 96
-    assert prepared.levels == same.levels and len(prepared.levels) == 1
-    # A checkpoint of the one is a checkpoint of the other.
-    identities = [
-        resume.make_identity(one, inputs_)
-        for one, inputs_ in ((request, prepared), (plain, same))
-    ]
-    assert identities[0] == identities[1]
+        assert planning.resolve_print_size(without, content) == without
 
 
 def test_arrays_are_painted_at_a_print_size(folder, toy):
@@ -271,9 +242,11 @@ def test_the_plan_says_nothing_of_paper_unless_it_is_asked(folder, capsys):
 
 def test_a_resolution_is_that_of_the_job_or_of_the_content():
     content = image_io.Picture(np.zeros((6, 8, 3), "f4"), dpi=(72, 36))
+    plan = toys.plan(content.pixels)
+    plan = dataclasses.replace(plan, inputs=inputs.Inputs(content))
     for dpi, expected in ((0.0, (72, 36)), (150.4, (150.4, 150.4))):
-        options = outputs.make_options(settings.Job(dpi=dpi), content, 6, 8)
-        assert options.dpi == expected
+        asked = dataclasses.replace(plan, file=planning.FileOptions(dpi=dpi))
+        assert outputs.make_options(asked).dpi == expected
 
 
 def test_a_print_is_made_again_from_its_record(folder, capsys):
@@ -282,7 +255,7 @@ def test_a_print_is_made_again_from_its_record(folder, capsys):
     assert record["flags"]["print_size"] == "8x6mm"
     assert "size" not in record["flags"] and "dpi" not in record["flags"]
     chosen = {"print_size": "", "size": 94, "dpi": 300.0}
-    assert record["decided"]["settings"] == chosen
+    assert chosen.items() <= record["decided"]["settings"].items()
     assert main.main(["--rerun=a.png", "--output=b.png", "--dpi=100"]) == 0
     for name, dpi in (("a.png", 300), ("b.png", 100)):
         read = image_io.load_picture(name)

@@ -304,11 +304,13 @@ def test_half_precision_keeps_loss_and_gradient(dtype, cosine):
             dtype=each,
         )
         loss_list = targets.perceptual_losses(
+            toys.plan(
+                content,
+                toys.style(style, layers=dict.fromkeys(layers, 20.0)),
+                content_weights={},
+                tv_weight=0.0,
+            ),
             network,
-            content,
-            [targets.Style(style)],
-            targets.LossWeights({}, dict.fromkeys(layers, 20.0)),
-            64,
             96,
         )
         compiled = tf.function(objectives.make_objective(network, loss_list))

@@ -11,6 +11,7 @@ from nst_tf.plan import initial, planning, pyramid
 
 CONTENT, OTHER = toys.image(60, 80, 0), toys.image(50, 90, 1)
 SIZE = (24, 32)
+MEAN = np.divide([123.68, 116.779, 103.939], 255)  # of ImageNet
 
 
 def _make(word, noise=0.0, seed=0, picture=None, **changes):
@@ -35,10 +36,10 @@ def _noise(seed):
         ("picture", image_io.cover(OTHER, *SIZE)),
         ("smaller", image_io.resize(OTHER, *SIZE)),
         ("gray", np.full((*SIZE, 3), 0.5)),
-        ("mean", np.full((*SIZE, 3), [123.68, 116.779, 103.939]) / 255),
+        ("mean", np.zeros((*SIZE, 3)) + MEAN),
         ("noise", _noise(0)),
     ],
-)  # fmt: skip
+)
 def test_a_start_is_of_the_first_level(word, expected):
     actual = _make(word, picture=OTHER)
     np.testing.assert_allclose(actual, expected, atol=1e-6)

@@ -13,6 +13,7 @@ import toys
 from nst_tf.images import color, image_io
 from nst_tf.losses import conventions
 from nst_tf.plan import inputs, planning, settings
+from nst_tf.runs import resume
 
 FIRST, SECOND = "block1_conv1", "block2_conv1"
 CONTENT, A, B = (
@@ -77,6 +78,8 @@ def test_a_strength_knows_the_size_of_a_print():
     assert printed.levels == plain.levels and len(plain.levels) == 1
     assert plain.settings["min_size"] == 96 == printed.settings["min_size"]
     assert plain.settings["strength"] == -1
+    # A checkpoint of the one is a checkpoint of the other.
+    assert resume.make_identity(printed) == resume.make_identity(plain)
 
 
 def test_weights_are_shared_among_layers_in_proportion():

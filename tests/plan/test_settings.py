@@ -26,7 +26,7 @@ import sys
 import numpy as np
 import nst_tf
 from nst_tf.cli import flags, sweeps
-from nst_tf.plan import checks
+from nst_tf.plan import arrays, checks, inputs, planning
 from nst_tf.runs import api, records, resume
 
 sys.path.insert(0, sys.argv[1])
@@ -43,9 +43,14 @@ def is_allowed(use):
         return False
     return True
 
-plan = api.draft_images(IMAGE, IMAGE, COMMON)
-sources = {"content": "a.png", "style/0": "b.png"}
-plan = dataclasses.replace(plan, inputs=plan.inputs._replace(sources=sources))
+NETWORK = api.draft_images(IMAGE, IMAGE, COMMON).inputs.network
+READ = inputs.Inputs(
+    arrays.as_picture(IMAGE, "content"),
+    (arrays.as_picture(IMAGE, "style"),),
+    [1],
+    sources={"content": "a.png", "style/0": "b.png"},
+    network=NETWORK,
+)
 for name in ("toy_pixels", "toy_file", "toy_run", "toy_program"):
     job = flags.parse([f"--{name}=0.5"])
     assert getattr(job, name) == getattr(nst_tf.Job(**{name: 0.5}), name) == 0.5
@@ -61,6 +66,7 @@ for name in ("toy_pixels", "toy_file", "toy_run", "toy_program"):
     job = nst_tf.Job(
         content="a.png", style=("b.png",), **COMMON, **{name: 0.5}
     )
+    plan = planning.make_plan(job, READ, planning.Machine())
     print(
         name,
         name in records.make_record(job, plan, OUTCOME)["flags"],

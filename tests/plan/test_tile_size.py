@@ -160,9 +160,7 @@ def test_the_model_of_memory_is_that_of_the_plan():
     assert other.precision == "float16" and other.recomputes
     assert other.style_loss == "sliced_wasserstein"
     two = READ._replace(styles=(PICTURES[1],) * 2, counts=[1, 1])
-    model = tile_size.make_memory_model(
-        _draft(read=two, style_scale=(2.0, 1.0))
-    )
+    model = tile_size.make_memory_model(_draft(read=two, style_scale=(2, 1)))
     assert model.style_scale == 2
     none = READ._replace(styles=(), counts=[])
     model = tile_size.make_memory_model(_draft(read=none, style_weight=0.0))

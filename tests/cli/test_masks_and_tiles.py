@@ -1,0 +1,320 @@
+"""The program on masks, folders of styles, and in tiles."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import toys
+from PIL import Image
+
+import nst_tf
+from nst_tf.backend import device, host_memory
+from nst_tf.cli import main
+from nst_tf.images import image_io
+from nst_tf.losses import objectives
+from nst_tf.optimize import descent
+from nst_tf.plan import memory, tiles
+from nst_tf.runs import records
+from nst_tf.tiling import tiled
+
+LEVEL = "--levels=1"  # the last alone, of 96 x 72 pixels
+RED, BLUE, WHITE, BLACK = (255, 0, 0), (0, 0, 255), (255,) * 3, (0,) * 3
+
+
+def _halves(left, right, size=(60, 80)):
+    """A mask of two colors beside each other, [H, W, 3] in [0, 1]."""
+    mask = np.zeros((*size, 3), "f4") + np.divide(left, 255)
+    mask[:, size[1] // 2 :] = np.divide(right, 255)
+    return mask.astype("f4")
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, toy, monkeypatch):
+    """A working directory with a flag file, styles, and masks."""
+    monkeypatch.chdir(tmp_path)
+    toys.write_flag_file(toy)
+    Path("styles").mkdir()
+    for seed in range(3):
+        image_io.save_image(f"styles/{seed}.png", toys.image(50, 60, seed))
+    Path("styles/notes.txt").write_text("no picture")
+    image_io.save_image("two.png", _halves(RED, BLUE))
+    image_io.save_image("gray.png", _halves(WHITE, BLACK))
+    image_io.save_image("own.png", _halves(BLUE, RED, (50, 60)))
+
+
+def _run(*flags):
+    assert main.main(["--flagfile=toy.cfg", *flags]) == 0
+
+
+def _load(*names):
+    return [np.asarray(Image.open(name), float) for name in names]
+
+
+def _make_again(capsys, *flags):
+    """Makes a.png again, by its record and by its description."""
+    assert main.main(["--rerun=a.png", "--output=b.png", *flags]) == 0
+    capsys.readouterr()
+    assert main.main(["--describe=a.png"]) == 0
+    Path("again.cfg").write_text(capsys.readouterr().out)
+    assert main.main(["--flagfile=again.cfg", "--output=c.png", *flags]) == 0
+    expected, *others = _load("a.png", "b.png", "c.png")
+    for other in others:
+        np.testing.assert_array_equal(other, expected)
+
+
+def test_masks_are_recorded_and_painted_by_again(capsys):
+    flags = ["--content_mask=two.png", "--style_mask=own.png"]
+    flags += ["--strength_map=gray.png", "--keep_mask=gray.png"]
+    # What is painted is not kept, so that there would be nothing to paint.
+    assert main.main(["--flagfile=toy.cfg", LEVEL, *flags]) == 1
+    assert "the masks leave nothing to paint" in capsys.readouterr().err
+    _run(LEVEL, "--output=a.png", *flags[:3])
+    losses = records.read_record("a.png")["losses"]
+    assert {name.partition("@")[2] for name in losses} == {"", "#ff0000"}
+    _make_again(capsys)
+
+
+def test_what_is_kept_stays_to_the_pixel():
+    _run(LEVEL, "--output=a.png", "--keep_mask=gray.png", "--init=noise")
+    content = image_io.resize(image_io.load_image("town.png"), 72, 96)
+    change = np.abs(image_io.load_image("a.png") - content).mean(axis=(0, 2))
+    assert change[:44].max() < 1 / 255 and change[60:].min() > 0.02
+
+
+def test_a_folder_is_one_style(capsys):
+    scales = ["--style_scale=0.5", "--style_scale=1"]
+    _run("--output=a.png", "--style=styles", "--style=paint.png", *scales)
+    names = [f"styles/{seed}.png" for seed in range(3)]
+    _run(
+        "--output=d.png",
+        *(f"--style={name}" for name in [*names, "paint.png"]),
+        f"--style_blend={1 / 6},{1 / 6},{1 / 6},0.5",
+        "--style_scale=0.5,0.5,0.5,1",
+    )
+    np.testing.assert_array_equal(*_load("a.png", "d.png"))
+    record = records.read_record("a.png")
+    assert [style["name"] for style in record["inputs"]["style"]] == [
+        "0.png", "1.png", "2.png", "paint.png"
+    ]  # fmt: skip
+    assert os.getcwd() not in records.format_record(record)
+    for name in names:
+        shutil.copy(name, ".")
+    _make_again(capsys)
+    flags = ["--style=styles", "--style=paint.png", "--output=e.png"]
+    assert main.main(["--rerun=a.png", *flags]) == 0
+    np.testing.assert_array_equal(*_load("a.png", "e.png"))
+
+
+# The library
+
+
+def _stylize(*styles, **settings):
+    """Paints town.png from Python, in a few steps."""
+    return nst_tf.stylize(
+        "town.png",
+        styles or ["paint.png"],
+        **{
+            "size": 80,
+            "steps": 3,
+            "levels": 1,
+            "weights": Path("toy.h5"),
+            "extractor": "toy",
+            "content_layers": toys.CONTENT_LAYER,
+            "style_layers": ",".join(toys.STYLE_LAYERS),
+            **settings,
+        },
+    )
+
+
+def test_masks_may_be_arrays_beside_paths():
+    expected = _stylize(
+        "styles/0.png",
+        content_mask="two.png",
+        style_mask="own.png",
+        keep_mask=Path("gray.png"),
+    )
+    two, own, gray = (np.asarray(Image.open(f"{name}.png")) for name in
+                      ("two", "own", "gray"))  # fmt: skip
+    actual = _stylize(
+        toys.image(50, 60, 0),
+        content_mask=two,
+        style_mask=[own / np.float32(255)],
+        keep_mask=gray[..., 0] > 127,
+    )
+    # The style was rounded to 8 bits in its file.
+    assert np.abs(actual - expected).max() < 0.02
+    assert np.abs(expected - _stylize("styles/0.png")).max() > 0.05
+
+
+def test_a_checkpoint_knows_the_masks_that_are_arrays():
+    half = np.zeros((60, 80), bool)
+    half[:, 40:] = True
+    settings = {"checkpoint_dir": "kept", "checkpoint_every": "1"}
+    expected = _stylize(keep_mask=half, **settings)
+    again = _stylize(keep_mask=half, **settings)
+    np.testing.assert_array_equal(again, expected)
+    for others in ({"keep_mask": ~half}, {"strength_map": half}, {}):
+        with pytest.raises(ValueError, match="its masks is another"):
+            _stylize(**others, **settings)
+
+
+# Tiles
+
+
+def test_a_picture_in_tiles_is_that_painted_as_a_whole(capsys):
+    _run(LEVEL, "--output=whole.png")
+    assert "tiles of" not in capsys.readouterr().out
+    _run(LEVEL, "--tile=40", "--output=tiled.png")
+    out = capsys.readouterr().out
+    assert re.search(r"memory +about 1\.0 GB, in \d+ tiles of \d+ x \d+\n", out)
+    _run(LEVEL, "--tile=40", "--content_target=recompute", "--output=anew.png")
+    assert "in which the content is seen anew" in capsys.readouterr().out
+    whole, tiled_, anew = _load("whole.png", "tiled.png", "anew.png")
+    # In float32, which Adam amplifies, and one level of 8 bits.
+    assert np.abs(tiled_ - whole).max() <= 1
+    assert np.abs(anew - tiled_).mean() < 0.5
+    losses = [
+        records.read_record(f"{n}.png")["losses"] for n in ("tiled", "anew")
+    ]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_tiles_as_large_as_the_picture_change_nothing(monkeypatch):
+    monkeypatch.setattr(
+        tiled, "make_tiled_objective", lambda *_: pytest.fail("in tiles")
+    )
+    _run(LEVEL, "--output=a.png", "--steps=1")
+    _run(LEVEL, "--tile=96", "--output=b.png", "--steps=1")
+    np.testing.assert_array_equal(*_load("a.png", "b.png"))
+
+
+def test_the_tiles_that_memory_decided_are_recorded_and_taken_again(
+    capsys, monkeypatch
+):
+    monkeypatch.setattr(memory, "_BASE", {"vgg": 1e9, "small": 1e9})
+    _run(LEVEL, "--memory=1.01", "--output=a.png", "--optimizer=adam")
+    tile = records.read_record("a.png")["decided"]["settings"]["tile"]
+    assert 15 <= tile < 84
+    capsys.readouterr()
+    assert main.main(["--describe=a.png"]) == 0
+    assert f"in tiles of {tile}\n" in capsys.readouterr().out
+    made = []
+    make = tiles.make_tiles
+    monkeypatch.setattr(
+        tiles, "make_tiles", lambda *args: made.append(args[2]) or make(*args)
+    )
+    monkeypatch.setattr(host_memory, "find_limit", lambda: 1e12)
+    assert main.main(["--rerun=a.png", "--output=b.png"]) == 0
+    assert set(made) == {tile}
+    np.testing.assert_array_equal(*_load("a.png", "b.png"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "status", "words"),
+    [
+        (["--memory=0.5"], 3, "in the smallest tiles it needs"),
+        (["--tile=14"], 1, "tile is 14, expected at least 15 pixels"),
+        (
+            ["--style_loss=sliced_wasserstein", "--tile=50"],
+            1,
+            "choose another --style_loss",
+        ),
+        (["--tile=-1"], 1, "tile"),
+        (["--memory=-1"], 1, "memory"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line_before_any_work(
+    capsys, monkeypatch, flags, status, words
+):
+    monkeypatch.setattr(
+        objectives, "make_objective", lambda *_: pytest.fail("work began")
+    )
+    assert main.main(["--flagfile=toy.cfg", *flags]) == status
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (tf.errors.ResourceExhaustedError(None, None, "OOM"), True),
+        (tf.errors.AbortedError(None, None, "Status: 1, message: no"), True),
+        (tf.errors.AbortedError(None, None, "Status: 2, message: no"), False),
+        (ValueError("Status: 1, message: no"), False),
+    ],
+)
+def test_what_says_that_memory_does_not_suffice(error, expected):
+    assert device.is_out_of_memory(error) is expected
+
+
+def _without_memory(monkeypatch, enough):
+    """Steps fail from the second on, in tiles above a side `enough`."""
+    make = descent.make_train_step
+    largest = []
+
+    def made(maker):
+        def objective_of(*arguments):
+            cut = arguments[2] if len(arguments) > 2 else None
+            largest.append(cut.rows.size if cut else 1000)
+            return maker(*arguments)
+
+        return objective_of
+
+    for module, name in (
+        (objectives, "make_objective"),
+        (tiled, "make_tiled_objective"),
+    ):
+        monkeypatch.setattr(module, name, made(getattr(module, name)))
+
+    def failing(optimizer, evaluate):
+        step = make(optimizer, evaluate)
+
+        def step_or_fail():
+            taken.append(1)
+            if len(taken) > 1 and largest[-1] > enough:
+                raise tf.errors.ResourceExhaustedError(None, None, "OOM")
+            return step()
+
+        return step_or_fail
+
+    taken = []
+    monkeypatch.setattr(descent, "make_train_step", failing)
+
+
+AGAIN = "not enough memory for this step; it is taken again in tiles of"
+
+
+def test_a_program_without_memory_goes_on_in_tiles(monkeypatch, capsys):
+    _run(LEVEL, "--output=whole.png")
+    _without_memory(monkeypatch, enough=30)
+    capsys.readouterr()
+    _run(LEVEL, "--output=rescued.png")
+    out, err = capsys.readouterr()
+    assert re.findall(rf"{AGAIN} (\d+)\n", err) == ["48", "24"]
+    assert "rescued.png is done" in out
+    whole, rescued = _load("whole.png", "rescued.png")
+    assert np.abs(rescued - whole).max() <= 1
+
+
+def test_a_program_that_has_no_memory_for_the_smallest_tiles_ends(
+    monkeypatch, capsys
+):
+    _without_memory(monkeypatch, enough=0)
+    before = set(os.listdir())
+    assert main.main(["--flagfile=toy.cfg", LEVEL]) == 3
+    out, err = capsys.readouterr()
+    assert re.findall(rf"{AGAIN} (\d+)\n", err) == ["48", "24"]  # then 12
+    assert err.endswith(
+        "nst-tf: out of memory; make a smaller picture with --size, or smaller "
+        "tiles with --memory, in GB.\n"
+    )
+    assert "town-paint.png is unfinished, after" in out
+    assert set(os.listdir()) - before == {"town-paint.png"}
+    assert Image.open("town-paint.png").size == (96, 72)
+    assert records.read_record("town-paint.png")["decided"]["steps"] == [1]
