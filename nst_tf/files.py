@@ -1,9 +1,10 @@
-"""Files: atomic writes, digests, downloads, and the folders of nst_tf."""
+"""Files: atomic writes, digests, downloads, our folders; optional packages."""
 
 import base64
 import contextlib
 import hashlib
 import http.client
+import importlib
 import os
 import queue
 import stat
@@ -25,26 +26,36 @@ STALL_SECONDS = 10.0  # without a byte, once the answer has begun
 
 
 @contextlib.contextmanager
-def write_atomically(path: Path) -> Iterator[BinaryIO]:
+def write_atomically(
+    path: Path, beside: Path | None = None
+) -> Iterator[BinaryIO]:
     """Opens a file that takes its place in one move, when it is whole.
+
+    Args:
+        path: The file.
+        beside: Temporary file in its folder, replaced if it exists; None: a new
+            one. If the process is killed, it is left behind.
 
     Raises:
         OSError: If it cannot be written; nothing is left behind.
     """
     if path.is_symlink():  # the link stays, and what it names is written
         path = path.resolve()
-    handle, beside = tempfile.mkstemp(
-        suffix=path.suffix, prefix=".nst-", dir=path.parent
-    )
+    if beside is None:
+        handle, name = tempfile.mkstemp(
+            suffix=path.suffix, prefix=".nst-", dir=path.parent
+        )
+        os.close(handle)
+        beside = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(beside, "wb") as file:
             yield file
         # A temporary file is its owner's alone; a picture is as others are.
         mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
         os.chmod(beside, stat.S_IMODE(mode))
         os.replace(beside, path)
     except BaseException:
-        Path(beside).unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)
         raise
 
 
@@ -53,6 +64,42 @@ def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def check_folder_writable(folder: Path) -> None:
+    """Raises OSError unless a file can be made in a folder that exists."""
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
+def is_installed(module: str) -> bool:
+    """Returns whether a module of another package can be imported."""
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        return False
+    return True
+
+
+def require_extra(
+    module: str, extra: str, setting: str, otherwise: str = ""
+) -> None:
+    """Checks that an optional package is installed.
+
+    Args:
+        module: What is imported from it.
+        extra: Of nst_tf's extras, the one that installs it.
+        setting: What needs it, the start of the sentence.
+        otherwise: The end of the sentence, such as what to do without it.
+
+    Raises:
+        ValueError: If it is not: with the command that installs it.
+    """
+    if not is_installed(module):
+        raise ValueError(
+            f"{setting} needs a package that is not installed: pip install "
+            f'"nst-tf[{extra}]"{otherwise}'
+        )
 
 
 def digest_file(path: Path) -> str:
@@ -81,6 +128,18 @@ def presets_folder() -> Path:
     package = Path(__file__).resolve().parent
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"
+
+
+def example_images() -> dict[str, Path]:
+    """Lists the pictures that ship with the package: name -> path.
+
+    Returns:
+        Paths by the names of their files without extension, sorted:
+        photographs, such as "harbor_at_dusk", paintings, such as
+        "swirling_night", and a mask, "harbor_sky".
+    """
+    images = (presets_folder() / "images").iterdir()
+    return {path.stem: path for path in sorted(images)}
 
 
 def is_address(text: str) -> bool:

@@ -31,9 +31,10 @@ SIDE = 256  # pixels, the long side of pictures beside each other
 COLUMNS = 4  # of these in a row, at most
 
 
+@arrays.take_settings
 def show(
     content: arrays.ImageLike,
-    styles: arrays.ImageLike | Sequence[arrays.ImageLike],
+    style: arrays.ImageLike | Sequence[arrays.ImageLike],
     *,
     every: int = 10,
     **settings: Any,
@@ -47,7 +48,7 @@ def show(
 
     Args:
         content: As in `stylize`.
-        styles: As in `stylize`.
+        style: As in `stylize`.
         every: Steps from one picture to the next; twice a second at most. A
             picture is copied from the device only to be shown.
         **settings: As in `stylize`.
@@ -63,7 +64,7 @@ def show(
     if every < 1:
         raise ValueError(f"every is {every}, expected at least 1.")
     began = time.monotonic()
-    draft = api.draft_images(content, styles, settings)
+    draft = api.draft_images(content, style, settings)
     cell = _Cell() if _in_notebook() else None
     with device.silence_stderr():  # a cell shows TensorFlow's banner, else
         device.prepare()

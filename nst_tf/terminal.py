@@ -4,7 +4,7 @@ import contextlib
 import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 
 def run_program(main: Callable[[Sequence[str]], int]) -> None:
@@ -16,6 +16,9 @@ def run_program(main: Callable[[Sequence[str]], int]) -> None:
     """
     # Each level is traced anew, which TensorFlow takes for a mistake.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    log = logging.getLogger("nst_tf")
+    log.setLevel(logging.INFO)
+    log.addHandler(_Notes())
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names may hold anything
             stream.reconfigure(errors="backslashreplace")
@@ -26,6 +29,41 @@ def run_program(main: Callable[[Sequence[str]], int]) -> None:
     except OSError:  # nobody reads; Python would complain at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(status)
+
+
+class Notes(logging.Handler):
+    """Prints the package's records on standard error, a line each.
+
+    Attributes:
+        clear: Clears the line of the terminal that is being renewed.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clear: Callable[[], None] = lambda: None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Prints a note, or a warning."""
+        is_note = record.levelno < logging.WARNING
+        self.clear()
+        print_note(
+            f"{'note' if is_note else 'warning':10}{record.getMessage()}"
+        )
+
+
+@contextlib.contextmanager
+def print_notes() -> Iterator[Notes]:
+    """Prints notes and warnings of the package while a program runs."""
+    log, notes = logging.getLogger("nst_tf"), Notes()
+    before = log.level, log.propagate
+    log.addHandler(notes)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    try:
+        yield notes
+    finally:
+        log.removeHandler(notes)
+        log.level, log.propagate = before
 
 
 def print_line(text: str) -> None:
@@ -40,6 +78,13 @@ def print_note(text: str) -> None:
     with contextlib.suppress(OSError):
         if sys.stderr:
             print(text, file=sys.stderr, flush=True)
+
+
+class _Notes(logging.Handler):
+    """Prints the records of the package."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print_note(record.getMessage())
 
 
 def print_error(sentence: str) -> None:

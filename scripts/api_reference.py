@@ -9,6 +9,7 @@ rules of the settings. A test holds the file that is committed to this.
 import dataclasses
 import importlib
 import inspect
+import operator
 import re
 import sys
 import textwrap
@@ -25,14 +26,22 @@ FUNCTIONS = (
     "judge_image",
     "load_image",
     "save_image",
+    "example_images",
+    "notebook.show",
+    "notebook.beside",
 )
 # What they take and give, and where.
 VALUES = {
-    "optimize.descent.Step": "What `stylize_steps` yields.",
-    "losses.objectives.Evaluation": "What a step has as `evaluation`.",
+    "optimize.Step": "What `stylize_steps` yields.",
+    "losses.Evaluation": "What a step has as `evaluation`.",
     "runs.api.Result": "What `run_job` returns.",
     "judge.judging.Judgement": "What `judge_image` returns.",
-    "images.writing.Options": "What `save_image` takes as `options`.",
+}
+# Rooms whose public names make a run, and what a page says of them.
+PARTS = {
+    "losses": "What is minimized; [how to add a loss](adding_a_loss.md).",
+    "optimize": "How it is minimized.",
+    "network": "What sees the pictures.",
 }
 HEAD = """\
 # API reference
@@ -64,12 +73,16 @@ def reference() -> str:
 
     parts = [HEAD, "## Functions"]
     for name in FUNCTIONS:
-        parts.append(_function(f"nst_tf.{name}", getattr(nst_tf, name)))
+        function = operator.attrgetter(name)(nst_tf)
+        parts.append(_function(f"nst_tf.{name}", function))
     parts.append("## What they take and give")
     for path, words in VALUES.items():
         module, _, name = path.rpartition(".")
         kind = getattr(importlib.import_module(f"nst_tf.{module}"), name)
         parts.append(_values(f"nst_tf.{path}", words, kind))
+    parts.append("## Parts\n\nFor those who put a run together themselves.")
+    for room, words in PARTS.items():
+        parts.append(_part(f"nst_tf.{room}", words))
     parts.append(JOB)
     for words in (
         f"`stylize` and `stylize_steps` take all but "
@@ -96,7 +109,7 @@ def _listed(names: Collection[str]) -> str:
 
 def _function(name: str, function: Any) -> str:
     """The signature of a function, and its docstring."""
-    signature = inspect.signature(function)
+    signature = inspect.signature(inspect.unwrap(function))
     plain = [
         each.replace(annotation=inspect.Parameter.empty)
         for each in signature.parameters.values()
@@ -122,6 +135,16 @@ def _document(of: Any) -> str:
         else:
             lines.append(f"  {line.strip()}".rstrip())
     return "\n".join(lines)
+
+
+def _part(name: str, words: str) -> str:
+    """The public names of a room, and what each is for."""
+    room = importlib.import_module(name)
+    rows = ["| Name | |", "|---|---|"]
+    for each in dir(room):
+        first = inspect.cleandoc(getattr(room, each).__doc__).splitlines()[0]
+        rows.append(f"| `{each}` | {_cell(first)} |")
+    return "\n\n".join([f"### {name}", words, "\n".join(rows)])
 
 
 def _values(name: str, words: str, kind: Any) -> str:

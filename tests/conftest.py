@@ -55,12 +55,8 @@ def toy(monkeypatch, tmp_path):
     import toys
 
     from nst_tf.network import architectures
-    from nst_tf.plan import settings
 
     monkeypatch.setitem(architectures.NETWORKS, "toy", toys.ARCHITECTURE)
-    field = settings.Job.__dataclass_fields__["extractor"]
-    rules = {**field.metadata, "choices": tuple(architectures.NETWORKS)}
-    monkeypatch.setattr(field, "metadata", rules)
     path = tmp_path / "toy.h5"
     toys.write_weights(path)
     return path

@@ -14,7 +14,7 @@ def judge(image, content, styles, weights, style_layers, content_layer, alpha):
     Args:
         image: [H, W, 3] in [0, 1].
         content: Likewise.
-        styles: Style images, each [h, w, 3], that share alike.
+        styles: Style images, [h, w, 3], each with its alpha, [h, w], and share.
         weights: Of the network: layer -> kernel, bias.
         style_layers: Layer -> its weight.
         content_layer: The layer of the content distance.
@@ -26,15 +26,20 @@ def judge(image, content, styles, weights, style_layers, content_layer, alpha):
     network = numpy_network.Network(weights, "average", "replicate_first")
     seen, of_content, *of_styles = (
         network.forward(numpy_network.preprocess(each))
-        for each in (image, content, *styles)
+        for each in (image, content, *(pixels for pixels, _, _ in styles))
     )
+    shares = [share for _, _, share in styles]
     masks = {layer: _reduce(alpha, seen[layer].shape) for layer in seen}
     grams, moments = {}, {}
     for layer in style_layers:
         mine = _statistics(seen[layer], masks[layer])
-        theirs = [_statistics(f[layer], 1.0) for f in of_styles]
+        theirs = [
+            _statistics(f[layer], _reduce(style[1], f[layer].shape))
+            for f, style in zip(of_styles, styles, strict=True)
+        ]
         second, mean = (
-            np.mean(part, axis=0) for part in zip(*theirs, strict=True)
+            np.average(part, axis=0, weights=shares)
+            for part in zip(*theirs, strict=True)
         )
         grams[layer] = np.sum((mine[0] - second) ** 2) / np.sum(second**2)
         variance = np.diag(second) - mean**2
@@ -54,7 +59,9 @@ def judge(image, content, styles, weights, style_layers, content_layer, alpha):
         / np.sum(mask * target**2),
         "ssim": ssim(luma(image), luma(content), alpha),
         "chroma": chroma_energy(image, alpha)
-        / np.mean([chroma_energy(s, np.ones(s.shape[:2])) for s in styles]),
+        / np.average(
+            [chroma_energy(s, a) for s, a, _ in styles], weights=shares
+        ),
         "border": border(luma(image), alpha),
     }
 
@@ -122,8 +129,7 @@ def border(y, alpha):
 def _statistics(features, mask):
     """Means of products of channels, [C, C], and of channels, [C]."""
     flat = features.reshape(-1, features.shape[-1])
-    share = np.broadcast_to(mask, features.shape[:2]).reshape(-1, 1)
-    share = share / share.sum()
+    share = mask.reshape(-1, 1) / mask.sum()
     return flat.T @ (share * flat), np.sum(share * flat, axis=0)
 
 

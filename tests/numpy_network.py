@@ -1,11 +1,10 @@
-"""A VGG-shaped network and four optimizers in NumPy, for tests to compare with.
+"""A VGG-shaped network and three optimizers in NumPy, to compare with.
 
 Nothing here imports the package or TensorFlow: what agrees with it was written
 twice. Everything is float64 and holds one image, [H, W, channels].
 """
 
 import re
-from collections.abc import Mapping
 
 import numpy as np
 
@@ -14,22 +13,12 @@ import numpy as np
 MEAN = np.array([103.939, 116.779, 123.68])
 
 
-def preprocess(image: np.ndarray, *, scale: float = 255.0) -> np.ndarray:
+def preprocess(image, *, scale=255.0):
     """Turns RGB in [0, 1] into what the network sees: BGR, centered.
 
-    Args:
-        image: RGB, [H, W, 3], in [0, 1].
-        scale: What white becomes. Most sources say 255; jcjohnson says 256.
-
-    Returns:
-        BGR, [H, W, 3], in [0, `scale`] minus `MEAN`.
+    `scale` is what white becomes. Most sources say 255; jcjohnson says 256.
     """
     return np.asarray(image, np.float64)[..., ::-1] * scale - MEAN
-
-
-def deprocess(image: np.ndarray, *, scale: float = 255.0) -> np.ndarray:
-    """Undoes `preprocess`, without clipping."""
-    return (np.asarray(image, np.float64) + MEAN)[..., ::-1] / scale
 
 
 class Network:
@@ -47,35 +36,18 @@ class Network:
             first convolution repeats the border of the image instead.
     """
 
-    def __init__(
-        self,
-        weights: Mapping[str, tuple[np.ndarray, np.ndarray]],
-        pooling: str = "max",
-        padding: str = "zeros",
-    ):
-        if pooling not in ("max", "average"):
-            raise ValueError(f'pooling is "{pooling}", not max or average')
-        if padding not in ("zeros", "replicate_first"):
-            raise ValueError(
-                f'padding is "{padding}", not zeros or replicate_first'
-            )
+    def __init__(self, weights, pooling="max", padding="zeros"):
+        assert pooling in ("max", "average"), pooling
+        assert padding in ("zeros", "replicate_first"), padding
         self.weights = {
             layer: (np.asarray(kernel, np.float64), np.asarray(bias, float))
             for layer, (kernel, bias) in weights.items()
         }
-        self.pooling = pooling
-        self.padding = padding
-        self._tape: list[tuple] = []
+        self.pooling, self.padding = pooling, padding
+        self._tape = []
 
-    def forward(self, image: np.ndarray) -> dict[str, np.ndarray]:
-        """Returns the feature maps of every layer, after ReLU.
-
-        Args:
-            image: Preprocessed image, [H, W, 3].
-
-        Returns:
-            Layer name -> feature map, [h, w, C].
-        """
+    def forward(self, image):
+        """Returns the feature maps of every layer, [h, w, C], after ReLU."""
         value = np.asarray(image, np.float64)
         features, self._tape, block = {}, [], None
         for layer, (kernel, bias) in self.weights.items():
@@ -85,9 +57,8 @@ class Network:
                 self._tape.append(("pool", value, pooled))
                 value = pooled
             # Only the first layer sees the image itself.
-            mode = "constant"
-            if self.padding == "replicate_first" and block is None:
-                mode = "edge"
+            repeats = self.padding == "replicate_first" and block is None
+            mode = "edge" if repeats else "constant"
             block = number
             before = _convolve(value, kernel, mode) + bias
             value = np.maximum(before, 0.0)
@@ -95,34 +66,26 @@ class Network:
             features[layer] = value
         return features
 
-    def backward(self, gradients: Mapping[str, np.ndarray]) -> np.ndarray:
+    def backward(self, gradients):
         """Returns the gradient with respect to the image of the last `forward`.
 
         Args:
-            gradients: Layer name -> gradient of the loss with respect to its
-                feature map, [h, w, C]. Layers left out have none.
-
-        Returns:
-            Gradient with respect to the preprocessed image, [H, W, 3].
+            gradients: Layer -> gradient of the loss with respect to its feature
+                map. Layers left out have none.
         """
-        unknown = set(gradients) - set(self.weights)
-        if unknown:
-            raise KeyError(f"no layer {sorted(unknown)}")
-        value = None
-        for record in reversed(self._tape):
-            if record[0] == "pool":
-                value = self._unpool(*record[1:], value)
+        assert set(gradients) <= set(self.weights), gradients.keys()
+        value = 0.0
+        for kind, *record in reversed(self._tape):
+            if kind == "pool":
+                value = self._unpool(*record, value)
                 continue
-            _, layer, mode, before = record
-            if value is None:
-                value = np.zeros_like(before)
-            value = value + gradients.get(layer, 0.0)
+            layer, mode, before = record
+            value = value + gradients.get(layer, np.zeros_like(before))
             value = np.where(before > 0.0, value, 0.0)
             value = _convolve_back(value, self.weights[layer][0], mode)
         return value
 
     def _pool(self, features):
-        """Halves the height and width."""
         windows = _windows(features)
         if self.pooling == "max":
             return windows.max(axis=(1, 3))
@@ -139,11 +102,11 @@ class Network:
             share = np.eye(4)[flat.argmax(axis=-1)]
             share = share.reshape(height, width, channels, 2, 2)
             share = share.transpose(0, 3, 1, 4, 2)
-        spread = (share * gradient[:, None, :, None]).reshape(
+        spread = share * gradient[:, None, :, None]
+        result = np.zeros_like(features)
+        result[: 2 * height, : 2 * width] = spread.reshape(
             2 * height, 2 * width, channels
         )
-        result = np.zeros_like(features)
-        result[: 2 * height, : 2 * width] = spread
         return result
 
 
@@ -163,37 +126,30 @@ class Adam:
 
     def __init__(
         self,
-        learning_rate: float,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        *,
-        form: str = "torch",
+        learning_rate,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        form="torch",
     ):
-        if form not in ("torch", "keras"):
-            raise ValueError(f'form is "{form}", not torch or keras')
-        self.learning_rate = learning_rate
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
-        self.form = form
-        self.steps = 0
-        self.first_moment, self.second_moment = 0.0, 0.0
+        assert form in ("torch", "keras"), form
+        self.learning_rate, self.epsilon = learning_rate, epsilon
+        self.beta_1, self.beta_2, self.form = beta_1, beta_2, form
+        self.steps, self.first, self.second = 0, 0.0, 0.0
 
-    def step(self, image: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    def step(self, image, gradient):
         """Returns the image after one update."""
         self.steps += 1
-        self.first_moment = (
-            self.beta_1 * self.first_moment + (1 - self.beta_1) * gradient
+        self.first = self.beta_1 * self.first + (1 - self.beta_1) * gradient
+        self.second = (
+            self.beta_2 * self.second + (1 - self.beta_2) * gradient**2
         )
-        self.second_moment = (
-            self.beta_2 * self.second_moment + (1 - self.beta_2) * gradient**2
-        )
-        first = self.first_moment / (1 - self.beta_1**self.steps)
+        first = self.first / (1 - self.beta_1**self.steps)
         correction = np.sqrt(1 - self.beta_2**self.steps)
-        root = np.sqrt(self.second_moment)
         if self.form == "torch":
-            divisor = root / correction + self.epsilon
+            divisor = np.sqrt(self.second) / correction + self.epsilon
         else:
-            divisor = (root + self.epsilon) / correction
+            divisor = (np.sqrt(self.second) + self.epsilon) / correction
         return image - self.learning_rate * first / divisor
 
 
@@ -205,23 +161,15 @@ class Sgd:
     ExponentialDecay has it with staircase=False.
     """
 
-    def __init__(
-        self,
-        learning_rate: float,
-        decay_rate: float = 1.0,
-        decay_steps: float = 1.0,
-    ):
-        self.learning_rate = learning_rate
-        self.decay_rate, self.decay_steps = decay_rate, decay_steps
-        self.steps = 0
+    def __init__(self, learning_rate, decay_rate=1.0, decay_steps=1.0):
+        self.rate = learning_rate
+        self.factor = decay_rate ** (1 / decay_steps)
 
-    def step(self, image: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    def step(self, image, gradient):
         """Returns the image after one update."""
-        rate = self.learning_rate * self.decay_rate ** (
-            self.steps / self.decay_steps
-        )
-        self.steps += 1
-        return image - rate * gradient
+        image = image - self.rate * gradient
+        self.rate *= self.factor
+        return image
 
 
 class Lbfgs:
@@ -230,34 +178,24 @@ class Lbfgs:
     As torch.optim.LBFGS with line_search_fn=None and lr=1, but for the first
     step, which here has the root mean square `first_length`, and but for the
     history, of which torch keeps 100 pairs. Like torch, a pair of changes
-    counts only if s'y is above `least_curvature`, and s is the step asked for:
-    a caller who clips the image in between is not noticed.
+    counts only if s'y is above 1e-10, and s is the step asked for: a caller who
+    clips the image in between is not noticed.
 
     Args:
         first_length: Root mean square of the first change, in the units of the
             image. It is repeated until a pair counts. If None, torch's own
             first step, -g / max(1, sum(abs(g))), and -g until a pair counts.
-        least_curvature: The s'y up to which a pair is dropped; torch's number.
     """
 
-    def __init__(
-        self,
-        first_length: float | None = None,
-        *,
-        least_curvature: float = 1e-10,
-    ):
-        self.first_length = first_length
-        self.least_curvature = least_curvature
-        self.pairs: list[tuple[np.ndarray, np.ndarray]] = []
-        self._last = None
+    def __init__(self, first_length=None):
+        self.first_length, self.pairs, self._last = first_length, [], None
 
-    def step(self, image: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    def step(self, image, gradient):
         """Returns the image after one update."""
-        gradient = np.asarray(gradient, np.float64)
         if self._last is not None:
             change, last_gradient = self._last
             difference = gradient - last_gradient
-            if np.vdot(change, difference) > self.least_curvature:
+            if np.vdot(change, difference) > 1e-10:
                 self.pairs.append((change, difference))
         change = self._direction(gradient)
         self._last = change, gradient
@@ -278,14 +216,11 @@ class Lbfgs:
             value = value - factor * difference
             factors.append(factor)
         change, difference = self.pairs[-1]
-        value = value * (
-            np.vdot(change, difference) / np.vdot(difference, difference)
-        )
-        for (change, difference), factor in zip(
-            self.pairs, reversed(factors), strict=True
-        ):
+        value = value * np.vdot(change, difference)
+        value = value / np.vdot(difference, difference)
+        for change, difference in self.pairs:
             other = np.vdot(difference, value) / np.vdot(change, difference)
-            value = value + (factor - other) * change
+            value = value + (factors.pop() - other) * change
         return value
 
 
@@ -293,9 +228,8 @@ def _windows(features):
     """Views a map as its 2x2 windows, [h, 2, w, 2, C]."""
     height, width, channels = features.shape
     height, width = height // 2, width // 2
-    return features[: 2 * height, : 2 * width].reshape(
-        height, 2, width, 2, channels
-    )
+    cut = features[: 2 * height, : 2 * width]
+    return cut.reshape(height, 2, width, 2, channels)
 
 
 def _convolve(features, kernel, mode):
@@ -319,11 +253,17 @@ def _convolve_back(gradient, kernel, mode):
             padded[row : row + height, column : column + width] += (
                 gradient @ kernel[row, column].T
             )
-    if mode == "edge":
-        # A border value was used once more for each copy of it. Rows first:
-        # they carry the corners, which the columns then bring in.
-        padded[1] += padded[0]
-        padded[-2] += padded[-1]
-        padded[:, 1] += padded[:, 0]
-        padded[:, -2] += padded[:, -1]
-    return padded[1:-1, 1:-1]
+    return fold_edge(padded) if mode == "edge" else padded[1:-1, 1:-1]
+
+
+def fold_edge(gradient):
+    """Gradient of repeating the border of an image once, on all sides.
+
+    A border value was used once more for each copy of it. Rows first: they
+    carry the corners, which the columns then bring in.
+    """
+    for _ in range(2):
+        gradient[1] += gradient[0]
+        gradient[-2] += gradient[-1]
+        gradient = gradient[1:-1].swapaxes(0, 1)
+    return gradient

@@ -16,7 +16,6 @@ import toys
 from nst_tf.backend import replicas
 from nst_tf.cli import main
 from nst_tf.network import architectures
-from nst_tf.plan import settings
 from nst_tf.tiling import tiled, views
 
 
@@ -65,14 +64,6 @@ def _evaluated(strategy, dtype):
     return found
 
 
-def program(arguments):
-    """Runs the program with the toy among its networks."""
-    field = settings.Job.__dataclass_fields__["extractor"]
-    rules = {**field.metadata, "choices": tuple(architectures.NETWORKS)}
-    field.metadata = rules
-    return main.main(arguments)
-
-
 if __name__ == "__main__":
     what, count, *rest = sys.argv[1:]
     architectures.NETWORKS["toy"] = toys.ARCHITECTURE
@@ -81,5 +72,5 @@ if __name__ == "__main__":
         [tf.config.LogicalDeviceConfiguration()] * int(count),
     )
     if what == "program":
-        sys.exit(program(rest))
+        sys.exit(main.main(rest))
     gradients(int(count), *rest)

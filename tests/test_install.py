@@ -127,6 +127,7 @@ def test_wheel_and_source_archive_are_complete(tmp_path):
         and name != "configs/README.md"
     }
     assert names == expected
+    assert {"nst_tf/__init__.pyi", "nst_tf/py.typed"} <= names
     (archive,) = (tmp_path / "dist").glob("*.tar.gz")
     listing = _run("tar", "tzf", archive, cwd=tmp_path).stdout
     for name in (

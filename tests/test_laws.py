@@ -12,10 +12,11 @@ import toys
 from nst_tf.losses import (
     content_loss,
     objectives,
-    style_losses,
+    style_kinds,
     total_variation,
 )
-from nst_tf.optimize import base, descent, optimizers
+from nst_tf.optimize import base, descent
+from nst_tf.plan import optimizers
 from nst_tf.tiling import tiled, views
 
 SIZE = (12, 14)
@@ -30,15 +31,17 @@ def _region(seed=7):
     return toys.mask(*SIZE, seed=seed)
 
 
-# name -> (loss made at its own target, features at the target)
-def _content():
-    return content_loss.ContentLoss("layer", _features()), _features()
+# Each makes a loss at its own target, and the features of the target.
+def _content(region=None, projection=None):
+    def make():
+        where = _region() if region else None
+        matrix = _projection() if projection else None
+        loss = content_loss.ContentLoss(
+            "layer", _features(), 1, where, projection=matrix
+        )
+        return loss, _features()
 
-
-def _content_region():
-    return content_loss.ContentLoss(
-        "layer", _features(), 1, _region()
-    ), _features()
+    return make
 
 
 def _style(kind, region=None, projection=None):
@@ -55,13 +58,6 @@ def _projection(channels=5):
     return np.random.default_rng(9).normal(size=(channels, 2 * channels))
 
 
-def _projected_content():
-    loss = content_loss.ContentLoss(
-        "layer", _features(), 1, _region(), projection=_projection()
-    )
-    return loss, _features()
-
-
 def _total_variation(neighbors):
     def make():
         flat = tf.fill((1, *SIZE, 3), tf.constant(0.3, tf.float64))
@@ -70,14 +66,15 @@ def _total_variation(neighbors):
     return make
 
 
+KINDS = [kind.load() for kind in style_kinds.STYLE_LOSSES.values()]
 LOSSES = [
-    _content,
-    _content_region,
-    _projected_content,
+    _content(),
+    _content(region=True),
+    _content(region=True, projection=True),
     *(_total_variation(name) for name in total_variation.FORMS),
     *(
         _style(kind, region, projection)
-        for kind in style_losses.STYLE_LOSSES.values()
+        for kind in KINDS
         for region in (False, True)
         for projection in (False, True)
     ),
@@ -88,7 +85,7 @@ every_loss = pytest.mark.parametrize("make", LOSSES)
 @every_loss
 def test_statistics_of_parts_add_up_to_the_whole(make):
     loss, features = make()
-    if not getattr(loss, "additive", True):
+    if not loss.additive:
         pytest.skip("says that its parts do not add up")
     features = features + _features(3, features.shape[-1])
     part = toys.mask(*SIZE)
@@ -104,7 +101,7 @@ def test_distance_is_zero_at_the_target_and_never_negative(make):
     loss, features = make()
     at_target = loss.distance(loss.statistics(features, None, **loss.maps))
     # A table of quantiles holds those of a region nearly.
-    exact = getattr(loss, "additive", True) or not loss.maps
+    exact = loss.additive or not loss.maps
     assert abs(float(at_target)) < (1e-12 if exact else 1e-3)
     for seed in range(5):
         other = features + _features(seed, features.shape[-1])
@@ -158,10 +155,7 @@ def test_a_target_of_zeros_gives_no_nan():
     zeros = tf.zeros((1, *SIZE, 5), tf.float64)
     for loss in (
         content_loss.ContentLoss("layer", zeros),
-        *(
-            kind("layer", kind.measure(zeros))
-            for kind in style_losses.STYLE_LOSSES.values()
-        ),
+        *(kind("layer", kind.measure(zeros)) for kind in KINDS),
     ):
         statistics = loss.statistics(_features(), None, **loss.maps)
         assert np.isfinite(float(loss.distance(statistics)))
@@ -286,7 +280,7 @@ def _variable(seed=0, size=(6, 5)):
 @every_optimizer
 def test_finds_the_minimum_of_a_bowl(name):
     target = toys.image(6, 5, 1)[None]
-    optimizer = optimizers.OPTIMIZERS[name](_variable())
+    optimizer = optimizers.OPTIMIZERS[name].load()(_variable())
     step = descent.make_train_step(optimizer, toys.bowl(target))
     for _ in range(400):
         step()
@@ -296,7 +290,9 @@ def test_finds_the_minimum_of_a_bowl(name):
 @every_optimizer
 def test_never_leaves_the_box(name):
     target = 4 * toys.image(6, 5, 1)[None] - 2  # far outside
-    optimizer = optimizers.OPTIMIZERS[name](_variable(), learning_rate=0.3)
+    optimizer = optimizers.OPTIMIZERS[name].load()(
+        _variable(), learning_rate=0.3
+    )
     step = descent.make_train_step(optimizer, toys.bowl(target))
     for _ in range(30):
         step()
@@ -318,7 +314,7 @@ def test_step_is_traced_once_whatever_is_read_between(name):
         traces.append(1)
         return bowl(image)
 
-    optimizer = optimizers.OPTIMIZERS[name](_variable())
+    optimizer = optimizers.OPTIMIZERS[name].load()(_variable())
     step = descent.make_train_step(optimizer, counted)
     for _ in range(10):
         float(step().loss)
@@ -330,7 +326,7 @@ def test_step_is_traced_once_whatever_is_read_between(name):
 def test_repeats_to_the_bit(name):
     results = []
     for _ in range(2):
-        optimizer = optimizers.OPTIMIZERS[name](_variable())
+        optimizer = optimizers.OPTIMIZERS[name].load()(_variable())
         target = toys.image(6, 5, 1)[None]
         step = descent.make_train_step(optimizer, toys.bowl(target))
         for _ in range(20):
@@ -349,7 +345,7 @@ def test_resumes_from_a_checkpoint_bit_for_bit(name, tmp_path):
             step()
         return optimizer
 
-    make = optimizers.OPTIMIZERS[name]
+    make = optimizers.OPTIMIZERS[name].load()
     whole = run(make(_variable()), 12)
     half = run(make(_variable()), 5)
     path = tf.train.Checkpoint(optimizer=half).write(str(tmp_path / "half"))
@@ -397,7 +393,7 @@ def test_a_fault_is_taken_back_and_counted(name, fault):
     at = (3, 9, 10)
     evaluate, calls = _faulty(toys.bowl(target), FAULTS[fault], at)
     rate = {"sgd": 0.5}.get(name, 0.02)
-    optimizer = optimizers.OPTIMIZERS[name](_variable(), rate)
+    optimizer = optimizers.OPTIMIZERS[name].load()(_variable(), rate)
     step = descent.make_train_step(optimizer, evaluate)
     for index in range(1, 701):
         step()
@@ -413,11 +409,11 @@ def test_a_fault_is_taken_back_and_counted(name, fault):
 def test_a_finer_level_knows_of_the_rescues_of_a_coarser_one(name):
     bowl = toys.bowl(toys.image(6, 5, 1)[None])
     evaluate, _ = _faulty(bowl, FAULTS["loss is NaN"], (3, 4))
-    coarse = optimizers.OPTIMIZERS[name](_variable())
+    coarse = optimizers.OPTIMIZERS[name].load()(_variable())
     step = descent.make_train_step(coarse, evaluate)
     for _ in range(6):
         step()
-    fine = optimizers.OPTIMIZERS[name](_variable(size=(9, 8)))
+    fine = optimizers.OPTIMIZERS[name].load()(_variable(size=(9, 8)))
     base.FinalState(coarse).hand_over(fine)
     assert int(fine.rescues) == 2
     assert int(fine.failures) == 0
@@ -427,7 +423,7 @@ def test_a_finer_level_knows_of_the_rescues_of_a_coarser_one(name):
 @pytest.mark.parametrize("value", [0.0, 1.0])
 def test_leaves_a_black_or_a_white_start(name, value):
     target = toys.image(6, 5, 1)[None]
-    optimizer = optimizers.OPTIMIZERS[name](
+    optimizer = optimizers.OPTIMIZERS[name].load()(
         tf.Variable(tf.fill([1, 6, 5, 3], value))
     )
     step = descent.make_train_step(optimizer, toys.bowl(target))
@@ -442,7 +438,9 @@ def test_the_picture_is_there_after_any_number_of_steps(name):
     # optimizer ends before.
     evaluate = toys.bowl(toys.image(6, 5, 1)[None])
     start = evaluate(tf.convert_to_tensor(_variable())).loss
-    optimizer = optimizers.OPTIMIZERS[name](_variable(), learning_rate=1e-3)
+    optimizer = optimizers.OPTIMIZERS[name].load()(
+        _variable(), learning_rate=1e-3
+    )
     step = descent.make_train_step(optimizer, evaluate)
     before = float(start)
     for index in range(20):

@@ -14,7 +14,8 @@ from nst_tf.losses import (
     sums,
     total_variation,
 )
-from nst_tf.network import architectures, extractors
+from nst_tf.network import architectures, extractors, weight_files
+from nst_tf.plan import inputs, planning, pyramid, style_regions
 
 # Two blocks, of one and two convolutions.
 ARCHITECTURE = architectures.Architecture((1, 2), (6, 8))
@@ -66,6 +67,44 @@ def image(height, width, seed=0, dtype="float32"):
 def picture(height, width, seed=0):
     """The same, as if it were read from a file."""
     return image_io.Picture(image(height, width, seed))
+
+
+def style(pixels, weight=1.0, share=50.0, **options):
+    """A style whose layers have so much weight each."""
+    options.setdefault("layers", dict.fromkeys(STYLE_LAYERS, share))
+    return style_regions.Style(pixels, weight, **options)
+
+
+def plan(content, *styles, alpha=None, levels=(), **changes):
+    """A plan for the toy network, of arrays; `regions` may be among changes."""
+    found = [
+        each if isinstance(each, style_regions.Style) else style(each)
+        for each in styles
+    ]
+    fields = {
+        "content_weights": {CONTENT_LAYER: 5.0},
+        "regions": [style_regions.Region(found)] if found else [],
+        "tv_weight": 1.0,
+        "layers": LAYERS,
+        "network": planning.NetworkSpec("toy"),
+        **changes,
+    }
+    read = inputs.Inputs(
+        image_io.Picture(content, alpha),
+        network=weight_files.NetworkWeights(weights(), "toy"),
+    )
+    levels = levels or [pyramid.Level(*content.shape[:2], 1)]
+    return planning.Plan(read, content, levels, **fields)
+
+
+def shapes(narrow=False):
+    """VGG19's first two blocks for a plan, in which only shapes count."""
+    layers = {
+        each.name: (np.zeros((3, 3, each.in_channels, each.out_channels)),)
+        for each in architectures.list_convolutions("vgg19")
+        if each.block <= 2
+    }
+    return weight_files.NetworkWeights(layers, "zeros", {} if narrow else None)
 
 
 def checkerboard(height, width):

@@ -10,10 +10,11 @@ ADDRESSES, PER_BYTE = 0.5e9, 2.0
 
 
 def find_limit() -> float | None:
-    """Bytes that this process may have in all, less a reserve; None: unknown.
+    """Finds the bytes that this process may have; None if unknown.
 
     The smallest of what the machine has free, what its control groups leave,
-    and its own limit of addresses; each with what the process has already.
+    less a reserve, and its own limit of addresses; each with what the process
+    has already.
     """
     if not sys.platform.startswith("linux"):
         return None
@@ -27,12 +28,12 @@ def find_limit() -> float | None:
 
 
 def _available() -> float:
-    """Bytes that the machine can give away."""
+    """Reads the bytes that the machine can give away."""
     return _field(Path("/proc/meminfo"), "MemAvailable")
 
 
 def _status(name: str) -> float:
-    """A size of this process."""
+    """Reads a size of this process, in bytes."""
     return _field(Path("/proc/self/status"), name)
 
 
@@ -48,7 +49,7 @@ def _field(path: Path, name: str) -> float:
 
 
 def _address_limit() -> float:
-    """Bytes of addresses that are left under `ulimit -v`; 0: no limit."""
+    """Computes the bytes of addresses left under `ulimit -v`; 0: no limit."""
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
@@ -60,7 +61,7 @@ def _address_limit() -> float:
 def _groups(
     root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
 ) -> list[float]:
-    """Bytes that the control groups of this process leave, each.
+    """Lists the bytes that each control group of this process leaves.
 
     Pages of files that are not in use count as free.
     """
@@ -94,7 +95,7 @@ def _groups(
 
 
 def _left(folder: Path, names: tuple[str, str], idle: str) -> float | None:
-    """Bytes that a control group leaves; None if it has no limit."""
+    """Computes the bytes that a control group leaves; None: no limit."""
     try:
         most, used = (int((folder / name).read_text()) for name in names)
     except (OSError, ValueError):  # "max", or no such group

@@ -1,10 +1,7 @@
 """What the program says, how it ends, and what signals do to it."""
 
-import contextlib
-import logging
 import signal
 import traceback
-from collections.abc import Callable, Iterator
 from types import FrameType
 
 from nst_tf import terminal
@@ -27,41 +24,6 @@ def print_error(sentence: str) -> int:
     """Prints an error, in one line, and returns its status."""
     terminal.print_error(sentence)
     return WRONG_INPUT
-
-
-class Notes(logging.Handler):
-    """Prints the package's records on standard error, a line each.
-
-    Attributes:
-        clear: Clears the line of the terminal that is being renewed.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clear: Callable[[], None] = lambda: None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Prints a note, or a warning."""
-        is_note = record.levelno < logging.WARNING
-        self.clear()
-        terminal.print_note(
-            f"{'note' if is_note else 'warning':10}{record.getMessage()}"
-        )
-
-
-@contextlib.contextmanager
-def print_notes() -> Iterator[Notes]:
-    """Prints notes and warnings of the package while a program runs."""
-    log, notes = logging.getLogger("nst_tf"), Notes()
-    before = log.level, log.propagate
-    log.addHandler(notes)
-    log.setLevel(logging.INFO)
-    log.propagate = False
-    try:
-        yield notes
-    finally:
-        log.removeHandler(notes)
-        log.level, log.propagate = before
 
 
 class Stopped(BaseException):

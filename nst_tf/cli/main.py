@@ -61,7 +61,7 @@ def main(arguments: Sequence[str]) -> int:
         terminal.print_line(f"nst-tf {nst_tf.__version__}")
         return console.DONE
     began = time.monotonic()
-    with console.Signals() as signals, console.print_notes() as notes:
+    with console.Signals() as signals, terminal.print_notes() as notes:
         try:
             picture = _parse_describe(arguments)
             if picture:
@@ -118,7 +118,7 @@ def _prepare(
 
 
 def _paint(
-    asked: Commission, notes: console.Notes, signals: console.Signals
+    asked: Commission, notes: terminal.Notes, signals: console.Signals
 ) -> int:
     """Paints, reports and saves a picture."""
     signals.wait = True

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from nst_tf import errors
 from nst_tf.cli import flags
+from nst_tf.network import architectures
 from nst_tf.plan import settings
 
 DEFAULT = ("strength:0.4,0.7,1", "style_scale:0.5,1,2")
@@ -56,8 +57,8 @@ def make_grid(job: settings.Job) -> list[list[SweepPoint]]:
 def reduce_job(job: settings.Job, cell: SweepPoint) -> settings.Job:
     """Makes a job of a sheet a small one, at the sheet's size.
 
-    A size that is swept stays; of VGG19 the network that ships takes the place,
-    unless its weights are named.
+    A size that is swept stays; the small network that ships takes the place of
+    the extractor's, unless its weights are named.
 
     Args:
         job: The job, its print size replaced, as by
@@ -67,7 +68,8 @@ def reduce_job(job: settings.Job, cell: SweepPoint) -> settings.Job:
     size = job.size
     if not any(flag.startswith("--size=") for flag in cell.label):
         size = min(size, job.sheet_size)
-    small = job.weights == "auto" and job.extractor == "vgg19"
+    known = architectures.NETWORKS[job.extractor]
+    small = job.weights == "auto" and known.small is not None
     return dataclasses.replace(
         job,
         size=size,

@@ -41,14 +41,9 @@ def draw(rows: Sequence[Sequence[CaptionedImage]]) -> np.ndarray:
     line = math.ceil(sum(font.getmetrics()))
     below = line * max(map(len, captions))
     gap = max(line // 2, 4)
-    canvas = np.ones(
-        (
-            gap + sum(height + below + 2 * gap for height in heights),
-            gap + sum(width + gap for width in widths),
-            3,
-        ),
-        np.float32,
-    )
+    total = gap + sum(height + below + 2 * gap for height in heights)
+    across = gap + sum(width + gap for width in widths)
+    canvas = np.ones((total, across, 3), np.float32)
     top = gap
     for row, height in zip(rows, heights, strict=True):
         left = gap
@@ -58,16 +53,15 @@ def draw(rows: Sequence[Sequence[CaptionedImage]]) -> np.ndarray:
             )
             for place, text in enumerate(each.lines):
                 y = top + height + gap // 2 + place * line
-                canvas[y : y + line, left : left + width] = _written(
-                    text, font, line, width
-                )
+                words = _draw_line(text, font, line, width)
+                canvas[y : y + line, left : left + width] = words
             left += width + gap
         top += height + below + 2 * gap
     return canvas
 
 
 def _font(lines: Sequence[str], width: int) -> ImageFont.FreeTypeFont:
-    """The font in which the longest line fits a width, if it can be read."""
+    """Finds the font in which the longest line fits, if it can be read."""
     size = max(_SMALLEST_LETTER, round(_LARGEST_LETTER * width))
     while True:
         font = cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))
@@ -77,12 +71,11 @@ def _font(lines: Sequence[str], width: int) -> ImageFont.FreeTypeFont:
         size -= 1
 
 
-def _written(
+def _draw_line(
     text: str, font: ImageFont.FreeTypeFont, height: int, width: int
 ) -> np.ndarray:
-    """Writes a line, black on white, [height, width, 1]; cut if too long."""
-    kept = len(text)
-    shown = text
+    """Draws a line, black on white, [height, width, 1]; cut if too long."""
+    kept, shown = len(text), text
     while font.getlength(shown) > width and kept > 2:
         kept -= 1
         shown = f"{text[: kept // 2]}...{text[len(text) - kept // 2 :]}"

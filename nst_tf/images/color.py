@@ -49,20 +49,14 @@ def encode_srgb(linear: np.ndarray) -> np.ndarray:
         IEC 61966-2-1.
     """
     linear = np.clip(linear, 0.0, 1.0)
-    return np.where(
-        linear <= 0.0031308,
-        12.92 * linear,
-        1.055 * linear ** (1 / 2.4) - 0.055,
-    )
+    above = 1.055 * linear ** (1 / 2.4) - 0.055
+    return np.where(linear <= 0.0031308, 12.92 * linear, above)
 
 
 def decode_srgb(samples: np.ndarray) -> np.ndarray:
     """Undoes `encode_srgb`: sRGB, in [0, 1], to linear light."""
-    return np.where(
-        samples <= 0.04045,
-        samples / 12.92,
-        ((np.maximum(samples, 0.0) + 0.055) / 1.055) ** 2.4,
-    )
+    above = ((np.maximum(samples, 0.0) + 0.055) / 1.055) ** 2.4
+    return np.where(samples <= 0.04045, samples / 12.92, above)
 
 
 def to_oklab(image: np.ndarray) -> np.ndarray:
@@ -80,8 +74,8 @@ def from_oklab(lab: np.ndarray) -> np.ndarray:
 def transfer_chroma(image: np.ndarray, content: np.ndarray) -> RecoloredImage:
     """Gives a picture the chroma of another one of its size.
 
-    Where sRGB has no such color, the lightness gives way, as little as it
-    can, towards that of the other picture; the chroma is kept.
+    Where sRGB has no such color, the lightness gives way, as little as it can,
+    towards that of the other picture; the chroma is kept.
 
     Args:
         image: Gives the lightness, [H, W, 3] in [0, 1], sRGB.
@@ -98,14 +92,14 @@ def transfer_chroma(image: np.ndarray, content: np.ndarray) -> RecoloredImage:
         lab, other = to_oklab(ours[block]), to_oklab(theirs[block])
         lab[:, 1:] = other[:, 1:]
         outside = ~_in_gamut(lab)
-        low, high = np.zeros(outside.sum()), np.ones(outside.sum())
-        goal, origin = lab[outside], other[outside]
+        low, high = np.zeros((outside.sum(), 1)), np.ones((outside.sum(), 1))
+        origin, way = other[outside], lab[outside] - other[outside]
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            fits = _in_gamut(_between(origin, goal, middle))
+            fits = _in_gamut(origin + middle * way)[:, None]
             low = np.where(fits, middle, low)
             high = np.where(fits, high, middle)
-        lab[outside] = _between(origin, goal, low)
+        lab[outside] = origin + low * way
         result[block] = encode_srgb(from_oklab(lab))
         given += int(outside.sum())
     return RecoloredImage(result.reshape(shape), given / len(ours))
@@ -176,11 +170,7 @@ def match_histograms(
 ) -> RecoloredImage:
     """Gives each channel of a style image the histogram of the content's.
 
-    Args:
-        style: As in `match_moments`.
-        content: As in `match_moments`.
-        style_weights: As in `match_moments`.
-        content_weights: As in `match_moments`.
+    All arguments are those of `match_moments`.
 
     Source:
         Gonzalez, Woods. Digital Image Processing, section 3.3 (histogram
@@ -200,13 +190,6 @@ def _in_gamut(lab: np.ndarray) -> np.ndarray:
     """Whether sRGB has a color, [N], but for rounding."""
     farthest = np.abs(from_oklab(lab) - 0.5).max(axis=-1)
     return np.less(farthest, 0.5 + ROUNDING)
-
-
-def _between(
-    origin: np.ndarray, goal: np.ndarray, share: np.ndarray
-) -> np.ndarray:
-    """Moves from one color towards another, [N, 3], by shares, [N]."""
-    return origin + share[:, None] * (goal - origin)
 
 
 def _moments(

@@ -3,38 +3,22 @@
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
-EXTRA = "pip install 'nst-tf[formats]'"
+EXTRA = 'pip install "nst-tf[formats]"'
 LARGEST_TILE = 1 << 22  # pixels, in any picture
 
 
 class FileSamples(NamedTuple):
-    """Samples as they stand in the file."""
+    """Samples of a file, and what goes with them."""
 
     color: np.ndarray  # [H, W, 1 or 3], float32 in [0, 1]
-    alpha: np.ndarray | None  # [H, W]
-    notes: tuple[str, ...] = ()
+    alpha: np.ndarray | None = None  # [H, W], likewise; None if it has none
+    notes: tuple[str, ...] = ()  # for people: what was not done in the best way
     orientation: int = 1
-    converted: bool = False  # to sRGB
-    profile: bytes = b""
-
-
-def split(samples: np.ndarray, profile: bytes) -> FileSamples:
-    """Takes gray or RGB apart from an alpha channel."""
-    colors = samples.shape[-1] - 1 + samples.shape[-1] % 2
-    alpha = samples[..., -1] if samples.shape[-1] in (2, 4) else None
-    return FileSamples(samples[..., :colors], alpha, profile=profile)
-
-
-def scale(samples: np.ndarray) -> np.ndarray:
-    """Brings samples of any type to floats in [0, 1]."""
-    if np.issubdtype(samples.dtype, np.unsignedinteger):
-        return samples.astype(np.float32) / np.iinfo(samples.dtype).max
-    if samples.dtype == bool:
-        return samples.astype(np.float32)
-    if np.issubdtype(samples.dtype, np.floating):
-        return check_range(samples.astype(np.float32))
-    raise ValueError(f"its samples are {samples.dtype}, expected unsigned")
+    profile: bytes = b""  # that is still to be applied
+    exif: Image.Exif | None = None
+    dpi: tuple[float, float] | None = None  # pixels per inch: across, down
 
 
 def check_range(samples: np.ndarray) -> np.ndarray:
@@ -47,8 +31,11 @@ def check_range(samples: np.ndarray) -> np.ndarray:
     return samples
 
 
-def check_size(width: int, height: int, max_megapixels: float) -> None:
-    """Raises ValueError if a picture is too large."""
+def check_size(
+    size: tuple[int, int], tile: tuple[int, int], max_megapixels: float
+) -> None:
+    """Raises ValueError if a picture, or a tile of it, is too large."""
+    width, height = size
     if width < 1 or height < 1:
         raise ValueError("it is damaged: it has no pixels")
     if width * height > 1e6 * max_megapixels:
@@ -56,9 +43,5 @@ def check_size(width: int, height: int, max_megapixels: float) -> None:
             f"it is {width} x {height} pixels, and at most {max_megapixels:g} "
             f"megapixels are read; raise --max_megapixels if that is right"
         )
-
-
-def check_tile(width: int, height: int, max_megapixels: float) -> None:
-    """Raises ValueError if a tile, which is decoded whole, is too large."""
-    if width * height > max(LARGEST_TILE, 1e6 * max_megapixels):
-        raise ValueError(f"it is damaged: its tiles are {width} x {height}")
+    if tile[0] * tile[1] > max(LARGEST_TILE, 1e6 * max_megapixels):
+        raise ValueError(f"it is damaged: its tiles are {tile[0]} x {tile[1]}")

@@ -1,9 +1,12 @@
 """Image files <-> float RGB arrays: [H, W, 3], float32 in [0, 1], sRGB."""
 
+import functools
 import io
 import os
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
 import numpy as np
 from PIL import Image
@@ -12,7 +15,9 @@ from nst_tf import files
 from nst_tf.images import reading, transparency, writing
 
 # What an output may be named.
-OUTPUT_EXTENSIONS = tuple(writing.OUTPUT_FORMATS)
+OUTPUT_EXTENSIONS: tuple[str, ...] = tuple(writing.OUTPUT_FORMATS)
+LANCZOS = Image.Resampling.LANCZOS
+_Save = TypeVar("_Save", bound=Callable[..., None])
 
 
 class Picture(NamedTuple):
@@ -44,22 +49,13 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def load_picture(
-    path: str | os.PathLike[str],
-    max_megapixels: float = reading.MEGAPIXELS,
+    path: str | os.PathLike[str], max_megapixels: float = reading.MEGAPIXELS
 ) -> Picture:
-    """Reads an image file: upright, in sRGB, at the depth that it has.
+    """Reads an image file, as `load_image`, with what it says besides.
 
-    The EXIF orientation and the color profile are applied. 16 bits of a PNG
-    file are kept, those of a TIFF file and floats with the extra "formats",
-    which reads HEIC files, too.
-
-    Args:
-        path: A JPEG, PNG, WebP, TIFF, BMP, GIF (its first picture) or AVIF
-            file.
-        max_megapixels: A larger picture is refused before it is decoded.
-
-    Raises:
-        ValueError: If there is no such file, or it is not a whole image.
+    16 bits of a PNG file are kept, those of a TIFF file and floats with the
+    extra "formats", which reads HEIC files, too. A picture of more than
+    `max_megapixels` is refused before it is decoded.
     """
     path = Path(os.path.expanduser(path))
     try:
@@ -80,15 +76,10 @@ def read_picture(
     name: str,
     max_megapixels: float = reading.MEGAPIXELS,
 ) -> Picture:
-    """Reads a picture from an open file, or from its bytes.
-
-    Args:
-        file: Seekable.
-        name: What to call it in an error.
-        max_megapixels: As in `load_picture`.
+    """Reads a picture from a seekable file, or from its bytes.
 
     Raises:
-        ValueError: If it is not a whole image.
+        ValueError: If it is not a whole image, by its `name`.
     """
     if isinstance(file, bytes):
         file = io.BytesIO(file)
@@ -98,7 +89,7 @@ def read_picture(
             raise ValueError("it is wholly transparent")
     except ValueError as error:
         raise ValueError(f"{name} cannot be read: {error}.") from error
-    return make_picture(read.pixels, read.alpha)._replace(
+    return make_picture(read.color, read.alpha)._replace(
         exif=read.exif,
         dpi=read.dpi,
         digest=files.digest_stream(file),
@@ -118,10 +109,35 @@ def make_picture(pixels: np.ndarray, alpha: np.ndarray | None) -> Picture:
     return Picture(transparency.fill(pixels, alpha), alpha)
 
 
+def _take_options(save: _Save) -> _Save:
+    """Lets `save_image` take a third argument, options, as it once did."""
+
+    @functools.wraps(save)
+    def save_or_warn(
+        path: str, image: np.ndarray, options: Any = None, **keywords: Any
+    ) -> None:
+        if options is None:
+            return save(path, image, **keywords)
+        warnings.warn(
+            "save_image takes keywords in place of options; write save_image("
+            "path, image, bit_depth=..., quality=..., dpi=..., alpha=...)",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return write_image(path, image, options._replace(**keywords))
+
+    return cast(_Save, save_or_warn)
+
+
+@_take_options
 def save_image(
     path: str | os.PathLike[str],
     image: np.ndarray,
-    options: writing.Options | None = None,
+    *,
+    bit_depth: int = 8,
+    quality: int = 95,
+    dpi: float | tuple[float, float] | None = None,
+    alpha: np.ndarray | None = None,
 ) -> None:
     """Writes an image file, in sRGB, rounded, in one move.
 
@@ -132,14 +148,26 @@ def save_image(
         path: Where to; the extension, one of `OUTPUT_EXTENSIONS`, names the
             format.
         image: [H, W, 3] in [0, 1]; what is outside is clipped.
-        options: Depth, quality, transparency, and what else goes with it.
+        bit_depth: Of a channel, 8 or 16; 16 in PNG and TIFF files.
+        quality: Of JPEG and WebP files, up to 100.
+        dpi: Pixels per inch, or those across and down.
+        alpha: How opaque it is, [H, W] in [0, 1]; wholly if None.
 
     Raises:
         ValueError: If that is no image, or the format cannot hold it.
         OSError: If the file cannot be written; nothing is left behind.
     """
+    if isinstance(dpi, (int, float)):
+        dpi = dpi, dpi
+    options = writing.Options(alpha, bit_depth, quality, dpi=dpi)
+    write_image(path, image, options)
+
+
+def write_image(
+    path: str | os.PathLike[str], image: np.ndarray, options: writing.Options
+) -> None:
+    """Writes an image file, as `save_image`, with EXIF and a record besides."""
     path = Path(os.path.expanduser(path))
-    options = options or writing.Options()
     image = np.asarray(image)
     if not np.issubdtype(image.dtype, np.floating):
         raise ValueError(
@@ -176,9 +204,7 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     resized = np.empty((height, width, image.shape[-1]), np.float32)
     for index in range(image.shape[-1]):  # of large images only one is copied
         channel = np.ascontiguousarray(image[..., index], np.float32)
-        seen = Image.fromarray(channel).resize(
-            (width, height), Image.Resampling.LANCZOS
-        )
+        seen = Image.fromarray(channel).resize((width, height), LANCZOS)
         np.clip(np.asarray(seen), 0.0, 1.0, out=resized[..., index])
     return resized
 

@@ -53,11 +53,8 @@ def find_mask_regions(mask: np.ndarray, name: str) -> list[MaskRegion]:
         white = mask.mean(axis=-1).astype(np.float32)
         return [MaskRegion((255,) * 3, white), MaskRegion((0,) * 3, 1 - white)]
     palette = _palette(pixels, name)
-    weights = _weights(pixels, palette, name)
-    found = [
-        MaskRegion((int(r), int(g), int(b)), weights[..., index])
-        for index, (r, g, b) in enumerate(palette)
-    ]
+    weights = np.moveaxis(_weights(pixels, palette, name), -1, 0)
+    found = map(MaskRegion, map(tuple, palette.tolist()), weights)
     return sorted(found, key=lambda region: -np.dot(LUMA, region.color))
 
 
@@ -117,9 +114,8 @@ def _is_between(color: np.ndarray, palette: Sequence[np.ndarray]) -> bool:
 def _weights(pixels: np.ndarray, palette: np.ndarray, name: str) -> np.ndarray:
     """How much pixels belong to each color, [H, W, K]: to two at most."""
     shape, flat = pixels.shape[:2], pixels.reshape(-1, 3).astype(np.float32)
-    distances = np.stack(
-        [np.abs(flat - color).max(axis=-1) for color in palette], axis=-1
-    )
+    apart = [np.abs(flat - color).max(axis=-1) for color in palette]
+    distances = np.stack(apart, axis=-1)
     first, second = np.argsort(distances, axis=-1)[:, :2].T
     origin, goal = palette[first], palette[second]
     way = (goal - origin).astype(np.float32)

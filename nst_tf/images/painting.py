@@ -19,18 +19,11 @@ class Painting(np.ndarray):
     """
 
     def __getitem__(self, key: Any) -> Any:
-        return _settled(super().__getitem__(key))
+        return _unwrap(super().__getitem__(key))
 
-    def __array_wrap__(
-        self,
-        array: np.ndarray,
-        context: Any = None,
-        return_scalar: bool = False,
-    ) -> Any:
+    def __array_wrap__(self, array: np.ndarray, *_: Any) -> Any:
         plain = np.asarray(array)
-        if plain.ndim == 0:
-            return plain[()]
-        return _settled(plain.view(Painting))
+        return _unwrap(plain.view(Painting)) if plain.ndim else plain[()]
 
     def __repr__(self) -> str:
         return repr(np.asarray(self))
@@ -84,8 +77,7 @@ def encode(image: np.ndarray, longest: int, extension: str) -> bytes:
     return file.getvalue()
 
 
-def _settled(value: Any) -> Any:
+def _unwrap(value: Any) -> Any:
     """Makes a plain array of a painting that has no picture's shape."""
-    if isinstance(value, Painting) and not is_picture(value):
-        return np.asarray(value)
-    return value
+    plain = isinstance(value, Painting) and not is_picture(value)
+    return np.asarray(value) if plain else value

@@ -31,7 +31,6 @@ SRGB_TO_XYZ = np.array(
 # A profile is sRGB's if its matrix and its curves differ by no more than these.
 SAME_MATRIX = 0.001
 SAME_CURVE = 0.0005
-BLOCK = 1 << 18  # pixels that are converted at once
 _RGB_TAGS = ("rXYZ", "gXYZ", "bXYZ", "rTRC", "gTRC", "bTRC")
 Curve = Callable[[np.ndarray], np.ndarray]
 
@@ -44,19 +43,10 @@ class Profile(NamedTuple):
     matrix: np.ndarray | None = None  # linear RGB -> XYZ under D50, [3, 3]
 
 
-def has_tables(data: bytes) -> bool:
-    """Whether a profile can only be applied by LittleCMS."""
-    try:
-        profile = parse_profile(data)
-    except ValueError:
-        return False
-    return profile.space in ("RGB", "GRAY") and not profile.curves
-
-
 def to_srgb(
     samples: np.ndarray, data: bytes
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Converts samples, [H, W, 1 or 3], by a profile."""
+    """Converts samples, [H, W, 1 or 3], by a profile; the rest are notes."""
     try:
         profile = parse_profile(data)
     except ValueError as error:
@@ -80,11 +70,9 @@ def convert_by_littlecms(
     """Converts to sRGB at 8 bits, by a profile with tables."""
     space = SPACES[image.mode]
     try:
-        source: Any
+        source: Any = io.BytesIO(profile)
         if not profile and space == "Lab":
             source = ImageCms.createProfile("LAB")
-        else:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(
             image,
             source,
@@ -93,13 +81,12 @@ def convert_by_littlecms(
             outputMode="RGB",
             flags=ImageCms.Flags.BLACKPOINTCOMPENSATION,
         )
-        return converted or image, (
-            f"its {space} profile was applied at 8 bits",
-        )
+        note = f"its {space} profile was applied at 8 bits"
+        return converted or image, (note,)
     except (OSError, ImageCms.PyCMSError):
-        reason = "is of no use" if profile else "is missing"
         if space == "Lab":
             raise ValueError("its Lab colors cannot be converted") from None
+        reason = "is of no use" if profile else "is missing"
         return image.convert("RGB"), (
             f"its {space} profile {reason}; its colors are guessed",
         )
@@ -123,22 +110,21 @@ def parse_profile(data: bytes) -> Profile:
         (count,) = struct.unpack_from(">I", data, 128)
         tags = {}
         for index in range(min(count, 200)):
-            name, offset, size = struct.unpack_from(
-                ">4sII", data, 132 + 12 * index
-            )
+            place = 132 + 12 * index
+            name, offset, size = struct.unpack_from(">4sII", data, place)
             tags[name.decode("latin-1")] = data[offset : offset + size]
         if "A2B0" in tags or data[20:24] != b"XYZ ":
             return Profile(space)
         if space == "RGB" and set(_RGB_TAGS) <= set(tags):
-            colorants, curves = _RGB_TAGS[:3], _RGB_TAGS[3:]
-            columns = [_xyz(tags[name]) for name in colorants]
-            matrix = np.stack(columns, axis=-1)
-            return Profile(space, [_curve(tags[n]) for n in curves], matrix)
+            first, second = _RGB_TAGS[:3], _RGB_TAGS[3:]
+            colors = [struct.unpack_from(">3i", tags[n], 8) for n in first]
+            matrix = np.stack(colors, axis=-1) / 65536
+            return Profile(space, [_curve(tags[n]) for n in second], matrix)
         if space == "GRAY" and "kTRC" in tags:
             return Profile(space, [_curve(tags["kTRC"])])
+        return Profile(space)
     except struct.error as error:
         raise ValueError("it is truncated") from error
-    return Profile(space)
 
 
 def is_srgb(profile: Profile) -> bool:
@@ -150,46 +136,32 @@ def is_srgb(profile: Profile) -> bool:
     if other > SAME_MATRIX:
         return False
     ramp = np.linspace(0.0, 1.0, 33)
-    changes = [
-        color.encode_srgb(curve(ramp)) - ramp for curve in profile.curves
-    ]
-    return bool(np.abs(changes).max() < SAME_CURVE)
+    encoded = [color.encode_srgb(curve(ramp)) for curve in profile.curves]
+    return bool(np.abs(encoded - ramp).max() < SAME_CURVE)
 
 
 def convert_by_curves(samples: np.ndarray, profile: Profile) -> np.ndarray:
-    """Converts samples by a profile with curves; gray ones remain gray.
+    """Converts samples, [H, W, C] in [0, 1], by a profile with curves.
 
-    Colors outside of sRGB are clipped, channel by channel.
-
-    Args:
-        samples: [H, W, C] in [0, 1], as many channels as the profile's.
-        profile: What they mean.
-
-    Returns:
-        [H, W, C], float32 in [0, 1], sRGB.
+    Gray ones remain gray; colors outside of sRGB are clipped, channel by
+    channel.
     """
     flat = samples.reshape(-1, samples.shape[-1])
     converted = np.empty(flat.shape, np.float32)
     matrix = np.eye(1)
     if profile.matrix is not None:
         matrix = np.linalg.solve(SRGB_TO_XYZ, profile.matrix)
-    for start in range(0, len(flat), BLOCK):
-        part = flat[start : start + BLOCK].astype(np.float64)
+    for start in range(0, len(flat), color.BLOCK):
+        block = slice(start, start + color.BLOCK)
+        part = flat[block].astype(np.float64)
         with np.errstate(all="ignore"):  # poles of curves that nobody made
-            linear = np.stack(
-                [curve(part[:, i]) for i, curve in enumerate(profile.curves)],
-                axis=-1,
-            )
+            channels = zip(profile.curves, part.T, strict=True)
+            linear = np.stack([curve(x) for curve, x in channels], axis=-1)
         # A curve ends in [0, 1] (ICC.1:2022, section 10.18): what is beyond is
         # clipped, so that 0 times infinity cannot come of it.
         linear = np.clip(np.nan_to_num(linear), 0.0, 1.0)
-        converted[start : start + BLOCK] = color.encode_srgb(linear @ matrix.T)
+        converted[block] = color.encode_srgb(linear @ matrix.T)
     return converted.reshape(samples.shape)
-
-
-def _xyz(tag: bytes) -> np.ndarray:
-    """Reads a color."""
-    return np.array(struct.unpack_from(">3i", tag, 8)) / 65536
 
 
 def _curve(tag: bytes) -> Curve:

@@ -11,24 +11,17 @@ import os
 import threading
 import warnings
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
+from nst_tf import files
 from nst_tf.backend import device
 from nst_tf.images import file_samples, profiles, tiff
 
 PILLOW_READERS = (
-    "JPEG",
-    "MPO",
-    "PNG",
-    "WEBP",
-    "TIFF",
-    "BMP",
-    "GIF",
-    "AVIF",
-    "HEIF",
+    *("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF"),
     "PPM",
 )
 BYTES_PER_PIXEL = 16  # of a file, at most: four channels of floats
@@ -40,22 +33,10 @@ _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _LOCK = threading.Lock()  # Pillow's limit is one for all threads
 
 
-class DecodedImage(NamedTuple):
-    """A decoded picture, upright, in sRGB."""
-
-    pixels: np.ndarray  # [H, W, 3], float32 in [0, 1]
-    alpha: np.ndarray | None  # [H, W], float32 in [0, 1]; None if it has none
-    exif: Image.Exif
-    dpi: tuple[float, float] | None  # pixels per inch: horizontal, vertical
-    notes: tuple[str, ...]  # for people: what was not done in the best way
-
-
-def decode(file: BinaryIO, max_megapixels: float = MEGAPIXELS) -> DecodedImage:
-    """Reads a picture.
-
-    Args:
-        file: Open for reading, and seekable.
-        max_megapixels: Larger ones are refused before they are decoded.
+def decode(
+    file: BinaryIO, max_megapixels: float = MEGAPIXELS
+) -> file_samples.FileSamples:
+    """Reads a picture from a seekable file: [H, W, 3], upright, in sRGB.
 
     Raises:
         ValueError: If it is no picture, damaged, or too large: in a clause.
@@ -86,11 +67,9 @@ def decode(file: BinaryIO, max_megapixels: float = MEGAPIXELS) -> DecodedImage:
 
 
 def _clause(error: Exception) -> str:
-    """What an error says, in one line, not too long, without its period."""
+    """Shortens what an error says to a line, without its period."""
     said = " ".join(str(error).split()).rstrip(".!: ")
-    if len(said) > LONGEST_REASON:
-        said = said[:LONGEST_REASON].rstrip(".!: ")
-    return said or type(error).__name__
+    return said[:LONGEST_REASON].rstrip(".!: ") or type(error).__name__
 
 
 def find_largest_file(max_megapixels: float = MEGAPIXELS) -> int:
@@ -98,9 +77,14 @@ def find_largest_file(max_megapixels: float = MEGAPIXELS) -> int:
     return max(LEAST_BYTES, int(BYTES_PER_PIXEL * 1e6 * max_megapixels))
 
 
-def _decode(file: BinaryIO, head: bytes, max_megapixels: float) -> DecodedImage:
+def _decode(
+    file: BinaryIO, head: bytes, max_megapixels: float
+) -> file_samples.FileSamples:
     """Reads a picture, by whichever library keeps its depth."""
-    _register_heif()
+    with contextlib.suppress(ImportError):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
     exif, dpi = Image.Exif(), None
     try:
         image = Image.open(
@@ -112,38 +96,36 @@ def _decode(file: BinaryIO, head: bytes, max_megapixels: float) -> DecodedImage:
         raw = tiff.read(file, max_megapixels)
     else:
         with image:
-            file_samples.check_size(*image.size, max_megapixels)
             tags = getattr(image, "tag_v2", {})
             tile = tags.get(322, 0), tags.get(323, 0)
-            file_samples.check_tile(*tile, max_megapixels)
+            file_samples.check_size(image.size, tile, max_megapixels)
             exif = _exif(image)
             dpi = _dpi(image, exif)
+            bits = tags.get(258, 8)
+            deep = max(bits) if isinstance(bits, tuple) else bits
+            is_cut = deep > 8 and not image.mode.startswith(("I", "F"))
             if image.format == "PNG" and head[24] == 16:
                 raw = _by_tensorflow(file, image)
-            elif not _is_deep_tiff(image):
-                raw = _by_pillow(image)
-            elif tiff.is_installed():
+            elif is_cut and files.is_installed("tifffile"):
                 raw = tiff.read(file, max_megapixels)
             else:
                 raw = _by_pillow(image)
+            if is_cut and not files.is_installed("tifffile"):
                 note = (
                     f"read at 8 bits a channel; for more: {file_samples.EXTRA}"
                 )
                 raw = raw._replace(notes=(*raw.notes, note))
-    color, notes = raw.color, raw.notes
-    if raw.profile and not raw.converted:
+    color, notes, alpha = raw.color, raw.notes, raw.alpha
+    if raw.profile:
         color, more = profiles.to_srgb(color, raw.profile)
         notes += more
     if color.shape[-1] == 1:
         color = np.repeat(color, 3, axis=-1)
     orientation = exif.get(ExifTags.Base.Orientation, raw.orientation)
-    return DecodedImage(
-        rotate_upright(color, orientation),
-        None if raw.alpha is None else rotate_upright(raw.alpha, orientation),
-        exif,
-        dpi,
-        notes,
-    )
+    if alpha is not None:
+        alpha = rotate_upright(alpha, orientation)
+    color = rotate_upright(color, orientation)
+    return file_samples.FileSamples(color, alpha, notes, exif=exif, dpi=dpi)
 
 
 def rotate_upright(array: np.ndarray, orientation: object) -> np.ndarray:
@@ -168,9 +150,7 @@ def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
         image.load()
     profile = image.info.get("icc_profile", b"")
     if image.mode.startswith(("I", "F")):
-        return file_samples.FileSamples(
-            _deep_gray(image), None, profile=profile
-        )
+        return file_samples.FileSamples(_deep_gray(image), profile=profile)
     alpha = None
     if image.has_transparency_data:
         gray = image.mode in ("1", "L", "LA", "La")
@@ -182,16 +162,11 @@ def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
     elif image.mode not in profiles.SPACES:
         image = image.convert("RGB")
     notes: tuple[str, ...] = ()
-    converted = image.mode in ("CMYK", "LAB")
-    if converted or (profile and profiles.has_tables(profile)):
+    if image.mode in ("CMYK", "LAB"):
         image, notes = profiles.convert_by_littlecms(image, profile)
-        converted = True
-    samples = np.asarray(image, np.float32) / 255
-    if samples.ndim == 2:
-        samples = samples[..., None]
-    return file_samples.FileSamples(
-        samples, alpha, notes, 1, converted, profile
-    )
+        profile = b""
+    samples = np.atleast_3d(np.asarray(image, np.float32) / 255)
+    return file_samples.FileSamples(samples, alpha, notes, profile=profile)
 
 
 def _deep_gray(image: Image.Image) -> np.ndarray:
@@ -210,27 +185,21 @@ def _by_tensorflow(
     file: BinaryIO, image: Image.Image
 ) -> file_samples.FileSamples:
     """Reads a PNG file of 16 bits a channel."""
-    profile = image.info.get("icc_profile", b"")
     file.seek(0)
     data = file.read()
     device.prepare()
     import tensorflow as tf
 
     with device.silence_stderr(shown_on_failure=False):  # libpng's words
-        samples = tf.io.decode_png(data, dtype=tf.uint16).numpy()
-    raw = file_samples.split(samples / np.float32(65535), profile)
-    if raw.alpha is None and "transparency" in image.info:
+        stored = tf.io.decode_png(data, dtype=tf.uint16).numpy()
+    color, alpha = stored / np.float32(65535), None
+    if stored.shape[-1] in (2, 4):
+        color, alpha = color[..., :-1], color[..., -1]
+    elif "transparency" in image.info:
         hidden = np.array(image.info["transparency"])  # a color
-        seen = (samples != hidden).any(axis=-1)
-        raw = raw._replace(alpha=seen.astype(np.float32))
-    return raw
-
-
-def _is_deep_tiff(image: Image.Image) -> bool:
-    """Whether Pillow would cut colors to 8 bits."""
-    bits = getattr(image, "tag_v2", {}).get(258, (8,))
-    bits = bits if isinstance(bits, tuple) else (bits,)
-    return max(bits) > 8 and not image.mode.startswith(("I", "F"))
+        alpha = (stored != hidden).any(axis=-1).astype(np.float32)
+    profile = image.info.get("icc_profile", b"")
+    return file_samples.FileSamples(color, alpha, profile=profile)
 
 
 def _exif(image: Image.Image) -> Image.Exif:
@@ -288,14 +257,6 @@ def _known(name: str) -> bool:
     return name in Image.OPEN
 
 
-def _register_heif() -> None:
-    """Teaches Pillow to read HEIC files, if the package is there."""
-    with contextlib.suppress(ImportError):
-        import pillow_heif
-
-        pillow_heif.register_heif_opener()
-
-
 @contextlib.contextmanager
 def quiet_decoders() -> Iterator[None]:
     """Lifts Pillow's limit of pixels; keeps the libraries from chatting."""
@@ -312,5 +273,5 @@ def quiet_decoders() -> Iterator[None]:
             yield
         finally:
             Image.MAX_IMAGE_PIXELS = before
-            for logger, before_it in zip(loggers, disabled, strict=True):
-                logger.disabled = before_it
+            for logger, was in zip(loggers, disabled, strict=True):
+                logger.disabled = was

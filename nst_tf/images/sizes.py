@@ -30,10 +30,8 @@ def parse_print_size(text: str) -> Box:
     """
     plain = re.sub(r"\s", "", text.lower())
     plain = re.sub('["\N{DOUBLE PRIME}]|inch(es)?', "in", plain)
-    found = [
-        _SIDE.fullmatch(part)
-        for part in re.split("[x\N{MULTIPLICATION SIGN}]", plain)
-    ]
+    parts = re.split("[x\N{MULTIPLICATION SIGN}]", plain)
+    found = [_SIDE.fullmatch(part) for part in parts]
     sides = [match.groups() for match in found if match]
     if len(sides) < len(found) or len(sides) > 2:
         raise ValueError(
@@ -41,18 +39,15 @@ def parse_print_size(text: str) -> Box:
             f"as 30x40cm, 300x400mm or 12x16in, or the long side, such as 40cm."
         )
     last = sides[-1][1]
-    units = [unit or last for _, unit in sides]
-    for unit in units:
+    lengths = []
+    for number, unit in ((number, unit or last) for number, unit in sides):
         if unit not in INCHES:
             words = f"in {unit!r}" if unit else "without a unit"
             raise ValueError(
                 f"print_size is {text!r}, {words}, expected one of "
                 f"{', '.join(INCHES)}, such as 30x40cm."
             )
-    lengths = [
-        float(number) * INCHES[unit]
-        for (number, _), unit in zip(sides, units, strict=True)
-    ]
+        lengths.append(float(number) * INCHES[unit])
     if not 0 < min(lengths) <= max(lengths) <= LONGEST:
         raise ValueError(
             f"print_size is {text!r}, expected sides above 0 and at most "
@@ -62,16 +57,10 @@ def parse_print_size(text: str) -> Box:
 
 
 def fit_print(height: int, width: int, box: Box, dpi: float) -> int:
-    """The long side, in pixels, at which a picture's shape fills a box.
+    """Finds the long side, in pixels, at which a picture's shape fills a box.
 
-    The box is taken in whole pixels, each side rounded to the nearest: A4 at
-    300 dpi is 2480 x 3508.
-
-    Args:
-        height: Of a picture of that shape.
-        width: Of it.
-        box: What it is to fit into, either way round.
-        dpi: Pixels an inch.
+    The box may lie either way round. Its sides are rounded to whole pixels, at
+    `dpi` an inch: A4 at 300 dpi is 2480 x 3508.
 
     Returns:
         As `scale_to_side` takes it; 0 if the box has no pixel.
@@ -84,10 +73,8 @@ def describe_print(
     height: int, width: int, dpi: float, unit: str = "cm"
 ) -> str:
     """Says how large a picture is on paper, for people."""
-    sides = (side / dpi / INCHES[unit] for side in (width, height))
-    return (
-        f"{' x '.join(f'{side:.1f}' for side in sides)} {unit} at {dpi:g} dpi"
-    )
+    across, down = (side / dpi / INCHES[unit] for side in (width, height))
+    return f"{across:.1f} x {down:.1f} {unit} at {dpi:g} dpi"
 
 
 def scale_to_side(height: int, width: int, size: int) -> tuple[int, int]:

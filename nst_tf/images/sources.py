@@ -2,11 +2,13 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 import sys
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from nst_tf import files
 from nst_tf.images import image_io, reading
@@ -16,14 +18,13 @@ STANDARD_INPUT = "-"
 INPUT_EXTENSIONS = (*image_io.OUTPUT_EXTENSIONS, ".gif", ".avif", ".heic")
 SECONDS = 120.0  # that a download may take
 FIRST_BYTE_SECONDS = 15.0  # that may pass before it begins
+_LOG = logging.getLogger("nst_tf")
 
 
 def load(
-    source: str,
-    max_megapixels: float = reading.MEGAPIXELS,
-    say: Callable[[str], None] = lambda line: None,
+    source: str, max_megapixels: float = reading.MEGAPIXELS
 ) -> image_io.Picture:
-    """Reads a picture.
+    """Reads a picture; logs that a download begins, or is not needed.
 
     A download is kept in our cache, once it has been read as a picture, and
     found there the next time.
@@ -31,19 +32,15 @@ def load(
     Args:
         source: The path of a file, an address with http or https, or "-".
         max_megapixels: As in `image_io.load_picture`.
-        say: Is told, in a line, that a download begins, or is not needed.
 
     Raises:
         ValueError: If there is none, or it is not a whole picture.
     """
     if source == STANDARD_INPUT:
-        return image_io.read_picture(
-            _standard_input(reading.find_largest_file(max_megapixels)),
-            "standard input",
-            max_megapixels,
-        )
+        data = _standard_input(reading.find_largest_file(max_megapixels))
+        return image_io.read_picture(data, "standard input", max_megapixels)
     if files.is_address(source):
-        return _fetch(source, max_megapixels, say)
+        return _fetch(source, max_megapixels)
     return image_io.load_picture(source, max_megapixels)
 
 
@@ -54,17 +51,17 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[str]:
         ValueError: If it has none.
     """
     path = Path(os.path.expanduser(folder))
-    found = sorted(
+    found = [
         str(each)
         for each in path.iterdir()
         if each.suffix.lower() in INPUT_EXTENSIONS and each.is_file()
-    )
+    ]
     if not found:
         raise ValueError(
             f"style folder {path} has no pictures "
             f"({', '.join(INPUT_EXTENSIONS)})."
         )
-    return found
+    return sorted(found)
 
 
 def is_folder(source: object) -> bool:
@@ -72,6 +69,20 @@ def is_folder(source: object) -> bool:
     return isinstance(source, (str, os.PathLike)) and os.path.isdir(
         os.path.expanduser(source)
     )
+
+
+def expand_folders(styles: Sequence[Any]) -> list[list[Any]]:
+    """Lists the pictures of each style: those of a folder, else itself.
+
+    Args:
+        styles: Paths, addresses, arrays; some of the paths may be folders.
+
+    Raises:
+        ValueError: If a folder has no pictures.
+    """
+    return [
+        list_pictures(each) if is_folder(each) else [each] for each in styles
+    ]
 
 
 def find_name(source: str) -> str:
@@ -103,21 +114,18 @@ def find_cached(url: str) -> Path:
     return files.cache_folder() / "pictures" / key
 
 
-def _fetch(
-    url: str, max_megapixels: float, say: Callable[[str], None]
-) -> image_io.Picture:
+def _fetch(url: str, max_megapixels: float) -> image_io.Picture:
     """Reads a picture from our cache, or from its address."""
     path, named = find_cached(url), hide_password(url)
     if path.is_file():
-        say(f"{named} was downloaded before, to {path}")
+        _LOG.info("%s was downloaded before, to %s", named, path)
         with contextlib.suppress(ValueError), open(path, "rb") as file:
             return image_io.read_picture(file, named, max_megapixels)
-    say(f"downloading {named} ...")
-    limit = reading.find_largest_file(max_megapixels)
+    _LOG.info("downloading %s ...", named)
     try:
         parts = files.download(
             url,
-            limit=limit,
+            limit=reading.find_largest_file(max_megapixels),
             seconds=SECONDS,
             first_byte_seconds=FIRST_BYTE_SECONDS,
         )

@@ -7,23 +7,34 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image
 
+from nst_tf import files
 from nst_tf.images import file_samples, profiles
+
+_NUMBERS = (
+    *("imagewidth", "imagelength", "imagedepth", "tilewidth", "tilelength"),
+    *("rowsperstrip", "samplesperpixel", "planarconfig", "compression"),
+)
+_CHANNELS = {"RGB": 3, "MINISBLACK": 1, "MINISWHITE": 1, "SEPARATED": 4}
 
 
 def read(file: BinaryIO, max_megapixels: float) -> file_samples.FileSamples:
     """Reads the first page of a TIFF file, of any depth."""
-    if not is_installed():
+    if not files.is_installed("tifffile"):
         raise ValueError(f"it needs another package: {file_samples.EXTRA}")
     import tifffile
 
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
         page: Any = tiff.pages[0]
-        _check_numbers(page)
+        for name in _NUMBERS:
+            number = getattr(page, name)
+            if not isinstance(number, int) or number < 0:
+                raise ValueError(f"it is damaged: its {name} is not one number")
         file_samples.check_size(
-            page.imagewidth, page.imagelength, max_megapixels
+            (page.imagewidth, page.imagelength),
+            (page.tilewidth, page.tilelength),
+            max_megapixels,
         )
-        file_samples.check_tile(page.tilewidth, page.tilelength, max_megapixels)
         if page.samplesperpixel > 5 or page.imagedepth > 1:
             raise ValueError(
                 f"it has {page.samplesperpixel} channels, expected 1 to 5"
@@ -35,52 +46,56 @@ def read(file: BinaryIO, max_megapixels: float) -> file_samples.FileSamples:
             if "imagecodecs" not in str(error):
                 raise
             raise ValueError(f"{error}: pip install imagecodecs") from error
-        samples = samples.reshape(
-            (-1, page.imagelength, page.imagewidth)
-            if page.planarconfig == 2
-            else (page.imagelength, page.imagewidth, -1)
-        )
+        size = page.imagelength, page.imagewidth
         if page.planarconfig == 2:
-            samples = np.moveaxis(samples, 0, -1)
+            samples = np.moveaxis(samples.reshape(-1, *size), 0, -1)
+        samples = samples.reshape(*size, -1)
         photometric = tifffile.PHOTOMETRIC(page.photometric).name
         tags, extra = page.tags, [int(kind) for kind in page.extrasamples]
         orientation = tags[274].value if 274 in tags else 1
         profile = bytes(tags[34675].value) if 34675 in tags else b""
-    samples = file_samples.scale(samples)
-    channels = {"RGB": 3, "MINISBLACK": 1, "MINISWHITE": 1, "SEPARATED": 4}
-    if photometric not in channels or extra not in ([], [0], [1], [2]):
+    samples = _scale(samples)
+    if photometric not in _CHANNELS or extra not in ([], [0], [1], [2]):
         raise ValueError(
             f"its colors are {photometric} with {len(extra)} extra channels, "
             f"expected gray, RGB or CMYK, with or without transparency"
         )
     if photometric == "MINISWHITE":
         samples[..., 0] = 1 - samples[..., 0]
-    if samples.shape[-1] < channels[photometric]:
+    if samples.shape[-1] < _CHANNELS[photometric]:
         raise ValueError(
             f"it is damaged: its colors are {photometric}, but it has "
             f"{samples.shape[-1]} channels"
         )
-    color, rest = np.split(samples, [channels[photometric]], axis=-1)
+    color, rest = np.split(samples, [_CHANNELS[photometric]], axis=-1)
     alpha = rest[..., 0] if extra in ([1], [2]) else None
-    if alpha is not None and extra == [1]:  # premultiplied
+    if extra == [1]:  # premultiplied
         color = np.divide(
             color, rest, out=np.zeros_like(color), where=rest > 0
         ).clip(0, 1)
+    notes: tuple[str, ...] = ()
     if photometric == "SEPARATED":
         image = Image.fromarray(np.rint(255 * color).astype(np.uint8), "CMYK")
         image, notes = profiles.convert_by_littlecms(image, profile)
-        color = np.asarray(image, np.float32) / 255
-        return file_samples.FileSamples(color, alpha, notes, orientation, True)
-    return file_samples.FileSamples(
-        color, alpha, (), orientation, False, profile
-    )
+        color, profile = np.asarray(image, np.float32) / 255, b""
+    return file_samples.FileSamples(color, alpha, notes, orientation, profile)
+
+
+def _scale(samples: np.ndarray) -> np.ndarray:
+    """Brings samples of any type to floats in [0, 1]."""
+    floats = samples.astype(np.float32)
+    if np.issubdtype(samples.dtype, np.unsignedinteger):
+        return floats / np.iinfo(samples.dtype).max
+    if np.issubdtype(samples.dtype, np.floating):
+        return file_samples.check_range(floats)
+    if samples.dtype != bool:
+        raise ValueError(f"its samples are {samples.dtype}, expected unsigned")
+    return floats
 
 
 def _check_segments(file: BinaryIO, page: Any) -> None:
-    """Raises ValueError for deflated parts that are longer than they may be.
-
-    They would be inflated whole before anybody asks how long they are.
-    """
+    """Raises ValueError for deflated parts that are longer than they may be."""
+    # They would be inflated whole before anybody asks how long they are.
     if page.compression == 1:
         return
     if page.compression not in (8, 32946):
@@ -106,30 +121,3 @@ def _check_segments(file: BinaryIO, page: Any) -> None:
             data = inflating.unconsumed_tail
         if length > longest:
             raise ValueError("it is damaged: a part is longer than it may be")
-
-
-def _check_numbers(page: Any) -> None:
-    """Raises ValueError unless the numbers of a TIFF page are numbers."""
-    for name in (
-        "imagewidth",
-        "imagelength",
-        "imagedepth",
-        "tilewidth",
-        "tilelength",
-        "rowsperstrip",
-        "samplesperpixel",
-        "planarconfig",
-        "compression",
-    ):
-        number = getattr(page, name)
-        if not isinstance(number, int) or number < 0:
-            raise ValueError(f"it is damaged: its {name} is not one number")
-
-
-def is_installed() -> bool:
-    """Whether the package is there."""
-    try:
-        import tifffile  # noqa: F401
-    except ImportError:
-        return False
-    return True

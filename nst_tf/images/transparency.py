@@ -29,11 +29,11 @@ def fill(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     levels = [seen.astype(np.float32)]
     while max(levels[-1].shape[:2]) > 1:
         rows, columns = ((side + 1) // 2 for side in levels[-1].shape[:2])
-        levels.append(_sized(levels[-1], rows, columns, Image.Resampling.BOX))
+        levels.append(_resize(levels[-1], rows, columns, Image.Resampling.BOX))
     color = levels[-1][..., :3] / levels[-1][..., 3:]
     for level in reversed(levels[:-1]):
         rows, columns = level.shape[:2]
-        color = _sized(color, rows, columns, Image.Resampling.BILINEAR)
+        color = _resize(color, rows, columns, Image.Resampling.BILINEAR)
         color = level[..., :3] + (1 - level[..., 3:]) * color
     return np.clip(color, 0.0, 1.0)
 
@@ -43,18 +43,13 @@ def put_on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return 1 + alpha[..., None] * (image - 1)
 
 
-def _sized(
+def _resize(
     image: np.ndarray, rows: int, columns: int, filter: Image.Resampling
 ) -> np.ndarray:
     """Resamples [H, W, C]."""
-    return np.stack(
-        [
-            np.asarray(
-                Image.fromarray(np.ascontiguousarray(channel)).resize(
-                    (columns, rows), filter
-                )
-            )
-            for channel in np.moveaxis(image, -1, 0)
-        ],
-        axis=-1,
-    )
+    channels = [
+        Image.fromarray(np.ascontiguousarray(channel))
+        for channel in np.moveaxis(image, -1, 0)
+    ]
+    resized = [channel.resize((columns, rows), filter) for channel in channels]
+    return np.stack([np.asarray(channel) for channel in resized], axis=-1)

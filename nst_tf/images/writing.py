@@ -6,6 +6,7 @@ what, before any work starts.
 
 import copy
 import io
+import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +15,16 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
+from nst_tf import files
 from nst_tf.backend import device
-from nst_tf.images import file_samples, tiff, transparency
+from nst_tf.images import transparency
 
 RECORD = "nst_tf"  # keyword of the text in a PNG file
 LONGEST_RECORD = 40000  # bytes, in a JPEG or WebP file's EXIF of 64 KB
 LONGEST_EXIF = 65000  # bytes, of a JPEG file
-LONGEST_SIDE = {"JPEG": 65500, "WEBP": 16383}  # pixels
 FULL_COLOR = 90  # JPEG quality from which colors have the full resolution
 DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)  # below the main one
+_OF_SAMPLES = (b"IHDR", b"IDAT", b"IEND")  # the chunks of a PNG file
 _ASCII = b"ASCII\0\0\0"  # how EXIF begins a comment
 
 
@@ -33,19 +35,18 @@ class Format(NamedTuple):
     alpha: bool = True
     deep: bool = False  # 16 bits a channel
     described: bool = True  # profile, EXIF, and a record
+    longest: float = math.inf  # pixels of a side
 
 
 OUTPUT_FORMATS = {
     ".png": Format("PNG", deep=True),
-    ".jpg": Format("JPEG", alpha=False),
-    ".jpeg": Format("JPEG", alpha=False),
-    ".webp": Format("WEBP"),
+    ".jpg": Format("JPEG", alpha=False, longest=65500),
+    ".jpeg": Format("JPEG", alpha=False, longest=65500),
+    ".webp": Format("WEBP", longest=16383),
     ".tif": Format("TIFF", deep=True),
     ".tiff": Format("TIFF", deep=True),
     ".bmp": Format("BMP", alpha=False, described=False),
 }
-
-
 DESCRIBED = [form.name for form in OUTPUT_FORMATS.values() if form.described]
 
 
@@ -64,7 +65,7 @@ def check(
     path: Path, height: int, width: int, options: Options | None = None
 ) -> None:
     """Raises ValueError if a file of that name cannot hold the picture."""
-    options = options or Options()
+    depth = options.bit_depth if options else 8
     extension = path.suffix.lower()
     if extension not in OUTPUT_FORMATS:
         raise ValueError(
@@ -72,24 +73,24 @@ def check(
             f"of {', '.join(OUTPUT_FORMATS)}."
         )
     form = OUTPUT_FORMATS[extension]
-    longest = LONGEST_SIDE.get(form.name, max(height, width))
-    if max(height, width) > longest:
+    if max(height, width) > form.longest:
         raise ValueError(
             f"output {path} would be {width} x {height} pixels, but "
-            f"{extension} files end at {longest}; write a .png."
+            f"{extension} files end at {form.longest}; write a .png."
         )
-    if options.bit_depth not in (8, 16):
-        raise ValueError(f"bit_depth is {options.bit_depth}, expected 8 or 16.")
-    if options.bit_depth == 16 and not form.deep:
+    if depth not in (8, 16):
+        raise ValueError(f"bit_depth is {depth}, expected 8 or 16.")
+    if depth == 16 and not form.deep:
         raise ValueError(
             f"bit_depth is 16, but {extension} files have 8 bits a channel; "
             f"write a .png or a .tif."
         )
-    is_tiff = options.bit_depth == 16 and form.name == "TIFF"
-    if is_tiff and not tiff.is_installed():
-        raise ValueError(
-            f"bit_depth is 16, which for {extension} files needs a package "
-            f"that is not installed: {file_samples.EXTRA}; or write a .png."
+    if depth == 16 and form.name == "TIFF":
+        files.require_extra(
+            "tifffile",
+            "formats",
+            f"bit_depth is 16, which for {extension} files",
+            "; or write a .png.",
         )
 
 
@@ -122,14 +123,7 @@ def needs_sidecar(path: Path, record: str = "") -> bool:
 def encode(
     file: BinaryIO, extension: str, image: np.ndarray, options: Options
 ) -> None:
-    """Writes a picture.
-
-    Args:
-        file: Open for writing.
-        extension: A key of `OUTPUT_FORMATS`.
-        image: [H, W, 3] in [0, 1], clipped, and rounded to the nearest.
-        options: What goes with it.
-    """
+    """Writes a picture, [H, W, 3] in [0, 1], clipped and rounded."""
     form = OUTPUT_FORMATS[extension]
     alpha = options.alpha
     if alpha is not None:  # nothing is known of the colors below it
@@ -160,18 +154,14 @@ def quantize(image: np.ndarray, kind: type[np.unsignedinteger]) -> np.ndarray:
 
 
 def read_record(image: Image.Image) -> str:
-    """Reads the text that says how a picture was made; empty if there is none.
-
-    Args:
-        image: As opened by Pillow.
-    """
+    """Reads the text that says how a picture was made; "" if there is none."""
     if image.format == "PNG":
         return str(image.info.get(RECORD, ""))
     exif = image.getexif()
     if image.format == "TIFF":
         return str(exif.get(ExifTags.Base.ImageDescription, ""))
-    ifd = exif.get_ifd(ExifTags.IFD.Exif)
-    comment = ifd.get(ExifTags.Base.UserComment, b"")
+    details = exif.get_ifd(ExifTags.IFD.Exif)
+    comment = details.get(ExifTags.Base.UserComment, b"")
     if isinstance(comment, bytes):
         comment = comment.decode("latin-1")
     return str(comment).removeprefix(_ASCII.decode())
@@ -179,8 +169,7 @@ def read_record(image: Image.Image) -> str:
 
 def make_srgb_profile() -> bytes:
     """The profile of sRGB, always the same bytes."""
-    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-    data = profile.tobytes()
+    data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     when = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # it would be now
     return data[:24] + when + data[36:]
 
@@ -203,8 +192,7 @@ def _pillow_options(form: Format, options: Options) -> dict[str, Any]:
     if len(exif) or any(exif.get_ifd(each) for each in DIRECTORIES):
         chosen["exif"] = exif
     if form.name == "JPEG" and len(exif.tobytes()) > LONGEST_EXIF:
-        record = options._replace(exif=None)
-        chosen["exif"] = _with_record(form, record)
+        chosen["exif"] = _with_record(form, options._replace(exif=None))
     if any(each in exif for each in DIRECTORIES):
         del chosen["compression"]  # libtiff writes no directories
     if form.name == "PNG":
@@ -216,9 +204,8 @@ def _pillow_options(form: Format, options: Options) -> dict[str, Any]:
 
 def _with_record(form: Format, options: Options) -> Image.Exif:
     """The EXIF of a file, with the record where it is kept there."""
-    exif = Image.Exif()
-    if options.exif is not None:
-        exif = copy.deepcopy(options.exif)
+    given = options.exif
+    exif = Image.Exif() if given is None else copy.deepcopy(given)
     record = options.record
     if form.name == "TIFF" and record:
         exif[ExifTags.Base.ImageDescription] = record
@@ -237,28 +224,20 @@ def _with_record(form: Format, options: Options) -> Image.Exif:
 
 
 def _deep_png(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
-    """Writes a PNG file of 16 bits.
-
-    TensorFlow writes the samples; what goes with them is taken from a file of
-    one pixel that Pillow writes.
-    """
+    """Writes a PNG file of 16 bits, by TensorFlow."""
     device.prepare()
     import tensorflow as tf
 
+    # What goes with the samples is taken from a file of one pixel by Pillow.
     one = io.BytesIO()
-    mode = "RGBA" if samples.shape[-1] == 4 else "RGB"
-    Image.new(mode, (1, 1)).save(
+    Image.fromarray(samples[:1, :1].astype(np.uint8)).save(
         one, "PNG", **_pillow_options(OUTPUT_FORMATS[".png"], options)
     )
     data = tf.io.encode_png(samples).numpy()
-    header, *rest = _chunks(data)
-    file.write(data[:8] + header[1])
-    for name, chunk in _chunks(one.getvalue()):
-        if name not in (b"IHDR", b"IDAT", b"IEND"):
-            file.write(chunk)
-    for name, chunk in rest:
-        if name in (b"IDAT", b"IEND"):
-            file.write(chunk)
+    ours, theirs = _chunks(data), _chunks(one.getvalue())
+    named = [chunk for name, chunk in theirs if name not in _OF_SAMPLES]
+    kept = [chunk for name, chunk in ours if name in _OF_SAMPLES]
+    file.writelines([data[:8], kept[0], *named, *kept[1:]])
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -275,14 +254,13 @@ def _deep_tiff(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
     """Writes a TIFF file of 16 bits; of EXIF the main directory is kept."""
     import tifffile
 
-    exif = Image.Exif() if options.exif is None else options.exif
+    exif = _with_record(OUTPUT_FORMATS[".tif"], options)
+    description = exif.pop(ExifTags.Base.ImageDescription, None)
     kept = [
         (int(tag), "s", 0, value, True)
         for tag, value in exif.items()
         if isinstance(value, (str, bytes))
-        and tag != ExifTags.Base.ImageDescription
     ]
-    described = exif.get(ExifTags.Base.ImageDescription, "")
     written = io.BytesIO()  # it wants a file with a name, or none at all
     tifffile.imwrite(
         written,
@@ -293,7 +271,7 @@ def _deep_tiff(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
         iccprofile=make_srgb_profile(),
         resolution=options.dpi,
         resolutionunit="INCH" if options.dpi else None,
-        description=options.record or described or None,
+        description=description or None,
         extratags=kept,
         software=False,
         metadata=None,

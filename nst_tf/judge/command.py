@@ -16,8 +16,8 @@ from nst_tf.plan import settings
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY, INTERRUPTED = 0, 1, 3, 130
 COLUMNS = ("style", "moments", "content", "ssim", "chroma", "border")
-# Flags that are fields of `Job`, in the order of --help.
-_OF_JOB = ("content", "style", *judging.SETTINGS)
+# Flags that are fields of `Job`, and --size, in the order of --help.
+FLAGS = ("content", "style", *judging.SETTINGS, "size")
 _HELP = {
     "content": "Content image of the pictures.",
     "style": "Style image; or a folder of them, which count as one. Repeat it "
@@ -29,6 +29,23 @@ _HELP = {
     "size": "Long side, in pixels, to which larger pictures are reduced before "
     "they are judged; 0: they are judged at their own.",
 }
+_USAGE = """\
+Judges pictures: how near to the style, how near to the content.
+
+  python -m nst_tf.judge --content=PICTURE --style=PICTURE RESULT ...
+
+nst-tf-judge is the same as python -m nst_tf.judge. A RESULT is a
+picture of any tool, of the content image's shape.
+
+  style    distance of Gram matrices; 0 is the style
+  moments  distance of means and deviations of features, likewise
+  content  distance of features; 0 is the content
+  ssim     structural similarity to the content; 1 is equal
+  chroma   fine color detail over the style's; 1 is as much
+  border   detail along the sides over that beside it; 1 is even
+
+docs/judging.md has the formulas, and what each does not say.
+"""
 
 
 class Request(NamedTuple):
@@ -43,7 +60,7 @@ class Request(NamedTuple):
 
 
 def cli() -> None:
-    """The console script nst-tf-judge."""
+    """Runs the console script nst-tf-judge."""
     terminal.run_program(main)
 
 
@@ -64,11 +81,10 @@ def main(arguments: Sequence[str]) -> int:
         terminal.print_line(f"nst-tf-judge {nst_tf.__version__}")
         return DONE
     try:
-        request = parse(arguments)
-        judge = judging.Judge(
-            request.chosen, size=request.size, say=terminal.print_note
-        )
-        judgements = _judge(judge, request)
+        with terminal.print_notes():
+            request = parse(arguments)
+            judge = judging.Judge(request.chosen, size=request.size)
+            judgements = _judge(judge, request)
     except (ValueError, OSError) as error:
         terminal.print_error(str(error))
         return WRONG_INPUT
@@ -95,7 +111,7 @@ def parse(arguments: Sequence[str]) -> Request:
             picture, no content image or no style image.
     """
     pictures: list[str] = []
-    found: dict[str, list[str]] = collections.defaultdict(list)
+    found: dict[str, list[str]] = {name: [] for name in FLAGS}
     as_json = False
     queue = collections.deque(arguments)
     while queue:
@@ -109,44 +125,33 @@ def parse(arguments: Sequence[str]) -> Request:
         name, equals, value = argument.lstrip("-").partition("=")
         if name in ("json", "nojson") and not equals:
             as_json = name == "json"
-            continue
-        known = [*_OF_JOB, "size"]
-        if name not in known:
-            raise ValueError(
-                f"unknown flag --{name}"
-                f"{errors.did_you_mean(name, [*known, 'json'])}; --help lists "
-                f"them."
-            )
-        if not equals and not queue:
+        elif name not in FLAGS:
+            near = errors.did_you_mean(name, [*FLAGS, "json"])
+            raise ValueError(f"unknown flag --{name}{near}; --help lists them.")
+        elif not equals and not queue:
             raise ValueError(f"flag --{name} has no value; write --{name}=.")
-        found[name].append(value if equals else queue.popleft())
-    for name, values in (
-        ("content", found["content"]),
-        ("style", found["style"]),
-        ("picture", pictures),
+        else:
+            found[name].append(value if equals else queue.popleft())
+    for words, values in (
+        ("no content image; name one with --content=", found["content"]),
+        ("no style image; name one with --style=", found["style"]),
+        ("no picture to judge; name one with ", pictures),
     ):
         if not values or not all(values):
-            flag = "" if name == "picture" else f"--{name}="
-            words = f"no {name} image" if flag else "no picture to judge"
-            raise ValueError(f"{words}; name one with {flag}PICTURE.")
-    named = [*pictures, found["content"][-1], *found["style"]]
-    if named.count(sources.STANDARD_INPUT) > 1:
+            raise ValueError(f"{words}PICTURE.")
+    content, styles = found["content"][-1], found["style"]
+    if [*pictures, content, *styles].count(sources.STANDARD_INPUT) > 1:
         raise ValueError(
             "more than one picture is '-', but standard input holds one; name "
             "files for the others."
         )
-    return Request(
-        pictures,
-        found["content"][-1],
-        found["style"],
-        {
-            name: _read(settings.FIELDS[name], found[name])
-            for name in judging.SETTINGS
-            if found[name]
-        },
-        _read_number("size", (found["size"] or ["0"])[-1], int),
-        as_json,
-    )
+    chosen = {
+        name: _read(settings.FIELDS[name], found[name])
+        for name in judging.SETTINGS
+        if found[name]
+    }
+    size = _read_number("size", (found["size"] or ["0"])[-1], int)
+    return Request(pictures, content, styles, chosen, size, as_json)
 
 
 def write_table(
@@ -154,8 +159,7 @@ def write_table(
 ) -> str:
     """Writes figures as tables for people: all, and the style by layer."""
     rows = [["picture", "size", *COLUMNS]]
-    layers = list(judgements[0].style_by_layer)
-    by_layer = [["style by layer", *layers]]
+    by_layer = [["style by layer", *judgements[0].style_by_layer]]
     for name, judgement in zip(request.pictures, judgements, strict=True):
         numbers = [format_number(getattr(judgement, c)) for c in COLUMNS]
         rows.append([name, f"{judgement.width} x {judgement.height}", *numbers])
@@ -168,7 +172,7 @@ def write_json(
     request: Request, network: str, judgements: Sequence[judging.Judgement]
 ) -> str:
     """Writes figures as JSON."""
-    figures = {
+    found = {
         "content": request.content,
         "style": list(request.styles),
         "network": network,
@@ -179,7 +183,7 @@ def write_json(
             )
         ],
     }
-    return json.dumps(figures, indent=2)
+    return json.dumps(found, indent=2)
 
 
 def format_number(value: float) -> str:
@@ -188,64 +192,36 @@ def format_number(value: float) -> str:
 
 
 def format_usage() -> str:
-    """The text of --help."""
-    lines = [
-        "Judges pictures: how near to the style, how near to the content.",
-        "",
-        "  python -m nst_tf.judge --content=PICTURE --style=PICTURE RESULT ...",
-        "",
-        "nst-tf-judge is the same as python -m nst_tf.judge. A RESULT is a",
-        "picture of any tool, of the content image's shape.",
-        "",
-        "  style    distance of Gram matrices; 0 is the style",
-        "  moments  distance of means and deviations of features, likewise",
-        "  content  distance of features; 0 is the content",
-        "  ssim     structural similarity to the content; 1 is equal",
-        "  chroma   fine color detail over the style's; 1 is as much",
-        "  border   detail along the sides over that beside it; 1 is even",
-        "",
-        "docs/judging.md has the formulas, and what each does not say.",
-        "",
-    ]
-    for name in [*_OF_JOB, "size"]:
+    """Writes the text of --help."""
+    lines = [_USAGE]
+    for name in FLAGS:
         field = settings.FIELDS[name]
         text = _HELP.get(name, field.metadata["help"])
         default = 0 if name == "size" else field.default
         if isinstance(default, tuple):
             default = ",".join(map(str, default))
-        if isinstance(default, str):  # so that a line may be broken
-            default = default.replace(",", ", ")
-        if default != "":
-            text += f" (default: {default})"
+        if default != "":  # with spaces, so that a line may be broken
+            text += f" (default: {str(default).replace(',', ', ')})"
         lines += _wrap(f"--{name}=", text)
     lines += _wrap("--json", "Print JSON instead of tables.")
-    lines += [
-        "",
-        "Exit status: 0 done; 1 wrong input; 3 out of memory; 130 Ctrl-C.",
-    ]
-    return "\n".join(lines)
+    end = "Exit status: 0 done; 1 wrong input; 3 out of memory; 130 Ctrl-C."
+    return "\n".join([*lines, "", end])
 
 
 def _judge(judge: judging.Judge, request: Request) -> list[judging.Judgement]:
     """Reads and checks all pictures, and then judges them."""
-    limit = judge.job.max_megapixels
     subject = judge.read_subject(request.content, request.styles)
-    pictures = [
-        sources.load(name, limit, terminal.print_note)
-        for name in request.pictures
-    ]
-    for name, picture in zip(request.pictures, pictures, strict=True):
+    limit = judge.job.max_megapixels
+    pictures = [sources.load(name, limit) for name in request.pictures]
+    named = list(zip(pictures, request.pictures, strict=True))
+    for picture, name in named:
         judge.check(picture, subject, name)
-    read = [*pictures, subject.content, *subject.styles]
-    notes = [note for picture in read for note in picture.notes]
-    for note in notes:
-        terminal.print_note(f"note      {note}")
+    for picture in (*pictures, subject.content, *subject.styles):
+        for note in picture.notes:
+            terminal.print_note(f"note      {note}")
     with device.silence_stderr():
         device.prepare()
-    return [
-        judge.judge(picture, subject, name)
-        for name, picture in zip(request.pictures, pictures, strict=True)
-    ]
+    return [judge.judge(picture, subject, name) for picture, name in named]
 
 
 def _read(field: dataclasses.Field, values: Sequence[str]) -> Any:  # type: ignore[type-arg]
@@ -270,23 +246,13 @@ def _read_number(name: str, text: str, kind: Callable[[str], Any]) -> Any:
 
 
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of a table: names to the left, all else to the right."""
+    """Writes a table: names to the left, all else to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            [
-                row[0].ljust(widths[0]),
-                *(
-                    cell.rjust(width)
-                    for cell, width in zip(row[1:], widths[1:], strict=True)
-                ),
-            ]
-        )
-        for row in rows
-    ]
+    form = f"{{:<{widths[0]}}}" + "".join(f"  {{:>{w}}}" for w in widths[1:])
+    return [form.format(*row) for row in rows]
 
 
 def _wrap(flag: str, text: str) -> list[str]:
-    """The lines of one flag in --help."""
+    """Writes the lines of one flag in --help."""
     first, *rest = textwrap.wrap(text, 54, break_on_hyphens=False)
     return [f"  {flag:20}  {first}", *(f"  {'':20}  {line}" for line in rest)]

@@ -162,13 +162,9 @@ def _blur(values: np.ndarray) -> np.ndarray:
     weights /= weights.sum()
     for axis in (0, 1):
         count = values.shape[axis] - WINDOW + 1
-        parts = (
-            weight * values.take(range(first, first + count), axis)
-            for first, weight in enumerate(weights)
-        )
-        total = next(parts)
-        for part in parts:
-            total += part
+        total = 0.0 * values.take(range(count), axis)
+        for first, weight in enumerate(weights):
+            total += weight * values.take(range(first, first + count), axis)
         values = total
     return values
 
@@ -176,7 +172,7 @@ def _blur(values: np.ndarray) -> np.ndarray:
 def _average(
     values: np.ndarray, weights: np.ndarray | None, nothing: float = 0.0
 ) -> float:
-    """The weighted mean; `nothing` if all weights are 0."""
+    """Returns the weighted mean; `nothing` if all weights are 0."""
     if weights is None:
         return float(values.mean())
     total = float(weights.sum())

@@ -4,10 +4,9 @@ Nothing here depends on how the picture was made. TensorFlow is imported when
 the first picture is judged.
 """
 
-import contextlib
 import dataclasses
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,22 +14,19 @@ import numpy as np
 from nst_tf import errors
 from nst_tf.backend import device, host_memory
 from nst_tf.images import image_io, sizes, sources
-from nst_tf.judge import figures
-from nst_tf.network import architectures, weight_files
+from nst_tf.judge import distances, figures
 from nst_tf.plan import (
     arrays,
     checks,
-    inputs,
-    planning,
     pyramid,
     settings,
-    style_regions,
     style_settings,
 )
 
 if TYPE_CHECKING:
     from nst_tf.losses import protocol
-    from nst_tf.network import extractors
+
+log = logging.getLogger("nst_tf")
 
 # The settings of a job that a judge takes. Pooling, padding and precision are
 # not among them, so that figures compare.
@@ -72,15 +68,25 @@ class Subject(NamedTuple):
     shares: Sequence[float]  # of each style
     scales: Sequence[float]  # of each style's sides
 
+    def fit(self, height: int, width: int) -> list[tuple[int, int]]:
+        """Returns the (height, width) of each style beside a picture."""
+        level, fitted = pyramid.Level(height, width, 1), []
+        for style, scale in zip(self.styles, self.scales, strict=True):
+            rows, columns = style.pixels.shape[:2]
+            fitted.append(
+                style_settings.fit_size(
+                    settings.Job(), rows, columns, level, scale
+                )
+            )
+        return fitted
+
 
 class _Targets(NamedTuple):
     """What is known of a subject at one size."""
 
-    subject: Subject
-    size: tuple[int, int]
-    content: list["protocol.Loss"]
-    grams: list["protocol.Loss"]
-    moments: list["protocol.Loss"]
+    key: Sequence[Any]  # as by `_identify`
+    subject: Subject  # so that its arrays live, and their identities with them
+    losses: list[list["protocol.Loss"]]  # of Gram matrices, moments, content
     pixels: np.ndarray  # the content image, [h, w, 3]
     alpha: np.ndarray | None  # its alpha channel, [h, w]
     energies: np.ndarray  # of the styles' Laplacians, [3]
@@ -128,10 +134,9 @@ def judge_image(
     judge = Judge(settings, size=size)
     picture = arrays.as_picture(image, "judged", judge.job.max_megapixels)
     subject = judge.read_subject(content, styles)
-    pictures = [picture, subject.content, *subject.styles]
-    notes = [note for each in pictures for note in each.notes]
-    for note in notes:
-        warnings.warn(note, stacklevel=2)
+    for each in (picture, subject.content, *subject.styles):
+        for note in each.notes:
+            log.info(note)
     return judge.judge(picture, subject)
 
 
@@ -141,7 +146,6 @@ class Judge:
     Args:
         chosen: Settings, of `SETTINGS`.
         size: As in `judge_image`.
-        say: Is told, in a line, what takes time.
 
     Raises:
         ValueError: If a setting is not as it should be, or there are no
@@ -149,13 +153,7 @@ class Judge:
         TypeError: If there is no such setting, or it is of another type.
     """
 
-    def __init__(
-        self,
-        chosen: Mapping[str, Any],
-        *,
-        size: int = 0,
-        say: Callable[[str], None] = lambda line: None,
-    ):
+    def __init__(self, chosen: Mapping[str, Any], *, size: int = 0):
         for name in chosen:
             if name not in SETTINGS:
                 raise TypeError(
@@ -176,18 +174,9 @@ class Judge:
                 f"but a picture is judged at the same layers for all styles; "
                 f"give it once."
             )
-        self._size, self._say = size, say
-        self._style_layers = _read_layers(self.job.style_layers[0])
-        self._content_layers = _read_layers(self.job.content_layers)
-        layers = [*self._content_layers, *self._style_layers]
-        self._layers = list(dict.fromkeys(layers))
-        self._deepest = architectures.find_deepest(
-            self.job.extractor, self._layers
-        )
-        self.network = weight_files.load(
-            self.job.extractor, self.job.weights, say=say
-        )
-        self._extractor: extractors.Extractor | None = None
+        self._size = size
+        self._network = distances.Network(self.job)
+        self.network = self._network.weights
         self._targets: _Targets | None = None
 
     def read_subject(
@@ -195,11 +184,7 @@ class Judge:
         content: arrays.ImageLike,
         styles: arrays.ImageLike | Sequence[arrays.ImageLike],
     ) -> Subject:
-        """Reads a content image and style images.
-
-        Args:
-            content: As in `judge_image`.
-            styles: As in `judge_image`.
+        """Reads a content image and style images, as `judge_image` takes them.
 
         Raises:
             ValueError: If one cannot be read, or a setting of styles is given
@@ -208,39 +193,26 @@ class Judge:
         several = styles if isinstance(styles, (list, tuple)) else [styles]
         if not several:
             raise ValueError("no style image; pass one at least.")
-        parts: list[Sequence[Any]] = [
-            sources.list_pictures(str(each))
-            if sources.is_folder(each)
-            else [each]
-            for each in several
-        ]
-        job = style_settings.repeat_settings(
-            self.job, [len(part) for part in parts]
-        )
+        parts = sources.expand_folders(several)
+        job = style_settings.repeat_settings(self.job, list(map(len, parts)))
         pictures = [
             arrays.as_picture(each, "style", job.max_megapixels)
             for part in parts
             for each in part
         ]
-        count = len(pictures)
         return Subject(
             arrays.as_picture(content, "content", job.max_megapixels),
             pictures,
+            style_settings.list_shares(job, len(pictures)),
             settings.repeat_for_styles(
-                job.style_blend or (1.0,), count, "style_blend"
+                job.style_scale, len(pictures), "style_scale"
             ),
-            settings.repeat_for_styles(job.style_scale, count, "style_scale"),
         )
 
     def check(
         self, image: image_io.Picture, subject: Subject, name: str = "picture"
     ) -> None:
-        """Checks that a picture can be judged against a subject.
-
-        Args:
-            image: The picture.
-            subject: What it is judged against.
-            name: What to call it in an error.
+        """Checks that a picture, called `name`, can be judged.
 
         Raises:
             ValueError: If it is too small, or not of the content's shape.
@@ -249,20 +221,24 @@ class Judge:
         height, width = image.pixels.shape[:2]
         rows, columns = subject.content.pixels.shape[:2]
         scaled = sizes.scale_to_side(rows, columns, max(height, width))
-        differences = abs(height - scaled[0]), abs(width - scaled[1])
-        if max(differences) > SLACK and not pyramid.is_size_of(
-            rows, columns, height, width
-        ):
+        is_near = max(abs(height - scaled[0]), abs(width - scaled[1])) <= SLACK
+        if not is_near and not pyramid.is_size_of(rows, columns, height, width):
             raise ValueError(
                 f"{name} is {width} x {height} pixels, but the content image "
                 f"is {columns} x {rows}, which would be {scaled[1]} x "
                 f"{scaled[0]}; crop one of them to the other's shape."
             )
         height, width = self._find_size(height, width)
-        self._check_smallest(name, height, width)
-        for style, scale in zip(subject.styles, subject.scales, strict=True):
-            fitted = _fit_style(style, height, width, scale)
-            self._check_smallest("style image", *fitted)
+        sides = [(name, height, width)]
+        sides += [("style image", *s) for s in subject.fit(height, width)]
+        smallest = max(self._network.stride, figures.WINDOW)
+        for title, rows, columns in sides:
+            if min(rows, columns) < smallest:
+                raise ValueError(
+                    f"{title} is {columns} x {rows} pixels as it is judged, "
+                    f"expected at least {smallest} x {smallest}; use a larger "
+                    f"one."
+                )
         largest = max(1.0, *(scale**2 for scale in subject.scales))
         needed = BASE + PER_PIXEL * largest * height * width
         limit = host_memory.find_limit()
@@ -276,13 +252,10 @@ class Judge:
     def judge(
         self, image: image_io.Picture, subject: Subject, name: str = "picture"
     ) -> Judgement:
-        """Judges a picture.
+        """Judges a picture; its alpha channel is ignored.
 
-        Args:
-            image: The picture; its alpha channel is ignored.
-            subject: What it is judged against. What is measured of it is kept
-                for the next picture of this size.
-            name: What to call the picture in an error.
+        What is measured of the subject is kept for the next picture of this
+        size.
 
         Raises:
             ValueError: As `check`.
@@ -291,11 +264,12 @@ class Judge:
         self.check(image, subject, name)
         height, width = self._find_size(*image.pixels.shape[:2])
         pixels = image_io.resize(image.pixels, height, width)
+        network = self._network
         device.prepare()
         try:
-            with _exact_floats():
-                targets = self._find_targets(subject, height, width)
-                by_loss = self._measure(pixels, targets)
+            with distances.disable_tf32():
+                known = self._find_targets(subject, height, width)
+                measured = network.measure(pixels, known.losses)
         except Exception as error:
             if not device.is_out_of_memory(error):
                 raise
@@ -303,182 +277,66 @@ class Judge:
                 f"out of memory; reduce {name}, of {width} x {height} pixels, "
                 f"with size, such as --size=512."
             ) from error
-        grams, moments, content = by_loss
+        grams, moments, content = measured
         luma, other = (
-            figures.to_ycbcr(each)[..., 0] for each in (pixels, targets.pixels)
+            figures.to_ycbcr(each)[..., 0] for each in (pixels, known.pixels)
         )
-        energies = figures.measure_laplacian(pixels, targets.alpha)
+        energies = figures.measure_laplacian(pixels, known.alpha)
         return Judgement(
             height,
             width,
-            _average(grams, self._style_layers),
+            distances.average(grams, network.style_layers),
             grams,
-            _average(moments, self._style_layers),
-            _average(content, self._content_layers),
-            figures.compute_ssim(luma, other, targets.alpha),
-            figures.compare_chroma(energies, targets.energies),
-            figures.compare_border(luma, targets.alpha),
+            distances.average(moments, network.style_layers),
+            distances.average(content, network.content_layers),
+            figures.compute_ssim(luma, other, known.alpha),
+            figures.compare_chroma(energies, known.energies),
+            figures.compare_border(luma, known.alpha),
         )
 
     def _find_size(self, height: int, width: int) -> tuple[int, int]:
-        """The (height, width) at which a picture is judged."""
+        """Returns the (height, width) at which a picture is judged."""
         if 0 < self._size < max(height, width):
             return sizes.scale_to_side(height, width, self._size)
         return height, width
 
-    def _check_smallest(self, name: str, height: int, width: int) -> None:
-        """Raises ValueError if there is nothing to judge at this size."""
-        smallest = max(self._deepest.stride, figures.WINDOW)
-        if min(height, width) < smallest:
-            raise ValueError(
-                f"{name} is {width} x {height} pixels as it is judged, "
-                f"expected at least {smallest} x {smallest}; use a larger one."
-            )
-
-    def _build(self) -> "extractors.Extractor":
-        """The network, built once."""
-        from nst_tf.network import extractors
-
-        if self._extractor is None:
-            self._extractor = extractors.vgg(
-                self.job.extractor,
-                self._layers,
-                self.network.layers,
-                projections=self.network.projections,
-                pooling=self.job.pooling,
-                padding=self.job.padding,
-                dtype="float32",
-            )
-        return self._extractor
-
     def _find_targets(
         self, subject: Subject, height: int, width: int
     ) -> _Targets:
-        """What is known of a subject at a size, measured if it is new."""
-        kept = self._targets
-        size = height, width
-        if kept and kept.size == size and _is_same(kept.subject, subject):
-            return kept
+        """Returns the targets of a subject at a size, measured if new."""
+        key = _identify(subject, height, width)
+        if self._targets and self._targets.key == key:
+            return self._targets
         self._targets = None  # before new ones take memory
-        from nst_tf.transfer import targets
-
-        # Each picture is seen once, though three lists of losses ask for it.
-        network = self._build()._replace(cache={})
         content, alpha = subject.content.pixels, subject.content.alpha
-
-        def make(
-            content_layers: Mapping[str, float],
-            style_layers: Mapping[str, float],
-            style_loss: str = "gram",
-        ) -> list["protocol.Loss"]:
-            styles = [
-                style_regions.Style(
-                    style.pixels, share, style.alpha, style_layers, scale
-                )
-                for style, share, scale in zip(
-                    subject.styles, subject.shares, subject.scales, strict=True
-                )
-            ]
-            plan = planning.Plan(
-                inputs.Inputs(subject.content),
-                content,
-                [pyramid.Level(height, width, 0)],
-                content_layers,
-                [style_regions.Region(styles)],
-                style_loss=style_loss,
-            )
-            return targets.perceptual_losses(plan, network, height, width)
-
+        if alpha is not None:
+            alpha = image_io.resize_alpha(alpha, height, width)
         self._targets = _Targets(
+            key,
             subject,
-            size,
-            make(self._content_layers, {}),
-            make({}, self._style_layers),
-            make({}, self._style_layers, "moments"),
+            self._network.make_losses(subject, height, width),
             image_io.resize(content, height, width),
-            None
-            if alpha is None
-            else image_io.resize_alpha(alpha, height, width),
+            alpha,
             _measure_styles(subject, height, width),
         )
         return self._targets
 
-    def _measure(
-        self, pixels: np.ndarray, targets: _Targets
-    ) -> list[dict[str, float]]:
-        """The distances by layer: of Gram matrices, moments, and content."""
-        features = self._build().extract(pixels)
-        return [
-            {
-                loss.layer: float(
-                    loss.distance(
-                        loss.statistics(features[loss.layer], **loss.maps)
-                    )
-                )
-                for loss in losses
-            }
-            for losses in (targets.grams, targets.moments, targets.content)
-        ]
-
-
-def _read_layers(text: str) -> dict[str, float]:
-    """The layers that count, and their weights."""
-    layers = settings.parse_layers(text)
-    return {layer: weight for layer, weight in layers.items() if weight}
-
-
-def _fit_style(
-    style: image_io.Picture, height: int, width: int, scale: float
-) -> tuple[int, int]:
-    """The (height, width) of a style image beside a picture."""
-    level = pyramid.Level(height, width, 1)
-    rows, columns = style.pixels.shape[:2]
-    return style_settings.fit_size(settings.Job(), rows, columns, level, scale)
-
 
 def _measure_styles(subject: Subject, height: int, width: int) -> np.ndarray:
-    """The energies of the styles' Laplacians, blended by their shares, [3]."""
+    """Blends the energies of the styles' Laplacians by their shares, [3]."""
     energies = []
-    for style, scale in zip(subject.styles, subject.scales, strict=True):
-        size = _fit_style(style, height, width, scale)
+    fitted = subject.fit(height, width)
+    for style, size in zip(subject.styles, fitted, strict=True):
         alpha = style.alpha
         if alpha is not None:
             alpha = image_io.resize_alpha(alpha, *size)
-        energies.append(
-            figures.measure_laplacian(
-                image_io.resize(style.pixels, *size), alpha
-            )
-        )
+        pixels = image_io.resize(style.pixels, *size)
+        energies.append(figures.measure_laplacian(pixels, alpha))
     return np.average(energies, axis=0, weights=subject.shares)
 
 
-def _is_same(one: Subject, other: Subject) -> bool:
-    """Whether two subjects have the same arrays, shares and scales."""
-
-    def identify(subject: Subject) -> list[Any]:
-        pictures = [subject.content, *subject.styles]
-        arrays = [id(each) for p in pictures for each in (p.pixels, p.alpha)]
-        return [arrays, list(subject.shares), list(subject.scales)]
-
-    return identify(one) == identify(other)
-
-
-def _average(
-    values: Mapping[str, float], weights: Mapping[str, float]
-) -> float:
-    """The mean over layers, by their weights."""
-    total = sum(weight * values[layer] for layer, weight in weights.items())
-    return total / sum(weights.values())
-
-
-@contextlib.contextmanager
-def _exact_floats() -> Iterator[None]:
-    """Switches off TF32, which keeps three digits on recent GPUs."""
-    from tensorflow import config
-
-    before = config.experimental.tensor_float_32_execution_enabled()
-    config.experimental.enable_tensor_float_32_execution(False)
-    try:
-        yield
-    finally:
-        config.experimental.enable_tensor_float_32_execution(before)
+def _identify(subject: Subject, height: int, width: int) -> list[Any]:
+    """Lists what tells targets apart: arrays, shares, scales and size."""
+    pictures = [subject.content, *subject.styles]
+    arrays = [id(each) for p in pictures for each in (p.pixels, p.alpha)]
+    return [arrays, [*subject.shares], [*subject.scales], height, width]

@@ -6,8 +6,56 @@ losses up to `image -> Evaluation(loss, gradient, terms)`, which is all that an
 optimizer sees.
 
     import tensorflow as tf
-    from nst_tf.losses import style_losses
+    from nst_tf import losses
     features = tf.random.uniform([1, 48, 64, 64])
-    target = style_losses.GramLoss.measure(features)
-    loss = style_losses.GramLoss("block1_conv1", target)
+    target = losses.GramLoss.measure(features)
+    loss = losses.GramLoss("block1_conv1", target)
 """
+
+from typing import TYPE_CHECKING
+
+import nst_tf
+
+if TYPE_CHECKING:
+    from nst_tf.losses.content_loss import ContentLoss as ContentLoss
+    from nst_tf.losses.objectives import Evaluation as Evaluation
+    from nst_tf.losses.objectives import make_objective as make_objective
+    from nst_tf.losses.protocol import Loss as Loss
+    from nst_tf.losses.protocol import drop_absent as drop_absent
+    from nst_tf.losses.style_losses import GramLoss as GramLoss
+    from nst_tf.losses.style_losses import MomentsLoss as MomentsLoss
+    from nst_tf.losses.style_losses import (
+        SlicedWassersteinLoss as SlicedWassersteinLoss,
+    )
+    from nst_tf.losses.style_losses import StyleLoss as StyleLoss
+    from nst_tf.losses.style_losses import WassersteinLoss as WassersteinLoss
+    from nst_tf.losses.sums import Statistics as Statistics
+    from nst_tf.losses.sums import divide_by_mass as divide_by_mass
+    from nst_tf.losses.sums import gram_matrix as gram_matrix
+    from nst_tf.losses.sums import multiply_masks as multiply_masks
+    from nst_tf.losses.sums import widen as widen
+    from nst_tf.losses.total_variation import (
+        TotalVariationLoss as TotalVariationLoss,
+    )
+else:
+    __all__, __getattr__, __dir__ = nst_tf.import_lazily(
+        __name__,
+        {
+            "ContentLoss": "content_loss:ContentLoss",
+            "Evaluation": "objectives:Evaluation",
+            "GramLoss": "style_losses:GramLoss",
+            "Loss": "protocol:Loss",
+            "MomentsLoss": "style_losses:MomentsLoss",
+            "SlicedWassersteinLoss": "style_losses:SlicedWassersteinLoss",
+            "Statistics": "sums:Statistics",
+            "StyleLoss": "style_losses:StyleLoss",
+            "TotalVariationLoss": "total_variation:TotalVariationLoss",
+            "WassersteinLoss": "style_losses:WassersteinLoss",
+            "divide_by_mass": "sums:divide_by_mass",
+            "drop_absent": "protocol:drop_absent",
+            "gram_matrix": "sums:gram_matrix",
+            "make_objective": "objectives:make_objective",
+            "multiply_masks": "sums:multiply_masks",
+            "widen": "sums:widen",
+        },
+    )

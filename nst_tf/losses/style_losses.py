@@ -7,14 +7,14 @@ Gaussian distributions; `sliced_wasserstein` the whole distribution, along some
 directions. The first three are sums over positions, and go on in parts.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from nst_tf.backend import ops
-from nst_tf.losses import protocol, sums
+from nst_tf.losses import protocol, style_kinds, sums
 from nst_tf.network import projections
 
 DEVIATION_FLOOR = 1e-4  # of the mean variance, added to each, in `moments`
@@ -44,6 +44,7 @@ class StyleLoss:
 
     reach = 0
     additive = True  # whether the statistics of parts add up
+    takes_half_precision = True
 
     def __init__(
         self,
@@ -271,7 +272,7 @@ class SlicedWassersteinLoss(StyleLoss):
         Texture Synthesis. CVPR 2021, section 4.
     """
 
-    additive = False
+    additive = style_kinds.STYLE_LOSSES["sliced_wasserstein"].additive
 
     @classmethod
     def measure(
@@ -441,11 +442,3 @@ def _resample(table: tf.Tensor, count: int) -> tf.Tensor:
     return _quantiles(
         table, tf.broadcast_to(tf.constant(levels), table.shape), count
     )
-
-
-STYLE_LOSSES: Mapping[str, type[StyleLoss]] = {
-    "gram": GramLoss,
-    "moments": MomentsLoss,
-    "wasserstein": WassersteinLoss,
-    "sliced_wasserstein": SlicedWassersteinLoss,
-}

@@ -4,7 +4,27 @@
 reads their weights, `bundled` those that ship, all without TensorFlow.
 `extractors` builds the Keras model; `projections` serve the narrow network.
 
-    from nst_tf.network import extractors, weight_files
-    network_weights = weight_files.load("vgg19").layers
-    extractor = extractors.vgg("vgg19", ["block4_conv2"], network_weights)
+    from nst_tf import network
+    network_weights = network.load_weights("vgg19").layers
+    extractor = network.vgg("vgg19", ["block4_conv2"], network_weights)
 """
+
+from typing import TYPE_CHECKING
+
+import nst_tf
+
+if TYPE_CHECKING:
+    from nst_tf.network import weight_files
+    from nst_tf.network.extractors import Extractor as Extractor
+    from nst_tf.network.extractors import vgg as vgg
+
+    load_weights = weight_files.load
+else:
+    __all__, __getattr__, __dir__ = nst_tf.import_lazily(
+        __name__,
+        {
+            "Extractor": "extractors:Extractor",
+            "load_weights": "weight_files:load",
+            "vgg": "extractors:vgg",
+        },
+    )

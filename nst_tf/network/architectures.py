@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from nst_tf import errors
+from nst_tf.network import bundled
 
 # ImageNet's mean color, RGB in [0, 1]; Keras and Caffe subtract it in BGR,
 # 0..255, as (103.939, 116.779, 123.68).
@@ -34,6 +35,9 @@ class Architecture(NamedTuple):
 
     depths: tuple[int, ...]  # convolutions in each block
     channels: tuple[int, ...]  # channels of each block
+    keras_md5: str = ""  # of Keras's file of its weights, if there is one
+    shipped: bundled.Bundled | None = None  # its weights, if they ship
+    small: bundled.Bundled | None = None  # likewise a narrow one in its place
 
 
 def list_convolutions(network: str) -> list[Convolution]:
@@ -49,7 +53,7 @@ def list_convolutions(network: str) -> list[Convolution]:
     Returns:
         The convolutions, in the order in which they are computed.
     """
-    depths, channels = NETWORKS[network]
+    depths, channels = NETWORKS[network][:2]
     layers = []
     in_channels, stride, reach = 3, 1, 0
     for block, (depth, width) in enumerate(
@@ -95,6 +99,32 @@ def count_work(network: str, last: str) -> float:
 
 
 NETWORKS = {
-    "vgg16": Architecture((2, 2, 3, 3, 3), (64, 128, 256, 512, 512)),
-    "vgg19": Architecture((2, 2, 4, 4, 4), (64, 128, 256, 512, 512)),
+    "vgg16": Architecture(
+        (2, 2, 3, 3, 3),
+        (64, 128, 256, 512, 512),
+        "6d6bbae143d832006294945121d1f1fc",
+    ),
+    "vgg19": Architecture(
+        (2, 2, 4, 4, 4),
+        (64, 128, 256, 512, 512),
+        "253f8cb515780f3b799900260a226db6",
+        bundled.VGG19,
+        bundled.SMALL,
+    ),
 }
+# Average pooling shrinks activations after a ReLU: of four values the largest
+# is kept by max pooling, the mean by average pooling. The factor restores the
+# size that the next layer was trained with. It was fitted, not derived: the
+# geometric mean, over the four poolings of VGG19 and the six pictures of
+# configs/images, of rms(max pooled) / rms(average pooled) of the same maps
+# (scripts/benchmarks/boundaries.py prints it; by pooling it is 1.2, 1.6, 1.4
+# and 1.9).
+AVERAGE_POOLING_SCALE = 1.5
+# What the mean of four values is multiplied by; 0: their largest one is taken.
+POOLINGS = {
+    "max": 0.0,
+    "average": 1.0,
+    "average_rescaled": AVERAGE_POOLING_SCALE,
+}
+# What a convolution sees beyond the border.
+PADDINGS = ("zeros", "symmetric_first", "symmetric")

@@ -16,15 +16,6 @@ import tensorflow as tf
 from nst_tf.backend import ops
 from nst_tf.network import architectures
 
-# Average pooling shrinks activations after a ReLU: of four values the largest
-# is kept by max pooling, the mean by average pooling. The factor restores the
-# size that the next layer was trained with. It was fitted, not derived: the
-# geometric mean, over the four poolings of VGG19 and the six pictures of
-# configs/images, of rms(max pooled) / rms(average pooled) of the same maps
-# (scripts/benchmarks/boundaries.py prints it; by pooling it is 1.2, 1.6, 1.4
-# and 1.9).
-AVERAGE_POOLING_SCALE = 1.5
-
 
 class Extractor(NamedTuple):
     """A network with intermediate outputs, and the geometry of each layer.
@@ -79,8 +70,8 @@ def vgg(
             be narrower than the network's.
         projections: For each layer of a narrow network the matrix from its
             features to the network's, [out, C].
-        pooling: "max", "average", or "average_rescaled": average times
-            `AVERAGE_POOLING_SCALE`, so that activations keep their size.
+        pooling: A key of `architectures.POOLINGS`: "max", "average", or
+            "average_rescaled", so that activations keep their size.
         padding: What a convolution sees beyond the border: "zeros";
             "symmetric", the mirrored map; or "symmetric_first", mirrored for
             the first convolution, the one that sees the picture, and zeros
@@ -100,10 +91,12 @@ def vgg(
         section 2.
     """
     architectures.check_layers(network, layers)
-    if pooling not in POOLINGS:
-        raise ValueError(f"pooling is {pooling!r}, expected one of {POOLINGS}.")
-    if padding not in PADDINGS:
-        raise ValueError(f"padding is {padding!r}, expected one of {PADDINGS}.")
+    for name, value, known in (
+        ("pooling", pooling, (*architectures.POOLINGS,)),
+        ("padding", padding, architectures.PADDINGS),
+    ):
+        if value not in known:
+            raise ValueError(f"{name} is {value!r}, expected one of {known}.")
     image = tf.keras.Input((None, None, 3), dtype=_wide(dtype), name="image")
     # The scale to 0..255 and the order of the channels are in the first kernel.
     features = tf.keras.layers.Rescaling(
@@ -122,18 +115,21 @@ def vgg(
     following = *convolutions[1 : deepest + 1], None
     for layer, after in zip(convolutions, following, strict=False):
         wanted = layer.name in layers
-        kind = pooling if after and after.block > layer.block else "none"
+        is_last = (
+            after is not None and after.block > layer.block
+        )  # of its block
+        average = architectures.POOLINGS[pooling] if is_last else 0.0
         features = _convolve(
             features, layer, network_weights[layer.name], padding, dtype
         )
-        rectified = _Rectified(
-            wanted, after is not None, AVERAGES.get(kind, 0.0), dtype=dtype
-        )(features)
+        rectified = _Rectified(wanted, after is not None, average, dtype=dtype)(
+            features
+        )
         if wanted:
             outputs[layer.name] = rectified.pop()
         if rectified:
             features = rectified.pop()
-        if kind == "max":
+        if is_last and not average:
             features = tf.keras.layers.MaxPooling2D(
                 2, data_format="channels_last", dtype=dtype
             )(features)
@@ -251,14 +247,14 @@ class _Rectified(tf.keras.layers.Layer):
         return pooled * tf.constant(self._average, pooled.dtype)
 
 
-@ops.fused
+@ops.fuse
 def _masked(features: tf.Tensor, *upstream: tf.Tensor) -> tf.Tensor:
     """The sum of gradients where features are not zero."""
     zero = tf.zeros([], features.dtype)
     return tf.where(features > 0, tf.add_n(upstream), zero)
 
 
-@ops.fused
+@ops.fuse
 def _unpooled(
     share: tf.Tensor,
     features: tf.Tensor,
@@ -318,9 +314,3 @@ class _SymmetricPadding(tf.keras.layers.Layer):
 def _wide(dtype: str) -> str:
     """The type of images beside a network of this type."""
     return "float64" if dtype == "float64" else "float32"
-
-
-# What the mean of four values is multiplied by.
-AVERAGES = {"average": 1.0, "average_rescaled": AVERAGE_POOLING_SCALE}
-POOLINGS = ("max", *AVERAGES)
-PADDINGS = ("zeros", "symmetric_first", "symmetric")

@@ -7,7 +7,6 @@ before it is imported.
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,16 +14,11 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from nst_tf import files
+from nst_tf import errors, files
 from nst_tf.network import architectures, bundled
 
 # Where Keras itself downloads from, and what it calls the files.
 HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
-MD5 = {
-    "vgg16": "6d6bbae143d832006294945121d1f1fc",
-    "vgg19": "253f8cb515780f3b799900260a226db6",
-}
-BUNDLED = "vgg19"  # the network whose weights ship
 
 Layers = bundled.Layers
 
@@ -59,10 +53,13 @@ def load(
     Raises:
         ValueError: If there are none, or the file is not of this network.
     """
+    known = architectures.NETWORKS[network]
     if source == "small":
-        return _load_small(network)
-    if source == "auto" and network == BUNDLED:
-        return NetworkWeights(bundled.read_vgg19(), "which ships with nst_tf")
+        return _load_small(network, known.small)
+    if source == "auto" and known.shipped:
+        return NetworkWeights(
+            bundled.read_vgg19(known.shipped), "which ships with nst_tf"
+        )
     if source not in ("auto", "imagenet"):
         return NetworkWeights(
             read(Path(os.path.expanduser(source)), network), source
@@ -74,31 +71,42 @@ def load(
         except ValueError as error:
             if path.exists():
                 reasons.append(str(error))
-    try:
-        path = _fetch(network, say)
-        return NetworkWeights(read(path, network), f"downloaded to {path}")
-    except OSError as error:
-        reasons.append(f"{_url(network)}: {error}.")
+    if known.keras_md5:
+        try:
+            path = _fetch(network, known.keras_md5, say)
+            return NetworkWeights(read(path, network), f"downloaded to {path}")
+        except OSError as error:
+            reasons.append(f"{_url(network)}: {error}.")
+    else:
+        reasons.append(f"Keras has no weights for {network}.")
     raise ValueError(
         f"no weights for {network} were found; put {_file_name(network)} into "
         f"{files.cache_folder()}, name the file with --weights=PATH, or use "
-        f"the weights that ship with nst_tf, by --extractor={BUNDLED} and "
-        f"--weights=auto. ({' '.join(reasons)})"
+        f"the weights that ship with nst_tf, by "
+        f"--extractor={_find_shipped('shipped')} and --weights=auto. "
+        f"({' '.join(reasons)})"
     )
 
 
-def _load_small(network: str) -> NetworkWeights:
+def _load_small(network: str, file: bundled.Bundled | None) -> NetworkWeights:
     """Reads the narrow network that ships."""
-    if network != BUNDLED:
+    if file is None:
+        other = _find_shipped("small")
         raise ValueError(
-            f"weights is 'small', which is a small {BUNDLED}, but the "
-            f"extractor is {network}; use --extractor={BUNDLED}, or name "
-            f"other weights with --weights=PATH."
+            f"weights is 'small', which is a small {other}, but the extractor "
+            f"is {network}; use --extractor={other}, or name other weights "
+            f"with --weights=PATH."
         )
-    layers, projections = bundled.read_small()
+    layers, projections = bundled.read_small(file)
     return NetworkWeights(
         layers, "the small one that ships with nst_tf", projections
     )
+
+
+def _find_shipped(kind: str) -> str:
+    """Finds the networks whose weights ship."""
+    known = architectures.NETWORKS.items()
+    return errors.list_choices([n for n, each in known if getattr(each, kind)])
 
 
 def read(path: Path, network: str) -> Layers:
@@ -165,13 +173,13 @@ def _url(network: str) -> str:
     return f"{HOST}/{network}/{_file_name(network)}"
 
 
-def _fetch(network: str, say: Callable[[str], None]) -> Path:
+def _fetch(network: str, md5: str, say: Callable[[str], None]) -> Path:
     """Downloads the weights into our cache."""
     folder = files.cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / _file_name(network)
     say(f"downloading {_url(network)} (80 MB) to {folder} ...")
-    download(_url(network), path, MD5[network])
+    download(_url(network), path, md5)
     return path
 
 
@@ -189,21 +197,15 @@ def download(url: str, path: Path, md5: str) -> None:
             Nothing is left.
     """
     digest = hashlib.md5(usedforsecurity=False)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for chunk in files.download(url):
-                digest.update(chunk)
-                file.write(chunk)
+    with files.write_atomically(path) as file:
+        for chunk in files.download(url):
+            digest.update(chunk)
+            file.write(chunk)
         if digest.hexdigest() != md5:
             raise OSError(
                 f"what was sent has the MD5 digest {digest.hexdigest()}, "
                 f"expected {md5}"
             )
-        os.replace(beside, path)
-    except BaseException:
-        Path(beside).unlink(missing_ok=True)
-        raise
 
 
 Datasets = Mapping[str, dict[int, h5py.Dataset]]

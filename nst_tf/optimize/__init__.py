@@ -5,7 +5,27 @@ no file. `descent` is the compiled train step and the loop over the levels;
 `stopping` says when a level has had enough steps.
 
     import tensorflow as tf
-    from nst_tf.optimize import optimizers
+    from nst_tf import optimize
     image = tf.Variable(tf.fill([1, 48, 64, 3], 0.5))
-    optimizer = optimizers.OPTIMIZERS["adam"](image)
+    optimizer = optimize.Adam(image)
 """
+
+from typing import TYPE_CHECKING
+
+import nst_tf
+
+if TYPE_CHECKING:
+    from nst_tf.optimize.descent import Step as Step
+    from nst_tf.optimize.first_order import Adam as Adam
+    from nst_tf.optimize.first_order import Sgd as Sgd
+    from nst_tf.optimize.lbfgs import Lbfgs as Lbfgs
+else:
+    __all__, __getattr__, __dir__ = nst_tf.import_lazily(
+        __name__,
+        {
+            "Adam": "first_order:Adam",
+            "Lbfgs": "lbfgs:Lbfgs",
+            "Sgd": "first_order:Sgd",
+            "Step": "descent:Step",
+        },
+    )

@@ -65,7 +65,7 @@ def read_inputs(
         raise ValueError("no content image; name one with --content=PICTURE.")
     limit = job.max_megapixels
     content = load(job.content, limit)
-    parts = list_styles(job)
+    parts = sources.expand_folders(job.style)
     names = [name for part in parts for name in part]
     named = list_named_pictures(job)
     return Inputs(
@@ -73,7 +73,11 @@ def read_inputs(
         tuple(load(name, limit) for name in names),
         [len(part) for part in parts],
         {name: load(source, limit) for name, source in named.items()},
-        {"content": job.content, **_number_styles(names), **named},
+        {
+            "content": job.content,
+            **{f"style/{i}": name for i, name in enumerate(names)},
+            **named,
+        },
     )
 
 
@@ -101,10 +105,7 @@ def take_inputs(
     several: Sequence[Any] = (
         styles if isinstance(styles, (list, tuple)) else [styles]
     )
-    parts = [
-        sources.list_pictures(str(each)) if sources.is_folder(each) else [each]
-        for each in several
-    ]
+    parts = sources.expand_folders(several)
     many = [each for part in parts for each in part]
     named = list_named_pictures(job)
     return Inputs(
@@ -127,18 +128,6 @@ def load_network(job: settings.Job, inputs: Inputs) -> Inputs:
     """
     weights = weight_files.load(job.extractor, job.weights)
     return inputs._replace(network=weights)
-
-
-def list_styles(job: settings.Job) -> list[list[str]]:
-    """Lists the pictures of each style of a job: a folder's, or itself.
-
-    Raises:
-        ValueError: If a folder has no pictures.
-    """
-    return [
-        sources.list_pictures(each) if sources.is_folder(each) else [each]
-        for each in job.style
-    ]
 
 
 def list_input_files(job: settings.Job, inputs: Inputs) -> list[str]:
@@ -170,8 +159,3 @@ def list_named_pictures(job: settings.Job) -> dict[str, str]:
         if value and not settings.is_keyword(name, value):
             named[name] = value
     return named
-
-
-def _number_styles(names: Sequence[str]) -> dict[str, str]:
-    """Names the sources of styles by their places."""
-    return {f"style/{number}": name for number, name in enumerate(names)}

@@ -6,6 +6,9 @@ in scripts/benchmarks/results/memory.jsonl; a test holds them to those.
 
 from typing import NamedTuple
 
+from nst_tf.losses import style_kinds
+from nst_tf.plan import optimizers
+
 # Python, TensorFlow, the network and its compiled steps.
 _BASE = {"vgg": 1.02e9, "small": 0.83e9}
 # What a step takes for each pixel that it sees at a time.
@@ -19,23 +22,13 @@ _STEP = {
 }
 # Of tiles, whose features are cut, and which come after smaller levels.
 _TILING = 1.2
-# What is kept for each pixel of a picture in tiles: it, its gradient, two
-# moments, the average and the best one, 12 bytes each, and of the level before
-# a quarter. L-BFGS keeps tensors: TensorFlow's allocator returns nothing, and
-# the gaps that smaller levels leave do not all fit.
-_STATE = {"adam": 75, "sgd": 51, "lbfgs": 94}
 _FEATURE = {"float32": 4, "bfloat16": 2, "float16": 2}
-# A pair of L-BFGS is two images of three float32; all are copied when one is
-# appended.
-_PAIR = 62
 _PICTURE = 12  # a pixel of the content, in place of its features
 _READ = 12  # a pixel of a picture that was read
 # Of what a step takes of a pixel, what it takes to see a style image once, and
-# what a pixel of that takes where it is seen in tiles, before the steps; and
-# what 32 sorted directions take besides.
+# what a pixel of that takes where it is seen in tiles, before the steps.
 _SEEING = 0.4
 _FITTED = 20
-_SORTING = 900
 
 
 class MemoryModel(NamedTuple):
@@ -46,7 +39,7 @@ class MemoryModel(NamedTuple):
     optimizer: str = "adam"
     pairs: int = 0  # that L-BFGS keeps
     style_scale: float = 1.0  # of a style image's sides to the output's
-    sorts: bool = False  # whether style is compared by sorted values
+    style_loss: str = "gram"
     read: int = 0  # pixels of the pictures that were read
     features: float = 8.0  # of the content, that are kept for each pixel
     recomputes: bool = False  # whether they are not kept, in tiles
@@ -59,19 +52,20 @@ class MemoryModel(NamedTuple):
             width: Of the finest level, in pixels.
             tile: Pixels of each of its tiles; 0: it is worked on as a whole.
         """
+        optimizer = optimizers.OPTIMIZERS[self.optimizer]
         network = "small" if self.small else "vgg"
         pixels = height * width
         is_cut = 0 < tile < pixels
-        step = _STEP[network, self.precision] + self.sorts * _SORTING
+        step = _STEP[network, self.precision]
+        step += style_kinds.STYLE_LOSSES[self.style_loss].step_bytes
         seen = self.style_scale**2 * pixels
         if is_cut:
             working = _TILING * step * tile
-            kept = _STATE[self.optimizer] * pixels
+            kept = optimizer.state_bytes * pixels
             working += max(kept, _FITTED * seen) + self._target * pixels
         else:
             working = step * max(pixels, _SEEING * seen)
-        if self.optimizer == "lbfgs":
-            working += self.pairs * _PAIR * pixels
+        working += self.pairs * optimizer.pair_bytes * pixels
         return _BASE[network] + working + _READ * self.read
 
     def find_largest_tile(self, height: int, width: int, limit: float) -> int:

@@ -44,7 +44,7 @@ class Level(NamedTuple):
 
 
 def is_size_of(height: int, width: int, rows: int, columns: int) -> bool:
-    """Whether rows x columns is an output, or a level, of height x width."""
+    """Returns whether rows x columns is an output, or a level, of a size."""
     size = rows, columns
     if min(size) < SHORTEST_SIDE and min(size) < min(height, width):
         return False

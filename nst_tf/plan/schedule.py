@@ -20,50 +20,48 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf.plan import checks, conventions, pyramid, settings
+from nst_tf.losses import conventions, style_kinds
+from nst_tf.plan import checks, optimizers, pyramid, settings
 
-STEPS = (50, 50, 40, 50)
-STEPS_OF_ADAM = (100, 80, 50)  # where it takes all of them
 # The settings that L-BFGS has not, or means otherwise; one of them asks for
 # Adam.
-ADAM_SETTINGS = settings.OPTIMIZER_SETTINGS["adam"] - {"bounds"}
+ADAM_SETTINGS = optimizers.OPTIMIZERS["adam"].settings - {"bounds"}
 
 
-def choose_optimizer(request: settings.Job, long_side: int) -> str:
+def choose_optimizer(job: settings.Job, long_side: int) -> str:
     """Names the optimizer of a level, by its long side in pixels."""
-    if request.optimizer != "auto":
-        return request.optimizer
+    if job.optimizer != "auto":
+        return job.optimizer
     if any(
-        getattr(request, name) != getattr(settings.Job, name)
+        getattr(job, name) != getattr(settings.Job, name)
         for name in ADAM_SETTINGS
     ):
         return "adam"
     return "adam" if long_side > pyramid.LARGE else "lbfgs"
 
 
-def list_steps(request: settings.Job) -> tuple[int, ...]:
-    """The steps of a job at each level; the last number is repeated."""
-    if request.steps:
-        return request.steps
-    return STEPS if choose_optimizer(request, 0) == "lbfgs" else STEPS_OF_ADAM
+def list_steps(job: settings.Job) -> tuple[int, ...]:
+    """Lists the steps of a job by level; the last number is repeated."""
+    first = optimizers.OPTIMIZERS[choose_optimizer(job, 0)]
+    return job.steps or first.steps
 
 
 def list_levels(
-    request: settings.Job, height: int, width: int
+    job: settings.Job, height: int, width: int
 ) -> list[pyramid.Level]:
     """Lists the levels of a job of an output of height x width pixels."""
     return pyramid.make_levels(
         height,
         width,
-        list_steps(request),
-        min_size=request.min_size,
-        max_levels=request.levels,
-        growth=request.growth,
+        list_steps(job),
+        min_size=job.min_size,
+        max_levels=job.levels,
+        growth=job.growth,
     )
 
 
 def choose_optimizers(
-    request: settings.Job, levels: Sequence[pyramid.Level]
+    job: settings.Job, levels: Sequence[pyramid.Level]
 ) -> list[pyramid.Level]:
     """Chooses the optimizer of each level, with its settings.
 
@@ -71,19 +69,16 @@ def choose_optimizers(
     below, a picture at 1024 forgets what it was at 512, and ends at higher
     losses of style and of content (scripts/benchmarks/consistency.py).
     """
-    convention = conventions.CONVENTIONS[request.convention]
+    convention = conventions.CONVENTIONS[job.convention]
     found = []
     for number, level in enumerate(levels):
-        name = choose_optimizer(request, max(level.size))
+        name = choose_optimizer(job, max(level.size))
+        kind = optimizers.OPTIMIZERS[name]
         chosen: dict[str, Any] = {
-            each: getattr(request, each)
-            for each in settings.OPTIMIZER_SETTINGS[name]
+            **{each: getattr(job, each) for each in kind.settings},
+            **{each: getattr(convention, each) for each in kind.conventions},
         }
-        if name != "lbfgs":  # it steps alike at any scale
-            chosen["scaled"] = convention.scaled
-        if name == "adam":
-            chosen["corrected"] = convention.corrected
-        above = number > 0 or bool(request.continue_from)
+        above = number > 0 or bool(job.continue_from)
         if convention.scaled and above and max(level.size) > pyramid.LARGE:
             chosen["learning_rate"] *= pyramid.LARGE_RATE
         found.append(level._replace(optimizer=name, settings=chosen))
@@ -94,13 +89,6 @@ def choose_optimizers(
 # its logarithm is linear.
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 RATIOS = (0.001, 0.012, 0.052, 0.15, 0.33, 0.72, 60.0)
-# For other style losses that ratio is multiplied by this.
-SCALES = {
-    "gram": 1.0,
-    "moments": 5.0,
-    "wasserstein": 2.0,
-    "sliced_wasserstein": 7.0,
-}
 # Strength was calibrated with these; a job may set others.
 STRENGTH_SCHEDULE: dict[str, Any] = {
     "optimizer": "adam",
@@ -114,7 +102,7 @@ ONE_LEVEL, ALL_LEVELS = 0.5, 0.9  # strengths up to which, and from which
 FULL_STEPS = 0.4  # the strength from which steps are as long as asked for
 
 
-def apply_strength(request: settings.Job) -> settings.Job:
+def apply_strength(job: settings.Job) -> settings.Job:
     """Replaces weights, rate and levels of a job by those of its strength.
 
     A strength of 0 is the photograph itself, after one evaluation. A job
@@ -124,13 +112,13 @@ def apply_strength(request: settings.Job) -> settings.Job:
         ValueError: As `checks.check`.
         TypeError: Likewise.
     """
-    checks.check(request)
-    strength = request.strength
+    checks.check(job)
+    strength = job.strength
     if strength < 0:
-        return dataclasses.replace(request, strength=-1.0)
+        return dataclasses.replace(job, strength=-1.0)
     if strength == 0:
         return dataclasses.replace(
-            request,
+            job,
             strength=-1.0,
             continue_from="",
             optimizer="lbfgs",  # its result is the best image evaluated
@@ -140,22 +128,22 @@ def apply_strength(request: settings.Job) -> settings.Job:
             steps=(1,),
         )
     ratio = np.exp(np.interp(strength, STRENGTHS, np.log(RATIOS)))
-    ratio *= SCALES[request.style_loss]
+    ratio *= style_kinds.STYLE_LOSSES[job.style_loss].strength_scale
     content_weight = max(CONTENT_WEIGHT, STYLE_WEIGHT / ratio)
     depth = (strength - ONE_LEVEL) / (ALL_LEVELS - ONE_LEVEL)
     depth = min(max(depth, 0.0), 1.0)
-    smallest = min(request.min_size, request.size)
-    min_size = smallest**depth * request.size ** (1 - depth)
+    smallest = min(job.min_size, job.size)
+    min_size = smallest**depth * job.size ** (1 - depth)
     calibrated = {
         name: value
         for name, value in STRENGTH_SCHEDULE.items()
-        if getattr(request, name) == getattr(settings.Job, name)
+        if getattr(job, name) == getattr(settings.Job, name)
     }
     return dataclasses.replace(
-        request,
+        job,
         **calibrated,
         strength=-1.0,
-        learning_rate=request.learning_rate * min(1.0, strength / FULL_STEPS),
+        learning_rate=job.learning_rate * min(1.0, strength / FULL_STEPS),
         content_weight=float(content_weight),
         style_weight=float(ratio * content_weight),
         tv_weight=TV_WEIGHT,

@@ -15,6 +15,7 @@ part of the identity, and --rerun may be told where it is now. A field says
 where it departs from its role.
 """
 
+import collections
 import dataclasses
 import enum
 import math
@@ -23,8 +24,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nst_tf.backend import device
+from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
-from nst_tf.plan import conventions
+from nst_tf.plan import optimizers
 
 LARGEST_SIZE = 65536  # pixels, a side; beyond it Pillow's formats end
 
@@ -55,10 +57,11 @@ def setting(
         **rules: Limits of a number (low, high, above, below); choices; path
             ("picture", "mask", "start" or "weights") with keywords that are no
             paths; of_styles, if the i-th value is the i-th style's; network, if
-            the network is built by it; optimizers that take it; absent, what a
-            record without it means, if that is not the default: the default
-            of before, or off; and where it departs from its role (recorded,
-            identity, keyword, swept, rerun, in_sheets).
+            the network is built by it; absent, what a record without it
+            means, if that is not the default: the default of before, or off;
+            and where it departs from its role (recorded, identity, keyword,
+            swept, rerun, in_sheets). Choices may be a table, whose later
+            entries count too.
     """
     return dataclasses.field(
         default=default,
@@ -66,6 +69,9 @@ def setting(
     )
 
 
+_STYLE_LOSSES = [
+    f"{k.words} ({name})" for name, k in style_kinds.STYLE_LOSSES.items()
+]
 # What is one of the several values of a field.
 ITEM_TYPES: Mapping[Any, Any] = {
     tuple[str, ...]: str,
@@ -297,10 +303,9 @@ class Job:
     style_loss: str = setting(
         "gram",
         "What is minimized",
-        "What of style is compared: products of channels (gram), means and "
-        "deviations (moments), Gaussian distributions (wasserstein), or all "
-        "of the distribution, along some directions (sliced_wasserstein).",
-        choices=("gram", "moments", "wasserstein", "sliced_wasserstein"),
+        "What of style is compared: "
+        f"{', '.join(_STYLE_LOSSES[:-1])}, or {_STYLE_LOSSES[-1]}.",
+        choices=style_kinds.STYLE_LOSSES,
     )
     style_fit: str = setting(
         "keep",
@@ -476,7 +481,10 @@ class Job:
         "Optimizer; lbfgs reaches lower losses, and needs more memory. auto: "
         "lbfgs up to 512 pixels, and adam above, or where a setting of adam's "
         "is given.",
-        choices=("auto", "adam", "lbfgs", "sgd"),
+        choices=collections.ChainMap[str, Any](
+            optimizers.OPTIMIZERS,
+            {"auto": None},  # listed from the last on
+        ),
     )
     learning_rate: float = setting(
         0.02,
@@ -485,7 +493,6 @@ class Job:
         "of the first step.",
         above=0,
         high=1e6,
-        optimizers=("adam", "lbfgs", "sgd"),
     )
     beta_1: float = setting(
         0.9,
@@ -493,7 +500,6 @@ class Job:
         "Adam: decay of the mean gradient.",
         low=0,
         below=1,
-        optimizers=("adam",),
     )
     beta_2: float = setting(
         0.99,
@@ -501,14 +507,12 @@ class Job:
         "Adam: decay of the mean squared gradient.",
         low=0,
         below=1,
-        optimizers=("adam",),
     )
     epsilon: float = setting(
         1e-8,
         "How it is minimized",
         "Adam: added to the root of the mean squared gradient.",
         above=0,
-        optimizers=("adam",),
     )
     average: float = setting(
         0.95,
@@ -517,7 +521,6 @@ class Job:
         "0: off.",
         low=0,
         below=1,
-        optimizers=("adam", "sgd"),
     )
     decay_rate: float = setting(
         1.0,
@@ -525,7 +528,6 @@ class Job:
         "Adam, SGD: factor of the learning rate in decay_steps steps.",
         low=1e-6,
         high=1,
-        optimizers=("adam", "sgd"),
     )
     decay_steps: int = setting(
         100,
@@ -533,7 +535,6 @@ class Job:
         "Adam, SGD: steps in which the learning rate falls by decay_rate.",
         low=1,
         high=10**6,
-        optimizers=("adam", "sgd"),
     )
     bounds: str = setting(
         "box",
@@ -541,7 +542,6 @@ class Job:
         "box: clipped to black and white after each step; none: only when it "
         "is saved.",
         choices=("box", "none"),
-        optimizers=("adam", "lbfgs", "sgd"),
     )
     history: int = setting(
         10,
@@ -549,13 +549,12 @@ class Job:
         "L-BFGS: changes of the image that are kept.",
         low=1,
         high=1000,
-        optimizers=("lbfgs",),
     )
     extractor: str = setting(
         "vgg19",
         "The network",
         "Network that sees the pictures.",
-        choices=tuple(architectures.NETWORKS),
+        choices=architectures.NETWORKS,
         network=True,
     )
     weights: str = setting(
@@ -572,7 +571,7 @@ class Job:
         "average",
         "The network",
         "Pooling of the network.",
-        choices=("max", "average", "average_rescaled"),
+        choices=architectures.POOLINGS,
         network=True,
     )
     padding: str = setting(
@@ -580,7 +579,7 @@ class Job:
         "The network",
         "What a convolution sees beyond the border: zeros, or the mirrored "
         "map, at the first layer or at all.",
-        choices=("zeros", "symmetric_first", "symmetric"),
+        choices=architectures.PADDINGS,
         network=True,
     )
     precision: str = setting(
@@ -701,14 +700,6 @@ MASKS = _select("", lambda role, path: path == "mask")
 STARTS = _select("", lambda role, path: path == "start")
 PER_STYLE_SETTINGS = _select("of_styles", lambda role, path: False)
 NETWORK_SETTINGS = _select("network", lambda role, path: False)
-OPTIMIZER_SETTINGS = {
-    optimizer: frozenset(
-        name
-        for name, field in FIELDS.items()
-        if optimizer in field.metadata.get("optimizers", ())
-    )
-    for optimizer in FIELDS["optimizer"].metadata["choices"]
-}
 
 
 def list_absent_values() -> dict[str, Any]:
@@ -721,7 +712,7 @@ def list_absent_values() -> dict[str, Any]:
 
 
 def is_keyword(name: str, value: str) -> bool:
-    """Whether a field holds a word with a meaning, and no path."""
+    """Returns whether a field holds a word with a meaning, and no path."""
     return value in FIELDS[name].metadata.get("keywords", ())
 
 
@@ -750,7 +741,7 @@ class Interval(NamedTuple):
     seconds: float
 
     def is_over(self, steps: int, seconds: float) -> bool:
-        """Whether so many steps or seconds since the last time are enough."""
+        """Returns whether so many steps, or seconds, are enough."""
         return (0 < self.steps <= steps) or (0 < self.seconds <= seconds)
 
 
@@ -810,11 +801,18 @@ def parse_layers(text: str, name: str = "layers") -> dict[str, float]:
     return layers
 
 
-def format_flags(request: Job) -> list[str]:
+def share_weight(layers: str, weight: float) -> dict[str, float]:
+    """Shares a weight among layers, "name:weight,...", in proportion."""
+    shares = parse_layers(layers)
+    total = sum(shares.values())
+    return {layer: weight * share / total for layer, share in shares.items()}
+
+
+def format_flags(job: Job) -> list[str]:
     """Writes a job as flags: those that are not as they are by default."""
     lines = []
     for name, field in FIELDS.items():
-        value = getattr(request, name)
+        value = getattr(job, name)
         if value == field.default:
             continue
         if field.type is bool:

@@ -38,7 +38,7 @@ class StyleRegion(NamedTuple):
 
 
 def find_regions(
-    request: settings.Job,
+    job: settings.Job,
     content: image_io.Picture,
     styles: Sequence[image_io.Picture],
     others: Mapping[str, image_io.Picture],
@@ -46,7 +46,7 @@ def find_regions(
     """Finds the regions of a job, and gives their styles their colors.
 
     Args:
-        request: The job.
+        job: The job.
         content: Its content image.
         styles: Its style images.
         others: The masks that it names.
@@ -61,7 +61,7 @@ def find_regions(
     """
     size = content.pixels.shape[:2]
     if not settings.MASKS & set(others):
-        painted, clipped = _recolor_all(request, content, enumerate(styles))
+        painted, clipped = _recolor_all(job, content, enumerate(styles))
         return [StyleRegion("", None, painted)] if styles else [], clipped
     strength = np.ones(size, np.float32)
     if "strength_map" in others:
@@ -70,14 +70,14 @@ def find_regions(
     parts = [masks.MaskRegion((255,) * 3, np.ones(size, np.float32))]
     if "content_mask" in others:
         parts = _regions(others["content_mask"], "content_mask", size)
-    members = _members(request, styles, others, parts)
+    members = _members(job, styles, others, parts)
     places, clipped = [], 0.0
     for part, its in zip(parts, members, strict=True):
         mask = part.weights * strength
         if not its or mask.mean() < LEAST:
             continue
         here = content._replace(alpha=_product(content.alpha, part.weights))
-        painted, share = _recolor_all(request, here, its)
+        painted, share = _recolor_all(job, here, its)
         clipped = max(clipped, share)
         whole = mask.min() == 1
         name = part.name if "content_mask" in others else ""
@@ -91,23 +91,61 @@ def find_regions(
 
 
 def _recolor_all(
-    request: settings.Job,
+    job: settings.Job,
     content: image_io.Picture,
     styles: Iterable[tuple[int, image_io.Picture]],
 ) -> tuple[list[tuple[int, image_io.Picture]], float]:
     """Gives styles their colors; the largest share of values not in [0, 1]."""
     painted, clipped = [], 0.0
     for index, style in styles:
-        changed, share = style_settings.recolor(request, style, content)
+        changed, share = style_settings.recolor(job, style, content)
         painted.append((index, changed))
         clipped = max(clipped, share)
     return painted, clipped
 
 
+def weigh_styles(
+    job: settings.Job,
+    painted: Sequence[StyleRegion],
+    scales: Sequence[float],
+) -> list[Region]:
+    """Gives the styles of each region their shares, layers and scales.
+
+    Raises:
+        ValueError: If a setting is given for another number of styles.
+    """
+    count = len(scales)
+    blend = style_settings.list_shares(job, count)
+    layers = [
+        settings.share_weight(text, job.style_weight)
+        for text in settings.repeat_for_styles(
+            job.style_layers, count, "style_layers"
+        )
+    ]
+    return [
+        Region(
+            [
+                Style(
+                    style.pixels,
+                    blend[index],
+                    style.alpha,
+                    layers[index],
+                    scales[index],
+                )
+                for index, style in part.styles
+                if blend[index]
+            ],
+            part.mask,
+            part.name,
+        )
+        for part in painted
+    ]
+
+
 def read_keep_mask(
     content: image_io.Picture, others: Mapping[str, image_io.Picture]
 ) -> np.ndarray:
-    """How much each pixel of the content image stays as it is, [H, W]."""
+    """Reads how much of each pixel of the content image is kept, [H, W]."""
     size = content.pixels.shape[:2]
     if "keep_mask" not in others:
         return np.zeros(size, np.float32)
@@ -115,18 +153,18 @@ def read_keep_mask(
 
 
 def _members(
-    request: settings.Job,
+    job: settings.Job,
     styles: Sequence[image_io.Picture],
     others: Mapping[str, image_io.Picture],
     parts: Sequence[masks.MaskRegion],
 ) -> list[list[tuple[int, image_io.Picture]]]:
-    """The styles of each region, each with how much its pixels count."""
+    """Lists the styles of each region, with how much their pixels count."""
     if "content_mask" not in others:
         return [list(enumerate(styles))]
-    if not request.style_mask:
+    if not job.style_mask:
         return _in_order(styles, parts)
     names = settings.repeat_for_styles(
-        range(len(request.style_mask)), len(styles), "style_mask"
+        range(len(job.style_mask)), len(styles), "style_mask"
     )
     members: list[list[tuple[int, image_io.Picture]]] = [[] for _ in parts]
     for index, (style, number) in enumerate(zip(styles, names, strict=True)):
@@ -178,7 +216,7 @@ def _in_order(
 def _regions(
     picture: image_io.Picture, name: str, size: tuple[int, ...]
 ) -> list[masks.MaskRegion]:
-    """The regions of a mask, which has the size of its picture."""
+    """Finds the regions of a mask, which has the size of its picture."""
     _check_size(picture, name, size)
     return masks.find_mask_regions(picture.pixels, name)
 
@@ -186,7 +224,7 @@ def _regions(
 def _gray(
     picture: image_io.Picture, name: str, size: tuple[int, ...]
 ) -> np.ndarray:
-    """The lightness of a mask, which has the size of the content image."""
+    """Reads the lightness of a mask of the content image's size."""
     _check_size(picture, name, size)
     return picture.pixels.mean(axis=-1)
 
@@ -204,7 +242,7 @@ def _check_size(
 
 
 def _product(alpha: np.ndarray | None, weights: np.ndarray) -> np.ndarray:
-    """How much pixels count that are partly transparent."""
+    """Multiplies an alpha channel, if there is one, by weights."""
     return weights if alpha is None else alpha * weights
 
 

@@ -11,17 +11,15 @@ from nst_tf.network import architectures
 from nst_tf.plan import pyramid, settings
 
 
-def repeat_settings(
-    request: settings.Job, counts: Sequence[int]
-) -> settings.Job:
+def repeat_settings(job: settings.Job, counts: Sequence[int]) -> settings.Job:
     """Gives each style of a job to so many pictures, which share as one does.
 
     Raises:
         ValueError: If a setting of styles is given for another number of them.
     """
     if all(count == 1 for count in counts):
-        return request
-    blend = list_shares(request, len(counts))
+        return job
+    blend = list_shares(job, len(counts))
     pairs = list(zip(blend, counts, strict=True))
     chosen: dict[str, Any] = {
         "style_blend": tuple(
@@ -31,7 +29,7 @@ def repeat_settings(
     for name in settings.FIELDS:
         if name not in settings.PER_STYLE_SETTINGS or name == "style_blend":
             continue
-        values = getattr(request, name)
+        values = getattr(job, name)
         if len(values) > 1:
             values = settings.repeat_for_styles(values, len(counts), name)
             chosen[name] = tuple(
@@ -39,28 +37,26 @@ def repeat_settings(
                 for value, count in zip(values, counts, strict=True)
                 for _ in range(count)
             )
-    return dataclasses.replace(request, **chosen)
+    return dataclasses.replace(job, **chosen)
 
 
-def list_shares(request: settings.Job, count: int) -> tuple[float, ...]:
+def list_shares(job: settings.Job, count: int) -> tuple[float, ...]:
     """Lists the share of each of so many styles in the blend."""
-    blend = request.style_blend or (1.0,)
+    blend = job.style_blend or (1.0,)
     return settings.repeat_for_styles(blend, count, "style_blend")
 
 
 def recolor(
-    request: settings.Job, style: image_io.Picture, content: image_io.Picture
+    job: settings.Job, style: image_io.Picture, content: image_io.Picture
 ) -> tuple[image_io.Picture, float]:
     """Gives a style image its colors to paint with; the share not in [0, 1]."""
-    if request.color == "luminance":
+    if job.color == "luminance":
         pixels = color.to_gray(style.pixels, content.pixels)
         return style._replace(pixels=pixels), 0.0
-    if request.color not in ("match", "histogram"):
+    if job.color not in ("match", "histogram"):
         return style, 0.0
     change = (
-        color.match_moments
-        if request.color == "match"
-        else color.match_histograms
+        color.match_moments if job.color == "match" else color.match_histograms
     )
     changed = change(style.pixels, content.pixels, style.alpha, content.alpha)
     pixels = np.clip(changed.image, 0.0, 1.0).astype(np.float32)
@@ -68,24 +64,28 @@ def recolor(
 
 
 def compute_scales(
-    request: settings.Job,
+    job: settings.Job,
     styles: Sequence[image_io.Picture],
     level: pyramid.Level,
 ) -> list[float]:
-    """By how much the sides of each style image are multiplied."""
-    if not request.style_size:
+    """Computes the factor of each style image's sides.
+
+    Raises:
+        ValueError: If a style_size is out of proportion to the output.
+    """
+    if not job.style_size:
         return list(
             settings.repeat_for_styles(
-                request.style_scale, len(styles), "style_scale"
+                job.style_scale, len(styles), "style_scale"
             )
         )
     found = []
     lengths = settings.repeat_for_styles(
-        request.style_size, len(styles), "style_size"
+        job.style_size, len(styles), "style_size"
     )
     for style, length in zip(styles, lengths, strict=True):
         rows, columns = style.pixels.shape[:2]
-        scale = length / max(fit_size(request, rows, columns, level, 1.0))
+        scale = length / max(fit_size(job, rows, columns, level, 1.0))
         rules = settings.FIELDS["style_scale"].metadata
         if not rules["low"] <= scale <= rules["high"]:
             raise ValueError(
@@ -97,7 +97,7 @@ def compute_scales(
 
 
 def check_fits(
-    request: settings.Job,
+    job: settings.Job,
     styles: Sequence[image_io.Picture],
     scales: Sequence[float],
     level: pyramid.Level,
@@ -106,8 +106,8 @@ def check_fits(
     """Raises ValueError if a style is too small, or hidden, at a level."""
     for style, scale in zip(styles, scales, strict=True):
         rows, columns = style.pixels.shape[:2]
-        height, width = fit_size(request, rows, columns, level, scale)
-        if request.style_fit == "crop" and is_hidden(style, height, width):
+        height, width = fit_size(job, rows, columns, level, scale)
+        if job.style_fit == "crop" and is_hidden(style, height, width):
             raise ValueError(
                 "style image is wholly transparent where it is cropped; use "
                 "--style_fit=keep."
@@ -122,23 +122,31 @@ def check_fits(
 
 
 def fit_size(
-    request: settings.Job,
+    job: settings.Job,
     rows: int,
     columns: int,
     level: pyramid.Level,
     scale: float,
 ) -> tuple[int, int]:
-    """The (height, width) of a style image of rows x columns, at a level."""
+    """Computes the (height, width) of a style image at a level.
+
+    Args:
+        job: The job; its style_fit counts.
+        rows: Height of the style image, in pixels.
+        columns: Width of the style image, in pixels.
+        level: Level of the output.
+        scale: Factor of the style image's sides.
+    """
     height, width = (max(1, round(scale * side)) for side in level[:2])
-    if request.style_fit == "keep":
+    if job.style_fit == "keep":
         return sizes.scale_to_area(rows, columns, height * width)
-    if request.style_fit == "side":
+    if job.style_fit == "side":
         return sizes.scale_to_side(rows, columns, max(height, width))
     return height, width
 
 
 def is_hidden(picture: image_io.Picture, height: int, width: int) -> bool:
-    """Whether nothing is seen of a picture that is cropped to a size."""
+    """Returns whether a picture cropped to a size is wholly transparent."""
     if picture.alpha is None:
         return False
     alpha = image_io.cover(picture.alpha[..., None], height, width)

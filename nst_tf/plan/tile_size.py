@@ -8,6 +8,7 @@ import dataclasses
 import math
 from typing import TYPE_CHECKING, Any
 
+from nst_tf.losses import style_kinds
 from nst_tf.network import architectures
 from nst_tf.plan import memory, pyramid, tiles
 
@@ -134,7 +135,7 @@ def make_memory_model(plan: "planning.Plan") -> memory.MemoryModel:
         optimizer=level.optimizer,
         pairs=level.settings.get("history", 0),
         style_scale=max(scales, default=1.0),
-        sorts=plan.style_loss == "sliced_wasserstein",
+        style_loss=plan.style_loss,
         read=sum(each.pixels[..., 0].size for each in pictures),
         recomputes=plan.tiling.content_target == "recompute",
         features=sum(
@@ -170,7 +171,7 @@ def estimate_cost(plan: "planning.Plan", level: pyramid.Level) -> float:
 
 
 def is_recomputed(plan: "planning.Plan", height: int, width: int) -> bool:
-    """Whether the content's features are seen anew at a size, not kept."""
+    """Returns whether the content's features are recomputed at a size."""
     tiling = plan.tiling
     return tiling.content_target == "recompute" and tiles.is_cut(
         height, width, tiling.side
@@ -183,12 +184,12 @@ def find_smallest_side(plan: "planning.Plan") -> int:
 
 
 def is_additive(plan: "planning.Plan") -> bool:
-    """Whether all losses of a plan are sums over positions."""
-    return plan.style_loss != "sliced_wasserstein"
+    """Returns whether all losses of a plan are sums over positions."""
+    return style_kinds.STYLE_LOSSES[plan.style_loss].additive
 
 
 def _list_targets(plan: "planning.Plan") -> "list[planning.Plan]":
-    """A plan, and one that recomputes its targets, if it leaves that open."""
+    """Lists a plan and, if it is open, one that recomputes its targets."""
     if plan.tiling.content_target != "auto":
         return [plan]
     return [plan, _retile(plan, content_target="recompute")]
@@ -200,7 +201,7 @@ def _retile(plan: "planning.Plan", **changes: Any) -> "planning.Plan":
 
 
 def _estimate_recomputed_share(plan: "planning.Plan") -> float:
-    """Two looks as deep as the content's layers, over two as deep as all."""
+    """Estimates the work down to the content's layers, of that of all."""
     name = plan.network.name
     deepest = architectures.find_deepest(name, plan.content_weights)
     return architectures.count_work(
@@ -209,7 +210,7 @@ def _estimate_recomputed_share(plan: "planning.Plan") -> float:
 
 
 def _cut(plan: "planning.Plan", level: pyramid.Level) -> tiles.Tiles | None:
-    """How a level is cut; None: it is not."""
+    """Cuts a level into tiles; None if it is worked on as a whole."""
     return tiles.choose_tiles(
         *level.size,
         plan.tiling.side,

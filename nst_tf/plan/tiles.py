@@ -33,7 +33,7 @@ class Tiles(NamedTuple):
 
 
 def is_cut(height: int, width: int, tile: int) -> bool:
-    """Whether an image has more pixels than a tile; 0: tiles of any size."""
+    """Returns whether an image has more pixels than a tile; 0: any size."""
     return 0 < tile**2 < height * width
 
 
@@ -135,7 +135,7 @@ def _into(length: int, count: int, stride: int, reach: int) -> Cut:
 
 
 def find_smallest_side(stride: int, reach: int) -> int:
-    """The least side of a tile, with its halo, that owns something."""
+    """Finds the least side of a tile, with its halo, that owns something."""
     return math.ceil(reach / stride) * stride + reach + 2 * stride
 
 
@@ -191,5 +191,5 @@ def make_tiles(
 
 
 def _seen(tiles: Tiles) -> int:
-    """How many pixels are seen, those in halos more than once."""
+    """Counts the pixels that are seen, those in halos more than once."""
     return tiles.number * tiles.rows.size * tiles.columns.size

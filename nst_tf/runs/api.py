@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nst_tf import errors
 from nst_tf.backend import replicas
 from nst_tf.images import painting
 from nst_tf.plan import arrays, inputs, planning, settings
@@ -37,9 +38,10 @@ class Result(NamedTuple):
     terms: Mapping[str, float]  # the last step's losses, unweighted
 
 
+@arrays.take_settings
 def stylize(
     content: arrays.ImageLike,
-    styles: arrays.ImageLike | Sequence[arrays.ImageLike],
+    style: arrays.ImageLike | Sequence[arrays.ImageLike],
     *,
     extra_losses: "method.ExtraLosses | None" = None,
     **settings: Any,
@@ -50,7 +52,8 @@ def stylize(
         content: Content image: a path or an address, or an array, [H, W, 3],
             of uint8 or of floats in [0, 1], RGB; or with alpha, [H, W, 4].
             Transparent parts count for nothing.
-        styles: One style image or several, likewise; a folder counts as one.
+        style: One style image or several, likewise; a folder counts as one.
+            `styles`, its old name, may be written too.
         extra_losses: (height, width) -> further losses of an image of that
             size, as docs/adding_a_loss.md describes them.
         **settings: Fields of `Job`, such as size=512 or style_weight=200.
@@ -74,13 +77,14 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
-    run = runner.start_run(draft_images(content, styles, settings))
+    run = runner.start_run(draft_images(content, style, settings))
     return results.make_painting(run.read(extra_losses=extra_losses), run.plan)
 
 
+@arrays.take_settings
 def stylize_steps(
     content: arrays.ImageLike,
-    styles: arrays.ImageLike | Sequence[arrays.ImageLike],
+    style: arrays.ImageLike | Sequence[arrays.ImageLike],
     *,
     extra_losses: "method.ExtraLosses | None" = None,
     **settings: Any,
@@ -92,7 +96,7 @@ def stylize_steps(
 
     Args:
         content: As in `stylize`.
-        styles: As in `stylize`.
+        style: As in `stylize`.
         extra_losses: As in `stylize`.
         **settings: As in `stylize`.
 
@@ -107,7 +111,7 @@ def stylize_steps(
         FloatingPointError: As it is read, if evaluations give no numbers any
             more.
     """
-    run = runner.start_run(draft_images(content, styles, settings))
+    run = runner.start_run(draft_images(content, style, settings))
     return run.steps(extra_losses)
 
 
@@ -179,9 +183,15 @@ def draft_images(
         TypeError: As `stylize`.
     """
     for name in chosen:
+        if name not in settings.FIELDS:
+            near = errors.did_you_mean(name, settings.KEYWORDS)
+            raise TypeError(
+                f"stylize has no setting {name!r}"
+                f"{near or '; help(nst_tf.stylize) lists them.'}"
+            )
         if name == "dpi" and chosen.get("print_size"):
             continue
-        if name in settings.FIELDS and name not in settings.KEYWORDS:
+        if name not in settings.KEYWORDS:
             raise TypeError(
                 f"{name} is for the program, not a setting of stylize; pass "
                 f"the images as the first two arguments, and save the result."

@@ -10,12 +10,13 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from nst_tf import files
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
@@ -48,8 +49,7 @@ class CheckpointFolder:
         while not os.path.lexists(place) and place != place.parent:
             place = place.parent
         try:
-            with tempfile.TemporaryFile(dir=place):
-                pass
+            files.check_folder_writable(place)
         except OSError as error:
             raise ValueError(
                 f"checkpoint_dir is {self._path}, but {place} is no folder "
@@ -73,16 +73,11 @@ class CheckpointFolder:
         # Always of the same name for a job: what a killed run left of it is
         # written over.
         beside = self._path / f".{self._key}.part"
-        try:
-            with open(beside, "wb") as file:
-                arrays: dict[str, Any] = dict(state.arrays)
-                np.savez(file, head=np.array(json.dumps(head)), **arrays)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        with files.write_atomically(path, beside) as file:
+            arrays: dict[str, Any] = dict(state.arrays)
+            np.savez(file, head=np.array(json.dumps(head)), **arrays)
+            file.flush()
+            os.fsync(file.fileno())
         own = [each for each in _files(self._path) if self._owns(each)]
         for old in own[:-KEPT]:
             old.unlink(missing_ok=True)

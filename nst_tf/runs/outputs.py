@@ -140,8 +140,7 @@ def check_folder(setting: str, path: Path) -> Path:
             f"one with --{setting}."
         )
     try:
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        files.check_folder_writable(folder)
     except OSError as error:
         raise ValueError(
             f"{setting} folder {folder} cannot be written to: {error.strerror}."
@@ -212,7 +211,7 @@ def write_somewhere(
 
 def _save(path: Path, image: np.ndarray, options: writing.Options) -> None:
     """Writes a picture, and its record beside it if need be."""
-    image_io.save_image(path, image, options)
+    image_io.write_image(path, image, options)
     if options.record and writing.needs_sidecar(path, options.record):
         with files.write_atomically(sidecar_path(path)) as file:
             file.write(f"{options.record}\n".encode())

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from nst_tf import files
 from nst_tf.images import image_io, masks, sources
-from nst_tf.network import bundled
+from nst_tf.network import architectures
 from nst_tf.plan import checks, inputs, planning, settings
 from nst_tf.runs import outputs, records, resume
 
@@ -69,7 +69,7 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
             _find_input("style", each, places) for each in pictures["style"]
         )
     else:
-        folders = inputs.list_styles(asked)
+        folders = sources.expand_folders(asked.style)
         given = tuple(each for folder in folders for each in folder)
         if len(given) != len(pictures["style"]):
             raise ValueError(
@@ -205,9 +205,10 @@ def _find_input(name: str, picture: Any, places: Sequence[str]) -> str:
 
 def _find_weights(network: Any, places: Sequence[str]) -> str:
     """Where the network's weights are now: by their digest, or their name."""
-    for word, file in (("auto", bundled.VGG19), ("small", bundled.SMALL)):
-        if network["digest"] == file.digest:
-            return word
+    for known in architectures.NETWORKS.values():
+        for word, file in (("auto", known.shipped), ("small", known.small)):
+            if file and network["digest"] == file.digest:
+                return word
     if settings.is_keyword("weights", network["weights"]):
         return "imagenet"
     paths = [os.path.join(place, network["weights"]) for place in places]

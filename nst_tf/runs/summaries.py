@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
+from nst_tf import files
 from nst_tf.plan import pyramid
 
 if TYPE_CHECKING:
@@ -17,18 +17,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
-EXTRA = 'pip install "nst-tf[tensorboard]"'
 PICTURE_SECONDS = 30.0  # between two pictures, besides those of the levels
 
 
 def check() -> None:
     """Raises ValueError unless the package is there that TensorFlow needs."""
-    try:
-        import tensorboard  # noqa: F401
-    except ImportError:
-        raise ValueError(
-            f"summary_dir needs a package that is not installed: {EXTRA}"
-        ) from None
+    files.require_extra("tensorboard", "tensorboard", "summary_dir")
 
 
 class Board:
@@ -60,8 +54,7 @@ class Board:
         self._pictured = -PICTURE_SECONDS
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self._folder):
-                pass
+            files.check_folder_writable(self._folder)
         except OSError as error:
             raise ValueError(
                 f"summary_dir {folder} cannot be written to: {error.strerror}."

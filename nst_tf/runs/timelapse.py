@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
-EXTRA = 'pip install "nst-tf[video]"'
 FRAMES = 100  # of a film, at most
 RATE = 15  # frames a second
 HELD = 30  # frames, as long as which the last one is shown
@@ -47,10 +46,9 @@ def check(
             f"timelapse {name} has the extension {place.suffix!r}, expected "
             f"one of {', '.join(_WRITERS)}."
         )
-    if extension == ".mp4" and not _is_installed():
-        raise ValueError(
-            f"timelapse {name} needs a package that is not installed: {EXTRA}; "
-            f"or write a .webp or a .gif."
+    if extension == ".mp4":
+        files.require_extra(
+            "av", "video", f"timelapse {name}", "; or write a .webp or a .gif."
         )
     outputs.check_aside("timelapse", name, path, inputs, previews)
     outputs.check_folder("timelapse", place)
@@ -141,15 +139,6 @@ class Film:
             return frame
         image = image_io.resize(frame / np.float32(255), *self._size)
         return writing.quantize(image, np.uint8)
-
-
-def _is_installed() -> bool:
-    """Whether the package that writes MP4 is there."""
-    try:
-        import av  # noqa: F401
-    except ImportError:
-        return False
-    return True
 
 
 def _write_gif(file: BinaryIO, frames: Sequence[np.ndarray]) -> None:

@@ -6,17 +6,19 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import host_images
+from nst_tf.backend import canvas
 from nst_tf.images import image_io, sizes
 from nst_tf.losses import (
     content_loss,
+    conventions,
     protocol,
+    style_kinds,
     style_losses,
     sums,
     total_variation,
 )
 from nst_tf.network import extractors
-from nst_tf.plan import conventions, planning, style_regions, tiles
+from nst_tf.plan import planning, style_regions, tiles
 from nst_tf.tiling import views
 
 
@@ -113,7 +115,7 @@ def _style_losses(
 ) -> list[style_losses.StyleLoss]:
     """Makes the style losses of a region."""
     plan, extractor = frame.plan, frame.extractor
-    kind = style_losses.STYLE_LOSSES[plan.style_loss]
+    kind = style_kinds.STYLE_LOSSES[plan.style_loss].load()
     mask, share = _mask_region(frame, region)
     targets = _blend_targets(frame, kind, region.styles)
     divide = plan.convention.style
@@ -160,7 +162,7 @@ def list_layers(plan: planning.Plan) -> list[str]:
     layers = dict.fromkeys(plan.content_weights)
     for region in plan.regions:
         layers |= dict.fromkeys(compute_style_weights(region.styles))
-    return list(layers)
+    return list(layers | dict.fromkeys(plan.extra_layers))
 
 
 def _mask_region(
@@ -187,7 +189,7 @@ def compute_style_weights(
 
 
 def _shares(styles: Sequence[style_regions.Style]) -> list[float]:
-    """The shares of styles, which sum to 1."""
+    """Divides the weights of styles by their sum."""
     total = sum(style.weight for style in styles)
     return [style.weight / total for style in styles]
 
@@ -287,7 +289,7 @@ def _content_targets(
     tiling: planning.Tiling,
     masks: Mapping[str, tf.Tensor | None],
 ) -> tuple[Mapping[str, Any], Mapping[str, tf.Tensor]]:
-    """The features of a picture, [H, W, 3], in tiles if it is larger.
+    """Computes the features of a picture, [H, W, 3], in tiles if need be.
 
     Or, for such a picture, itself in their place, and their mean squares.
     """
@@ -303,7 +305,7 @@ def _content_targets(
     }
     found = views.sum_statistics(extractor, image, cut, measures, masks)
     dtype = tf.as_dtype(extractor.model.inputs[0].dtype).as_numpy_dtype
-    pixels = host_images.HostImage(image[None].astype(dtype, copy=False))
+    pixels = canvas.keep(image[None].astype(dtype, copy=False), on_host=True)
     picture = protocol.Recomputed(pixels)
     squares = {
         layer: sums.divide_by_mass(total) for layer, total in found.items()

@@ -15,7 +15,7 @@ each for the top, the bottom, the left and the right, and
     python scripts/benchmarks/boundaries.py --content=PHOTO --style=PAINTING
 
 It also prints what average pooling takes from activations, of which
-`extractors.AVERAGE_POOLING_SCALE` is the inverse.
+`architectures.AVERAGE_POOLING_SCALE` is the inverse.
 """
 
 import argparse
@@ -92,13 +92,12 @@ def measure(
     steps: int,
 ) -> tuple[dict[str, dict[str, Any]], dict[str, np.ndarray]]:
     """Paints with each padding, a step of each in turn."""
-    from nst_tf.network import extractors
 
     runs = {
         padding: _steps(
             settings.Job(padding=padding), content, style, network, steps
         )
-        for padding in extractors.PADDINGS
+        for padding in architectures.PADDINGS
     }
     seconds: dict[str, list[float]] = {padding: [] for padding in runs}
     images = {}

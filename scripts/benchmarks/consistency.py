@@ -39,6 +39,7 @@ import step_time
 
 from nst_tf.backend import device
 from nst_tf.images import image_io, sizes
+from nst_tf.losses import style_kinds
 from nst_tf.network import weight_files
 from nst_tf.plan import schedule, settings
 from nst_tf.runs import api, results
@@ -571,7 +572,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         help="sizes: without the runs of one level",
     )
     add("--strength_size", type=int, default=256, help="strength (256)")
-    known = ",".join(schedule.SCALES)
+    known = ",".join(style_kinds.STYLE_LOSSES)
     add("--style_losses", default="gram", help=f"of {known} (gram)")
     results = RESULTS / "consistency.jsonl"
     add("--json", type=Path, default=results, help="gets a line for each pair")
@@ -581,7 +582,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if set(flags.parts) - set(PARTS):
         parser.error(f"--parts: expected some of {names}")
     flags.style_losses = flags.style_losses.split(",")
-    if set(flags.style_losses) - set(schedule.SCALES):
+    if set(flags.style_losses) - set(style_kinds.STYLE_LOSSES):
         parser.error(f"--style_losses: expected some of {known}")
     if "gradients" in flags.parts and not 32 <= flags.small < flags.large:
         parser.error("--small: expected 32 or more, and less than --large")

@@ -111,13 +111,13 @@ def peers_objective(
 
     from nst_tf.losses import (
         content_loss,
+        conventions,
         objectives,
         protocol,
         style_losses,
         sums,
         total_variation,
     )
-    from nst_tf.plan import conventions
 
     content, style = (
         extractor.compiled(tf.constant(image[None]))
@@ -152,14 +152,14 @@ class Ours:
     def __init__(self, name: str, problem: Problem, **settings: Any):
         import tensorflow as tf
 
-        from nst_tf.optimize import descent, optimizers
+        from nst_tf.optimize import descent
+        from nst_tf.plan import optimizers
 
         optimizer, precision = name.split("-")
         image = tf.constant(problem.content[None])
         self.image = tf.Variable(image, trainable=False)
-        self._optimizer = optimizers.OPTIMIZERS[optimizer](
-            self.image, **settings
-        )
+        make = optimizers.OPTIMIZERS[optimizer].load()
+        self._optimizer = make(self.image, **settings)
         evaluate = peers_objective(_extractor(problem, precision), problem)
         self._step = descent.make_train_step(self._optimizer, evaluate)
 

@@ -141,7 +141,7 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
     Args:
         precision: Type that the network computes in.
         problem: Images, network weights and pooling.
-        style_loss: A name in `style_losses.STYLE_LOSSES`.
+        style_loss: A name in `style_kinds.STYLE_LOSSES`.
 
     Returns:
         The step; on a CPU it returns when all of it is done.

@@ -26,14 +26,14 @@ def main(arguments: Sequence[str]) -> int:
     sys.path.insert(0, str(step_time.ROOT))
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from nst_tf.losses import style_losses
+    from nst_tf.losses import style_kinds
 
     network_weights, kind = step_time.find_weights(flags.weights)
     for size in flags.sizes:
         problem = step_time.make_problem(size, network_weights, "average")
         steps = {
             name: step_time.ours(flags.precision, problem, name)
-            for name in style_losses.STYLE_LOSSES
+            for name in style_kinds.STYLE_LOSSES
         }
         seconds: dict[str, list[float]] = {name: [] for name in steps}
         for _ in range(WARM_UP + flags.repeats):

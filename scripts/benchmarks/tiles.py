@@ -225,7 +225,7 @@ def _stepper(
     """A compiled train step at the size, and its optimizer."""
     import tensorflow as tf
 
-    from nst_tf.backend import host_images
+    from nst_tf.backend import canvas
     from nst_tf.images import image_io, sizes
     from nst_tf.losses import objectives
     from nst_tf.optimize import descent, first_order
@@ -249,9 +249,9 @@ def _stepper(
         tile=tile,
         recompute=flags.recompute,
     )
-    image: Any = tf.Variable(tf.zeros((1, height, width, 3)), trainable=False)
-    if tiles.is_cut(height, width, tile):
-        image = host_images.HostVariable(image.shape, image.dtype)
+    is_cut = tiles.is_cut(height, width, tile)
+    image: Any = canvas.make_zeros(height, width, tf.float32, is_cut, 1)
+    if is_cut:
         cut = views.cut_for_extractor(extractor, height, width, tile)
         print(f"{cut.number} tiles, {cut.columns.size} x {cut.rows.size}")
         evaluate = tiled.make_tiled_objective(extractor, loss_list, cut)

@@ -17,7 +17,6 @@ THRESHOLDS: dict[str, int] = {
     "nst_tf.losses.content_loss.POSITIONS": 300,
     "nst_tf.losses.sums.BLOCK": 64,
     "nst_tf.images.color.BLOCK": 500,
-    "nst_tf.images.profiles.BLOCK": 500,
     "nst_tf.plan.pyramid.LARGE": 40,  # Adam above, and shorter steps
     "nst_tf.losses.style_losses.EXACT_CHANNELS": 16,
     "nst_tf.losses.style_losses.DIRECTIONS": 8,

@@ -15,7 +15,7 @@ LOG = logging.getLogger("nst_tf")
 
 def test_records_are_printed_while_a_program_runs(capsys, caplog):
     before = LOG.level, LOG.propagate, list(LOG.handlers)
-    with console.print_notes() as notes:
+    with terminal.print_notes() as notes:
         LOG.debug("no")
         logging.getLogger("other").warning("no")
         LOG.info("a %s", "note")
@@ -36,7 +36,7 @@ def test_records_are_printed_while_a_program_runs(capsys, caplog):
 def test_the_logger_is_as_before_after_a_failure():
     LOG.setLevel(logging.ERROR)
     try:
-        with pytest.raises(ZeroDivisionError), console.print_notes():
+        with pytest.raises(ZeroDivisionError), terminal.print_notes():
             assert LOG.level == logging.INFO
             raise ZeroDivisionError
         assert (LOG.level, LOG.propagate) == (logging.ERROR, True)
@@ -46,7 +46,7 @@ def test_the_logger_is_as_before_after_a_failure():
 
 def test_a_closed_standard_error_is_no_failure(monkeypatch):
     monkeypatch.setattr(terminal.sys, "stderr", None)
-    with console.print_notes():
+    with terminal.print_notes():
         LOG.warning("trouble")
 
 

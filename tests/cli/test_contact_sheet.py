@@ -225,7 +225,7 @@ def test_transparent_pictures_are_drawn_on_white(flag_file):
     alpha = np.zeros((60, 80), np.float32)
     alpha[:30] = 1
     pixels = toys.image(60, 80)
-    image_io.save_image("town.png", pixels, writing.Options(alpha=alpha))
+    image_io.write_image("town.png", pixels, writing.Options(alpha=alpha))
     prepared = _prepare("--sweep=seed:1")
     (image,) = _paint(prepared)
     drawn = contact_sheet.draw(prepared, {0: image})
@@ -357,7 +357,7 @@ def test_a_sheet_that_cannot_be_written_is_said(
     def fail(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(image_io, "save_image", fail)
+    monkeypatch.setattr(image_io, "write_image", fail)
     assert main.main([flag_file, "--sweep=seed:1,2"]) == 1
     words = "sheet.png cannot be written: No space left"
     assert words in capsys.readouterr().err

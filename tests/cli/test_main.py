@@ -203,7 +203,7 @@ def test_a_preview_that_fails_does_not_end_the_run(
             raise OSError("No space left on device")
         save(path, *rest)
 
-    monkeypatch.setattr(image_io, "save_image", fail)
+    monkeypatch.setattr(image_io, "write_image", fail)
     assert main.main([flag_file, "--preview_every=4"]) == 0
     words = "warning   preview town-paint.preview.png failed: No space"
     assert capsys.readouterr().err.count(words) == 2
@@ -365,7 +365,7 @@ def test_a_picture_that_cannot_be_written_is_said(
         raise OSError("No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(image_io, "save_image", fail)
+        patch.setattr(image_io, "write_image", fail)
         assert main.main([flag_file]) == 1
     assert "cannot be written: No space left" in capsys.readouterr().err
     Path("gone").mkdir()

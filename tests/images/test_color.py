@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 import toys
 
-import nst_tf
 from nst_tf.cli import main
 from nst_tf.images import color, image_io
-from nst_tf.plan import settings
-from nst_tf.runs import preparation, records
+from nst_tf.plan import settings, style_settings
+from nst_tf.runs import records
 
 CONTENT, STYLE = toys.image(40, 60, 0), toys.image(50, 30, 1)
 
@@ -146,69 +145,80 @@ def test_what_does_not_count_has_no_part_in_a_histogram():
     halves[:, 30:] = 0.999
     result = color.match_histograms(STYLE, halves, None, weights).image
     assert result.max() == halves[:, :30].max()
+    # Of a style as well: the left half alone has the content's histogram.
+    style = toys.image(40, 60, 1)
+    style[:, 30:] /= 4
+    result = color.match_histograms(style, CONTENT, weights).image[:, :30]
+    for channel in range(3):
+        for share in (0.25, 0.5, 0.75):
+            actual = np.quantile(result[..., channel], share)
+            expected = np.quantile(CONTENT[..., channel], share)
+            assert actual == pytest.approx(expected, abs=2e-3)
 
 
-# From file to file
-
-
-@pytest.fixture
-def folder(tmp_path, toy, monkeypatch):
-    """A working directory with a flag file for the toy network."""
-    monkeypatch.chdir(tmp_path)
-    toys.write_flag_file(toy)
-    return tmp_path
-
-
-@pytest.mark.parametrize("depth", [8, 16])
-@pytest.mark.parametrize("name", ["content", "luminance"])
-def test_a_result_has_the_chroma_of_the_content(folder, capsys, name, depth):
-    flags = [f"--color={name}", f"--bit_depth={depth}", "--output=a.png"]
-    assert main.main(["--flagfile=toy.cfg", *flags]) == 0
-    result = image_io.load_image("a.png")
-    content = image_io.resize(image_io.load_image("town.png"), 72, 96)
-    error = np.abs(_chroma(result) - _chroma(content)).max()
-    assert error < (0.02 if depth == 8 else 1e-4)
-    assert "to keep the content's colors" in capsys.readouterr().out
-    assert records.read_record("a.png")["flags"]["color"] == name
-    assert main.main(["--rerun=a.png", "--output=b.png"]) == 0
-    np.testing.assert_array_equal(image_io.load_image("b.png"), result)
-
-
-def test_luminance_paints_from_gray(folder, toy):
-    request = settings.Job(
-        content="town.png",
-        style=("paint.png",),
-        color="luminance",
-        weights=str(toy),
-        extractor="toy",
-        content_layers=toys.CONTENT_LAYER,
-        style_layers=",".join(toys.STYLE_LAYERS),
-        init="content",
+def test_weights_count_as_often_as_they_say():
+    # Four values, of which the weights make a histogram: 1, 2, 3 and 4 times.
+    levels, weights = (
+        np.array([[0.2, 0.4, 0.6, 0.8]]),
+        np.array([[1, 2, 3, 4.0]]),
     )
-    _, prepared = preparation.read_files(request)
-    [(_, style)] = prepared.places[0].styles
-    for image in (prepared.seen, style.pixels, prepared.init):
-        np.testing.assert_allclose(_chroma(image), 0, atol=1e-5)
+    content = np.repeat(levels[..., None], 3, -1)
+    repeated = np.repeat(content, [1, 2, 3, 4], axis=1)
+    for match in (color.match_histograms, color.match_moments):
+        weighted = match(STYLE, content, None, weights).image
+        expected = match(STYLE, repeated).image
+        np.testing.assert_allclose(weighted, expected, atol=1e-6)
+
+
+def test_a_share_counts_all_blocks_and_no_block_changes_a_color(monkeypatch):
+    vivid = CONTENT.copy()
+    vivid[:, :20] = [0.9, 0.05, 0.05]
+    image = np.ones_like(vivid)
+    image[20:] = 0.5 * CONTENT[20:] + 0.25
+    whole = color.transfer_chroma(image, vivid)
+    monkeypatch.setattr(color, "BLOCK", 700)
+    parts = color.transfer_chroma(image, vivid)
+    np.testing.assert_array_equal(parts.image, whole.image)
+    assert parts.share == whole.share
+    gave_way = np.abs(
+        color.to_oklab(whole.image)[..., 0] - color.to_oklab(image)[..., 0]
+    )
+    assert whole.share == pytest.approx((gave_way > 1e-5).mean(), abs=0.01)
 
 
 @pytest.mark.parametrize(
     ("name", "change"),
-    [("match", color.match_moments), ("histogram", color.match_histograms)],
+    [
+        (
+            "luminance",
+            lambda *pair: color.RecoloredImage(color.to_gray(*pair), 0),
+        ),
+        ("match", color.match_moments),
+        ("histogram", color.match_histograms),
+        ("content", lambda style, _: color.RecoloredImage(style, 0)),
+    ],
 )
-def test_styles_get_the_contents_colors(folder, toy, name, change):
-    content, style = (image_io.load_image(f) for f in ("town.png", "paint.png"))
-    settings = {
-        "weights": str(toy),
-        "extractor": "toy",
-        "precision": "float32",
-        "content_layers": toys.CONTENT_LAYER,
-        "style_layers": ",".join(toys.STYLE_LAYERS),
-        "size": 64,
-        "steps": 2,
-    }
-    changed = np.clip(change(style, content).image, 0, 1).astype("f4")
-    np.testing.assert_allclose(
-        nst_tf.stylize(content, style, color=name, **settings),
-        nst_tf.stylize(content, changed, **settings),
-        atol=1e-4,
-    )
+def test_a_style_gets_the_colors_to_paint_with(name, change):
+    request = settings.Job(color=name)
+    style, content = map(image_io.Picture, (STYLE, CONTENT))
+    recolored, share = style_settings.recolor(request, style, content)
+    expected = change(STYLE, CONTENT)
+    assert share == expected.share
+    pixels = np.clip(expected.image, 0, 1)
+    np.testing.assert_allclose(recolored.pixels, pixels, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["content", "luminance"])
+def test_a_result_has_the_chroma_of_the_content(
+    tmp_path, toy, monkeypatch, capsys, name
+):
+    monkeypatch.chdir(tmp_path)
+    toys.write_flag_file(toy)
+    flags = [f"--color={name}", "--bit_depth=16", "--output=a.png"]
+    assert main.main(["--flagfile=toy.cfg", *flags, "--size=48"]) == 0
+    result = image_io.load_image("a.png")
+    content = image_io.resize(image_io.load_image("town.png"), 36, 48)
+    assert np.abs(_chroma(result) - _chroma(content)).max() < 1e-4
+    if name == "content":
+        assert "to keep the content's colors" in capsys.readouterr().out
+    assert records.read_record("a.png")["flags"]["color"] == name

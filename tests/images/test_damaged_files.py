@@ -4,6 +4,7 @@ A reader's law: of any bytes it makes a picture, finite and in [0, 1], or a
 ValueError of one sentence.
 """
 
+import contextlib
 import functools
 import io
 import json
@@ -19,6 +20,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+import raw_files
 from hypothesis import strategies
 from PIL import ExifTags, Image, features
 
@@ -28,7 +30,7 @@ from nst_tf.images import exif, image_io, profiles, writing
 HEIGHT, WIDTH = 24, 20  # of every sample
 LONGEST_SENTENCE = 400  # characters, without the name
 MOST_MEMORY = 300  # MB, to read a picture of at most one megapixel
-PNG = b"\x89PNG\r\n\x1a\n"
+PNG = raw_files.PNG
 
 
 def _pixels(channels, kind="u1"):
@@ -57,15 +59,9 @@ def _pillow(name, channels=3, mode=None, **options):
     return make
 
 
-def _deep_png(color, channels):
+def _deep_png(channels):
     """Makes a function that writes a PNG file of 16 bits."""
-
-    def make():
-        rows = [b"\0" + row.tobytes() for row in _pixels(channels, ">u2")]
-        header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 16, color, 0, 0, 0)
-        return _png(header, zlib.compress(b"".join(rows)))
-
-    return make
+    return lambda: raw_files.png_of(_pixels(channels, "u2"))
 
 
 def _tifffile(kind="u2", channels=3, **options):
@@ -96,9 +92,9 @@ SAMPLES = {
     "png8": _pillow("PNG", dpi=(72, 72)),
     "png8_rgba": _pillow("PNG", 4),
     "png_palette": _pillow("PNG", mode="P", transparency=b"\0\x80\xff"),
-    "png16": _deep_png(2, 3),
-    "png16_rgba": _deep_png(6, 4),
-    "png16_gray": _deep_png(0, 1),
+    "png16": _deep_png(3),
+    "png16_rgba": _deep_png(4),
+    "png16_gray": _deep_png(1),
     "jpeg": _pillow("JPEG"),
     "jpeg_progressive": _pillow("JPEG", progressive=True),
     "jpeg_cmyk": _pillow("JPEG", mode="CMYK"),
@@ -133,40 +129,9 @@ def _sample(name):
 
 def _available():
     """The samples that can be made here."""
-    available = {}
     for name in SAMPLES:
-        try:
-            available[name] = _sample(name)
-        except pytest.skip.Exception:
-            continue
-    return available
-
-
-def _png(header, data, *chunks, after=()):
-    """Assembles a PNG file of chunks, (name, data), with right checksums."""
-    parts = [
-        (b"IHDR", header),
-        *chunks,
-        (b"IDAT", data),
-        *after,
-        (b"IEND", b""),
-    ]
-    return PNG + b"".join(_chunk(*part) for part in parts)
-
-
-def _chunk(name, data):
-    """A chunk of a PNG file."""
-    return struct.pack(">I", len(data)) + name + data + _crc(name + data)
-
-
-def _crc(data):
-    """The checksum of a chunk."""
-    return struct.pack(">I", zlib.crc32(data))
-
-
-def _png_header(width, height, bits=8):
-    """IHDR of RGB."""
-    return struct.pack(">IIBBBBB", width, height, bits, 2, 0, 0, 0)
+        with contextlib.suppress(pytest.skip.Exception):
+            yield name, _sample(name)
 
 
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B"}
@@ -180,18 +145,16 @@ def _tiff(data, tags, counts=(), next_directory=0):
     """
     start = 8 + 2 + 12 * len(tags) + 4
     entries, beyond = b"", b""
-    for code in sorted(tags):
-        kind, values = tags[code]
-        values = [start] * len(values) if code in (273, 324) else values
+    for code, (kind, given) in sorted(tags.items()):
+        values = [start] * len(given) if code in (273, 324) else given
         value = struct.pack(f"<{len(values)}{_TYPES[kind]}", *values)
         if len(value) > 4:
-            place = start + len(data) + len(beyond)
-            beyond += value
-            value = struct.pack("<I", place)
+            beyond, value = (
+                beyond + value,
+                struct.pack("<I", start + len(data) + len(beyond)),
+            )
         count = dict(counts).get(code, len(values))
-        entries += struct.pack("<HHI", code, kind, count) + value.ljust(
-            4, b"\0"
-        )
+        entries += struct.pack("<HHI4s", code, kind, count, value)
     head = b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries
     return head + struct.pack("<I", next_directory) + data + beyond
 
@@ -234,14 +197,27 @@ def _webp(*chunks):
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
-def _read(data, megapixels=0.1, name="it"):
+def _read(data, megapixels=0.1):
     """Reads bytes by the law above: a picture, or the sentence."""
     try:
-        picture = image_io.read_picture(data, name, megapixels)
+        picture = image_io.read_picture(data, "it", megapixels)
     except ValueError as error:
-        _check_sentence(str(error), name)
-        return str(error)
-    _check_picture(picture, megapixels)
+        sentence = str(error)
+        assert sentence.startswith("it ")
+        assert sentence.isprintable()  # which a line's end is not
+        assert sentence.endswith(".") and sentence[-2] not in ".!?: "
+        assert len(sentence) <= LONGEST_SENTENCE, sentence
+        return sentence
+    pixels, alpha = picture.pixels, picture.alpha
+    height, width, channels = pixels.shape
+    assert pixels.dtype == np.float32
+    assert height > 0 and width > 0 and channels == 3
+    assert height * width <= 1e6 * megapixels
+    assert pixels.min() >= 0 and pixels.max() <= 1  # False of NaN, too
+    assert all(note.isprintable() for note in picture.notes)
+    if alpha is not None:
+        assert alpha.shape == (height, width)
+        assert alpha.min() >= 0 and alpha.max() <= 1
     return picture
 
 
@@ -252,35 +228,9 @@ def _refuse(data, megapixels=0.1):
     return outcome
 
 
-def _check_sentence(sentence, name):
-    """Asserts that an error is one sentence about a file."""
-    assert sentence.startswith(name)
-    assert sentence.isprintable()  # which a line's end is not
-    assert sentence.endswith(".") and sentence[-2] not in ".!?: "
-    assert len(sentence) <= LONGEST_SENTENCE + len(name), sentence
-
-
-def _check_picture(picture, megapixels):
-    """Asserts that a picture is what `image_io.Picture` promises."""
-    pixels, alpha = picture.pixels, picture.alpha
-    height, width, channels = pixels.shape
-    assert pixels.dtype == np.float32
-    assert height > 0 and width > 0 and channels == 3
-    assert height * width <= 1e6 * megapixels
-    assert np.isfinite(pixels).all()
-    assert pixels.min() >= 0 and pixels.max() <= 1
-    assert all(note.isprintable() for note in picture.notes)
-    if alpha is not None:
-        assert alpha.shape == (height, width)
-        assert np.isfinite(alpha).all()
-        assert alpha.min() >= 0 and alpha.max() <= 1
-
-
 @every_sample
 def test_a_whole_file_is_read(name):
-    picture = image_io.read_picture(_sample(name), name, 0.1)
-    _check_picture(picture, 0.1)
-    assert picture.pixels.shape == (HEIGHT, WIDTH, 3)
+    assert _read(_sample(name)).pixels.shape == (HEIGHT, WIDTH, 3)
 
 
 @every_sample
@@ -311,13 +261,8 @@ def test_a_wrong_byte_anywhere_is_survived(name):
 @every_sample
 def test_a_wrong_beginning_is_refused(name):
     data = _sample(name)
-    for beginning in (bytes(12), b"\xff" * 12, b"wrong at all"):
+    for beginning in (bytes(12), b"\xff" * 12, bytes(len(data))):
         _refuse(_at(data, 0, put=beginning))
-
-
-@every_sample
-def test_as_many_zeros_are_refused(name):
-    _refuse(bytes(len(_sample(name))))
 
 
 @pytest.mark.parametrize(
@@ -325,13 +270,10 @@ def test_as_many_zeros_are_refused(name):
     [
         (b"", "is empty"),
         (b"\0", "not an image"),
-        (b"\xff", "not an image"),
         (b"Dear reader,\n\nthis is no picture.\n", "not an image"),
         (b"<!DOCTYPE html>\n<html><body>404</body></html>", "a web page"),
         (b"\n  <html><head></head></html>", "a web page"),
         (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "not an image"),
-        (b"PK\x03\x04" + bytes(60), "not an image"),
-        (b"\x1f\x8b\x08" + bytes(60), "not an image"),
         (PNG, "."),
         (b"II*\0", "."),
         (b"MM\0*\0\0\0\x08", "."),
@@ -380,7 +322,9 @@ def test_a_file_of_somebody_else_is_refused(tmp_path):
 def _absurd():
     """Small files whose headers promise huge pictures."""
     files = {
-        f"png{bits}": _png(_png_header(100000, 100000, bits), b"x")
+        f"png{bits}": raw_files.png(
+            raw_files.png_header(100000, 100000, bits), b"x"
+        )
         for bits in (8, 16)
     }
     bmp = _sample("bmp")
@@ -389,11 +333,8 @@ def _absurd():
     files["gif"] = _at(_sample("gif"), 6, put=b"\xff" * 4)
     frame = _sample("gif").index(b",\0\0\0\0")
     files["gif_frame"] = _at(_sample("gif"), frame + 5, put=b"\xff" * 4)
-    for name, marker in (
-        ("jpeg", b"\xff\xc0"),
-        ("jpeg_progressive", b"\xff\xc2"),
-    ):
-        place = _sample(name).index(marker) + 5
+    for name, marker in (("jpeg", 0xC0), ("jpeg_progressive", 0xC2)):
+        place = _sample(name).index(bytes([0xFF, marker])) + 5
         files[name] = _at(_sample(name), place, put=b"\xff" * 4)
     side = (16382).to_bytes(3, "little")
     lossless = _pillow("WEBP", lossless=True)()[12:]
@@ -408,13 +349,13 @@ def _absurd():
     files["ppm"] = b"P6 100000 100000 255\n" + bytes(100)
     files["pfm"] = b"Pf 100000 100000 -1.0\n" + bytes(100)
     for bits in (8, 16):
-        huge = {256: (4, [2**31]), 257: (4, [2**31])}
-        files[f"tiff{bits}"] = _tiff(bytes(600), {**_page(bits), **huge})
-        wide = {256: (4, [2**31])}
-        files[f"tiff{bits}_wide"] = _tiff(bytes(600), {**_page(bits), **wide})
-        many = {277: (3, [5000])}
-        files[f"tiff{bits}_channels"] = _tiff(bytes(600), _page(bits) | many)
-    for name in {"avif", "heic"} & set(_available()):
+        for name, tags in {
+            "": {256: (4, [2**31]), 257: (4, [2**31])},
+            "_wide": {256: (4, [2**31])},
+            "_channels": {277: (3, [5000])},
+        }.items():
+            files[f"tiff{bits}{name}"] = _tiff(bytes(600), _page(bits) | tags)
+    for name in {"avif", "heic"} & dict(_available()).keys():
         parts = _sample(name).split(b"ispe")
         size = bytes(4) + struct.pack(">II", 30000, 30000)
         files[name] = b"ispe".join(
@@ -495,9 +436,9 @@ def test_libraries_say_nothing_beside_the_sentence(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def _zeros(megabytes, level=9):
+def _zeros(megabytes):
     """Deflated zeros."""
-    packer = zlib.compressobj(level)
+    packer = zlib.compressobj(1)
     parts = [packer.compress(bytes(1 << 20)) for _ in range(megabytes)]
     return b"".join(parts) + packer.flush()
 
@@ -505,51 +446,47 @@ def _zeros(megabytes, level=9):
 def _bombs():
     """Small files that would become large ones: name -> bytes."""
     large, text = _zeros(350), _zeros(1)
-    rows = {
-        bits: zlib.compress(bytes(10 * (1 + 30 * bits // 8)))
-        for bits in (8, 16)
-    }
     files = {}
     for bits in (8, 16):
-        header = _png_header(10, 10, bits)
-        files[f"png{bits}_pixels"] = _png(header, large)
+        header = raw_files.png_header(10, 10, bits)
+        rows = zlib.compress(bytes(10 * (1 + 30 * bits // 8)))
+        files[f"png{bits}_pixels"] = raw_files.png(header, large)
         for name, begin in (
             (b"iCCP", b"a\0\0"),
             (b"zTXt", b"a\0\0"),
             (b"iTXt", b"a\0\1\0\0\0"),
         ):
-            chunk = name, begin + large
-            for place, added in (("before", [chunk]), ("after", [])):
-                files[f"png{bits}_{name.decode()}_{place}"] = _png(
-                    header,
-                    rows[bits],
-                    *added,
-                    after=[] if added else [chunk],
-                )
+            chunks = [(name, begin + large)]
+            name = f"png{bits}_{name.decode()}"
+            files[f"{name}_before"] = raw_files.png(header, rows, *chunks)
+            files[f"{name}_after"] = raw_files.png(header, rows, after=chunks)
         many = [(b"zTXt", b"%d\0\0" % index + text) for index in range(200)]
-        files[f"png{bits}_many_texts"] = _png(header, rows[bits], *many)
-        files[f"png{bits}_texts_after"] = _png(header, rows[bits], after=many)
-        for compression in (8, 32946):
-            page = _page(bits, compression, data=large)
-            files[f"tiff{bits}_deflate_{compression}"] = _tiff(large, page)
-        page = _page(bits, 8, data=large) | {278: (4, [2**31])}
-        files[f"tiff{bits}_tall_strip"] = _tiff(large, page)
+        files[f"png{bits}_many_texts"] = raw_files.png(header, rows, *many)
+        files[f"png{bits}_texts_after"] = raw_files.png(
+            header, rows, after=many
+        )
+        pages = {
+            f"deflate_{kind}": (large, _page(bits, kind, data=large))
+            for kind in (8, 32946)
+        }
+        tall = pages["deflate_8"][1] | {278: (4, [2**31])}
+        pages["tall_strip"] = large, tall
         for side in (16, 8192, 16384):
             page = _tiled(bits, large, (side, 16384))
-            files[f"tiff{bits}_tile_{side}"] = _tiff(large, page)
+            pages[f"tile_{side}"] = large, page
         whole = zlib.compress(bytes(1000 * 1000 * 3 * bits // 8))
-        page = _page(bits, 8, data=whole, side=1000)
-        page |= {273: (4, [0] * 20000), 279: (4, [len(whole)] * 20000)}
-        files[f"tiff{bits}_strip_20000_times"] = _tiff(whole, page)
+        strips = {273: (4, [0] * 20000), 279: (4, [len(whole)] * 20000)}
+        page = _page(bits, 8, data=whole, side=1000) | strips
+        pages["strip_20000_times"] = whole, page
         packed = b"\x81\0" * 1500000  # 128 zeros for two bytes
-        page = _page(bits, 32773, data=packed)
-        files[f"tiff{bits}_packbits"] = _tiff(packed, page)
+        pages["packbits"] = packed, _page(bits, 32773, data=packed)
+        for name, (data, page) in pages.items():
+            files[f"tiff{bits}_{name}"] = _tiff(data, page)
     # Compressions that tifffile undoes by Python's own modules.
     packed = lzma.compress(bytes(160 << 20), preset=0)
     files["tiff16_lzma"] = _tiff(packed, _page(16, 34925, data=packed))
-    files["tiff_float_deflate"] = _tiff(
-        large, _page(32, 8, data=large) | {339: (3, [3, 3, 3])}
-    )
+    floats = _page(32, 8, data=large) | {339: (3, [3, 3, 3])}
+    files["tiff_float_deflate"] = _tiff(large, floats)
     return files
 
 
@@ -619,26 +556,23 @@ def _damaged_exif():
     whole.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.LensModel] = "a lens"
     whole = whole.tobytes()[6:]
     begin = b"MM\0*\0\0\0\x08"
-    # Its own next directory, and its own directory of exposure.
-    loop = begin + struct.pack(">HHHIII", 1, 0x8769, 4, 1, 8, 8)
-    orientation = struct.pack(">HHHI", 1, 0x0112, 3, 1)
+
+    def one(tag, kind, count, value):
+        return begin + struct.pack(">HHHI4s4x", 1, tag, kind, count, value)
+
     return {
         "noise": _random(300, 1),
         "noise_behind_a_header": begin + _random(300, 2),
         "empty": b"",
         "short": begin[:5],
         "cut": whole[: len(whole) // 2],
-        "loop": loop,
+        # Its own next directory, and its own directory of exposure.
+        "loop": one(0x8769, 4, 1, b"\0\0\0\x08")[:-4] + b"\0\0\0\x08",
         "many": begin + b"\xff\xff" + bytes(60),
         "far": b"MM\0*\xff\xff\xff\xf0" + bytes(60),
-        "orientation": begin + orientation + b"\xff\xff" + bytes(6),
-        "orientation_of_text": begin
-        + struct.pack(">HHHI", 1, 0x0112, 2, 4)
-        + b"left"
-        + bytes(4),
-        "dpi_by_zero": begin
-        + struct.pack(">HHHII", 1, 0x011A, 5, 1, 26)
-        + bytes(12),
+        "orientation": one(0x0112, 3, 1, b"\xff\xff"),
+        "orientation_of_text": one(0x0112, 2, 4, b"left"),
+        "dpi_by_zero": one(0x011A, 5, 1, b"\0\0\0\x1a") + bytes(8),
         **{f"bytes_{s}": _scattered(whole, s) for s in range(20)},
     }
 
@@ -664,67 +598,48 @@ def test_damaged_exif_costs_no_picture(kind, tmp_path):
             warnings.simplefilter("always")
             options = writing.Options(exif=exif.select_tags(picture.exif, True))
         assert not caught, f"{name}: {caught[0].message}"
-        image_io.save_image(tmp_path / "a.jpg", picture.pixels, options)
+        image_io.write_image(tmp_path / "a.jpg", picture.pixels, options)
 
 
-XYZ = struct.pack(">4s4x3i", b"XYZ ", 28000, 25000, 20000)
-GAMMA = struct.pack(">4s4xIH", b"curv", 1, 512) + bytes(2)
+XYZ = raw_files.xyz(0.4, 0.4, 0.3)
+GAMMA = raw_files.curv(512)
 
 
 def _profile(curves, *, colors=(XYZ,) * 3, space=b"RGB ", count=None):
     """A color profile of a matrix and curves."""
-    names = [b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC"]
-    tags = dict(zip(names, [*colors, *curves], strict=True))
+    tags = raw_files.rgb_tags(colors, curves)
     if space == b"GRAY":
         tags = {b"kTRC": curves[0]}
-    header = bytearray(128)
-    header[16:24], header[36:40] = space + b"XYZ ", b"acsp"
-    place, table = 132 + 12 * len(tags), b""
-    for name, tag in tags.items():
-        table += name + struct.pack(">II", place, len(tag))
-        place += len(tag)
-    count = len(tags) if count is None else count
-    head = bytes(header) + struct.pack(">I", count)
-    return head + table + b"".join(tags.values())
-
-
-def _para(kind, *numbers):
-    """A parametric curve."""
-    fixed = [round(65536 * number) for number in numbers]
-    return struct.pack(f">4s4xH2x{len(fixed)}i", b"para", kind, *fixed)
+    return raw_files.profile(tags, space, count=count)
 
 
 def _damaged_profiles():
     """Color profiles that nobody made."""
-    endless = struct.pack(">4s4xI", b"curv", 2**32 - 1)
-    black = struct.pack(">4s4x3i", b"XYZ ", 0, 0, 0)
-    huge = struct.pack(">4s4x3i", b"XYZ ", 2**31 - 1, -(2**31), 2**31 - 1)
+    black, huge = raw_files.xyz(0, 0, 0), raw_files.xyz(32767, -32768, 32767)
     curves = {
-        "endless": endless,
+        "endless": struct.pack(">4s4xI", b"curv", 2**32 - 1),
         "cut": GAMMA[:9],
         "none": b"",
-        "gamma_0": _para(0, 0),
-        "gamma_negative": _para(0, -1),
-        "gamma_very_negative": _para(0, -32768),
-        "gamma_large": _para(0, 32767),
-        "no_slope": _para(1, 2.4, 0, 0.1),
-        "negative_slope": _para(3, 2.4, -1, 0.5, 1, 0.5),
-        "negative_base": _para(4, 0.5, -2, -2, -3, 0.5, -1, 7),
-        "poles": _para(4, -3, 1, 0, -9, 0, -7, 7),
-        "unknown_kind": _para(9, 1),
-        "gamma_0_of_a_table": struct.pack(">4s4xIH", b"curv", 1, 0),
+        "gamma_0": raw_files.para(0, 0),
+        "gamma_very_negative": raw_files.para(0, -32768),
+        "gamma_large": raw_files.para(0, 32767),
+        "no_slope": raw_files.para(1, 2.4, 0, 0.1),
+        "negative_slope": raw_files.para(3, 2.4, -1, 0.5, 1, 0.5),
+        "negative_base": raw_files.para(4, 0.5, -2, -2, -3, 0.5, -1, 7),
+        "poles": raw_files.para(4, -3, 1, 0, -9, 0, -7, 7),
+        "unknown_kind": raw_files.para(9, 1),
     }
     for name, curve in curves.items():
-        for suffix, color in (("", XYZ), ("_black", black), ("_huge", huge)):
-            colors = XYZ, color, huge if suffix else XYZ
-            yield name + suffix, _profile([curve] * 3, colors=colors)
+        yield name, _profile([curve] * 3)
+        yield f"{name}_black", _profile([curve] * 3, colors=(XYZ, black, huge))
+        yield f"{name}_huge", _profile([curve] * 3, colors=(XYZ, huge, huge))
     whole = _profile([GAMMA] * 3)
     yield "tags_beyond_the_end", whole[: 132 + 12 * 6]
     yield "half_a_table", whole[: 132 + 30]
     yield "many_tags", _profile([GAMMA] * 3, count=2**32 - 1)
     yield "no_tags", _profile([GAMMA] * 3, count=0)
     yield "another_space", _profile([GAMMA] * 3, space=b"\xff\0\n\r")
-    yield "gray", _profile([_para(0, -1)] * 3, space=b"GRAY")
+    yield "gray", _profile([raw_files.para(0, -1)] * 3, space=b"GRAY")
     yield "noise", _random(500, 3)
     yield "noise_behind_a_header", whole[:128] + _random(500, 4)
     yield "tables_of_noise", _at(whole, 132, put=b"A2B0")
@@ -746,46 +661,38 @@ def _with_profile(kind, profile):
     if kind == "tiff16":
         return _tifffile(iccprofile=profile)()
     if kind == "png16":
-        chunk = _chunk(b"iCCP", b"a\0\0" + zlib.compress(profile))
-        data = _sample(kind)
-        return data[:33] + chunk + data[33:]  # behind IHDR
+        return raw_files.png_of(_pixels(3, "u2"), raw_files.icc_chunk(profile))
     names = {"jpeg": "JPEG", "png8": "PNG", "webp": "WEBP"}
     return _pillow(names[kind], icc_profile=profile)()
 
 
-@hypothesis.strategies.composite
-def _edits(draw):
-    """A sample, by its name, and how it is damaged."""
-    name = draw(strategies.sampled_from(sorted(SAMPLES)))
-    where = strategies.floats(0, 1) | strategies.floats(0, 0.1)
-    number = strategies.sampled_from(
-        [0, 1, 0x7F, 0xFF, 0xFFFF, 0x10000, 100000, 2**31 - 1, 2**31, 2**32 - 1]
-    )
-    four = number.map(lambda n: struct.pack("<I", n))
-    put = (
-        strategies.binary(min_size=1, max_size=8)
-        | four
-        | four.map(lambda b: b[::-1])
-        | four.map(lambda b: b[:2])
-    )
-    kind = strategies.sampled_from(["replace"] * 4 + ["insert", "cut", "end"])
-    edit = strategies.tuples(kind, where, put)
-    edits = draw(strategies.lists(edit, min_size=1, max_size=6))
-    return name, edits, draw(strategies.booleans())
+_NUMBERS = strategies.sampled_from(
+    [0, 1, 0x7F, 0xFF, 0xFFFF, 0x10000, 100000, 2**31 - 1, 2**31, 2**32 - 1]
+)
+# Where a file is changed, which bytes go there, and how many go away: as many,
+# none, or all up to the end.
+_EDIT = strategies.tuples(
+    strategies.floats(0, 1) | strategies.floats(0, 0.1),
+    strategies.binary(max_size=8)
+    | _NUMBERS.map(lambda number: struct.pack("<I", number))
+    | _NUMBERS.map(lambda number: struct.pack(">I", number))
+    | _NUMBERS.map(lambda number: struct.pack("<I", number)[:2]),
+    strategies.sampled_from([None] * 4 + [0, 4, 1 << 30]),
+)
+# A sample, by its name; how it is damaged; whether its checksums are mended.
+_CASES = strategies.tuples(
+    strategies.sampled_from(sorted(SAMPLES)),
+    strategies.lists(_EDIT, min_size=1, max_size=6),
+    strategies.booleans(),
+)
 
 
 def _edited(data, edits):
     """Damages a file."""
-    for kind, where, put in edits:
+    for where, put, gone in edits:
         place = int(where * len(data))
-        if kind == "replace":
-            data = _at(data, place, put=put)
-        elif kind == "insert":
-            data = data[:place] + put + data[place:]
-        elif kind == "cut":
-            data = data[:place] + data[place + len(put) :]
-        else:
-            data = data[: place + 1]
+        gone = len(put) if gone is None else gone
+        data = data[:place] + put + data[place + gone :]
     return data
 
 
@@ -795,7 +702,7 @@ def _with_checksums(data):
     while place + 12 <= len(data):
         (length,) = struct.unpack_from(">I", data, place)
         body = data[place + 4 : place + 8 + length]
-        parts += [data[place : place + 4], body, _crc(body)]
+        parts.append(data[place : place + 4] + raw_files.chunk(b"", body)[4:])
         place += 12 + length
     return b"".join(parts)
 
@@ -803,7 +710,7 @@ def _with_checksums(data):
 def _fuzz(case):
     """Reads a damaged sample, by the law."""
     name, edits, mended = case
-    available = _available()
+    available = dict(_available())
     hypothesis.assume(name in available)
     data = _edited(available[name], edits)
     if mended and data[:4] == PNG[:4]:
@@ -821,14 +728,14 @@ FUZZ = hypothesis.settings(
 
 
 @FUZZ
-@hypothesis.given(_edits())
+@hypothesis.given(_CASES)
 def test_edited_files_are_survived(case):
     _fuzz(case)
 
 
 @pytest.mark.slow
 @hypothesis.settings(FUZZ, max_examples=2000)
-@hypothesis.given(_edits())
+@hypothesis.given(_CASES)
 def test_many_edited_files_are_survived(case):
     _fuzz(case)
 

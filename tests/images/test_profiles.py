@@ -5,10 +5,10 @@ mean are computed from chromaticities, in float64, without any profile.
 """
 
 import struct
-import zlib
 
 import numpy as np
 import pytest
+import raw_files
 from PIL import Image, ImageCms
 
 from nst_tf.images import image_io, profiles
@@ -44,32 +44,23 @@ def gamma_curve(gamma):
     return lambda x: x**gamma
 
 
-def curv(*values):
-    """A tag 'curv': a gamma in 256ths, or a table of 16 bits."""
-    return struct.pack(f">4s4xI{len(values)}H", b"curv", len(values), *values)
-
-
-def para(kind, *values):
-    """A tag 'para', of s15Fixed16 numbers."""
-    fixed = [round(value * 65536) for value in values]
-    return struct.pack(f">4s4xH2x{len(fixed)}i", b"para", kind, *fixed)
-
-
-SRGB_PARA = para(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
-SRGB_TABLE = curv(
+SRGB_PARA = raw_files.para(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+SRGB_TABLE = raw_files.curv(
     *(round(65535 * float(srgb_curve(i / 1023))) for i in range(1024))
 )
-ROMM_PARA = para(3, 1.8, 1, 0, 1 / 16, 1 / 32)  # its curve ends in a line
+ROMM_PARA = raw_files.para(
+    3, 1.8, 1, 0, 1 / 16, 1 / 32
+)  # its curve ends in a line
 # Name of a profile: its primaries, its version, its curve as a tag, and as a
 # function.
 CASES = {
     "P3 of version 4": ("Display P3", 4, SRGB_PARA, srgb_curve),
     "P3 with a table": ("Display P3", 2, SRGB_TABLE, srgb_curve),
-    "Adobe RGB": ("Adobe RGB", 2, curv(563), gamma_curve(563 / 256)),
+    "Adobe RGB": ("Adobe RGB", 2, raw_files.curv(563), gamma_curve(563 / 256)),
     "Adobe RGB of version 4": (
         "Adobe RGB",
         4,
-        para(0, 563 / 256),
+        raw_files.para(0, 563 / 256),
         gamma_curve(563 / 256),
     ),
     "ProPhoto": (
@@ -115,8 +106,8 @@ def test_colors_outside_are_clipped_to_the_border(tmp_path, case):
 def test_a_gray_profile_with_a_gamma_lightens_by_it(tmp_path, name):
     ramp = np.tile(np.linspace(0, 1, 30), (20, 1))
     path = tmp_path / name
-    tag = curv(round(1.8 * 256))
-    samples = _write(path, ramp, _profile(2, b"GRAY", {b"kTRC": tag}))
+    tag = raw_files.curv(round(1.8 * 256))
+    samples = _write(path, ramp, raw_files.profile({b"kTRC": tag}, b"GRAY"))
     expected = _srgb_encoded(samples ** (461 / 256))
     read = image_io.load_picture(path)
     assert read.notes == ()
@@ -146,27 +137,27 @@ def test_a_profile_of_srgb_changes_nothing_at_all(tmp_path, name, built):
 
 # Tags of every type, and what the specification says of them.
 CURVES = {
-    "identity": (curv(), lambda x: x),
-    "gamma": (curv(512), lambda x: x**2),
+    "identity": (raw_files.curv(), lambda x: x),
+    "gamma": (raw_files.curv(512), lambda x: x**2),
     "table": (
-        curv(0, 16384, 65535),
+        raw_files.curv(0, 16384, 65535),
         lambda x: x / 2 if x < 0.5 else 1.5 * x - 0.5,
     ),
-    "para0": (para(0, 2), lambda x: x**2),
+    "para0": (raw_files.para(0, 2), lambda x: x**2),
     "para1": (
-        para(1, 2, 1.25, -0.25),
+        raw_files.para(1, 2, 1.25, -0.25),
         lambda x: (1.25 * x - 0.25) ** 2 if x >= 0.2 else 0.0,
     ),
     "para2": (
-        para(2, 2, 1, -0.25, 0.125),
+        raw_files.para(2, 2, 1, -0.25, 0.125),
         lambda x: (x - 0.25) ** 2 + 0.125 if x >= 0.25 else 0.125,
     ),
     "para3": (
-        para(3, 2, 0.5, 0.5, 0.25, 0.375),
+        raw_files.para(3, 2, 0.5, 0.5, 0.25, 0.375),
         lambda x: (x / 2 + 0.5) ** 2 if x >= 0.375 else x / 4,
     ),
     "para4": (
-        para(4, 2, 0.5, 0.25, 0.25, 0.5, 0.125, 0.0625),
+        raw_files.para(4, 2, 0.5, 0.25, 0.25, 0.5, 0.125, 0.0625),
         lambda x: (x / 2 + 0.25) ** 2 + 0.125 if x >= 0.5 else x / 4 + 0.0625,
     ),
 }
@@ -175,7 +166,9 @@ CURVES = {
 @pytest.mark.parametrize("name", CURVES)
 def test_every_type_of_curve_is_that_of_the_specification(name):
     tag, curve = CURVES[name]
-    profile = profiles.parse_profile(_profile(4, b"GRAY", {b"kTRC": tag}))
+    profile = profiles.parse_profile(
+        raw_files.profile({b"kTRC": tag}, b"GRAY", version=4)
+    )
     places = [0.0, 0.125, 0.1875, 0.25, 0.3125, 0.375, 0.4375, 0.625, 1.0]
     actual = profile.curves[0](np.array(places))
     expected = [curve(place) for place in places]
@@ -188,7 +181,7 @@ def test_every_type_of_curve_is_that_of_the_specification(name):
 def test_a_profile_with_tables_is_applied_at_8_bits(tmp_path, name, kind):
     # Its lightness is the sample of red; green and blue have no say.
     table = _table(kind, [corner[0] for corner in np.ndindex(2, 2, 2)])
-    profile = _profile(2, b"RGB ", {b"A2B0": table}, b"Lab ")
+    profile = raw_files.profile({b"A2B0": table}, to=b"Lab ")
     path = tmp_path / name
     samples = _write(path, _smooth(20, 30), profile)
     read = image_io.load_picture(path)
@@ -206,7 +199,9 @@ def test_cmyk_is_converted_as_its_table_says(tmp_path, name):
     # Black ink darkens; the other inks, in this press, are water.
     corners = [1 - corner[3] for corner in np.ndindex(2, 2, 2, 2)]
     table = _table(b"mft1", corners)
-    profile = _profile(2, b"CMYK", {b"A2B0": table}, b"Lab ", b"prtr")
+    profile = raw_files.profile(
+        {b"A2B0": table}, b"CMYK", to=b"Lab ", kind=b"prtr"
+    )
     path = tmp_path / name
     inks = np.dstack([_smooth(20, 30), _smooth(20, 30)[..., :1]])
     samples = _write(path, inks, profile, "CMYK")
@@ -239,7 +234,7 @@ DAMAGED = {
     "cut in its tags": lambda: _p3(SRGB_PARA)[:150],
     "cut in its curves": lambda: _p3(SRGB_PARA)[:-20],
     "no signature": lambda: _p3(SRGB_PARA).replace(b"acsp", b"acsq"),
-    "an unknown curve": lambda: _p3(para(9, 2.0)),
+    "an unknown curve": lambda: _p3(raw_files.para(9, 2.0)),
     "no curve": lambda: _p3(b"text" + bytes(20)),
     "a short table": lambda: _p3(struct.pack(">4s4xI", b"curv", 4096)),
     "an endless table": lambda: _p3(struct.pack(">4s4xI", b"curv", 2**31)),
@@ -272,9 +267,9 @@ def test_a_profile_of_another_space_is_ignored_with_a_note(
     tmp_path, name, picture, space, words
 ):
     profile = {
-        b"GRAY": _profile(2, b"GRAY", {b"kTRC": curv(461)}),
-        b"CMYK": _profile(
-            2, b"CMYK", {b"A2B0": _table(b"mft1", [0.5] * 16)}, b"Lab "
+        b"GRAY": raw_files.profile({b"kTRC": raw_files.curv(461)}, b"GRAY"),
+        b"CMYK": raw_files.profile(
+            {b"A2B0": _table(b"mft1", [0.5] * 16)}, b"CMYK", to=b"Lab "
         ),
         b"RGB ": _p3(SRGB_PARA),
     }[space]
@@ -293,11 +288,11 @@ def test_a_profile_of_another_space_is_ignored_with_a_note(
 @pytest.mark.parametrize(
     "tag",
     [
-        para(0, -1),
-        para(4, -2, 1, 0, 0, 0, 0, 0),
-        para(1, 2, 0, 0),
-        para(3, 30000, 30000, 30000, 0, 0),
-        curv(0),
+        raw_files.para(0, -1),
+        raw_files.para(4, -2, 1, 0, 0, 0, 0, 0),
+        raw_files.para(1, 2, 0, 0),
+        raw_files.para(3, 30000, 30000, 30000, 0, 0),
+        raw_files.curv(0),
     ],
     ids=["1/x", "1/x^2", "flat", "huge", "gamma of 0"],
 )
@@ -355,7 +350,10 @@ def _write(path, picture, profile=b"", mode=None):
             iccprofile=profile or None,
         )
     elif path.name == "a16.png":
-        path.write_bytes(_deep_png(samples, profile))
+        chunks = [raw_files.icc_chunk(profile)] if profile else []
+        samples = samples.reshape(*samples.shape[:2], -1)
+        path.write_bytes(raw_files.png_of(samples, *chunks))
+        samples = samples.squeeze()
     else:
         image = Image.fromarray(samples, mode)
         options = {"icc_profile": profile} if profile else {}
@@ -366,69 +364,15 @@ def _write(path, picture, profile=b"", mode=None):
     return samples / highest
 
 
-def _deep_png(samples, profile):
-    """A PNG file of 16 bits, written after its specification."""
-
-    def chunk(name, data):
-        check = zlib.crc32(name + data)
-        return (
-            struct.pack(">I", len(data))
-            + name
-            + data
-            + struct.pack(">I", check)
-        )
-
-    height, width = samples.shape[:2]
-    kind = {1: 0, 3: 2, 4: 6}[samples[0, 0].size]
-    header = struct.pack(">2I5B", width, height, 16, kind, 0, 0, 0)
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in samples)
-    described = chunk(b"iCCP", b"icc\0\0" + zlib.compress(profile))
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + (described if profile else b"")
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
-
-
-def _profile(version, space, tags, connection=b"XYZ ", kind=b"mntr"):
-    """A profile of some tags."""
-    place = 128 + 4 + 12 * len(tags)
-    table, data = struct.pack(">I", len(tags)), b""
-    for name, tag in tags.items():
-        tag += bytes(-len(tag) % 4)
-        table += struct.pack(">4s2I", name, place + len(data), len(tag))
-        data += tag
-    date = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
-    size = place + len(data)
-    header = (
-        struct.pack(
-            ">I4xI4s4s4s12s4s",
-            size,
-            version << 24,
-            kind,
-            space,
-            connection,
-            date,
-            b"acsp",
-        )
-        + bytes(28)
-        + _fixed(0.9642, 1, 0.8249)
-    )
-    return header + bytes(128 - len(header)) + table + data
-
-
 def _rgb_profile(space, version, tag):
     """A profile of three primaries, and one curve for all."""
     primaries, white = SPACES[space]
     matrix = _adaptation(white, D50) @ _to_xyz(primaries, white)
-    tags = {b"wtpt": b"XYZ " + bytes(4) + _fixed(0.9642, 1, 0.8249)}
-    for index, name in enumerate(b"rgb"):
-        color = b"XYZ " + bytes(4) + _fixed(*matrix[:, index])
-        tags[bytes([name]) + b"XYZ"] = color
-        tags[bytes([name]) + b"TRC"] = tag
-    return _profile(version, b"RGB ", tags)
+    colors = [raw_files.xyz(*column) for column in matrix.T]
+    tags = {b"wtpt": raw_files.xyz(0.9642, 1, 0.8249)}
+    return raw_files.profile(
+        tags | raw_files.rgb_tags(colors, [tag] * 3), version=version
+    )
 
 
 def _p3(tag):
@@ -439,7 +383,7 @@ def _p3(tag):
 def _table(kind, corners):
     """A tag 'mft1' or 'mft2': lightness in [0, 1] at the corners of a cube."""
     channels = len(corners).bit_length() - 1
-    identity = _fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
+    identity = raw_files.fixed(1, 0, 0, 0, 1, 0, 0, 0, 1)
     start = kind + bytes(4) + bytes([channels, 3, 2, 0]) + identity
     if kind == b"mft1":  # Lab of version 2: 255 is a lightness of 100
         ramp = bytes(range(256))
@@ -452,13 +396,6 @@ def _table(kind, corners):
     numbers = np.array(cube, ">u2").tobytes()
     sizes = struct.pack(">2H", 2, 2)
     return start + sizes + channels * ramp + numbers + 3 * ramp
-
-
-def _fixed(*values):
-    """Numbers as s15Fixed16."""
-    return struct.pack(
-        f">{len(values)}i", *(round(65536 * value) for value in values)
-    )
 
 
 def _xyz(chromaticity):

@@ -11,24 +11,12 @@ import numpy as np
 import pytest
 import toys
 from hypothesis import strategies
-from PIL import ExifTags, Image
 
 import nst_tf
 from nst_tf.cli import main
 from nst_tf.images import image_io, sizes, sources
 from nst_tf.plan import checks, inputs, settings
-from nst_tf.runs import preparation, records, resume
-
-# In full color, in 8 bits and in 16.
-FORMATS = [
-    ("a.png", 8),
-    ("a.png", 16),
-    ("a.tif", 8),
-    ("a.tif", 16),
-    ("a.jpg", 8),
-    ("a.webp", 8),
-    ("a.bmp", 8),
-]
+from nst_tf.runs import outputs, preparation, records, resume
 
 
 @pytest.fixture
@@ -231,23 +219,38 @@ def test_arrays_are_painted_at_a_print_size(folder, toy):
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("size", "dpi", "unit", "words"),
     [
-        (["--print_size=30x40cm"], "4724 x 3543, 40.0 x 30.0 cm at 300 dpi"),
-        (["--print_size=30x40 CM", "--dpi=20"], "315 x 236, 40.0 x 30.0 cm at"),
-        (["--print_size=300x400mm", "--dpi=20"], "400.1 x 299.7 mm at 20 dpi"),
-        (["--print_size=12x12in", "--dpi=20"], "240 x 180, 12.0 x 9.0 in at"),
-        (["--dpi=254"], "512 x 384, 5.1 x 3.8 cm at 254 dpi, enlarged"),
+        ((3543, 4724), 300, "cm", "40.0 x 30.0 cm at 300 dpi"),
+        ((236, 315), 20.0, "mm", "400.1 x 299.7 mm at 20 dpi"),
+        ((180, 240), 20, "in", "12.0 x 9.0 in at 20 dpi"),
+        ((384, 512), 254.5, "cm", "5.1 x 3.8 cm at 254.5 dpi"),
     ],
 )
-def test_the_plan_says_how_large_the_print_is(folder, capsys, flags, words):
-    _run("--dry_run", *flags)
+def test_a_print_is_described_across_and_down(size, dpi, unit, words):
+    assert sizes.describe_print(*size, dpi, unit) == words
+    assert sizes.describe_print(30, 60, 30) == "5.1 x 2.5 cm at 30 dpi"
+
+
+@pytest.mark.parametrize(
+    ("size", "goal", "sides"),
+    [((60, 80), 40, (30, 40)), ((80, 60), 40, (40, 30)), ((1, 90), 9, (1, 9))],
+)
+def test_a_long_side_and_an_area_keep_the_shape(size, goal, sides):
+    assert sizes.scale_to_side(*size, goal) == sides
+    assert sizes.scale_to_area(60, 80, 1200) == (30, 40)
+    assert sizes.scale_to_area(1, 1, 0) == (1, 1)
+    assert sizes.scale_to_area(1, 900, 100) == (1, 300)
+
+
+def test_the_plan_says_how_large_the_print_is(folder, capsys):
+    _run("--dry_run", "--print_size=300x400mm", "--dpi=20")
     [line] = [
         line
         for line in capsys.readouterr().out.splitlines()
         if line.startswith("picture ")
     ]
-    assert words in line
+    assert "315 x 236, 400.1 x 299.7 mm at 20 dpi" in line
 
 
 def test_a_picture_that_can_be_read_once_gets_its_size(
@@ -265,41 +268,11 @@ def test_the_plan_says_nothing_of_paper_unless_it_is_asked(folder, capsys):
     assert "dpi" not in capsys.readouterr().out
 
 
-def _resolution(path):
-    """What a file says, in pixels an inch, as Pillow reads it."""
-    with Image.open(path) as image:
-        if "dpi" in image.info:
-            return tuple(map(float, image.info["dpi"]))
-        exif = image.getexif()
-    assert exif[ExifTags.Base.ResolutionUnit] == 2  # inches
-    tags = ExifTags.Base.XResolution, ExifTags.Base.YResolution
-    return tuple(float(exif[tag]) for tag in tags)
-
-
-@pytest.mark.parametrize(("name", "bits"), FORMATS)
-def test_files_say_their_resolution(folder, name, bits):
-    _run(f"--output={name}", f"--bit_depth={bits}", "--print_size=5mm")
-    with Image.open(name) as image:
-        assert image.size == (59, 44)  # 5 mm at 300 dpi
-    # PNG and BMP count pixels per meter.
-    np.testing.assert_allclose(_resolution(name), (300, 300), atol=0.02)
-
-
-@pytest.mark.parametrize(("name", "bits"), FORMATS)
-def test_a_resolution_alone_changes_no_pixel(folder, name, bits):
-    content = image_io.load_picture("town.png")
-    options = image_io.writing.Options(dpi=(72, 72))
-    image_io.save_image("town.png", content.pixels, options)
-    flags = ["--size=48", f"--bit_depth={bits}"]
-    _run(*flags, f"--output=b{name}", "--dpi=150.4")
-    _run(*flags, f"--output={name}")
-    np.testing.assert_allclose(_resolution(name), (72, 72), atol=0.02)
-    rounding = 0.5 if name.endswith("jpg") else 0.02  # whole numbers
-    actual = _resolution(f"b{name}")
-    np.testing.assert_allclose(actual, (150.4, 150.4), atol=rounding)
-    np.testing.assert_array_equal(
-        image_io.load_image(name), image_io.load_image(f"b{name}")
-    )
+def test_a_resolution_is_that_of_the_job_or_of_the_content():
+    content = image_io.Picture(np.zeros((6, 8, 3), "f4"), dpi=(72, 36))
+    for dpi, expected in ((0.0, (72, 36)), (150.4, (150.4, 150.4))):
+        options = outputs.make_options(settings.Job(dpi=dpi), content, 6, 8)
+        assert options.dpi == expected
 
 
 def test_a_print_is_made_again_from_its_record(folder, capsys):
@@ -309,21 +282,14 @@ def test_a_print_is_made_again_from_its_record(folder, capsys):
     assert "size" not in record["flags"] and "dpi" not in record["flags"]
     chosen = {"print_size": "", "size": 94, "dpi": 300.0}
     assert record["decided"]["settings"] == chosen
-    assert main.main(["--rerun=a.png", "--output=b.png"]) == 0
-    assert main.main(["--rerun=a.png", "--output=c.png", "--dpi=100"]) == 0
-    for name, dpi in (("a.png", 300), ("b.png", 300), ("c.png", 100)):
-        np.testing.assert_allclose(_resolution(name), (dpi, dpi), atol=0.02)
-        np.testing.assert_array_equal(
-            image_io.load_image("a.png"), image_io.load_image(name)
-        )
+    assert main.main(["--rerun=a.png", "--output=b.png", "--dpi=100"]) == 0
+    for name, dpi in (("a.png", 300), ("b.png", 100)):
+        read = image_io.load_picture(name)
+        np.testing.assert_allclose(read.dpi, (dpi, dpi), atol=0.02)
+        np.testing.assert_array_equal(read.pixels, image_io.load_image("a.png"))
     capsys.readouterr()
     assert main.main(["--rerun=a.png", "--print_size=40cm"]) == 1
     assert "print_size is set, but rerun" in capsys.readouterr().err
     assert main.main(["--describe=a.png"]) == 0
     text = capsys.readouterr().out
     assert "--print_size=8x6mm\n" in text and "--size=" not in text
-    Path("again.cfg").write_text(text)
-    assert main.main(["--flagfile=again.cfg", "--output=d.png"]) == 0
-    np.testing.assert_array_equal(
-        image_io.load_image("a.png"), image_io.load_image("d.png")
-    )

@@ -10,7 +10,7 @@ from PIL import Image
 
 import nst_tf
 from nst_tf.images import image_io, writing
-from nst_tf.judge import figures, judging
+from nst_tf.judge import distances, figures, judging
 from nst_tf.network import weight_files
 from nst_tf.plan import memory, settings
 
@@ -32,15 +32,15 @@ def _flat(height, width, value=0.5):
     return np.full((height, width, 3), value, np.float32)
 
 
-def _expected(image, content, styles, alpha=None, layer_weights=(1, 1)):
+def _expected(image, content, *styles):
     return numpy_judge.judge(
         image,
         content,
-        styles,
+        [(style, np.ones(style.shape[:2]), 1) for style in styles],
         toys.weights(),
-        dict(zip(toys.STYLE_LAYERS, layer_weights, strict=True)),
+        dict.fromkeys(toys.STYLE_LAYERS, 1),
         toys.CONTENT_LAYER,
-        np.ones((HEIGHT, WIDTH)) if alpha is None else alpha,
+        np.ones((HEIGHT, WIDTH)),
     )
 
 
@@ -55,36 +55,70 @@ def _check(judgement, expected, size=(HEIGHT, WIDTH)):
         np.testing.assert_allclose(found[name], value, rtol=1e-4, err_msg=name)
 
 
-def test_figures_are_those_of_a_program_in_float64(chosen):
-    image, content, style = (toys.image(HEIGHT, WIDTH, k) for k in range(3))
-    judgement = nst_tf.judge_image(image, content, style, **chosen)
-    _check(judgement, _expected(image, content, [style]))
+@pytest.mark.parametrize(
+    ("layer_weights", "shares", "transparent"),
+    [
+        ((1, 1), (1,), ""),
+        ((1, 3), (1, 1), ""),
+        ((0, 1), (1, 3), "content"),
+        ((2, 1), (3, 1), "style"),
+    ],
+)
+def test_figures_are_those_of_a_program_in_float64(
+    chosen, layer_weights, shares, transparent
+):
+    named = list(zip(toys.STYLE_LAYERS, layer_weights, strict=True))
+    chosen["style_layers"] = ",".join(f"{k}:{weight}" for k, weight in named)
+    if len(set(shares)) > 1:
+        chosen["style_blend"] = shares
+    rng = np.random.default_rng(0)
 
+    def paint(number, is_transparent):
+        alpha = np.ones((HEIGHT, WIDTH), np.float32)
+        if is_transparent:
+            alpha = rng.uniform(size=alpha.shape).astype("f4")
+            alpha[:8] = 0
+        pixels = toys.image(HEIGHT, WIDTH, number)
+        return image_io.make_picture(pixels, alpha), alpha
 
-def test_so_are_those_of_a_large_picture(chosen):
-    # Enough pixels for the outer 16 and the 48 beside them.
-    image, content, style = (toys.image(150, 140, k) for k in range(3))
-    judgement = nst_tf.judge_image(image, content, style, **chosen)
-    expected = numpy_judge.border(numpy_judge.luma(image), np.ones((150, 140)))
-    np.testing.assert_allclose(judgement.border, expected, rtol=1e-4)
-
-
-def test_so_are_those_of_two_styles_and_weighted_layers(chosen):
-    image, content, one, two = (toys.image(HEIGHT, WIDTH, k) for k in range(4))
-    first, second = toys.STYLE_LAYERS
-    chosen["style_layers"] = f"{first}:1,{second}:3"
-    judgement = nst_tf.judge_image(image, content, [one, two], **chosen)
-    expected = _expected(image, content, [one, two], layer_weights=(1, 3))
+    image = toys.image(HEIGHT, WIDTH)
+    content, alpha = paint(1, transparent == "content")
+    styles = [
+        paint(2 + number, transparent == "style" and number == 0)
+        for number in range(len(shares))
+    ]
+    judgement = nst_tf.judge_image(
+        image, content, [style for style, _ in styles], **chosen
+    )
+    expected = numpy_judge.judge(
+        image,
+        content.pixels,
+        [
+            (style.pixels, alpha, share)
+            for (style, alpha), share in zip(styles, shares, strict=True)
+        ],
+        toys.weights(),
+        {layer: weight for layer, weight in named if weight},
+        toys.CONTENT_LAYER,
+        alpha,
+    )
     _check(judgement, expected)
 
 
-def test_so_are_those_where_a_part_is_transparent(chosen):
-    image, content, style = (toys.image(HEIGHT, WIDTH, k) for k in range(3))
-    alpha = toys.mask(HEIGHT, WIDTH).numpy()[0, ..., 0].astype("f4")
-    alpha[:8] = 0
-    picture = image_io.make_picture(content, alpha)
-    judgement = nst_tf.judge_image(image, picture, style, **chosen)
-    _check(judgement, _expected(image, picture.pixels, [style], alpha))
+@pytest.mark.parametrize("size", [(150, 140), (128, 200), (127, 127), (11, 12)])
+def test_the_border_is_16_pixels_or_an_eighth(size):
+    luma = figures.to_ycbcr(toys.image(*size))[..., 0]
+    if min(size) < 16:  # a pixel at least, which the program does not know
+        width, steps = 1, np.abs(np.diff(luma, axis=0))[:, :-1]
+        steps = steps + np.abs(np.diff(luma, axis=1))[:-1]
+        inner = steps[width:-width, width:-width]
+        outer = (steps.sum() - inner.sum()) / (steps.size - inner.size)
+        deep = inner[3:-3, 3:-3]
+        beside = (inner.sum() - deep.sum()) / (inner.size - deep.size)
+        expected = outer / beside
+    else:
+        expected = numpy_judge.border(luma, np.ones(size))
+    assert figures.compare_border(luma) == pytest.approx(expected)
 
 
 def test_content_and_style_are_resized(chosen):
@@ -94,10 +128,8 @@ def test_content_and_style_are_resized(chosen):
     judgement = nst_tf.judge_image(image, content, style, **chosen)
     # As many pixels as 43 x 58 in the shape 4 : 3.
     fitted = image_io.resize(style, 58, 43)
-    expected = _expected(
-        image, image_io.resize(content, HEIGHT, WIDTH), [fitted]
-    )
-    _check(judgement, expected)
+    small = image_io.resize(content, HEIGHT, WIDTH)
+    _check(judgement, _expected(image, small, fitted))
 
 
 def test_the_content_itself_has_all_content_and_none_of_the_style(chosen):
@@ -186,7 +218,7 @@ def test_a_transparent_result_is_judged_by_its_colors(chosen, tmp_path):
     path = tmp_path / "result.png"
     alpha = np.ones((HEIGHT, WIDTH), np.float32)
     alpha[:9] = 0
-    image_io.save_image(path, content, writing.Options(alpha=alpha))
+    image_io.write_image(path, content, writing.Options(alpha=alpha))
     judgement = nst_tf.judge_image(path, content, style, **chosen)
     assert 0 < judgement.ssim < 1
 
@@ -215,42 +247,79 @@ def test_a_folder_of_styles_counts_as_one(chosen, tmp_path):
 
 def test_shares_and_scales_are_those_of_a_job(chosen):
     image, content, one, two = (toys.image(HEIGHT, WIDTH, k) for k in range(4))
-    shared = nst_tf.judge_image(
-        image, content, [one, two], style_blend=(1.0, 0.0), **chosen
-    )
     alone = nst_tf.judge_image(image, content, one, **chosen)
-    assert shared.style == pytest.approx(alone.style, rel=1e-6)
-    assert shared.chroma == pytest.approx(alone.chroma)
+    for blend, styles in (((1.0, 0.0), [one, two]), ((0.0, 1.0), [two, one])):
+        shared = nst_tf.judge_image(
+            image, content, styles, style_blend=blend, **chosen
+        )
+        assert shared.style == pytest.approx(alone.style, rel=1e-6)
+        assert shared.chroma == pytest.approx(alone.chroma)
     scaled = nst_tf.judge_image(image, content, one, style_scale=2.0, **chosen)
     assert scaled.style != alone.style
     assert scaled.chroma > alone.chroma  # an enlarged style has less detail
 
 
-def test_targets_are_measured_once_for_a_size(chosen, monkeypatch):
-    from nst_tf.transfer import targets
+def test_targets_are_measured_once_for_a_subject_and_a_size(
+    chosen, monkeypatch
+):
+    sizes = []
+    make = distances.Network.make_losses
 
-    calls = []
-    make = targets.perceptual_losses
+    def count(network, subject, *size):
+        sizes.append(size)
+        return make(network, subject, *size)
 
-    def count(*arguments, **options):
-        calls.append(arguments)
-        return make(*arguments, **options)
-
-    monkeypatch.setattr(targets, "perceptual_losses", count)
-    judge = judging.Judge(chosen)
-    subject = judge.read_subject(
-        toys.image(HEIGHT, WIDTH, 1), toys.image(50, 60, 2)
-    )
-    first = judge.judge(toys.picture(HEIGHT, WIDTH, 3), subject)
-    again = judge.judge(toys.picture(HEIGHT, WIDTH, 3), subject)
-    assert first == again
-    assert len(calls) == 3
+    monkeypatch.setattr(distances.Network, "make_losses", count)
+    judge, size = judging.Judge(chosen), (HEIGHT, WIDTH)
+    subject = judge.read_subject(toys.image(*size, 1), toys.image(50, 60, 2))
+    picture = toys.picture(*size, 3)
+    assert judge.judge(picture, subject) == judge.judge(picture, subject)
+    assert judge.judge(picture, subject._replace()) is not None
+    assert sizes == [size]
     judge.judge(toys.picture(2 * HEIGHT, 2 * WIDTH, 3), subject)
-    assert len(calls) == 6
-    judge.judge(
-        toys.picture(2 * HEIGHT, 2 * WIDTH, 3), subject._replace(scales=(2.0,))
-    )
-    assert len(calls) == 9
+    assert sizes == [size, (2 * HEIGHT, 2 * WIDTH)]
+    opaque = np.ones(size, np.float32)
+    other = toys.picture(50, 60, 4)
+    for number, changed in enumerate(
+        (
+            subject._replace(scales=(2.0,)),
+            subject._replace(shares=(2.0,)),
+            subject._replace(styles=[other]),
+            subject._replace(content=toys.picture(*size, 1)),
+            subject._replace(content=subject.content._replace(alpha=opaque)),
+        ),
+        start=3,
+    ):
+        judge.judge(picture, changed)
+        assert len(sizes) == number
+
+
+@pytest.mark.parametrize(
+    ("size", "width", "words"),
+    [
+        ((40, 60), 62, ""),  # two pixels are rounding
+        ((40, 63), 60, ""),
+        ((40, 64), 60, "the content image is 60 x 40, which would be 64 x 43"),
+        (
+            (40, 60),
+            66,
+            "picture is 60 x 40 pixels, but the content image is 66",
+        ),
+        ((11, 16), 16, ""),
+        ((10, 16), 16, "16 x 10 pixels as it is judged, expected at least 11"),
+    ],
+)
+def test_pictures_have_the_contents_shape_and_a_window_of_pixels(
+    chosen, size, width, words
+):
+    judge = judging.Judge(chosen)
+    content = toys.image(size[0], width, 1)
+    subject = judge.read_subject(content, toys.image(50, 60, 2))
+    picture = toys.picture(*size)
+    if not words:
+        return judge.check(picture, subject)
+    with pytest.raises(ValueError, match=words):
+        judge.check(picture, subject)
 
 
 @pytest.mark.parametrize(
@@ -259,18 +328,19 @@ def test_targets_are_measured_once_for_a_size(chosen, monkeypatch):
         ((40, 60), (60, 40), (9, 9), {}, "but the content image is 40 x 60"),
         ((8, 8), (8, 8), (9, 9), {}, "expected at least 11 x 11"),
         ((40, 60), (40, 60), (9, 9), {"size": -1}, "size is -1, expected 0"),
+        (
+            *((40, 60), (40, 60), (9, 9)),
+            {"size": settings.LARGEST_SIZE + 1},
+            f"to {settings.LARGEST_SIZE}",
+        ),
         ((40, 60), (40, 60), (1, 300), {}, "style image is .* as it is judged"),
         (
-            (40, 60),
-            (40, 60),
-            (9, 9),
+            *((40, 60), (40, 60), (9, 9)),
             {"style_scale": (1.0, 2.0)},
             "style_scale is given 2 times, but there are 1 styles",
         ),
         (
-            (40, 60),
-            (40, 60),
-            (9, 9),
+            *((40, 60), (40, 60), (9, 9)),
             {"content_layers": "block9_conv1"},
             "toy has no layer 'block9_conv1'",
         ),
@@ -300,11 +370,41 @@ def test_settings_that_are_not_for_a_judge_are_refused(chosen):
 
 
 def test_a_picture_that_memory_has_no_room_for_is_refused(chosen, monkeypatch):
-    monkeypatch.setattr(memory, "find_limit", lambda: 0.902e9)
+    needed = judging.BASE + judging.PER_PIXEL * HEIGHT * WIDTH
     picture = toys.image(HEIGHT, WIDTH)
-    with pytest.raises(MemoryError, match="reduce it with size"):
-        nst_tf.judge_image(picture, picture, picture, **chosen)
-    nst_tf.judge_image(picture, picture, picture, size=24, **chosen)
+    for limit, scale, fits in (
+        (needed, 1.0, True),
+        (needed, 0.5, True),
+        (needed - 1, 1.0, False),
+        (needed, 1.5, False),  # a larger style takes more
+        (None, 9.0, True),
+    ):
+        monkeypatch.setattr(memory, "find_limit", lambda limit=limit: limit)
+        judge = judging.Judge(chosen)
+        subject = judge.read_subject(picture, picture)
+        subject = subject._replace(scales=(scale,))
+        if fits:
+            judge.check(image_io.Picture(picture), subject)
+        else:
+            with pytest.raises(MemoryError, match="reduce it with size"):
+                judge.check(image_io.Picture(picture), subject)
+    monkeypatch.setattr(memory, "find_limit", lambda: needed - 1)
+    nst_tf.judge_image(picture, picture, picture, size=WIDTH - 1, **chosen)
+
+
+def test_out_of_memory_is_told_from_other_errors(chosen, monkeypatch):
+    picture = toys.image(HEIGHT, WIDTH)
+    for error, raised, words in (
+        (MemoryError("no"), MemoryError, "reduce picture, of 58 x 43 pixels"),
+        (RuntimeError("other"), RuntimeError, "other"),
+    ):
+
+        def fail(*_, error=error):
+            raise error
+
+        monkeypatch.setattr(distances.Network, "measure", fail)
+        with pytest.raises(raised, match=words):
+            nst_tf.judge_image(picture, picture, picture, **chosen)
 
 
 def test_tf32_is_as_it_was_afterwards(chosen):
@@ -323,15 +423,16 @@ def test_tf32_is_as_it_was_afterwards(chosen):
 
 
 def test_figures_by_the_real_network_are_those_in_float64():
-    image, content, style = (toys.image(64, 80, k) for k in range(3))
+    image, content, style = (toys.image(32, 48, k) for k in range(3))
     judgement = nst_tf.judge_image(image, content, style)
+    opaque = np.ones((32, 48))
     expected = numpy_judge.judge(
         image,
         content,
-        [style],
+        [(style, opaque, 1)],
         weight_files.load("vgg19").layers,
         dict.fromkeys(judgement.style_by_layer, 1),
         settings.Job.content_layers,
-        np.ones((64, 80)),
+        opaque,
     )
-    _check(judgement, expected, (64, 80))
+    _check(judgement, expected, (32, 48))

@@ -5,11 +5,11 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf.losses import style_losses
+from nst_tf.losses import style_kinds, style_losses
 from nst_tf.runs import api
 
 HEIGHT, WIDTH, CHANNELS = 7, 6, 4
-every_kind = pytest.mark.parametrize("name", style_losses.STYLE_LOSSES)
+every_kind = pytest.mark.parametrize("name", style_kinds.STYLE_LOSSES)
 
 
 def _features(seed, shape=(1, HEIGHT, WIDTH, CHANNELS)):
@@ -59,7 +59,7 @@ DEFINITIONS = {"gram": gram, "moments": moments, "wasserstein": wasserstein}
 
 
 def _loss(name, style, mask=None, **options):
-    kind = style_losses.STYLE_LOSSES[name]
+    kind = style_kinds.STYLE_LOSSES[name].load()
     target = kind.measure(tf.constant(style), mask, options.get("projection"))
     return kind("layer", target, **options)
 
@@ -175,7 +175,7 @@ def test_a_narrow_network_has_the_distance_of_the_wide_one(name, wide):
 
 @every_kind
 def test_targets_blend(name):
-    kind = style_losses.STYLE_LOSSES[name]
+    kind = style_kinds.STYLE_LOSSES[name].load()
     styles = [_features(seed) for seed in (1, 2)]
     first, second = (kind.measure(tf.constant(style)) for style in styles)
     loss = kind("layer", 0.5 * first + 0.5 * second)
@@ -249,7 +249,7 @@ def test_a_style_of_one_value_has_a_finite_distance(name, value, dtype):
 
 @every_kind
 def test_styles_of_unlike_sizes_blend(name):
-    kind = style_losses.STYLE_LOSSES[name]
+    kind = style_kinds.STYLE_LOSSES[name].load()
     style = _features(1)
     other = np.concatenate([style, style], axis=1)  # the same distribution
     blend = kind.blend(

@@ -174,7 +174,7 @@ def test_networks_equal_kerass_own(network):
 @pytest.mark.parametrize("joined", [True, False])
 @pytest.mark.parametrize("size", [(8, 12), (9, 13), (5, 4)])
 @pytest.mark.parametrize("layers", [toys.LAYERS, toys.LAYERS[2:]])
-@pytest.mark.parametrize("pooling", extractors.POOLINGS)
+@pytest.mark.parametrize("pooling", architectures.POOLINGS)
 def test_the_gradient_is_that_of_plain_layers(
     monkeypatch, pooling, layers, size, joined
 ):
@@ -223,7 +223,7 @@ def test_the_gradient_is_that_of_plain_layers(
     )
 
 
-@pytest.mark.parametrize("padding", extractors.PADDINGS)
+@pytest.mark.parametrize("padding", architectures.PADDINGS)
 def test_bfloat16_sees_a_smooth_picture_as_float32_does(monkeypatch, padding):
     # A sky, whose steps from pixel to pixel are below bfloat16's.
     rows, columns = np.indices((16, 24)) / 24
@@ -271,7 +271,7 @@ def test_a_tensorflow_without_xla_does_without(monkeypatch):
     monkeypatch.setattr(ops.tf, "function", compiled)
     ops._serves.cache_clear()
     try:
-        assert ops.fused(tf.square)(tf.constant(3.0)) == 9.0
+        assert ops.fuse(tf.square)(tf.constant(3.0)) == 9.0
     finally:
         ops._serves.cache_clear()
 

@@ -13,7 +13,7 @@ import pytest
 import toys
 
 from nst_tf import files
-from nst_tf.network import weight_files
+from nst_tf.network import architectures, weight_files
 
 
 @pytest.fixture
@@ -45,6 +45,12 @@ def server(tmp_path, monkeypatch):
 
 def _name():
     return "toy_weights_tf_dim_ordering_tf_kernels_notop.h5"
+
+
+def _name_digest(monkeypatch, digest):
+    """Gives the toy network a file of Keras's."""
+    known = toys.ARCHITECTURE._replace(keras_md5=digest)
+    monkeypatch.setitem(architectures.NETWORKS, "toy", known)
 
 
 def _check(layers):
@@ -184,7 +190,7 @@ def _publish(toy, host, monkeypatch, digest=None):
     content = toy.read_bytes()
     (host / _name()).write_bytes(content)
     digest = digest or hashlib.md5(content).hexdigest()
-    monkeypatch.setitem(weight_files.MD5, "toy", digest)
+    _name_digest(monkeypatch, digest)
 
 
 def test_downloads_once(toy, server, monkeypatch):
@@ -210,7 +216,7 @@ def test_a_wrong_digest_leaves_no_file(toy, server, monkeypatch):
 
 def test_a_failure_is_no_obstacle_to_the_next_try(toy, server, monkeypatch):
     host, _ = server
-    monkeypatch.setitem(weight_files.MD5, "toy", "0" * 32)
+    _name_digest(monkeypatch, "0" * 32)
     with pytest.raises(ValueError, match=f"put {_name()} into .*--weights="):
         weight_files.load("toy")
     _publish(toy, host, monkeypatch)
@@ -222,14 +228,14 @@ def test_a_failure_is_no_obstacle_to_the_next_try(toy, server, monkeypatch):
 )
 def test_an_address_that_is_none_is_said(toy, monkeypatch, url):
     monkeypatch.setattr(weight_files, "HOST", url)
-    monkeypatch.setitem(weight_files.MD5, "toy", "0" * 32)
+    _name_digest(monkeypatch, "0" * 32)
     with pytest.raises(ValueError, match="no weights for toy") as caught:
         weight_files.load("toy")
     assert "no answer within" not in str(caught.value)
 
 
 def test_a_silent_host_costs_at_most_four_seconds(toy, monkeypatch):
-    monkeypatch.setitem(weight_files.MD5, "toy", "0" * 32)
+    _name_digest(monkeypatch, "0" * 32)
     with socket.create_server(("localhost", 0)) as silent:
         port = silent.getsockname()[1]
         monkeypatch.setattr(weight_files, "HOST", f"http://localhost:{port}")
@@ -250,6 +256,6 @@ def test_a_host_that_cuts_the_file_off_is_noticed(toy, server, monkeypatch):
 
 def test_nothing_listens_and_no_home_to_write_to(toy, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
-    monkeypatch.setitem(weight_files.MD5, "toy", "0" * 32)
+    _name_digest(monkeypatch, "0" * 32)
     with pytest.raises(ValueError, match="no weights for toy were found"):
         weight_files.load("toy")

@@ -6,8 +6,8 @@ import tensorflow as tf
 import toys
 
 from nst_tf.losses import objectives
-from nst_tf.optimize import base, descent, first_order, optimizers
-from nst_tf.plan import pyramid
+from nst_tf.optimize import base, descent, first_order
+from nst_tf.plan import optimizers, pyramid
 
 
 def test_adam_follows_the_papers_second_form_in_float64():
@@ -46,7 +46,7 @@ def test_rates_decay_and_bounds_are_as_told(name, bounds):
     target = 1.5 + toys.image(4, 5, 1, "float64")[None]
     start = toys.image(4, 5, 2, "float64")[None]
     rate, decay_rate, decay_steps = 0.3, 0.6, 4
-    optimizer = optimizers.OPTIMIZERS[name](
+    optimizer = optimizers.OPTIMIZERS[name].load()(
         tf.Variable(start),
         rate,
         average=0,

@@ -1,9 +1,7 @@
-"""The plan of memory against what runs took; what the machine says it has."""
+"""The model of memory: against what runs took, and by hand."""
 
+import functools
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,52 +10,97 @@ import pytest
 import nst_tf
 from nst_tf.cli import flags
 from nst_tf.images import image_io
-from nst_tf.plan import memory, tile_size
-from nst_tf.runs import preparation
+from nst_tf.network import weight_files
+from nst_tf.plan import inputs, memory, planning, tile_size
 
 ROOT = Path(nst_tf.__file__).parent.parent
 LINES = (ROOT / "scripts" / "benchmarks" / "results" / "memory.jsonl").open()
 RECORDS = {
     record["case"]: record for record in map(json.loads, LINES.readlines())
 }
-IMAGES = ROOT / "configs" / "images"
+PIXELS = 3000 * 4000
+
+
+@functools.cache
+def _gray(height, width):
+    return image_io.Picture(np.full((height, width, 3), 0.5, np.float32))
+
+
+_network = functools.cache(lambda: weight_files.load("vgg19", "small"))
 
 
 @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS.keys())
-def test_the_plan_holds_for_what_runs_took(record, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    content = IMAGES / "harbor_at_dusk.jpg"
-    if record["case"].startswith("square"):
-        content = tmp_path / "square.png"
-        image_io.save_image(content, np.zeros((768, 768, 3), np.float32))
-    request = flags.parse(
-        [
-            f"--content={content}",
-            f"--style={IMAGES / 'swirling_night.jpg'}",
-            "--weights=small",
-            *record["flags"],
-        ]
-    )
-    _, prepared = preparation.read_files(request)
+def test_the_plan_holds_for_what_runs_took(record):
+    network = _network()
     if record["weights"] != "small":
-        network = prepared.network._replace(projections=None)
-        prepared = prepared._replace(network=network)
-    planned = (
-        tile_size.estimate_memory(request, prepared, record["precision"]) / 1e9
+        network = network._replace(projections=None)
+    # As large as the pictures of configs/images that the runs were on.
+    content = _gray(768, 768 if record["case"].startswith("square") else 1024)
+    read = inputs.Inputs(content, (_gray(768, 1024),), [1], network=network)
+    plan = planning.make_plan(
+        flags.parse(record["flags"]),
+        read,
+        planning.Machine(record["precision"]),
     )
+    planned = tile_size.estimate_memory(plan) / 1e9
     assert 0.8 * planned <= record["median_gb"] <= 1.1 * planned
 
 
+def _peak(tile=0, **options):
+    model = memory.MemoryModel(**{"precision": "float32", **options})
+    return model.estimate_peak(3000, 4000, tile)
+
+
+@pytest.mark.parametrize(
+    ("options", "bytes_per_pixel"),
+    [
+        ({}, 2450),
+        ({"precision": "bfloat16"}, 1380),
+        ({"precision": "float16"}, 1380),
+        ({"optimizer": "lbfgs", "pairs": 10}, 2450 + 620),
+        ({"optimizer": "adam", "pairs": 10}, 2450),
+        ({"style_loss": "sliced_wasserstein"}, 3350),
+        ({"style_scale": 1.5}, 2450),
+        ({"style_scale": 2.0}, 2450 * 1.6),  # 0.4 of 4 times as many pixels
+        ({"features": 99.0, "recomputes": True}, 2450),  # these are for tiles
+    ],
+)
+def test_a_picture_as_a_whole_takes_so_much_for_a_pixel(
+    options, bytes_per_pixel
+):
+    assert _peak(**options) == pytest.approx(1.02e9 + bytes_per_pixel * PIXELS)
+
+
+@pytest.mark.parametrize(
+    ("options", "bytes_per_pixel"),
+    [
+        ({}, 75 + 8 * 4),
+        ({"optimizer": "sgd"}, 51 + 8 * 4),
+        ({"optimizer": "lbfgs", "pairs": 10}, 94 + 8 * 4 + 620),
+        ({"features": 3.5}, 75 + 3.5 * 4),
+        ({"features": 3.5, "precision": "bfloat16"}, 75 + 7),
+        ({"features": 3.5, "recomputes": True}, 75 + 12),
+        ({"style_scale": 1.5}, 75 + 8 * 4),
+        ({"style_scale": 2.0}, 80 + 8 * 4),  # 20 of 4 times as many pixels
+    ],
+)
+def test_a_picture_in_tiles_takes_so_much_for_a_pixel(options, bytes_per_pixel):
+    step = 1380 if "precision" in options else 2450
+    expected = 1.02e9 + 1.2 * step * 512**2 + bytes_per_pixel * PIXELS
+    assert _peak(512**2, **options) == pytest.approx(expected)
+
+
+def test_what_was_read_and_the_network_count():
+    assert _peak(read=10**6) - _peak() == pytest.approx(12e6)
+    small = 0.83e9 + 1200 * PIXELS
+    assert _peak(small=True) == pytest.approx(small)
+
+
 def test_in_tiles_a_picture_needs_less_and_the_more_the_larger_they_are():
-    model = memory.MemoryModel("float32")
-    sides = 256, 512, 1024, 2048
-    peaks = [model.estimate_peak(3000, 4000, side**2) for side in sides]
-    assert peaks == sorted(peaks) and peaks[-1] < model.estimate_peak(
-        3000, 4000
-    )
-    assert model.estimate_peak(300, 400, 400**2) == model.estimate_peak(
-        300, 400
-    )  # it is not cut
+    peaks = [_peak(side**2) for side in (256, 512, 1024, 2048)]
+    assert peaks == sorted(peaks) and peaks[-1] < _peak()
+    assert _peak(PIXELS) == _peak(4000**2) == _peak()  # it is not cut
+    assert _peak(PIXELS - 1) > _peak()
 
 
 @pytest.mark.parametrize("limit", [3e9, 4e9, 8e9])
@@ -69,173 +112,11 @@ def test_the_largest_tile_is_the_last_that_fits(limit):
     assert model.estimate_peak(3000, 4000, (side + 16) ** 2) > limit
 
 
-def test_there_is_no_tile_for_too_little():
-    assert memory.MemoryModel("float32").find_largest_tile(3000, 4000, 2e9) == 0
-
-
-# What there is
-
-
-def _group(folder, version, most, used, idle=None):
-    """Writes the files of a control group."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if version == 2:
-        names, stat = ("memory.max", "memory.current"), "inactive_file"
-    else:
-        names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
-        stat = "total_inactive_file"
-    for name, value in zip(names, (most, used), strict=True):
-        (folder / name).write_text(f"{value}\n")
-    if idle is not None:
-        text = f"anon 7\n{stat} {idle}\nactive_file 5\n"
-        (folder / "memory.stat").write_text(text)
-
-
-@pytest.fixture(params=[1, 2])
-def groups(request, tmp_path):
-    """(version, folder of the process's group, () -> what groups leave)."""
-    own = tmp_path / "own"
-    if request.param == 2:
-        own.write_text("0::/jobs/mine\n")
-        base = tmp_path / "root"
-    else:
-        own.write_text("5:cpu,cpuacct:/x\n4:memory:/jobs/mine\n1:name=a:/\n")
-        base = tmp_path / "root" / "memory"
-    return (
-        request.param,
-        base / "jobs" / "mine",
-        lambda: memory._groups(tmp_path / "root", own),
-    )
-
-
-def test_a_group_leaves_what_it_does_not_use(groups):
-    version, folder, left = groups
-    _group(folder, version, 1000, 400)
-    assert left() == [600]
-
-
-def test_files_that_are_not_in_use_count_as_free(groups):
-    version, folder, left = groups
-    _group(folder, version, 1000, 900, idle=250)
-    assert left() == [350]
-
-
-def test_every_group_around_that_of_the_process_counts(groups):
-    version, folder, left = groups
-    _group(folder, version, 1000, 400)
-    _group(folder.parent, version, 700, 650)
-    _group(folder.parent.parent, version, 5000, 100)
-    _group(folder.parent / "other", version, 10, 9)  # not around it
-    assert left() == [600, 50, 4900]
-
-
-def test_a_group_without_a_limit_leaves_what_others_leave(groups):
-    version, folder, left = groups
-    none = "max" if version == 2 else 2**63 - 4096
-    _group(folder, version, none, 400)
-    assert left() == []
-    _group(folder.parent, version, 700, 650)
-    assert left() == [50]
-
-
-def test_a_group_above_its_limit_leaves_next_to_nothing(groups):
-    version, folder, left = groups
-    _group(folder, version, 1000, 1300)
-    assert left() == [1]  # not 0, which would mean that nobody knows
-
-
-@pytest.mark.parametrize("text", ["", "none", "12 13", "\x00", "-", "1e9"])
-def test_files_that_say_nothing_are_passed_over(groups, text):
-    version, folder, left = groups
-    _group(folder, version, text, 400)
-    _group(folder.parent, version, 1000, text)
-    assert left() == []
-    _group(folder, version, 1000, 400)
-    (folder / "memory.stat").write_text(f"inactive_file {text}")
-    assert left() == [600] or text == "12 13"
-
-
-@pytest.mark.parametrize(
-    "text", [None, "", "\n\n", "nonsense", "0:", "0::", "x:memory", "0::/../.."]
-)
-def test_a_process_that_names_no_group_has_no_limit_of_one(tmp_path, text):
-    if text is not None:
-        (tmp_path / "own").write_text(text)
-    assert memory._groups(tmp_path / "none", tmp_path / "own") == []
-
-
-def test_a_file_that_is_no_text_is_passed_over(tmp_path):
-    (tmp_path / "own").write_bytes(b"0::/\xff\xfe\n")
-    assert memory._groups(tmp_path, tmp_path / "own") == []
-    (tmp_path / "info").write_bytes(b"\xff\xfe MemAvailable: 3 kB\n")
-    assert memory._field(tmp_path / "info", "MemAvailable") == 0
-
-
-def test_a_field_is_read_in_bytes(tmp_path):
-    path = tmp_path / "info"
-    path.write_text("MemFree: 1 kB\nMemAvailable:    12 kB\nVmRSS:\nX: y kB\n")
-    assert memory._field(path, "MemAvailable") == 12 * 1024
-    for name in ("VmRSS", "X", "Mem", "None"):
-        assert memory._field(path, name) == 0
-    assert memory._field(tmp_path / "none", "MemAvailable") == 0
-
-
-@pytest.fixture
-def machine(monkeypatch):
-    """Sets what the machine has free, the groups leave, and addresses are."""
-
-    def set_all(free, groups, addresses, resident=100.0):
-        monkeypatch.setattr(sys, "platform", "linux")
-        monkeypatch.setattr(memory, "_available", lambda: free)
-        monkeypatch.setattr(memory, "_groups", lambda: groups)
-        monkeypatch.setattr(memory, "_address_limit", lambda: addresses)
-        monkeypatch.setattr(memory, "_status", lambda name: resident)
-
-    return set_all
-
-
-@pytest.mark.parametrize(
-    ("free", "groups", "addresses", "expected"),
-    [
-        (1000.0, [], 0.0, 1000),  # 100 that it has, and 900 of 1000
-        (1000.0, [500.0, 2000.0], 0.0, 550),
-        (5e9, [4e9], 1.3e9, 4e8 + 100),  # 0.8e9 more, each by 2
-        (5e9, [], 1e8, 100),  # less than what is used up at first
-        (0.0, [500.0], 0.0, 550),  # the machine does not say
-        (0.0, [], 0.0, None),
-    ],
-)
-def test_the_limit_is_the_smallest_with_what_the_process_has(
-    machine, free, groups, addresses, expected
-):
-    machine(free, groups, addresses)
-    assert memory.find_limit() == pytest.approx(expected)
-
-
-def test_elsewhere_nobody_knows(machine, monkeypatch):
-    machine(1000.0, [], 0.0)
-    for name in ("win32", "darwin"):
-        monkeypatch.setattr(sys, "platform", name)
-        assert memory.find_limit() is None
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
-def test_a_limit_of_addresses_is_seen_by_the_process_that_has_it():
-    root = Path(nst_tf.__file__).parent.parent
-    code = (
-        "import resource; from nst_tf.plan import memory\n"
-        "print(memory._address_limit(), memory.find_limit())\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
-        "print(memory._address_limit(), memory.find_limit())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
-    before, after = (line.split() for line in done.stdout.splitlines())
-    assert before[0] == "0.0"
-    assert 2 << 30 < float(after[0]) < 3 << 30
-    assert 0 < float(after[1]) < 3 << 30
+def test_tiles_are_smaller_than_the_picture():
+    model = memory.MemoryModel("float32")
+    assert model.find_largest_tile(64, 64, 1e12) == 48
+    assert model.find_largest_tile(32, 80, 1e12) == 48  # of 2304 pixels of 2560
+    exact = model.estimate_peak(3000, 4000, 512**2)
+    assert model.find_largest_tile(3000, 4000, exact) == 512
+    assert model.find_largest_tile(3000, 4000, exact - 1) == 496
+    assert model.find_largest_tile(3000, 4000, 2e9) == 0

@@ -1,5 +1,7 @@
 """Levels: growth, the shortest side, and previews inside large runs."""
 
+import pytest
+
 from nst_tf.images import sizes
 from nst_tf.plan import pyramid
 
@@ -76,3 +78,48 @@ def test_output_size_has_the_long_side_asked_for():
     assert sizes.scale_to_side(768, 1024, 512) == (384, 512)
     assert sizes.scale_to_side(1024, 768, 512) == (512, 384)
     assert sizes.scale_to_side(1, 1000, 100) == (1, 100)
+
+
+# A smaller run to go on from
+
+
+@pytest.mark.parametrize(
+    ("size", "is_fine"),
+    [
+        ((342, 512), True),  # 341, and one for its rounding
+        ((340, 512), True),
+        ((339, 512), False),
+        ((343, 512), False),
+        ((240, 368), True),  # a level: 245.3, both sides multiples of 16
+        ((245, 368), True),
+        ((512, 341), False),
+        ((32, 48), True),
+        ((21, 32), False),  # of any shape, about
+        ((400, 600), True),
+    ],
+)
+def test_a_picture_is_told_to_be_of_a_content_image(size, is_fine):
+    assert pyramid.is_size_of(400, 600, *size) == is_fine
+
+
+def test_a_small_content_image_has_small_pictures():
+    assert pyramid.is_size_of(20, 30, 20, 30)
+    assert not pyramid.is_size_of(20, 30, 19, 29)
+
+
+def test_levels_above_a_picture_are_selected():
+    levels = pyramid.make_levels(384, 512, [3, 2, 1])
+    for size, count in (((96, 128), 2), ((192, 256), 1), ((64, 85), 3)):
+        above = pyramid.select_above(levels, (384, 512), size)
+        assert above == levels[-count:]
+    words = "continue_from is 512 x 384 pixels, and the output is 512 x 384; ra"
+    with pytest.raises(ValueError, match=words):
+        pyramid.select_above(levels, (384, 512), (384, 512))
+    words = "continue_from is 256 x 200 pixels, but the .*, of another shape"
+    with pytest.raises(ValueError, match=words):
+        pyramid.select_above(levels, (384, 512), (200, 256))
+
+
+def test_the_work_of_a_step_goes_by_pixels_and_what_each_step_does():
+    level = pyramid.Level(30, 40, 1)
+    assert (level.size, level.pixels, level.work) == ((30, 40), 1200, 7200)

@@ -1,217 +1,182 @@
-"""Several styles: shares, layers and scales of each, folders."""
-
-import shutil
-from pathlib import Path
+"""Several styles: shares, layers, scales and colors of each."""
 
 import numpy as np
 import pytest
-import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf.cli import main
-from nst_tf.images import image_io
-from nst_tf.plan import inputs, settings
-from nst_tf.runs import api, records
-from nst_tf.transfer import targets
+from nst_tf.images import color
+from nst_tf.network import architectures
+from nst_tf.plan import pyramid, settings, style_settings
 
-A, B = toys.image(40, 56, 1), toys.image(50, 40, 2)
-CONTENT = toys.image(48, 64, 0)
-FIRST, SECOND = toys.STYLE_LAYERS
+A = toys.picture(40, 60, 1)
+LEVEL = pyramid.Level(48, 64, 1)
 
 
-@pytest.fixture
-def chosen(toy):
-    """What a quick run on the toy network needs."""
-    return {
-        "weights": str(toy),
-        "extractor": "toy",
-        "precision": "float32",
-        "content_layers": toys.CONTENT_LAYER,
-        "style_layers": ",".join(toys.STYLE_LAYERS),
-        "size": 64,
-        "steps": 30,
-        "min_size": 64,
-        "growth": 2**0.5,
-    }
+def test_a_style_of_one_picture_each_changes_nothing():
+    job = settings.Job(style_blend=(1.0, 2.0))
+    assert style_settings.repeat_settings(job, [1, 1]) is job
+    assert style_settings.repeat_settings(job, []) is job
 
 
-def _losses(monkeypatch, styles, weights=None):
-    network = toys.extractor(monkeypatch, dtype="float64")
-    weights = weights or {FIRST: 1.0, SECOND: 2.0}
-    loss_list = targets.perceptual_losses(
-        network,
-        CONTENT.astype("f8"),
-        [each._replace(image=each.image.astype("f8")) for each in styles],
-        targets.LossWeights({}, weights),
-        48,
-        64,
+def test_pictures_of_a_folder_share_what_their_style_has():
+    job = settings.Job(
+        style_blend=(1.0, 3.0),
+        style_scale=(0.5, 2.0),
+        style_layers=("block1_conv1", "block2_conv1"),
+        style_mask=("mask.png",),
+        content_mask="places.png",
+        seed=7,
     )
-    return network, {loss.layer: loss for loss in loss_list}
+    found = style_settings.repeat_settings(job, [3, 1])
+    assert found.style_blend == pytest.approx((1 / 3, 1 / 3, 1 / 3, 3.0))
+    assert found.style_scale == (0.5, 0.5, 0.5, 2.0)
+    assert found.style_layers == ("block1_conv1",) * 3 + ("block2_conv1",)
+    assert found.style_mask == ("mask.png",)  # one serves all
+    assert found.style_size == () and found.seed == 7
+    alone = style_settings.repeat_settings(settings.Job(), [2])
+    assert alone == settings.Job(style_blend=(0.5, 0.5))
 
 
-def test_a_blend_has_the_mean_of_the_targets(monkeypatch):
-    _, [one, two] = zip(
-        *[_losses(monkeypatch, [targets.Style(x)]) for x in (A, B)], strict=True
-    )
-    _, both = _losses(
-        monkeypatch, [targets.Style(A, 0.3), targets.Style(B, 0.9)]
-    )
-    for layer, loss in both.items():
-        mean = 0.25 * one[layer]._target + 0.75 * two[layer]._target
-        np.testing.assert_allclose(loss._target, mean, rtol=1e-12)
-        assert loss.weight == pytest.approx(one[layer].weight)
-
-
-def test_layers_of_their_own_are_looked_at_for_one_style_only(monkeypatch):
-    _, alone = _losses(monkeypatch, [targets.Style(A)])
-    _, other = _losses(monkeypatch, [targets.Style(B)])
-    _, both = _losses(
-        monkeypatch,
-        [
-            targets.Style(A, 1.0, layers={FIRST: 4.0}),
-            targets.Style(B, 3.0, layers={SECOND: 4.0}),
-        ],
-    )
-    np.testing.assert_array_equal(both[FIRST]._target, alone[FIRST]._target)
-    np.testing.assert_array_equal(both[SECOND]._target, other[SECOND]._target)
-    assert both[FIRST].weight == 1 and both[SECOND].weight == 3
-
-
-def test_a_blend_moves_from_one_style_to_the_other(chosen, monkeypatch):
-    pictures = [
-        nst_tf.stylize(
-            CONTENT,
-            [A, B],
-            style_blend=(1 - share, share),
-            optimizer="adam",
-            **chosen,
-        )
-        for share in (0, 0.25, 0.5, 0.75, 1)
-    ]
-    for style, sign in ((A, 1), (B, -1)):
-        network, loss_list = _losses(monkeypatch, [targets.Style(style)])
-        distances = []
-        for picture in pictures:
-            maps = network.model(tf.constant(picture[None], tf.float64))
-            distances.append(
-                sum(
-                    float(loss.distance(loss.statistics(maps[layer])))
-                    for layer, loss in loss_list.items()
-                )
-            )
-        assert (sign * np.diff(distances) > 0).all(), distances
-
-
-def test_a_style_without_a_share_has_no_part(chosen):
-    np.testing.assert_array_equal(
-        nst_tf.stylize(CONTENT, [A, B], style_blend=(1, 0), **chosen),
-        nst_tf.stylize(CONTENT, A, **chosen),
-    )
-
-
-def test_each_style_has_its_scale(chosen):
-    request = settings.Job(style_scale=(0.5, 2.0), **chosen)
-    prepared = inputs.prepare(
-        request, image_io.Picture(CONTENT), [image_io.Picture(A)] * 2
-    )
-    [region] = api._regions(request, prepared)
-    assert [style.scale for style in region.styles] == [0.5, 2.0]
-
-
-def test_a_size_of_the_style_is_that_beside_the_output(chosen):
-    request = settings.Job(style_size=100, style_fit="side", **chosen)
-    prepared = inputs.prepare(
-        request, image_io.Picture(CONTENT), [image_io.Picture(A)]
-    )
-    assert prepared.scales == [pytest.approx(100 / 64)]
+def test_shares_are_those_of_the_blend_or_equal():
+    shares = style_settings.list_shares
+    assert shares(settings.Job(), 3) == (1, 1, 1)
+    assert shares(settings.Job(style_blend=(1.0, 2.0)), 2) == (1, 2)
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    "name", ["style_blend", "style_scale", "style_layers", "style_size"]
+)
+def test_a_setting_for_another_number_of_styles_is_refused(name):
+    values = ("block1_conv1",) * 3 if name == "style_layers" else (1,) * 3
+    job = settings.Job(**{name: values})
+    words = f"{name} is given 3 times, but there are 2 styles"
+    with pytest.raises(ValueError, match=words):
+        style_settings.repeat_settings(job, [2, 1])
+
+
+# Sizes
+
+
+@pytest.mark.parametrize(
+    ("fit", "expected"),
     [
-        ({"style_blend": (1, 2, 3)}, "style_blend is given 3 times, but there"),
-        ({"style_scale": (1, 1, 1)}, "style_scale is given 3 times"),
-        ({"style_layers": (FIRST,) * 3}, "style_layers is given 3 times"),
-        ({"style_size": (64,) * 3}, "style_size is given 3 times"),
-        ({"style_size": 5000}, "style_size is 5000, "),
-        ({"style_size": 99, "style_scale": 2}, "both set"),
-        ({"style_blend": (0, 0)}, "style_blend is 0 for all"),
-        ({"style_blend": (-1, 2)}, "style_blend is -1, expected at least 0"),
-        ({"style_layers": (FIRST, "conv")}, "toy has no layer 'conv'"),
-        ({"style_layers": ()}, "style_layers is empty"),
+        ("keep", (45, 68)),  # as many pixels as 48 x 64
+        ("side", (43, 64)),
+        ("stretch", (48, 64)),
+        ("crop", (48, 64)),
     ],
 )
-def test_wrong_counts_and_values_are_said(chosen, changes, words):
-    with pytest.raises(ValueError, match=words):
-        nst_tf.stylize(CONTENT, [A, B], **{**chosen, **changes})
+def test_a_style_image_is_fitted_to_a_level(fit, expected):
+    def fit_size(scale):
+        job = settings.Job(style_fit=fit)
+        return style_settings.fit_size(job, 40, 60, LEVEL, scale)
+
+    assert fit_size(1.0) == expected
+    assert fit_size(0.5) == pytest.approx(np.divide(expected, 2), abs=0.6)
+    assert min(fit_size(1e-3)) == 1
 
 
-@pytest.fixture
-def folder(tmp_path, toy, monkeypatch):
-    """A working directory with a flag file, and a folder of three styles."""
-    monkeypatch.chdir(tmp_path)
-    toys.write_flag_file(toy)
-    Path("styles").mkdir()
-    for seed in range(3):
-        image_io.save_image(f"styles/{seed}.png", toys.image(40, 50, seed))
-    Path("styles/notes.txt").write_text("no picture")
-    return tmp_path
+def test_scales_are_those_of_the_job_or_by_the_size_asked_for():
+    def compute(styles=2, level=LEVEL, **chosen):
+        job = settings.Job(style_fit="side", **chosen)
+        return style_settings.compute_scales(job, [A] * styles, level)
+
+    assert compute() == [1, 1]
+    assert compute(style_scale=(0.5, 2.0)) == [0.5, 2.0]
+    assert compute(style_size=(100,)) == [100 / 64, 100 / 64]
+    assert compute(style_size=(100, 32)) == [100 / 64, 0.5]
+    assert compute(0) == compute(0, style_size=(9,)) == []
+    rules = settings.FIELDS["style_scale"].metadata
+    long_side = pyramid.Level(750, 1000, 1)
+    for name in ("low", "high"):
+        bound = round(1000 * rules[name])
+        chosen = {"level": long_side, "styles": 1}
+        assert compute(style_size=(bound,), **chosen) == [rules[name]]
+        over = bound + 1 if name == "high" else bound - 1
+        with pytest.raises(ValueError, match=f"style_size is {over}, .* times"):
+            compute(style_size=(over,), **chosen)
 
 
-def _run(*flags):
-    assert main.main(["--flagfile=toy.cfg", *flags]) == 0
+def _check_fits(*styles, level=LEVEL, scales=None, **chosen):
+    deepest = architectures.find_deepest("vgg19", ["block5_conv1"])  # 16
+    job = settings.Job(**chosen)
+    scales = scales or [1.0] * len(styles)
+    style_settings.check_fits(job, styles, scales, level, deepest)
 
 
-def test_a_folder_is_one_style(folder):
-    shares = [1 / 6] * 3 + [0.5]
-    pictures = [f"--style=styles/{seed}.png" for seed in range(3)]
-    pictures += ["--style=paint.png"]
-    scales = ["--style_scale=0.5", "--style_scale=1"]
-    _run("--output=a.png", "--style=styles", "--style=paint.png", *scales)
-    blend = f"--style_blend={','.join(map(str, shares))}"
-    each = ["--style_scale=0.5,0.5,0.5,1"]
-    _run("--output=b.png", *pictures, blend, *each)
-    expected = image_io.load_image("b.png")
-    np.testing.assert_array_equal(image_io.load_image("a.png"), expected)
-    record = records.read_record("a.png")
-    assert [style["name"] for style in record["inputs"]["style"]] == [
-        "0.png",
-        "1.png",
-        "2.png",
-        "paint.png",
-    ]
-    assert str(folder) not in records.format_record(record)
+def test_a_style_image_that_becomes_too_small_is_refused():
+    square = toys.picture(40, 40)
+    _check_fits(square, level=pyramid.Level(16, 16, 1))
+    for options in (
+        {"level": pyramid.Level(15, 15, 1)},
+        {"level": pyramid.Level(30, 30, 1), "scales": [0.5]},
+    ):
+        words = (
+            "style image is 40 x 40 pixels, 15 x 15 at the first level, but "
+            "block5_conv1 needs 16 x 16; raise --min_size or --style_scale"
+        )
+        with pytest.raises(ValueError, match=words):
+            _check_fits(square, **options)
+    with pytest.raises(ValueError, match="style image is 40 x 40"):
+        _check_fits(toys.picture(48, 64), square, scales=[1.0, 0.1])
 
 
-def test_a_folder_is_painted_with_again(folder, capsys):
-    _run("--output=a.png", "--style=styles")
-    expected = image_io.load_image("a.png")
-    for seed in range(3):
-        shutil.copy(f"styles/{seed}.png", f"{seed}.png")
-    assert main.main(["--rerun=a.png", "--output=b.png"]) == 0
-    assert main.main(["--rerun=a.png", "--output=c.png", "--style=styles"]) == 0
-    capsys.readouterr()
-    assert main.main(["--describe=a.png"]) == 0
-    Path("d.cfg").write_text(capsys.readouterr().out)
-    assert main.main(["--flagfile=d.cfg", "--output=d.png"]) == 0
-    for name in ("b.png", "c.png", "d.png"):
-        np.testing.assert_array_equal(image_io.load_image(name), expected)
+def test_a_style_that_cropping_hides_is_refused():
+    alpha = np.zeros((300, 30), "f4")
+    alpha[:100] = 1  # cropping to 48 x 64 leaves 22.5 rows, in the middle
+    hidden = toys.picture(300, 30)._replace(alpha=alpha)
+    _check_fits(hidden, style_fit="side", scales=[4.0])
+    _check_fits(hidden._replace(alpha=1 - alpha), style_fit="crop")
+    with pytest.raises(ValueError, match="transparent where it is cropped"):
+        _check_fits(hidden, style_fit="crop")
+    assert not style_settings.is_hidden(A, 48, 64)
+    for value, is_hidden in ((0.003, True), (1 / 255, False)):
+        faint = A._replace(alpha=np.full((40, 60), value, "f4"))
+        assert style_settings.is_hidden(faint, 48, 64) == is_hidden
 
 
-def test_a_folder_without_pictures_is_said(folder, capsys):
-    Path("empty").mkdir()
-    arguments = ["--content=town.png", "--style=empty"]
-    assert main.main(arguments) == 1
-    assert "style folder empty has no pictures" in capsys.readouterr().err
+# Colors
 
 
-def test_the_library_takes_folders_too(folder, chosen):
-    styles = [f"styles/{seed}.png" for seed in range(3)]
-    np.testing.assert_array_equal(
-        nst_tf.stylize(CONTENT, "styles", **chosen),
-        nst_tf.stylize(CONTENT, styles, **chosen),
+def test_styles_get_the_contents_colors():
+    def recolor(name, style=A):
+        job = settings.Job(color=name)
+        return style_settings.recolor(job, style, content)
+
+    content = toys.picture(48, 64, 2)
+    content = content._replace(
+        pixels=content.pixels**2, alpha=toys.mask(48, 64).numpy()[0, ..., 0]
     )
+    style = A._replace(alpha=toys.mask(40, 60, 1).numpy()[0, ..., 0])
+    for name in ("style", "content"):
+        assert recolor(name) == (A, 0.0)
+    gray, share = recolor("luminance")
+    expected = color.to_gray(A.pixels, content.pixels)
+    np.testing.assert_array_equal(gray.pixels, expected)
+    assert share == 0 and np.ptp(gray.pixels, axis=-1).max() < 1e-5
+    for name, change in (
+        ("match", color.match_moments),
+        ("histogram", color.match_histograms),
+    ):
+        both = style.pixels, content.pixels, style.alpha, content.alpha
+        expected = change(*both)
+        changed, share = recolor(name, style)
+        clipped = np.clip(expected.image, 0, 1).astype("f4")
+        np.testing.assert_array_equal(changed.pixels, clipped)
+        assert changed.pixels.dtype == np.float32
+        assert changed.alpha is style.alpha and share == expected.share
+    assert style_settings.recolor(
+        settings.Job(color="match"), style, content
+    )[0].pixels.min() >= 0
+    wide = content._replace(pixels=np.round(content.pixels))
+    changed, share = style_settings.recolor(
+        settings.Job(color="match"), A, wide
+    )
+    assert share > 0 and changed.pixels.max() <= 1
+
+
+# The strokes of the real network
 
 
 def _wavelength(image):

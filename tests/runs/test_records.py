@@ -73,7 +73,7 @@ def _write_mask(name="mask.png", first=30):
 def _save(record, name="a.png"):
     """Writes a picture with a record."""
     options = writing.Options(record=json.dumps(record))
-    image_io.save_image(name, toys.image(9, 9), options)
+    image_io.write_image(name, toys.image(9, 9), options)
 
 
 def _describe(record):
@@ -822,7 +822,7 @@ def test_files_named_like_keywords_are_files(painter):
 def test_the_contents_alpha_is_restored_at_the_outputs_size(painter, capsys):
     rows = np.linspace(0, 1, 60)[:, None] * np.ones((60, 80))
     options = writing.Options(alpha=rows, bit_depth=16)
-    image_io.save_image("town.png", toys.image(60, 80, 0), options)
+    image_io.write_image("town.png", toys.image(60, 80, 0), options)
     _run("--output=a.png", "--bit_depth=16")
     expected = image_io.resize_alpha(rows.astype("f4"), 72, 96)
     actual = image_io.load_picture("a.png").alpha
@@ -841,7 +841,7 @@ def test_what_is_hidden_in_the_result_has_the_colors_around_it(toy, painter):
     painter.paint_one = lambda plan, level, share: toys.image(*level.size)
     image = nst_tf.stylize(content, "paint.png", **chosen)
     assert image[:, 40:].std(axis=(0, 1)).max() < 0.1 < image[:, :30].std()
-    image_io.save_image(
+    image_io.write_image(
         "b.png",
         np.where(alpha[..., None] == 0, [0, 1, 0], content[..., :3]),
         writing.Options(alpha=alpha),
@@ -876,7 +876,7 @@ def test_notes_that_do_not_fit_do_not_cost_the_picture(painter):
     Image.open("town.png").convert("RGB").save("town.jpg", exif=notes)
     _run("--content=town.jpg", "--output=a.jpg")
     long = writing.Options(exif=notes, record=json.dumps({"a": "b" * 30000}))
-    image_io.save_image("b.jpg", _pixels("town.png"), long)
+    image_io.write_image("b.jpg", _pixels("town.png"), long)
     assert writing.read_record(Image.open("b.jpg")) == long.record
 
 
@@ -890,6 +890,6 @@ def test_a_style_that_is_cropped_to_nothing_is_refused(capsys):
     alpha = np.zeros((64, 300))
     alpha[:, :40] = 1
     options = writing.Options(alpha=alpha)
-    image_io.save_image("paint.png", toys.image(64, 300), options)
+    image_io.write_image("paint.png", toys.image(64, 300), options)
     assert main.main(["--flagfile=toy.cfg", "--style_fit=crop"]) == 1
     assert "wholly transparent where it is cropped" in capsys.readouterr().err

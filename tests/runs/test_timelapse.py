@@ -247,7 +247,7 @@ def test_a_picture_that_cannot_be_written_leaves_the_film(
     def fail(*_):
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(image_io, "save_image", fail)
+    monkeypatch.setattr(image_io, "write_image", fail)
     assert _paint("--timelapse=f.gif") == 1
     assert len(frames) == 9
 

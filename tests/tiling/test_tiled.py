@@ -3,7 +3,6 @@
 With float64 the two differ by rounding alone, of order 1e-16 a sum.
 """
 
-import functools
 import gc
 import weakref
 
@@ -12,20 +11,18 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf.backend import host_images
+from nst_tf.backend import canvas
 from nst_tf.images import image_io
-from nst_tf.losses import objectives, style_losses, total_variation
-from nst_tf.network import extractors, weight_files
-from nst_tf.optimize import descent, first_order, optimizers
-from nst_tf.plan import conventions, pyramid
+from nst_tf.losses import conventions, objectives, style_kinds, total_variation
+from nst_tf.network import architectures, extractors, weight_files
+from nst_tf.optimize import descent, first_order
+from nst_tf.plan import planning, pyramid, style_regions
 from nst_tf.tiling import tiled, views
 from nst_tf.transfer import method, targets
 
 SIZE = (43, 57)  # odd, and 3 x 4 tiles of at most
 TILE = 24
-SHARES = targets.LossWeights(
-    {toys.CONTENT_LAYER: 5.0}, dict.fromkeys(toys.STYLE_LAYERS, 50.0), 1.0
-)
+RELATIVE = conventions.CONVENTIONS["relative"]
 
 
 def _gray(height, width, seed):
@@ -37,7 +34,7 @@ def _gray(height, width, seed):
 def _loss_list(
     network,
     tile,
-    convention=targets.RELATIVE,
+    convention=RELATIVE,
     style_loss="gram",
     size=SIZE,
     dtype="float64",
@@ -45,28 +42,24 @@ def _loss_list(
 ):
     """Content with alpha, two styles in two places, total variation."""
     styles = [
-        targets.Style(
+        toys.style(
             toys.image(51, 39, 1, dtype), alpha=_gray(51, 39, 4).astype(dtype)
         ),
-        targets.Style(toys.image(40, 60, 2, dtype), scale=1.3),
+        toys.style(toys.image(40, 60, 2, dtype), scale=1.3),
     ]
     where = _gray(*size, 3).astype(dtype)
-    return targets.perceptual_losses(
-        network,
+    plan = toys.plan(
         toys.image(*size, 0, dtype),
-        [],
-        SHARES,
-        *size,
-        convention,
-        style_loss,
         alpha=_gray(*size, 5).astype(dtype),
         regions=[
-            targets.Region(styles[:1], where, "a"),
-            targets.Region(styles[1:], 1 - where, "b"),
+            style_regions.Region(styles[:1], where, "a"),
+            style_regions.Region(styles[1:], 1 - where, "b"),
         ],
-        tile=tile,
-        recompute=recompute,
+        convention=convention,
+        style_loss=style_loss,
+        tiling=planning.Tiling(tile, "recompute" if recompute else "auto"),
     )
+    return targets.perceptual_losses(plan, network, *size)
 
 
 def _tiled(network, loss_list, size=SIZE, tile=TILE):
@@ -115,11 +108,11 @@ def test_the_cases_have_every_kind():
     paddings, poolings, kinds, used = map(set, zip(*CASES, strict=True))
     pairs = {case[:2] for case in CASES}
     assert len(pairs) == len(paddings) * len(poolings)
-    assert paddings == set(extractors.PADDINGS)
-    assert poolings == set(extractors.POOLINGS)
+    assert paddings == set(architectures.PADDINGS)
+    assert poolings == set(architectures.POOLINGS)
     assert kinds == {
         name
-        for name, kind in style_losses.STYLE_LOSSES.items()
+        for name, kind in style_kinds.STYLE_LOSSES.items()
         if kind.additive
     }
     assert {each.neighbors for each in used} == set(total_variation.FORMS)
@@ -153,7 +146,7 @@ def test_losses_and_gradient_in_tiles_are_those_of_the_whole(
     ("style_loss", "convention"),
     [
         ("gram", NAMED["gatys2016"]),
-        ("moments", targets.RELATIVE),
+        ("moments", RELATIVE),
         ("wasserstein", NAMED["crowson_w2"]),
     ],
 )
@@ -215,7 +208,7 @@ def test_a_narrow_network_gives_the_same_in_tiles(monkeypatch, recompute):
     )
 
 
-@pytest.mark.parametrize("convention", [targets.RELATIVE, NAMED["gatys2016"]])
+@pytest.mark.parametrize("convention", [RELATIVE, NAMED["gatys2016"]])
 def test_content_that_tiles_see_anew_is_that_of_the_whole(
     monkeypatch, convention
 ):
@@ -297,13 +290,13 @@ def test_features_seen_in_tiles_are_those_of_the_whole(monkeypatch):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(
     "name",
-    [name for name, kind in style_losses.STYLE_LOSSES.items() if kind.additive],
+    [name for name, kind in style_kinds.STYLE_LOSSES.items() if kind.additive],
 )
 def test_statistics_seen_in_tiles_are_those_of_the_whole(
     monkeypatch, name, masked
 ):
     network = toys.extractor(monkeypatch, dtype="float64")
-    kind = style_losses.STYLE_LOSSES[name]
+    kind = style_kinds.STYLE_LOSSES[name].load()
     image = toys.image(*SIZE, 1, "f8")
     cut = views.cut_for_extractor(network, *SIZE, TILE)
     masks = {
@@ -363,67 +356,60 @@ def test_more_tiles_take_no_more_nodes(monkeypatch):
 # Runs
 
 
-def _painted(tile, make_optimizer, steps=50):
+def _painted(tile, optimizer="adam", steps=50, **settings):
     """The picture after some steps, and the last loss."""
-    content, style = toys.image(*SIZE, 0, "f8"), toys.image(51, 39, 1, "f8")
-    *_, last = method.stylize_steps(
-        content,
-        [targets.Style(style)],
-        weights=SHARES,
-        make_extractor=functools.partial(
-            toys.extractor, None, dtype="float64", pooling="average"
-        ),
-        make_optimizer=make_optimizer,
-        levels=[pyramid.Level(*SIZE, steps)],
-        tile=lambda: tile,
+    plan = toys.plan(
+        toys.image(*SIZE, 0, "f8"),
+        toys.image(51, 39, 1, "f8"),
+        levels=[pyramid.Level(*SIZE, steps, optimizer, settings)],
+        network=planning.NetworkSpec("toy", precision="float64"),
+        tiling=planning.Tiling(tile),
     )
+    *_, last = method.Painter().paint(plan)
     assert last.index == steps
     return last.image.numpy(), float(last.evaluation.loss)
 
 
+slow = pytest.mark.slow
+
+
 @pytest.mark.parametrize(
-    ("make", "tolerance"),
+    ("optimizer", "settings"),
     [
-        (first_order.Adam, 1e-6),
-        pytest.param(
-            functools.partial(first_order.Sgd, learning_rate=1e-4),
-            1e-6,
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            optimizers.OPTIMIZERS["lbfgs"], 1e-6, marks=pytest.mark.slow
-        ),
+        ("adam", {}),
+        pytest.param("sgd", {"learning_rate": 1e-4}, marks=slow),
+        pytest.param("lbfgs", {}, marks=slow),
     ],
-    ids=["adam", "sgd", "lbfgs"],
 )
 def test_pictures_painted_in_tiles_are_those_painted_as_a_whole(
-    monkeypatch, make, tolerance
+    monkeypatch, optimizer, settings
 ):
     toys.extractor(monkeypatch)
-    whole, loss = _painted(0, make)
-    tiled, tiled_loss = _painted(TILE, make)
-    np.testing.assert_allclose(tiled, whole, rtol=0, atol=tolerance)
+    whole, loss = _painted(0, optimizer, **settings)
+    tiled, tiled_loss = _painted(TILE, optimizer, **settings)
+    np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-6)
     assert tiled_loss == pytest.approx(loss, rel=1e-6)
     assert np.abs(whole - toys.image(*SIZE, 0, "f8")).max() > 0.01
 
 
-@pytest.mark.parametrize(
-    ("computes", "kind"),
-    [("host", host_images.HostVariable), ("device", tf.Variable)],
-)
-def test_images_of_tiles_are_where_the_tiles_are(monkeypatch, computes, kind):
+@pytest.mark.parametrize("has_gpu", [False, True])
+def test_images_of_tiles_are_where_the_tiles_are(monkeypatch, has_gpu):
     kinds = set()
 
-    def make(image):
-        kinds.add(type(image))
-        return first_order.Adam(image)
+    adam = first_order.Adam
+
+    def make(image, **settings):
+        kinds.add(canvas.is_on_host(image))
+        return adam(image, **settings)
 
     toys.extractor(monkeypatch)
-    monkeypatch.setattr(host_images, "should_host", lambda: computes == "host")
-    tiled, _ = _painted(TILE, make, steps=4)
-    assert len(kinds) == 1 and issubclass(kinds.pop(), kind)
-    whole, _ = _painted(0, make, steps=4)
-    assert not kinds & {host_images.HostVariable}
+    monkeypatch.setattr(first_order, "Adam", make)
+    monkeypatch.setattr(canvas, "_has_gpu", lambda: has_gpu)
+    tiled, _ = _painted(TILE, steps=4)
+    assert kinds == {not has_gpu}
+    kinds.clear()
+    whole, _ = _painted(0, steps=4)
+    assert kinds == {False}
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-9)
 
 
@@ -439,18 +425,18 @@ def test_the_real_network_gives_the_same_in_tiles():
         pooling="average",
         padding="symmetric_first",
     )
-    shares = targets.LossWeights(
-        {"block4_conv2": 1.0},
-        {"block1_conv1": 50.0, "block3_conv1": 50.0, "block5_conv1": 50.0},
-        1.0,
-    )
+    layers = dict.fromkeys(("block1_conv1", "block3_conv1"), 50.0)
     content, style = toys.image(*size, 0), toys.image(280, 350, 1)
     content = image_io.resize(content[:60, :80], *size)  # smooth, too
 
     def losses_of(tile):
-        return targets.perceptual_losses(
-            network, content, [targets.Style(style)], shares, *size, tile=tile
+        plan = toys.plan(
+            content,
+            toys.style(style, layers={**layers, "block5_conv1": 50.0}),
+            content_weights={"block4_conv2": 1.0},
+            tiling=planning.Tiling(tile),
         )
+        return targets.perceptual_losses(plan, network, *size)
 
     # A pixel's gradient is a sum of thousands, each rounded to 6e-8.
     _assert_same(

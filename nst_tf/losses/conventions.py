@@ -56,57 +56,57 @@ class Convention(NamedTuple):
 
 
 def _one(_: Sizes) -> float:
-    """A mean is left as it is."""
+    """Leaves a mean as it is."""
     return 1.0
 
 
 def _half_of_the_mean(_: Sizes) -> float:
-    """mean / 2."""
+    """Gives mean / 2."""
     return 2.0
 
 
 def _half_of_the_sum(sizes: Sizes) -> float:
-    """sum / 2."""
+    """Gives sum / 2."""
     return 2.0 / (sizes.channels * sizes.positions)
 
 
 def _sum(sizes: Sizes) -> float:
-    """The sum."""
+    """Gives the sum."""
     return 1.0 / (sizes.channels * sizes.positions)
 
 
 def _paper(sizes: Sizes) -> float:
-    """sum / (4 N^2 M^2) of Gram matrices that are sums."""
+    """Gives sum / (4 N^2 M^2) of Gram matrices that are sums."""
     return 4.0 * sizes.channels**2
 
 
 def _mean(sizes: Sizes) -> float:
-    """The mean of Gram matrices divided by M."""
+    """Gives the mean of Gram matrices divided by M."""
     return float(sizes.channels**2)
 
 
 def _mean_of_means(sizes: Sizes) -> float:
-    """The mean of Gram matrices divided by N M."""
+    """Gives the mean of Gram matrices divided by N M."""
     return float(sizes.channels**4)
 
 
 def _over_the_map(sizes: Sizes) -> float:
-    """The mean, divided by N M, of Gram matrices that are sums."""
+    """Gives the mean, divided by N M, of Gram matrices that are sums."""
     return sizes.channels**3 / sizes.positions
 
 
 def _mean_of_sums(sizes: Sizes) -> float:
-    """The mean of Gram matrices that are sums."""
+    """Gives the mean of Gram matrices that are sums."""
     return (sizes.channels / sizes.positions) ** 2
 
 
 def _channels(sizes: Sizes) -> float:
-    """The mean over channels."""
+    """Gives the mean over channels."""
     return float(sizes.channels)
 
 
 def _keras(sizes: Sizes) -> float:
-    """sum / (4 * 3^2 * pixels^2) of Gram matrices that are sums."""
+    """Gives sum / (4 * 3^2 * pixels^2) of Gram matrices that are sums."""
     return 36.0 * (sizes.pixels / sizes.positions) ** 2
 
 

@@ -5,15 +5,12 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf.losses import content_loss, style_losses, sums
-from nst_tf.plan import conventions, settings
-from nst_tf.runs import api
+from nst_tf.images import image_io, sizes
+from nst_tf.losses import content_loss, conventions, style_losses, sums
 from nst_tf.transfer import targets
 
 CONTENT, STYLE = (21, 27), (34, 18)  # (height, width)
-WEIGHTS = targets.LossWeights(
-    {toys.CONTENT_LAYER: 1.0}, dict.fromkeys(toys.STYLE_LAYERS, 1.0), 1.0
-)
+FIRST = {"block1_conv1": 1.0}
 
 
 def _flat(features):
@@ -160,20 +157,19 @@ def _problem(monkeypatch, name):
         toys.image(*size, seed, "float64")
         for seed, size in enumerate((CONTENT, STYLE))
     )
-    loss_list = targets.perceptual_losses(
-        network,
+    convention = conventions.CONVENTIONS[name]
+    plan = toys.plan(
         content,
-        [targets.Style(style)],
-        WEIGHTS,
-        *CONTENT,
-        conventions.CONVENTIONS[name],
-        conventions.CONVENTIONS[name].style_loss,
+        style,
+        convention=convention,
+        style_loss=convention.style_loss,
     )
+    loss_list = targets.perceptual_losses(plan, network, *CONTENT)
     picture = toys.image(*CONTENT, 2, "float64")
     # A style image is resized to as many pixels as the content has.
-    size = targets.sizes.scale_to_area(*STYLE, CONTENT[0] * CONTENT[1])
+    size = sizes.scale_to_area(*STYLE, CONTENT[0] * CONTENT[1])
     assert size != CONTENT
-    style = targets.image_io.resize(style, *size)
+    style = image_io.resize(style, *size)
     maps = [
         {k: v.numpy() for k, v in network.model(tf.constant(x[None])).items()}
         for x in (picture, content, style)
@@ -277,20 +273,20 @@ def test_blended_grams_that_are_sums_count_by_their_sizes(monkeypatch):
         for seed, size in enumerate(((34, 18), (10, 60)))
     ]
     content = toys.image(*CONTENT, 5, "float64")
-    weights = targets.LossWeights({}, {"block1_conv1": 1.0})
-    [loss] = targets.perceptual_losses(
-        network,
+    plan = toys.plan(
         content,
-        [targets.Style(styles[0], 3.0), targets.Style(styles[1], 1.0)],
-        weights,
-        *CONTENT,
-        conventions.CONVENTIONS["gatys2016"],
+        toys.style(styles[0], 3.0, layers=FIRST),
+        toys.style(styles[1], 1.0, layers=FIRST),
+        content_weights={},
+        tv_weight=0.0,
+        convention=conventions.CONVENTIONS["gatys2016"],
     )
+    [loss] = targets.perceptual_losses(plan, network, *CONTENT)
     sums = []
     for image in (content, *styles):
         pixels = CONTENT[0] * CONTENT[1]
-        size = targets.sizes.scale_to_area(*image.shape[:2], pixels)
-        resized = targets.image_io.resize(image, *size)[None]
+        size = sizes.scale_to_area(*image.shape[:2], pixels)
+        resized = image_io.resize(image, *size)[None]
         f = _flat(network.model(tf.constant(resized))["block1_conv1"].numpy())
         sums.append(f @ f.T)
     n, m = f.shape[0], CONTENT[0] * CONTENT[1]
@@ -299,39 +295,3 @@ def test_blended_grams_that_are_sums_count_by_their_sizes(monkeypatch):
     features = network.model(tf.constant(content[None]))["block1_conv1"]
     actual = loss.distance(loss.statistics(features))
     np.testing.assert_allclose(actual, expected, rtol=1e-6)
-
-
-@pytest.mark.parametrize("fit", ["side", "stretch", "crop"])
-def test_a_style_image_is_fitted(monkeypatch, fit):
-    network = toys.extractor(monkeypatch, dtype="float64")
-    content = toys.image(*CONTENT, 5, "float64")
-    style = toys.image(40, 60, 0, "float64")
-    weights = targets.LossWeights({}, {"block1_conv1": 1.0})
-    [loss] = targets.perceptual_losses(
-        network,
-        content,
-        [targets.Style(style)],
-        weights,
-        *CONTENT,
-        style_fit=fit,
-    )
-    fitted = {
-        "side": lambda: targets.image_io.resize(style, 18, 27),
-        "stretch": lambda: targets.image_io.resize(style, *CONTENT),
-        "crop": lambda: targets.image_io.cover(style, *CONTENT),
-    }[fit]()
-    fitted = tf.constant(fitted[None])
-    features = network.model(fitted)["block1_conv1"]
-    assert float(loss.distance(loss.statistics(features))) < 1e-12
-
-
-def test_an_absolute_convention_leaves_the_gradient_unscaled():
-    for name, scaled in (("relative", True), ("keras", False)):
-        for optimizer in ("adam", "sgd"):
-            request = settings.Job(convention=name, optimizer=optimizer)
-            network = api.weight_files.NetworkWeights({}, "")
-            options = api.make_method_options(request, network)
-            made = options["make_optimizer"](
-                tf.Variable(tf.zeros([1, 2, 2, 3]))
-            )
-            assert made._scaled is scaled

@@ -1,0 +1,144 @@
+"""Distances between the feature maps of a picture and those of its subject.
+
+Only this module of the room uses the network and the losses of `transfer`.
+"""
+
+import contextlib
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from nst_tf.network import architectures, weight_files
+from nst_tf.plan import inputs, planning, settings, style_regions
+
+if TYPE_CHECKING:
+    from nst_tf.judge import judging
+    from nst_tf.losses import protocol
+    from nst_tf.network import extractors
+
+LOG = logging.getLogger("nst_tf")
+
+
+class Network:
+    """VGG in float32, and the layers that are compared.
+
+    TensorFlow is imported when the first losses are made.
+
+    Args:
+        job: The settings: extractor, weights, layers.
+
+    Raises:
+        ValueError: If there are no weights, or no such layers.
+    """
+
+    def __init__(self, job: settings.Job):
+        self.style_layers = _read_layers(job.style_layers[0])
+        self.content_layers = _read_layers(job.content_layers)
+        self._layers = list({**self.content_layers, **self.style_layers})
+        deepest = architectures.find_deepest(job.extractor, self._layers)
+        self.stride = deepest.stride
+        self.weights = weight_files.load(
+            job.extractor, job.weights, say=LOG.info
+        )
+        self._job = job
+        self._extractor: extractors.Extractor | None = None
+
+    def make_losses(
+        self, subject: "judging.Subject", height: int, width: int
+    ) -> list[list["protocol.Loss"]]:
+        """Makes losses with a subject's targets, for pictures of a size.
+
+        Returns:
+            Those of Gram matrices, of moments, and of content.
+        """
+        from nst_tf.transfer import targets
+
+        # Three lists need the features of a picture; they are computed once.
+        network = self._build()._replace(cache={})
+
+        def make(
+            style_loss: str,
+            content_layers: Mapping[str, float],
+            style_layers: Mapping[str, float],
+        ) -> list["protocol.Loss"]:
+            styles = [
+                style_regions.Style(
+                    style.pixels, share, style.alpha, style_layers, scale
+                )
+                for style, share, scale in zip(
+                    subject.styles, subject.shares, subject.scales, strict=True
+                )
+            ]
+            plan = planning.Plan(
+                inputs.Inputs(subject.content),
+                subject.content.pixels,
+                [],
+                content_layers,
+                [style_regions.Region(styles)],
+                style_loss=style_loss,
+            )
+            return targets.perceptual_losses(plan, network, height, width)
+
+        return [
+            make("gram", {}, self.style_layers),
+            make("moments", {}, self.style_layers),
+            make("gram", self.content_layers, {}),
+        ]
+
+    def measure(
+        self, pixels: np.ndarray, losses: Sequence[Sequence["protocol.Loss"]]
+    ) -> list[dict[str, float]]:
+        """Measures the distances of a picture, [H, W, 3]: by layer, a list."""
+        features = self._build().extract(pixels)
+
+        def compute_distance(loss: "protocol.Loss") -> float:
+            found = loss.statistics(features[loss.layer], **loss.maps)
+            return float(loss.distance(found))
+
+        return [
+            {loss.layer: compute_distance(loss) for loss in each}
+            for each in losses
+        ]
+
+    def _build(self) -> "extractors.Extractor":
+        """Builds the network, once."""
+        from nst_tf.network import extractors
+
+        if self._extractor is None:
+            self._extractor = extractors.vgg(
+                self._job.extractor,
+                self._layers,
+                self.weights.layers,
+                projections=self.weights.projections,
+                pooling=self._job.pooling,
+                padding=self._job.padding,
+                dtype="float32",
+            )
+        return self._extractor
+
+
+def average(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
+    """Averages values of layers by their weights."""
+    total = sum(weight * values[layer] for layer, weight in weights.items())
+    return total / sum(weights.values())
+
+
+@contextlib.contextmanager
+def disable_tf32() -> Iterator[None]:
+    """Switches off TF32, which keeps three digits on recent GPUs."""
+    from tensorflow import config
+
+    before = config.experimental.tensor_float_32_execution_enabled()
+    config.experimental.enable_tensor_float_32_execution(False)
+    try:
+        yield
+    finally:
+        config.experimental.enable_tensor_float_32_execution(before)
+
+
+def _read_layers(text: str) -> dict[str, float]:
+    """Reads layers and their weights; those of weight 0 are left out."""
+    layers = settings.parse_layers(text)
+    return {layer: weight for layer, weight in layers.items() if weight}

@@ -1,0 +1,158 @@
+"""Arrays that a caller passes: pictures and masks, checked."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toys
+
+from nst_tf.images import image_io
+from nst_tf.plan import arrays
+
+IMAGE = toys.image(6, 8)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "f2", "f4", "f8"])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_a_picture_is_of_bytes_or_of_floats(dtype, channels):
+    array = np.full((6, 8, channels), 51, np.uint8)
+    array[0, 0] = 255
+    expected = array / 255
+    array = array if dtype == "uint8" else expected.astype(dtype)
+    picture = arrays.as_picture(array, "content")
+    assert picture.pixels.dtype == np.float32
+    np.testing.assert_allclose(picture.pixels, expected[..., :3], atol=2e-4)
+    if channels == 3:
+        assert picture.alpha is None
+    else:
+        np.testing.assert_allclose(picture.alpha, expected[..., 3], atol=2e-4)
+
+
+def test_an_opaque_alpha_is_none():
+    opaque = np.concatenate([IMAGE, np.ones((6, 8, 1))], axis=-1)
+    assert arrays.as_picture(opaque, "content").alpha is None
+
+
+def test_pictures_and_paths_are_taken_too(tmp_path):
+    picture = image_io.Picture(IMAGE)
+    assert arrays.as_picture(picture, "style") is picture
+    path = tmp_path / "a.png"
+    image_io.save_image(path, IMAGE)
+    for source in (path, str(path)):
+        found = arrays.as_picture(source, "style")
+        np.testing.assert_allclose(found.pixels, IMAGE, atol=1 / 255)
+    with pytest.raises(ValueError, match="max_megapixels"):
+        arrays.as_picture(path, "style", 1e-6)
+
+
+def test_lists_are_arrays():
+    picture = arrays.as_picture([[[0.0, 0.5, 1.0]]], "style")
+    np.testing.assert_array_equal(picture.pixels, [[[0, 0.5, 1]]])
+
+
+@pytest.mark.parametrize(
+    ("array", "error", "words"),
+    [
+        (np.zeros((4, 4)), ValueError, r"style image has shape \(4, 4\), expe"),
+        (np.zeros((4, 4, 2)), ValueError, r"3\), RGB, or 4 with alpha\."),
+        (np.zeros((1, 4, 4, 3)), ValueError, "style image has shape"),
+        (np.zeros((4, 4, 3), int), TypeError, "type int64, expected uint8 or"),
+        (np.zeros((4, 4, 3), bool), TypeError, "style image has type bool"),
+        (np.full((4, 4, 3), 1.01), ValueError, r"values outside \[0, 1\], or"),
+        (np.full((4, 4, 3), -0.01), ValueError, "divide those of 0..255 by"),
+        (np.full((4, 4, 3), np.nan), ValueError, "values outside"),
+        (np.zeros((0, 4, 3)), ValueError, "or none at all"),
+        (np.zeros((4, 4, 4)), ValueError, "style image is wholly transparent"),
+    ],
+)
+def test_what_is_no_picture_is_said(array, error, words):
+    with pytest.raises(error, match=words) as raised:
+        arrays.as_picture(array, "style")
+    assert "\n" not in str(raised.value)
+
+
+HALF = np.arange(48).reshape(6, 8) % 2 == 1
+
+
+@pytest.mark.parametrize("dtype", ["bool", "uint8", "f4", "f8"])
+@pytest.mark.parametrize("channels", [0, 3])
+def test_a_mask_is_of_truth_values_bytes_or_floats(dtype, channels):
+    mask = 255 * HALF if dtype == "uint8" else HALF
+    mask = mask.astype(dtype)
+    if channels:
+        mask = mask[..., None].repeat(3, -1)
+    found = arrays.as_mask(mask, "keep_mask")
+    assert found.pixels.dtype == np.float32 and found.pixels.shape == (6, 8, 3)
+    np.testing.assert_array_equal(found.pixels, HALF[..., None].repeat(3, -1))
+    assert found.alpha is None
+
+
+@pytest.mark.parametrize(
+    ("array", "error", "words"),
+    [
+        (np.ones(9), ValueError, r"keep_mask has shape \(9,\), expected \(hei"),
+        (np.ones((6, 8, 4)), ValueError, r"has shape \(6, 8, 4\), expected"),
+        (np.ones((1, 6, 8, 3)), ValueError, "keep_mask has shape"),
+        (np.ones((6, 8), int), TypeError, "int64, expected bool, uint8 or flo"),
+        (np.full((6, 8), np.nan), ValueError, r"has values outside \[0, 1\]"),
+        (np.ones((6, 8), "u1"), ValueError, "of which white is 255, and no va"),
+        (np.zeros((0, 8), "u1"), ValueError, "or none at all"),
+        (None, ValueError, r"keep_mask has shape \(\)"),
+    ],
+)
+def test_what_is_no_mask_is_said(array, error, words):
+    with pytest.raises(error, match=words) as raised:
+        arrays.as_mask(array, "keep_mask")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_mask_of_bytes_may_be_all_black():
+    assert not arrays.as_mask(np.zeros((6, 8), "u1"), "mask").pixels.any()
+    two = arrays.as_mask(np.full((6, 8), 2, "u1"), "mask").pixels
+    np.testing.assert_allclose(two, 2 / 255)
+
+
+def test_arrays_are_told_from_plain_settings():
+    start = np.concatenate([IMAGE, np.full((6, 8, 1), 0.5)], axis=-1)
+    plain, found = arrays.separate_arrays(
+        {
+            "size": 96,
+            "weights": Path("a.h5"),
+            "keep_mask": HALF,
+            "content_mask": "b.png",
+            "strength_map": Path("c.png"),
+            "style_mask": ["d.png", HALF, Path("e.png")],
+            "init": start,
+            "steps": np.int64(3),
+        }
+    )
+    assert plain == {
+        "size": 96,
+        "weights": "a.h5",
+        "keep_mask": "array",
+        "content_mask": "b.png",
+        "strength_map": "c.png",
+        "style_mask": ("d.png", "array", "e.png"),
+        "init": "array",
+        "steps": 3,
+    }
+    assert set(found) == {"keep_mask", "style_mask/1", "init"}
+    assert found["init"].alpha is not None
+    np.testing.assert_array_equal(found["keep_mask"].pixels[..., 0], HALF)
+
+
+@pytest.mark.parametrize("value", ["d.png", HALF, ("d.png",)])
+def test_one_mask_of_styles_needs_no_list(value):
+    plain, found = arrays.separate_arrays({"style_mask": value})
+    is_array = isinstance(value, np.ndarray)
+    assert plain == {"style_mask": ("array" if is_array else "d.png",)}
+    assert list(found) == ["style_mask/0"] * is_array
+
+
+def test_errors_name_the_mask_as_people_do():
+    with pytest.raises(ValueError, match="style mask 2 has shape"):
+        arrays.separate_arrays({"style_mask": [HALF, np.ones(3)]})
+    with pytest.raises(ValueError, match="strength_map has shape"):
+        arrays.separate_arrays({"strength_map": np.ones(3)})
+    with pytest.raises(ValueError, match="continue_from image has shape"):
+        arrays.separate_arrays({"continue_from": np.ones(3)})

@@ -1,0 +1,279 @@
+"""The public names at both heights: pinned, typed, completed by editors."""
+
+import ast
+import inspect
+import json
+import operator
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import nst_tf
+from nst_tf.plan import settings
+from nst_tf.runs import preparation
+
+ROOT = Path(__file__).resolve().parent.parent
+KEYWORDS = " ".join(
+    name
+    for name in settings.FIELDS
+    if name in settings.KEYWORDS or name == "dpi"  # with a print_size
+)
+STYLE_LOSS = "layer target weight region projection divisor floor"
+# Public name -> its parameters.
+NAMES = {
+    "Job": " ".join(settings.FIELDS),
+    "example_images": "",
+    "judge_image": "image content styles size settings",
+    "load_image": "path",
+    "losses.ContentLoss": "layer target weight region projection divisor "
+    "square",
+    "losses.Evaluation": "loss gradient terms",
+    "losses.GramLoss": STYLE_LOSS,
+    "losses.Loss": "args kwargs",  # a protocol
+    "losses.MomentsLoss": STYLE_LOSS,
+    "losses.SlicedWassersteinLoss": STYLE_LOSS,
+    "losses.Statistics": "total mass",
+    "losses.StyleLoss": STYLE_LOSS,
+    "losses.TotalVariationLoss": "weight neighbors divisor region size",
+    "losses.WassersteinLoss": STYLE_LOSS,
+    "losses.divide_by_mass": "statistics",
+    "losses.drop_absent": "maps",
+    "losses.gram_matrix": "features mask",
+    "losses.make_objective": "extractor loss_list",
+    "losses.multiply_masks": "mask region",
+    "losses.widen": "values",
+    "network.Extractor": "model compiled stride reach projections cache",
+    "network.load_weights": "network source say",
+    "network.vgg": "network layers network_weights projections pooling "
+    "padding dtype",
+    "notebook.beside": "pictures side",
+    "notebook.show": f"content style every {KEYWORDS}",
+    "optimize.Adam": "image learning_rate beta_1 beta_2 epsilon average "
+    "corrected settings",
+    "optimize.Lbfgs": "image learning_rate history bounds",
+    "optimize.Sgd": "image learning_rate average settings",
+    "optimize.Step": "level index evaluation optimizer",
+    "run_job": "request",
+    "save_image": "path image options",
+    "stylize": f"content style {KEYWORDS}",
+    "stylize_steps": f"content style {KEYWORDS}",
+}
+FUNCTIONS = ("stylize", "stylize_steps", "notebook.show")
+ROOMS = ("losses", "network", "optimize")
+# What documents still import that is not public.
+NOT_PUBLIC = {
+    "docs/adding_a_loss.md": {
+        *("losses.protocol", "losses.sums", "runs.api", "runs.preparation"),
+        *("transfer.method", "transfer.targets"),
+    },
+    "notebooks/print.ipynb": {"images.writing", "run"},
+}
+
+
+def test_public_names_and_their_parameters_are_these():
+    assert set(dir(nst_tf)) == {name.partition(".")[0] for name in NAMES}
+    assert nst_tf.__all__ == dir(nst_tf)
+    for room in ROOMS:
+        assert dir(getattr(nst_tf, room)) == [
+            name.partition(".")[2] for name in NAMES if name.startswith(room)
+        ]
+        # mypy and editors read imports, which Python does not run.
+        text = Path(getattr(nst_tf, room).__file__).read_text()
+        typed = text.partition("if TYPE_CHECKING:")[2].partition("else:")[0]
+        for name in dir(getattr(nst_tf, room)):
+            assert re.search(rf" as {name}\b| {name} =", typed), name
+    for name, expected in NAMES.items():
+        thing = operator.attrgetter(name)(nst_tf)
+        actual = " ".join(inspect.signature(thing).parameters)
+        assert actual == expected, name
+
+
+def test_a_misspelled_public_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match=r"'nst_tf' has no .* 'stilyze'"):
+        _ = nst_tf.stilyze
+    with pytest.raises(AttributeError, match=r"'nst_tf.losses' has no"):
+        _ = nst_tf.losses.GramLos
+
+
+def test_example_images_are_pictures_that_can_be_read():
+    images = nst_tf.example_images()
+    assert [*images] == sorted(images)
+    assert {"harbor_at_dusk", "harbor_sky", "swirling_night"} <= {*images}
+    for name, path in images.items():
+        assert path.stem == name
+        assert nst_tf.load_image(path).ndim == 3
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_style_may_be_spelled_styles(monkeypatch, name):
+    taken = []
+    monkeypatch.setattr(
+        preparation, "prepare_images", lambda *given: taken.append(given)
+    )
+    function = operator.attrgetter(name)(nst_tf)
+    for given, named in (
+        (("a.jpg", "b.jpg"), {}),
+        (("a.jpg",), {"style": "b.jpg"}),
+        (("a.jpg",), {"styles": "b.jpg"}),
+        ((), {"content": "a.jpg", "styles": "b.jpg"}),
+    ):
+        with pytest.raises(TypeError, match="NoneType"):  # nothing prepared
+            function(*given, **named, size=64)
+    assert taken == 4 * [("a.jpg", "b.jpg", {"size": 64})]
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_style_is_given_once(name):
+    function = operator.attrgetter(name)(nst_tf)
+    with pytest.raises(TypeError, match="got both style and styles, which are"):
+        function("a.jpg", style="b.jpg", styles="b.jpg")
+    with pytest.raises(TypeError, match="got both style and styles, which are"):
+        function("a.jpg", "b.jpg", styles="b.jpg")
+    with pytest.raises(TypeError, match="missing 1 .* argument: 'style'"):
+        function("a.jpg")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize(
+    ("keywords", "error", "words"),
+    [
+        ({"sise": 3}, TypeError, "stylize has no setting 'sise'; did you mean "
+         "'size'?"),
+        ({"sizes": 3}, TypeError, "no setting 'sizes'; did you mean 'size'?"),
+        ({"qwx": 3}, TypeError, "no setting 'qwx'; help(nst_tf.stylize) lists"),
+        ({"output": "a.png"}, TypeError, "output is for the program, not a"),
+        ({"dpi": 72}, TypeError, "dpi is for the program, not a setting"),
+        ({"size": "3"}, TypeError, "size is '3' of type str, expected int"),
+        ({"size": 0}, ValueError, "size is 0, expected at least 1 and at most"),
+        ({"color": "styles"}, ValueError, "'styles'; did you mean 'style'?"),
+        ({"style_mask": [np.zeros((9, 9), int)]}, TypeError, "has type int64"),
+        ({}, ValueError, "there is no file a.jpg"),
+    ],
+)  # fmt: skip
+def test_wrong_settings_are_named_at_once(name, keywords, error, words):
+    function = operator.attrgetter(name)(nst_tf)
+    with pytest.raises(error, match=re.escape(words)):
+        function("a.jpg", "b.jpg", **keywords)
+
+
+def test_the_stub_is_what_the_package_says(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    import write_stub
+
+    committed = write_stub.PATH.read_text(encoding="utf-8")
+    assert write_stub.make_stub() == committed, (
+        "run: python scripts/write_stub.py"
+    )
+
+
+PROGRAM = """\
+import dataclasses
+
+import numpy as np
+
+import nst_tf
+from nst_tf import losses, network, optimize
+
+mask = np.zeros((3, 4))
+town = nst_tf.example_images()["harbor_at_dusk"]
+image = nst_tf.stylize(town, ["a.jpg", mask], size=512, keep_mask=mask)
+image = nst_tf.stylize(town, style=image, steps=50, style_scale=(1.0, 2.0))
+for step in nst_tf.stylize_steps(town, "a.jpg", checkpoint_dir=town.parent):
+    evaluation: losses.Evaluation = step.evaluation
+job = nst_tf.Job(content="town.jpg", style="a.jpg", steps=100)
+path = nst_tf.run_job(dataclasses.replace(job, size=256)).path
+weights = network.load_weights("vgg19").layers
+extractor = network.vgg("vgg19", ["block1_conv1"], weights)
+gram = losses.gram_matrix(extractor.extract(image)["block1_conv1"])
+loss: losses.Loss = losses.GramLoss("block1_conv1", gram)
+optimizer = optimize.Adam
+picture = nst_tf.notebook.show(town, "a.jpg", every=5)
+print(nst_tf.__version__, nst_tf.notebook.beside({"picture": picture}))
+"""
+MISTAKES = """\
+nst_tf.stylize(town, "a.jpg", sise=512)
+nst_tf.stylize(town, "a.jpg", size="512")
+nst_tf.stylize(town)
+nst_tf.Job(contnet="town.jpg")
+nst_tf.stilyze(town, "a.jpg")
+losses.GramLos
+"""
+
+
+@pytest.mark.slow
+def test_mypy_takes_a_program_and_rejects_what_is_misspelled(tmp_path):
+    (tmp_path / "program.py").write_text(PROGRAM + MISTAKES)
+    result = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "program.py"],
+        cwd=tmp_path,
+        env={"MYPYPATH": str(ROOT), "PATH": ""},
+        capture_output=True,
+        text=True,
+    )
+    first = PROGRAM.count("\n") + 1
+    errors = re.findall(r"^program.py:(\d+): error: (.*)$", result.stdout, re.M)
+    assert [int(line) for line, _ in errors] == [*range(first, first + 6)]
+    words = ("keyword argument \"sise\"", '"size"', "missing", '"contnet"',
+             "stilyze", "GramLos")  # fmt: skip
+    for word, (_, message) in zip(words, errors, strict=True):
+        assert word.lower() in message.lower()
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        ("nst_tf.stylize(content, style, si", {"size="}),
+        ("nst_tf.stylize_steps(content, style, sty", {"style_weight="}),
+        ("nst_tf.Job(outp", {"output="}),
+        ("nst_tf.stylize(a, b).sha", {"shape"}),
+        ("nst_tf.exam", {"example_images"}),
+        ("nst_tf.losses.Gra", {"GramLoss"}),
+    ],
+)
+def test_editors_complete_settings_and_names(code, expected):
+    jedi = pytest.importorskip("jedi")
+    project = jedi.Project(ROOT / "tests", added_sys_path=[str(ROOT)])
+    script = jedi.Script(f"import nst_tf\n{code}", project=project)
+    assert expected <= {each.name for each in script.complete()}
+
+
+def _code(path):
+    """The code of a document or a notebook, in one text."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".md":
+        return "\n".join(
+            re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
+        )
+    cells = json.loads(text)["cells"]
+    code = ["".join(c["source"]) for c in cells if c["cell_type"] == "code"]
+    return re.sub(r"^(\s*)%.*$", r"\1pass", "\n".join(code), flags=re.M)
+
+
+def _used(code):
+    """The names of nst_tf that code imports, or reads from the package."""
+    for node in ast.walk(ast.parse(code)):
+        if isinstance(node, ast.ImportFrom):
+            package, _, room = node.module.partition(".")
+            names = [f"{room}.{each.name}".strip(".") for each in node.names]
+            yield from names if package == "nst_tf" else []
+        elif isinstance(node, ast.Attribute):
+            name = re.fullmatch(r"nst_tf\.(\w+(\.\w+)?)", ast.unparse(node))
+            yield from [name[1]] if name else []
+
+
+def test_documents_and_notebooks_use_public_names_only():
+    found = {}
+    public = {*NAMES, *dir(nst_tf)}
+    for path in (
+        ROOT / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "notebooks").glob("*.ipynb"),
+    ):
+        others = {*_used(_code(path))} - public
+        if others:
+            found[str(path.relative_to(ROOT))] = others
+    assert found == NOT_PUBLIC
