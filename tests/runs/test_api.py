@@ -332,7 +332,7 @@ def test_a_further_loss_is_counted_and_one_of_no_layer_is_named(toy):
     (step,) = nst_tf.stylize_steps(*images, **chosen)
     assert float(step.evaluation.terms["mine"]) > 0
     loss.layer = "block5"
-    words = "'mine' is of layer 'block5', expected one of image"
+    words = "toy has no layer 'block5'; its layers are"
     with pytest.raises(ValueError, match=words):
         nst_tf.stylize(*images, **chosen)
 

@@ -112,8 +112,10 @@ def _aside(name, inputs=("in.png",), path="a.png", previews=True):
 
 @pytest.mark.parametrize(
     "name",
-    ["in.png", "./in.png", "sub/../in.png", "hard", "soft", "~/in.png"]
-    + ["a.png", "sub/../a.png", "a.preview.png", "tilde"],
+    [
+        *("in.png", "./in.png", "sub/../in.png", "hard", "soft", "~/in.png"),
+        *("a.png", "sub/../a.png", "a.preview.png", "tilde"),
+    ],
 )
 def test_a_file_aside_is_no_other_file_of_the_run(name):
     Path("sub").mkdir()

@@ -158,7 +158,7 @@ def test_without_pictures_nothing_is_reduced(
     found.finish(np.zeros((72, 96, 3)), 9)
     found.close()
     with pytest.raises(ValueError, match="nothing shows pictures"):
-        found._shown
+        found._to_uint8(np.zeros((2, 2, 3)))
 
 
 def test_all_are_closed_whatever_one_of_them_does(toy, monkeypatch):
