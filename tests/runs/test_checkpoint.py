@@ -236,6 +236,7 @@ def test_what_is_no_part_of_a_job_is_none_of_its_identity(toy):
     mask = np.eye(60, 80) > 0
     masks = [identity(**{n: mask}) for n in ("keep_mask", "strength_map")]
     assert masks[0]["masks"] != masks[1]["masks"] != same["masks"]
+    assert identity(init=toys.image(9, 9))["masks"] == same["masks"]
 
 
 def test_pictures_of_another_shape_or_alpha_are_others(toy):
