@@ -136,6 +136,8 @@ def test_a_print_is_seen_small(flag_file):
     asked = dataclasses.replace(asked, sweep=("seed:1",), sheet_size=64)
     (cell,) = contact_sheet.prepare(asked).cells
     assert cell.plan.size == (48, 64)
+    sheet = _prepare("--sweep=seed:1", "--quality=80", "--bit_depth=16")
+    assert (sheet.options.quality, sheet.options.bit_depth) == (80, 16)
     # 300 of the 800 pixels that 2 inches of height ask for
     assert cell.job.style_size == (24,)
 

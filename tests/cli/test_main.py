@@ -527,14 +527,19 @@ def test_version_is_the_packages():
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [12, 25])
 def test_a_budget_is_kept_from_start_to_end(tmp_path, seconds):
-    flags = ["--flagfile=starry", "--weights=small", "--steps=5000"]
-    result = _command(*flags, f"--max_seconds={seconds}", cwd=tmp_path)
-    assert result.returncode == 0
-    # The interpreter starts and ends outside the budget.
-    taken = re.search(r"is done, after (\d+) s", result.stdout)[1]
-    assert 0.7 * seconds < int(taken) < 1.1 * seconds + 1
-    picture = tmp_path / "harbor_at_dusk-swirling_night.png"
-    assert image_io.load_image(picture).shape == (384, 512, 3)
+    def run(limit):
+        """Runs; the seconds that it says it took, without Python's start."""
+        typed = ["--flagfile=starry", "--weights=small", "--steps=5000"]
+        limits = ["--output=a.png", "--overwrite", f"--max_seconds={limit}"]
+        result = _command(*typed, *limits, cwd=tmp_path)
+        assert result.returncode == 0
+        return int(re.search(r"is done, after (\d+) s", result.stdout)[1])
+
+    least = run(0.1)  # one step, on a machine that may be busy
+    most = 1.1 * max(seconds, least) + 1 + least / 4
+    assert 0.7 * seconds < run(seconds) < most
+    image = image_io.load_image(tmp_path / "a.png")
+    assert image.shape == (384, 512, 3)
 
 
 @pytest.mark.slow

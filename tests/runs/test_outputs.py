@@ -156,6 +156,7 @@ def test_a_folder_has_room_for_four_samples_a_pixel(monkeypatch, free, depth):
         outputs.check_writable(Path("a.png"), 30, 40, options)
 
     check(free + 1)
+    outputs.check_writable(Path("a.png"), 20, 30)  # by the usual options
     with pytest.raises(ValueError, match=r"output folder \. has 0.0 MB free"):
         check(free)
     with pytest.raises(ValueError, match=r"\.gif"):
