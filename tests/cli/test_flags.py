@@ -108,6 +108,7 @@ def test_pictures_are_found_beside_the_file_that_names_them(
 def test_presets_are_found_by_name_from_any_folder(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     job = flags.parse([f"--flagfile={name}"])
+    assert job == flags.parse(["--flagfile", name])
     assert job.content.endswith("harbor_at_dusk.jpg")
     assert all(map(_exists, (job.content, *job.style)))
 
