@@ -14,8 +14,7 @@ from nst_tf.images.painting import Painting
 from nst_tf.judge.judging import judge_image as judge_image
 from nst_tf.optimize import descent
 from nst_tf.plan import settings
-from nst_tf.plan.arrays import ImageLike
-from nst_tf.plan.arrays import PathOrArray
+from nst_tf.plan.arrays import ImageLike, PathOrArray
 from nst_tf.runs.api import make_plan as make_plan
 from nst_tf.runs.api import run_job as run_job
 from nst_tf.transfer import method
