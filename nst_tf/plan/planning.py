@@ -68,6 +68,11 @@ class StopSettings(NamedTuple):
     tolerance: float = 0.0  # change in a step, below which a level ends
     steps: Sequence[int] | None = None  # exactly so many at each level
 
+    @property
+    def may_end_early(self) -> bool:
+        """Whether fewer steps may be taken than the levels have."""
+        return bool(self.seconds or self.tolerance or self.steps)
+
 
 class Checkpoints(NamedTuple):
     """Where checkpoints are saved, and how often."""

@@ -26,13 +26,12 @@ from typing import TYPE_CHECKING, Any
 
 import harness
 import numpy as np
+import plans
 
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.network import architectures, weight_files
-from nst_tf.plan import pyramid, settings
-from nst_tf.runs import api
-from nst_tf.transfer import targets
+from nst_tf.plan import settings
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
@@ -94,9 +93,7 @@ def measure(
     """Paints with each padding, a step of each in turn."""
 
     runs = {
-        padding: _steps(
-            settings.Job(padding=padding), content, style, network, steps
-        )
+        padding: _steps(padding, content, style, network, steps)
         for padding in architectures.PADDINGS
     }
     last = {}
@@ -174,7 +171,7 @@ def print_pooling(
 
 
 def _steps(
-    request: settings.Job,
+    padding: str,
     content: np.ndarray,
     style: np.ndarray,
     network: weight_files.NetworkWeights,
@@ -183,13 +180,10 @@ def _steps(
     """One level at the content's size, from the content."""
     from nst_tf.transfer import method
 
-    rows, columns = content.shape[:2]
-    return method.stylize_steps(
-        content,
-        [targets.Style(style)],
-        levels=[pyramid.Level(rows, columns, steps)],
-        **api.make_method_options(request, network),
+    job = settings.Job(
+        padding=padding, size=max(content.shape), levels=1, steps=(steps,)
     )
+    return method.Painter().paint(plans.make_plan(job, content, style, network))
 
 
 if __name__ == "__main__":

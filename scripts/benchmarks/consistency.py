@@ -24,6 +24,7 @@ record's `preview_exact` says so.
 """
 
 import argparse
+import dataclasses
 import functools
 import statistics
 import sys
@@ -34,17 +35,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import harness
 import numpy as np
+import plans
 
 from nst_tf.backend import device
 from nst_tf.images import image_io, sizes
 from nst_tf.losses import style_kinds
 from nst_tf.network import weight_files
-from nst_tf.plan import schedule, settings
+from nst_tf.plan import planning, schedule, settings
 from nst_tf.runs import api, results
 
 if TYPE_CHECKING:
-    from nst_tf.losses import protocol
-    from nst_tf.transfer import targets
+    pass
 
 PAIRS = [
     f"{harness.SAMPLES / content}.jpg:{harness.SAMPLES / style}.jpg"
@@ -130,13 +131,9 @@ class Judge:
     """What the default job minimizes, its content and its style apart."""
 
     def __init__(self, network: weight_files.NetworkWeights):
-        options = api.make_method_options(settings.Job(), network)
-        self._weights: targets.LossWeights = options["weights"]
-        self._extractor = options["make_extractor"](self._weights.layers)
-        self._settings = {
-            name: options[name]
-            for name in ("convention", "style_loss", "style_fit")
-        }
+        self._network = network
+        gray = np.full((64, 64, 3), 0.5, np.float32)
+        self._extractor = plans.make_extractor(self._plan(gray, gray))
 
     def gradient_norms(self, pair: harness.Pair, size: int) -> dict[str, float]:
         """Norms of the weighted gradients at the mean of both pictures.
@@ -151,20 +148,22 @@ class Judge:
         import tensorflow as tf
 
         from nst_tf.losses import objectives
+        from nst_tf.transfer import targets
 
         rows, columns = pair.content.shape[:2]
         height, width = sizes.scale_to_side(rows, columns, size)
         content = image_io.resize(pair.content, height, width)
         style = image_io.cover(pair.style, height, width)
         image = tf.constant((0.5 * content + 0.5 * style)[None], tf.float32)
+        plan = self._plan(pair.content, pair.style)
         halves = {
-            "content": self._weights._replace(style={}, total_variation=0.0),
-            "style": self._weights._replace(content={}, total_variation=0.0),
+            "content": dataclasses.replace(plan, regions=(), tv_weight=0.0),
+            "style": _keep_style(plan),
         }
         norms = {}
-        for name, weights in halves.items():
-            loss_list = self._losses(
-                pair.content, pair.style, weights, height, width
+        for name, half in halves.items():
+            loss_list = targets.perceptual_losses(
+                half, self._extractor, height, width
             )
             evaluate = tf.function(
                 objectives.make_objective(self._extractor, loss_list),
@@ -188,10 +187,14 @@ class Judge:
         """
         import tensorflow as tf
 
-        weights = self._weights._replace(content={}, total_variation=0.0)
-        height, width = pictures[0].shape[:2]
-        loss_list = self._losses(
-            pictures[0], style, weights, height, width, mask
+        from nst_tf.transfer import targets
+
+        plan = _keep_style(self._plan(pictures[0], style))
+        regions = [region._replace(mask=mask) for region in plan.regions]
+        loss_list = targets.perceptual_losses(
+            dataclasses.replace(plan, regions=regions),
+            self._extractor,
+            *pictures[0].shape[:2],
         )
 
         @tf.function(autograph=False)
@@ -210,28 +213,14 @@ class Judge:
             for picture in pictures
         ]
 
-    def _losses(
-        self,
-        content: np.ndarray,
-        style: np.ndarray,
-        weights: "targets.LossWeights",
-        height: int,
-        width: int,
-        mask: np.ndarray | None = None,
-    ) -> "list[protocol.Loss]":
-        """The losses of the default job that have a weight here."""
-        from nst_tf.transfer import targets
+    def _plan(self, content: np.ndarray, style: np.ndarray) -> planning.Plan:
+        """The plan of the default job."""
+        return plans.make_plan(settings.Job(), content, style, self._network)
 
-        return targets.perceptual_losses(
-            self._extractor,
-            content,
-            [],
-            weights,
-            height,
-            width,
-            regions=[targets.Region([targets.Style(style)], mask)],
-            **self._settings,
-        )
+
+def _keep_style(plan: planning.Plan) -> planning.Plan:
+    """Leaves a plan the losses of style alone."""
+    return dataclasses.replace(plan, content_weights={}, tv_weight=0.0)
 
 
 def gradients(

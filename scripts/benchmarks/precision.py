@@ -15,6 +15,7 @@ precision. All is judged in float32:
 """
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,11 +23,12 @@ from typing import Any
 import consistency
 import harness
 import numpy as np
+import plans
 
 from nst_tf.backend import device
 from nst_tf.images import image_io, sizes
 from nst_tf.network import weight_files
-from nst_tf.plan import settings
+from nst_tf.plan import planning, settings
 from nst_tf.runs import api, results
 
 LEAST_AT_CONTENT, LEAST_LATER = 0.995, 0.98  # of the cosines
@@ -106,31 +108,21 @@ class Judge:
         from nst_tf.losses import objectives
         from nst_tf.transfer import targets
 
-        options = api.make_method_options(
-            settings.Job(precision=precision), network
-        )
-        weights: targets.LossWeights = options["weights"]
-        extractor = options["make_extractor"](weights.layers)
+        job = settings.Job(precision=precision)
+        plan = plans.make_plan(job, pair.content, pair.style, network)
+        extractor = plans.make_extractor(plan)
 
-        def objective_of(weights: targets.LossWeights) -> Any:
+        def objective_of(plan: planning.Plan) -> Any:
             loss_list = targets.perceptual_losses(
-                extractor,
-                pair.content,
-                [targets.Style(pair.style)],
-                weights,
-                height,
-                width,
-                convention=options["convention"],
-                style_loss=options["style_loss"],
-                style_fit=options["style_fit"],
+                plan, extractor, height, width
             )
             return objectives.make_objective(extractor, loss_list)
 
-        everything = objective_of(weights)
+        everything = objective_of(plan)
         self._loss = tf.function(
             lambda image: everything(image).loss, autograph=False
         )
-        style = weights._replace(content={}, total_variation=0.0)
+        style = dataclasses.replace(plan, content_weights={}, tv_weight=0.0)
         self._style = tf.function(objective_of(style), autograph=False)
 
     def loss(self, picture: np.ndarray) -> float:

@@ -124,13 +124,14 @@ def paint(
     content: str, style: str, size: int, source: str, unprojected: bool
 ) -> np.ndarray:
     """Paints as `nst_tf.stylize` does, with or without projections."""
-    request = settings.Job(weights=source, size=size)
-    images = [image_io.load_picture(path) for path in (content, style)]
-    prepared = inputs.prepare(request, images[0], images[1:])
+    from nst_tf.transfer import method
+
+    job = settings.Job(content=content, style=(style,), size=size)
+    network = weight_files.load("vgg19", source)
     if unprojected:
-        network = prepared.network._replace(projections=None)
-        prepared = prepared._replace(network=network)
-    steps = api.run_steps(request, prepared)
+        network = network._replace(projections=None)
+    read = inputs.read_inputs(job)._replace(network=network)
+    steps = method.Painter().paint(api.make_plan(job, read))
     return results.read_image(collections.deque(steps, maxlen=1).pop())
 
 

@@ -19,9 +19,9 @@ import harness
 FIRST_STEP = """
 import sys
 from nst_tf.cli import flags
-from nst_tf.runs import api, preparation
-request, _, prepared = preparation.prepare_files(flags.parse(sys.argv[1:]))
-step = next(api.run_steps(request, prepared))
+from nst_tf.runs import api, runner
+_, draft = api.draft_files(flags.parse(sys.argv[1:]))
+step = next(runner.start_run(draft).steps())
 float(step.evaluation.loss)
 """
 

@@ -138,6 +138,7 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
     Returns:
         The step; on a CPU it returns when all of it is done.
     """
+    import plans
     import tensorflow as tf
 
     from nst_tf.losses import objectives
@@ -145,26 +146,23 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
     from nst_tf.optimize import descent, first_order
     from nst_tf.transfer import targets
 
-    weights = targets.LossWeights(CONTENT_LAYERS, STYLE_LAYERS)
+    plan = plans.compare_layers(
+        problem.content,
+        problem.style,
+        CONTENT_LAYERS,
+        STYLE_LAYERS,
+        style_loss=style_loss,
+    )
     extractor = extractors.vgg(
         "vgg19",
-        weights.layers,
+        targets.list_layers(plan),
         problem.network_weights,
         pooling=problem.pooling,
         padding=PADDING,
         dtype=precision,
     )
     height, width = problem.init.shape[:2]
-    style = targets.Style(problem.style)
-    loss_list = targets.perceptual_losses(
-        extractor,
-        problem.content,
-        [style],
-        weights,
-        height,
-        width,
-        style_loss=style_loss,
-    )
+    loss_list = targets.perceptual_losses(plan, extractor, height, width)
     image = tf.Variable(tf.constant(problem.init[None]), trainable=False)
     optimizer = first_order.Adam(
         image, LEARNING_RATE, beta_1=BETAS[0], beta_2=BETAS[1]

@@ -13,6 +13,7 @@ The network is VGG19.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -24,6 +25,8 @@ import numpy as np
 import step_time
 
 ODD = 701, 1003  # height and width of `gradient`
+CONTENT_LAYERS = {"block4_conv2": 5.0}
+STYLE_LAYERS = {name: 20.0 for name in step_time.STYLE_LAYERS}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,7 +60,7 @@ def _agreement(flags: argparse.Namespace) -> dict:
         for _ in range(flags.steps):
             evaluation = step()
         losses[name] = float(evaluation.loss)
-        pictures[name] = optimizer.image.numpy()[0]
+        pictures[name] = np.asarray(optimizer.image)[0]
         print(f"{name}: loss {losses[name]:.6g}", flush=True)
     whole = pictures["whole"]
     differences = {}
@@ -124,10 +127,11 @@ def _gradient(flags: argparse.Namespace) -> dict:
     from nst_tf.backend import canvas
     from nst_tf.images import image_io
     from nst_tf.losses import objectives
+    from nst_tf.plan import style_regions
     from nst_tf.tiling import tiled, views
     from nst_tf.transfer import targets
 
-    extractor, weights = _network(flags)
+    extractor = _network(flags)
     height, width = ODD
     content = image_io.load_image(harness.SAMPLES / "harbor_at_dusk.jpg")
     content = image_io.resize(content, height, width)
@@ -135,8 +139,13 @@ def _gradient(flags: argparse.Namespace) -> dict:
     masks = sky.astype("f4"), (1 - sky).astype("f4")
     names = "swirling_night.jpg", "stained_blocks.jpg"
     regions = [
-        targets.Region(
-            [targets.Style(image_io.load_image(harness.SAMPLES / name))],
+        style_regions.Region(
+            [
+                style_regions.Style(
+                    image_io.load_image(harness.SAMPLES / name),
+                    layers=STYLE_LAYERS,
+                )
+            ],
             mask,
             name,
         )
@@ -147,17 +156,10 @@ def _gradient(flags: argparse.Namespace) -> dict:
     image = tf.Variable(tf.constant(noisy.clip(0, 1).astype("f4")[None]))
 
     def evaluated(tile: int) -> tuple[dict[str, float], np.ndarray]:
-        loss_list = targets.perceptual_losses(
-            extractor,
-            content,
-            [],
-            weights,
-            height,
-            width,
-            regions=regions,
-            tile=tile,
-            recompute=flags.recompute,
+        plan = dataclasses.replace(
+            _plan(flags, content, content, tile), regions=regions
         )
+        loss_list = targets.perceptual_losses(plan, extractor, height, width)
         evaluate = objectives.make_objective(extractor, loss_list)
         if tile:
             cut = views.cut_for_extractor(extractor, height, width, tile)
@@ -188,26 +190,39 @@ def _gradient(flags: argparse.Namespace) -> dict:
     return {"size": [width, height], "tiles": found}
 
 
-def _network(flags: argparse.Namespace) -> tuple[Any, Any]:
-    """VGG19 to block5_conv1, and the weights of the losses."""
+def _network(flags: argparse.Namespace) -> Any:
+    """VGG19 to block5_conv1."""
     from nst_tf.network import extractors
-    from nst_tf.transfer import targets
 
     network_weights, _ = step_time.find_weights("auto")
-    weights = targets.LossWeights(
-        {"block4_conv2": 5.0},
-        {name: 20.0 for name in step_time.STYLE_LAYERS},
-        50.0,
-    )
-    extractor = extractors.vgg(
+    return extractors.vgg(
         "vgg19",
-        weights.layers,
+        [*CONTENT_LAYERS, *STYLE_LAYERS],
         network_weights,
         pooling="average",
         padding="symmetric_first",
         dtype=flags.precision,
     )
-    return extractor, weights
+
+
+def _plan(
+    flags: argparse.Namespace, content: np.ndarray, style: np.ndarray, tile: int
+) -> Any:
+    """The losses of the default job, in tiles or of the whole."""
+    import plans
+
+    from nst_tf.plan import planning
+
+    return plans.compare_layers(
+        content,
+        style,
+        CONTENT_LAYERS,
+        STYLE_LAYERS,
+        tv_weight=50.0,
+        tiling=planning.Tiling(
+            tile, "recompute" if flags.recompute else "keep"
+        ),
+    )
 
 
 def _stepper(
@@ -224,21 +239,14 @@ def _stepper(
     from nst_tf.tiling import tiled, views
     from nst_tf.transfer import targets
 
-    extractor, weights = _network(flags)
+    extractor = _network(flags)
     content = image_io.load_image(harness.SAMPLES / "harbor_at_dusk.jpg")
     style = image_io.load_image(harness.SAMPLES / "swirling_night.jpg")
     rows, columns = content.shape[:2]
     height, width = sizes.scale_to_side(rows, columns, flags.size)
     content = image_io.resize(content, height, width)
     loss_list = targets.perceptual_losses(
-        extractor,
-        content,
-        [targets.Style(style)],
-        weights,
-        height,
-        width,
-        tile=tile,
-        recompute=flags.recompute,
+        _plan(flags, content, style, tile), extractor, height, width
     )
     is_cut = tiles.is_cut(height, width, tile)
     image: Any = canvas.make_zeros(height, width, tf.float32, is_cut, 1)
