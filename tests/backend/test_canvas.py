@@ -10,7 +10,6 @@ import toys
 
 from nst_tf.backend import canvas, host_images, ops
 from nst_tf.optimize import base, descent, first_order, lbfgs
-from nst_tf.plan import pyramid
 
 SIZE = (13, 7)
 PLACES = [
@@ -252,14 +251,6 @@ def test_the_sum_of_squares_by_bands_is_that_of_the_whole(in_bands, make):
     np.testing.assert_allclose(canvas.sum_squares(image), expected)
 
 
-@pytest.mark.parametrize("row", [0, 5, 12])
-def test_a_value_that_is_no_number_is_found_in_any_band(in_bands, row):
-    in_bands()
-    image = _image()
-    image[:, row, 3, 1] = np.nan
-    assert not np.isfinite(canvas.sum_squares(tf.Variable(image)))
-
-
 # The host's memory
 
 
@@ -372,30 +363,3 @@ def test_steps_by_bands_are_those_of_the_whole_to_the_bit(
     np.testing.assert_array_equal(its_result, result)
     assert np.isfinite(result).all()
     assert np.abs(result - _image()).max() > 0.01
-
-
-def test_levels_in_the_hosts_memory_come_to_the_same_picture(in_bands):
-    levels = [pyramid.Level(6, 5, 3), pyramid.Level(13, 9, 4)]
-
-    bowls = {
-        (each.height, each.width): toys.bowl(
-            toys.image(each.height, each.width, 1)[None]
-        )
-        for each in levels
-    }
-
-    def paint(in_tiles):
-        steps = descent.descend(
-            lambda *size: lambda image: bowls[size](canvas.read_whole(image)),
-            first_order.Adam,
-            levels,
-            tf.constant(toys.image(6, 5, 0)[None]),
-            make_canvas=lambda *size: canvas.make(*size, in_tiles),
-        )
-        return [step.image.numpy() for step in steps]
-
-    in_bands()
-    found, expected = paint(True), paint(False)
-    assert len(found) == 7
-    for image, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(image, other, atol=1e-5)
