@@ -50,7 +50,7 @@ NAMES = {
     "losses.widen": "values",
     "make_plan": "job read machine",
     "network.Extractor": "model compiled stride reach projections cache",
-    "network.load_weights": "network source say",
+    "network.load_weights": "network source",
     "network.vgg": "network layers network_weights projections pooling "
     "padding dtype",
     "notebook.beside": "pictures side",

@@ -133,7 +133,7 @@ def make_memory_model(plan: "planning.Plan") -> memory.MemoryModel:
         plan.network.precision,
         small=read.network.projections is not None,
         optimizer=level.optimizer,
-        pairs=level.settings.get("history", 0),
+        pairs=plan.settings.get("history", 0),
         style_scale=max(scales, default=1.0),
         style_loss=plan.style_loss,
         read=sum(each.pixels[..., 0].size for each in pictures),

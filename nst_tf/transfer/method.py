@@ -198,7 +198,13 @@ def _add_layers(
         ValueError: If the network does not have one of them.
     """
     layers = [each.layer for each in loss_list if each.layer != "image"]
-    architectures.check_layers(plan.network.name, layers)
+    for loss in loss_list:
+        try:
+            architectures.check_layers(
+                plan.network.name, {loss.layer} - {"image"}
+            )
+        except ValueError as error:
+            raise ValueError(f"the loss {loss.name!r}: {error}") from error
     return dataclasses.replace(
         plan,
         layers=[*plan.layers, *layers],

@@ -11,10 +11,10 @@ def test_passes_are_joined_from_a_number_of_elements_on(
     monkeypatch, size, joined
 ):
     monkeypatch.setattr(ops, "MIN_FUSED_ELEMENTS", 8)
-    monkeypatch.setattr(ops, "_serves", lambda: True)
+    monkeypatch.setattr(ops, "_can_compile", lambda: True)
     eager = []
 
-    @ops.fused
+    @ops.fuse
     def add(one, two):
         eager.append(tf.executing_eagerly())
         return one + two
@@ -28,7 +28,7 @@ def test_joined_passes_are_compiled_by_xla(monkeypatch):
     monkeypatch.setattr(
         ops.tf, "function", lambda call, **options: asked.append(options)
     )
-    ops.fused(tf.square)
+    ops.fuse(tf.square)
     assert asked == [{"jit_compile": True, "autograph": False}]
 
 

@@ -220,9 +220,10 @@ def test_processes_hear_of_each_other(alone):
 
 def test_a_value_is_read_where_it_is(alone):
     value = types.SimpleNamespace(device="CPU:0")
-    assert isinstance(replicas.device_of(value), contextlib.nullcontext)
+    null = contextlib.nullcontext
+    assert isinstance(replicas.use_device_of(value), null)
     with alone.scope():
-        assert not isinstance(replicas.device_of(value), contextlib.nullcontext)
+        assert not isinstance(replicas.use_device_of(value), null)
 
 
 def test_without_a_cluster_the_process_writes(monkeypatch):

@@ -15,7 +15,7 @@ from hypothesis import strategies
 import nst_tf
 from nst_tf.cli import main
 from nst_tf.images import image_io, sizes, sources
-from nst_tf.plan import checks, inputs, planning, settings
+from nst_tf.plan import checks, inputs, planning, schedule, settings
 from nst_tf.runs import outputs, records
 
 
@@ -108,7 +108,7 @@ def test_sizes_beyond_the_limits_of_pictures_are_refused(text, dpi, words):
     job = settings.Job(print_size=text, dpi=dpi)
     content = image_io.Picture(np.zeros((60, 80, 3), "f4"))
     with pytest.raises(ValueError, match=words):
-        planning.resolve_print_size(job, content)
+        schedule.resolve_print_size(job, content)
 
 
 def test_a_wrong_size_is_refused_before_any_work(folder, capsys):
@@ -161,15 +161,15 @@ def test_a_picture_fits_into_the_paper_and_touches_it(
 def test_a_job_is_given_the_size_and_the_resolution():
     content = image_io.Picture(np.zeros((60, 80, 3), "f4"))
     asked = settings.Job(print_size="4x3in", dpi=50.0)
-    assert planning.resolve_print_size(asked, content) == settings.Job(
+    assert schedule.resolve_print_size(asked, content) == settings.Job(
         size=200, dpi=50.0
     )
     usual = settings.Job(print_size="4x3in")
-    assert planning.resolve_print_size(usual, content) == settings.Job(
+    assert schedule.resolve_print_size(usual, content) == settings.Job(
         size=1200, dpi=300.0
     )
     for without in (settings.Job(dpi=70.0), settings.Job(size=99)):
-        assert planning.resolve_print_size(without, content) == without
+        assert schedule.resolve_print_size(without, content) == without
 
 
 def test_arrays_are_painted_at_a_print_size(folder, toy):

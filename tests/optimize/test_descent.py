@@ -17,7 +17,7 @@ def _exhausted_error():
 def _descend(make_objective_at, levels=None, **options):
     return descent.descend(
         make_objective_at,
-        first_order.Adam,
+        lambda image, level: first_order.Adam(image),
         levels or [pyramid.Level(4, 5, 2)],
         tf.constant(toys.image(4, 5, 2)[None]),
         **options,

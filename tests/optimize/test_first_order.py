@@ -180,7 +180,7 @@ def test_where_no_evaluation_gives_numbers_the_descent_says_so():
         seen = []
         run = descent.descend(
             lambda height, width: nothing,
-            first_order.Adam,
+            lambda image, level: first_order.Adam(image),
             [pyramid.Level(4, 5, steps)],
             start,
         )
