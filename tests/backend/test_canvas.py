@@ -363,3 +363,20 @@ def test_steps_by_bands_are_those_of_the_whole_to_the_bit(
     np.testing.assert_array_equal(its_result, result)
     assert np.isfinite(result).all()
     assert np.abs(result - _image()).max() > 0.01
+
+
+@pytest.mark.parametrize("band", [1, 30, 2**20])
+@pytest.mark.parametrize("size", [(13, 9), (4, 5), (3, 4)])
+def test_an_image_enlarged_on_the_host_is_that_of_the_device(
+    monkeypatch, band, size
+):
+    monkeypatch.setattr(canvas, "BAND", band)
+    image = toys.image(4, 5, 2)
+    image[0, 0], image[0, 1] = 0, 1  # Lanczos's kernel leaves [0, 1] there
+    image = tf.constant(image[None])
+    expected = canvas.make(image, *size).numpy()
+    assert expected.min() >= 0 and expected.max() <= 1
+    monkeypatch.setattr(canvas, "_has_gpu", lambda: False)
+    found = canvas.make(image, *size, in_tiles=True)
+    assert canvas.is_on_host(found)
+    np.testing.assert_allclose(found, expected, atol=1e-6)

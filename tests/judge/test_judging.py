@@ -9,10 +9,11 @@ import toys
 from PIL import Image
 
 import nst_tf
+from nst_tf.backend import host_memory
 from nst_tf.images import image_io, writing
 from nst_tf.judge import distances, figures, judging
 from nst_tf.network import weight_files
-from nst_tf.plan import memory, settings
+from nst_tf.plan import settings
 
 HEIGHT, WIDTH = 43, 58
 
@@ -379,7 +380,9 @@ def test_a_picture_that_memory_has_no_room_for_is_refused(chosen, monkeypatch):
         (needed, 1.5, False),  # a larger style takes more
         (None, 9.0, True),
     ):
-        monkeypatch.setattr(memory, "find_limit", lambda limit=limit: limit)
+        monkeypatch.setattr(
+            host_memory, "find_limit", lambda limit=limit: limit
+        )
         judge = judging.Judge(chosen)
         subject = judge.read_subject(picture, picture)
         subject = subject._replace(scales=(scale,))
@@ -388,7 +391,7 @@ def test_a_picture_that_memory_has_no_room_for_is_refused(chosen, monkeypatch):
         else:
             with pytest.raises(MemoryError, match="reduce it with size"):
                 judge.check(image_io.Picture(picture), subject)
-    monkeypatch.setattr(memory, "find_limit", lambda: needed - 1)
+    monkeypatch.setattr(host_memory, "find_limit", lambda: needed - 1)
     nst_tf.judge_image(picture, picture, picture, size=WIDTH - 1, **chosen)
 
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf.losses import objectives, protocol, style_losses, sums
+from nst_tf.losses import objectives, protocol, style_kinds, sums
 from nst_tf.tiling import tiled, views
 
 SIZE = (43, 57)
@@ -79,8 +79,8 @@ def test_a_loss_that_takes_half_precision_is_to_add_up_in_single():
 
 
 def test_the_losses_of_the_package_take_half_precision():
-    for kind in style_losses.STYLE_LOSSES.values():
-        assert kind.takes_half_precision
+    for kind in style_kinds.STYLE_LOSSES.values():
+        assert kind.load().takes_half_precision
 
 
 FAULTS = [

@@ -236,11 +236,11 @@ def test_a_tensorflow_without_xla_does_without(monkeypatch):
 
     monkeypatch.setattr(ops, "MIN_FUSED_ELEMENTS", 0)
     monkeypatch.setattr(ops.tf, "function", compiled)
-    ops._serves.cache_clear()
+    ops._can_compile.cache_clear()
     try:
         assert ops.fuse(tf.square)(tf.constant(3.0)) == 9.0
     finally:
-        ops._serves.cache_clear()
+        ops._can_compile.cache_clear()
 
 
 @pytest.mark.parametrize(("kept", "runs"), [(True, 3), (False, 5)])
@@ -311,6 +311,7 @@ def test_half_precision_keeps_loss_and_gradient(dtype, cosine):
                 tv_weight=0.0,
             ),
             network,
+            64,
             96,
         )
         compiled = tf.function(objectives.make_objective(network, loss_list))

@@ -1,11 +1,9 @@
 """The loop over levels: memory that does not suffice, sizes, what is asked."""
 
-import numpy as np
 import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf.backend import canvas
 from nst_tf.optimize import descent, first_order
 from nst_tf.plan import pyramid
 
@@ -81,18 +79,3 @@ def test_a_step_is_asked_for_between_steps_and_before_a_level():
         (2, 1),
     ]
     assert asked == [(0, None), (0, 1), (1, None), (2, None)]
-
-
-@pytest.mark.parametrize("band", [1, 30, 2**20])
-@pytest.mark.parametrize("size", [(13, 9), (4, 5), (3, 4)])
-def test_an_image_enlarged_on_the_host_is_that_of_the_device(
-    monkeypatch, band, size
-):
-    monkeypatch.setattr(canvas, "BAND", band)
-    image = toys.image(4, 5, 2)
-    image[0, 0], image[0, 1] = 0, 1  # Lanczos's kernel leaves [0, 1] there
-    image = tf.constant(image[None])
-    expected = descent._enlarge(image, *size).numpy()
-    assert expected.min() >= 0 and expected.max() <= 1
-    found = descent._enlarge_on_host(image, *size)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
