@@ -1,5 +1,6 @@
 """Sizes on paper: read, turned into pixels, written into files, made again."""
 
+import dataclasses
 import io
 import re
 from pathlib import Path
