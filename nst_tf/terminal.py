@@ -16,9 +16,6 @@ def run_program(main: Callable[[Sequence[str]], int]) -> None:
     """
     # Each level is traced anew, which TensorFlow takes for a mistake.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    log = logging.getLogger("nst_tf")
-    log.setLevel(logging.INFO)
-    log.addHandler(_Notes())
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names may hold anything
             stream.reconfigure(errors="backslashreplace")
@@ -78,13 +75,6 @@ def print_note(text: str) -> None:
     with contextlib.suppress(OSError):
         if sys.stderr:
             print(text, file=sys.stderr, flush=True)
-
-
-class _Notes(logging.Handler):
-    """Prints the records of the package."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        print_note(record.getMessage())
 
 
 def print_error(sentence: str) -> None:

@@ -23,6 +23,9 @@ FUNCTIONS = (
     "stylize",
     "stylize_steps",
     "run_job",
+    "make_plan",
+    "Painter",
+    "Painter.paint",
     "judge_image",
     "load_image",
     "save_image",
@@ -34,6 +37,9 @@ FUNCTIONS = (
 VALUES = {
     "optimize.Step": "What `stylize_steps` yields.",
     "losses.Evaluation": "What a step has as `evaluation`.",
+    "plan.planning.Plan": "What `make_plan` returns.",
+    "plan.pyramid.Level": "What a plan has several of, as `levels`.",
+    "plan.planning.Tiling": "What a plan has as `tiling`.",
     "runs.api.Result": "What `run_job` returns.",
     "judge.judging.Judgement": "What `judge_image` returns.",
 }
@@ -113,6 +119,7 @@ def _function(name: str, function: Any) -> str:
     plain = [
         each.replace(annotation=inspect.Parameter.empty)
         for each in signature.parameters.values()
+        if each.name != "self"
     ]
     text = str(inspect.Signature(plain))
     return f"### {name}\n\n    {name}{text}\n\n{_document(function)}"
@@ -149,12 +156,15 @@ def _part(name: str, words: str) -> str:
 
 def _values(name: str, words: str, kind: Any) -> str:
     """A class of values: what it is, and what it holds, with its comments."""
-    first = inspect.cleandoc(kind.__doc__).splitlines()[0]
+    text = inspect.cleandoc(kind.__doc__)
+    said = dict(re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", text, re.M))
+    first = text.splitlines()[0]
     rows = ["| Field | Type | |", "|---|---|---|"]
     for line in inspect.getsource(kind).splitlines():
         found = re.fullmatch(r"    (\w+): ([^#]+?)(?:  # (.*))?", line)
         if found:
-            type_, text = _cell(found[2]), _cell(found[3] or "")
+            type_ = _cell(found[2].partition(" = dataclasses.field")[0])
+            text = _cell(found[3] or " ".join(said.get(found[1], "").split()))
             rows.append(f"| `{found[1]}` | `{type_}` | {text} |")
     for each, value in vars(kind).items():
         if isinstance(value, property):

@@ -51,7 +51,10 @@ def make_stub() -> str:
     import nst_tf
     from nst_tf.plan import settings
 
-    imported = [(module, name, "") for name, module in TYPES.items()]
+    imported = [
+        (module, ", ".join(n for n in TYPES if TYPES[n] == module), "")
+        for module in {*TYPES.values()}
+    ]
     for name in {*dir(nst_tf)} - {*FUNCTIONS, "Job"}:
         thing = getattr(nst_tf, name)
         module = "nst_tf" if inspect.ismodule(thing) else thing.__module__

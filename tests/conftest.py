@@ -60,3 +60,25 @@ def toy(monkeypatch, tmp_path):
     path = tmp_path / "toy.h5"
     toys.write_weights(path)
     return path
+
+
+@pytest.fixture
+def folder(tmp_path, toy, monkeypatch):
+    """A working directory with toy.cfg, a flag file for the toy network."""
+    import toys
+
+    monkeypatch.chdir(tmp_path)
+    toys.write_flag_file(toy)
+    return tmp_path
+
+
+@pytest.fixture
+def painter(monkeypatch):
+    """Paints in place of every painter, without a network."""
+    import pretend
+
+    from nst_tf.transfer import method
+
+    painter = pretend.Painter()
+    monkeypatch.setattr(method, "Painter", painter)
+    return painter

@@ -1,13 +1,12 @@
-"""Files in one move, folders that take none, extras; records on a terminal."""
+"""Files in one move, folders that take none, and extras."""
 
-import logging
 import os
 import stat
 import sys
 
 import pytest
 
-from nst_tf import files, terminal
+from nst_tf import files
 
 
 @pytest.mark.parametrize("beside", [None, ".own.part"])
@@ -68,22 +67,3 @@ def test_a_missing_extra_is_named_with_its_command(monkeypatch):
         "timelapse a.mp4 needs a package that is not installed: pip install "
         '"nst-tf[video]"; or not.'
     )
-
-
-def test_a_program_shows_records_and_exits_with_its_status(monkeypatch, capsys):
-    def main(arguments):
-        logger.info("downloading %s", *arguments)
-        logging.getLogger("nst_tf.part").warning("trouble")
-        logger.debug("too much")
-        return 3
-
-    logger = logging.getLogger("nst_tf")
-    monkeypatch.setattr(sys, "argv", ["nst-tf", "a"])
-    try:
-        with pytest.raises(SystemExit) as ended:
-            terminal.run_program(main)
-    finally:
-        logger.handlers.clear()
-        logger.setLevel(logging.NOTSET)
-    assert ended.value.code == 3
-    assert capsys.readouterr() == ("", "downloading a\ntrouble\n")

@@ -34,7 +34,7 @@ ARROWS = {
     },
     "cli": {
         *("backend", "errors", "files", "images", "judge", "network"),
-        *("optimize", "plan", "runs", "terminal"),
+        *("optimize", "plan", "runs", "terminal", "transfer"),
     },
     "notebook": {"backend", "images", "optimize", "plan", "runs"},
     "run": {"cli"},

@@ -85,7 +85,7 @@ every_loss = pytest.mark.parametrize("make", LOSSES)
 @every_loss
 def test_statistics_of_parts_add_up_to_the_whole(make):
     loss, features = make()
-    if not getattr(loss, "additive", True):
+    if not loss.additive:
         pytest.skip("says that its parts do not add up")
     features = features + _features(3, features.shape[-1])
     part = toys.mask(*SIZE)
@@ -101,7 +101,7 @@ def test_distance_is_zero_at_the_target_and_never_negative(make):
     loss, features = make()
     at_target = loss.distance(loss.statistics(features, None, **loss.maps))
     # A table of quantiles holds those of a region nearly.
-    exact = getattr(loss, "additive", True) or not loss.maps
+    exact = loss.additive or not loss.maps
     assert abs(float(at_target)) < (1e-12 if exact else 1e-3)
     for seed in range(5):
         other = features + _features(seed, features.shape[-1])

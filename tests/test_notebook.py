@@ -2,10 +2,13 @@
 
 import concurrent.futures
 import io
+import logging
 import re
 import signal
+import types
 
 import numpy as np
+import pretend
 import pytest
 import toys
 from PIL import Image
@@ -16,21 +19,10 @@ from nst_tf.images import image_io, painting
 from nst_tf.optimize import descent
 from nst_tf.runs import results
 
-SETTINGS = {
-    "extractor": "toy",
-    "content_layers": toys.CONTENT_LAYER,
-    "style_layers": ",".join(toys.STYLE_LAYERS),
-    "precision": "float32",
-    "min_size": 48,
-    "growth": 2**0.5,
-    "size": 96,
-    "steps": 4,
-}
-
 
 @pytest.fixture
 def settings(toy):
-    return {**SETTINGS, "weights": str(toy)}
+    return {**pretend.SETTINGS, "steps": 4, "weights": str(toy)}
 
 
 @pytest.fixture
@@ -84,18 +76,19 @@ def _lines(cell):
     ],
     ids=lambda more: next(iter(more), ""),
 )
-def test_what_is_shown_is_what_stylize_returns(images, settings, more):
+def test_what_is_shown_is_what_stylize_returns(images, settings, painter, more):
     settings.update(more)
     shown = nst_tf.notebook.show(*images, **settings)
     assert isinstance(shown, painting.Painting)
     assert shown.shape == (72, 96, 3)
-    if "max_seconds" not in more:  # the clock decides
-        expected = nst_tf.stylize(*images, **settings)
-        assert isinstance(expected, painting.Painting)
-        np.testing.assert_array_equal(shown, expected)
+    expected = nst_tf.stylize(*images, **settings)
+    assert isinstance(expected, painting.Painting)
+    np.testing.assert_array_equal(shown, expected)
 
 
-def test_a_transparent_content_has_colors_as_from_stylize(images, settings):
+def test_a_transparent_content_has_colors_as_from_stylize(
+    images, settings, painter
+):
     alpha = np.ones((60, 80, 1))
     alpha[:, :30] = 0
     content = np.concatenate([images[0], alpha], axis=-1)
@@ -105,7 +98,7 @@ def test_a_transparent_content_has_colors_as_from_stylize(images, settings):
     )
 
 
-def test_a_cell_has_one_line_and_one_picture(images, settings, cell):
+def test_a_cell_has_one_line_and_one_picture(images, settings, cell, painter):
     shown = notebook.show(*images, every=5, **settings)
     # 12 steps at three levels; of steps 1, 6, 11 and of the result.
     sizes = [picture.size for picture in _pictures(cell)]
@@ -122,7 +115,7 @@ def test_a_cell_has_one_line_and_one_picture(images, settings, cell):
 
 
 def test_pictures_are_copied_only_to_be_shown(
-    images, settings, cell, monkeypatch
+    images, settings, cell, painter, monkeypatch
 ):
     copied = []
     copy = results.read_image
@@ -139,7 +132,7 @@ def test_large_pictures_are_reduced_on_the_way(cell):
     assert _pictures(cell)[0].size == (512, 25)
 
 
-def test_elsewhere_lines_are_printed(images, settings, capsys):
+def test_elsewhere_lines_are_printed(images, settings, painter, capsys):
     notebook.show(*images, **settings)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("level 1/3, 48 x 32, step 1/4, loss")
@@ -147,30 +140,21 @@ def test_elsewhere_lines_are_printed(images, settings, capsys):
     assert lines[-1].startswith("96 x 72, loss ")
 
 
-def _interrupted_at(monkeypatch, *places):
-    """Sends an interrupt after each of some steps, (level, index)."""
-    update = notebook.progress.Progress.update
-
-    def interrupted(self, level, index, loss):
-        if (level, index) in places:
-            signal.raise_signal(signal.SIGINT)
-        return update(self, level, index, loss)
-
-    monkeypatch.setattr(notebook.progress.Progress, "update", interrupted)
+def _interrupt(step):
+    signal.raise_signal(signal.SIGINT)
 
 
 @pytest.mark.usefixtures("default_signals")
 def test_an_interrupt_gives_the_picture_so_far(
-    images, settings, monkeypatch, capsys
+    images, settings, painter, capsys
 ):
-    _interrupted_at(monkeypatch, (1, 2))
+    painter.events[6] = _interrupt
     picture = notebook.show(*images, **settings)
     assert "interrupted: this is the picture so far" in capsys.readouterr().out
-    for step in nst_tf.stylize_steps(*images, **settings):
-        if (step.level, step.index) == (1, 2):
-            break
-    enlarged = image_io.resize(step.image.numpy()[0], 72, 96)
-    np.testing.assert_array_equal(picture, enlarged)
+    plan = painter.plans[0]
+    small = painter.paint_one(plan, plan.levels[1], (1 + 2 / 4) / 3)
+    enlarged = image_io.resize(small.astype("f4"), 72, 96)
+    np.testing.assert_allclose(picture, enlarged, atol=1e-6)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -189,37 +173,42 @@ def test_an_interrupt_while_tensorflow_traces_is_put_off(
         return make(optimizer, evaluate if last else objective)
 
     monkeypatch.setattr(descent, "make_train_step", interrupted)
+    settings["levels"] = 1
     assert notebook.show(*images, **settings).shape == (72, 96, 3)
     assert "interrupted" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 @pytest.mark.usefixtures("default_signals")
-def test_an_interrupt_keeps_a_checkpoint(
-    images, settings, monkeypatch, tmp_path
-):
+def test_an_interrupt_keeps_a_checkpoint(images, settings, painter, tmp_path):
     settings["checkpoint_dir"] = str(tmp_path / "kept")
-    with monkeypatch.context() as patch:
-        _interrupted_at(patch, (2, 3))
-        notebook.show(*images, **settings)
+    painter.events[11] = _interrupt
+    notebook.show(*images, **settings)
+    painter.events.clear()
     resumed = notebook.show(*images, **settings, resume="require")
+    state = painter.starts[-1]
+    assert (state.level, state.steps) == (2, 3)
     del settings["checkpoint_dir"]
     np.testing.assert_array_equal(resumed, nst_tf.stylize(*images, **settings))
 
 
 @pytest.mark.usefixtures("default_signals")
-def test_a_second_interrupt_comes_at_once(images, settings, monkeypatch):
-    def twice(self, *_):
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
-
-    monkeypatch.setattr(notebook.progress.Progress, "update", twice)
+def test_a_second_interrupt_comes_at_once(images, settings, painter):
+    painter.events[3] = lambda step: [_interrupt(step), _interrupt(step)]
     with pytest.raises(KeyboardInterrupt):
         notebook.show(*images, **settings)
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_it_paints_in_a_thread_too(images, settings):
+@pytest.mark.usefixtures("default_signals")
+def test_an_interrupt_that_is_ignored_stays_so(images, settings, painter):
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    painter.events[3] = _interrupt
+    notebook.show(*images, **settings)
+    assert len(painter.plans) == 1
+    assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+
+
+def test_it_paints_in_a_thread_too(images, settings, painter):
     with concurrent.futures.ThreadPoolExecutor() as threads:
         shown = threads.submit(notebook.show, *images, **settings).result()
     np.testing.assert_array_equal(shown, nst_tf.stylize(*images, **settings))
@@ -230,11 +219,52 @@ def test_wrong_settings_are_refused_as_by_stylize(images):
         notebook.show(*images, output="a.png")
     with pytest.raises(ValueError, match="every is 0, expected at least 1"):
         notebook.show(*images, every=0)
+    with pytest.raises(TypeError, match="outptu"):
+        notebook.show(*images, outptu="a.png")
 
 
-def test_no_ipython_is_no_notebook(monkeypatch):
-    monkeypatch.delitem(notebook.sys.modules, "IPython", raising=False)
-    assert not notebook._in_notebook()
+def test_the_first_picture_comes_soon_and_others_in_their_time(monkeypatch):
+    now = [5.0]
+    times = types.SimpleNamespace(monotonic=lambda: now[0])
+    monkeypatch.setattr(notebook, "time", times)
+    cell = notebook._Cell()
+    assert cell.is_due()
+    monkeypatch.setattr(cell, "_renew", lambda *_: None)
+    pytest.importorskip("IPython")
+    cell.draw(np.zeros((4, 4, 3)))
+    now[0] += 0.49
+    assert not cell.is_due()
+    now[0] += 0.02
+    assert cell.is_due()
+
+
+def test_tensorflows_warnings_of_traces_are_off_while_it_paints(
+    images, settings, painter
+):
+    log, seen = logging.getLogger("tensorflow"), []
+    before = log.level
+    painter.events[1] = lambda step: seen.append(log.level)
+    notebook.show(*images, **settings)
+    assert seen == [logging.ERROR] and log.level == before
+
+
+@pytest.mark.parametrize(
+    ("ipython", "expected"),
+    [
+        (None, False),
+        (types.SimpleNamespace(get_ipython=lambda: None), False),
+        (types.SimpleNamespace(get_ipython=lambda: object()), False),
+        (
+            types.SimpleNamespace(
+                get_ipython=lambda: types.SimpleNamespace(kernel=1)
+            ),
+            True,
+        ),
+    ],
+)
+def test_a_notebook_has_a_kernel(monkeypatch, ipython, expected):
+    monkeypatch.setitem(notebook.sys.modules, "IPython", ipython)
+    assert notebook._in_notebook() is expected
 
 
 def test_pictures_are_drawn_beside_each_other():

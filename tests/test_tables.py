@@ -25,9 +25,6 @@ class MeansLoss(style_losses.StyleLoss):
 
     raw_statistics = staticmethod(sums.moment_statistics)
 
-    def _prepare(self, target, projection):
-        del projection
-
     def _difference(self, means):
         return tf.reduce_sum(tf.square(means[-1] - self._target[-1]))
 

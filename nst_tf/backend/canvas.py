@@ -1,12 +1,17 @@
-"""Large images, read and changed in place, some rows at a time.
+"""Canvases: images that may be large, read and changed in parts.
 
-What is done pixel by pixel then takes no copies of large images. Pixels of
+A canvas, [1, H, W, C], is a tensor, which is only read; a `tf.Variable`; or an
+array in the host's memory. Law: the same calls give the same values for all of
+them. Only this module knows which one an image is.
+
+A large canvas is changed some rows at a time, without a copy. Pixels of
 variables are gathered and scattered, since a slice that is assigned to one
 copies all of it.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeGuard
 
 import numpy as np
 import tensorflow as tf
@@ -16,190 +21,273 @@ from nst_tf.backend import host_images
 WHOLE = 2**22  # pixels, up to which an image is changed as a whole
 BAND = 2**20  # pixels of a band of a larger one
 
-Changeable = tf.Variable | host_images.HostVariable  # [1, H, W, C]
-Image = tf.Tensor | tf.Variable | host_images.HostImage
-Place = tf.Tensor | int  # of a pixel, by its row or column; []
-Parts = dict[str, tf.Tensor]  # of images, [1, H, W, C] or [rows, W, C]
+Parts = dict[str, tf.Tensor]  # of canvases, by name, [1, rows, W, C]
+Place = host_images.Place
+Canvas = tf.Tensor | tf.Variable | host_images.HostImage
+
+
+def make(
+    image: tf.Tensor,
+    height: int,
+    width: int,
+    in_tiles: bool = False,
+    devices: int = 1,
+) -> Canvas:
+    """Makes a canvas that is changed in place: an image, resampled.
+
+    Args:
+        image: [1, H, W, 3] in [0, 1].
+        height: Of the canvas.
+        width: Of the canvas.
+        in_tiles: Whether its objective sees it in tiles.
+        devices: How many share them.
+    """
+    size, is_same = (height, width), get_size(image) == (height, width)
+    if not _should_host(in_tiles, devices):
+        if is_same:
+            return tf.Variable(image, trainable=False)
+        resized = tf.image.resize(image, size, "lanczos3", antialias=True)
+        new = tf.Variable(tf.cast(resized, image.dtype), trainable=False)
+        del resized  # or what follows would be done on a copy
+        update(new, lambda part: tf.clip_by_value(part, 0.0, 1.0))
+        return new
+    hosted = host_images.make_zeros((1, *size, 3), image.dtype)
+    if is_same:
+        hosted.assign(image)
+        return hosted
+    rows, columns = get_size(image)
+    most = max(1, BAND // width)
+    for first in range(0, height, most):
+        # As `tf.image.resize` does, but for some rows.
+        part = tf.raw_ops.ScaleAndTranslate(
+            images=image,
+            size=[min(most, height - first), width],
+            scale=[height / rows, width / columns],
+            translation=[-first, 0.0],
+            kernel_type="lanczos3",
+            antialias=True,
+        )
+        hosted.put(first, 0, tf.clip_by_value(part, 0.0, 1.0), False)
+    return hosted
+
+
+def make_zeros(
+    height: int, width: int, dtype: tf.DType, in_tiles: bool, devices: int
+) -> Canvas:
+    """Makes a canvas of zeros, [1, height, width, 3], of the kind of `make`."""
+    shape = 1, height, width, 3
+    if _should_host(in_tiles, devices):
+        return host_images.make_zeros(shape, dtype)
+    return tf.Variable(tf.zeros(shape, dtype), trainable=False)
+
+
+def _should_host(in_tiles: bool, devices: int) -> bool:
+    """Decides on the host's memory: for parts that the host alone computes."""
+    return in_tiles and devices == 1 and not _has_gpu()
+
+
+@functools.cache
+def _has_gpu() -> bool:
+    return bool(tf.config.list_physical_devices("GPU"))
+
+
+def keep(array: np.ndarray, on_host: bool = False) -> Canvas:
+    """Makes a canvas that is only read of an array, [1, H, W, C].
+
+    It is on the device that computes, unless `on_host`.
+    """
+    if on_host or not _has_gpu():
+        return host_images.HostImage(array)
+    return tf.constant(array)
+
+
+def make_zeros_like(image: Canvas) -> Canvas:
+    """Makes a canvas of zeros, of the kind of another one."""
+    if is_on_host(image):
+        return host_images.make_zeros(image.shape.as_list(), image.dtype)
+    return tf.Variable(tf.zeros(image.shape, image.dtype), trainable=False)
+
+
+def copy(image: Canvas) -> Canvas:
+    """Makes a canvas of the values and the kind of another one."""
+    if not is_on_host(image):
+        return tf.Variable(read_whole(image), trainable=False)
+    new = make_zeros_like(image)
+    new.assign(np.asarray(image))
+    return new
+
+
+def move_to_device(image: Any) -> tf.Variable:
+    """Brings a canvas to the device, if it is not there."""
+    if not is_on_host(image):
+        return image
+    return tf.Variable(image.share(), trainable=False)
+
+
+def is_changeable(value: Any) -> bool:
+    """Returns whether a value, of any type, can be changed in place."""
+    if is_on_host(value):
+        return value.turn is not None
+    return isinstance(value, tf.Variable)
+
+
+def is_on_host(image: Any) -> TypeGuard[host_images.HostImage]:
+    """Returns whether an image is an array, which is best read in parts."""
+    return isinstance(image, host_images.HostImage)
+
+
+def is_large(*images: Canvas) -> bool:
+    """Returns whether canvases of one size are changed some rows at a time."""
+    height, width = get_size(images[0])
+    return height * width > WHOLE or any(map(is_on_host, images))
+
+
+def get_size(image: Canvas) -> tuple[int, int]:
+    """Returns the (height, width) of a canvas."""
+    shape: Any = image.shape
+    return int(shape[1]), int(shape[2])
+
+
+def read_whole(image: Canvas) -> tf.Tensor:
+    """Reads all of a canvas, [1, H, W, C]."""
+    any_kind: Any = image
+    return tf.convert_to_tensor(any_kind)
+
+
+def read(
+    image: Canvas, row: Place, column: Place, height: Place, width: int
+) -> tf.Tensor:
+    """Reads a rectangle, [1, height, width, C], with its first pixel there."""
+    if is_on_host(image):
+        return image.read(row, column, height, width)
+    if isinstance(image, tf.Variable):
+        return image.gather_nd(_index(image, row, column, height, width))[None]
+    channels: Any = image.shape[-1]
+    begin = tf.stack([0, row, column, 0])
+    return tf.slice(read_whole(image), begin, [1, height, width, channels])
+
+
+def add(image: Canvas, row: Place, column: Place, part: tf.Tensor) -> None:
+    """Adds a part, [1, h, w, C], with its first pixel there."""
+    _put(image, row, column, part, added=True)
 
 
 def change(
-    images: Mapping[str, Changeable],
+    images: Mapping[str, Any],
     function: Callable[..., Mapping[str, tf.Tensor]],
-    *others: Image,
+    *others: Canvas,
 ) -> None:
-    """Changes images of one size in place, pixel by pixel.
+    """Changes canvases of one size in place, pixel by pixel.
 
     Args:
         images: What is changed, each [1, H, W, C].
         function: (parts of the images, part of each other) -> their new parts,
             by name; those that it leaves out stay.
-        *others: Images of the same size that are only read.
+        *others: Canvases of the same size that are only read.
     """
-    height, width = size_of(next(iter(images.values())))
-    if _is_small(*images.values(), *others):
-        parts = {name: read_whole(each) for name, each in images.items()}
-        read = [read_whole(each) for each in others]
-        for name, value in function(parts, *read).items():
+
+    def compute(
+        read: Callable[[Canvas], tf.Tensor],
+    ) -> Iterable[tuple[str, tf.Tensor]]:
+        parts = {name: read(each) for name, each in images.items()}
+        return function(parts, *(read(each) for each in others)).items()
+
+    if not is_large(*images.values(), *others):
+        for name, value in compute(read_whole):
             images[name].assign(value)
         return
 
-    def change_band(first: tf.Tensor, count: tf.Tensor) -> None:
-        parts = {n: _read(each, first, count) for n, each in images.items()}
-        read = [_read(each, first, count) for each in others]
-        for name, value in function(parts, *read).items():
-            _write(images[name], first, count, value)
+    def change_rows(first: tf.Tensor, count: tf.Tensor) -> int:
+        for name, value in compute(lambda each: _read_rows(each, first, count)):
+            _put(images[name], first, 0, value, added=False)
+        return 0
 
-    _each_band(height, width, change_band)
+    _sum_bands(next(iter(images.values())), change_rows, tf.constant(0))
 
 
-def make(function: Callable[..., tf.Tensor], *images: Image) -> tf.Tensor:
-    """Makes an image of others of its size, pixel by pixel; not in a graph.
-
-    Args:
-        function: Part of each image -> the part of the new one.
-        *images: At least one.
+def update(
+    image: Canvas, function: Callable[..., tf.Tensor], *others: Canvas
+) -> Canvas:
+    """Changes one canvas as `change` does, or makes a new one of a tensor.
 
     Returns:
-        [1, H, W, C], in the host's memory if the first of them is.
+        `image`, or function(image, *others) if it cannot be changed.
     """
-    model = images[0]
-    if not isinstance(model, host_images.HostImage):
-        return function(*(read_whole(each) for each in images))
-    new = host_images.HostVariable(model.shape, model.dtype)
-    change({"new": new}, lambda _, *parts: {"new": function(*parts)}, *images)
-    return new.tensor()
-
-
-def make_zeros_like(image: Changeable) -> Changeable:
-    """Makes an image of zeros, where another one is."""
-    if isinstance(image, host_images.HostVariable):
-        return host_images.HostVariable(image.shape, image.dtype)
-    return tf.Variable(tf.zeros_like(image), trainable=False)
-
-
-def copy(image: Changeable) -> Changeable:
-    """Makes another image of the same values, where it is."""
-    if isinstance(image, host_images.HostVariable):
-        new = make_zeros_like(image)
-        new.assign(np.asarray(image))
-        return new
-    return tf.Variable(image, trainable=False)
-
-
-def make_variable(image: Changeable) -> tf.Variable:
-    """Brings an image to the device, if it is not there."""
-    if isinstance(image, host_images.HostVariable):
-        return tf.Variable(image.tensor(), trainable=False)
+    if not is_changeable(image):
+        return function(*(read_whole(each) for each in (image, *others)))
+    change(
+        {"": image},
+        lambda parts, *rest: {"": function(parts[""], *rest)},
+        *others,
+    )
     return image
 
 
-def size_of(image: Image) -> tuple[int, int]:
-    """The (height, width) of an image."""
-    shape: Any = image.shape
-    return int(shape[1]), int(shape[2])
+def transform(image: Canvas, function: Callable[..., tf.Tensor]) -> tf.Tensor:
+    """Makes a tensor of a canvas, pixel by pixel; not in a graph."""
+    if not is_on_host(image):
+        return function(read_whole(image))
+    new = copy(image)
+    update(new, function)
+    return new.share()
 
 
-def read_whole(image: Image) -> tf.Tensor:
-    """Reads all of an image, [1, H, W, C]."""
-    any_kind: Any = image
-    return tf.convert_to_tensor(any_kind)
-
-
-def sum_squares(image: Image) -> tf.Tensor:
+def sum_squares(image: Canvas) -> tf.Tensor:
     """Sums the squares of all values, []."""
-    height, width = size_of(image)
-    if _is_small(image):
+    if not is_large(image):
         return tf.reduce_sum(tf.square(read_whole(image)))
-    return _each_band(
-        height,
-        width,
-        lambda *rows: tf.reduce_sum(tf.square(_read(image, *rows))),
+    return _sum_bands(
+        image,
+        lambda *rows: tf.reduce_sum(tf.square(_read_rows(image, *rows))),
         tf.zeros([], image.dtype),
     )
 
 
-def read_rectangle(
-    image: Image, row: Place, column: Place, height: int, width: int
-) -> tf.Tensor:
-    """Reads a part of an image, [1, height, width, C]."""
-    if isinstance(image, host_images.HostImage):
-        return image.read(row, column, height, width)
-    if not isinstance(image, tf.Variable):
-        channels: Any = image.shape[-1]
-        begin = tf.stack([0, row, column, 0])
-        return tf.slice(image, begin, [1, height, width, channels])
-    places = _places(row, column, height, width)
-    return image.gather_nd(places)[None]
-
-
-def add(image: Changeable, row: Place, column: Place, part: tf.Tensor) -> None:
-    """Adds a part, [1, h, w, C], to an image, with its first pixel there."""
-    if isinstance(image, host_images.HostVariable):
-        image.add(row, column, part)
-        return
-    places = _places(row, column, *size_of(part))
-    image.scatter_nd_add(places, part[0])
-
-
-def _each_band(
-    height: int,
-    width: int,
+def _sum_bands(
+    image: Canvas,
     function: Callable[[tf.Tensor, tf.Tensor], Any],
-    total: tf.Tensor | None = None,
-) -> Any:
-    """Goes over the rows of an image, and adds up what the function gives.
-
-    It is called with the first row of a band, and how many there are, [] each.
-    """
+    total: tf.Tensor,
+) -> tf.Tensor:
+    """Adds up a function of the first row of a band and its count, []."""
+    height, width = get_size(image)
     most = max(1, BAND // width)
 
-    def body(first: tf.Tensor, *sums: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def add_band(first: tf.Tensor, total: tf.Tensor) -> list[tf.Tensor]:
         value = function(first, tf.minimum(most, height - first))
-        return first + most, *(each + value for each in sums)
+        return [first + most, total + value]
 
-    start = [tf.constant(0)] if total is None else [tf.constant(0), total]
-    _, *sums = tf.while_loop(
-        lambda first, *_: first < height, body, start, parallel_iterations=1
+    _, total = tf.while_loop(
+        lambda first, _: first < height,
+        add_band,
+        [tf.constant(0), total],
+        parallel_iterations=1,
     )
-    return sums[0] if sums else None
+    return total
 
 
-def _is_small(*images: Image) -> bool:
-    """Whether images are changed as wholes: on the device, and not large."""
-    height, width = size_of(images[0])
-    return height * width <= WHOLE and not any(
-        isinstance(each, host_images.HostImage) for each in images
-    )
+def _read_rows(image: Canvas, first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Reads rows, [1, count, W, C]."""
+    return read(image, first, 0, count, get_size(image)[1])
 
 
-def _read(image: Image, first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """Reads rows, [count, W, C]."""
-    if isinstance(image, host_images.HostImage):
-        return image.read(first, 0, count, size_of(image)[1])[0]
-    if isinstance(image, tf.Variable):
-        return image.gather_nd(_rows(first, count))
-    return tf.gather_nd(image, _rows(first, count))
-
-
-def _write(
-    image: Changeable, first: tf.Tensor, count: tf.Tensor, value: tf.Tensor
+def _put(
+    image: Any, row: Place, column: Place, part: tf.Tensor, added: bool
 ) -> None:
-    """Writes rows, [count, W, C]."""
-    if isinstance(image, host_images.HostVariable):
-        image.write(first, 0, value)
-    else:
-        image.scatter_nd_update(_rows(first, count), value)
+    """Puts or adds a part, [1, h, w, C], with its first pixel there."""
+    if is_on_host(image):
+        image.put(row, column, part, added)
+        return
+    scatter = image.scatter_nd_add if added else image.scatter_nd_update
+    width: Any = part.shape[2]
+    scatter(_index(image, row, column, tf.shape(part)[1], width), part[0])
 
 
-def _rows(first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-    """The indices of rows, [count, 2]."""
-    rows = tf.range(first, first + count)
-    return tf.stack([tf.zeros_like(rows), rows], axis=-1)
-
-
-def _places(row: Place, column: Place, height: int, width: int) -> tf.Tensor:
-    """The indices of the pixels of a rectangle, [height, width, 3]."""
-    rows, columns = tf.meshgrid(
-        row + tf.range(height), column + tf.range(width), indexing="ij"
-    )
+def _index(
+    image: Canvas, row: Place, column: Place, height: Place, width: int
+) -> tf.Tensor:
+    """Lists the pixels of a rectangle, [h, w, 3], or its whole rows, [h, 2]."""
+    rows = row + tf.range(height)
+    if width == get_size(image)[1]:
+        return tf.stack([tf.zeros_like(rows), rows], axis=-1)
+    rows, columns = tf.meshgrid(rows, column + tf.range(width), indexing="ij")
     return tf.stack([tf.zeros_like(rows), rows, columns], axis=-1)

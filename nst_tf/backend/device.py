@@ -1,4 +1,4 @@
-"""What this machine computes with: its device, and the type that is fast."""
+"""The device of this machine, and the type that is fast on it."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ def prepare() -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory does not suffice.
+    """Returns whether an error says that memory does not suffice.
 
     oneDNN has a status for it, 1, which TensorFlow passes on as another error.
     """
@@ -93,12 +93,12 @@ def describe_emulation(precision: str) -> str:
 
 
 def is_gpu() -> bool:
-    """Whether TensorFlow will use a GPU."""
+    """Returns whether TensorFlow will use a GPU."""
     return bool(_gpus())
 
 
 def read_peak_memory() -> int | None:
-    """The most bytes that this process has had in use; None if not known.
+    """Returns the most bytes that were in use at a time; None if not known.
 
     On a GPU, of its memory.
     """

@@ -1,7 +1,7 @@
 """Operations: passes over memory joined into one, gradients of their own.
 
 What a step does beside convolutions is bound by memory: to add, to spread and
-to mask a gradient reads and writes all of it three times. `fused` joins such
+to mask a gradient reads and writes all of it three times. `fuse` joins such
 passes by XLA where that serves; convolutions are left to the library that has
 the fast ones. `custom_gradient` leaves no graph behind.
 """
@@ -20,7 +20,7 @@ Function = Callable[..., tuple[Any, Callable[..., Any]]]
 MIN_FUSED_ELEMENTS = 2**21
 
 
-def fused(function: Callable[..., Any]) -> Callable[..., Any]:
+def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorates a function that works element by element.
 
     On a GPU, in a TensorFlow without XLA, and for little it stays as it is.
@@ -31,14 +31,14 @@ def fused(function: Callable[..., Any]) -> Callable[..., Any]:
     compiled = tf.function(function, jit_compile=True, autograph=False)
 
     @functools.wraps(function)
-    def called(*arguments: Any) -> Any:
+    def call(*arguments: Any) -> Any:
         sizes = [
             tensor.shape.num_elements() for tensor in tf.nest.flatten(arguments)
         ]
         large = None in sizes or sum(sizes) >= MIN_FUSED_ELEMENTS
-        return (compiled if large and _serves() else function)(*arguments)
+        return (compiled if large and _can_compile() else function)(*arguments)
 
-    return called
+    return call
 
 
 def custom_gradient(function: Function) -> Callable[..., Any]:
@@ -57,7 +57,7 @@ def custom_gradient(function: Function) -> Callable[..., Any]:
     decorated = tf.custom_gradient(function)
 
     @functools.wraps(function)
-    def called(*tensors: tf.Tensor) -> tf.Tensor:
+    def call(*tensors: tf.Tensor) -> tf.Tensor:
         table = ops.gradient_registry._registry
         before = set(table)
         try:
@@ -66,12 +66,12 @@ def custom_gradient(function: Function) -> Callable[..., Any]:
             for name in table.keys() - before:
                 del table[name]
 
-    return called
+    return call
 
 
 @functools.cache
-def _serves() -> bool:
-    """Whether XLA compiles for what computes here.
+def _can_compile() -> bool:
+    """Returns whether XLA compiles for what computes here.
 
     For GPUs it needs files that packages of TensorFlow may come without.
     """

@@ -55,26 +55,26 @@ def make_strategy(devices: int) -> "tf.distribute.Strategy | None":
 
 
 def count_devices(strategy: "tf.distribute.Strategy | None") -> int:
-    """How many devices work on one picture, on all machines."""
+    """Counts the devices that work on one picture, on all machines."""
     return strategy.num_replicas_in_sync if strategy else 1
 
 
 def count_workers() -> int:
-    """How many processes `TF_CONFIG` names; 1 if there is none."""
-    return max(1, sum(len(tasks) for tasks in _painters().values()))
+    """Counts the processes that `TF_CONFIG` names; 1 if there is none."""
+    return max(1, sum(len(tasks) for tasks in _list_workers().values()))
 
 
 def is_writer() -> bool:
-    """Whether this process writes files: the chief, or the first worker."""
+    """Returns whether this process writes files: the chief or first worker."""
     if count_workers() == 1:
         return True
-    task = _config().get("task", {})
-    first = "chief" if "chief" in _painters() else "worker"
+    task = _read_config().get("task", {})
+    first = "chief" if "chief" in _list_workers() else "worker"
     return (task.get("type"), int(task.get("index", 0))) == (first, 0)
 
 
-def device_of(value: Any) -> Any:
-    """Where a value is, so that a replica is sent only what is cut of it."""
+def use_device_of(value: Any) -> Any:
+    """Computes where a value is: a replica is sent only what is cut of it."""
     import tensorflow as tf
 
     if tf.distribute.has_strategy():
@@ -83,16 +83,19 @@ def device_of(value: Any) -> Any:
 
 
 def sum_over_replicas(
-    strategy: "tf.distribute.Strategy", function: Callable[[int], Any]
+    strategy: "tf.distribute.Strategy | None", function: Callable[[int], Any]
 ) -> Any:
     """Calls a function on each replica, in a graph; adds up what it gives.
 
     Args:
-        strategy: Of the replicas.
+        strategy: Of the replicas; None: there is one.
         function: The number of a replica, among those of all machines ->
             tensors, in any structure.
     """
     import tensorflow as tf
+
+    if strategy is None:
+        return function(0)
 
     def replica(number: int) -> Any:
         # What is read from a variable says of no device that it is there.
@@ -102,17 +105,19 @@ def sum_over_replicas(
 
     return tf.nest.map_structure(
         lambda each: strategy.experimental_local_results(each)[0],
-        strategy.run(replica, (_numbers(strategy),)),
+        strategy.run(replica, (_number_replicas(strategy),)),
     )
 
 
 def give_each(
-    strategy: "tf.distribute.Strategy", first: T, another: Callable[[], T]
+    strategy: "tf.distribute.Strategy | None",
+    first: T,
+    another: Callable[[], T],
 ) -> Callable[[int], T]:
     """Gives each replica of this process something of its own.
 
     Args:
-        strategy: Of the replicas.
+        strategy: Of the replicas; None: there is one.
         first: That of the first one.
         another: Makes the others', on their devices.
 
@@ -121,8 +126,10 @@ def give_each(
     """
     import tensorflow as tf
 
+    if strategy is None:
+        return {0: first}.__getitem__
     found: dict[int, T] = {}
-    numbers = strategy.experimental_local_results(_numbers(strategy))
+    numbers = strategy.experimental_local_results(_number_replicas(strategy))
     for number, device in zip(
         numbers, strategy.extended.worker_devices, strict=True
     ):
@@ -145,15 +152,17 @@ def gather(
 
 
 def agree(strategy: "tf.distribute.Strategy", value: bool) -> bool:
-    """Whether every process says yes; they ask alike, as for `gather`."""
+    """Returns whether all processes say yes; they ask alike, as in `gather`."""
     import tensorflow as tf
 
-    said = _adder(strategy)(tf.constant(float(value)))
+    said = _compile_sum(strategy)(tf.constant(float(value)))
     return int(said) == count_devices(strategy)
 
 
 @functools.cache
-def _adder(strategy: "tf.distribute.Strategy") -> "Callable[..., tf.Tensor]":
+def _compile_sum(
+    strategy: "tf.distribute.Strategy",
+) -> "Callable[..., tf.Tensor]":
     """Compiles, once, the sum of a number over all replicas."""
     import tensorflow as tf
 
@@ -163,8 +172,8 @@ def _adder(strategy: "tf.distribute.Strategy") -> "Callable[..., tf.Tensor]":
     )
 
 
-def _numbers(strategy: "tf.distribute.Strategy") -> Any:
-    """The number of each replica, a Python integer, for `strategy.run`."""
+def _number_replicas(strategy: "tf.distribute.Strategy") -> Any:
+    """Numbers the replicas, by Python integers, for `strategy.run`."""
     import tensorflow as tf
 
     with tf.init_scope():
@@ -173,8 +182,8 @@ def _numbers(strategy: "tf.distribute.Strategy") -> Any:
         )
 
 
-def _config() -> dict[str, Any]:
-    """What the environment says of the machines."""
+def _read_config() -> dict[str, Any]:
+    """Reads what the environment says of the machines."""
     text = os.environ.get("TF_CONFIG") or "{}"
     try:
         config = json.loads(text)
@@ -188,9 +197,9 @@ def _config() -> dict[str, Any]:
     return config
 
 
-def _painters() -> dict[str, list[str]]:
-    """The addresses of the processes that paint, by their kind."""
-    cluster = _config().get("cluster", {})
+def _list_workers() -> dict[str, list[str]]:
+    """Lists the addresses of the processes that paint, by their kind."""
+    cluster = _read_config().get("cluster", {})
     return {
         kind: cluster[kind] for kind in ("chief", "worker") if kind in cluster
     }

@@ -1,6 +1,9 @@
 """The program: flags to a file, signals, exit status, contact sheets.
 
+`flags` reads a `Job`, `main` makes its picture, `sheet_command` a sheet of
+several; `console` has exit statuses and signals. Only `run` imports this room.
+
     python -m nst_tf.run --flagfile=starry
 
-is `main.cli`. Of the package only `run` imports this room.
+is `main.cli`; `main.main` does the same as a function.
 """

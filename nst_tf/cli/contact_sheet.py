@@ -12,7 +12,14 @@ import numpy as np
 
 from nst_tf.cli import sweeps
 from nst_tf.images import captions, image_io, sources, writing
-from nst_tf.plan import checks, inputs, planning, settings, style_settings
+from nst_tf.plan import (
+    checks,
+    inputs,
+    planning,
+    schedule,
+    settings,
+    style_settings,
+)
 from nst_tf.runs import outputs, results, runner
 
 if TYPE_CHECKING:
@@ -62,7 +69,7 @@ def prepare(job: settings.Job) -> Sheet:
     def draft(point: sweeps.SweepPoint) -> SheetPicture:
         read = inputs.read_inputs(point.job, load)
         reduced = sweeps.reduce_job(
-            planning.resolve_print_size(point.job, read.content), point
+            schedule.resolve_print_size(point.job, read.content), point
         )
         plan = planning.draft_plan(reduced, read)
         key = reduced.extractor, reduced.weights

@@ -106,7 +106,7 @@ def _prepare(
         draft = rerun.repeat(recorded, draft)
         differences = rerun.list_differences(recorded, draft.inputs)
         device_then = recorded.record["device"]
-    readers = api.open_reporters(job, draft, began)
+    opened = api.open_reporters(job, draft, began)
     with device.silence_stderr():
         device.prepare()
         replicas.make_strategy(job.devices)
@@ -114,7 +114,7 @@ def _prepare(
     if replicas.is_writer():
         for line in differences:
             log.warning(line)
-    return Commission(job, path, run, readers, device_then)
+    return Commission(job, path, run, opened, device_then)
 
 
 def _paint(

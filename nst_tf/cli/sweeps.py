@@ -62,7 +62,7 @@ def reduce_job(job: settings.Job, cell: SweepPoint) -> settings.Job:
 
     Args:
         job: The job, its print size replaced, as by
-            `planning.resolve_print_size`.
+            `schedule.resolve_print_size`.
         cell: What it was made for.
     """
     size = job.size

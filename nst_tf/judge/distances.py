@@ -4,7 +4,6 @@ Only this module of the room uses the network and the losses of `transfer`.
 """
 
 import contextlib
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from nst_tf.judge import judging
     from nst_tf.losses import protocol
     from nst_tf.network import extractors
-
-LOG = logging.getLogger("nst_tf")
 
 
 class Network:
@@ -39,9 +36,7 @@ class Network:
         self._layers = list({**self.content_layers, **self.style_layers})
         deepest = architectures.find_deepest(job.extractor, self._layers)
         self.stride = deepest.stride
-        self.weights = weight_files.load(
-            job.extractor, job.weights, say=LOG.info
-        )
+        self.weights = weight_files.load(job.extractor, job.weights)
         self._job = job
         self._extractor: extractors.Extractor | None = None
 

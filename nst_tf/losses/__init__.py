@@ -24,11 +24,7 @@ if TYPE_CHECKING:
     from nst_tf.losses.protocol import drop_absent as drop_absent
     from nst_tf.losses.style_losses import GramLoss as GramLoss
     from nst_tf.losses.style_losses import MomentsLoss as MomentsLoss
-    from nst_tf.losses.style_losses import (
-        SlicedWassersteinLoss as SlicedWassersteinLoss,
-    )
     from nst_tf.losses.style_losses import StyleLoss as StyleLoss
-    from nst_tf.losses.style_losses import WassersteinLoss as WassersteinLoss
     from nst_tf.losses.sums import Statistics as Statistics
     from nst_tf.losses.sums import divide_by_mass as divide_by_mass
     from nst_tf.losses.sums import gram_matrix as gram_matrix
@@ -37,6 +33,10 @@ if TYPE_CHECKING:
     from nst_tf.losses.total_variation import (
         TotalVariationLoss as TotalVariationLoss,
     )
+    from nst_tf.losses.wasserstein import (
+        SlicedWassersteinLoss as SlicedWassersteinLoss,
+    )
+    from nst_tf.losses.wasserstein import WassersteinLoss as WassersteinLoss
 else:
     __all__, __getattr__, __dir__ = nst_tf.import_lazily(
         __name__,
@@ -46,11 +46,11 @@ else:
             "GramLoss": "style_losses:GramLoss",
             "Loss": "protocol:Loss",
             "MomentsLoss": "style_losses:MomentsLoss",
-            "SlicedWassersteinLoss": "style_losses:SlicedWassersteinLoss",
+            "SlicedWassersteinLoss": "wasserstein:SlicedWassersteinLoss",
             "Statistics": "sums:Statistics",
             "StyleLoss": "style_losses:StyleLoss",
             "TotalVariationLoss": "total_variation:TotalVariationLoss",
-            "WassersteinLoss": "style_losses:WassersteinLoss",
+            "WassersteinLoss": "wasserstein:WassersteinLoss",
             "divide_by_mass": "sums:divide_by_mass",
             "drop_absent": "protocol:drop_absent",
             "gram_matrix": "sums:gram_matrix",

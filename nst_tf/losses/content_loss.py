@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import canvas, host_images
+from nst_tf.backend import canvas
 from nst_tf.losses import protocol, sums
 from nst_tf.network import projections
 
@@ -45,11 +45,13 @@ class ContentLoss:
     """
 
     reach = 0
+    additive = True
+    takes_half_precision = True
 
     def __init__(
         self,
         layer: str,
-        target: tf.Tensor | host_images.HostImage | protocol.Recomputed,
+        target: canvas.Canvas | protocol.Recomputed,
         weight: float = 1.0,
         region: tf.Tensor | None = None,
         projection: np.ndarray | None = None,
@@ -59,20 +61,21 @@ class ContentLoss:
         self.name = f"content/{layer}"
         self.layer = layer
         self.weight = weight
-        in_parts = isinstance(
-            target, host_images.HostImage | protocol.Recomputed
-        )
-        self._is_compared, self._projection = not in_parts, projection
-        if not isinstance(target, host_images.HostImage | protocol.Recomputed):
-            target = _compared(target, projection)
-        elif square is None and isinstance(target, protocol.Recomputed):
-            raise ValueError(
-                f"the target of {self.name} is a picture, of which square is "
-                f"expected too; measure it by make_square_measure."
-            )
+        self._projection = self._target_projection = projection
+        if isinstance(target, protocol.Recomputed):
+            if square is None:
+                raise ValueError(
+                    f"the target of {self.name} is a picture, of which square "
+                    f"is expected too; measure it by make_square_measure."
+                )
+        elif not canvas.is_on_host(target):
+            target = _project(target, projection)
+            self._target_projection = None
         self.maps = protocol.drop_absent(target=target, region=region)
         self._scale = (
-            sums.divide_by_mass(self._of_zeros()) if square is None else square
+            sums.divide_by_mass(self._measure_zeros())
+            if square is None
+            else square
         )
         if divisor is not None:
             if projection is not None:  # statistics are means over channels
@@ -90,7 +93,8 @@ class ContentLoss:
     ) -> sums.Statistics:
         """Sums squared differences to the target."""
         squares = sums.squared_difference(
-            _compared(features, self._projection), self._wanted(target)
+            _project(features, self._projection),
+            _project(target, self._target_projection),
         )
         return sums.masked_sum(squares, sums.multiply_masks(mask, region))
 
@@ -100,35 +104,29 @@ class ContentLoss:
             sums.divide_by_mass(statistics), self._scale
         )
 
-    def _of_zeros(self) -> sums.Statistics:
-        """The statistics of a map of zeros, measured in parts."""
-        height, width = canvas.size_of(self.maps["target"])
+    def _measure_zeros(self) -> sums.Statistics:
+        """Computes the statistics of a map of zeros, in parts."""
+        height, width = canvas.get_size(self.maps["target"])
         rows = max(1, POSITIONS // width)
+        measure = make_square_measure(self._target_projection)
         parts = []
         for first in range(0, height, rows):
             count = min(rows, height - first)
             maps = {
-                name: canvas.read_rectangle(value, first, 0, count, width)
+                name: canvas.read(value, first, 0, count, width)
                 for name, value in self.maps.items()
             }
-            target = self._wanted(maps["target"])
-            parts.append(_squares(target, maps.get("region")))
+            parts.append(measure(maps["target"], maps.get("region")))
         return sums.Statistics(
             tf.add_n([part.total for part in parts]),
             tf.add_n([part.mass for part in parts]),
         )
 
-    def _wanted(self, target: tf.Tensor) -> tf.Tensor:
-        """What features are to be, as they are compared."""
-        if self._is_compared:
-            return target
-        return _compared(target, self._projection)
-
 
 def make_square_measure(
     projection: np.ndarray | None = None,
 ) -> Callable[..., sums.Statistics]:
-    """What measures the mean square of a target, in parts.
+    """Makes a function that measures the mean square of a target, in parts.
 
     Args:
         projection: From its features to those that are compared, [C, D].
@@ -140,21 +138,17 @@ def make_square_measure(
     def measure(
         features: tf.Tensor, mask: tf.Tensor | None = None
     ) -> sums.Statistics:
-        return _squares(_compared(features, projection), mask)
+        target = _project(features, projection)
+        squares = sums.squared_difference(tf.zeros_like(target), target)
+        return sums.masked_sum(squares, mask)
 
     return measure
 
 
-def _compared(features: tf.Tensor, projection: np.ndarray | None) -> tf.Tensor:
-    """The features of which differences are those that are compared."""
+def _project(features: Any, projection: np.ndarray | None) -> Any:
+    """Projects features, so that differences are those that are compared."""
     if projection is None:
         return features
     features = sums.widen(features)
     root: Any = projections.compute_root(projection, features.dtype)
     return projections.project(features, root)
-
-
-def _squares(target: tf.Tensor, mask: tf.Tensor | None) -> sums.Statistics:
-    """Sums what zeros differ from a target by."""
-    squares = sums.squared_difference(tf.zeros_like(target), target)
-    return sums.masked_sum(squares, mask)

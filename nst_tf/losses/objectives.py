@@ -12,14 +12,14 @@ from nst_tf.network import extractors
 
 
 class Evaluation(NamedTuple):
-    """What an objective says of an image."""
+    """The loss of an image, and its gradient."""
 
     loss: tf.Tensor  # the weighted sum of the terms, []
-    gradient: canvas.Image  # of the loss, [1, H, W, 3]
+    gradient: canvas.Canvas  # of the loss, [1, H, W, 3]
     terms: Mapping[str, tf.Tensor]  # each loss's distance, unweighted, []
 
 
-Objective = Callable[[canvas.Image], Evaluation]
+Objective = Callable[[canvas.Canvas], Evaluation]
 
 
 def make_objective(
@@ -38,17 +38,22 @@ def make_objective(
         compiled: whoever steps compiles it together with the step.
     """
 
-    def objective(image: canvas.Image) -> Evaluation:
+    def objective(image: canvas.Canvas) -> Evaluation:
         image = canvas.read_whole(image)
-        scale = gradient_scale(extractor, image.shape.num_elements() // 3)
+        scale = compute_gradient_scale(
+            extractor, image.shape.num_elements() // 3
+        )
         with tf.GradientTape() as tape:
             tape.watch(image)
             features = {**extractor.model(image), "image": image}
             total, terms = sum_weighted(
                 loss_list,
                 [
-                    loss.distance(
-                        loss.statistics(features[loss.layer], None, **loss.maps)
+                    protocol.compare(
+                        loss,
+                        protocol.measure(
+                            loss, features[loss.layer], None, loss.maps
+                        ),
                     )
                     for loss in loss_list
                 ],
@@ -64,7 +69,7 @@ def make_objective(
 def sum_weighted(
     loss_list: Sequence[protocol.Loss], distances: Sequence[tf.Tensor]
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """The weighted sum of distances, [], and these by name."""
+    """Adds up distances, [], by their weights; returns these by name, too."""
     total = tf.add_n(
         [
             tf.constant(loss.weight, distance.dtype) * distance
@@ -75,8 +80,10 @@ def sum_weighted(
     return total, dict(zip(names, distances, strict=True))
 
 
-def gradient_scale(extractor: extractors.Extractor, pixels: int) -> tf.Tensor:
-    """What a loss is multiplied by, and its gradient divided by, [].
+def compute_gradient_scale(
+    extractor: extractors.Extractor, pixels: int
+) -> tf.Tensor:
+    """Computes what to multiply a loss and divide its gradient by, [].
 
     Half floats end at 65504 and at 6e-8. The loss is of order 1, its gradient
     with respect to one feature of order 1 / (H * W * C): times the number of
@@ -88,7 +95,7 @@ def gradient_scale(extractor: extractors.Extractor, pixels: int) -> tf.Tensor:
 
 
 def freeze(objective: Objective, keep: np.ndarray) -> Objective:
-    """The same, but for the gradient of pixels that are to stay.
+    """Takes the gradient from pixels that are to stay.
 
     Args:
         objective: Of an image of h x w pixels.
@@ -96,18 +103,13 @@ def freeze(objective: Objective, keep: np.ndarray) -> Objective:
     """
     moves = tf.constant(1 - keep[None, ..., None])
 
-    def partly(image: canvas.Image) -> Evaluation:
+    def freeze_gradient(image: canvas.Canvas) -> Evaluation:
         evaluation = objective(image)
-        gradient = evaluation.gradient
-        if isinstance(gradient, canvas.Changeable):
-            canvas.change(
-                {"gradient": gradient},
-                lambda parts, moves: {"gradient": parts["gradient"] * moves},
-                tf.cast(moves, gradient.dtype),
-            )
-            return evaluation
-        gradient = canvas.read_whole(gradient)
-        gradient *= tf.cast(moves, gradient.dtype)
+        gradient = canvas.update(
+            evaluation.gradient,
+            lambda part, moves: part * moves,
+            tf.cast(moves, evaluation.gradient.dtype),
+        )
         return evaluation._replace(gradient=gradient)
 
-    return partly
+    return freeze_gradient

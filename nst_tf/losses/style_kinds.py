@@ -37,12 +37,12 @@ STYLE_LOSSES = {
         strength_scale=5.0,
     ),
     "wasserstein": StyleLossKind(
-        "nst_tf.losses.style_losses:WassersteinLoss",
+        "nst_tf.losses.wasserstein:WassersteinLoss",
         "Gaussian distributions",
         strength_scale=2.0,
     ),
     "sliced_wasserstein": StyleLossKind(
-        "nst_tf.losses.style_losses:SlicedWassersteinLoss",
+        "nst_tf.losses.wasserstein:SlicedWassersteinLoss",
         "all of the distribution, along some directions",
         strength_scale=7.0,
         additive=False,

@@ -52,7 +52,7 @@ def gram_matrix(
 def gram_statistics(
     features: tf.Tensor, mask: tf.Tensor | None = None
 ) -> Statistics:
-    """The sums of which `gram_matrix` is the quotient, [C, C].
+    """Computes the sums of which `gram_matrix` is the quotient, [C, C].
 
     Features in bfloat16 are multiplied as they are, in blocks, since a product
     of matrices is rounded to the type of these: 1024 positions in bfloat16, and
@@ -70,7 +70,7 @@ def gram_statistics(
     def total(
         features: tf.Tensor,
     ) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
-        weighted = features if weights is None else _times(weights, features)
+        weighted = features if weights is None else _weigh(weights, features)
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             factor = _cast_factor(weighted)
@@ -80,14 +80,14 @@ def gram_statistics(
             return tf.cast(product, features.dtype)
 
         factors = _cast_factor(weighted), _cast_factor(features)
-        return _products(*factors), gradient
+        return _sum_products(*factors), gradient
 
-    return Statistics(total(features), _mass(features, weights))
+    return Statistics(total(features), _count(features, weights))
 
 
-@ops.fused
-def _times(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-    """A map, [1, H, W, C], times what its positions count, [1, H, W, 1]."""
+@ops.fuse
+def _weigh(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+    """Multiplies a map, [1, H, W, C], by weights of its positions."""
     return weights * features
 
 
@@ -98,7 +98,7 @@ def _cast_factor(values: tf.Tensor) -> tf.Tensor:
     return values
 
 
-def _products(one: tf.Tensor, two: tf.Tensor) -> tf.Tensor:
+def _sum_products(one: tf.Tensor, two: tf.Tensor) -> tf.Tensor:
     """Sums the products of channels over positions, [C, C], not rounded."""
     channels = one.shape[-1]
     one, two = (tf.reshape(each, [-1, channels]) for each in (one, two))
@@ -116,7 +116,7 @@ def _products(one: tf.Tensor, two: tf.Tensor) -> tf.Tensor:
 def moment_statistics(
     features: tf.Tensor, mask: tf.Tensor | None = None
 ) -> Statistics:
-    """The sums of products of channels, and those of channels below them.
+    """Sums products of channels, and the channels below them.
 
     Args:
         features: Feature map, [1, H, W, C].
@@ -130,7 +130,7 @@ def moment_statistics(
     Raises:
         ValueError: If `mask` and `features` differ in height or width.
     """
-    flat, weights, mass = _flat(features, mask)
+    flat, weights, mass = _flatten(features, mask)
 
     @ops.custom_gradient
     def total(flat: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
@@ -150,7 +150,7 @@ def moment_statistics(
 
 
 def squared_difference(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """The mean over channels of squared differences, [1, h, w, 1].
+    """Averages squared differences over channels, [1, h, w, 1].
 
     Args:
         features: Feature map, [1, h, w, C].
@@ -160,25 +160,25 @@ def squared_difference(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     @ops.custom_gradient
     def squares(features: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            return _slope_of_squares(upstream, features, target)
+            return _compute_slope(upstream, features, target)
 
-        return _mean_of_squares(features, target), gradient
+        return _average_squares(features, target), gradient
 
     return squares(features)
 
 
-@ops.fused
-def _mean_of_squares(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """The mean over channels of squared differences, [1, h, w, 1]."""
+@ops.fuse
+def _average_squares(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Averages squared differences over channels, [1, h, w, 1]."""
     squares = tf.square(widen(features) - widen(target))
     return tf.reduce_mean(squares, axis=-1, keepdims=True)
 
 
-@ops.fused
-def _slope_of_squares(
+@ops.fuse
+def _compute_slope(
     upstream: tf.Tensor, features: tf.Tensor, target: tf.Tensor
 ) -> tf.Tensor:
-    """The gradient of the same with respect to the features."""
+    """Computes the gradient of the same with respect to the features."""
     channels: Any = features.shape[-1]
     upstream *= tf.constant(2 / channels, upstream.dtype)
     slope = upstream * (widen(features) - widen(target))
@@ -213,21 +213,21 @@ def widen(values: tf.Tensor) -> tf.Tensor:
     return values if values.dtype == tf.float64 else tf.cast(values, tf.float32)
 
 
-def _flat(
+def _flatten(
     features: tf.Tensor, mask: tf.Tensor | None
 ) -> tuple[tf.Tensor, tf.Tensor | None, tf.Tensor]:
-    """A map as [H * W, C], a mask as [H * W, 1], and its sum."""
+    """Flattens a map to [H * W, C] and a mask to [H * W, 1]; sums the mask."""
     _check_mask(features, mask)
     flat = tf.reshape(widen(features), [-1, features.shape[-1]])
     weights = None
     if mask is not None:
         column = tf.reshape(tf.cast(mask, flat.dtype), [-1, 1])
         weights = tf.stop_gradient(column)
-    return flat, weights, _mass(flat, weights)
+    return flat, weights, _count(flat, weights)
 
 
-def _mass(features: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
-    """How many positions count, []."""
+def _count(features: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+    """Counts the positions, by their weights, []."""
     if weights is not None:
         return tf.reduce_sum(widen(weights))
     positions = tf.reduce_prod(tf.shape(features)[:-1])

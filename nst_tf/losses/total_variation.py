@@ -17,7 +17,7 @@ Derived = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # a value, and derivatives
 
 
 class TotalVariationLoss:
-    """How much neighboring pixels differ, on average.
+    """The mean difference of neighboring pixels.
 
     The mean is over all pairs of a pixel and the one below or to the right of
     it, and over the channels: a checkerboard of 0 and 1 has 1. A pair counts
@@ -42,6 +42,8 @@ class TotalVariationLoss:
     name = "total_variation"
     layer = "image"
     reach = 1
+    additive = True
+    takes_half_precision = True
 
     def __init__(
         self,
@@ -72,7 +74,9 @@ class TotalVariationLoss:
         mask = tf.cast(mask, image.dtype)
         if self._neighbors == "nine_point":
             return sums.Statistics(
-                _sum_of_eight(image, mask, self._size or canvas.size_of(image)),
+                _sum_eight_neighbors(
+                    image, mask, self._size or canvas.get_size(image)
+                ),
                 tf.reduce_sum(mask),
             )
         if self._neighbors in INNER:
@@ -81,7 +85,7 @@ class TotalVariationLoss:
         else:
             mass = tf.reduce_sum(mask[:, :-1]) + tf.reduce_sum(mask[:, :, :-1])
         return sums.Statistics(
-            _sum_of_neighbors(self._neighbors, image, mask), mass
+            _sum_neighbors(self._neighbors, image, mask), mass
         )
 
     def distance(self, statistics: sums.Statistics) -> tf.Tensor:
@@ -89,7 +93,7 @@ class TotalVariationLoss:
         return sums.divide_by_mass(statistics) / self._divisor
 
 
-def _sum_of_neighbors(
+def _sum_neighbors(
     neighbors: str, image: tf.Tensor, mask: tf.Tensor
 ) -> tf.Tensor:
     """Sums over pixels, the mean over channels, []."""
@@ -115,7 +119,7 @@ def _sum_of_neighbors(
     return total(image)
 
 
-def _sum_of_eight(
+def _sum_eight_neighbors(
     image: tf.Tensor, mask: tf.Tensor, size: tuple[int, int]
 ) -> tf.Tensor:
     """Sums 2/3 of the squares to a side and 1/6 of the others, [].
@@ -148,15 +152,15 @@ def _sum_of_eight(
                 _pad(_pad(x, 1, 1, 1), 2, 1, 1)
                 for x in (sides * down, sides * right)
             )
-            straight = (_shifted(rows, 1, 0) - rows) + (
-                _shifted(columns, 0, 1) - columns
+            straight = (_shift(rows, 1, 0) - rows) + (
+                _shift(columns, 0, 1) - columns
             )
             falls, rises = (
                 _pad(_pad(x, 1, 0, 1), 2, 0, 1)
                 for x in (diagonals * falling, diagonals * rising)
             )
-            oblique = (_shifted(falls, 1, 1) - falls) + (
-                _shifted(rises, 1, 0) - _shifted(rises, 0, 1)
+            oblique = (_shift(falls, 1, 1) - falls) + (
+                _shift(rises, 1, 0) - _shift(rises, 0, 1)
             )
             both = tf.raw_ops.MirrorPadGrad(
                 input=straight + oblique, paddings=border, mode="SYMMETRIC"
@@ -168,7 +172,7 @@ def _sum_of_eight(
     return total(image)
 
 
-def _shifted(values: tf.Tensor, rows: int, columns: int) -> tf.Tensor:
+def _shift(values: tf.Tensor, rows: int, columns: int) -> tf.Tensor:
     """Moves a map down by rows and right by columns, zeros behind it."""
     height, width = (tf.shape(values)[axis] for axis in (1, 2))
     padded = _pad(_pad(values, 1, rows, 0), 2, columns, 0)

@@ -53,7 +53,7 @@ def list_convolutions(network: str) -> list[Convolution]:
     Returns:
         The convolutions, in the order in which they are computed.
     """
-    depths, channels = NETWORKS[network][:2]
+    depths, channels, *_ = NETWORKS[network]
     layers = []
     in_channels, stride, reach = 3, 1, 0
     for block, (depth, width) in enumerate(

@@ -7,6 +7,7 @@ only.
 """
 
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any, NamedTuple
 
@@ -106,19 +107,14 @@ def vgg(
         name="preprocess",
     )(image)
     outputs = {}
-    convolutions = architectures.list_convolutions(network)
-    deepest = max(
-        number
-        for number, layer in enumerate(convolutions)
-        if layer.name in layers
-    )
-    following = *convolutions[1 : deepest + 1], None
-    for layer, after in zip(convolutions, following, strict=False):
+    chain = architectures.list_convolutions(network)
+    chain = chain[
+        : chain.index(architectures.find_deepest(network, layers)) + 1
+    ]
+    for layer, after in itertools.zip_longest(chain, chain[1:]):
         wanted = layer.name in layers
-        is_last = (
-            after is not None and after.block > layer.block
-        )  # of its block
-        average = architectures.POOLINGS[pooling] if is_last else 0.0
+        pools = after is not None and after.block > layer.block
+        average = architectures.POOLINGS[pooling] if pools else 0.0
         features = _convolve(
             features, layer, network_weights[layer.name], padding, dtype
         )
@@ -129,17 +125,13 @@ def vgg(
             outputs[layer.name] = rectified.pop()
         if rectified:
             features = rectified.pop()
-        if is_last and not average:
+        if pools and not average:
             features = tf.keras.layers.MaxPooling2D(
                 2, data_format="channels_last", dtype=dtype
             )(features)
     model: tf.keras.Model = tf.keras.Model(image, outputs, name=network)
     model.trainable = False
-    geometry = {
-        layer.name: layer
-        for layer in architectures.list_convolutions(network)
-        if layer.name in outputs
-    }
+    geometry = {layer.name: layer for layer in chain if layer.name in outputs}
     sizes = tf.TensorSpec([1, None, None, 3], _wide(dtype))
     return Extractor(
         model,
@@ -247,14 +239,14 @@ class _Rectified(tf.keras.layers.Layer):
         return pooled * tf.constant(self._average, pooled.dtype)
 
 
-@ops.fused
+@ops.fuse
 def _masked(features: tf.Tensor, *upstream: tf.Tensor) -> tf.Tensor:
     """The sum of gradients where features are not zero."""
     zero = tf.zeros([], features.dtype)
     return tf.where(features > 0, tf.add_n(upstream), zero)
 
 
-@ops.fused
+@ops.fuse
 def _unpooled(
     share: tf.Tensor,
     features: tf.Tensor,

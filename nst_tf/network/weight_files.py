@@ -5,9 +5,10 @@ before it is imported.
 """
 
 import hashlib
+import logging
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,9 @@ import numpy as np
 from nst_tf import errors, files
 from nst_tf.network import architectures, bundled
 
-# Where Keras itself downloads from, and what it calls the files.
+log = logging.getLogger("nst_tf")
+
+# Where Keras itself downloads from.
 HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
 
 Layers = bundled.Layers
@@ -31,21 +34,15 @@ class NetworkWeights(NamedTuple):
     projections: Mapping[str, np.ndarray] | None = None  # of a narrow network
 
 
-def load(
-    network: str,
-    source: str = "auto",
-    *,
-    say: Callable[[str], None] = lambda line: None,
-) -> NetworkWeights:
-    """Finds and reads the weights of a network.
+def load(network: str, source: str = "auto") -> NetworkWeights:
+    """Finds and reads the weights of a network; logs that a download begins.
 
     Args:
         network: A key of `architectures.NETWORKS`.
-        source: The path of an HDF5 file as Keras writes it; "auto": the VGG19
-            that ships with this package, and for other networks as "imagenet";
+        source: The path of an HDF5 file as Keras writes it; "auto": those that
+            ship with this package, and for other networks as "imagenet";
             "small": the narrow VGG19 that ships; "imagenet": Keras's file, from
             our cache, Keras's cache, or a download.
-        say: Is told, in a line, that a download begins.
 
     Returns:
         The weights, float32.
@@ -55,56 +52,76 @@ def load(
     """
     known = architectures.NETWORKS[network]
     if source == "small":
-        return _load_small(network, known.small)
+        if known.small is None:
+            other = _name_networks("small")
+            raise ValueError(
+                f"weights is 'small', which is a small {other}, but the "
+                f"extractor is {network}; use --extractor={other}, or name "
+                f"other weights with --weights=PATH."
+            )
+        layers, projections = bundled.read_small(known.small)
+        origin = "the small one that ships with nst_tf"
+        return NetworkWeights(layers, origin, projections)
     if source == "auto" and known.shipped:
-        return NetworkWeights(
-            bundled.read_vgg19(known.shipped), "which ships with nst_tf"
-        )
+        layers = bundled.read_vgg19(known.shipped)
+        return NetworkWeights(layers, "which ships with nst_tf")
     if source not in ("auto", "imagenet"):
-        return NetworkWeights(
-            read(Path(os.path.expanduser(source)), network), source
-        )
+        path = Path(os.path.expanduser(source))
+        return NetworkWeights(read(path, network), source)
+    return _load_keras(network, known.keras_md5)
+
+
+def _load_keras(network: str, md5: str) -> NetworkWeights:
+    """Reads Keras's file, from a cache or its host."""
+    name = f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5"
+    ours = files.cache_folder()
+    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
     reasons = []
-    for path, name in _places(network):
+    for path, place in (
+        (ours / name, "our cache"),
+        (keras / "models" / name, "Keras's cache"),
+    ):
         try:
-            return NetworkWeights(read(path, network), f"{name}, {path}")
+            return NetworkWeights(read(path, network), f"{place}, {path}")
         except ValueError as error:
             if path.exists():
                 reasons.append(str(error))
-    if known.keras_md5:
-        try:
-            path = _fetch(network, known.keras_md5, say)
-            return NetworkWeights(read(path, network), f"downloaded to {path}")
-        except OSError as error:
-            reasons.append(f"{_url(network)}: {error}.")
-    else:
-        reasons.append(f"Keras has no weights for {network}.")
+    url = f"{HOST}/{network}/{name}"
+    try:
+        path = _download(url, ours, md5)
+        return NetworkWeights(read(path, network), f"downloaded to {path}")
+    except OSError as error:
+        reasons.append(f"{url}: {error}.")
     raise ValueError(
-        f"no weights for {network} were found; put {_file_name(network)} into "
-        f"{files.cache_folder()}, name the file with --weights=PATH, or use "
-        f"the weights that ship with nst_tf, by "
-        f"--extractor={_find_shipped('shipped')} and --weights=auto. "
-        f"({' '.join(reasons)})"
+        f"no weights for {network} were found; put {name} into {ours}, name "
+        f"the file with --weights=PATH, or use the weights that ship with "
+        f"nst_tf, by --extractor={_name_networks('shipped')} and "
+        f"--weights=auto. ({' '.join(reasons)})"
     )
 
 
-def _load_small(network: str, file: bundled.Bundled | None) -> NetworkWeights:
-    """Reads the narrow network that ships."""
-    if file is None:
-        other = _find_shipped("small")
-        raise ValueError(
-            f"weights is 'small', which is a small {other}, but the extractor "
-            f"is {network}; use --extractor={other}, or name other weights "
-            f"with --weights=PATH."
-        )
-    layers, projections = bundled.read_small(file)
-    return NetworkWeights(
-        layers, "the small one that ships with nst_tf", projections
-    )
+def _download(url: str, folder: Path, md5: str) -> Path:
+    """Downloads a file into a folder; leaves nothing if its digest is wrong."""
+    if not md5:
+        raise OSError("its MD5 digest is not known")
+    folder.mkdir(parents=True, exist_ok=True)
+    log.info("downloading %s (80 MB) to %s ...", url, folder)
+    digest = hashlib.md5(usedforsecurity=False)
+    path = folder / url.rpartition("/")[-1]
+    with files.write_atomically(path) as file:
+        for chunk in files.download(url):
+            digest.update(chunk)
+            file.write(chunk)
+        if digest.hexdigest() != md5:
+            raise OSError(
+                f"what was sent has the MD5 digest {digest.hexdigest()}, "
+                f"expected {md5}"
+            )
+    return path
 
 
-def _find_shipped(kind: str) -> str:
-    """Finds the networks whose weights ship."""
+def _name_networks(kind: str) -> str:
+    """Names the networks whose weights ship."""
     known = architectures.NETWORKS.items()
     return errors.list_choices([n for n, each in known if getattr(each, kind)])
 
@@ -136,92 +153,39 @@ def read(path: Path, network: str) -> Layers:
     try:
         with h5py.File(path) as file:
             found = _find(file, network)
-            mistake = _mistake(found, network)
-            arrays = {} if mistake else _arrays(found)
     except Exception as error:  # a damaged file raises anything
         raise ValueError(
             f"weights file {path} is damaged: {str(error).rstrip('.')}."
         ) from error
-    if mistake:
+    if mistake := _describe_mistake(found, network):
         raise ValueError(f"weights file {path} is not of {network}: {mistake}.")
-    for name, (kernel, bias) in arrays.items():
-        if not (np.isfinite(kernel).all() and np.isfinite(bias).all()):
+    layers = {
+        name: (np.asarray(arrays[4], "f4"), np.asarray(arrays[1], "f4"))
+        for name, arrays in found.items()
+    }
+    for name, pair in layers.items():
+        if not all(np.isfinite(array).all() for array in pair):
             raise ValueError(
                 f"weights file {path} is damaged: {name} has values that are "
                 f"not numbers (NaN)."
             )
-    return arrays
+    return layers
 
 
-def _places(network: str) -> list[tuple[Path, str]]:
-    """Lists the files to try before a download, with their names."""
-    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
-    name = _file_name(network)
-    return [
-        (files.cache_folder() / name, "our cache"),
-        (keras / "models" / name, "Keras's cache"),
-    ]
+Arrays = Mapping[str, dict[int, np.ndarray]]  # by layer, by dimensions
 
 
-def _file_name(network: str) -> str:
-    """The name of the file on Keras's host."""
-    return f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-
-
-def _url(network: str) -> str:
-    """The address of the file."""
-    return f"{HOST}/{network}/{_file_name(network)}"
-
-
-def _fetch(network: str, md5: str, say: Callable[[str], None]) -> Path:
-    """Downloads the weights into our cache."""
-    folder = files.cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _file_name(network)
-    say(f"downloading {_url(network)} (80 MB) to {folder} ...")
-    download(_url(network), path, md5)
-    return path
-
-
-def download(url: str, path: Path, md5: str) -> None:
-    """Downloads a file, in one move, if its digest is right.
-
-    Args:
-        url: Address of the file.
-        path: Where to; its folder exists.
-        md5: The digest expected, in hexadecimal.
-
-    Raises:
-        OSError: If the address is none, the host does not answer within
-            `files.FIRST_BYTE_SECONDS`, stops, or sends something else.
-            Nothing is left.
-    """
-    digest = hashlib.md5(usedforsecurity=False)
-    with files.write_atomically(path) as file:
-        for chunk in files.download(url):
-            digest.update(chunk)
-            file.write(chunk)
-        if digest.hexdigest() != md5:
-            raise OSError(
-                f"what was sent has the MD5 digest {digest.hexdigest()}, "
-                f"expected {md5}"
-            )
-
-
-Datasets = Mapping[str, dict[int, h5py.Dataset]]
-
-
-def _find(file: h5py.File, network: str) -> Datasets:
-    """Finds the datasets of every convolution: by layer, by dimensions."""
+def _find(file: h5py.File, network: str) -> Arrays:
+    """Reads the arrays of every convolution."""
     root = file.get("model_weights", file)
     if "layers" in root:  # Keras 3's .weights.h5 numbers layers by class
         names = [
             layer.name for layer in architectures.list_convolutions(network)
         ]
         numbered = {
-            int(found[1] or 0): root["layers"][key]
+            int(match[1] or 0): root["layers"][key]
             for key in root["layers"]
-            if (found := re.fullmatch(r"conv2d(?:_(\d+))?", key))
+            if (match := re.fullmatch(r"conv2d(?:_(\d+))?", key))
         }
         groups = {
             names[i] if i < len(names) else f"convolution {i + 1}": group
@@ -229,22 +193,18 @@ def _find(file: h5py.File, network: str) -> Datasets:
         }
     else:
         groups = {name: root[name] for name in root if "_conv" in name}
-    return {name: _datasets(group) for name, group in groups.items()}
+    found: Arrays = {name: {} for name in groups}
+    for name, group in groups.items():
 
+        def take(_: str, item: h5py.HLObject, name: str = name) -> None:
+            if isinstance(item, h5py.Dataset):
+                found[name][item.ndim] = np.asarray(item)
 
-def _datasets(group: h5py.Group) -> dict[int, h5py.Dataset]:
-    """The datasets of a layer, by their number of dimensions."""
-    found: dict[int, h5py.Dataset] = {}
-
-    def take(_: str, item: h5py.HLObject) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[item.ndim] = item
-
-    group.visititems(take)
+        group.visititems(take)
     return found
 
 
-def _mistake(found: Datasets, network: str) -> str:
+def _describe_mistake(found: Arrays, network: str) -> str:
     """Says what is wrong with the layers of a file, or nothing."""
     expected = {
         layer.name: {
@@ -254,32 +214,19 @@ def _mistake(found: Datasets, network: str) -> str:
         for layer in architectures.list_convolutions(network)
     }
     shapes = {
-        name: {ndim: data.shape for ndim, data in datasets.items()}
-        for name, datasets in found.items()
+        name: {ndim: array.shape for ndim, array in arrays.items()}
+        for name, arrays in found.items()
     }
     for name in [*expected, *shapes]:
         if expected.get(name) != shapes.get(name):
             has, wants = (
                 " and ".join(map(str, layers.get(name, {}).values()))
+                or "nothing"
                 for layers in (shapes, expected)
             )
-            return f"for {name} it has {has or 'nothing'}, expected " + (
-                wants or "nothing"
-            )
-    kinds = {
-        data.dtype for datasets in found.values() for data in datasets.values()
-    }
-    if wrong := [kind for kind in kinds if kind.kind != "f"]:
-        return f"it has values of type {wrong[0]}, expected floats"
+            return f"for {name} it has {has}, expected {wants}"
+    for arrays in found.values():
+        for array in arrays.values():
+            if array.dtype.kind != "f":
+                return f"it has values of type {array.dtype}, expected floats"
     return ""
-
-
-def _arrays(found: Datasets) -> Layers:
-    """Reads the kernels and biases."""
-    return {
-        name: (
-            np.asarray(datasets[4], np.float32),
-            np.asarray(datasets[1], np.float32),
-        )
-        for name, datasets in found.items()
-    }

@@ -1,7 +1,7 @@
-"""What an optimizer is, and what is left of one at the end of its level."""
+"""The protocol of an optimizer, and its state at the end of a level."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -10,14 +10,14 @@ from nst_tf.losses import objectives
 
 
 class Optimizer(Protocol):
-    """What every optimizer is.
+    """The protocol of every optimizer.
 
     Laws: it finds the minimum of a bowl inside the box; the image never leaves
     the box; its step is traced once; an evaluation that is no number, or far
     above the lowest one, is taken back, and the next step is shorter.
     """
 
-    image: canvas.Changeable  # [1, H, W, 3], in [0, 1] if it is bounded
+    image: canvas.Canvas  # [1, H, W, 3], in [0, 1] if it is bounded
     rescues: tf.Variable  # evaluations that were taken back, []
     failures: tf.Variable  # of these the newest, without a sound one since, []
     inherited: Sequence[str]  # names of what the next level goes on with
@@ -26,22 +26,20 @@ class Optimizer(Protocol):
         """Evaluates the objective at the image, and updates the image."""
 
     def result(self) -> tf.Tensor:
-        """The image to show, [1, H, W, 3], in [0, 1]."""
+        """Returns the image to show, [1, H, W, 3], in [0, 1]."""
 
 
-def list_variables(
-    optimizer: "Optimizer | FinalState",
-) -> dict[str, canvas.Changeable]:
-    """All that an optimizer remembers, the image included, by name."""
+def list_variables(optimizer: "Optimizer | FinalState") -> dict[str, Any]:
+    """Lists all that an optimizer remembers, the image included, by name."""
     return {
         name: value
         for name, value in vars(optimizer).items()
-        if isinstance(value, canvas.Changeable)
+        if canvas.is_changeable(value)
     }
 
 
 class FinalState:
-    """What is left of an optimizer at the end of its level: the image.
+    """Keeps an optimizer's image, and what the next level inherits.
 
     The others that it remembers would stand beside those of the next level.
     """
@@ -53,7 +51,7 @@ class FinalState:
         self._numbers = {name: numbers[name] for name in optimizer.inherited}
 
     def result(self) -> tf.Tensor:
-        """The image to show, [1, H, W, 3], in [0, 1]."""
+        """Returns the image to show, [1, H, W, 3], in [0, 1]."""
         return self.image
 
     def hand_over(self, finer: Optimizer) -> None:

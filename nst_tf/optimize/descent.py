@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
-from nst_tf.backend import canvas, device, host_images
+from nst_tf.backend import canvas, device
 from nst_tf.losses import objectives
 from nst_tf.optimize import base
 from nst_tf.plan import pyramid
@@ -35,17 +35,17 @@ class Step:
 
     @property
     def image(self) -> tf.Tensor:
-        """The image, [1, h, w, 3] in [0, 1]; read it before the next step."""
+        """Returns the image, [1, h, w, 3] in [0, 1]; the next step moves it."""
         return self.optimizer.result()
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the image."""
-        return canvas.size_of(self.optimizer.image)
+        """Returns height and width of the image."""
+        return canvas.get_size(self.optimizer.image)
 
     @property
-    def variables(self) -> dict[str, canvas.Changeable]:
-        """All that the optimizer remembers; the next step changes it."""
+    def variables(self) -> dict[str, Any]:
+        """Lists what the optimizer remembers; the next step changes it."""
         return base.list_variables(self.optimizer)
 
 
@@ -63,15 +63,13 @@ StopRule = Callable[[int, Step | None], bool]
 
 def descend(
     make_objective_at: Callable[[int, int], objectives.Objective],
-    make_optimizer: Callable[
-        [canvas.Changeable, pyramid.Level], base.Optimizer
-    ],
+    make_optimizer: Callable[[canvas.Canvas, pyramid.Level], base.Optimizer],
     levels: Sequence[pyramid.Level],
     image: tf.Tensor,
     start: State | None = None,
     should_continue: StopRule = lambda level, step: True,
     exhausted: Callable[[int, int], bool] = lambda height, width: False,
-    hosted: Callable[[int, int], bool] = lambda height, width: False,
+    make_canvas: Callable[[tf.Tensor, int, int], canvas.Canvas] = canvas.make,
 ) -> Iterator[Step]:
     """Minimizes an objective over an image, from level to level.
 
@@ -89,9 +87,8 @@ def descend(
         exhausted: (height, width) -> whether an objective that needs less
             memory can be made at that size: it is asked when there is not
             enough, and the step is taken again, from the same state.
-        hosted: (height, width) -> whether an image of that size, and what the
-            optimizer remembers of it, are in the host's memory, since the
-            objective sees it in parts.
+        make_canvas: (image, height, width) -> a canvas of the image resampled
+            to that size; the optimizer's others are of its kind.
 
     Yields:
         A `Step` after each update.
@@ -108,9 +105,10 @@ def descend(
             continue
         # First, while there is nothing else: to see the pictures takes memory.
         take = _Steps(level, make_objective_at, exhausted)
-        size = level.height, level.width
-        enlarge = _enlarge_on_host if hosted(*size) else _enlarge
-        optimizer = make_optimizer(enlarge(image, *size), level)
+        enlarged = make_canvas(image, level.height, level.width)
+        is_large = canvas.is_large(enlarged)
+        optimizer = make_optimizer(enlarged, level)
+        del enlarged
         if finished:
             finished.hand_over(optimizer)
         index = 0
@@ -130,7 +128,7 @@ def descend(
         del take
         # Targets, and the graph that holds them, are in circles of references;
         # to look for these takes a good part of a second.
-        if level.pixels > canvas.WHOLE or hosted(*size):
+        if is_large:
             gc.collect()
         finished = base.FinalState(optimizer)
         image = finished.image
@@ -183,6 +181,7 @@ class _Steps:
                 self._objective = self._train_step = None
                 if not self._exhausted(*self._size):
                     raise
+            gc.collect()  # the graph that failed is in a circle
 
 
 def _check(optimizer: base.Optimizer, failures: int) -> None:
@@ -199,52 +198,14 @@ def make_train_step(
 ) -> Callable[[], objectives.Evaluation]:
     """Compiles one step: evaluation, gradient, update and projection.
 
-    An evaluation whose gradient is a variable comes without it.
+    An evaluation whose gradient is changed in place comes without it.
     """
 
     def step() -> objectives.Evaluation:
         evaluation = optimizer.step(objective)
-        if isinstance(evaluation.gradient, canvas.Changeable):
+        if canvas.is_changeable(evaluation.gradient):
             none = tf.zeros([0], evaluation.gradient.dtype)
             return evaluation._replace(gradient=none)
         return evaluation
 
     return tf.function(step, autograph=False)
-
-
-def _enlarge_on_host(
-    image: tf.Tensor, height: int, width: int
-) -> host_images.HostVariable:
-    """Resamples an image, [1, H, W, 3], to [1, h, w, 3] on the host."""
-    enlarged = host_images.HostVariable((1, height, width, 3), image.dtype)
-    if canvas.size_of(image) == (height, width):
-        enlarged.assign(image)
-        return enlarged
-    rows, columns = canvas.size_of(image)
-    most = max(1, canvas.BAND // width)
-    for first in range(0, height, most):
-        # As `tf.image.resize` does, but for some rows.
-        part = tf.raw_ops.ScaleAndTranslate(
-            images=image,
-            size=[min(most, height - first), width],
-            scale=[height / rows, width / columns],
-            translation=[-first, 0.0],
-            kernel_type="lanczos3",
-            antialias=True,
-        )
-        enlarged.write(first, 0, tf.clip_by_value(part, 0.0, 1.0))
-    return enlarged
-
-
-def _enlarge(image: tf.Tensor, height: int, width: int) -> tf.Variable:
-    """Resamples an image on the device, [1, H, W, 3], to [1, h, w, 3]."""
-    if canvas.size_of(image) == (height, width):
-        return tf.Variable(image, trainable=False)
-    resize = tf.image.resize(image, (height, width), "lanczos3", antialias=True)
-    enlarged = tf.Variable(tf.cast(resize, image.dtype), trainable=False)
-    del resize  # or what follows would be done on a copy
-    canvas.change(
-        {"image": enlarged},
-        lambda parts: {"image": tf.clip_by_value(parts["image"], 0.0, 1.0)},
-    )
-    return enlarged

@@ -19,7 +19,7 @@ CLEARLY_WORSE = 1.02  # times the lowest loss; rounding hides less
 
 
 class FirstOrder(tf.Module):
-    """What the optimizers that follow the gradient have in common.
+    """The common part of the optimizers that follow the gradient.
 
     Where a step has led to a loss that is no number, or that explodes, it
     starts anew from the image of the lowest loss, with half the learning rate.
@@ -41,7 +41,7 @@ class FirstOrder(tf.Module):
 
     def __init__(
         self,
-        image: canvas.Changeable,
+        image: canvas.Canvas,
         learning_rate: float,
         *,
         average: float,
@@ -89,7 +89,7 @@ class FirstOrder(tf.Module):
         return evaluation
 
     def result(self) -> tf.Tensor:
-        """The average of the iterates, [1, H, W, 3], in [0, 1].
+        """Returns the average of the iterates, [1, H, W, 3], in [0, 1].
 
         Without an average the last iterate, or the best one, if the last loss
         is clearly above the lowest.
@@ -97,34 +97,33 @@ class FirstOrder(tf.Module):
         if self._averaging and self._step > 0:
             steps = tf.cast(self._step, self.image.dtype)
             share = 1 - self._decay**steps
-            return canvas.make(
-                lambda average: _correct_bias(average, share), self._average
+            return canvas.transform(
+                self._average, lambda average: _correct_bias(average, share)
             )
         worse = self._loss > CLEARLY_WORSE * self._best_loss
-        best = self._best if worse else self.image
-        return canvas.make(
-            lambda image: tf.clip_by_value(image, 0.0, 1.0), best
+        return canvas.transform(
+            self._best if worse else self.image,
+            lambda image: tf.clip_by_value(image, 0.0, 1.0),
         )
 
-    @property
-    def _images(self) -> dict[str, canvas.Changeable]:
-        """All that is remembered of each pixel, by name."""
+    def _list_canvases(self) -> dict[str, canvas.Canvas]:
+        """Lists all that is remembered of each pixel, by name."""
         return {
             name: value
             for name, value in base.list_variables(self).items()
             if value.shape.rank == 4
         }
 
-    def _direction(
+    def _compute_direction(
         self, gradient: tf.Tensor, parts: canvas.Parts, step: tf.Tensor
     ) -> tuple[tf.Tensor, canvas.Parts]:
-        """What is subtracted for a learning rate of 1, and what is remembered.
+        """Computes a change for a learning rate of 1, and the new state.
 
-        All for some pixels: `gradient`, and `parts` of `_images`.
+        For some pixels: `gradient`, and `parts` of `_list_canvases`.
         """
         raise NotImplementedError
 
-    def _move(self, loss: tf.Tensor, gradient: canvas.Image) -> tf.Operation:
+    def _move(self, loss: tf.Tensor, gradient: canvas.Canvas) -> tf.Operation:
         """Updates the image, and remembers it if it is the best."""
         better = loss < self._best_loss
         self._best_loss.assign(tf.minimum(loss, self._best_loss))
@@ -145,12 +144,12 @@ class FirstOrder(tf.Module):
         pixels = self.image.shape.num_elements() // 3
         scale = tf.constant(pixels, self.image.dtype)
 
-        @ops.fused
+        @ops.fuse
         def move(parts: canvas.Parts, gradient: tf.Tensor) -> canvas.Parts:
             if self._scaled:
                 gradient = scale * gradient
             before = parts["image"]
-            direction, changed = self._direction(gradient, parts, step)
+            direction, changed = self._compute_direction(gradient, parts, step)
             image = tf.clip_by_value(before - rate * direction, *self._bounds)
             changed["image"] = image
             changed["_best"] = tf.where(better, before, parts["_best"])
@@ -160,7 +159,7 @@ class FirstOrder(tf.Module):
                 changed["_average"] = average
             return changed
 
-        canvas.change(self._images, move, gradient)
+        canvas.change(self._list_canvases(), move, gradient)
         return tf.no_op()
 
     def _restart(self) -> tf.Operation:
@@ -171,7 +170,7 @@ class FirstOrder(tf.Module):
             anew = dict.fromkeys(parts.keys() - {"image", "_best"}, zeros)
             return {**anew, "image": parts["_best"]}
 
-        canvas.change(self._images, restart)
+        canvas.change(self._list_canvases(), restart)
         self._step.assign(0)
         self._loss.assign(self._best_loss)
         self._cut.assign(0.5 * self._cut)
@@ -203,7 +202,7 @@ class Adam(FirstOrder):
 
     def __init__(
         self,
-        image: canvas.Changeable,
+        image: canvas.Canvas,
         learning_rate: float = 0.02,
         *,
         beta_1: float = 0.9,
@@ -226,10 +225,10 @@ class Adam(FirstOrder):
         self._mean = canvas.make_zeros_like(image)
         self._square = canvas.make_zeros_like(image)
 
-    def _direction(
+    def _compute_direction(
         self, gradient: tf.Tensor, parts: canvas.Parts, step: tf.Tensor
     ) -> tuple[tf.Tensor, canvas.Parts]:
-        """The mean over the root of the mean square, both corrected."""
+        """Divides the mean by the root of the mean square, both corrected."""
         direction, mean, square = adam_update(
             gradient,
             parts["_mean"],
@@ -255,7 +254,7 @@ class Sgd(FirstOrder):
 
     def __init__(
         self,
-        image: canvas.Changeable,
+        image: canvas.Canvas,
         learning_rate: float = 0.02,
         *,
         average: float = 0.95,
@@ -263,10 +262,10 @@ class Sgd(FirstOrder):
     ):
         super().__init__(image, learning_rate, average=average, **settings)
 
-    def _direction(
+    def _compute_direction(
         self, gradient: tf.Tensor, parts: canvas.Parts, step: tf.Tensor
     ) -> tuple[tf.Tensor, canvas.Parts]:
-        """The gradient; nothing is remembered."""
+        """Returns the gradient; nothing is remembered."""
         del parts, step
         return gradient, {}
 

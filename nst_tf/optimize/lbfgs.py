@@ -45,14 +45,14 @@ class Lbfgs(tf.Module):
 
     def __init__(
         self,
-        image: canvas.Changeable,
+        image: canvas.Canvas,
         learning_rate: float = 0.02,
         *,
         history: int = 20,
         bounds: str = "box",
     ):
         super().__init__(name="lbfgs")
-        self.image = image = canvas.make_variable(image)
+        self.image = image = canvas.move_to_device(image)
         self._low, self._high = safeguards.BOUNDS[bounds]
         dtype = image.dtype
         self._learning_rate = tf.constant(learning_rate, dtype)
@@ -109,7 +109,7 @@ class Lbfgs(tf.Module):
         return evaluation
 
     def result(self) -> tf.Tensor:
-        """The best image so far, [1, H, W, 3], in [0, 1]."""
+        """Returns the best image so far, [1, H, W, 3], in [0, 1]."""
         return tf.clip_by_value(self._base, 0.0, 1.0)
 
     def _accept(self, loss: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
@@ -132,7 +132,9 @@ class Lbfgs(tf.Module):
             lambda: self._remember(change, bend),
             tf.no_op,
         )
-        direction = tf.where(held, tf.zeros_like(free), self._newton(free))
+        direction = tf.where(
+            held, tf.zeros_like(free), self._compute_direction(free)
+        )
         slope = tf.reduce_sum(free * direction)
         rms = tf.sqrt(tf.reduce_mean(free**2))
         steepest = -tf.math.divide_no_nan(self._learning_rate, rms) * free
@@ -141,7 +143,7 @@ class Lbfgs(tf.Module):
         return tf.ones_like(loss)
 
     def _shorten(self, loss: tf.Tensor, expected: tf.Tensor) -> tf.Tensor:
-        """The length of a shorter step, to the minimum of a parabola, []."""
+        """Returns a shorter length, [], to the minimum of a parabola."""
         excess = loss - self._loss - expected
         factor = tf.math.divide_no_nan(-0.5 * expected, excess)
         factor = tf.where(tf.math.is_finite(factor), factor, 0.1)
@@ -165,20 +167,20 @@ class Lbfgs(tf.Module):
             [
                 self._changes.assign(changes),
                 self._bends.assign(bends),
-                self._sy.assign(_append(self._sy, _products(changes, bend))),
-                self._yy.assign(_append(self._yy, _products(bends, bend))),
+                self._sy.assign(_append(self._sy, _multiply(changes, bend))),
+                self._yy.assign(_append(self._yy, _multiply(bends, bend))),
             ]
         ):
             return tf.no_op()
 
-    def _newton(self, gradient: tf.Tensor) -> tf.Tensor:
-        """The direction -H g, [1, H, W, 3], for a gradient g."""
+    def _compute_direction(self, gradient: tf.Tensor) -> tf.Tensor:
+        """Computes the direction -H g, [1, H, W, 3], for a gradient g."""
         flat = tf.reshape(gradient, [-1])
         of_changes, of_bends, scale = inverse_hessian_coefficients(
             self._sy,
             self._yy,
-            _products(self._changes, flat),
-            _products(self._bends, flat),
+            _multiply(self._changes, flat),
+            _multiply(self._bends, flat),
         )
         dtype = gradient.dtype
         ahead = (
@@ -196,7 +198,7 @@ class Lbfgs(tf.Module):
 def inverse_hessian_coefficients(
     sy: tf.Tensor, yy: tf.Tensor, sg: tf.Tensor, yg: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """The product of the L-BFGS matrix and a vector, by inner products alone.
+    """Multiplies the L-BFGS matrix and a vector, by inner products alone.
 
     H g = scale * g + sum(a_i * s_i) + sum(b_i * y_i), for pairs of changes s_i
     of the image and y_i of its gradient, the oldest first; pairs not yet
@@ -229,8 +231,8 @@ def inverse_hessian_coefficients(
     return of_changes[:, 0], -scale * solved[:, 0], scale
 
 
-def _products(rows: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
-    """Inner products of rows, [m, N], and a vector, [N], in float64, [m]."""
+def _multiply(rows: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
+    """Multiplies rows, [m, N], and a vector, [N]; in float64, [m]."""
     return tf.cast(tf.linalg.matvec(rows, vector), tf.float64)
 
 

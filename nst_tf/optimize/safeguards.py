@@ -1,4 +1,4 @@
-"""When an optimizer has gone too far: out of the box, or to explosion."""
+"""Tells when an optimizer left the box, or its loss explodes."""
 
 import tensorflow as tf
 
@@ -11,9 +11,12 @@ NEGLIGIBLE = 1e-3  # of the first loss, from which no loss explodes
 
 
 def is_sound(
-    loss: tf.Tensor, gradient: canvas.Image, lowest: tf.Tensor, first: tf.Tensor
+    loss: tf.Tensor,
+    gradient: canvas.Canvas,
+    lowest: tf.Tensor,
+    first: tf.Tensor,
 ) -> tf.Tensor:
-    """Whether an evaluation can be built on: all numbers, no explosion.
+    """Returns whether an evaluation is all numbers, and no explosion.
 
     Args:
         loss: Of the evaluation, [].

@@ -7,6 +7,8 @@ import reprlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from nst_tf import errors
 from nst_tf.images import sizes
 from nst_tf.losses import conventions
@@ -96,6 +98,30 @@ def check(job: settings.Job) -> None:
         raise ValueError(
             "content_weight and style_weight are both 0; nothing would be "
             "painted. Raise one of them."
+        )
+
+
+def check_image(
+    image: np.ndarray, name: str, deepest: architectures.Convolution
+) -> None:
+    """Raises ValueError if an image is too small for the network."""
+    height, width = image.shape[:2]
+    if min(height, width) < deepest.stride:
+        raise ValueError(
+            f"{name} image is {width} x {height} pixels, but {deepest.name} "
+            f"needs at least {deepest.stride} x {deepest.stride}; pass a "
+            f"larger image."
+        )
+    check_shape(image, name)
+
+
+def check_shape(image: np.ndarray, name: str) -> None:
+    """Raises ValueError if an image is a strip."""
+    height, width = image.shape[:2]
+    if max(height, width) > 32 * min(height, width):
+        raise ValueError(
+            f"{name} image is {width} x {height} pixels, more than 32 times "
+            f"as long as wide; cut it."
         )
 
 

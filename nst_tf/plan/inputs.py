@@ -18,7 +18,8 @@ class Inputs(NamedTuple):
         counts: How many pictures each style is that the job names.
         others: Masks and starts, by the names of `list_named_pictures`.
         sources: Where each picture was read, by "content", "style/0" and so on,
-            and the names of `others`; empty for an array.
+            and the names of `others`; of what a caller passed, those of
+            `others` alone, "array" for an array.
         network: The network's weights; None before `load_network`.
     """
 

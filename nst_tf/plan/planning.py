@@ -68,6 +68,11 @@ class StopSettings(NamedTuple):
     tolerance: float = 0.0  # change in a step, below which a level ends
     steps: Sequence[int] | None = None  # exactly so many at each level
 
+    @property
+    def may_end_early(self) -> bool:
+        """Whether fewer steps may be taken than the levels have."""
+        return bool(self.seconds or self.tolerance or self.steps)
+
 
 class Checkpoints(NamedTuple):
     """Where checkpoints are saved, and how often."""
@@ -100,6 +105,7 @@ class Plan:
         regions: Parts of the image with their styles; none: no style counts.
         tv_weight: Weight of the total variation.
         layers: Every layer that the job names, whatever its weight.
+        extra_layers: Layers that losses of the caller look at.
         convention: What losses are divided by.
         style_loss: Key of the table of style losses.
         style_fit: How style images are resized.
@@ -125,6 +131,7 @@ class Plan:
     regions: Sequence[style_regions.Region] = ()
     tv_weight: float = 0.0
     layers: Sequence[str] = ()
+    extra_layers: Sequence[str] = ()
     convention: conventions.Convention = dataclasses.field(
         default_factory=conventions.Convention
     )
@@ -179,9 +186,8 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         ("content", content),
         *(("style", s) for s in styles),
     ]:
-        _check_image(picture.pixels, name, deepest)
+        checks.check_image(picture.pixels, name, deepest)
     levels = _make_levels(job, read, deepest)
-    convention = conventions.CONVENTIONS[job.convention]
     seen = content.pixels
     if job.color == "luminance":
         seen = color.to_gray(seen)
@@ -192,36 +198,44 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
     scales = style_settings.compute_scales(job, styles, levels[-1])
     style_settings.check_fits(job, styles, scales, levels[0], deepest)
     return Plan(
-        read,
-        seen,
-        levels,
-        share_weight(job.content_layers, job.content_weight),
-        _make_regions(job, painted, scales),
-        job.tv_weight,
-        layers,
-        convention,
-        job.style_loss,
-        job.style_fit,
-        keep,
-        _choose_init(job, others, painted),
-        job.color in ("content", "luminance"),
-        NetworkSpec(job.extractor, job.pooling, job.padding, job.precision),
-        Tiling(
+        inputs=read,
+        content=seen,
+        levels=levels,
+        content_weights=settings.share_weight(
+            job.content_layers, job.content_weight
+        ),
+        regions=style_regions.weigh_styles(job, painted, scales),
+        tv_weight=job.tv_weight,
+        layers=layers,
+        convention=conventions.CONVENTIONS[job.convention],
+        style_loss=job.style_loss,
+        style_fit=job.style_fit,
+        keep=keep,
+        init=_choose_init(job, others, painted),
+        transfers_chroma=job.color in ("content", "luminance"),
+        network=NetworkSpec(
+            job.extractor, job.pooling, job.padding, job.precision
+        ),
+        tiling=Tiling(
             job.tile, job.content_target, 1e9 * job.memory or None, job.devices
         ),
-        StopSettings(job.max_seconds, tolerance=job.tolerance),
-        Checkpoints(
+        stop=StopSettings(job.max_seconds, tolerance=job.tolerance),
+        checkpoints=Checkpoints(
             job.checkpoint_dir,
             settings.parse_interval(job.checkpoint_every),
             job.resume,
         ),
-        FileOptions(*(getattr(job, name) for name in FileOptions._fields)),
-        {
+        file=FileOptions(*(getattr(job, name) for name in FileOptions._fields)),
+        settings={
             name: getattr(job, name)
             for name in settings.FIELDS
             if name in settings.RECORDED | settings.IDENTITY
         },
-        _note_clipped(clipped),
+        notes=[
+            f"{clipped:.2%} of the style's values are clipped, with the "
+            f"content's colors"
+        ]
+        * bool(clipped),
     )
 
 
@@ -275,40 +289,12 @@ def decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
         TypeError: If a setting is of another type.
     """
     checks.check(job)
-    job = schedule.apply_strength(resolve_print_size(job, read.content))
+    job = schedule.apply_strength(
+        schedule.resolve_print_size(job, read.content)
+    )
     job = style_settings.repeat_settings(job, read.counts)
     checks.check(job)
     return job
-
-
-def share_weight(layers: str, weight: float) -> dict[str, float]:
-    """Shares a weight among layers, "name:weight,...", in proportion."""
-    shares = settings.parse_layers(layers)
-    total = sum(shares.values())
-    return {layer: weight * share / total for layer, share in shares.items()}
-
-
-def resolve_print_size(
-    job: settings.Job, content: image_io.Picture
-) -> settings.Job:
-    """Replaces a print size by a size in pixels and a resolution.
-
-    Raises:
-        ValueError: If no picture can be of that size.
-    """
-    if not job.print_size:
-        return job
-    dpi = float(job.dpi or sizes.DPI)
-    box = sizes.parse_print_size(job.print_size)
-    rows, columns = content.pixels.shape[:2]
-    size = sizes.fit_print(rows, columns, box, dpi)
-    if not 1 <= size <= settings.LARGEST_SIZE:
-        raise ValueError(
-            f"print_size is {job.print_size!r}, {size} pixels on the long "
-            f"side at {dpi:g} dpi, expected 1 to {settings.LARGEST_SIZE}; "
-            f"change --print_size or --dpi."
-        )
-    return dataclasses.replace(job, print_size="", size=size, dpi=dpi)
 
 
 def _make_levels(
@@ -344,75 +330,7 @@ def _choose_init(
     word, picture = job.init, None
     if not settings.is_keyword("init", word):
         word, picture = "picture", others["init"].pixels
-        _check_shape(picture, "init")
+        checks.check_shape(picture, "init")
     elif word == "style":
         picture = painted[0].styles[0][1].pixels
     return Init(word, job.seed, job.init_noise, picture)
-
-
-def _make_regions(
-    job: settings.Job,
-    painted: Sequence[style_regions.StyleRegion],
-    scales: Sequence[float],
-) -> list[style_regions.Region]:
-    """Gives the styles of each region their shares, layers and scales."""
-    count = len(scales)
-    blend = style_settings.list_shares(job, count)
-    layers = [
-        share_weight(text, job.style_weight)
-        for text in settings.repeat_for_styles(
-            job.style_layers, count, "style_layers"
-        )
-    ]
-    return [
-        style_regions.Region(
-            [
-                style_regions.Style(
-                    style.pixels,
-                    blend[index],
-                    style.alpha,
-                    layers[index],
-                    scales[index],
-                )
-                for index, style in part.styles
-                if blend[index]
-            ],
-            part.mask,
-            part.name,
-        )
-        for part in painted
-    ]
-
-
-def _note_clipped(share: float) -> list[str]:
-    """Says which share of a style's values its new colors clip, if any."""
-    if not share:
-        return []
-    return [
-        f"{share:.2%} of the style's values are clipped, with the content's "
-        f"colors"
-    ]
-
-
-def _check_image(
-    image: np.ndarray, name: str, deepest: architectures.Convolution
-) -> None:
-    """Raises ValueError if an image is too small for the network."""
-    height, width = image.shape[:2]
-    if min(height, width) < deepest.stride:
-        raise ValueError(
-            f"{name} image is {width} x {height} pixels, but {deepest.name} "
-            f"needs at least {deepest.stride} x {deepest.stride}; pass a "
-            f"larger image."
-        )
-    _check_shape(image, name)
-
-
-def _check_shape(image: np.ndarray, name: str) -> None:
-    """Raises ValueError if an image is a strip."""
-    height, width = image.shape[:2]
-    if max(height, width) > 32 * min(height, width):
-        raise ValueError(
-            f"{name} image is {width} x {height} pixels, more than 32 times "
-            f"as long as wide; cut it."
-        )

@@ -1,4 +1,4 @@
-"""Which optimizer takes how many steps at which size, and the knob `strength`.
+"""Which optimizer takes how many steps at which size; strength, print size.
 
 Up to 512 pixels L-BFGS: it comes to the loss of Adam in less than half of the
 time. Above them Adam, in short steps: it keeps what was found below, and takes
@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from nst_tf.images import image_io, sizes
 from nst_tf.losses import conventions, style_kinds
 from nst_tf.plan import checks, optimizers, pyramid, settings
 
@@ -149,3 +150,26 @@ def apply_strength(job: settings.Job) -> settings.Job:
         tv_weight=TV_WEIGHT,
         min_size=max(16, round(min_size)),
     )
+
+
+def resolve_print_size(
+    job: settings.Job, content: image_io.Picture
+) -> settings.Job:
+    """Replaces a print size by a size in pixels and a resolution.
+
+    Raises:
+        ValueError: If no picture can be of that size.
+    """
+    if not job.print_size:
+        return job
+    dpi = float(job.dpi or sizes.DPI)
+    box = sizes.parse_print_size(job.print_size)
+    rows, columns = content.pixels.shape[:2]
+    size = sizes.fit_print(rows, columns, box, dpi)
+    if not 1 <= size <= settings.LARGEST_SIZE:
+        raise ValueError(
+            f"print_size is {job.print_size!r}, {size} pixels on the long "
+            f"side at {dpi:g} dpi, expected 1 to {settings.LARGEST_SIZE}; "
+            f"change --print_size or --dpi."
+        )
+    return dataclasses.replace(job, print_size="", size=size, dpi=dpi)

@@ -801,6 +801,13 @@ def parse_layers(text: str, name: str = "layers") -> dict[str, float]:
     return layers
 
 
+def share_weight(layers: str, weight: float) -> dict[str, float]:
+    """Shares a weight among layers, "name:weight,...", in proportion."""
+    shares = parse_layers(layers)
+    total = sum(shares.values())
+    return {layer: weight * share / total for layer, share in shares.items()}
+
+
 def format_flags(job: Job) -> list[str]:
     """Writes a job as flags: those that are not as they are by default."""
     lines = []

@@ -104,6 +104,44 @@ def _recolor_all(
     return painted, clipped
 
 
+def weigh_styles(
+    job: settings.Job,
+    painted: Sequence[StyleRegion],
+    scales: Sequence[float],
+) -> list[Region]:
+    """Gives the styles of each region their shares, layers and scales.
+
+    Raises:
+        ValueError: If a setting is given for another number of styles.
+    """
+    count = len(scales)
+    blend = style_settings.list_shares(job, count)
+    layers = [
+        settings.share_weight(text, job.style_weight)
+        for text in settings.repeat_for_styles(
+            job.style_layers, count, "style_layers"
+        )
+    ]
+    return [
+        Region(
+            [
+                Style(
+                    style.pixels,
+                    blend[index],
+                    style.alpha,
+                    layers[index],
+                    scales[index],
+                )
+                for index, style in part.styles
+                if blend[index]
+            ],
+            part.mask,
+            part.name,
+        )
+        for part in painted
+    ]
+
+
 def read_keep_mask(
     content: image_io.Picture, others: Mapping[str, image_io.Picture]
 ) -> np.ndarray:

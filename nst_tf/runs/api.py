@@ -1,6 +1,7 @@
 """A job, or arrays -> steps -> a picture: what `nst_tf` offers of runs.
 
-TensorFlow is imported only when work starts.
+And the drafts of plans that every front end starts from, `draft_images` and
+`draft_files`. TensorFlow is imported only when work starts.
 """
 
 import dataclasses

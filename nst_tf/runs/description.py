@@ -94,7 +94,9 @@ def _list_flags(record: records.Record) -> dict[str, Any]:
     with contextlib.suppress(TypeError, ValueError):
         job = settings.Job(**_as_tuples({**flags, "print_size": ""}))
         today = vars(schedule.apply_strength(job))
-    machine = {"tile", "content_target", "precision", "size", "dpi", "init"}
+    if "continue_from" in record["inputs"]:  # it is the start
+        del decided["init"]
+    machine = {"tile", "content_target", "precision", "size", "dpi"}
     if all(
         today.get(name) == value
         for name, value in decided.items()

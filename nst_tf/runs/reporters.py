@@ -86,9 +86,8 @@ class Reporters:
             board = summaries.Board(summary_dir, flags, plan.levels)
             self._all.append(board)
         if timelapse_name:
-            stop, steps = plan.stop, sum(each.steps for each in plan.levels)
-            perhaps_fewer = stop.steps or stop.seconds or stop.tolerance
-            if perhaps_fewer or plan.checkpoints.folder:
+            steps = sum(each.steps for each in plan.levels)
+            if plan.stop.may_end_early or plan.checkpoints.folder:
                 steps = 0
             self._all.append(
                 timelapse.Film(

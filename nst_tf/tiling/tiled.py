@@ -5,22 +5,16 @@ distances, and the gradients of these; a second pass pulls those back through
 every tile, and adds up what arrives at the pixels.
 """
 
-import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
 
-from nst_tf.backend import canvas, host_images, replicas
+from nst_tf.backend import canvas, replicas
 from nst_tf.losses import objectives, protocol, sums
 from nst_tf.network import extractors
 from nst_tf.plan import tiles
 from nst_tf.tiling import views
-
-
-def are_additive(loss_list: Sequence[protocol.Loss]) -> bool:
-    """Whether all losses are sums over positions."""
-    return all(getattr(loss, "additive", True) for loss in loss_list)
 
 
 def make_tiled_objective(
@@ -46,36 +40,43 @@ def make_tiled_objective(
         ValueError: If a loss is not additive, or looks further than the halo.
     """
     for loss in loss_list:
-        if not getattr(loss, "additive", True):
+        if not protocol.are_additive([loss]):
             raise ValueError(
                 f"{loss.name} is no sum over positions, so the picture cannot "
                 f"be worked on in tiles; choose another style_loss, or a size "
                 f"that fits into memory."
             )
         views.check_reach(extractor, loss)
-    shape = [1, tiles.rows.length, tiles.columns.length, 3]
+    height, width = tiles.rows.length, tiles.columns.length
+    scale = objectives.compute_gradient_scale(extractor, height * width)
+    devices = replicas.count_devices(strategy)
     dtype = extractor.model.inputs[0].dtype
-    gradient: canvas.Changeable = (
-        host_images.HostVariable(shape, dtype)
-        if strategy is None and host_images.should_host()
-        else tf.Variable(tf.zeros(shape, dtype), trainable=False)
+    gradient: Any = canvas.make_zeros(height, width, dtype, True, devices)
+    # Each device has a gradient and a network of its own, by its number.
+    gradient_of = replicas.give_each(
+        strategy, gradient, lambda: canvas.make_zeros_like(gradient)
     )
-    scale = objectives.gradient_scale(extractor, shape[1] * shape[2])
-    tile_statistics = views.TileStatistics(extractor, loss_list, tiles)
-    team = _Team(strategy, tiles, gradient, tile_statistics)
+    statistics = views.TileStatistics(extractor, loss_list, tiles)
+    statistics_of = replicas.give_each(strategy, statistics, statistics.copy)
 
-    def evaluate(image: canvas.Image) -> objectives.Evaluation:
-        totals = team.sum_up(
-            lambda tile_statistics, place: tile_statistics(
-                views.read_tile(image, tiles, place), place
+    def evaluate(image: canvas.Canvas) -> objectives.Evaluation:
+        def sum_tiles(device: int) -> list[sums.Statistics]:
+            statistics = statistics_of(device)
+            return views.sum_over_tiles(
+                tiles,
+                lambda place: statistics(
+                    views.read_tile(image, tiles, place), place
+                ),
+                views.DeviceTiles(device, devices),
             )
-        )
+
+        totals = replicas.sum_over_replicas(strategy, sum_tiles)
         with tf.GradientTape() as tape:
             tape.watch([each.total for each in totals])
             loss, terms = objectives.sum_weighted(
                 loss_list,
                 [
-                    each.distance(total)
+                    protocol.compare(each, total)
                     for each, total in zip(loss_list, totals, strict=True)
                 ],
             )
@@ -86,112 +87,33 @@ def make_tiled_objective(
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
 
-        def pull(
-            tile_statistics: views.TileStatistics, place: views.TilePosition
-        ) -> tf.Tensor:
-            pixels = views.read_tile(image, tiles, place)
-            with tf.GradientTape() as tape:
-                tape.watch(pixels)
-                seen = [each.total for each in tile_statistics(pixels, place)]
-            part: Any = tape.gradient(seen, pixels, output_gradients=slopes)
-            return part / scale
+        def pull_tiles(device: int) -> canvas.Canvas:
+            """Computes the gradient of a device's tiles."""
+            part, statistics = gradient_of(device), statistics_of(device)
+            canvas.update(part, tf.zeros_like)
 
-        team.add_up(pull)
+            def pull(place: views.TilePosition) -> None:
+                pixels = views.read_tile(image, tiles, place)
+                with tf.GradientTape() as tape:
+                    tape.watch(pixels)
+                    seen = [each.total for each in statistics(pixels, place)]
+                slope: Any = tape.gradient(
+                    seen, pixels, output_gradients=slopes
+                )
+                canvas.add(part, place.row, place.column, slope / scale)
+
+            views.visit_tiles(
+                tiles, pull, share=views.DeviceTiles(device, devices)
+            )
+            return part
+
+        if strategy is None:
+            pull_tiles(0)
+        else:
+            total = replicas.sum_over_replicas(
+                strategy, lambda device: canvas.read_whole(pull_tiles(device))
+            )
+            gradient.assign(total)
         return objectives.Evaluation(loss, gradient, terms)
 
     return evaluate
-
-
-class _Team:
-    """The devices that share the tiles, each with every so manyth.
-
-    Each has the network's weights, and a gradient of its own.
-
-    Args:
-        strategy: Theirs; None: there is one.
-        tiles: How the image is cut.
-        gradient: What the gradient is added up in.
-        tile_statistics: How tiles are seen on the first of them.
-    """
-
-    def __init__(
-        self,
-        strategy: tf.distribute.Strategy | None,
-        tiles: tiles.Tiles,
-        gradient: canvas.Changeable,
-        tile_statistics: views.TileStatistics,
-    ):
-        self._strategy, self._tiles = strategy, tiles
-        self._gradient, self._tile_statistics = gradient, tile_statistics
-        if strategy:
-            self._gradient_of = replicas.give_each(
-                strategy,
-                gradient,
-                lambda: canvas.make_zeros_like(gradient),
-            )
-            self._tile_statistics_of = replicas.give_each(
-                strategy, tile_statistics, tile_statistics.copy
-            )
-
-    def sum_up(
-        self,
-        function: Callable[
-            [views.TileStatistics, views.TilePosition], list[sums.Statistics]
-        ],
-    ) -> list[sums.Statistics]:
-        """Adds up what a function gives of each tile."""
-        if self._strategy is None:
-            alone = functools.partial(function, self._tile_statistics)
-            return views.sum_over_tiles(self._tiles, alone)
-        return replicas.sum_over_replicas(
-            self._strategy,
-            lambda number: views.sum_over_tiles(
-                self._tiles,
-                functools.partial(function, self._tile_statistics_of(number)),
-                self._share(number),
-            ),
-        )
-
-    def add_up(
-        self,
-        pull: Callable[[views.TileStatistics, views.TilePosition], tf.Tensor],
-    ) -> None:
-        """Makes the gradient of what a function gives of each tile."""
-        if self._strategy is None:
-            pull_alone = functools.partial(pull, self._tile_statistics)
-            _pull_all(self._tiles, pull_alone, self._gradient)
-            return
-
-        def own(number: int) -> tf.Tensor:
-            part = self._gradient_of(number)
-            pull_here = functools.partial(
-                pull, self._tile_statistics_of(number)
-            )
-            _pull_all(self._tiles, pull_here, part, self._share(number))
-            return canvas.read_whole(part)
-
-        self._gradient.assign(replicas.sum_over_replicas(self._strategy, own))
-
-    def _share(self, number: int) -> views.DeviceTiles:
-        """The tiles of a device, by its number."""
-        return views.DeviceTiles(number, replicas.count_devices(self._strategy))
-
-
-def _pull_all(
-    tiles: tiles.Tiles,
-    pull: Callable[[views.TilePosition], tf.Tensor],
-    gradient: canvas.Changeable,
-    share: views.DeviceTiles = views.ALL,
-) -> None:
-    """Makes a gradient of what a function gives of each tile."""
-    canvas.change(
-        {"gradient": gradient},
-        lambda parts: {"gradient": tf.zeros_like(parts["gradient"])},
-    )
-    views.sum_over_places(
-        tiles,
-        lambda place: canvas.add(
-            gradient, place.row, place.column, pull(place)
-        ),
-        share=share,
-    )

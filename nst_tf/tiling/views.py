@@ -1,4 +1,4 @@
-"""What a network sees of an image, tile by tile, without what lies beside.
+"""Runs the network on an image tile by tile, and adds up statistics.
 
 A tile is cut with a halo as wide as the network reaches, so that what it owns
 is seen as in the whole image. All tiles have one shape, so that one loop in the
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import canvas, host_images, replicas
+from nst_tf.backend import canvas, replicas
 from nst_tf.losses import protocol, sums
 from nst_tf.network import extractors
 from nst_tf.plan import tiles
@@ -22,7 +22,7 @@ def cut_for_extractor(
     extractor: extractors.Extractor, height: int, width: int, largest: int
 ) -> tiles.Tiles:
     """Cuts an image, as `tiles.make_tiles` does, for the reach of a network."""
-    return tiles.make_tiles(height, width, largest, *_reach(extractor))
+    return tiles.make_tiles(height, width, largest, *_measure_reach(extractor))
 
 
 def cut_if_needed(
@@ -34,7 +34,7 @@ def cut_if_needed(
 ) -> tiles.Tiles | None:
     """Cuts an image if need be, as `tiles.choose_tiles` does, for a network."""
     return tiles.choose_tiles(
-        height, width, largest, *_reach(extractor), devices
+        height, width, largest, *_measure_reach(extractor), devices
     )
 
 
@@ -56,7 +56,7 @@ def compute_features(
     image: np.ndarray,
     tiles: tiles.Tiles,
     layers: Sequence[str],
-) -> Mapping[str, canvas.Image]:
+) -> Mapping[str, canvas.Canvas]:
     """Runs the network on a picture, tile by tile: whole maps of some layers.
 
     Args:
@@ -71,28 +71,29 @@ def compute_features(
         seen = extractor.model(pixels)
         return {name: seen[name] for name in layers}
 
+    picture = canvas.keep(image[None], on_host=True)
     maps: dict[str, np.ndarray] = {}
     for row in range(len(tiles.rows.starts)):
         for column in range(len(tiles.columns.starts)):
-            part = compiled(_part_of(image, tiles, row, column))
-            for name, value in part.items():
+            top, left = tiles.rows.starts[row], tiles.columns.starts[column]
+            pixels = canvas.read(
+                picture, top, left, tiles.rows.size, tiles.columns.size
+            )
+            for name, value in compiled(pixels).items():
                 stride = extractor.stride[name]
                 if name not in maps:
                     size = [side.length // stride for side in tiles]
                     maps[name] = np.zeros(
                         (1, *size, value.shape[-1]), value.dtype.as_numpy_dtype
                     )
-                rows = _owned(tiles.rows, row, stride)
-                columns = _owned(tiles.columns, column, stride)
-                top = tiles.rows.starts[row] // stride
-                left = tiles.columns.starts[column] // stride
+                rows = _get_owned(tiles.rows, row, stride)
+                columns = _get_owned(tiles.columns, column, stride)
                 maps[name][:, slice(*rows), slice(*columns)] = value[
                     :,
-                    rows[0] - top : rows[1] - top,
-                    columns[0] - left : columns[1] - left,
+                    slice(*(each - top // stride for each in rows)),
+                    slice(*(each - left // stride for each in columns)),
                 ]
-    kept = host_images.HostImage if host_images.should_host() else tf.constant
-    return {name: kept(value) for name, value in maps.items()}
+    return {name: canvas.keep(value) for name, value in maps.items()}
 
 
 def sum_statistics(
@@ -120,7 +121,7 @@ def sum_statistics(
         ],
         tiles,
     )
-    pixels = host_images.HostImage(image[None])
+    pixels = canvas.keep(image[None], on_host=True)
     compiled = tf.function(
         lambda: sum_over_tiles(
             tiles,
@@ -134,7 +135,7 @@ def sum_statistics(
 
 
 class TilePosition(NamedTuple):
-    """Where a tile is, while a graph goes over all of them; each []."""
+    """The place of a tile, while a graph goes over all of them; each []."""
 
     tile: tuple[tf.Tensor, tf.Tensor]  # its row and its column of tiles
     row: tf.Tensor  # of its first pixel
@@ -152,11 +153,12 @@ ALL = DeviceTiles()
 
 
 class _Measure(NamedTuple):
-    """What `TileStatistics` needs to know of a loss."""
+    """The part of a loss that `TileStatistics` needs."""
 
     layer: str
     measure: Callable[..., sums.Statistics]
     maps: Mapping[str, Any]
+    takes_half_precision: bool = True
 
     def statistics(
         self,
@@ -170,7 +172,7 @@ class _Measure(NamedTuple):
 
 
 class TileStatistics:
-    """Sees a tile: its pixels -> the statistics of what it owns."""
+    """Computes the statistics of what a tile owns from its pixels."""
 
     def __init__(
         self,
@@ -185,16 +187,18 @@ class TileStatistics:
     def __call__(
         self, pixels: tf.Tensor, place: TilePosition
     ) -> list[sums.Statistics]:
-        """The statistics of each loss."""
+        """Returns the statistics of each loss."""
         maps = {**self._extractor.model(pixels), "image": pixels}
         stride_of = {**self._extractor.stride, "image": 1}
         owned = {
-            stride: self._owned(place, stride, pixels.dtype)
+            stride: self._mark_owned(place, stride, pixels.dtype)
             for stride in set(stride_of.values())
         }
 
         @functools.cache
-        def seen(picture: protocol.Recomputed) -> Mapping[str, tf.Tensor]:
+        def compute_maps(
+            picture: protocol.Recomputed,
+        ) -> Mapping[str, tf.Tensor]:
             cut = read_tile(picture.pixels, self._tiles, place)
             return self._extractor.model(cut)
 
@@ -202,88 +206,68 @@ class TileStatistics:
         for loss in self._losses:
             features, stride = maps[loss.layer], stride_of[loss.layer]
             aligned = {
-                name: seen(value)[loss.layer]
+                name: compute_maps(value)[loss.layer]
                 if isinstance(value, protocol.Recomputed)
-                else self._align(value, place, stride)
+                else read_tile(value, self._tiles, place, stride)
                 for name, value in loss.maps.items()
             }
-            found.append(loss.statistics(features, owned[stride], **aligned))
+            found.append(
+                protocol.measure(loss, features, owned[stride], aligned)
+            )
         return found
 
     def copy(self) -> "TileStatistics":
-        """The same, with a copy of the network's weights."""
+        """Copies this, with the network's weights."""
         original: Any = self._extractor.model
         model = tf.keras.models.clone_model(original)
         model.set_weights(original.get_weights())
         extractor = self._extractor._replace(model=model)
         return TileStatistics(extractor, self._losses, self._tiles)
 
-    def _owned(
+    def _mark_owned(
         self, place: TilePosition, stride: int, dtype: tf.DType
     ) -> tf.Tensor:
-        """1 at positions of a map that the tile owns, else 0, [1, h, w, 1]."""
+        """Marks positions of a map that the tile owns by 1, [1, h, w, 1]."""
         rows, columns = (
-            _ownership(side, stride, tile)
+            _find_owned(side, stride, tile)
             for side, tile in zip(self._tiles, place.tile, strict=True)
         )
         return tf.cast(rows[:, None] & columns, dtype)[None, :, :, None]
 
-    def _align(
-        self, values: canvas.Image, place: TilePosition, stride: int
-    ) -> tf.Tensor:
-        """Cuts a map of the whole image, [1, H, W, C], as the tile is cut."""
-        rows, columns = (side.size // stride for side in self._tiles)
-        with replicas.device_of(values):
-            return canvas.read_rectangle(
-                values,
-                place.row // stride,
-                place.column // stride,
-                rows,
-                columns,
-            )
 
-
-def _ownership(side: tiles.Cut, stride: int, tile: tf.Tensor) -> tf.Tensor:
-    """Which positions along a side a tile owns, truth values, [size]."""
+def _find_owned(side: tiles.Cut, stride: int, tile: tf.Tensor) -> tf.Tensor:
+    """Finds the positions along a side that a tile owns, booleans, [size]."""
     places = np.arange(side.size // stride)
     table = []
     for number, start in enumerate(side.starts):
-        first, last = _owned(side, number, stride)
+        first, last = _get_owned(side, number, stride)
         at = places + start // stride
         table.append((at >= first) & (at < last))
     return tf.gather(np.array(table), tile)
 
 
-def _owned(side: tiles.Cut, tile: int, stride: int) -> tuple[int, int]:
-    """The positions of a layer that a tile owns, in the whole map."""
+def _get_owned(side: tiles.Cut, tile: int, stride: int) -> tuple[int, int]:
+    """Returns first and end of what a tile owns of a layer's whole map."""
     return side.bounds[tile] // stride, side.bounds[tile + 1] // stride
 
 
 def read_tile(
-    image: canvas.Image, tiles: tiles.Tiles, place: TilePosition
+    values: canvas.Canvas,
+    tiles: tiles.Tiles,
+    place: TilePosition,
+    stride: int = 1,
 ) -> tf.Tensor:
-    """The pixels of a tile, [1, h, w, 3]."""
-    with replicas.device_of(image):
-        return canvas.read_rectangle(
-            image, place.row, place.column, tiles.rows.size, tiles.columns.size
+    """Cuts an image or a map of it, [1, H, W, C], as the tile is cut."""
+    rows, columns = (side.size // stride for side in tiles)
+    with replicas.use_device_of(values):
+        return canvas.read(
+            values, place.row // stride, place.column // stride, rows, columns
         )
 
 
-def _reach(extractor: extractors.Extractor) -> tuple[int, int]:
-    """The stride, and the reach, of the deepest layer."""
+def _measure_reach(extractor: extractors.Extractor) -> tuple[int, int]:
+    """Returns the stride, and the reach, of the deepest layer."""
     return max(extractor.stride.values()), max(extractor.reach.values())
-
-
-def _part_of(
-    image: np.ndarray, tiles: tiles.Tiles, row: int, column: int
-) -> tf.Tensor:
-    """The same, of a picture, [H, W, 3]."""
-    top, left = tiles.rows.starts[row], tiles.columns.starts[column]
-    return tf.constant(
-        image[
-            None, top : top + tiles.rows.size, left : left + tiles.columns.size
-        ]
-    )
 
 
 def sum_over_tiles(
@@ -291,32 +275,32 @@ def sum_over_tiles(
     function: Callable[[TilePosition], list[sums.Statistics]],
     share: DeviceTiles = ALL,
 ) -> list[sums.Statistics]:
-    """Adds up what a function gives of each tile."""
+    """Adds up the statistics that a function gives for each tile."""
     one = tf.constant(0)
     traced = tf.function(
-        lambda row, column: function(_place(tiles, row, column)),
+        lambda row, column: function(_locate(tiles, row, column)),
         autograph=False,
     ).get_concrete_function(one, one)
     zeros = [
         sums.Statistics(*(tf.zeros(part.shape, part.dtype) for part in each))
         for each in traced.structured_outputs
     ]
-    return sum_over_places(tiles, function, zeros, share)
+    return visit_tiles(tiles, function, zeros, share)
 
 
-def sum_over_places(
+def visit_tiles(
     tiles: tiles.Tiles,
     function: Callable[[TilePosition], list[sums.Statistics] | None],
     totals: Sequence[sums.Statistics] = (),
     share: DeviceTiles = ALL,
 ) -> list[sums.Statistics]:
-    """Goes over tiles, one at a time, and adds up what comes of each."""
+    """Calls a function for one tile after the other; adds up its statistics."""
     columns = len(tiles.columns.starts)
 
     def body(
         number: Any, totals: list[sums.Statistics]
     ) -> tuple[Any, list[sums.Statistics]]:
-        place = _place(tiles, number // columns, number % columns)
+        place = _locate(tiles, number // columns, number % columns)
         found = function(place) or []
         totals = [
             sums.Statistics(one.total + two.total, one.mass + two.mass)
@@ -333,10 +317,10 @@ def sum_over_places(
     return list(totals)
 
 
-def _place(
+def _locate(
     tiles: tiles.Tiles, row: tf.Tensor, column: tf.Tensor
 ) -> TilePosition:
-    """Where a tile is, by the number of its row and its column."""
+    """Locates a tile by the number of its row and its column."""
     return TilePosition(
         (row, column),
         tf.gather(np.array(tiles.rows.starts, np.int32), row),

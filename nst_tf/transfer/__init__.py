@@ -1,6 +1,12 @@
 """The method of Gatys et al., put together, readable in one sitting.
 
-`targets` makes losses of content and style images at one size; `method` joins
-network, losses, tiles and optimizer, and yields each step.
-docs/adding_a_loss.md has an example that calls `method.stylize_steps`.
+`targets` makes the losses of a plan at one size; `method` has the `Painter`,
+which joins network, losses, tiles and optimizer, and yields each step.
+
+    from nst_tf import make_plan
+    from nst_tf.plan import settings
+    from nst_tf.transfer import method
+    job = settings.Job(content="town.jpg", style="painting.jpg", size=512)
+    for step in method.Painter().paint(make_plan(job)):
+        print(step.level, step.index, float(step.evaluation.loss))
 """

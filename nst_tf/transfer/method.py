@@ -1,14 +1,15 @@
 """The method of Gatys et al.: targets, objective, optimizer and levels."""
 
+import dataclasses
 import logging
 from collections.abc import Callable, Generator, Hashable, Sequence
 
 import tensorflow as tf
 
-from nst_tf.backend import canvas, host_images, replicas
+from nst_tf.backend import canvas, replicas
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, protocol
-from nst_tf.network import extractors, weight_files
+from nst_tf.network import architectures, extractors, weight_files
 from nst_tf.optimize import base, descent, stopping
 from nst_tf.plan import (
     initial,
@@ -69,7 +70,7 @@ class Painter:
             plan: What to paint.
             start: A state of such a run, to go on after it.
             extra_losses: (height, width) -> further losses at that size, of the
-                image or of layers of the plan.
+                image or of any layer of the network.
             stop: Is asked before each step, as in `descent.descend`; that of
                 the plan if None.
 
@@ -78,9 +79,11 @@ class Painter:
             result, but for the content's chroma and the parts that are kept.
 
         Raises:
-            ValueError: If an extra loss is of another layer.
+            ValueError: If an extra loss is of a layer that there is not.
             FloatingPointError: If evaluations give no numbers any more.
         """
+        if extra_losses is not None:
+            plan = _add_layers(plan, extra_losses(*plan.levels[0].size))
         extractor = self._get_extractor(plan)
         if stop is None:
             stop = stopping.Stop(plan.stop, plan.levels, start)
@@ -105,12 +108,12 @@ class Painter:
             )
             return True
 
-        def is_hosted(height: int, width: int) -> bool:
-            return (
-                self._strategy is None
-                and host_images.should_host()
-                and tiles.is_cut(height, width, plan.tiling.side)
-            )
+        def make_canvas(
+            image: tf.Tensor, height: int, width: int
+        ) -> canvas.Canvas:
+            in_tiles = tiles.is_cut(height, width, plan.tiling.side)
+            devices = replicas.count_devices(self._strategy)
+            return canvas.make(image, height, width, in_tiles, devices)
 
         image = initial.make_initial_image(plan)
         yield from descent.descend(
@@ -121,7 +124,7 @@ class Painter:
             start,
             stop,
             shrink,
-            is_hosted,
+            make_canvas,
         )
 
     def _get_extractor(self, plan: planning.Plan) -> extractors.Extractor:
@@ -156,10 +159,10 @@ class Painter:
         """Makes the objective of one size, in tiles if need be."""
         loss_list = targets.perceptual_losses(plan, extractor, height, width)
         if extra_losses is not None:
-            loss_list += _check_layers(extra_losses(height, width), extractor)
+            loss_list += extra_losses(height, width)
         devices = (
             replicas.count_devices(self._strategy)
-            if tiled.are_additive(loss_list)
+            if protocol.are_additive(loss_list)
             else 1
         )
         cut = views.cut_if_needed(
@@ -178,7 +181,7 @@ class Painter:
 
 
 def make_optimizer(
-    image: canvas.Changeable, level: pyramid.Level
+    image: canvas.Canvas, level: pyramid.Level
 ) -> base.Optimizer:
     """Makes the optimizer of a level's image."""
     kind = optimizers.OPTIMIZERS[level.optimizer]
@@ -186,16 +189,18 @@ def make_optimizer(
     return made
 
 
-def _check_layers(
-    loss_list: Sequence[protocol.Loss], extractor: extractors.Extractor
-) -> Sequence[protocol.Loss]:
-    """Raises ValueError if a loss looks at what the network does not return."""
-    layers = ["image", *extractor.stride]
-    for loss in loss_list:
-        if loss.layer not in layers:
-            raise ValueError(
-                f"the loss {loss.name!r} is of layer {loss.layer!r}, expected "
-                f"one of {', '.join(layers)}; name others in content_layers or "
-                f"style_layers."
-            )
-    return loss_list
+def _add_layers(
+    plan: planning.Plan, loss_list: Sequence[protocol.Loss]
+) -> planning.Plan:
+    """Adds the layers of extra losses to those that the network returns.
+
+    Raises:
+        ValueError: If the network does not have one of them.
+    """
+    layers = [each.layer for each in loss_list if each.layer != "image"]
+    architectures.check_layers(plan.network.name, layers)
+    return dataclasses.replace(
+        plan,
+        layers=[*plan.layers, *layers],
+        extra_layers=[*plan.extra_layers, *layers],
+    )

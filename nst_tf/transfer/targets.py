@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import host_images
+from nst_tf.backend import canvas
 from nst_tf.images import image_io, sizes
 from nst_tf.losses import (
     content_loss,
@@ -162,7 +162,7 @@ def list_layers(plan: planning.Plan) -> list[str]:
     layers = dict.fromkeys(plan.content_weights)
     for region in plan.regions:
         layers |= dict.fromkeys(compute_style_weights(region.styles))
-    return list(layers)
+    return list(layers | dict.fromkeys(plan.extra_layers))
 
 
 def _mask_region(
@@ -305,7 +305,7 @@ def _content_targets(
     }
     found = views.sum_statistics(extractor, image, cut, measures, masks)
     dtype = tf.as_dtype(extractor.model.inputs[0].dtype).as_numpy_dtype
-    pixels = host_images.HostImage(image[None].astype(dtype, copy=False))
+    pixels = canvas.keep(image[None].astype(dtype, copy=False), on_host=True)
     picture = protocol.Recomputed(pixels)
     squares = {
         layer: sums.divide_by_mass(total) for layer, total in found.items()

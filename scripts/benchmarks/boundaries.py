@@ -18,59 +18,60 @@ It also prints what average pooling takes from activations, of which
 `architectures.AVERAGE_POOLING_SCALE` is the inverse.
 """
 
-import argparse
-import datetime
+import functools
 import json
-import os
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import harness
 import numpy as np
+import plans
 
 from nst_tf.backend import device
 from nst_tf.images import image_io
 from nst_tf.network import architectures, weight_files
-from nst_tf.plan import pyramid, settings
-from nst_tf.runs import api
-from nst_tf.transfer import targets
+from nst_tf.plan import settings
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
 
-SAMPLES = Path(__file__).parents[2] / "configs" / "images"
 BORDER = 16  # pixels
 
 
 def main() -> None:
     """Reads the command line, measures, prints, and appends JSON lines."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--content", default=SAMPLES / "harbor_at_dusk.jpg")
-    parser.add_argument("--style", default=SAMPLES / "swirling_night.jpg")
+    parser = harness.make_parser(__doc__)
+    parser.add_argument(
+        "--content", default=harness.SAMPLES / "harbor_at_dusk.jpg"
+    )
+    parser.add_argument(
+        "--style", default=harness.SAMPLES / "swirling_night.jpg"
+    )
     parser.add_argument("--weights", default="auto")
     parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--json", default=None, help="appended to")
-    parser.add_argument("--pictures", default=None, help="folder to look at")
+    parser.add_argument("--pictures", type=Path, help="folder to look at")
     arguments = parser.parse_args()
     network = weight_files.load("vgg19", arguments.weights)
     content = image_io.load_image(arguments.content)
     style = image_io.load_image(arguments.style)
     print_pooling(
         network,
-        [image_io.load_image(path) for path in sorted(SAMPLES.glob("*.jpg"))],
+        [
+            image_io.load_image(path)
+            for path in sorted(harness.SAMPLES.glob("*.jpg"))
+        ],
     )
     for height, width in ((384, 512), (381, 509)):
         photograph = image_io.cover(content, height, width)
         rows, paintings = measure(photograph, style, network, arguments.steps)
         for padding, painting in paintings.items():
-            if arguments.pictures:
-                name = f"{padding}-{width}.png"
-                image_io.save_image(Path(arguments.pictures) / name, painting)
+            harness.save_picture(
+                arguments.pictures, f"{padding}-{width}", painting
+            )
         for padding, row in rows.items():
             figures = {
-                "date": datetime.date.today().isoformat(),
-                "cores": os.cpu_count(),
+                **harness.describe_day(),
                 "pictures": [
                     Path(arguments.content).stem,
                     Path(arguments.style).stem,
@@ -80,9 +81,7 @@ def main() -> None:
                 **row,
             }
             print(json.dumps(figures))
-            if arguments.json:
-                with open(arguments.json, "a") as file:
-                    print(json.dumps(figures), file=file)
+            harness.append(arguments.json, figures)
 
 
 def measure(
@@ -94,30 +93,26 @@ def measure(
     """Paints with each padding, a step of each in turn."""
 
     runs = {
-        padding: _steps(
-            settings.Job(padding=padding), content, style, network, steps
-        )
+        padding: _steps(padding, content, style, network, steps)
         for padding in architectures.PADDINGS
     }
-    seconds: dict[str, list[float]] = {padding: [] for padding in runs}
-    images = {}
-    for _ in range(steps):
-        for padding, run in runs.items():
-            start = time.perf_counter()
-            step = next(run)
-            float(step.evaluation.loss)
-            seconds[padding].append(time.perf_counter() - start)
-            images[padding] = step
-    base = np.array(seconds["zeros"][1:])
+    last = {}
+
+    def advance(padding: str) -> None:
+        last[padding] = next(runs[padding])
+        float(last[padding].evaluation.loss)
+
+    calls = {padding: functools.partial(advance, padding) for padding in runs}
+    seconds = harness.time_in_turn(calls, steps - 1, warm_up=1)
     rows: dict[str, dict[str, Any]] = {}
-    paintings = {padding: s.image.numpy()[0] for padding, s in images.items()}
+    paintings = {padding: s.image.numpy()[0] for padding, s in last.items()}
     for padding, painting in paintings.items():
         outer = sides(painting, outer_energy) / sides(content, outer_energy)
-        ratio = np.median(np.array(seconds[padding][1:]) / base)
+        ratios = harness.divide(seconds[padding], seconds["zeros"])
         rows[padding] = {
             "outer": outer.round(2).tolist(),
             "line": sides(painting, line_energy).round(2).tolist(),
-            "step": round(float(ratio), 3),
+            "step": round(float(np.median(ratios)), 3),
         }
     return rows, paintings
 
@@ -176,7 +171,7 @@ def print_pooling(
 
 
 def _steps(
-    request: settings.Job,
+    padding: str,
     content: np.ndarray,
     style: np.ndarray,
     network: weight_files.NetworkWeights,
@@ -185,13 +180,10 @@ def _steps(
     """One level at the content's size, from the content."""
     from nst_tf.transfer import method
 
-    rows, columns = content.shape[:2]
-    return method.stylize_steps(
-        content,
-        [targets.Style(style)],
-        levels=[pyramid.Level(rows, columns, steps)],
-        **api.make_method_options(request, network),
+    job = settings.Job(
+        padding=padding, size=max(content.shape), levels=1, steps=(steps,)
     )
+    return method.Painter().paint(plans.make_plan(job, content, style, network))
 
 
 if __name__ == "__main__":

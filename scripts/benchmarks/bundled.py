@@ -16,13 +16,10 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
-import consistency
-import numpy as np
+import harness
 import precision
-import step_time
 
 from nst_tf.backend import device
 from nst_tf.images import image_io, sizes
@@ -30,7 +27,6 @@ from nst_tf.judge import judging
 from nst_tf.network import weight_files
 from nst_tf.runs import api
 
-RESULTS = Path(__file__).resolve().parent / "results"
 FIGURES = ("style", "moments", "content", "ssim", "chroma", "border")
 
 
@@ -42,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
         weight_files.load("vgg19", source)
         for source in ("auto", flags.reference)
     ]
-    for pair in map(consistency.read, flags.pair):
+    for pair in map(harness.read_pair, flags.pair):
         row: dict[str, Any] = {
             "pair": pair.name,
             "size": flags.size,
@@ -52,16 +48,15 @@ def main(arguments: Sequence[str]) -> int:
             row["judged"] = _compare_pictures(pair, pair, "auto", flags)
         if flags.noise:
             row["noise"] = _compare_pictures(
-                _perturb(pair), pair, flags.reference, flags
+                harness.perturb(pair), pair, flags.reference, flags
             )
         print(json.dumps(row), flush=True)
-        with flags.json.open("a") as file:
-            file.write(json.dumps({**step_time.machine(), **row}) + "\n")
+        harness.append(flags.json, {**harness.describe_machine(), **row})
     return 0
 
 
 def _compare_gradients(
-    pair: consistency.Pair,
+    pair: harness.Pair,
     networks: Sequence[weight_files.NetworkWeights],
     size: int,
 ) -> float:
@@ -70,20 +65,17 @@ def _compare_gradients(
     height, width = sizes.scale_to_side(rows, columns, size)
     content = image_io.resize(pair.content, height, width)
     one, other = (
-        np.ravel(
-            precision.Judge(
-                network, pair, height, width, "float32"
-            ).style_gradient(content)
-        ).astype("f8")
+        precision.Judge(network, pair, height, width, "float32").style_gradient(
+            content
+        )
         for network in networks
     )
-    cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
-    return round(float(cosine), 6)
+    return round(harness.cosine(one, other), 6)
 
 
 def _compare_pictures(
-    one: consistency.Pair,
-    other: consistency.Pair,
+    one: harness.Pair,
+    other: harness.Pair,
     weights: str,
     flags: argparse.Namespace,
 ) -> dict[str, float]:
@@ -106,26 +98,15 @@ def _compare_pictures(
     }
 
 
-def _perturb(pair: consistency.Pair) -> consistency.Pair:
-    """Adds noise of 1e-6 to the photograph of a pair."""
-    rng = np.random.default_rng(0)
-    noise = 1e-6 * rng.standard_normal(pair.content.shape).astype("f4")
-    return pair._replace(content=(pair.content + noise).clip(0, 1))
-
-
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = harness.make_parser(__doc__, "bundled")
     add = parser.add_argument
     add("--reference", required=True, help="weights file of VGG19, in floats")
     add("--pair", action="append", required=True, help="CONTENT:STYLE, paths")
     add("--size", type=int, default=512, help="long side (512)")
     add("--paint", action="store_true", help="pictures, too")
     add("--noise", action="store_true", help="what rounding alone changes")
-    add("--json", type=Path, default=RESULTS / "bundled.jsonl")
     return parser.parse_args(arguments)
 
 

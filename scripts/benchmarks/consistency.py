@@ -24,9 +24,8 @@ record's `preview_exact` says so.
 """
 
 import argparse
+import dataclasses
 import functools
-import json
-import math
 import statistics
 import sys
 import time
@@ -34,24 +33,22 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import harness
 import numpy as np
-import step_time
+import plans
 
 from nst_tf.backend import device
 from nst_tf.images import image_io, sizes
 from nst_tf.losses import style_kinds
 from nst_tf.network import weight_files
-from nst_tf.plan import schedule, settings
+from nst_tf.plan import planning, schedule, settings
 from nst_tf.runs import api, results
 
 if TYPE_CHECKING:
-    from nst_tf.losses import protocol
-    from nst_tf.transfer import targets
+    pass
 
-RESULTS = Path(__file__).resolve().parent / "results"
-SAMPLES = step_time.ROOT / "configs" / "images"
 PAIRS = [
-    f"{SAMPLES / content}.jpg:{SAMPLES / style}.jpg"
+    f"{harness.SAMPLES / content}.jpg:{harness.SAMPLES / style}.jpg"
     for content, style in (
         ("harbor_at_dusk", "swirling_night"),
         ("valley", "points_of_color"),
@@ -70,14 +67,6 @@ MOST_STEP = 2.5  # largest change of SSIM over the mean one
 MOST_STYLE_AT_HALF = 0.5  # style loss over the photograph's, strength 0.5
 
 
-class Pair(NamedTuple):
-    """Two pictures, [H, W, 3] in [0, 1]."""
-
-    name: str  # "town-painting"
-    content: np.ndarray
-    style: np.ndarray
-
-
 class Painted(NamedTuple):
     """A picture in two sizes, and what both took."""
 
@@ -87,7 +76,9 @@ class Painted(NamedTuple):
 
 
 # A part measures a pair, and returns its records, without their heads.
-Part = Callable[["Judge", Pair, argparse.Namespace], list[dict[str, Any]]]
+Part = Callable[
+    ["Judge", harness.Pair, argparse.Namespace], list[dict[str, Any]]
+]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -98,11 +89,8 @@ def main(arguments: Sequence[str]) -> int:
     if "sizes" in flags.parts:
         for pair in pairs:
             _preview_level(pair, flags)
-    if flags.pictures:
-        flags.pictures.mkdir(parents=True, exist_ok=True)
-    flags.json.parent.mkdir(parents=True, exist_ok=True)
     head = {
-        **step_time.machine(),
+        **harness.describe_machine(),
         "device": device.describe(),
         "precision": device.resolve_precision(settings.Job().precision),
         "weights": "vgg19" if network.projections is None else "small",
@@ -119,25 +107,22 @@ def main(arguments: Sequence[str]) -> int:
             for row in measure(judge, pair, flags):
                 rows.append({"pair": pair.name, **row})
                 record = {**head, "part": name, "pictures": shapes, **rows[-1]}
-                with flags.json.open("a") as file:
-                    file.write(json.dumps(record) + "\n")
+                harness.append(flags.json, record)
         print(table(rows), flush=True)
     return 0
 
 
 def load(
     flags: argparse.Namespace,
-) -> tuple[list[Pair], weight_files.NetworkWeights]:
+) -> tuple[list[harness.Pair], weight_files.NetworkWeights]:
     """Reads the pairs and the network that flags name.
 
     Raises:
         SystemExit: In one sentence, if one of them is not as it should be.
     """
     try:
-        pairs = [read(text) for text in flags.pair or PAIRS]
-        return pairs, weight_files.load(
-            settings.Job().extractor, flags.weights, say=print
-        )
+        pairs = [harness.read_pair(text) for text in flags.pair or PAIRS]
+        return pairs, weight_files.load(settings.Job().extractor, flags.weights)
     except ValueError as error:
         raise SystemExit(str(error)) from error
 
@@ -146,15 +131,11 @@ class Judge:
     """What the default job minimizes, its content and its style apart."""
 
     def __init__(self, network: weight_files.NetworkWeights):
-        options = api.make_method_options(settings.Job(), network)
-        self._weights: targets.LossWeights = options["weights"]
-        self._extractor = options["make_extractor"](self._weights.layers)
-        self._settings = {
-            name: options[name]
-            for name in ("convention", "style_loss", "style_fit")
-        }
+        self._network = network
+        gray = np.full((64, 64, 3), 0.5, np.float32)
+        self._extractor = plans.make_extractor(self._plan(gray, gray))
 
-    def gradient_norms(self, pair: Pair, size: int) -> dict[str, float]:
+    def gradient_norms(self, pair: harness.Pair, size: int) -> dict[str, float]:
         """Norms of the weighted gradients at the mean of both pictures.
 
         Args:
@@ -167,20 +148,22 @@ class Judge:
         import tensorflow as tf
 
         from nst_tf.losses import objectives
+        from nst_tf.transfer import targets
 
         rows, columns = pair.content.shape[:2]
         height, width = sizes.scale_to_side(rows, columns, size)
         content = image_io.resize(pair.content, height, width)
         style = image_io.cover(pair.style, height, width)
         image = tf.constant((0.5 * content + 0.5 * style)[None], tf.float32)
+        plan = self._plan(pair.content, pair.style)
         halves = {
-            "content": self._weights._replace(style={}, total_variation=0.0),
-            "style": self._weights._replace(content={}, total_variation=0.0),
+            "content": dataclasses.replace(plan, regions=(), tv_weight=0.0),
+            "style": _keep_style(plan),
         }
         norms = {}
-        for name, weights in halves.items():
-            loss_list = self._losses(
-                pair.content, pair.style, weights, height, width
+        for name, half in halves.items():
+            loss_list = targets.perceptual_losses(
+                half, self._extractor, height, width
             )
             evaluate = tf.function(
                 objectives.make_objective(self._extractor, loss_list),
@@ -204,10 +187,14 @@ class Judge:
         """
         import tensorflow as tf
 
-        weights = self._weights._replace(content={}, total_variation=0.0)
-        height, width = pictures[0].shape[:2]
-        loss_list = self._losses(
-            pictures[0], style, weights, height, width, mask
+        from nst_tf.transfer import targets
+
+        plan = _keep_style(self._plan(pictures[0], style))
+        regions = [region._replace(mask=mask) for region in plan.regions]
+        loss_list = targets.perceptual_losses(
+            dataclasses.replace(plan, regions=regions),
+            self._extractor,
+            *pictures[0].shape[:2],
         )
 
         @tf.function(autograph=False)
@@ -226,47 +213,35 @@ class Judge:
             for picture in pictures
         ]
 
-    def _losses(
-        self,
-        content: np.ndarray,
-        style: np.ndarray,
-        weights: "targets.LossWeights",
-        height: int,
-        width: int,
-        mask: np.ndarray | None = None,
-    ) -> "list[protocol.Loss]":
-        """The losses of the default job that have a weight here."""
-        from nst_tf.transfer import targets
+    def _plan(self, content: np.ndarray, style: np.ndarray) -> planning.Plan:
+        """The plan of the default job."""
+        return plans.make_plan(settings.Job(), content, style, self._network)
 
-        return targets.perceptual_losses(
-            self._extractor,
-            content,
-            [],
-            weights,
-            height,
-            width,
-            regions=[targets.Region([targets.Style(style)], mask)],
-            **self._settings,
-        )
+
+def _keep_style(plan: planning.Plan) -> planning.Plan:
+    """Leaves a plan the losses of style alone."""
+    return dataclasses.replace(plan, content_weights={}, tv_weight=0.0)
 
 
 def gradients(
-    judge: Judge, pair: Pair, flags: argparse.Namespace
+    judge: Judge, pair: harness.Pair, flags: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Content gradient over style gradient, large over small."""
     ratios = []
     row: dict[str, Any] = {"sizes": [flags.small, flags.large]}
     for size in row["sizes"]:
         norms = judge.gradient_norms(pair, size)
-        row |= {f"{name}_{size}": _short(norms[name]) for name in norms}
+        row |= {
+            f"{name}_{size}": harness.shorten(norms[name]) for name in norms
+        }
         ratios.append(norms["content"] / norms["style"])
-    row["content_over_style"] = [_short(ratio) for ratio in ratios]
-    row["ratio"] = _short(ratios[1] / ratios[0])
+    row["content_over_style"] = [harness.shorten(ratio) for ratio in ratios]
+    row["ratio"] = harness.shorten(ratios[1] / ratios[0])
     return [row]
 
 
 def compare_sizes(
-    judge: Judge, pair: Pair, flags: argparse.Namespace
+    judge: Judge, pair: harness.Pair, flags: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """A reduced large picture beside its preview, with levels and without."""
     level, exact = _preview_level(pair, flags)
@@ -288,10 +263,10 @@ def compare_sizes(
             [painted.preview, reduced], pair.style
         )
         row[name] = {
-            "ssim": _short(similarity(reduced, painted.preview)),
-            "preview_style": _short(of_preview),
-            "reduced_style": _short(of_reduced),
-            "style_ratio": _short(of_reduced / of_preview),
+            "ssim": harness.shorten(similarity(reduced, painted.preview)),
+            "preview_style": harness.shorten(of_preview),
+            "reduced_style": harness.shorten(of_reduced),
+            "style_ratio": harness.shorten(of_reduced / of_preview),
             "seconds": round(painted.seconds, 1),
         }
         for size, picture in (
@@ -299,12 +274,14 @@ def compare_sizes(
             (f"{flags.large}", painted.large),
             (f"{flags.large}-reduced", reduced),
         ):
-            _save(picture, flags, f"{pair.name}-{name}-{size}")
+            harness.save_picture(
+                flags.pictures, f"{pair.name}-{name}-{size}", picture
+            )
     return [row]
 
 
 def strengths(
-    judge: Judge, pair: Pair, flags: argparse.Namespace
+    judge: Judge, pair: harness.Pair, flags: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Similarity and style at eleven strengths, for each style loss."""
     rows, columns = pair.content.shape[:2]
@@ -328,7 +305,9 @@ def strengths(
                 style_loss=style_loss,
                 weights=flags.weights,
             )
-            _save(painting, flags, f"{pair.name}-{style_loss}-{value}")
+            harness.save_picture(
+                flags.pictures, f"{pair.name}-{style_loss}-{value}", painting
+            )
             pictures.append(painting)
         seconds = time.monotonic() - start
         similar = [similarity(each, photograph) for each in pictures]
@@ -341,14 +320,16 @@ def strengths(
                 "size": flags.strength_size,
                 "style_loss": style_loss,
                 "strengths": STRENGTHS,
-                "ssim": [_short(value) for value in similar],
-                "style": [_short(value / first) for value in distances],
+                "ssim": [harness.shorten(value) for value in similar],
+                "style": [
+                    harness.shorten(value / first) for value in distances
+                ],
                 "monotone": bool(changes.max() <= MOST_RISE),
-                "largest_rise": _short(max(0.0, changes.max())),
-                "largest_over_mean_step": _short(
+                "largest_rise": harness.shorten(max(0.0, changes.max())),
+                "largest_over_mean_step": harness.shorten(
                     np.abs(changes).max() / np.abs(changes).mean()
                 ),
-                "style_at_half": _short(
+                "style_at_half": harness.shorten(
                     distances[STRENGTHS.index(0.5)] / first
                 ),
                 "seconds": round(seconds, 1),
@@ -370,7 +351,9 @@ def similarity(a: np.ndarray, b: np.ndarray) -> float:
     return float(tf.image.ssim(*images, max_val=1.0)[0])
 
 
-def _preview_level(pair: Pair, flags: argparse.Namespace) -> tuple[int, bool]:
+def _preview_level(
+    pair: harness.Pair, flags: argparse.Namespace
+) -> tuple[int, bool]:
     """Which level of the large run is the preview; whether a run makes it."""
     rows, columns = pair.content.shape[:2]
     large, small = (
@@ -390,7 +373,9 @@ def _preview_level(pair: Pair, flags: argparse.Namespace) -> tuple[int, bool]:
     return level, large[: level + 1] == small
 
 
-def _paint_levels(pair: Pair, level: int, flags: argparse.Namespace) -> Painted:
+def _paint_levels(
+    pair: harness.Pair, level: int, flags: argparse.Namespace
+) -> Painted:
     """Runs the default job; the preview is what a level ends with."""
     print(f"{pair.name}, levels, {flags.large} ...", flush=True)
     start = time.monotonic()
@@ -413,7 +398,7 @@ def _steps_of(level: int) -> int:
     return steps[min(level, len(steps) - 1)]
 
 
-def _paint_plain(pair: Pair, flags: argparse.Namespace) -> Painted:
+def _paint_plain(pair: harness.Pair, flags: argparse.Namespace) -> Painted:
     """Runs the job with one level, at both sizes."""
 
     def paint(size: int) -> np.ndarray:
@@ -443,11 +428,12 @@ def _gradients_table(rows: Sequence[Mapping[str, Any]]) -> str:
         ratios = "".join(f"{value:9.4g}" for value in row["content_over_style"])
         met = LEAST_GRADIENTS <= row["ratio"] <= MOST_GRADIENTS
         lines.append(
-            f"{row['pair'][:37]:38}{ratios}{row['ratio']:9.3f}  {_words(met)}"
+            f"{row['pair'][:37]:38}{ratios}{row['ratio']:9.3f}  "
+            f"{harness.say_met(met)}"
         )
     median = statistics.median(row["ratio"] for row in rows)
     met = abs(median - 1) <= MEDIAN_DEVIATION
-    lines.append(f"{'median':38}{'':18}{median:9.3f}  {_words(met)}")
+    lines.append(f"{'median':38}{'':18}{median:9.3f}  {harness.say_met(met)}")
     lines.append(
         f"targets: {LEAST_GRADIENTS} to {MOST_GRADIENTS} each, the median "
         f"within {MEDIAN_DEVIATION:.0%} of 1"
@@ -475,7 +461,7 @@ def _sizes_table(rows: Sequence[Mapping[str, Any]]) -> str:
             lines.append(
                 f"{row['pair'][:30]:31}{name:8}{run['ssim']:7.3f}"
                 f"{run['reduced_style']:9.4f}{run['preview_style']:9.4f}"
-                f"{run['style_ratio']:7.2f}  {_words(met)}"
+                f"{run['style_ratio']:7.2f}  {harness.say_met(met)}"
             )
         if not row["preview_exact"]:
             lines.append(
@@ -503,12 +489,12 @@ def _strengths_table(rows: Sequence[Mapping[str, Any]]) -> str:
             f"{row['largest_rise']:.4f}, {MOST_RISE} at most)"
         )
         lines.append(
-            f"largest step / mean: {step:.2f}, {_words(step <= MOST_STEP)} "
-            f"({MOST_STEP} at most)"
+            f"largest step / mean: {step:.2f}, "
+            f"{harness.say_met(step <= MOST_STEP)} ({MOST_STEP} at most)"
         )
         lines.append(
             f"style at 0.5 / photograph's: {half:.3f}, "
-            f"{_words(half <= MOST_STYLE_AT_HALF)} "
+            f"{harness.say_met(half <= MOST_STYLE_AT_HALF)} "
             f"({MOST_STYLE_AT_HALF} at most)"
         )
     return "\n".join(lines)
@@ -522,42 +508,9 @@ PARTS: Mapping[str, tuple[Part, Table]] = {
 }
 
 
-def _words(met: bool) -> str:
-    """Says whether a target is met."""
-    return "met" if met else "NOT met"
-
-
-def _short(value: float) -> float:
-    """Keeps five digits that count."""
-    return float(f"{value:.5g}") if math.isfinite(value) else math.nan
-
-
-def _save(picture: np.ndarray, flags: argparse.Namespace, name: str) -> None:
-    """Writes a picture, if there is a folder for it."""
-    if flags.pictures:
-        image_io.save_image(flags.pictures / f"{name}.png", picture)
-
-
-def read(text: str) -> Pair:
-    """Reads the two pictures of CONTENT:STYLE."""
-    content, colon, style = text.partition(":")
-    if not (content and colon and style):
-        raise ValueError(
-            f"pair is {text!r}, expected CONTENT:STYLE, two paths."
-        )
-    return Pair(
-        f"{Path(content).stem}-{Path(style).stem}",
-        image_io.load_image(content),
-        image_io.load_image(style),
-    )
-
-
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the flags."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = harness.make_parser(__doc__, "consistency")
     names = ",".join(PARTS)
     add = parser.add_argument
     add("--parts", default=names, help=f"some of them ({names})")
@@ -574,8 +527,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--strength_size", type=int, default=256, help="strength (256)")
     known = ",".join(style_kinds.STYLE_LOSSES)
     add("--style_losses", default="gram", help=f"of {known} (gram)")
-    results = RESULTS / "consistency.jsonl"
-    add("--json", type=Path, default=results, help="gets a line for each pair")
     add("--pictures", type=Path, help="folder for the pictures")
     flags = parser.parse_args(arguments)
     flags.parts = flags.parts.split(",")

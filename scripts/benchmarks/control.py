@@ -36,7 +36,6 @@ gradient between theirs: so `seam` may be above 1 around a disc without a seam.
 """
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -44,8 +43,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import consistency
+import harness
 import numpy as np
-import step_time
 
 from nst_tf.backend import device
 from nst_tf.images import color, image_io, sizes
@@ -53,7 +52,6 @@ from nst_tf.network import weight_files
 from nst_tf.plan import settings
 from nst_tf.runs import api, results
 
-RESULTS = Path(__file__).resolve().parent / "results"
 CASES = {
     "tubingen": ("starry_night", "composition_vii"),
     "golden_gate": ("great_wave", "shipwreck"),
@@ -126,9 +124,7 @@ class Painter:
 
     def save(self, name: str, picture: np.ndarray) -> None:
         """Writes a picture, if there is a folder for it."""
-        if self._flags.pictures:
-            path = self._flags.pictures / f"{name}.png"
-            image_io.save_image(path, picture)
+        harness.save_picture(self._flags.pictures, name, picture)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -137,17 +133,12 @@ def main(arguments: Sequence[str]) -> int:
     device.prepare()
     try:
         cases = [_read(name, flags.images) for name in flags.cases]
-        network = weight_files.load(
-            settings.Job().extractor, flags.weights, say=print
-        )
+        network = weight_files.load(settings.Job().extractor, flags.weights)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 1
-    if flags.pictures:
-        flags.pictures.mkdir(parents=True, exist_ok=True)
-    flags.json.parent.mkdir(parents=True, exist_ok=True)
     head = {
-        **step_time.machine(),
+        **harness.describe_machine(),
         "device": device.describe(),
         "precision": device.resolve_precision(settings.Job().precision),
         "weights": "vgg19" if network.projections is None else "small",
@@ -160,8 +151,7 @@ def main(arguments: Sequence[str]) -> int:
             row = measure(judge, painter, case, flags.size)
             rows.append(row)
             record = {**head, "part": name, "size": flags.size, **row}
-            with flags.json.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+            harness.append(flags.json, record)
         print(table(rows), flush=True)
     return 0
 
@@ -199,23 +189,23 @@ def regions(
             (elsewhere,) = judge.style_losses([alone[index]], style, 1 - mask)
             (whole,) = judge.style_losses([alone[index]], style)
             row[place][its_name] = {
-                "area": _short(mask.mean()),
-                "distance": _short(own),
-                "photograph": _short(before),
+                "area": harness.shorten(mask.mean()),
+                "distance": harness.shorten(own),
+                "photograph": harness.shorten(before),
                 "alone": {
-                    "same_place": _short(same_place),
-                    "elsewhere": _short(elsewhere),
-                    "whole": _short(whole),
-                    "company": _short(without),
+                    "same_place": harness.shorten(same_place),
+                    "elsewhere": harness.shorten(elsewhere),
+                    "whole": harness.shorten(whole),
+                    "company": harness.shorten(without),
                 },
                 "over": {
-                    "same_place": _short(own / same_place),
-                    "whole": _short(own / whole),
-                    "company": _short(own / without),
+                    "same_place": harness.shorten(own / same_place),
+                    "whole": harness.shorten(own / whole),
+                    "company": harness.shorten(own / without),
                 },
             }
     first = case.style_names[0]
-    row["small_over_half"] = _short(
+    row["small_over_half"] = harness.shorten(
         row["disc"][first]["distance"] / row["horizon"][first]["distance"]
     )
     return row
@@ -246,8 +236,8 @@ def blends(
         "case": case.name,
         "styles": case.style_names,
         "shares": SHARES,
-        "to_first": [_short(value) for value in first],
-        "to_second": [_short(value) for value in second],
+        "to_first": [harness.shorten(value) for value in first],
+        "to_second": [harness.shorten(value) for value in second],
         "monotone": bool((np.diff(first) > 0).all())
         and bool((np.diff(second) < 0).all()),
     }
@@ -274,18 +264,20 @@ def colors(
         painter.save(f"{case.name}-color-{name}", result.image)
         rounded = np.rint(255 * np.clip(result.image, 0, 1)) / 255
         row[name] = {
-            "painted_chroma": _short(_chroma_error(picture, photograph)),
-            "chroma": _short(_chroma_error(result.image, photograph)),
-            "of_8_bits": _short(_chroma_error(rounded, photograph)),
-            "gave_way": _short(result.share),
+            "painted_chroma": harness.shorten(
+                _chroma_error(picture, photograph)
+            ),
+            "chroma": harness.shorten(_chroma_error(result.image, photograph)),
+            "of_8_bits": harness.shorten(_chroma_error(rounded, photograph)),
+            "gave_way": harness.shorten(result.share),
         }
     matched = color.match_moments(style, case.content)
     row["match"] = {
-        "moments": _short(_moments_error(matched.image, case.content)),
-        "clipped_moments": _short(
+        "moments": harness.shorten(_moments_error(matched.image, case.content)),
+        "clipped_moments": harness.shorten(
             _moments_error(np.clip(matched.image, 0, 1), case.content)
         ),
-        "clipped": _short(matched.share),
+        "clipped": harness.shorten(matched.share),
     }
     return row
 
@@ -316,8 +308,8 @@ def scale(
     return {
         "stripes": PERIOD * width,
         "scales": SCALES,
-        "wavelengths": [_short(length) for length in lengths],
-        "over_scale_1": [_short(length / plain) for length in lengths],
+        "wavelengths": [harness.shorten(length) for length in lengths],
+        "over_scale_1": [harness.shorten(length / plain) for length in lengths],
     }
 
 
@@ -365,10 +357,10 @@ def _seam(
             _edge_ratio(picture, edge, ~band) for picture in (both, *others)
         )
         found[name] = {
-            "ratio": _short(own),
-            "photograph": _short(photograph),
-            "alone": [_short(value) for value in alone],
-            "over_alone": _short(own / np.mean(alone)),
+            "ratio": harness.shorten(own),
+            "photograph": harness.shorten(photograph),
+            "alone": [harness.shorten(value) for value in alone],
+            "over_alone": harness.shorten(own / np.mean(alone)),
         }
     return found
 
@@ -445,7 +437,7 @@ def _regions_table(rows: Sequence[Mapping[str, Any]]) -> str:
             )
             lines.append(
                 f"{row['case'] + ', ' + place:33}edge {band:5.2f}, its middle "
-                f"{line:5.2f}  {_words(max(band, line) <= MOST_SEAM)}"
+                f"{line:5.2f}  {harness.say_met(max(band, line) <= MOST_SEAM)}"
             )
     lines.append(f"target: at most {MOST_SEAM}")
     return "\n".join(lines)
@@ -479,7 +471,7 @@ def _colors_table(rows: Sequence[Mapping[str, Any]]) -> str:
                 f"{row['case'] + ', ' + name:33}{one['painted_chroma']:9.4f}"
                 f"{one['chroma']:9.5f}{one['of_8_bits']:9.4f}"
                 f"{one['gave_way']:10.2%}  "
-                f"{_words(one['chroma'] <= MOST_CHROMA)}"
+                f"{harness.say_met(one['chroma'] <= MOST_CHROMA)}"
             )
     lines.append(f"target: result, at most {MOST_CHROMA}")
     lines.append("\ndifference of mean and covariance, matched style, content")
@@ -488,7 +480,7 @@ def _colors_table(rows: Sequence[Mapping[str, Any]]) -> str:
         lines.append(
             f"{row['case']:33}{one['moments']:9.1e}, clipped "
             f"{one['clipped_moments']:.4f}, {one['clipped']:.2%} of values, "
-            f"{_words(one['moments'] <= MOST_MOMENTS)}"
+            f"{harness.say_met(one['moments'] <= MOST_MOMENTS)}"
         )
     lines.append(f"target: at most {MOST_MOMENTS}, before they are clipped")
     return "\n".join(lines)
@@ -505,7 +497,7 @@ def _scale_table(rows: Sequence[Mapping[str, Any]]) -> str:
             met = abs(over / factor - 1) <= MOST_WAVELENGTH
             lines.append(
                 f"scale {factor:4.1f}: {length:6.2f} pixels, {over:.2f} times "
-                f"that of scale 1  {_words(met)}"
+                f"that of scale 1  {harness.say_met(met)}"
             )
         lines.append(f"target: the scale, within {MOST_WAVELENGTH:.0%}")
     return "\n".join(lines)
@@ -519,16 +511,6 @@ PARTS: Mapping[str, tuple[Part, Table]] = {
     "colors": (colors, _colors_table),
     "scale": (scale, _scale_table),
 }
-
-
-def _words(met: bool) -> str:
-    """Says whether a target is met."""
-    return "met" if met else "NOT met"
-
-
-def _short(value: float) -> float:
-    """Keeps five digits that count."""
-    return float(f"{value:.5g}")
 
 
 def _read(name: str, folder: Path) -> Case:
@@ -547,12 +529,9 @@ def _read(name: str, folder: Path) -> Case:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the flags."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = harness.make_parser(__doc__, "control")
     parts, cases = ",".join(PARTS), ",".join(CASES)
-    images = step_time.ROOT.parent / "shared" / "images"
+    images = harness.ROOT.parent / "shared" / "images"
     add = parser.add_argument
     add("--parts", default=parts, help=f"some of them ({parts})")
     add("--cases", default=cases, help=f"some of them ({cases})")
@@ -564,8 +543,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     )
     add("--size", type=int, default=512, help="long side (512)")
     add("--weights", default="auto", help="auto, imagenet, small, or a file")
-    results = RESULTS / "control.jsonl"
-    add("--json", type=Path, default=results, help="gets a line for each case")
     add("--pictures", type=Path, help="folder for the pictures")
     flags = parser.parse_args(arguments)
     for name, known in (("parts", PARTS), ("cases", CASES)):

@@ -24,14 +24,13 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib.util
-import json
 import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import harness
 import step_time
 
 if TYPE_CHECKING:
@@ -42,8 +41,6 @@ if TYPE_CHECKING:
     from nst_tf.losses import objectives
     from nst_tf.network import extractors
 
-RESULTS = Path(__file__).resolve().parent / "results"
-SAMPLES = step_time.ROOT / "configs" / "images"
 # neural-style-pt's defaults; its pixels are in 0..255.
 CONTENT_WEIGHT, STYLE_WEIGHT, TV_WEIGHT = 5.0, 100.0, 1e-3
 CONTENT_LAYER = "block4_conv2"
@@ -74,15 +71,13 @@ class Contestant(Protocol):
 def main(arguments: Sequence[str]) -> int:
     """Runs the benchmark, prints tables, appends a line, draws a plot."""
     flags = _parse(arguments)
-    sys.path.insert(0, str(step_time.ROOT))
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    harness.hide_gpus()
     if not importlib.util.find_spec("torch"):
         print("PyTorch is not installed: only ours is measured.")
         flags.contestants.remove("torch")
     problem = _problem(flags)
     record = {
-        **step_time.machine(),
+        **harness.describe_machine(),
         "size": list(problem.content.shape[1::-1]),
         "pictures": [Path(flags.content).stem, Path(flags.style).stem],
         "block": BLOCK,
@@ -91,9 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     }
     record["reached"] = _reached(record["curves"])
     print(_table(record))
-    flags.json.parent.mkdir(parents=True, exist_ok=True)
-    with flags.json.open("a") as file:
-        file.write(json.dumps(record) + "\n")
+    harness.append(flags.json, record)
     if not flags.evaluations:
         return 0
     if importlib.util.find_spec("matplotlib"):
@@ -302,10 +295,10 @@ def _race(problem: Problem, flags: argparse.Namespace) -> dict[str, Any]:
     for done in range(0, flags.evaluations + 1, BLOCK):
         for name, run in runs.items():
             if done:
-                time.sleep(step_time.PAUSE_SECONDS)
-                start = time.perf_counter()
-                run.advance(BLOCK)
-                spent[name] += time.perf_counter() - start
+                spent[name] += harness.time_call(
+                    functools.partial(run.advance, BLOCK),
+                    harness.PAUSE_SECONDS,
+                )[0]
             picture = run.picture()
             clipped, unclipped = (
                 float(judge(tf.constant(each)).loss)
@@ -356,26 +349,15 @@ def _costs(problem: Problem, flags: argparse.Namespace) -> dict[str, Any]:
                 for name, run in ours.items()
             },
         }
-        times: dict[str, list[float]] = {name: [] for name in contestants}
-        for _ in range(3 + flags.cost_rounds):
-            for name, call in contestants.items():
-                start = time.perf_counter()
-                call()
-                times[name].append(time.perf_counter() - start)
-        ratios = {
-            name: step_time.spread(
-                [
-                    step / plain
-                    for step, plain in zip(
-                        times[name][3:], times["evaluation"][3:], strict=True
-                    )
-                ]
-            )
-            for name in optimizers
-        }
+        times = harness.time_in_turn(contestants, flags.cost_rounds, warm_up=3)
         costs[precision] = {
-            "evaluation_seconds": step_time.spread(times["evaluation"][3:]),
-            **ratios,
+            "evaluation_seconds": harness.spread(times["evaluation"]),
+            **{
+                name: harness.spread(
+                    harness.divide(times[name], times["evaluation"])
+                )
+                for name in optimizers
+            },
         }
     return costs
 
@@ -430,8 +412,8 @@ def _table(record: Mapping[str, Any]) -> str:
     lines = ["", "seconds of a step / of its evaluation, median (min-max):"]
     for precision, cost in record["cost"].items():
         lines.append(
-            f"  {precision:9} adam {step_time.range_text(cost['adam'], 3)}, "
-            f"lbfgs {step_time.range_text(cost['lbfgs'], 3)}"
+            f"  {precision:9} adam {harness.range_text(cost['adam'], 3)}, "
+            f"lbfgs {harness.range_text(cost['lbfgs'], 3)}"
         )
     for row in record["reached"]:
         clipped = "" if row["kind"] == "loss" else ", before it is clipped"
@@ -453,13 +435,7 @@ def _table(record: Mapping[str, Any]) -> str:
 
 def _plot(record: Mapping[str, Any], path: Path) -> None:
     """Draws loss against seconds."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "convergence"
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4.2), layout="constrained")
+    figure, axes = harness.start_plot("convergence", (7, 4.2))
     for name, curve in record["curves"].items():
         label = "torch.optim.LBFGS, float32" if name == "torch" else name
         axes.plot(curve["seconds"][1:], curve["loss"][1:], label=label)
@@ -473,8 +449,7 @@ def _plot(record: Mapping[str, Any], path: Path) -> None:
     )
     axes.grid(True, which="both", alpha=0.3)
     axes.legend()
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
+    harness.save_plot(figure, path)
 
 
 def _problem(flags: argparse.Namespace) -> Problem:
@@ -488,20 +463,17 @@ def _problem(flags: argparse.Namespace) -> Problem:
         size = sizes.scale_to_side(rows, columns, flags.size)
         return image_io.resize(loaded, *size).astype("f4")
 
-    layers = weight_files.load("vgg19", flags.weights, say=print).layers
+    layers = weight_files.load("vgg19", flags.weights).layers
     return Problem(image(flags.content), image(flags.style), layers)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the flags."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = harness.make_parser(__doc__, "convergence")
     names = "torch,lbfgs-bfloat16,adam-bfloat16,lbfgs-float32"
     add = parser.add_argument
-    add("--content", default=str(SAMPLES / "harbor_at_dusk.jpg"))
-    add("--style", default=str(SAMPLES / "swirling_night.jpg"))
+    add("--content", default=str(harness.SAMPLES / "harbor_at_dusk.jpg"))
+    add("--style", default=str(harness.SAMPLES / "swirling_night.jpg"))
     add("--size", type=int, default=512, help="long side (512)")
     add(
         "--evaluations",
@@ -515,7 +487,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--history", type=int, default=20, help="of L-BFGS (20)")
     add("--learning_rate", type=float, default=0.02, help="of Adam (0.02)")
     add("--weights", default="imagenet", help="of VGG19: file, or imagenet")
-    add("--json", type=Path, default=RESULTS / "convergence.jsonl")
     flags = parser.parse_args(arguments)
     flags.contestants = flags.contestants.split(",")
     flags.precisions = [name for name in flags.precisions.split(",") if name]

@@ -9,7 +9,6 @@ these lines.
 """
 
 import argparse
-import json
 import os
 import re
 import statistics
@@ -20,11 +19,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import step_time
+import harness
 from PIL import Image
 
-RESULTS = Path(__file__).resolve().parent / "results"
-IMAGES = step_time.ROOT / "configs" / "images"
 # Flags of each case.
 CASES: dict[str, list[str]] = {
     "whole 1024": ["--size=1024"],
@@ -78,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
         runs = [_run(name) for _ in range(flags.repeats)]
         peaks = [run["peak_gb"] for run in runs]
         record = {
-            **step_time.machine(),
+            **harness.describe_machine(),
             "case": name,
             "flags": CASES[name],
             "precision": runs[0]["precision"],
@@ -95,9 +92,7 @@ def main(arguments: Sequence[str]) -> int:
             f"{record['median_gb'] / record['planned_gb']:.2f} of it",
             flush=True,
         )
-        flags.json.parent.mkdir(parents=True, exist_ok=True)
-        with flags.json.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        harness.append(flags.json, record)
     return 0
 
 
@@ -105,7 +100,7 @@ def _run(name: str) -> dict:
     """Runs a case once: its peak, what it planned, how long it took."""
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "out.png"
-        content = IMAGES / "harbor_at_dusk.jpg"
+        content = harness.SAMPLES / "harbor_at_dusk.jpg"
         if "square" in name:
             with Image.open(content) as picture:
                 content = Path(folder) / "square.png"
@@ -117,12 +112,12 @@ def _run(name: str) -> dict:
                 "-m",
                 "nst_tf.run",
                 f"--content={content}",
-                f"--style={IMAGES / 'swirling_night.jpg'}",
+                f"--style={harness.SAMPLES / 'swirling_night.jpg'}",
                 "--steps=2",
                 f"--output={output}",
                 *CASES[name],
             ],
-            env={**os.environ, "PYTHONPATH": str(step_time.ROOT)},
+            env=harness.make_environment(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -145,15 +140,14 @@ def _run(name: str) -> dict:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = harness.make_parser(__doc__, "memory")
     parser.add_argument(
         "--cases",
-        type=lambda text: text.split(","),
+        type=harness.split,
         default=["whole", "tiles"],
         help="beginnings of the names of cases",
     )
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", type=Path, default=RESULTS / "memory.jsonl")
     return parser.parse_args(arguments)
 
 

@@ -15,23 +15,22 @@ precision. All is judged in float32:
 """
 
 import argparse
-import json
+import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import consistency
+import harness
 import numpy as np
-import step_time
+import plans
 
 from nst_tf.backend import device
 from nst_tf.images import image_io, sizes
 from nst_tf.network import weight_files
-from nst_tf.plan import settings
+from nst_tf.plan import planning, settings
 from nst_tf.runs import api, results
 
-RESULTS = Path(__file__).resolve().parent / "results"
 LEAST_AT_CONTENT, LEAST_LATER = 0.995, 0.98  # of the cosines
 MOST_LOSS = 0.01  # from 1
 
@@ -45,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
     for pair in pairs:
         rows.append({"pair": pair.name, **_measure(pair, network, flags)})
         record = {
-            **step_time.machine(),
+            **harness.describe_machine(),
             "precision": flags.precision,
             "weights": "vgg19" if network.projections is None else "small",
             "size": flags.size,
@@ -53,15 +52,13 @@ def main(arguments: Sequence[str]) -> int:
             "steps": flags.steps,
             **rows[-1],
         }
-        flags.json.parent.mkdir(parents=True, exist_ok=True)
-        with flags.json.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        harness.append(flags.json, record)
         print(_line(rows[-1]), flush=True)
     return 0
 
 
 def _measure(
-    pair: consistency.Pair,
+    pair: harness.Pair,
     network: weight_files.NetworkWeights,
     flags: argparse.Namespace,
 ) -> dict[str, Any]:
@@ -76,18 +73,13 @@ def _measure(
     exact = judges["float32"]
     half, later = _paint(pair, flags, flags.precision)
     single, _ = _paint(pair, flags, "float32")
-    rng = np.random.default_rng(0)
-    noise = 1e-6 * rng.standard_normal(pair.content.shape).astype("f4")
-    near = pair._replace(content=(pair.content + noise).clip(0, 1))
-    noisy, _ = _paint(near, flags, "float32")
+    noisy, _ = _paint(harness.perturb(pair), flags, "float32")
     losses = [exact.loss(picture) for picture in (single, half, noisy)]
 
     def cosine(picture: np.ndarray) -> float:
-        one, other = (
-            np.ravel(judge.style_gradient(picture)).astype("f8")
-            for judge in judges.values()
+        return harness.cosine(
+            *(judge.style_gradient(picture) for judge in judges.values())
         )
-        return float(one @ other / np.linalg.norm(one) / np.linalg.norm(other))
 
     return {
         "cosine_at_content": round(cosine(content), 5),
@@ -106,7 +98,7 @@ class Judge:
     def __init__(
         self,
         network: weight_files.NetworkWeights,
-        pair: consistency.Pair,
+        pair: harness.Pair,
         height: int,
         width: int,
         precision: str,
@@ -116,31 +108,21 @@ class Judge:
         from nst_tf.losses import objectives
         from nst_tf.transfer import targets
 
-        options = api.make_method_options(
-            settings.Job(precision=precision), network
-        )
-        weights: targets.LossWeights = options["weights"]
-        extractor = options["make_extractor"](weights.layers)
+        job = settings.Job(precision=precision)
+        plan = plans.make_plan(job, pair.content, pair.style, network)
+        extractor = plans.make_extractor(plan)
 
-        def objective_of(weights: targets.LossWeights) -> Any:
+        def objective_of(plan: planning.Plan) -> Any:
             loss_list = targets.perceptual_losses(
-                extractor,
-                pair.content,
-                [targets.Style(pair.style)],
-                weights,
-                height,
-                width,
-                convention=options["convention"],
-                style_loss=options["style_loss"],
-                style_fit=options["style_fit"],
+                plan, extractor, height, width
             )
             return objectives.make_objective(extractor, loss_list)
 
-        everything = objective_of(weights)
+        everything = objective_of(plan)
         self._loss = tf.function(
             lambda image: everything(image).loss, autograph=False
         )
-        style = weights._replace(content={}, total_variation=0.0)
+        style = dataclasses.replace(plan, content_weights={}, tv_weight=0.0)
         self._style = tf.function(objective_of(style), autograph=False)
 
     def loss(self, picture: np.ndarray) -> float:
@@ -161,7 +143,7 @@ def _batch(picture: np.ndarray) -> Any:
 
 
 def _paint(
-    pair: consistency.Pair, flags: argparse.Namespace, precision: str
+    pair: harness.Pair, flags: argparse.Namespace, precision: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """Paints in one level; the picture, and what it was after some steps."""
     print(f"{pair.name}, {precision} ...", flush=True)
@@ -195,16 +177,13 @@ def _line(row: Mapping[str, Any]) -> str:
         f"{row['pair'][:36]:37}cosine {first:.4f}, {later:.4f}; loss "
         f"{ratio:.4f} (noise {row['noise_loss_ratio']:.4f}); mean "
         f"{row['mean']} (noise {row['noise']}); "
-        f"{'met' if met else 'NOT met'}"
+        f"{harness.say_met(met)}"
     )
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the flags."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = harness.make_parser(__doc__, "precision")
     add = parser.add_argument
     add("--pair", action="append", help="CONTENT:STYLE, paths; repeat it")
     add("--weights", default="auto", help="auto, imagenet, small, or a file")
@@ -212,8 +191,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--steps", type=int, default=200, help="of each run (200)")
     add("--cosine_after", type=int, default=100, help="steps (100)")
     add("--precision", choices=["bfloat16", "float16"], default="bfloat16")
-    results = RESULTS / "precision.jsonl"
-    add("--json", type=Path, default=results, help="gets a line for each pair")
     flags = parser.parse_args(arguments)
     if not 0 < flags.cosine_after <= flags.steps:
         parser.error("--cosine_after: expected 1 to --steps")

@@ -17,7 +17,6 @@ step's loss alone is measured, which is what can be had in that time.
 import argparse
 import collections
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -25,16 +24,14 @@ from pathlib import Path
 from typing import Any
 
 import consistency
+import harness
 import numpy as np
+import plans
 import precision as precisions
-import step_time
 
 from nst_tf.backend import device
-from nst_tf.images import image_io
-from nst_tf.plan import inputs, pyramid, settings
-from nst_tf.runs import api, results
-
-RESULTS = Path(__file__).resolve().parent / "results"
+from nst_tf.plan import planning, pyramid, schedule, settings
+from nst_tf.runs import results
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -42,43 +39,39 @@ def main(arguments: Sequence[str]) -> int:
     flags = _parse(arguments)
     device.prepare()
     pairs, network = consistency.load(flags)
-    request = settings.Job(size=flags.size, weights=flags.weights)
     for pair in pairs:
-        pictures = [
-            image_io.Picture(each) for each in (pair.content, pair.style)
-        ]
-        prepared = inputs.prepare(request, pictures[0], pictures[1:])
-        height, width, _ = prepared.levels[-1]
+        job = settings.Job(size=flags.size)
+        default = plans.make_plan(job, pair.content, pair.style, network)
+        height, width = default.size
         judge = precisions.Judge(network, pair, height, width, "float32")
         first: list[dict[str, float]] = []
         for text in flags.run or ["default"]:
-            schedule, *chosen = text.split()
-            levels = _levels(schedule, prepared.levels)
-            curve, picture = _curve(
-                dataclasses.replace(request, **dict(map(_setting, chosen))),
-                prepared._replace(levels=levels),
-                judge,
-                flags.every,
+            sizes, *chosen = text.split()
+            job = dataclasses.replace(
+                settings.Job(size=flags.size), **dict(map(_setting, chosen))
             )
+            plan = plans.make_plan(job, pair.content, pair.style, network)
+            if sizes != "default":
+                levels = schedule.choose_optimizers(
+                    job, _levels(sizes, height, width)
+                )
+                plan = dataclasses.replace(plan, levels=levels)
+            curve, picture = _curve(plan, judge, flags.every)
             first = first or curve
             record = {
-                **step_time.machine(),
-                "precision": device.resolve_precision(request.precision),
+                **harness.describe_machine(),
+                "precision": plan.network.precision,
                 "weights": "vgg19" if network.projections is None else "small",
                 "pair": pair.name,
                 "run": text,
-                "levels": [list(level) for level in levels],
+                "levels": [[*level.size, level.steps] for level in plan.levels],
                 "curve": curve,
                 "time_to_its_loss": _time_to(curve, first),
             }
-            flags.json.parent.mkdir(parents=True, exist_ok=True)
-            with flags.json.open("a") as file:
-                file.write(json.dumps(record) + "\n")
+            harness.append(flags.json, record)
             print(_line(pair.name, text, curve, record), flush=True)
-            if flags.pictures:
-                flags.pictures.mkdir(parents=True, exist_ok=True)
-                name = f"{pair.name}-{'-'.join(text.split())}.png"
-                image_io.save_image(flags.pictures / name, picture)
+            name = f"{pair.name}-{'-'.join(text.split())}"
+            harness.save_picture(flags.pictures, name, picture)
     return 0
 
 
@@ -88,11 +81,8 @@ def _setting(text: str) -> tuple[str, Any]:
     return name, type(getattr(settings.Job(), name))(value)
 
 
-def _levels(text: str, default: list[pyramid.Level]) -> list[pyramid.Level]:
+def _levels(text: str, height: int, width: int) -> list[pyramid.Level]:
     """The levels of a schedule, up to the size of the job."""
-    if text == "default":
-        return default
-    height, width, _ = default[-1]
     sizes = []
     for each in text.split(","):
         side, steps = (int(number) for number in each.split("x"))
@@ -105,23 +95,22 @@ def _levels(text: str, default: list[pyramid.Level]) -> list[pyramid.Level]:
 
 
 def _curve(
-    request: settings.Job,
-    prepared: inputs.Inputs,
-    judge: precisions.Judge,
-    every: int,
+    plan: planning.Plan, judge: precisions.Judge, every: int
 ) -> tuple[list[dict[str, float]], np.ndarray]:
     """Loss after seconds and work, at the last level, and the picture."""
+    from nst_tf.transfer import method
+
     curve = []
-    last = prepared.levels[-1]
-    before = sum(level.steps * level.work for level in prepared.levels[:-1])
+    last = plan.levels[-1]
+    before = sum(level.steps * level.work for level in plan.levels[:-1])
     judging = 0.0
-    picture = prepared.init
+    picture = plan.content
     start = time.monotonic()
-    steps: Iterable[Any] = api.run_steps(request, prepared)
-    if request.max_seconds:
+    steps: Iterable[Any] = method.Painter().paint(plan)
+    if plan.stop.seconds:
         steps, every = collections.deque(steps, maxlen=1), 1
     for step in steps:
-        if step.level + 1 < len(prepared.levels):
+        if step.level + 1 < len(plan.levels):
             continue
         if step.index % every and step.index != last.steps:
             continue
@@ -176,10 +165,7 @@ def _line(
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the flags."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = harness.make_parser(__doc__, "schedule")
     add = parser.add_argument
     add("--pair", action="append", help="CONTENT:STYLE, paths; repeat it")
     add(
@@ -189,8 +175,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--size", type=int, default=512, help="long side (512)")
     add("--every", type=int, default=10, help="steps (10)")
     add("--pictures", type=Path, help="folder for what was painted")
-    results = RESULTS / "schedule.jsonl"
-    add("--json", type=Path, default=results, help="gets a line for each run")
     return parser.parse_args(arguments)
 
 

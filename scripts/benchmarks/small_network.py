@@ -25,14 +25,13 @@ VGG19 that lie there from a run before are not painted again.
 
 import argparse
 import collections
-import datetime
-import json
-import os
+import functools
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import harness
 import numpy as np
 
 from nst_tf.images import image_io, sizes
@@ -40,9 +39,8 @@ from nst_tf.network import architectures, weight_files
 from nst_tf.plan import inputs, settings
 from nst_tf.runs import api, results
 
-SAMPLES = Path(__file__).parents[2] / "configs" / "images"
 PAIRS = [
-    f"{SAMPLES / content}.jpg,{SAMPLES / style}.jpg"
+    f"{harness.SAMPLES / content}.jpg,{harness.SAMPLES / style}.jpg"
     for content, style in (
         ("harbor_at_dusk", "swirling_night"),
         ("harbor_at_dusk", "stained_blocks"),
@@ -56,7 +54,7 @@ REPEATS = 9  # of the paired steps
 
 def main() -> None:
     """Reads the command line, paints, measures, prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = harness.make_parser(__doc__)
     parser.add_argument("--weights", default="auto", help="of the real VGG19")
     parser.add_argument("--pair", action="append", help="PHOTO,PAINTING")
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
@@ -66,7 +64,6 @@ def main() -> None:
         action="store_true",
         help="let the small network's losses do without projections",
     )
-    parser.add_argument("--json", default=None, help="appended to")
     arguments = parser.parse_args()
     large = weight_files.load("vgg19", arguments.weights)
     if large.projections is not None:
@@ -75,7 +72,7 @@ def main() -> None:
     folder = Path(arguments.pictures)
     folder.mkdir(parents=True, exist_ok=True)
     pairs = [pair.split(",") for pair in arguments.pair or PAIRS]
-    head = {"date": datetime.date.today().isoformat(), "cores": os.cpu_count()}
+    head = harness.describe_day()
     rows = []
     for size in (int(text) for text in arguments.sizes.split(",")):
         for content, style in pairs:
@@ -91,9 +88,8 @@ def main() -> None:
         step = step_ratio(pairs[0], arguments.weights)
         print(f"step at 512, VGG19 / small: {step}")
         rows.append({**head, "features": features, "step": step})
-    if arguments.json:
-        with open(arguments.json, "a") as file:
-            file.writelines(json.dumps(row) + "\n" for row in rows)
+    for row in rows:
+        harness.append(arguments.json, row)
 
 
 def compare(
@@ -104,7 +100,10 @@ def compare(
     folder: Path,
 ) -> dict[str, Any]:
     """Paints a pair with both networks, and judges both pictures."""
-    row: dict[str, Any] = {"pair": _name(content, style), "size": size}
+    row: dict[str, Any] = {
+        "pair": harness.name_pair(content, style),
+        "size": size,
+    }
     if arguments.unprojected:
         row["unprojected"] = True
     for name, network in (("vgg19", arguments.weights), ("small", "small")):
@@ -125,13 +124,14 @@ def paint(
     content: str, style: str, size: int, source: str, unprojected: bool
 ) -> np.ndarray:
     """Paints as `nst_tf.stylize` does, with or without projections."""
-    request = settings.Job(weights=source, size=size)
-    images = [image_io.load_picture(path) for path in (content, style)]
-    prepared = inputs.prepare(request, images[0], images[1:])
+    from nst_tf.transfer import method
+
+    job = settings.Job(content=content, style=(style,), size=size)
+    network = weight_files.load("vgg19", source)
     if unprojected:
-        network = prepared.network._replace(projections=None)
-        prepared = prepared._replace(network=network)
-    steps = api.run_steps(request, prepared)
+        network = network._replace(projections=None)
+    read = inputs.read_inputs(job)._replace(network=network)
+    steps = method.Painter().paint(api.make_plan(job, read))
     return results.read_image(collections.deque(steps, maxlen=1).pop())
 
 
@@ -240,27 +240,19 @@ def _mean(values: Sequence[float]) -> float:
 
 def step_ratio(pair: Sequence[str], source: str) -> dict[str, float]:
     """Seconds of a step with VGG19 over those with the small one, in turn."""
-    runs = [
-        api.stylize_steps(*pair, size=512, levels=1, steps=99, weights=name)
-        for name in (source, "small")
-    ]
-    ratios = []
-    for _ in range(REPEATS + 2):  # the first ones compile
-        seconds = []
-        for run in runs:
-            start = time.perf_counter()
-            float(next(run).evaluation.loss)
-            seconds.append(time.perf_counter() - start)
-        ratios.append(seconds[0] / seconds[1])
-    ratios = sorted(ratios[2:])
-    return {
-        name: round(value, 2)
-        for name, value in (
-            ("median", ratios[len(ratios) // 2]),
-            ("min", ratios[0]),
-            ("max", ratios[-1]),
+    runs = {
+        name: api.stylize_steps(
+            *pair, size=512, levels=1, steps=99, weights=weights
         )
+        for name, weights in (("vgg19", source), ("small", "small"))
     }
+
+    def advance(name: str) -> None:
+        float(next(runs[name]).evaluation.loss)
+
+    calls = {name: functools.partial(advance, name) for name in runs}
+    seconds = harness.time_in_turn(calls, REPEATS, warm_up=2)  # these compile
+    return harness.spread(harness.divide(seconds["vgg19"], seconds["small"]), 2)
 
 
 def contact_sheet(
@@ -269,7 +261,7 @@ def contact_sheet(
     """Puts VGG19's pictures above those of the small network."""
     columns = []
     for content, style in pairs:
-        name = f"{_name(content, style)}-{size}"
+        name = f"{harness.name_pair(content, style)}-{size}"
         images = [
             image_io.load_image(folder / f"{name}-{network}.png")
             for network in ("vgg19", "small")
@@ -282,11 +274,6 @@ def contact_sheet(
     image_io.save_image(
         folder / f"sheet-{size}.png", np.concatenate(columns, axis=1)
     )
-
-
-def _name(content: str, style: str) -> str:
-    """Names a pair: "town-painting"."""
-    return f"{Path(content).stem}-{Path(style).stem}"
 
 
 def _line(row: dict[str, Any]) -> str:

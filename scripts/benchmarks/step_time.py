@@ -24,13 +24,9 @@ far more to another program than TensorFlow's do. What others took is reported.
 from __future__ import annotations
 
 import argparse
-import datetime
-import importlib.metadata
 import importlib.util
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import time
@@ -38,11 +34,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import harness
+
 if TYPE_CHECKING:
     import numpy as np
     import torch
 
-ROOT = Path(__file__).resolve().parents[2]
 PRECISIONS = ("float32", "bfloat16", "float16")
 CONTENT_LAYERS = {"block4_conv2": 1.0}
 STYLE_LAYERS = {f"block{block}_conv1": 0.2 for block in range(1, 6)}
@@ -57,7 +54,6 @@ LABELS = {
     "float32": "nst_tf float32",
     "bfloat16": "nst_tf bfloat16",
 }
-PAUSE_SECONDS = 0.05  # idle threads of the other library spin a little longer
 
 # -> each loss's distance by name, and the gradient, [H, W, 3], before the
 # update, both as the library has them.
@@ -77,9 +73,7 @@ class Problem(NamedTuple):
 def main(arguments: Sequence[str]) -> int:
     """Runs the benchmark; 1 if both sides differ or an input is wrong."""
     flags = _parse(arguments)
-    sys.path.insert(0, str(ROOT))
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    harness.hide_gpus()
     if flags.peak_of:
         print(json.dumps(_own_peak(flags.peak_of, flags)))
         return 0
@@ -105,7 +99,7 @@ def main(arguments: Sequence[str]) -> int:
         for name, row in measured["contestants"].items():
             row |= peaks.get((size, name), {})
         record = {
-            **machine(),
+            **harness.describe_machine(),
             "size": [size, problem.init.shape[0]],
             "pooling": flags.pooling,
             "padding": PADDING,
@@ -114,9 +108,7 @@ def main(arguments: Sequence[str]) -> int:
             **measured,
         }
         print(_table(record), flush=True)
-        flags.json.parent.mkdir(parents=True, exist_ok=True)
-        with flags.json.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        harness.append(flags.json, record)
         records.append(record)
         agreed &= measured["agreed"] is not False
     if importlib.util.find_spec("matplotlib"):
@@ -146,6 +138,7 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
     Returns:
         The step; on a CPU it returns when all of it is done.
     """
+    import plans
     import tensorflow as tf
 
     from nst_tf.losses import objectives
@@ -153,26 +146,23 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
     from nst_tf.optimize import descent, first_order
     from nst_tf.transfer import targets
 
-    weights = targets.LossWeights(CONTENT_LAYERS, STYLE_LAYERS)
+    plan = plans.compare_layers(
+        problem.content,
+        problem.style,
+        CONTENT_LAYERS,
+        STYLE_LAYERS,
+        style_loss=style_loss,
+    )
     extractor = extractors.vgg(
         "vgg19",
-        weights.layers,
+        targets.list_layers(plan),
         problem.network_weights,
         pooling=problem.pooling,
         padding=PADDING,
         dtype=precision,
     )
     height, width = problem.init.shape[:2]
-    style = targets.Style(problem.style)
-    loss_list = targets.perceptual_losses(
-        extractor,
-        problem.content,
-        [style],
-        weights,
-        height,
-        width,
-        style_loss=style_loss,
-    )
+    loss_list = targets.perceptual_losses(plan, extractor, height, width)
     image = tf.Variable(tf.constant(problem.init[None]), trainable=False)
     optimizer = first_order.Adam(
         image, LEARNING_RATE, beta_1=BETAS[0], beta_2=BETAS[1]
@@ -372,17 +362,17 @@ def _measure(
 ) -> dict[str, Any]:
     """Steps the contestants in turn; the part of a record about them."""
     steps = {name: make_step(name, problem) for name in names}
-    first = {name: _timed(step) for name, step in steps.items()}
+    first = {
+        name: harness.time_call(step, harness.PAUSE_SECONDS)
+        for name, step in steps.items()
+    }
     start, others = time.perf_counter(), _others_seconds()
-    rounds = [
-        {name: _timed(step)[0] for name, step in steps.items()}
-        for _ in range(repeats)
-    ]
+    seconds = harness.time_in_turn(steps, repeats, pause=harness.PAUSE_SECONDS)
     others = (_others_seconds() - others) / (time.perf_counter() - start)
     rows: dict[str, dict[str, Any]] = {}
     for name in names:
         rows[name] = {
-            "seconds": spread([times[name] for times in rounds]),
+            "seconds": harness.spread(seconds[name]),
             "compile_seconds": round(first[name][0], 3),
         }
         for other, key in (
@@ -390,11 +380,11 @@ def _measure(
             ("torch_bfloat16", "ratio_bfloat16"),
         ):
             if other in names and name not in TORCHES:
-                ratios = [times[other] / times[name] for times in rounds]
-                rows[name][key] = spread(ratios)
+                ratios = harness.divide(seconds[other], seconds[name])
+                rows[name][key] = harness.spread(ratios)
         if f"floor_{name}" in names:
-            ratios = [times[name] / times[f"floor_{name}"] for times in rounds]
-            rows[name]["over_floor"] = spread(ratios)
+            ratios = harness.divide(seconds[name], seconds[f"floor_{name}"])
+            rows[name]["over_floor"] = harness.spread(ratios)
         if "torch" in names and name != "torch" and first[name][1][0]:
             rows[name] |= _agreement(first[name][1], first["torch"][1])
     found = rows.get("float32", {})
@@ -411,14 +401,6 @@ def _measure(
     }
 
 
-def _timed(step: Step) -> tuple[float, Any]:
-    """Takes a step once the threads of others rest; seconds, and its value."""
-    time.sleep(PAUSE_SECONDS)
-    start = time.perf_counter()
-    value = step()
-    return time.perf_counter() - start, value
-
-
 def _others_seconds() -> float:
     """Processor time that all other processes have had; 0 if not on Linux."""
     path = Path("/proc/stat")
@@ -431,17 +413,13 @@ def _others_seconds() -> float:
 
 def _agreement(actual: Any, expected: Any) -> dict[str, float]:
     """The largest relative difference of a loss, and the gradients' cosine."""
-    import numpy as np
-
     difference = max(
         abs(float(actual[0][name]) / float(value) - 1)
         for name, value in expected[0].items()
     )
-    a, b = (np.asarray(x, "f8").ravel() for x in (actual[1], expected[1]))
-    cosine = float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b)))
     return {
         "loss_difference": float(f"{difference:.2e}"),
-        "gradient_cosine": round(cosine, 7),
+        "gradient_cosine": round(harness.cosine(actual[1], expected[1]), 7),
     }
 
 
@@ -502,7 +480,7 @@ def find_weights(source: str) -> tuple[Any, str]:
 
     if source == "random":
         return _random_weights(), "random"
-    return weight_files.load("vgg19", source, say=print).layers, "vgg19"
+    return weight_files.load("vgg19", source).layers, "vgg19"
 
 
 def _random_weights() -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -521,45 +499,6 @@ def _random_weights() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return arrays
 
 
-def machine() -> dict[str, Any]:
-    """The part of a record about code, libraries and processor."""
-    cpuinfo = Path("/proc/cpuinfo")  # on Linux
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.partition(": ")[2] for line in lines if "model name" in line]
-    packages = ["tensorflow", "keras", "torch"]
-    git = ["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]
-    try:
-        commit = subprocess.run(git, capture_output=True, text=True).stdout
-    except OSError:  # there is no git
-        commit = ""
-    now = datetime.datetime.now(datetime.timezone.utc)
-    return {
-        "commit": commit.strip() or None,
-        "date": now.isoformat(timespec="seconds"),
-        "versions": {
-            "python": platform.python_version(),
-            **{
-                package: importlib.metadata.version(package)
-                for package in packages
-                if importlib.util.find_spec(package)
-            },
-        },
-        "cpu": models[0] if models else platform.processor(),
-        "cores": os.cpu_count(),
-        **{
-            flag: any(flag in line.split() for line in lines)
-            for flag in ("amx_bf16", "avx512_bf16")
-        },
-    }
-
-
-def spread(values: Sequence[float]) -> dict[str, float]:
-    """Median, smallest and largest."""
-    spread = statistics.median(values), min(values), max(values)
-    names = ("median", "min", "max")
-    return {n: round(v, 4) for n, v in zip(names, spread, strict=True)}
-
-
 def _table(record: Mapping[str, Any]) -> str:
     """Writes a record for people, in lines of at most 80 columns."""
     width, height = record["size"]
@@ -571,18 +510,18 @@ def _table(record: Mapping[str, Any]) -> str:
         f"{'first':>8}{'peak MB':>8}{'above':>8}",
     ]
     for name, row in record["contestants"].items():
+        ratio = harness.range_text(row["ratio"], 2) if "ratio" in row else "-"
         lines.append(
-            f"{name:15}{range_text(row['seconds'], 3):>21}"
-            f"{range_text(row['ratio'], 2) if 'ratio' in row else '-':>19}"
+            f"{name:15}{harness.range_text(row['seconds'], 3):>21}{ratio:>19}"
             f"{row['compile_seconds']:8.2f}{row.get('peak_mb', '-'):>8}"
             f"{row.get('peak_above_import_mb', '-'):>8}"
         )
     for name, row in record["contestants"].items():
         if "over_floor" in row:
-            over = range_text(row["over_floor"], 2)
+            over = harness.range_text(row["over_floor"], 2)
             lines.append(f"{name} takes {over} times its convolutions")
         if "ratio_bfloat16" in row and name == "bfloat16":
-            faster = range_text(row["ratio_bfloat16"], 2)
+            faster = harness.range_text(row["ratio_bfloat16"], 2)
             lines.append(f"{name} is {faster} times torch in bfloat16")
     for name, row in record["contestants"].items():
         if "loss_difference" in row:
@@ -602,13 +541,7 @@ def _table(record: Mapping[str, Any]) -> str:
 
 def _plot(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     """Draws what a step takes, the part of the convolutions darker."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "step_time"
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 3.2), layout="constrained")
+    figure, axes = harness.start_plot("step_time", (7, 3.2))
     rows = [name for name in (*TORCHES, *PRECISIONS) if name in LABELS]
     width = 0.8 / len(rows)
     for number, name in enumerate(rows):
@@ -628,23 +561,12 @@ def _plot(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     axes.set(ylabel="seconds a step", yscale="log")
     axes.grid(True, axis="y", which="both", alpha=0.3)
     axes.legend()
-    figure.savefig(path, metadata={"Date": None})
-    pyplot.close(figure)
-
-
-def range_text(spread: Mapping[str, float], digits: int) -> str:
-    """Writes a spread such as "1.25 (1.20-1.31)"."""
-    median, low, high = (f"{value:.{digits}f}" for value in spread.values())
-    return f"{median} ({low}-{high})"
+    harness.save_plot(figure, path)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the flags."""
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    results = Path(__file__).resolve().parent / "results" / "step_time.jsonl"
+    parser = harness.make_parser(__doc__, "step_time")
     on_off = argparse.BooleanOptionalAction
     add = parser.add_argument
     add("--sizes", default="256,512,1024", help="long sides (256,512,1024)")
@@ -653,7 +575,6 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--repeats", type=int, default=7, help="rounds (7)")
     add("--weights", default="auto", help="file, imagenet, random, or auto")
     add("--peak", action=on_off, default=True, help="measure memory too")
-    add("--json", type=Path, default=results, help="gets a line for each size")
     add("--peak_of", help=argparse.SUPPRESS)
     flags = parser.parse_args(arguments)
     named = flags.weights not in ("auto", "imagenet", "random")

@@ -13,30 +13,29 @@ The network is VGG19.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
-import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
+import harness
 import numpy as np
 import step_time
 
-RESULTS = Path(__file__).resolve().parent / "results"
 ODD = 701, 1003  # height and width of `gradient`
-IMAGES = step_time.ROOT / "configs" / "images"
+CONTENT_LAYERS = {"block4_conv2": 5.0}
+STYLE_LAYERS = {name: 20.0 for name in step_time.STYLE_LAYERS}
 
 
 def main(arguments: Sequence[str]) -> int:
     """Measures, prints and appends a JSON line for each part."""
     flags = _parse(arguments)
-    sys.path.insert(0, str(step_time.ROOT))
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     for part in flags.parts:
         record = {
-            **step_time.machine(),
+            **harness.describe_machine(),
             "part": part,
             "size": flags.size,
             "tile": flags.tile,
@@ -45,9 +44,7 @@ def main(arguments: Sequence[str]) -> int:
             **PARTS[part](flags),
         }
         print(json.dumps(record, indent=1), flush=True)
-        flags.json.parent.mkdir(parents=True, exist_ok=True)
-        with flags.json.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+        harness.append(flags.json, record)
     return 0
 
 
@@ -63,7 +60,7 @@ def _agreement(flags: argparse.Namespace) -> dict:
         for _ in range(flags.steps):
             evaluation = step()
         losses[name] = float(evaluation.loss)
-        pictures[name] = optimizer.image.numpy()[0]
+        pictures[name] = np.asarray(optimizer.image)[0]
         print(f"{name}: loss {losses[name]:.6g}", flush=True)
     whole = pictures["whole"]
     differences = {}
@@ -109,22 +106,17 @@ def _along_borders(flags: argparse.Namespace, picture: np.ndarray) -> float:
 
 def _cost(flags: argparse.Namespace) -> dict:
     """Steps in turn: their seconds, and the ratios of each round."""
-    steps = [_stepper(flags, tile, 0.0)[0] for tile in (0, flags.tile)]
-    seconds: list[list[float]] = [[], []]
-    for step in steps:
-        step()
-    for _ in range(flags.rounds):
-        for step, times in zip(steps, seconds, strict=True):
-            start = time.perf_counter()
-            float(step().loss)
-            times.append(time.perf_counter() - start)
-    ratios = [b / a for a, b in zip(*seconds, strict=True)]
+
+    def call(tile: int) -> Callable[[], float]:
+        step, _ = _stepper(flags, tile, 0.0)
+        return lambda: float(step().loss)
+
+    calls = {"whole": call(0), "tiles": call(flags.tile)}
+    seconds = harness.time_in_turn(calls, flags.rounds, warm_up=1)
+    ratios = harness.divide(seconds["tiles"], seconds["whole"])
     return {
-        "seconds": {
-            "whole": step_time.spread(seconds[0]),
-            "tiles": step_time.spread(seconds[1]),
-        },
-        "tiles over whole": step_time.spread(ratios),
+        "seconds": {n: harness.spread(v) for n, v in seconds.items()},
+        "tiles over whole": harness.spread(ratios),
     }
 
 
@@ -135,19 +127,27 @@ def _gradient(flags: argparse.Namespace) -> dict:
     from nst_tf.backend import canvas
     from nst_tf.images import image_io
     from nst_tf.losses import objectives
+    from nst_tf.plan import style_regions
     from nst_tf.tiling import tiled, views
     from nst_tf.transfer import targets
 
-    extractor, weights = _network(flags)
+    extractor = _network(flags)
     height, width = ODD
-    content = image_io.load_image(IMAGES / "harbor_at_dusk.jpg")
+    content = image_io.load_image(harness.SAMPLES / "harbor_at_dusk.jpg")
     content = image_io.resize(content, height, width)
     sky = np.linspace(3, -2, height).clip(0, 1)[:, None].repeat(width, 1)
     masks = sky.astype("f4"), (1 - sky).astype("f4")
     names = "swirling_night.jpg", "stained_blocks.jpg"
     regions = [
-        targets.Region(
-            [targets.Style(image_io.load_image(IMAGES / name))], mask, name
+        style_regions.Region(
+            [
+                style_regions.Style(
+                    image_io.load_image(harness.SAMPLES / name),
+                    layers=STYLE_LAYERS,
+                )
+            ],
+            mask,
+            name,
         )
         for name, mask in zip(names, masks, strict=True)
     ]
@@ -156,17 +156,10 @@ def _gradient(flags: argparse.Namespace) -> dict:
     image = tf.Variable(tf.constant(noisy.clip(0, 1).astype("f4")[None]))
 
     def evaluated(tile: int) -> tuple[dict[str, float], np.ndarray]:
-        loss_list = targets.perceptual_losses(
-            extractor,
-            content,
-            [],
-            weights,
-            height,
-            width,
-            regions=regions,
-            tile=tile,
-            recompute=flags.recompute,
+        plan = dataclasses.replace(
+            _plan(flags, content, content, tile), regions=regions
         )
+        loss_list = targets.perceptual_losses(plan, extractor, height, width)
         evaluate = objectives.make_objective(extractor, loss_list)
         if tile:
             cut = views.cut_for_extractor(extractor, height, width, tile)
@@ -197,26 +190,39 @@ def _gradient(flags: argparse.Namespace) -> dict:
     return {"size": [width, height], "tiles": found}
 
 
-def _network(flags: argparse.Namespace) -> tuple[Any, Any]:
-    """VGG19 to block5_conv1, and the weights of the losses."""
+def _network(flags: argparse.Namespace) -> Any:
+    """VGG19 to block5_conv1."""
     from nst_tf.network import extractors
-    from nst_tf.transfer import targets
 
     network_weights, _ = step_time.find_weights("auto")
-    weights = targets.LossWeights(
-        {"block4_conv2": 5.0},
-        {name: 20.0 for name in step_time.STYLE_LAYERS},
-        50.0,
-    )
-    extractor = extractors.vgg(
+    return extractors.vgg(
         "vgg19",
-        weights.layers,
+        [*CONTENT_LAYERS, *STYLE_LAYERS],
         network_weights,
         pooling="average",
         padding="symmetric_first",
         dtype=flags.precision,
     )
-    return extractor, weights
+
+
+def _plan(
+    flags: argparse.Namespace, content: np.ndarray, style: np.ndarray, tile: int
+) -> Any:
+    """The losses of the default job, in tiles or of the whole."""
+    import plans
+
+    from nst_tf.plan import planning
+
+    return plans.compare_layers(
+        content,
+        style,
+        CONTENT_LAYERS,
+        STYLE_LAYERS,
+        tv_weight=50.0,
+        tiling=planning.Tiling(
+            tile, "recompute" if flags.recompute else "keep"
+        ),
+    )
 
 
 def _stepper(
@@ -225,7 +231,7 @@ def _stepper(
     """A compiled train step at the size, and its optimizer."""
     import tensorflow as tf
 
-    from nst_tf.backend import host_images
+    from nst_tf.backend import canvas
     from nst_tf.images import image_io, sizes
     from nst_tf.losses import objectives
     from nst_tf.optimize import descent, first_order
@@ -233,25 +239,18 @@ def _stepper(
     from nst_tf.tiling import tiled, views
     from nst_tf.transfer import targets
 
-    extractor, weights = _network(flags)
-    content = image_io.load_image(IMAGES / "harbor_at_dusk.jpg")
-    style = image_io.load_image(IMAGES / "swirling_night.jpg")
+    extractor = _network(flags)
+    content = image_io.load_image(harness.SAMPLES / "harbor_at_dusk.jpg")
+    style = image_io.load_image(harness.SAMPLES / "swirling_night.jpg")
     rows, columns = content.shape[:2]
     height, width = sizes.scale_to_side(rows, columns, flags.size)
     content = image_io.resize(content, height, width)
     loss_list = targets.perceptual_losses(
-        extractor,
-        content,
-        [targets.Style(style)],
-        weights,
-        height,
-        width,
-        tile=tile,
-        recompute=flags.recompute,
+        _plan(flags, content, style, tile), extractor, height, width
     )
-    image: Any = tf.Variable(tf.zeros((1, height, width, 3)), trainable=False)
-    if tiles.is_cut(height, width, tile):
-        image = host_images.HostVariable(image.shape, image.dtype)
+    is_cut = tiles.is_cut(height, width, tile)
+    image: Any = canvas.make_zeros(height, width, tf.float32, is_cut, 1)
+    if is_cut:
         cut = views.cut_for_extractor(extractor, height, width, tile)
         print(f"{cut.number} tiles, {cut.columns.size} x {cut.rows.size}")
         evaluate = tiled.make_tiled_objective(extractor, loss_list, cut)
@@ -269,17 +268,16 @@ PARTS = {"agreement": _agreement, "cost": _cost, "gradient": _gradient}
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = harness.make_parser(__doc__, "tiles")
     add = parser.add_argument
-    add("--parts", type=lambda text: text.split(","), default=["agreement"])
+    add("--parts", type=harness.split, default=["agreement"])
     add("--size", type=int, default=1024)
     add("--tile", type=int, default=512)
-    add("--tiles", type=lambda t: [*map(int, t.split(","))], default=[256, 384])
+    add("--tiles", type=harness.split_numbers, default=[256, 384])
     add("--precision", default="float32")
     add("--steps", type=int, default=50)
     add("--rounds", type=int, default=5)
     add("--recompute", action="store_true")
-    add("--json", type=Path, default=RESULTS / "tiles.jsonl")
     return parser.parse_args(arguments)
 
 

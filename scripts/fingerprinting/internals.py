@@ -18,9 +18,9 @@ THRESHOLDS: dict[str, int] = {
     "nst_tf.losses.sums.BLOCK": 64,
     "nst_tf.images.color.BLOCK": 500,
     "nst_tf.plan.pyramid.LARGE": 40,  # Adam above, and shorter steps
-    "nst_tf.losses.style_losses.EXACT_CHANNELS": 16,
-    "nst_tf.losses.style_losses.DIRECTIONS": 8,
-    "nst_tf.losses.style_losses.QUANTILES": 64,
+    "nst_tf.losses.wasserstein.EXACT_CHANNELS": 16,
+    "nst_tf.losses.wasserstein.DIRECTIONS": 8,
+    "nst_tf.losses.wasserstein.QUANTILES": 64,
     "nst_tf.images.writing.LONGEST_RECORD": 100,  # larger: beside the file
     "nst_tf.runs.timelapse.FRAMES": 3,
     "nst_tf.runs.reporters.LARGEST": 48,

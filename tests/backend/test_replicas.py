@@ -1,14 +1,17 @@
 """Several devices give what one gives; on several machines one writes."""
 
+import contextlib
 import json
 import os
 import socket
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import toys
 
 from nst_tf.backend import replicas
@@ -171,3 +174,65 @@ def test_a_picture_is_shared_where_that_is_faster():
     # Memory goes first.
     cut = tiles.choose_tiles(2048, 2048, 512, 16, 70, 2)
     assert cut.rows.size * cut.columns.size <= 512**2
+
+
+@pytest.fixture(scope="module")
+def alone():
+    """A strategy of one device, which needs no process of its own."""
+    return tf.distribute.MirroredStrategy(["CPU:0"])
+
+
+def test_devices_are_those_of_the_strategy(alone):
+    assert replicas.count_devices(None) == 1
+    assert replicas.count_devices(alone) == 1
+    team = types.SimpleNamespace(num_replicas_in_sync=6)
+    assert replicas.count_devices(team) == 6
+
+
+def test_what_replicas_find_is_added_up_in_any_structure(alone):
+    @tf.function(autograph=False)
+    def add_up():
+        return replicas.sum_over_replicas(
+            alone,
+            lambda number: {
+                "a": tf.constant(3.0),
+                "b": [tf.constant(number + 5.0)],
+            },
+        )
+
+    found = add_up()
+    assert float(found["a"]) == 3.0
+    assert float(found["b"][0]) == 5.0
+
+
+def test_the_first_replica_gets_what_there_is(alone):
+    own = replicas.give_each(alone, "first", lambda: "another")
+    assert own(0) == "first"
+    with pytest.raises(KeyError):
+        own(1)
+
+
+def test_processes_hear_of_each_other(alone):
+    assert replicas.gather(alone, [3, 5]) == [[3, 5]]
+    assert replicas.agree(alone, True)
+    assert not replicas.agree(alone, False)
+
+
+def test_a_value_is_read_where_it_is(alone):
+    value = types.SimpleNamespace(device="CPU:0")
+    assert isinstance(replicas.device_of(value), contextlib.nullcontext)
+    with alone.scope():
+        assert not isinstance(replicas.device_of(value), contextlib.nullcontext)
+
+
+def test_without_a_cluster_the_process_writes(monkeypatch):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    assert replicas.count_workers() == 1
+    assert replicas.is_writer()
+    cluster = {"worker": ["a:1", "b:1"]}
+    for index, writes in ((0, True), (1, False)):
+        task = {"type": "worker", "index": index}
+        config = json.dumps({"cluster": cluster, "task": task})
+        monkeypatch.setenv("TF_CONFIG", config)
+        assert replicas.count_workers() == 2
+        assert replicas.is_writer() is writes

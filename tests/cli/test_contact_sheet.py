@@ -1,7 +1,9 @@
 """Contact sheets: which jobs, that they share, how they are drawn."""
 
 import dataclasses
+import os
 import signal
+import types
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +11,28 @@ import pytest
 import toys
 from PIL import Image
 
+from nst_tf.backend import replicas
 from nst_tf.cli import console, contact_sheet, flags, main, sweeps
 from nst_tf.images import image_io, sources, writing
 from nst_tf.judge import judging
-from nst_tf.optimize import descent
+from nst_tf.network import extractors
 from nst_tf.plan import settings
-from nst_tf.runs import api, preparation, results
+from nst_tf.runs import api, results, runner
+from nst_tf.transfer import method
 
 
 @pytest.fixture
-def flag_file(tmp_path, toy, monkeypatch):
+def flag_file(folder):
     """A flag file for the toy network, in the working directory."""
-    monkeypatch.chdir(tmp_path)
-    toys.write_flag_file(toy)
     return "--flagfile=toy.cfg"
+
+
+def _prepare(*typed):
+    return contact_sheet.prepare(flags.parse(["--flagfile=toy.cfg", *typed]))
+
+
+def _paint(sheet, seconds=0, should_stop=lambda: False):
+    return list(contact_sheet.paint(sheet, seconds, should_stop))
 
 
 def _grid(**chosen):
@@ -32,15 +42,15 @@ def _grid(**chosen):
 def test_one_sweep_is_a_row():
     ((first, second),) = _grid(sweep="strength:0.2,0.5")
     assert first.label == ("--strength=0.2",)
-    assert (first.request.strength, second.request.strength) == (0.2, 0.5)
+    assert (first.job.strength, second.job.strength) == (0.2, 0.5)
 
 
 def test_two_sweeps_are_rows_and_columns():
     grid = _grid(sweep=("tv_weight:0,5", "style_scale:0.5,1,2"))
     assert [len(row) for row in grid] == [2, 2, 2]
     assert grid[2][1].label == ("--tv_weight=5", "--style_scale=2")
-    assert grid[2][1].request.tv_weight == 5
-    assert grid[2][1].request.style_scale == (2.0,)
+    assert grid[2][1].job.tv_weight == 5
+    assert grid[2][1].job.style_scale == (2.0,)
 
 
 def test_without_a_sweep_strength_and_strokes_vary():
@@ -66,7 +76,7 @@ def test_values_are_read_as_flags_are(sweep, values):
     name = sweep.partition(":")[0].lstrip("-")
     if values is None:
         values = ["block4_conv2:1,block5_conv2:1", "block4_conv2"]
-    assert [getattr(cell.request, name) for cell in row] == values
+    assert [getattr(cell.job, name) for cell in row] == values
 
 
 @pytest.mark.parametrize(
@@ -98,22 +108,22 @@ def test_a_sweep_that_is_wrong_is_refused(chosen, words):
 def _reduced(**chosen):
     """The jobs of a row as they are painted."""
     (row,) = _grid(**chosen)
-    return [sweeps.reduce_job(cell.request, cell) for cell in row]
+    return [sweeps.reduce_job(cell.job, cell) for cell in row]
 
 
 def test_pictures_are_small_by_the_small_network():
-    (request,) = _reduced(sweep="seed:1", size=1024, style_size=600)
-    assert request.size == 256
-    assert request.weights == "small"
+    (job,) = _reduced(sweep="seed:1", size=1024, style_size=600)
+    assert job.size == 256
+    assert job.weights == "small"
     # as much of the picture as 600 pixels are beside 1024
-    assert request.style_size == (150,)
+    assert job.style_size == (150,)
 
 
 def test_what_is_named_stays():
-    (request,) = _reduced(sweep="seed:1", size=128, weights="imagenet")
-    assert (request.size, request.weights) == (128, "imagenet")
-    (request,) = _reduced(sweep="seed:1", extractor="vgg16")
-    assert request.weights == "auto"  # there is no small VGG16
+    (job,) = _reduced(sweep="seed:1", size=128, weights="imagenet")
+    assert (job.size, job.weights) == (128, "imagenet")
+    (job,) = _reduced(sweep="seed:1", extractor="vgg16")
+    assert job.weights == "auto"  # there is no small VGG16
     one, two = _reduced(sweep="size:128,512", style_size=64)
     assert (one.size, two.size) == (128, 512)
     assert two.style_size == (64,)
@@ -125,21 +135,22 @@ def test_a_print_is_seen_small(flag_file):
     )
     asked = dataclasses.replace(asked, sweep=("seed:1",), sheet_size=64)
     (cell,) = contact_sheet.prepare(asked).cells
-    assert cell.level[:2] == (48, 64)
+    assert cell.plan.size == (48, 64)
+    sheet = _prepare("--sweep=seed:1", "--quality=80", "--bit_depth=16")
+    assert (sheet.options.quality, sheet.options.bit_depth) == (80, 16)
     # 300 of the 800 pixels that 2 inches of height ask for
-    assert cell.request.style_size == (24,)
+    assert cell.job.style_size == (24,)
 
 
-def test_pictures_are_what_their_flags_make(flag_file, monkeypatch):
-    sweep = "--sweep=style_weight:10,1000"
-    asked = flags.parse([flag_file, sweep, "--sweep=style_scale:1,2"])
-    prepared = contact_sheet.prepare(asked)
-    images = list(contact_sheet.paint(prepared, 0, lambda: False, print))
+def test_pictures_are_what_their_flags_make(flag_file):
+    sweeps_ = "--sweep=style_weight:10,1000", "--sweep=style_scale:1,2"
+    prepared = _prepare(*sweeps_, "--levels=1", "--size=48")
+    images = _paint(prepared)
     assert len(images) == 4
-    for cell, image in zip(prepared.cells, images, strict=True):
-        alone = flags.parse([flag_file, *cell.label])
-        _, its = preparation.read_files(alone)
-        *_, step = api.run_steps(alone, its)
+    for cell, image in zip(prepared.cells[:2], images, strict=False):
+        typed = [flag_file, "--levels=1", "--size=48", *cell.label]
+        _, draft = api.draft_files(flags.parse(typed))
+        step = runner.start_run(draft).read()
         np.testing.assert_array_equal(image, results.read_image(step))
     assert np.abs(images[0] - images[1]).max() > 0.02
     assert np.abs(images[0] - images[2]).max() > 0.02
@@ -147,34 +158,35 @@ def test_pictures_are_what_their_flags_make(flag_file, monkeypatch):
 
 def test_files_are_read_and_seen_once(flag_file, monkeypatch):
     read, made = [], []
-    load, kept = sources.load, api._kept
+    load, make = sources.load, extractors.vgg
 
     def count(source, *rest):
         read.append(source)
         return load(source, *rest)
 
-    def keep(*arguments):
-        made.append(kept(*arguments))
+    def keep(*arguments, **options):
+        made.append(make(*arguments, **options))
         return made[-1]
 
     monkeypatch.setattr(sources, "load", count)
-    monkeypatch.setattr(api, "_kept", keep)
-    asked = flags.parse([flag_file, "--sweep=style_weight:1,10,100"])
-    prepared = contact_sheet.prepare(asked)
-    assert (
-        len(list(contact_sheet.paint(prepared, 0, lambda: False, print))) == 3
+    monkeypatch.setattr(extractors, "vgg", keep)
+    prepared = _prepare("--sweep=style_weight:1,10,100", "--steps=1")
+    painters, get = [], method.Painter._get_extractor
+    monkeypatch.setattr(
+        method.Painter,
+        "_get_extractor",
+        lambda self, plan: painters.append(get(self, plan)) or painters[-1],
     )
+    assert len(_paint(prepared)) == 3
     assert read == ["town.png", "paint.png"]
-    assert made[0] is made[1] is made[2]
+    assert len(made) == 1
+    assert painters[0] is painters[1] is painters[2]
     # the content and the style image, at each of three levels
-    assert len(made[0].cache) == 6
+    assert len(painters[0].cache) == 6
 
 
 def test_a_sheet_has_each_picture_at_its_place(flag_file):
-    asked = flags.parse(
-        [flag_file, "--sweep=seed:1,2", "--sweep=style_scale:0.5,1,2"]
-    )
-    prepared = contact_sheet.prepare(asked)
+    prepared = _prepare("--sweep=seed:1,2", "--sweep=style_scale:0.5,1,2")
     images = {
         number: np.full((72, 96, 3), number / 10, np.float32)
         for number in range(5)
@@ -198,9 +210,7 @@ def test_a_sheet_has_each_picture_at_its_place(flag_file):
 def test_labels_differ_and_a_long_one_is_cut(flag_file):
     long = "/very/long" * 20 + "/name.png"
     image_io.save_image("b.png", toys.image(40, 40))
-    prepared = contact_sheet.prepare(
-        flags.parse([flag_file, "--sweep=seed:1,2"])
-    )
+    prepared = _prepare("--sweep=seed:1,2")
     drawn = contact_sheet.draw(prepared, {})
     middle = drawn.shape[1] // 2
     left, right = drawn[-20:, :middle], drawn[-20:, -middle:]
@@ -218,8 +228,8 @@ def test_transparent_pictures_are_drawn_on_white(flag_file):
     alpha[:30] = 1
     pixels = toys.image(60, 80)
     image_io.write_image("town.png", pixels, writing.Options(alpha=alpha))
-    prepared = contact_sheet.prepare(flags.parse([flag_file, "--sweep=seed:1"]))
-    (image,) = contact_sheet.paint(prepared, 0, lambda: False, print)
+    prepared = _prepare("--sweep=seed:1")
+    (image,) = _paint(prepared)
     drawn = contact_sheet.draw(prepared, {0: image})
     left = (drawn.shape[1] - 96) // 2
     drawn = drawn[left : left + 72, left : left + 96]  # the margin is even
@@ -228,7 +238,7 @@ def test_transparent_pictures_are_drawn_on_white(flag_file):
     np.testing.assert_allclose(drawn[:20], image[:20], atol=0.02)
 
 
-def test_the_program_writes_a_sheet(flag_file, capsys):
+def test_the_program_writes_a_sheet(flag_file, painter, capsys):
     assert main.main([flag_file, "--sweep=tv_weight:0,50", "--size=64"]) == 0
     out = capsys.readouterr().out
     assert "2 x 1 pictures of 64 x 48" in out
@@ -241,7 +251,7 @@ def test_scores_are_those_of_the_judge(flag_file, toy, capsys):
     flags_ = [flag_file, "--sweep=style_scale:1,2", "--sheet_scores"]
     prepared = contact_sheet.prepare(flags.parse(flags_))
     size = contact_sheet.draw(prepared, {}).shape
-    images = list(contact_sheet.paint(prepared, 0, lambda: False, print))
+    images = _paint(prepared)
     scores = {}
     for number, image in enumerate(images):
         judgement = judging.judge_image(
@@ -265,27 +275,30 @@ def test_scores_are_those_of_the_judge(flag_file, toy, capsys):
     without = contact_sheet.draw(prepared._replace(judge=None), {})
     assert without.shape[0] < size[0]
     assert main.main([*flags_, "--output=a.png"]) == 0
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
     assert f"scores    toy, {toy}" in out
     assert f"picture 1/2, --style_scale=1, {scores[0]}" in out
-    assert "note" not in out  # one network paints and judges
+    assert err == ""  # one network paints and judges
     assert image_io.load_image("a.png").shape == size
 
 
-def test_scores_need_a_style_and_say_what_network_judges(flag_file, capsys):
+def test_scores_need_a_style_and_say_what_network_judges(
+    flag_file, capsys, caplog
+):
     sweep = ["--sweep=seed:1,2", "--sheet_scores"]
     arguments = ["--content=town.png", "--style_weight=0", *sweep]
     assert main.main(arguments) == 1
     assert "sheet_scores compares with a style" in capsys.readouterr().err
-    prepared = contact_sheet.prepare(flags.parse([flag_file, *sweep]))
+    prepared = _prepare(*sweep)
     other = prepared.judge.network._replace(origin="elsewhere")
     prepared.judge.network = other
-    lines = contact_sheet.describe(prepared, "the CPU")
+    with caplog.at_level("INFO", "nst_tf"):
+        lines = contact_sheet.describe(prepared, "the CPU")
     assert "scores    toy, elsewhere" in lines
-    assert any("is not the one that generates" in line for line in lines)
+    assert "is not the one that generates" in caplog.text
 
 
-def test_a_style_may_be_swept(flag_file):
+def test_a_style_may_be_swept(flag_file, painter):
     image_io.save_image("b.png", toys.image(40, 40, 5))
     sweep = "--sweep=style:paint.png,b.png"
     assert main.main([flag_file, sweep, "--output=a.png"]) == 0
@@ -310,56 +323,76 @@ def test_every_picture_is_checked_before_work(flag_file, capsys, monkeypatch):
     assert "there is no file no.png" in capsys.readouterr().err
 
 
-def test_a_signal_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
-    make, calls = descent.make_train_step, []
-
-    def count(*arguments):
-        calls.append(1)
-        if len(calls) == 4:  # the first of the second picture's three levels
+@pytest.mark.usefixtures("default_signals")
+def test_a_signal_leaves_the_sheet_so_far(flag_file, painter, capsys):
+    def stop(step):
+        if len(painter.plans) == 2:
             signal.raise_signal(signal.SIGTERM)
-        return make(*arguments)
 
-    monkeypatch.setattr(descent, "make_train_step", count)
+    painter.events[4] = stop
     assert main.main([flag_file, "--sweep=seed:1,2,3"]) == 143
     assert "sheet.png is unfinished" in capsys.readouterr().out
     drawn = image_io.load_image("town-paint-sheet.png")
     gray = np.abs(drawn - 0.8).max(-1) < 0.01
     assert 2 * 96 * 72 <= gray.sum() < 2.2 * 96 * 72
+    painter.events[4] = lambda step: signal.raise_signal(signal.SIGTERM)
+    before = set(os.listdir())
+    assert main.main([flag_file, "--sweep=seed:1,2"]) == 143
+    assert set(os.listdir()) == before  # nothing was painted
 
 
-def test_a_failure_leaves_the_sheet_so_far(flag_file, capsys, monkeypatch):
-    paint = results.read_image
-    calls = []
-
+def test_a_failure_leaves_the_sheet_so_far(flag_file, painter, capsys):
     def fail(step):
-        calls.append(step)
-        if len(calls) == 2:
+        if len(painter.plans) == 2:
             raise FloatingPointError("no numbers")
-        return paint(step)
 
-    monkeypatch.setattr(results, "read_image", fail)
+    painter.events[4] = fail
     assert main.main([flag_file, "--sweep=seed:1,2"]) == console.FAILED
     captured = capsys.readouterr()
     assert "no numbers" in captured.err
     assert "sheet.png is unfinished" in captured.out
 
 
-def test_a_budget_is_shared_by_the_pictures(flag_file, monkeypatch):
-    asked = []
-    steps = api.run_steps
+def test_a_sheet_that_cannot_be_written_is_said(
+    flag_file, painter, monkeypatch, capsys
+):
+    def fail(*_):
+        raise OSError("No space left on device")
 
-    def note(request, *rest, **options):
-        asked.append(request.max_seconds)
-        return steps(request, *rest, **options)
+    monkeypatch.setattr(image_io, "write_image", fail)
+    assert main.main([flag_file, "--sweep=seed:1,2"]) == 1
+    words = "sheet.png cannot be written: No space left"
+    assert words in capsys.readouterr().err
 
-    monkeypatch.setattr(api, "run_steps", note)
-    prepared = contact_sheet.prepare(
-        flags.parse([flag_file, "--sweep=seed:1,2,3"])
-    )
-    list(contact_sheet.paint(prepared, 60, lambda: False, print))
-    assert asked[0] == pytest.approx(20, abs=0.1)
-    assert asked[1] > 20  # what the first has left
-    assert asked[2] < 60
+
+def test_a_budget_is_shared_by_the_pictures(flag_file, painter, monkeypatch):
+    clock = [100.0]
+    times = types.SimpleNamespace(monotonic=lambda: clock[0])
+    monkeypatch.setattr(contact_sheet, "time", times)
+    painter.events[1] = lambda step: clock.__setitem__(0, clock[0] + 10.0)
+    prepared = _prepare("--sweep=seed:1,2,3,4")
+    _paint(prepared, 60)
+    # What is left, shared: of 60, 50, 40 and 30.
+    shares = [plan.stop.seconds for plan in painter.plans]
+    assert shares == [15, pytest.approx(50 / 3), 20, 30]
+    painter.plans.clear()
+    _paint(prepared, 15)
+    shares = [plan.stop.seconds for plan in painter.plans]
+    assert shares == [3.75, pytest.approx(5 / 3), 0.01, 0.01]
+    painter.plans.clear()
+    _paint(prepared)
+    assert {plan.stop.seconds for plan in painter.plans} == {0}
+
+
+@pytest.mark.parametrize(("devices", "workers"), [(2, 1), (0, 1), (1, 2)])
+def test_several_devices_paint_no_sheet(
+    flag_file, monkeypatch, capsys, devices, workers
+):
+    monkeypatch.setattr(replicas, "count_workers", lambda: workers)
+    typed = [flag_file, "--sweep=seed:1,2", f"--devices={devices}"]
+    assert main.main(typed) == 1
+    words = "several devices share one picture, and a sheet has many"
+    assert words in capsys.readouterr().err
 
 
 def test_a_sheet_is_for_the_program(flag_file):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,7 @@ def _files(tmp_path, **texts):
 
 
 def test_flags_become_a_job():
-    request = flags.parse(
+    job = flags.parse(
         [
             "--content=a.jpg",
             "--style",
@@ -30,7 +31,7 @@ def test_flags_become_a_job():
             "--nodry_run",
         ]
     )
-    assert request == settings.Job(
+    assert job == settings.Job(
         content="a.jpg",
         style=("b, c.jpg", "d.jpg"),
         steps=(30, 20),
@@ -66,30 +67,39 @@ def test_nested_files_are_found_beside_their_file(tmp_path, monkeypatch):
         a="--flagfile=base.cfg\n--style=a.jpg\n",
         base="# a\n  # indented\n\n--style=b.jpg\n--style=c.jpg\n--seed=4\n",
     )
-    request = flags.parse([file])
-    assert (request.style, request.seed) == (("a.jpg",), 4)
+    job = flags.parse([file])
+    assert (job.style, job.seed) == (("a.jpg",), 4)
 
 
 def test_of_two_files_the_later_wins(tmp_path):
     first = _files(tmp_path, a="--style=a.jpg\n--size=1\n")
     second = _files(tmp_path, b="--style=b.jpg\n")
-    request = flags.parse([first, second])
-    assert (request.style, request.size) == (("b.jpg",), 1)
+    job = flags.parse([first, second])
+    assert (job.style, job.size) == (("b.jpg",), 1)
 
 
 def test_pictures_are_found_beside_the_file_that_names_them(
     tmp_path, monkeypatch
 ):
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "sub" / "own.jpg").touch()
-    (tmp_path / "here.jpg").touch()
-    file = tmp_path / "sub" / "a.cfg"
-    file.write_text("--content=own.jpg\n--style=here.jpg\n--init=content\n")
+    sub = tmp_path / "sub"
+    sub.mkdir()
+    Path.home().mkdir()
+    for path in (sub / "own.jpg", sub / "content", sub / "log", sub / "small"):
+        path.touch()
+    for path in (tmp_path / "here.jpg", Path.home() / "a.jpg"):
+        path.touch()
+    (sub / "a.cfg").write_text(
+        "--content=own.jpg\n--style=here.jpg\n--style=~/a.jpg\n"
+        "--init=content\n--weights=small\n--log=log\n--keep_mask=\n"
+    )
     monkeypatch.chdir(tmp_path)
-    request = flags.parse([f"--flagfile={file}"])
-    assert request.content == str(tmp_path / "sub" / "own.jpg")
-    assert request.style == ("here.jpg",)
-    assert request.init == "content"
+    job = flags.parse([f"--flagfile={sub / 'a.cfg'}"])
+    assert job.content == str(sub / "own.jpg")
+    assert job.style == ("here.jpg", str(Path.home() / "a.jpg"))
+    # Keywords stay, though there are files of their names; a log is no input.
+    assert (job.init, job.weights, job.log) == ("content", "small", "log")
+    monkeypatch.chdir(sub)
+    assert flags.parse(["--content=own.jpg"]).content == "own.jpg"
 
 
 @pytest.mark.parametrize(
@@ -97,13 +107,14 @@ def test_pictures_are_found_beside_the_file_that_names_them(
 )
 def test_presets_are_found_by_name_from_any_folder(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    request = flags.parse([f"--flagfile={name}"])
-    assert request.content.endswith("harbor_at_dusk.jpg")
-    assert all(map(_exists, (request.content, *request.style)))
+    job = flags.parse([f"--flagfile={name}"])
+    assert job == flags.parse(["--flagfile", name])
+    assert job.content.endswith("harbor_at_dusk.jpg")
+    assert all(map(_exists, (job.content, *job.style)))
 
 
 def _exists(path):
-    return flags.Path(path).is_file()
+    return Path(path).is_file()
 
 
 def test_a_file_of_the_working_directory_comes_before_a_preset(
@@ -117,12 +128,12 @@ def test_a_file_of_the_working_directory_comes_before_a_preset(
 def test_a_file_with_windows_line_ends_and_mark_is_read(tmp_path):
     path = tmp_path / "a.cfg"
     path.write_bytes(b"\xef\xbb\xbf--size=31\r\n--style=\xc3\xa9.jpg\r\n")
-    request = flags.parse([f"--flagfile={path}"])
-    assert (request.size, request.style) == (31, ("é.jpg",))
+    job = flags.parse([f"--flagfile={path}"])
+    assert (job.size, job.style) == (31, ("é.jpg",))
 
 
 def test_a_job_is_written_as_flags_that_make_it():
-    request = settings.Job(
+    job = settings.Job(
         content="a b.jpg",
         style=("b.jpg", "c, d.jpg"),
         style_layers=("block1_conv1", "block2_conv1:2,block3_conv1"),
@@ -131,9 +142,9 @@ def test_a_job_is_written_as_flags_that_make_it():
         tv_weight=1e-9,
         overwrite=True,
     )
-    lines = settings.format_flags(request)
+    lines = settings.format_flags(job)
     assert len(lines) == 9
-    assert flags.parse(lines) == request
+    assert flags.parse(lines) == job
     assert settings.format_flags(settings.Job()) == []
 
 
@@ -151,6 +162,9 @@ def test_a_job_is_written_as_flags_that_make_it():
         (["--flagfile=stary"], "no flag file stary; did you mean 'starry'"),
         (["--flagfile=/none/a.cfg"], "there is no flag file /none/a.cfg"),
         (["--preset=starry"], "unknown flag --preset"),
+        (["--flagflie=a"], "unknown flag --flagflie; did you mean 'flagfile'"),
+        (["--style_blend=a"], "expected numbers, such as 0.7,0.3"),
+        ([""], "unexpected argument ''"),
     ],
 )
 def test_mistakes_get_a_sentence(arguments, words):
@@ -162,6 +176,7 @@ def test_mistakes_get_a_sentence(arguments, words):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
+        ("a\0b", "is not a text file"),
         ("--steps 7", "line 2, has '--steps 7'; expected --name=value"),
         ("size=7", "line 2, has 'size=7'"),
         ("--size", "flag --size has no value"),
@@ -173,6 +188,42 @@ def test_mistakes_in_files_get_a_sentence(tmp_path, line, words):
     file = _files(tmp_path, a=f"# a comment\n{line}\n")
     with pytest.raises(ValueError, match=re.escape(words)):
         flags.parse([file])
+
+
+def test_flags_that_are_set_are_known_by_their_names(tmp_path):
+    file = _files(tmp_path, a="--nooverwrite\n--size=3\n")
+    typed = [file, "--dry_run", "--seed", "3", "--nosheet", "--style=a"]
+    assert flags.list_set_flags(typed) == {
+        *("overwrite", "size", "dry_run", "seed", "sheet", "style"),
+    }
+
+
+def test_files_may_be_nested_eight_deep(tmp_path):
+    for number in range(10):
+        text = f"--flagfile={number + 1}.cfg\n" if number < 9 else "--seed=4\n"
+        (tmp_path / f"{number}.cfg").write_text(text)
+    assert flags.parse([f"--flagfile={tmp_path}/2.cfg"]).seed == 4
+    with pytest.raises(ValueError, match="in a circle, or more than 8 deep"):
+        flags.parse([f"--flagfile={tmp_path}/1.cfg"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "name", "value"),
+    [
+        (["--overwrite=T"], "overwrite", True),
+        (["--overwrite=1"], "overwrite", True),
+        (["--overwrite=f"], "overwrite", False),
+        (["--overwrite=0"], "overwrite", False),
+        (["--steps=", "--steps=3"], "steps", (3,)),
+        (["--steps=3,4", "--steps=5"], "steps", (5,)),
+        (["--style_blend=1", "--style_blend=2,3"], "style_blend", (1, 2, 3)),
+        (["-size=7"], "size", 7),
+        (["--size", "7", "--"], "size", 7),
+        (["--tv_weight=1e-3"], "tv_weight", 1e-3),
+    ],
+)
+def test_values_are_read(typed, name, value):
+    assert getattr(flags.parse(typed), name) == value
 
 
 def test_a_picture_is_no_flag_file(tmp_path):
@@ -188,6 +239,9 @@ def test_help_explains_every_flag():
         assert field.name in text
         assert field.metadata["help"].split()[0] in text
     assert max(map(len, text.splitlines())) <= 80
+    assert "  --[no]overwrite       Replace the output if it exists.\n" in text
+    assert "(default: 512)" in text and "One of 8, 16. (default: 8)" in text
+    assert "(default: False)" not in text and "(default: )" not in text
 
 
 def test_choices_are_those_of_the_tables():

@@ -1,74 +1,71 @@
 """The program: flag file -> PNG on the toy network; signals; exit status."""
 
+import dataclasses
+import itertools
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
+import pretend
 import pytest
 import tensorflow as tf
 import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf.backend import device
-from nst_tf.cli import console, main
+from nst_tf.backend import device, replicas
+from nst_tf.cli import console, flags, main
 from nst_tf.images import image_io
 from nst_tf.losses import objectives
-from nst_tf.optimize import descent
-from nst_tf.runs import api, preparation
+from nst_tf.plan import tile_size
+from nst_tf.runs import api, outputs, records, results, runner
 
 ROOT = Path(nst_tf.__file__).parent.parent
 
 
 @pytest.fixture
-def flag_file(tmp_path, toy, monkeypatch):
+def flag_file(folder):
     """A flag file for the toy network, in the working directory."""
-    monkeypatch.chdir(tmp_path)
-    toys.write_flag_file(toy)
     return "--flagfile=toy.cfg"
 
 
-def test_a_flag_file_becomes_a_picture(flag_file, capsys):
+def _signal_at(painter, count, number=signal.SIGTERM):
+    painter.events[count] = lambda step: signal.raise_signal(number)
+
+
+# Pictures
+
+
+def test_a_flag_file_becomes_a_picture(flag_file, painter, capsys):
     assert main.main([flag_file]) == 0
     assert Image.open("town-paint.png").size == (96, 72)
-    out = capsys.readouterr().out
-    for words in (
-        "town-paint.png, 96 x 72, enlarged from 80 x 60",
-        "the CPU, ",
-        "toy, ",
-        "48 x 32 (3), 64 x 48 (3), 96 x 72 (3): 9 steps",
-        "memory    about",
-        "style/block1_conv1",
-        "town-paint.png is done, after",
-    ):
-        assert words in out
-    assert "\r" not in out  # plain lines where there is no terminal
-
-
-@pytest.mark.parametrize("more", [[], ["--sweep=seed:1,2"]])
-def test_emulated_bfloat16_has_one_note(flag_file, monkeypatch, capsys, more):
-    monkeypatch.setattr(device, "emulates_bfloat16", lambda: True)
-    flags = ["--precision=bfloat16", "--size=64", "--dry_run", *more]
-    assert main.main([flag_file, *flags]) == 0
     out, err = capsys.readouterr()
-    assert out.count("note      bfloat16 is emulated on this CPU") == 1
-    assert "emulated" not in err
-
-
-def test_the_command_can_be_typed_twice(flag_file, capsys):
-    assert main.main([flag_file]) == 0
-    assert main.main([flag_file]) == 0
-    np.testing.assert_array_equal(
-        image_io.load_image("town-paint.png"),
-        image_io.load_image("town-paint-2.png"),
+    lines = out.splitlines()
+    assert [line[:10].strip() for line in lines[:6]] == [
+        "picture",
+        "device",
+        "network",
+        "levels",
+        "memory",
+        "time",
+    ]
+    assert (
+        lines[0] == "picture   town-paint.png, 96 x 72, enlarged from 80 x 60"
     )
-    assert "town-paint-2.png is done" in capsys.readouterr().out
+    assert lines[1].startswith("device    the CPU, ")
+    assert lines[6] == "level 1/3, 48 x 32, step 1/3, loss 7"
+    assert lines[-4:-1] == [
+        "losses of the last step, before weights:",
+        "  content/a  2",
+        "  style/b    3",
+    ]
+    assert re.fullmatch(r"town-paint\.png is done, after \d+ s", lines[-1])
+    assert "\r" not in out and err == ""  # plain lines without a terminal
 
 
 def test_the_picture_is_the_golden_one(flag_file):
@@ -85,31 +82,141 @@ def test_the_picture_is_the_golden_one(flag_file):
     assert difference.max() < 20 / 255
 
 
-def test_dry_run_prints_the_plan_only(flag_file, capsys):
-    assert main.main([flag_file, "--dry_run"]) == 0
-    assert "levels " in capsys.readouterr().out
+def test_the_real_network_paints(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NST_TF_WEIGHTS", "elsewhere.h5")
+    typed = ["--size=96", "--levels=1", "--steps=3"]
+    assert main.main(["--flagfile=starry", *typed]) == 0
+    out, err = capsys.readouterr()
+    assert "network   vgg19, which ships with nst_tf\n" in out
+    assert err.count("note      NST_TF_WEIGHTS is set, but no longer read") == 1
+    picture = image_io.load_image("harbor_at_dusk-swirling_night.png")
+    assert picture.shape == (72, 96, 3)
+
+
+def test_a_dry_run_prints_the_plan_and_its_time_only(
+    flag_file, monkeypatch, capsys
+):
+    monkeypatch.setattr(runner, "estimate_seconds", lambda plan: 70.0)
+    monkeypatch.setattr(runner.Run, "read", lambda *_: pytest.fail("painted"))
+    assert main.main([flag_file, "--dry_run", "--log=run.jsonl"]) == 0
+    out = capsys.readouterr().out
+    assert out.splitlines()[-1].startswith("time      about 70 s, by a few")
     assert not Path("town-paint.png").exists()
+    assert not Path("run.jsonl").exists()
 
 
-def test_previews_are_written(flag_file):
-    assert main.main([flag_file, "--preview_every=4"]) == 0
-    # Step 8 was the last multiple of 4: the second of the last level.
-    assert Image.open("town-paint.preview.png").size == (96, 72)
+@pytest.mark.parametrize("more", [[], ["--sweep=seed:1,2"]])
+def test_notes_are_printed_once_on_standard_error(
+    flag_file, painter, monkeypatch, capsys, more
+):
+    monkeypatch.setattr(device, "emulates_bfloat16", lambda: True)
+    typed = ["--precision=bfloat16", "--size=64", *more]
+    assert main.main([flag_file, *typed]) == 0
+    out, err = capsys.readouterr()
+    count = 1 + len(more)
+    assert err.count("warning   bfloat16 is emulated on this CPU") == count
+    assert "emulated" not in out and err.count("\n") == count
+
+
+def test_what_devices_do_is_said(flag_file, painter, monkeypatch, capsys):
+    start = runner.start_run
+
+    def start_on_two(*arguments, **options):
+        run = start(*arguments, **options)
+        tiling = run.plan.tiling._replace(devices=4)
+        run.plan = dataclasses.replace(run.plan, tiling=tiling)
+        return run
+
+    monkeypatch.setattr(runner, "start_run", start_on_two)
+    for workers, tiles, words in (
+        (1, "", "4 devices, float32"),
+        (2, "4 tiles", "4 devices of 2 processes, float32"),
+    ):
+        monkeypatch.setattr(
+            tile_size, "describe_tiles", lambda *_, tiles=tiles: tiles
+        )
+        monkeypatch.setattr(main.replicas, "count_workers", lambda n=workers: n)
+        monkeypatch.setattr(main.replicas, "is_writer", lambda: True)
+        monkeypatch.setattr(runner.Run, "_agreed", lambda self, stop: stop)
+        monkeypatch.setattr(main.replicas, "make_strategy", lambda _: None)
+        assert main.main([flag_file, "--overwrite", "--output=a.png"]) == 0
+        out, err = capsys.readouterr()
+        assert words in out
+        assert ("one device is as fast as 4: they" in err) == (not tiles)
+
+
+def test_of_several_processes_the_first_writes(
+    flag_file, painter, monkeypatch, capsys
+):
+    monkeypatch.setattr(replicas, "is_writer", lambda: False)
+    before = set(os.listdir())
+    typed = ["--log=run.jsonl", "--preview_every=4", "--timelapse=a.gif"]
+    assert main.main([flag_file, *typed]) == 0
+    words = "one of 1 processes, of which the first writes\n"
+    assert capsys.readouterr() == (words, "")
+    assert main.main([flag_file, "--dry_run"]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert set(os.listdir()) == before and len(painter.plans) == 1
+
+
+def test_the_program_says_where_it_goes_on(flag_file, painter, capsys):
+    kept = ["--checkpoint_dir=kept", "--checkpoint_every=4"]
+    assert main.main([flag_file, *kept]) == 0
+    assert "resume" not in capsys.readouterr().out
+    assert main.main([flag_file, *kept]) == 0
+    assert "resume    level 3, step 3\n" in capsys.readouterr().out
+    np.testing.assert_array_equal(
+        image_io.load_image("town-paint.png"),
+        image_io.load_image("town-paint-2.png"),
+    )
+    assert main.main([flag_file, *kept, "--style_weight=7"]) == 1
+    assert "of another job: its style_weight is" in capsys.readouterr().err
+
+
+def test_previews_are_written(flag_file, painter, monkeypatch):
+    saved, preview = [], outputs.preview_path
+    monkeypatch.setattr(
+        main.outputs,
+        "preview_path",
+        lambda path: saved.append(1) or preview(path),
+    )
+    _signal_at(painter, 5)
+    typed = [flag_file, "--preview_every=2", "--checkpoint_dir=kept"]
+    assert main.main(typed) == 143
+    # Steps are counted from where a run goes on.
+    assert Image.open("town-paint.preview.png").size == (64, 48)
+    painter.events.clear()
+    before = len(saved)
+    assert main.main([*typed, "--preview_every=3", "--output=b.png"]) == 0
+    assert Image.open("b.preview.png").size == (96, 72)
+    assert len(saved) - before < 4
 
 
 def test_a_preview_that_fails_does_not_end_the_run(
-    flag_file, capsys, monkeypatch
+    flag_file, painter, capsys, monkeypatch
 ):
-    save = image_io.save_image
-
-    def fail(path, *rest):
-        if "preview" in str(path):
-            raise OSError("No space left on device")
-        save(path, *rest)
+    def fail(*_):
+        raise OSError("No space left on device")
 
     monkeypatch.setattr(image_io, "save_image", fail)
     assert main.main([flag_file, "--preview_every=4"]) == 0
-    assert "preview town-paint.preview.png failed" in capsys.readouterr().out
+    words = "warning   preview town-paint.preview.png failed: No space"
+    assert capsys.readouterr().err.count(words) == 2
+
+
+@pytest.mark.parametrize(
+    ("flag", "steps"),
+    [("--max_seconds=0.001", [0, 0, 1]), ("--tolerance=0.9", [20, 20, 20])],
+)
+def test_a_run_may_end_before_its_steps(flag_file, painter, flag, steps):
+    assert main.main([flag_file, "--steps=1000", flag]) == 0
+    record = records.read_record("town-paint.png")
+    assert record["decided"]["steps"] == steps
+    assert record["state"] == "done"
+
+
+# Statuses
 
 
 @pytest.mark.parametrize(
@@ -121,11 +228,15 @@ def test_a_preview_that_fails_does_not_end_the_run(
         (["--flagfile=toy.cfg", "--weights=toy.cfg"], "is not an HDF5 file"),
         (["--flagfile=toy.cfg", "--content=toy.cfg"], "is not an image"),
         (["--flagfile=toy.cfg", "--output=none/a.png"], "does not exist"),
+        (["--flagfile=toy.cfg", "--log=none/a"], "log none/a cannot be writ"),
+        (["--flagfile=toy.cfg", "--log=pipe"], "no regular file"),
+        (["--flagfile=toy.cfg", "--devices=99"], "devices is 99, but TensorF"),
     ],
 )
 def test_wrong_input_ends_with_status_1_before_any_work(
     flag_file, capsys, monkeypatch, arguments, words
 ):
+    os.mkfifo("pipe")
     monkeypatch.setattr(main, "_paint", lambda *_: pytest.fail("work began"))
     assert main.main(arguments) == 1
     error = capsys.readouterr().err
@@ -133,55 +244,145 @@ def test_wrong_input_ends_with_status_1_before_any_work(
     assert error.count("\n") == 1
 
 
+@pytest.mark.parametrize("words", ["", "not enough for the smallest tiles"])
+def test_too_little_memory_ends_before_any_work(
+    flag_file, capsys, monkeypatch, words
+):
+    def fail(*_, **__):
+        raise MemoryError(words)
+
+    monkeypatch.setattr(runner, "start_run", fail)
+    assert main.main([flag_file]) == console.OUT_OF_MEMORY
+    assert (words or "out of memory; make a sm") in capsys.readouterr().err
+
+
+def test_a_bug_after_the_checks_is_raised(flag_file, painter, monkeypatch):
+    def fail(*_):
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(main, "_announce", fail)
+    with pytest.raises(ValueError, match="a bug"):
+        main.main([flag_file])
+
+
 ENDS = [
     (tf.errors.ResourceExhaustedError(None, None, "OOM"), 3, "out of memory"),
-    (MemoryError(), 3, "out of memory; make a smaller picture"),
     (RuntimeError("a bug"), 4, "the run cannot go on: a bug"),
     (FloatingPointError("no numbers"), 4, "cannot go on: no numbers"),
 ]
 
 
+@pytest.mark.parametrize("count", [1, 6])
 @pytest.mark.parametrize(("error", "status", "words"), ENDS)
-def test_an_error_before_the_first_step_has_its_status(
-    flag_file, monkeypatch, capsys, error, status, words
+def test_an_error_in_a_step_leaves_the_picture_so_far(
+    flag_file, painter, capsys, error, status, words, count
 ):
-    def failing(*_, **__):
+    def fail(step):
         raise error
-        yield
 
-    monkeypatch.setattr(api, "run_steps", failing)
-    assert main.main([flag_file]) == status
-    assert words in capsys.readouterr().err
-    assert not Path("town-paint.png").exists()
-
-
-@pytest.mark.parametrize(("error", "status", "words"), ENDS)
-def test_an_error_in_a_step_leaves_the_picture(
-    flag_file, monkeypatch, capsys, error, status, words
-):
-    make, taken = descent.make_train_step, []
-
-    def failing(optimizer, objective):
-        step = make(optimizer, objective)
-
-        def step_or_fail():
-            taken.append(optimizer.image.shape[1])
-            if taken.count(48) >= 2:  # in smaller tiles, too
-                raise error
-            return step()
-
-        return step_or_fail
-
+    painter.events[count] = fail
     before = set(os.listdir())
-    monkeypatch.setattr(descent, "make_train_step", failing)
     assert main.main([flag_file]) == status
     out, err = capsys.readouterr()
     assert words in err
     assert ("Traceback" in err) == isinstance(error, RuntimeError)
+    if count == 1:
+        assert set(os.listdir()) == before
+        return
     assert "stopped at 64 x 48; the picture is enlarged to 96 x 72" in out
     assert "town-paint.png is unfinished, after" in out
     assert set(os.listdir()) - before == {"town-paint.png"}
     assert Image.open("town-paint.png").size == (96, 72)
+
+
+@pytest.mark.usefixtures("default_signals")
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+)
+def test_a_signal_ends_the_run_with_the_picture_saved(
+    flag_file, painter, capsys, number, status
+):
+    _signal_at(painter, 5, number)
+    before = signal.getsignal(number)
+    assert main.main([flag_file]) == status
+    assert signal.getsignal(number) is before
+    # Stopped in the second level; the picture has the size asked for.
+    assert Image.open("town-paint.png").size == (96, 72)
+    out = capsys.readouterr().out
+    assert "enlarged to 96 x 72" in out
+    assert "town-paint.png is unfinished, after" in out
+
+
+@pytest.mark.usefixtures("default_signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_work_ends_at_once(flag_file, monkeypatch, number):
+    def prepare(*_):
+        signal.raise_signal(number)
+        pytest.fail("went on")
+
+    monkeypatch.setattr(api, "draft_files", prepare)
+    assert main.main([flag_file]) == 128 + number
+
+
+@pytest.mark.usefixtures("default_signals")
+@pytest.mark.parametrize("moment", ["picture", "checkpoint"])
+def test_a_signal_while_writing_leaves_whole_files(
+    flag_file, painter, monkeypatch, moment
+):
+    if moment == "picture":
+        owner, name = Image.Image, "save"
+    else:
+        owner, name = np, "savez"
+    write = getattr(owner, name)
+    numbers = [signal.SIGTERM]  # a second one would end the program at once
+
+    def interrupted(*arguments, **options):
+        write(*arguments, **options)
+        while numbers:
+            signal.raise_signal(numbers.pop())
+
+    monkeypatch.setattr(owner, name, interrupted)
+    before = set(os.listdir())
+    typed = ["--checkpoint_dir=kept", "--checkpoint_every=2"]
+    # Where the picture was being written, the run was over.
+    assert main.main([flag_file, *typed]) == (143, 0)[moment == "picture"]
+    new = set(os.listdir()) - before
+    assert new == {"kept", "town-paint.png"}
+    assert Image.open("town-paint.png").size == (96, 72)
+    kept = os.listdir("kept")
+    assert kept and all(name.endswith(".checkpoint.npz") for name in kept)
+
+
+def test_a_picture_that_cannot_be_written_is_said(
+    flag_file, painter, monkeypatch, capsys
+):
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(image_io, "write_image", fail)
+        assert main.main([flag_file]) == 1
+    assert "cannot be written: No space left" in capsys.readouterr().err
+    Path("gone").mkdir()
+    painter.events[9] = lambda step: Path("gone").rmdir()
+    assert main.main([flag_file, "--output=gone/a.png"]) == 1
+    assert "gone took no file; the picture is a.png" in capsys.readouterr().err
+    assert Image.open("a.png").size == (96, 72)
+
+
+def test_a_picture_that_turned_into_no_numbers_is_said(
+    flag_file, painter, capsys
+):
+    painter.events[9] = lambda step: step.optimizer.image.assign(
+        step.optimizer.image * np.nan
+    )
+    assert main.main([flag_file]) == 4
+    assert "not made of numbers any more" in capsys.readouterr().err
+    assert not Path("town-paint.png").exists()
+
+
+# Rescues
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
@@ -201,11 +402,11 @@ def test_a_gradient_that_becomes_nan_leaves_the_best_picture(
 
         return evaluate_or_spoil
 
-    flags = [flag_file, f"--optimizer={optimizer}", "--steps=5", "--size=64"]
-    assert main.main([*flags, "--output=whole.png"]) == 0
+    typed = [flag_file, f"--optimizer={optimizer}", "--steps=5", "--size=64"]
+    assert main.main([*typed, "--output=whole.png"]) == 0
     monkeypatch.setattr(objectives, "make_objective", spoiled)
     steps = ["--steps=5,60", "--output=spoiled.png"]
-    assert main.main([*flags, *steps]) == 4
+    assert main.main([*typed, *steps]) == 4
     out, err = capsys.readouterr()
     assert "the last 25 evaluations gave no numbers" in err
     assert re.search(r"rescued (25|4\d) times", out)
@@ -214,23 +415,22 @@ def test_a_gradient_that_becomes_nan_leaves_the_best_picture(
     assert np.abs(picture - whole).mean() < 4 / 255
 
 
-def _style_and_content(flags, capsys):
+def _style_and_content(draft):
     """Runs; the mean style loss, the content loss, and whether rescued."""
-    assert main.main([*flags, "--overwrite", "--output=a.png"]) == 0
-    out = capsys.readouterr().out
-    terms = re.findall(r"^  (style|content)\S+ +([\d.e-]+)$", out, re.MULTILINE)
+    step = runner.start_run(draft).read()
+    terms = results.read_losses(step)
     means = [
-        np.mean([float(value) for name, value in terms if name == kind])
-        for kind in ("style", "content")
+        np.mean([value for name, value in terms.items() if name[:5] == kind])
+        for kind in ("style", "conte")
     ]
-    return *means, "rescued" in out
+    return *means, int(step.optimizer.rescues) > 0
 
 
-def _check_rescue(flags, capsys):
-    style, content, rescued = _style_and_content(flags, capsys)
+def _check_rescue(make_draft):
+    style, content, rescued = _style_and_content(make_draft())
     assert not rescued
     wild_style, wild_content, rescued = _style_and_content(
-        [*flags, "--learning_rate=2"], capsys
+        make_draft(learning_rate=2.0)
     )
     assert rescued
     assert wild_style <= 2 * style
@@ -238,130 +438,22 @@ def _check_rescue(flags, capsys):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_a_learning_rate_a_hundred_times_too_large_is_rescued(
-    flag_file, capsys, optimizer
-):
-    flags = [flag_file, "--steps=60", f"--optimizer={optimizer}"]
-    _check_rescue(flags, capsys)
+def test_a_learning_rate_a_hundred_times_too_large_is_rescued(toy, optimizer):
+    chosen = {"steps": 60, "optimizer": optimizer}
+    _check_rescue(lambda **more: pretend.draft(toy, **chosen, **more))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
-def test_it_is_rescued_with_the_real_network(
-    tmp_path, monkeypatch, capsys, optimizer
-):
-    monkeypatch.chdir(tmp_path)
-    flags = ["--flagfile=starry", "--size=128", "--min_size=64", "--steps=60"]
-    _check_rescue([*flags, f"--optimizer={optimizer}"], capsys)
+def test_it_is_rescued_with_the_real_network(optimizer):
+    job = flags.parse(["--flagfile=starry", "--size=128", "--min_size=64"])
+    job = dataclasses.replace(job, steps=(60,), optimizer=optimizer)
+    _check_rescue(
+        lambda **more: api.draft_files(dataclasses.replace(job, **more))[1]
+    )
 
 
-def test_max_seconds_and_tolerance_end_a_run_before_its_steps(
-    flag_file, capsys
-):
-    for flag, words in (
-        ("--max_seconds=4", "time      at most 4 s, in fewer steps"),
-        ("--tolerance=0.9", "time      once 10 steps are timed"),
-    ):
-        start = time.monotonic()
-        assert main.main([flag_file, "--steps=100000", flag]) == 0
-        assert time.monotonic() - start < 12
-        out = capsys.readouterr().out
-        assert "is done, after" in out
-        assert words in out
-    assert Image.open("town-paint.png").size == (96, 72)
-
-
-@pytest.mark.parametrize("moment", ["picture", "checkpoint"])
-def test_a_signal_while_writing_leaves_whole_files(
-    flag_file, monkeypatch, moment
-):
-    if moment == "picture":
-        owner, name = Image.Image, "save"
-    else:
-        owner, name = np, "savez"
-    write = getattr(owner, name)
-    numbers = [signal.SIGTERM]  # a second one would end the program at once
-
-    def interrupted(*arguments, **options):
-        write(*arguments, **options)
-        while numbers:
-            signal.raise_signal(numbers.pop())
-
-    monkeypatch.setattr(owner, name, interrupted)
-    before = set(os.listdir())
-    flags = ["--checkpoint_dir=kept", "--checkpoint_every=2"]
-    # Where the picture was being written, the run was over.
-    assert main.main([flag_file, *flags]) == (143, 0)[moment == "picture"]
-    new = set(os.listdir()) - before
-    assert new == {"kept", "town-paint.png"}
-    assert Image.open("town-paint.png").size == (96, 72)
-    kept = os.listdir("kept")
-    assert kept and all(name.endswith(".checkpoint.npz") for name in kept)
-
-
-@pytest.mark.usefixtures("default_signals")
-@pytest.mark.parametrize(
-    ("number", "status"),
-    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
-)
-def test_a_signal_ends_the_run_with_the_picture_saved(
-    flag_file, monkeypatch, capsys, number, status
-):
-    steps = api.run_steps
-
-    def interrupted(*arguments, **options):
-        for count, step in enumerate(steps(*arguments, **options)):
-            if count == 4:
-                signal.raise_signal(number)
-            yield step
-
-    monkeypatch.setattr(api, "run_steps", interrupted)
-    before = signal.getsignal(number)
-    assert main.main([flag_file]) == status
-    assert signal.getsignal(number) is before
-    # Stopped in the second level; the picture has the size asked for.
-    assert Image.open("town-paint.png").size == (96, 72)
-    out = capsys.readouterr().out
-    assert "enlarged to 96 x 72" in out
-    assert "town-paint.png is unfinished, after" in out
-
-
-def test_a_picture_that_cannot_be_written_is_said(
-    flag_file, monkeypatch, capsys
-):
-    def fail(*_):
-        raise OSError("No space left on device")
-
-    monkeypatch.setattr(image_io, "save_image", fail)
-    assert main.main([flag_file]) == 1
-    assert "cannot be written: No space left" in capsys.readouterr().err
-
-
-def test_a_picture_that_turned_into_no_numbers_is_said(
-    flag_file, monkeypatch, capsys
-):
-    steps = api.run_steps
-
-    def spoiled(*arguments, **options):
-        for step in steps(*arguments, **options):
-            step.optimizer.image.assign(step.optimizer.image * np.nan)
-            yield step
-
-    monkeypatch.setattr(api, "run_steps", spoiled)
-    assert main.main([flag_file, "--average=0"]) == 4
-    assert "not made of numbers any more" in capsys.readouterr().err
-    assert not Path("town-paint.png").exists()
-
-
-@pytest.mark.usefixtures("default_signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_before_work_ends_at_once(flag_file, monkeypatch, number):
-    def prepare(*_):
-        signal.raise_signal(number)
-        pytest.fail("went on")
-
-    monkeypatch.setattr(preparation, "read_files", prepare)
-    assert main.main([flag_file]) == 128 + number
+# Processes of their own
 
 
 def test_a_keras_configured_for_another_backend_does_not_matter():
@@ -396,29 +488,6 @@ def test_output_that_nobody_reads_is_no_failure(closed):
     assert "Error" not in result.stderr
 
 
-def test_a_reader_that_goes_away_does_not_end_the_run(flag_file, monkeypatch):
-    class Gone:
-        closed = False
-
-        def isatty(self):
-            return True
-
-        def write(self, _):
-            raise BrokenPipeError
-
-        def flush(self):
-            pass
-
-    from nst_tf.runs import progress
-
-    make = progress.Progress
-    monkeypatch.setattr(
-        progress, "Progress", lambda levels, end: make(levels, Gone(), end)
-    )
-    assert main.main([flag_file]) == 0
-    assert Path("town-paint.png").exists()
-
-
 def _command(*arguments, **options):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
@@ -439,50 +508,38 @@ def test_help_is_complete_and_has_status_0(flag):
     assert not result.stderr
 
 
-def test_help_answers_within_a_second():
-    # The best of three: the machine may be busy.
-    times = []
+def test_help_takes_less_than_a_second():
+    import resource  # not on Windows
+
+    # The best of three, of the CPU's time: the machine may be busy.
+    times = [0.0]
     for _ in range(3):
-        start = time.monotonic()
         _command("--help")
-        times.append(time.monotonic() - start)
-    assert min(times) < 1
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(used.ru_utime + used.ru_stime)
+    assert min(b - a for a, b in itertools.pairwise(times)) < 1
 
 
 def test_version_is_the_packages():
     assert _command("--version").stdout == f"nst-tf {nst_tf.__version__}\n"
 
 
-def test_the_real_network_paints(tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NST_TF_WEIGHTS", "elsewhere.h5")
-    status = main.main(
-        ["--flagfile=starry", "--size=96", "--steps=15", "--min_size=64"]
-    )
-    assert status == 0
-    out = capsys.readouterr().out
-    assert "network   vgg19, which ships with nst_tf\n" in out
-    assert out.count("note      NST_TF_WEIGHTS is set, but no longer read") == 1
-    picture = image_io.load_image("harbor_at_dusk-swirling_night.png")
-    assert picture.shape == (72, 96, 3)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [12, 25])
 def test_a_budget_is_kept_from_start_to_end(tmp_path, seconds):
-    start = time.monotonic()
-    result = _command(
-        "--flagfile=starry",
-        "--weights=small",
-        "--steps=5000",
-        f"--max_seconds={seconds}",
-        cwd=tmp_path,
-    )
-    assert result.returncode == 0
-    # The interpreter starts and ends outside the budget, in up to two seconds.
-    assert 0.7 * seconds < time.monotonic() - start < 1.1 * seconds + 2
-    picture = tmp_path / "harbor_at_dusk-swirling_night.png"
-    assert image_io.load_image(picture).shape == (384, 512, 3)
+    def run(limit):
+        """Runs; the seconds that it says it took, without Python's start."""
+        typed = ["--flagfile=starry", "--weights=small", "--steps=5000"]
+        limits = ["--output=a.png", "--overwrite", f"--max_seconds={limit}"]
+        result = _command(*typed, *limits, cwd=tmp_path)
+        assert result.returncode == 0
+        return int(re.search(r"is done, after (\d+) s", result.stdout)[1])
+
+    least = run(0.1)  # one step, on a machine that may be busy
+    most = 1.1 * max(seconds, least) + 1 + least / 4
+    assert 0.7 * seconds < run(seconds) < most
+    image = image_io.load_image(tmp_path / "a.png")
+    assert image.shape == (384, 512, 3)
 
 
 @pytest.mark.slow
@@ -538,13 +595,13 @@ def test_a_killed_run_short_of_memory_goes_on_in_smaller_tiles(tmp_path):
     process.communicate()
     result = _command(*command, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert "a run of this job was killed" in result.stdout
-    assert "it goes on in tiles of 182" in result.stdout
+    assert "warning   a run of this job was killed" in result.stderr
+    assert "it goes on in tiles of 182" in result.stderr
     assert "resume    level" in result.stdout
     assert image_io.load_image(tmp_path / "a.png").shape == (288, 384, 3)
     assert not list((tmp_path / "kept").glob(".*.running"))
     again = _command(*command[:-1], "--output=b.png", cwd=tmp_path)
-    assert "was killed" not in again.stdout  # it had ended
+    assert "was killed" not in again.stderr  # it had ended
 
 
 @pytest.mark.slow
@@ -565,7 +622,7 @@ def test_a_killed_program_leaves_its_picture(tmp_path, number, status):
             process.send_signal(number)
             break
     rest = process.stdout.read()
-    assert process.wait(timeout=60) == status
+    assert process.wait(timeout=600) == status
     assert "enlarged to 512 x 384" in rest
     picture = tmp_path / "harbor_at_dusk-swirling_night.png"
     assert [p for p in tmp_path.iterdir() if p.is_file()] == [picture]

@@ -8,6 +8,7 @@ import contextlib
 import functools
 import io
 import json
+import logging
 import lzma
 import os
 import struct
@@ -25,7 +26,7 @@ from hypothesis import strategies
 from PIL import ExifTags, Image, features
 
 import nst_tf
-from nst_tf.images import exif, image_io, profiles, writing
+from nst_tf.images import exif, image_io, writing
 
 HEIGHT, WIDTH = 24, 20  # of every sample
 LONGEST_SENTENCE = 400  # characters, without the name
@@ -329,7 +330,6 @@ def _absurd():
     }
     bmp = _sample("bmp")
     files["bmp"] = _at(bmp, 18, put=struct.pack("<ii", 2**31 - 1, 2**31 - 1))
-    files["bmp_down"] = _at(bmp, 18, put=struct.pack("<ii", 100000, -100000))
     files["gif"] = _at(_sample("gif"), 6, put=b"\xff" * 4)
     frame = _sample("gif").index(b",\0\0\0\0")
     files["gif_frame"] = _at(_sample("gif"), frame + 5, put=b"\xff" * 4)
@@ -340,14 +340,7 @@ def _absurd():
     lossless = _pillow("WEBP", lossless=True)()[12:]
     frame = lossless[:4], lossless[8:]
     files["webp"] = _webp((b"VP8X", bytes(4) + side * 2), frame)
-    small = bytes(6) + bytes([WIDTH - 1, 0, 0, HEIGHT - 1, 0, 0]) + bytes(4)
-    files["webp_frames"] = _webp(
-        (b"VP8X", b"\2\0\0\0" + side * 2),
-        (b"ANIM", bytes(6)),
-        (b"ANMF", small + lossless),
-    )
     files["ppm"] = b"P6 100000 100000 255\n" + bytes(100)
-    files["pfm"] = b"Pf 100000 100000 -1.0\n" + bytes(100)
     for bits in (8, 16):
         for name, tags in {
             "": {256: (4, [2**31]), 257: (4, [2**31])},
@@ -374,28 +367,20 @@ ODD_TAGS = {
     "no_channels": {277: (3, [0])},
     "two_channels_of_rgb": {277: (3, [2]), 258: (3, [16, 16])},
     "no_width": {256: (4, [0])},
-    "no_size": {256: (4, [0]), 257: (4, [0])},
     "many_widths": {256: (4, [10] * 90), 257: (4, [2**32 - 1])},
     "width_of_bytes": {256: (7, b"10"), 257: (4, [2**32 - 1])},
-    "many_heights": {257: (4, [10] * 90), 256: (4, [2**32 - 1])},
     "many_compressions": {259: (3, [1] * 2000)},
     "another_compression": {259: (3, [4711])},
-    "many_layouts": {284: (3, [2] * 2000)},
     "depth": {32997: (4, [2**31])},
-    "many_channel_counts": {277: (3, [3] * 2000)},
-    "many_photometrics": {262: (3, [2] * 2000)},
     "another_photometric": {262: (3, [999])},
     "bits_of_all_kinds": {258: (3, [1, 16, 64])},
-    "many_bits": {258: (3, [16] * 5000)},
     "signed": {339: (3, [2, 2, 2])},
-    "rows": {278: (4, [2**32 - 1])},
     "no_rows": {278: (4, [0])},
     "no_bytes": {279: (4, [0])},
     "too_many_bytes": {279: (4, [2**32 - 1])},
     "more_counts_than_strips": {279: (4, [600] * 3000)},
     "orientation": {274: (7, b"left")},
     "extra_channels": {338: (3, [1, 2, 0])},
-    "profile_of_text": {34675: (2, b"no profile")},
     "profile_of_numbers": {34675: (3, [7] * 300)},
 }
 
@@ -434,6 +419,27 @@ def test_libraries_say_nothing_beside_the_sentence(capfd):
     for data in files:
         _read(data)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_long_reason_is_cut(monkeypatch):
+    def fail(*_, **__):
+        raise OSError("no end.\n" * 100)
+
+    monkeypatch.setattr(Image, "open", fail)
+    sentence = _refuse(_sample("png8"))
+    assert sentence.startswith("it cannot be read: it is damaged: no end. no")
+    assert 300 < len(sentence) < 350
+
+
+def test_what_is_set_for_decoders_is_put_back(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 12)
+    chatty, quiet = map(logging.getLogger, ("tifffile", "PIL.TiffImagePlugin"))
+    monkeypatch.setattr(chatty, "disabled", False)
+    monkeypatch.setattr(quiet, "disabled", True)
+    for data in (_sample("tiff8"), b"no picture"):
+        _read(data)
+        assert Image.MAX_IMAGE_PIXELS == 12
+        assert not chatty.disabled and quiet.disabled
 
 
 def _zeros(megabytes):
@@ -644,7 +650,7 @@ def _damaged_profiles():
     yield "noise_behind_a_header", whole[:128] + _random(500, 4)
     yield "tables_of_noise", _at(whole, 132, put=b"A2B0")
     yield "empty", b"\0"
-    for seed in range(20):
+    for seed in range(60):
         yield f"bytes_{seed}", _scattered(whole, seed)
 
 
@@ -738,61 +744,3 @@ def test_edited_files_are_survived(case):
 @hypothesis.given(_CASES)
 def test_many_edited_files_are_survived(case):
     _fuzz(case)
-
-
-_S15 = strategies.sampled_from(
-    [0, 1, -1, 65536, -65536, 2**31 - 1, -(2**31)]
-) | strategies.integers(-300000, 300000)
-_COLOR = strategies.tuples(_S15, _S15, _S15).map(
-    lambda numbers: struct.pack(">4s4x3i", b"XYZ ", *numbers)
-)
-_PARA = strategies.tuples(
-    strategies.integers(0, 5), strategies.lists(_S15, min_size=1, max_size=7)
-).map(lambda c: struct.pack(f">4s4xH2x{len(c[1])}i", b"para", c[0], *c[1]))
-_CURV = strategies.tuples(
-    strategies.sampled_from([0, 1, 2, 5, 2**32 - 1]),
-    strategies.binary(max_size=12),
-).map(lambda c: struct.pack(">4s4xI", b"curv", c[0]) + c[1])
-_CURVE = _PARA | _CURV | strategies.binary(max_size=30)
-_PROFILE = strategies.builds(
-    _profile,
-    strategies.tuples(_CURVE, _CURVE, _CURVE),
-    colors=strategies.tuples(_COLOR, _COLOR, _COLOR),
-    space=strategies.sampled_from([b"RGB ", b"GRAY"]),
-    count=strategies.none() | strategies.integers(0, 2**32 - 1),
-)
-
-
-def _convert(data):
-    """Converts a ramp by a profile: finite, in [0, 1], or a ValueError."""
-    try:
-        profile = profiles.parse_profile(data)
-    except ValueError as error:
-        assert str(error).isprintable()
-        return
-    if not profile.curves:
-        return
-    channels = len(profile.curves)
-    ramp = np.linspace(0, 1, 20 * channels, dtype="f4")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of division by zero and the like
-        profiles.is_srgb(profile)
-        converted = profiles.convert_by_curves(
-            ramp.reshape(4, 5, channels), profile
-        )
-    assert converted.shape == (4, 5, channels)
-    assert np.isfinite(converted).all()
-    assert converted.min() >= 0 and converted.max() <= 1
-
-
-@hypothesis.settings(FUZZ, max_examples=300)
-@hypothesis.given(_PROFILE)
-def test_any_profile_converts_to_colors(data):
-    _convert(data)
-
-
-@pytest.mark.slow
-@hypothesis.settings(FUZZ, max_examples=5000)
-@hypothesis.given(_PROFILE)
-def test_many_profiles_convert_to_colors(data):
-    _convert(data)

@@ -9,7 +9,7 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf.images import image_io, painting
+from nst_tf.images import image_io, painting, writing
 from nst_tf.plan import arrays
 
 
@@ -118,6 +118,15 @@ def test_it_is_saved_and_taken_for_an_image(picture, tmp_path):
     read = arrays.as_picture(picture, "content")
     assert type(read.pixels) is np.ndarray
     assert type(image_io.resize(picture, 3, 4)) is np.ndarray
+
+
+def test_a_jpeg_for_a_page_is_small(picture):
+    expected = io.BytesIO()
+    options = writing.Options(quality=85)
+    writing.encode(expected, ".jpg", np.asarray(picture), options)
+    assert painting.encode(picture, 8, ".jpg") == expected.getvalue()
+    reduced = Image.open(io.BytesIO(painting.encode(picture, 4, ".jpg")))
+    assert reduced.size == (4, 3)
 
 
 @pytest.mark.parametrize(

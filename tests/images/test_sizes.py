@@ -52,6 +52,7 @@ def _run(*flags):
         ("1 inch", 1, 1, "in"),
         (".5x1.in", 0.5, 1, "in"),
         ("40cm", 40 / 2.54, 40 / 2.54, "cm"),
+        ("65536in", 65536, 65536, "in"),
     ],
 )
 def test_sizes_are_read_as_people_write_them(text, short, long, unit):

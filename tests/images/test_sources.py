@@ -296,6 +296,11 @@ def test_the_program_takes_addresses_and_standard_input(
     assert Image.open("ok-standard-input.png").size == (48, 32)
 
 
+def test_each_address_has_its_place_in_the_cache():
+    addresses = [f"http://host/{name}.png" for name in "ab"]
+    assert len({sources.find_cached(each) for each in addresses}) == 2
+
+
 def test_a_damaged_cache_is_downloaded_again(host):
     url = f"{host}/ok.png"
     expected = sources.load(url).pixels

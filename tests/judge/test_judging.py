@@ -374,7 +374,7 @@ def test_a_picture_that_memory_has_no_room_for_is_refused(chosen, monkeypatch):
     picture = toys.image(HEIGHT, WIDTH)
     for limit, scale, fits in (
         (needed, 1.0, True),
-        (needed, 0.5, True),
+        (needed - 1, 0.5, False),  # the picture itself takes as much
         (needed - 1, 1.0, False),
         (needed, 1.5, False),  # a larger style takes more
         (None, 9.0, True),

@@ -6,7 +6,13 @@ import tensorflow as tf
 import toys
 
 from nst_tf.backend import device
-from nst_tf.losses import content_loss, style_losses, sums, total_variation
+from nst_tf.losses import (
+    content_loss,
+    protocol,
+    style_losses,
+    sums,
+    total_variation,
+)
 
 
 def _features(seed=0, shape=(1, 5, 4, 3)):
@@ -168,3 +174,54 @@ def test_gram_matrices_of_bfloat16_are_hardly_rounded(size, tolerance, masked):
     ):
         difference = tf.cast(found, tf.float64) - exact
         assert tf.norm(difference) < limit * tf.norm(exact)
+
+
+@pytest.mark.parametrize("positions", [1, 8, 10, 2**16])
+def test_a_target_is_measured_in_parts_of_any_size(monkeypatch, positions):
+    monkeypatch.setattr(content_loss, "POSITIONS", positions)
+    features, target = _features(0), _features(1)
+    mask = toys.mask(5, 4).numpy()
+    loss = content_loss.ContentLoss(
+        "layer", tf.constant(target), region=tf.constant(mask)
+    )
+    actual = loss.distance(
+        loss.statistics(tf.constant(features), None, **loss.maps)
+    )
+    difference = (mask * (features - target) ** 2).sum()
+    np.testing.assert_allclose(
+        actual, difference / (mask * target**2).sum(), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("wide", [None, 3, 7])
+def test_a_divisor_divides_the_mean_over_what_is_compared(wide):
+    features, target = _features(0), _features(1)
+    projection = wide and np.random.default_rng(2).normal(size=(3, wide))
+    loss = content_loss.ContentLoss(
+        "layer", tf.constant(target), projection=projection, divisor=5.0
+    )
+    actual = loss.distance(
+        loss.statistics(tf.constant(features), None, **loss.maps)
+    )
+    difference = features - target
+    if wide:
+        difference = difference @ projection
+    np.testing.assert_allclose(actual, np.mean(difference**2) / 5, rtol=1e-10)
+
+
+def test_a_picture_as_target_needs_its_square():
+    recomputed = protocol.Recomputed(tf.zeros((1, 4, 4, 3)))
+    words = "the target of content/layer is a picture, of which square is"
+    with pytest.raises(ValueError, match=words):
+        content_loss.ContentLoss("layer", recomputed)
+    measured = content_loss.make_square_measure()(
+        tf.constant(_features()), toys.mask(5, 4)
+    )
+    loss = content_loss.ContentLoss(
+        "layer", recomputed, square=sums.divide_by_mass(measured)
+    )
+    mask = toys.mask(5, 4).numpy()
+    expected = (mask * _features() ** 2).sum() / 3 / mask.sum()
+    np.testing.assert_allclose(
+        loss.distance(sums.Statistics(tf.constant(expected), 1.0)), 1.0
+    )

@@ -59,89 +59,78 @@ def _check(layers):
         np.testing.assert_array_equal(layers[name][1], bias)
 
 
-def test_reads_what_keras_2_wrote(toy):
-    _check(weight_files.read(toy, "toy"))
+@pytest.mark.parametrize("form", ["keras 2", "whole model", "keras 3"])
+def test_reads_what_keras_writes_whatever_its_name(toy, tmp_path, form):
+    path = toy if form == "keras 2" else tmp_path / "renamed.data"
+    if form == "whole model":
+        with h5py.File(toy) as source, h5py.File(path, "w") as file:
+            source.copy(source["/"], file, "model_weights")
+    elif form == "keras 3":
+        with h5py.File(path, "w") as file:
+            for number, pair in enumerate(toys.weights().values()):
+                suffix = f"_{number}" if number else ""
+                group = file.create_group(f"layers/conv2d{suffix}/vars")
+                group["0"], group["1"] = pair
+            file.create_group("layers/max_pooling2d/vars")
+    layers = weight_files.load("toy", str(path)).layers
+    _check(layers)
+    assert {array.dtype for pair in layers.values() for array in pair} == {
+        np.dtype("float32")
+    }
 
 
-def test_reads_a_whole_model(toy, tmp_path):
-    path = tmp_path / "model.h5"
-    with h5py.File(toy) as source, h5py.File(path, "w") as file:
-        source.copy(source["/"], file, "model_weights")
-    _check(weight_files.read(path, "toy"))
+def _write(changes):
+    """Writes the toy network with layers changed, or left out."""
+    layers = {**toys.weights(), **changes}
+    return lambda path: toys.write_weights(
+        path, {name: pair for name, pair in layers.items() if pair}
+    )
 
 
-def test_reads_what_keras_3_writes_whatever_its_name(toy, tmp_path):
-    path = tmp_path / "renamed.data"
-    with h5py.File(path, "w") as file:
-        for number, (kernel, bias) in enumerate(toys.weights().values()):
-            suffix = f"_{number}" if number else ""
-            group = file.create_group(f"layers/conv2d{suffix}/vars")
-            group["0"], group["1"] = kernel, bias
-        file.create_group("layers/max_pooling2d/vars")
-    _check(weight_files.read(path, "toy"))
+def _replace(name, value):
+    """Puts something else into a whole file."""
+
+    def replace(path):
+        with h5py.File(path, "a") as file:
+            del file[name]
+            file[name] = value
+
+    return replace
 
 
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (lambda p: p.unlink(), "there is no weights file"),
-        (lambda p: p.write_text("not weights"), "is not an HDF5 file"),
-        (lambda p: p.write_bytes(p.read_bytes()[:3000]), "is damaged"),
-        (
-            lambda p: toys.write_weights(
-                p, dict(list(toys.weights().items())[:2])
-            ),
-            "is not of toy: for block2_conv2 it has nothing",
-        ),
-        (
-            lambda p: toys.write_weights(
-                p,
-                {**toys.weights(), "block3_conv1": (np.zeros((3, 3, 8, 8)),
-                                                    np.zeros(8))},
-            ),
-            "is not of toy: for block3_conv1 .* expected nothing",
-        ),
-        (lambda p: (p.unlink(), p.mkdir()), "is a folder"),
-    ],
-)  # fmt: skip
+KERNEL = "block1_conv1/block1_conv1/kernel:0"
+MORE = {"block3_conv1": (np.zeros((3, 3, 8, 8)), np.zeros(8))}
+DAMAGES = [
+    (lambda p: p.unlink(), "there is no weights file"),
+    (lambda p: (p.unlink(), p.mkdir()), "is a folder"),
+    (lambda p: p.write_text("not weights"), "is not an HDF5 file"),
+    (lambda p: p.write_bytes(p.read_bytes()[:3000]), "is damaged"),
+    (_write({"block2_conv2": None}), "for block2_conv2 it has nothing"),
+    (_write(MORE), "is not of toy: for block3_conv1 .* expected nothing"),
+    (
+        _write({"block1_conv1": (np.zeros((3, 3, 3, 5)), np.zeros(5))}),
+        r"has \(5,\) and \(3, 3, 3, 5\), expected \(3, 3, 3, 6\) and",
+    ),
+    (_replace("block1_conv1", h5py.SoftLink("/none")), "is damaged"),
+    (_replace("block1_conv1", np.zeros(3)), "is damaged"),
+    (
+        _replace(KERNEL, np.full((3, 3, 3, 6), b"text")),
+        "is not of toy: it has values of type .*, expected floats",
+    ),
+    (
+        _replace(KERNEL, np.full((3, 3, 3, 6), np.nan)),
+        "is damaged: block1_conv1 has values that are not numbers",
+    ),
+    (
+        _replace("block1_conv1/block1_conv1/bias:0", np.full(6, np.inf)),
+        "is damaged: block1_conv1 has values that are not numbers",
+    ),
+]
+
+
+@pytest.mark.parametrize(("damage", "words"), DAMAGES)
 def test_a_wrong_file_is_refused_in_a_sentence(toy, damage, words):
     damage(toy)
-    with pytest.raises(ValueError, match=words):
-        weight_files.read(toy, "toy")
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (
-            lambda f: f.__setitem__("block1_conv1", h5py.SoftLink("/none")),
-            "is damaged",
-        ),
-        (
-            lambda f: f.__setitem__("block1_conv1", np.zeros(3)),
-            "is damaged",
-        ),
-        (
-            lambda f: f["block1_conv1"]["block1_conv1"].__setitem__(
-                "kernel:0", np.full((3, 3, 3, 6), b"text")
-            ),
-            "is not of toy: it has values of type .*, expected floats",
-        ),
-        (
-            lambda f: f["block1_conv1"]["block1_conv1"].__setitem__(
-                "kernel:0", np.full((3, 3, 3, 6), np.nan)
-            ),
-            "is damaged: block1_conv1 has values that are not numbers",
-        ),
-    ],
-)
-def test_strange_contents_are_refused_in_a_sentence(toy, change, words):
-    with h5py.File(toy, "a") as file:
-        if words == "is damaged":
-            del file["block1_conv1"]
-        else:
-            del file["block1_conv1"]["block1_conv1"]["kernel:0"]
-        change(file)
     with pytest.raises(ValueError, match=words):
         weight_files.read(toy, "toy")
 
@@ -193,12 +182,13 @@ def _publish(toy, host, monkeypatch, digest=None):
     _name_digest(monkeypatch, digest)
 
 
-def test_downloads_once(toy, server, monkeypatch):
+def test_downloads_once(toy, server, monkeypatch, caplog):
     host, handler = server
     _publish(toy, host, monkeypatch)
-    said = []
-    _check(weight_files.load("toy", say=said.append).layers)
-    assert "downloading" in said[0]
+    caplog.set_level("INFO", "nst_tf")
+    _check(weight_files.load("toy").layers)
+    [said] = caplog.messages
+    assert said.startswith("downloading http://localhost:")
     assert "our cache" in weight_files.load("toy").origin
     assert handler.hits == 1
     assert [p.name for p in files.cache_folder().iterdir()] == [_name()]
@@ -212,6 +202,13 @@ def test_a_wrong_digest_leaves_no_file(toy, server, monkeypatch):
             weight_files.load("toy")
     assert handler.hits == 2
     assert not list(files.cache_folder().iterdir())
+
+
+def test_a_network_that_keras_has_not_is_not_asked_for(toy, server):
+    for source in ("auto", "imagenet"):
+        with pytest.raises(ValueError, match="its MD5 digest is not known"):
+            weight_files.load("toy", source)
+    assert not server[1].hits
 
 
 def test_a_failure_is_no_obstacle_to_the_next_try(toy, server, monkeypatch):

@@ -194,3 +194,89 @@ def test_without_bounds_lbfgs_goes_to_the_minimum_outside():
     np.testing.assert_allclose(
         optimizer.result(), np.clip(target, 0, 1), atol=1e-6
     )
+
+
+def _scripted(losses, gradient):
+    """An objective of given losses, with one gradient."""
+    numbers = iter(losses)
+
+    def evaluate(image):
+        del image
+        loss = tf.constant(next(numbers), tf.float64)
+        return objectives.Evaluation(loss, tf.constant(gradient), {})
+
+    return evaluate
+
+
+@pytest.mark.parametrize(
+    ("second", "factor"),
+    [
+        (1.08, 0.3),  # the minimum of the parabola: 0.12 / (2 * 0.2)
+        (9.0, 0.1),  # never less than a tenth,
+        (np.nan, 0.1),  # nor where there is no number
+    ],
+)
+def test_lbfgs_shortens_a_step_to_the_minimum_of_a_parabola(second, factor):
+    start = np.full((1, 1, 2, 3), 0.5)
+    optimizer = lbfgs.Lbfgs(tf.Variable(start), learning_rate=0.02)
+    evaluate = _scripted([1.0, second], np.ones((1, 1, 2, 3)))
+    optimizer.step(evaluate)
+    np.testing.assert_allclose(optimizer.image, 0.48, rtol=1e-12)
+    optimizer.step(evaluate)
+    np.testing.assert_allclose(optimizer.image, 0.5 - 0.02 * factor, rtol=1e-12)
+    assert int(optimizer.rescues) == int(np.isnan(second))
+
+
+def test_lbfgs_halves_a_step_at_most():
+    # The step went uphill, and brought less than the slope says: the parabola
+    # has no minimum, and its summit is as far away as the step is long.
+    start = np.full((1, 1, 2, 3), 0.5)
+    optimizer = lbfgs.Lbfgs(tf.Variable(start), learning_rate=0.02)
+    evaluate = _scripted([1.0, 1.06], np.ones((1, 1, 2, 3)))
+    optimizer.step(evaluate)
+    optimizer.image.assign(start + 0.02)
+    optimizer.step(evaluate)
+    np.testing.assert_allclose(optimizer.image, 0.5 - 0.01, rtol=1e-12)
+
+
+def test_lbfgs_accepts_a_loss_within_the_margin():
+    for second, accepted in ((1.00005, True), (1.00015, False)):
+        optimizer = lbfgs.Lbfgs(tf.Variable(np.full((1, 1, 2, 3), 0.5)))
+        evaluate = _scripted([1.0, second], np.full((1, 1, 2, 3), 1e-3))
+        optimizer.step(evaluate)
+        moved = optimizer.image.numpy()
+        optimizer.step(evaluate)
+        found = optimizer.result().numpy()
+        assert np.array_equal(found, moved) is accepted
+
+
+def test_lbfgs_forgets_the_curvature_after_the_shortest_step():
+    # Steps of 1, 0.1, 0.01, 0.001; the next one is along the gradient, and of
+    # a thousandth of the first one's length.
+    start = np.full((1, 1, 2, 3), 0.5)
+    gradient = np.arange(6.0).reshape(1, 1, 2, 3)
+    optimizer = lbfgs.Lbfgs(tf.Variable(start), learning_rate=0.02, history=2)
+    evaluate = _scripted([1.0, *[np.nan] * 4], gradient)
+    optimizer.step(evaluate)
+    for memory in (optimizer._changes, optimizer._sy, optimizer._yy):
+        memory.assign(tf.ones_like(memory))
+    for _ in range(4):
+        optimizer.step(evaluate)
+    rms = np.sqrt(np.mean(gradient**2))
+    np.testing.assert_allclose(
+        optimizer.image, start - 2e-5 * gradient / rms, rtol=0, atol=1e-12
+    )
+    for memory in (optimizer._changes, optimizer._sy, optimizer._yy):
+        assert not np.any(memory)
+
+
+def test_lbfgs_holds_what_a_bound_stops():
+    # At 0 and at 1 the gradient pushes against the bounds, or away from them.
+    start = np.array([0.0, 0.0, 1.0, 1.0, 0.5, 0.5]).reshape(1, 1, 2, 3)
+    gradient = np.array([1.0, -1.0, -1.0, 1.0, 1.0, -1.0]).reshape(1, 1, 2, 3)
+    optimizer = lbfgs.Lbfgs(tf.Variable(start), learning_rate=0.02)
+    optimizer.step(_scripted([1.0], gradient))
+    # The root mean square is that of the four that are free, of six.
+    move = 0.02 / np.sqrt(4 / 6)
+    expected = [0.0, move, 1.0, 1 - move, 0.5 - move, 0.5 + move]
+    np.testing.assert_allclose(np.ravel(optimizer.image), expected, rtol=1e-12)

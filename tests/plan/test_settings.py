@@ -21,6 +21,7 @@ TOY = """\
     )
 """
 USES = """
+import dataclasses
 import sys
 import numpy as np
 import nst_tf

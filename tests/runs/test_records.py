@@ -1,61 +1,119 @@
 """Records in pictures, what they say, and pictures made again from them."""
 
+import dataclasses
 import json
-import os
 import re
 import shutil
 import signal
 from pathlib import Path
 
 import numpy as np
+import pretend
 import pytest
 import toys
 from PIL import Image
 
 import nst_tf
 from nst_tf import files
-from nst_tf.cli import main
+from nst_tf.cli import flags, main
 from nst_tf.images import image_io, writing
 from nst_tf.network import bundled
-from nst_tf.optimize import stopping
-from nst_tf.plan import pyramid, settings
-from nst_tf.runs import api, records, rerun, resume, run_log
+from nst_tf.plan import schedule, settings
+from nst_tf.runs import (
+    api,
+    description,
+    records,
+    rerun,
+    resume,
+    runner,
+)
 
+pytestmark = pytest.mark.usefixtures("folder")
 VERSIONS = records.list_versions()
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
-@pytest.fixture
-def folder(tmp_path, toy, monkeypatch):
-    """A working directory with a flag file for the toy network."""
-    monkeypatch.chdir(tmp_path)
-    toys.write_flag_file(toy)
-    return tmp_path
+def _run(*typed):
+    assert main.main(["--flagfile=toy.cfg", *typed]) == 0
 
 
-def _run(*flags):
-    assert main.main(["--flagfile=toy.cfg", *flags]) == 0
-
-
-def _again(name, *flags):
-    assert main.main([f"--rerun={name}", *flags]) == 0
+def _again(name, *typed):
+    assert main.main([f"--rerun={name}", *typed]) == 0
 
 
 def _pixels(name):
     return image_io.load_image(name)
 
 
+def _make_record(*typed, **outcome):
+    """Records a run that is not made: record, job, draft."""
+    job = flags.parse(["--flagfile=toy.cfg", *typed])
+    _, draft = api.draft_files(job)
+    found = records.Outcome(
+        **{
+            "steps": [level.steps for level in draft.levels],
+            "state": "done",
+            "losses": {"a": 1.23456789, "b": 2e-9},
+            "rescues": 2,
+            "seconds": 1.26,
+            "device": "a card",
+            **outcome,
+        }
+    )
+    return records.make_record(job, draft, found), job, draft
+
+
+def _write_mask(name="mask.png", first=30):
+    """Writes a mask of the content's size, white from a column on."""
+    image = np.zeros((60, 80, 3))
+    image[:, first:] = 1
+    image_io.save_image(name, image)
+
+
+def _save(record, name="a.png"):
+    """Writes a picture with a record."""
+    options = writing.Options(record=json.dumps(record))
+    image_io.write_image(name, toys.image(9, 9), options)
+
+
+def _describe(record):
+    """The lines of a description: notes, flags."""
+    _save(record, "described.png")
+    lines = description.describe("described.png").splitlines()
+    count = [line.lstrip("# ")[:2] for line in lines].index("--")
+    return lines[:count], lines[count:]
+
+
+def _drafts_of(record):
+    """The drafts that make a picture again, by --rerun and --describe."""
+    _save(record, "again.png")
+    recorded = rerun.load(settings.Job(rerun="again.png"), {"rerun"})
+    draft = rerun.repeat(recorded, api.draft_files(recorded.job)[1])
+    Path("again.cfg").write_text("\n".join(_describe(record)[1]))
+    job = flags.parse(["--flagfile=again.cfg", "--output=other.png"])
+    return draft, api.draft_files(job)[1]
+
+
+def _identity(draft):
+    """What decides the pixels of a draft, but for the steps."""
+    same = resume.make_identity(draft)
+    # These are as decided, in one way or another.
+    for name in ("strength", "steps of levels"):
+        del same[name]
+    return same, [level._replace(steps=0) for level in draft.levels]
+
+
 # What is recorded
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif", "a.bmp"])
-def test_every_format_says_how_it_was_made(folder, name):
-    _run(f"--output={name}", "--seed=7", "--init_noise=0.1")
+def test_every_format_says_how_it_was_made(painter, name):
+    _run(f"--output={name}", "--seed=7", "--init_noise=0.1", "--levels=2")
     record = records.read_record(name)
     assert record["nst_tf"] == nst_tf.__version__
     assert record["flags"]["size"] == 96 and record["flags"]["seed"] == 7
-    assert record["decided"]["sizes"] == [[48, 32], [64, 48], [96, 72]]
-    assert record["decided"]["steps"] == [3, 3, 3]
+    assert record["decided"]["sizes"] == [[64, 48], [96, 72]]
+    assert record["decided"]["steps"] == [3, 3]
     assert record["decided"]["precision"] == "float32"
     assert record["state"] == "done" and record["rescues"] == 0
     assert record["inputs"]["content"] == {
@@ -65,80 +123,124 @@ def test_every_format_says_how_it_was_made(folder, name):
     }
     assert record["network"]["name"] == "toy"
     assert DIGEST.fullmatch(record["network"]["digest"])
-    assert set(record["losses"]) == {
-        f"content/{toys.CONTENT_LAYER}",
-        *(f"style/{layer}" for layer in toys.STYLE_LAYERS),
-        "total_variation",
-    }
-    assert {"python", "tensorflow", "keras", "numpy", "pillow"} == set(
-        record["versions"]
-    )
+    assert record["losses"] == pretend.TERMS
+    assert record["versions"] == VERSIONS
     assert Path(f"{name}.json").exists() == (name == "a.bmp")
 
 
-def test_a_strength_is_recorded_with_what_it_set(folder):
-    _run("--output=a.png", "--strength=0.3")
-    record = records.read_record("a.png")
-    assert record["flags"]["strength"] == 0.3
-    settings = record["decided"]["settings"]
-    assert settings["strength"] == -1 and settings["style_weight"] > 0
-    _again("a.png", "--output=b.png")
-    np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
+def test_a_record_holds_every_setting_as_it_was_decided():
+    typed = ["--strength=0.3", "--bit_depth=16", "--style_scale=2"]
+    record, job, draft = _make_record(*typed, "--style=town.png")
+    decided = record["decided"]["settings"]
+    assert set(decided) == settings.RECORDED | {"content_target"}
+    for name in settings.RECORDED - {"tile"}:
+        assert decided[name] == draft.settings[name], name
+    assert decided["style_scale"] == (2.0, 2.0) or job.style == ("town.png",)
+    assert (decided["strength"], record["flags"]["strength"]) == (-1, 0.3)
+    assert decided["style_weight"] > 0 and decided["bit_depth"] == 16
+    assert decided["init"] == "content"
+    flags_ = {k: v for k, v in vars(job).items() if k in settings.RECORDED}
+    defaults = vars(settings.Job())
+    assert record["flags"] == {
+        name: value for name, value in flags_.items() if value != defaults[name]
+    }
+    assert record["losses"] == {"a": 1.23457, "b": 2e-9}
+    assert (record["seconds"], record["rescues"]) == (1.3, 2)
+    assert record["device"] == "a card"
 
 
-def test_nothing_private_is_recorded(folder):
+def test_what_the_machine_decided_is_recorded():
+    job = flags.parse(["--flagfile=toy.cfg", "--precision=auto"])
+    _, draft = api.draft_files(job)
+    plan = dataclasses.replace(
+        draft,
+        network=draft.network._replace(precision="bfloat16"),
+        tiling=draft.tiling._replace(side=48, content_target="recompute"),
+    )
+    outcome = records.Outcome([1, 2, 3], "unfinished", {}, 0, 1.0, "")
+    record = records.make_record(job, plan, outcome)
+    decided = record["decided"]
+    assert decided["precision"] == "bfloat16"
+    assert decided["settings"]["tile"] == 48
+    assert decided["settings"]["content_target"] == "recompute"
+    assert decided["steps"] == [1, 2, 3]
+    assert "in tiles of 48, the content seen anew" in _describe(record)[0][1]
+
+
+def test_pictures_besides_are_inputs():
+    _write_mask()
+    _write_mask("keep.png", 70)
+    masks = ["content_mask", "strength_map", "keep_mask"]
+    typed = [f"--{name}=mask.png" for name in masks[:2]]
+    typed.append("--keep_mask=keep.png")
+    record, _, _ = _make_record(*typed, "--style=paint.png", "--init=mask.png")
+    assert set(record["inputs"]) == {"content", "style", *masks, "init"}
+    assert record["flags"]["init"] == "mask.png"
+    assert "init" not in record["decided"]["settings"]
+    names = [record["inputs"][name]["name"] for name in (*masks, "init")]
+    assert names == ["mask.png", "mask.png", "keep.png", "mask.png"]
+    image_io.save_image("small.png", toys.image(48, 64))
+    record, _, _ = _make_record("--continue_from=small.png")
+    assert record["inputs"]["continue_from"]["size"] == [64, 48]
+    assert "init" not in record["decided"]["settings"]
+
+
+def test_nothing_private_is_recorded(folder, painter):
     private = folder / "Jane Doe"
     private.mkdir()
-    for name in ("town.png", "paint.png"):
+    for name in ("town.png", "paint.png", "toy.h5"):
         shutil.copy(name, private / name)
-    flags = [
+    typed = [
         f"--content={private / 'town.png'}",
         f"--style={private / 'paint.png'}",
         f"--init={private / 'paint.png'}",
+        f"--weights={private / 'toy.h5'}",
         f"--checkpoint_dir={private / 'c'}",
         f"--log={private / 'l'}",
-        f"--summary_dir={private / 's'}",
         "--levels=1",
     ]
-    _run(*flags, "--output=a.png")
-    assert "Doe" not in records.format_record(records.read_record("a.png"))
-    assert str(folder) not in records.format_record(
-        records.read_record("a.png")
-    )
+    _run(*typed, "--output=a.png")
+    text = records.format_record(records.read_record("a.png"))
+    assert "Doe" not in text and str(folder) not in text
     assert b"Doe" not in Path("a.png").read_bytes()
-    _run(*flags, "--output=b.png", "--record_paths", "--resume=never")
-    inputs = records.read_record("b.png")["inputs"]
-    assert inputs["content"]["name"] == str(private / "town.png")
+    _run(*typed, "--output=b.png", "--record_paths", "--resume=never")
+    record = records.read_record("b.png")
+    assert record["inputs"]["content"]["name"] == str(private / "town.png")
+    assert record["network"]["weights"] == str(private / "toy.h5")
     _again("b.png", "--output=c.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("c.png"))
+    # A start that has no part, too.
+    record, _, _ = _make_record(*typed[:4], "--strength=0")
+    assert "Doe" not in json.dumps(record)
 
 
-def test_secrets_of_addresses_are_not_recorded():
-    names = records._Names(paths=False)
+def test_sources_are_named():
+    names, paths = records._Names(False), records._Names(True)
     secret = "https://jane:word@host:8/a/b.png?key=123#part"
-    assert names.of(secret) == "https://host:8/a/b.png"
-    whole = "https://host:8/a/b.png?key=123#part"
-    assert records._Names(paths=True).of(secret) == whole
+    assert names.find(secret) == "https://host:8/a/b.png"
+    assert paths.find(secret) == "https://host:8/a/b.png?key=123#part"
+    assert names.find("-") == paths.find("-") == "-"
+    assert names.find("a/b.png") == "b.png"
+    assert paths.find("a/b.png") == str(Path("a/b.png").absolute())
+    for word in ("noise", "small", "auto"):  # the file, not what it means
+        assert names.find(f"a/{word}") == f"./{word}"
+    assert names.find("a/-") == "./-"
 
 
-def test_a_description_is_a_flag_file(folder, capsys):
-    _run("--output=a.png", "--steps=4,2", "--tv_weight=3")
-    capsys.readouterr()
-    assert main.main(["--describe=a.png"]) == 0
-    text = capsys.readouterr().out
-    for words in (
-        f"# a.png, made by nst_tf {nst_tf.__version__}, 20",
-        "# done, after 8 steps in ",
-        "# content: town.png, 80 x 60, sha256:",
-        "# steps at each size: 48 x 32: 4, 64 x 48: 2, 96 x 72: 2",
-        "--content=town.png\n",
-        "--steps=4,2\n",
-        "--weights=toy.h5\n",
-    ):
-        assert words in text
-    Path("again.cfg").write_text(text)
-    assert main.main(["--flagfile=again.cfg", "--output=b.png"]) == 0
-    np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ([], "toy.h5"),
+        (["--extractor=vgg19", "--weights=small"], "small"),
+    ],
+)
+def test_the_weights_are_named(typed, expected):
+    layers = ["--content_layers=block2_conv1", "--style_layers=block1_conv1"]
+    record, _, _ = _make_record(*typed, *(layers if typed else []))
+    assert record["network"]["weights"] == expected
+
+
+# Read again
 
 
 @pytest.mark.parametrize(
@@ -149,23 +251,15 @@ def test_a_description_is_a_flag_file(folder, capsys):
         (["--describe=toy.cfg"], "toy.cfg does not say how it was made"),
         (["--describe", "a.png", "--size=3"], "describe is given alone"),
         (["--describe"], "describe is given alone, with a picture"),
+        (["--describe="], "describe is given alone, with a picture"),
         (["--rerun=none.png"], "there is no file none.png"),
         (["--rerun=town.png"], "town.png does not say how it was made"),
     ],
 )
-def test_a_picture_without_a_record_is_said(folder, capsys, arguments, words):
+def test_a_picture_without_a_record_is_said(capsys, arguments, words):
     assert main.main(arguments) == 1
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
-
-
-def _edit(change):
-    """Changes the record of a.png."""
-    record = records.read_record("a.png")
-    text = change(record)
-    edited = text if isinstance(text, (str, list)) else record
-    options = writing.Options(record=json.dumps(edited))
-    image_io.write_image("b.png", _pixels("a.png"), options)
 
 
 @pytest.mark.parametrize(
@@ -174,133 +268,399 @@ def _edit(change):
         lambda r: "text",
         lambda r: [],
         lambda r: r.pop("flags"),
+        lambda r: r["decided"].pop("settings"),
         lambda r: r["decided"].update(sizes=[[1, 2]], steps=[1, 2]),
         lambda r: r["decided"].update(sizes=[["a", 2]], steps=[1]),
+        lambda r: r["decided"].update(sizes=[[0, 2]], steps=[1]),
+        lambda r: r["decided"].update(sizes=[[1, 2]], steps=[-1]),
+        lambda r: r["decided"].update(sizes=[[1, 2, 3]], steps=[1]),
+        lambda r: r["decided"].update(sizes=[[True, 2]], steps=[1]),
+        lambda r: r["decided"].update(seed="a"),
+        lambda r: r["decided"].update(precision=16),
         lambda r: r["inputs"].pop("content"),
         lambda r: r["inputs"]["content"].update(name=3),
+        lambda r: r["inputs"]["content"].update(size=[3]),
+        lambda r: r["inputs"]["content"].update(size=[3, "4"]),
         lambda r: r["inputs"].update(style=[3]),
+        lambda r: r["inputs"].update(style={}),
         lambda r: r["inputs"].update(content_mask=3),
         lambda r: r["inputs"].update({"style_mask/0": {"name": 3}}),
         lambda r: r["network"].update(digest=None),
+        lambda r: r["network"].update(weights=3),
         lambda r: r.update(losses={"a": "b"}),
-        lambda r: r["flags"].update(wrong=3),
-        lambda r: r["flags"].update(size="many"),
-        lambda r: r["flags"].update(optimizer="cube"),
-        lambda r: r["decided"].update(sizes=[[4, 4]] * 3),
+        lambda r: r.update(seconds="1"),
+        lambda r: r.update(rescues=1.5),
+        lambda r: r.update(versions=[]),
+        lambda r: r["versions"].update(numpy=2),
+        lambda r: r.update(made=3),
+        lambda r: r.update(device=None),
     ],
 )
-def test_a_damaged_record_is_said_in_a_sentence(folder, capsys, change):
-    _run("--output=a.png", "--steps=1", "--levels=1")
-    _edit(change)
-    capsys.readouterr()
-    assert main.main(["--rerun=b.png"]) == 1
+def test_a_damaged_record_is_none(change):
+    record = json.loads(json.dumps(_make_record()[0]))
+    _save(record)
+    assert records.read_record("a.png") == record
+    text = change(record)
+    _save(text if text in ("text", []) else record)
+    with pytest.raises(ValueError, match=r"^a.png does not say how it was mad"):
+        records.read_record("a.png")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda r: r["flags"].update(wrong=3),
+            "with wrong, which this version",
+        ),
+        (lambda r: r["decided"]["settings"].update(size="many"), "damaged rec"),
+        (lambda r: r["decided"]["settings"].update(optimizer="cube"), "'cube'"),
+        (lambda r: r["decided"].update(sizes=[[4, 4]] * 3), "at the sizes"),
+    ],
+)
+def test_a_record_that_cannot_be_repeated_is_said(capsys, change, words):
+    record, _, _ = _make_record()
+    change(record)
+    _save(record)
+    assert main.main(["--rerun=a.png"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("nst-tf: ") and error.count("\n") == 1
+    assert words in error
+
+
+def test_a_record_beside_a_picture_is_read(monkeypatch):
+    record = json.loads(json.dumps(_make_record()[0]))
+    beside = Path("town.png.json")
+    beside.write_text(json.dumps(record))
+    assert records.read_record("town.png") == record
+    Path.home().mkdir()
+    shutil.copy("town.png", Path.home())
+    shutil.copy(beside, Path.home())
+    assert records.read_record("~/town.png") == record
+    monkeypatch.setattr(records, "LONGEST", beside.stat().st_size + 1)
+    assert records.read_record("town.png") == record
+    monkeypatch.setattr(records, "LONGEST", beside.stat().st_size)
+    with pytest.raises(ValueError, match="does not say how it was made"):
+        records.read_record("town.png")
+
+
+def test_a_record_beside_a_picture_replaces_no_file(painter, monkeypatch):
+    monkeypatch.setattr(writing, "LONGEST_RECORD", 10)
+    Path("a.jpg.json").write_text("mine")
+    _run("--output=a.jpg")
+    assert Path("a.jpg.json").read_text() == "mine"
+    assert records.read_record("a-2.jpg")["flags"]["size"] == 96
+
+
+def test_a_package_that_is_not_there_has_no_version(monkeypatch):
+    version = records.importlib.metadata.version
+
+    def find(name):
+        if name in ("keras", "tensorflow"):
+            raise records.importlib.metadata.PackageNotFoundError
+        # Of several the first counts.
+        others = {"tensorflow-cpu": "9", "tf-nightly": "8"}
+        return others.get(name) or version(name)
+
+    monkeypatch.setattr(records.importlib.metadata, "version", find)
+    found = records.list_versions()
+    assert found["tensorflow"] == "9" and "keras" not in found
+    assert found["numpy"] == np.__version__
+
+
+# Described
+
+
+def test_a_description_is_a_flag_file(capsys):
+    typed = [
+        "--steps=4,2",
+        "--tv_weight=3",
+        "--record_paths",
+        "--keep_location",
+    ]
+    typed += ["--style=paint.png", "--style=town.png", "--style_blend=0.7,0.3"]
+    record, job, _ = _make_record(*typed, "--style_layers=block1_conv1:2")
+    notes, lines = _describe(record)
+    town, digest = Path("town.png").absolute(), record["network"]["digest"]
+    assert notes[:3] == [
+        f"# described.png, made by nst_tf {nst_tf.__version__}, "
+        f"{record['made']}",
+        "# done, after 8 steps in 1.3 s, on a card, float32",
+        f"# content: {town}, 80 x 60, {record['inputs']['content']['digest']}",
+    ]
+    assert notes[3].startswith(
+        f"# style: {town.with_name('paint.png')}, 60 x 5"
+    )
+    assert notes[5:] == [
+        f"# network: toy, weights {town.with_name('toy.h5')}, {digest}",
+        "# steps at each size: 48 x 32: 4, 64 x 48: 2, 96 x 72: 2; rescues: 2; "
+        "seed: 0",
+        "# losses of the last step: a 1.235, b 2e-09",
+        "# versions: "
+        + ", ".join(f"{name} {value}" for name, value in VERSIONS.items()),
+    ]
+    Path("again.cfg").write_text("\n".join(lines))
+    again = flags.parse(["--flagfile=again.cfg"])
+    for name in settings.RECORDED:
+        assert getattr(again, name) == getattr(job, name), name
+    assert again.style == tuple(
+        str(Path(each).absolute()) for each in job.style
+    )
+    capsys.readouterr()
+    assert main.main(["--describe", "described.png"]) == 0
+    assert capsys.readouterr().out == "\n".join([*notes, *lines, ""])
+
+
+def test_a_description_has_only_what_changes_the_picture():
+    record, _, _ = _make_record()
+    record["flags"].update(overwrite=True, output="v.png", odd=1)
+    notes, lines = _describe(record)
+    assert not {"--overwrite", "--output=v.png", "--odd=1"} & set(lines)
+    assert notes[-1] == "# not known to this version: odd, output, overwrite"
+    record["network"]["weights"] = "auto"
+    assert not any("--weights" in line for line in _describe(record)[1])
+    assert f"--weights={Path('toy.h5')}" in lines
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a b.png", "a\u202fb.png", "#a=b,c.png", " a.png", "-a.png", "é%41.png"],
+)
+def test_names_of_all_kinds_are_described(name):
+    shutil.copy("town.png", name)
+    record, _, _ = _make_record(f"--content={name}", "--levels=1")
+    _, lines = _describe(record)
+    if name.strip() != name:
+        assert (
+            lines[0] == f"# --content= cannot be written here; type it: {name}"
+        )
+        return
+    Path("again.cfg").write_text("\n".join(lines))
+    again = flags.parse(["--flagfile=again.cfg"])
+    assert Path(again.content) == Path(name)
+
+
+def test_what_cannot_be_printed_is_not():
+    record, _, _ = _make_record()
+    record["inputs"]["content"]["name"] = "a\nb\x1b.png"
+    notes, lines = _describe(record)
+    assert lines[0] == "# --content= cannot be written here; type it: a?b?.png"
+    assert "# content: a?b?.png, 80 x 60" in notes[2]
+
+
+def _change_default(monkeypatch, name, value, **rules):
+    """Changes the default of a setting, as a later version may."""
+    field = settings.FIELDS[name]
+    place = list(settings.FIELDS).index(name)
+    defaults = list(settings.Job.__init__.__defaults__)
+    defaults[place] = value
+    monkeypatch.setattr(field, "default", value)
+    monkeypatch.setattr(field, "metadata", {**field.metadata, **rules})
+    monkeypatch.setattr(settings.Job, name, value)
+    monkeypatch.setattr(settings.Job.__init__, "__defaults__", tuple(defaults))
+
+
+CHANGED = {
+    "tv_weight": (7.0, "--tv_weight=50.0"),
+    "style_loss": ("moments", "--style_loss=gram"),
+    "quality": (60, "--quality=95"),
+    "optimizer": ("adam", "--optimizer=auto"),
+    "style_fit": ("crop", "--style_fit=keep"),
+    "bounds": ("none", "--bounds=box"),
+    "init": ("gray", "--init=content"),
+    "seed": (3, "--seed=0"),
+    "pooling": ("max", "--pooling=average"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+@pytest.mark.parametrize("older", [False, True])
+def test_a_later_default_changes_no_old_picture(monkeypatch, name, older):
+    record, _, draft = _make_record()
+    rules = {}
+    if older:  # it had not all settings, or it was before there was this one
+        record["decided"]["settings"] = {}
+        rules["absent"] = settings.FIELDS[name].default
+    changed, words = CHANGED[name]
+    assert words not in _describe(record)[1]
+    _change_default(monkeypatch, name, changed, **rules)
+    assert _make_record()[2].settings[name] == changed
+    assert words in _describe(record)[1]
+    for again in _drafts_of(record):
+        assert _identity(again) == _identity(draft)
+        assert again.file._replace(overwrite=False) == draft.file
+
+
+def test_without_absent_a_record_means_the_default(monkeypatch):
+    record, _, _ = _make_record()
+    record["decided"]["settings"] = {}
+    _change_default(monkeypatch, "tv_weight", 7.0)
+    for again in _drafts_of(record):
+        assert again.tv_weight == 7
+    decided = records.read_decided(record)
+    assert decided["tv_weight"] == 7 and decided["size"] == 96
+    assert set(decided) >= settings.RECORDED
+
+
+def test_what_was_decided_comes_before_what_was_asked():
+    record, _, _ = _make_record("--tv_weight=3")
+    record["decided"]["settings"]["tv_weight"] = 4.0
+    assert records.read_decided(record)["tv_weight"] == 4
+    assert "--tv_weight=4.0" in _describe(record)[1]
+
+
+def test_a_strength_is_described_as_long_as_it_means_the_same(monkeypatch):
+    record, _, draft = _make_record("--strength=0.3")
+    _, lines = _describe(record)
+    assert "--strength=0.3" in lines
+    assert not any("style_weight" in line for line in lines)
+    again, described = _drafts_of(record)
+    assert _identity(again) == _identity(described) == _identity(draft)
+    apply = schedule.apply_strength
+    monkeypatch.setattr(
+        schedule,
+        "apply_strength",
+        lambda job: (
+            apply(dataclasses.replace(job, strength=0.5))
+            if job.strength >= 0
+            else job
+        ),
+    )
+    _, lines = _describe(record)
+    assert not any("strength" in line for line in lines)
+    decided = record["decided"]["settings"]
+    assert f"--content_weight={decided['content_weight']}" in lines
+    again, described = _drafts_of(record)
+    assert _identity(again) == _identity(described) == _identity(draft)
+
+
+def test_a_size_on_paper_is_described_as_long_as_it_means_the_same(
+    monkeypatch,
+):
+    size = f"--size={settings.Job.size}"
+    record, _, draft = _make_record(size, "--print_size=2x3in", "--dpi=32")
+    decided = record["decided"]["settings"]
+    assert (decided["print_size"], decided["size"]) == ("", 85)
+    _, lines = _describe(record)
+    assert "--print_size=2x3in" in lines and "--dpi=32.0" in lines
+    assert not any(line.startswith("--size") for line in lines)
+    for again in _drafts_of(record):
+        assert (again.size, again.file.dpi) == (draft.size, 32)
+    _change_default(monkeypatch, "tv_weight", 7.0)
+    _, lines = _describe(record)
+    assert {"--size=85", "--dpi=32.0", "--tv_weight=50.0"} < set(lines)
+    assert not any("print_size" in line for line in lines)
+    for again in _drafts_of(record):
+        assert (again.size, again.file.dpi) == (draft.size, 32)
+
+
+def test_a_folder_of_styles_is_described_by_its_pictures():
+    Path("styles").mkdir()
+    for number in range(2):
+        image_io.save_image(f"styles/{number}.png", toys.image(40, 50, number))
+    typed = ["--style=styles", "--style=paint.png", "--style_blend=3,1"]
+    record, _, draft = _make_record(*typed)
+    assert [each["name"] for each in record["inputs"]["style"]] == [
+        "0.png",
+        "1.png",
+        "paint.png",
+    ]
+    for name in ("0.png", "1.png"):
+        shutil.copy(f"styles/{name}", name)
+    for again in _drafts_of(record):
+        weights = [style.weight for style in again.regions[0].styles]
+        assert weights == [style.weight for style in draft.regions[0].styles]
+        assert len(weights) == 3
 
 
 # Made again
 
 
 @pytest.mark.parametrize(
-    "flags",
+    "typed",
     [
         [],
         ["--bit_depth=16", "--optimizer=lbfgs", "--init=noise", "--seed=3"],
-        ["--tolerance=0.01", "--steps=50"],
+        ["--tolerance=0.01", "--steps=50", "--strength=0.4"],
         ["--style=town.png", "--style_fit=crop", "--convention=gatys2016"],
         ["--init=paint.png", "--average=0", "--bounds=none"],
+        ["--keep_mask=mask.png", "--color=luminance", "--max_seconds=60"],
     ],
 )
-def test_a_picture_is_made_again_in_another_folder(folder, flags):
-    _run("--output=a.png", *flags)
+def test_the_plan_of_a_picture_is_made_again_in_another_folder(
+    folder, painter, typed
+):
+    _write_mask()
+    _run("--output=a.png", *typed)
     away = folder / "away"
     away.mkdir()
-    for name in ("a.png", "town.png", "paint.png"):
+    for name in ("a.png", "town.png", "paint.png", "mask.png"):
         shutil.move(name, away / name)
-    places = [f"--weights={folder / 'toy.h5'}"]
-    _again(away / "a.png", *places)
+    _again(away / "a.png", f"--weights={folder / 'toy.h5'}")
     np.testing.assert_array_equal(_pixels(away / "a.png"), _pixels("a.png"))
-    again, first = (
-        records.read_record("a.png"),
-        records.read_record(away / "a.png"),
-    )
-    assert again["decided"]["steps"] == first["decided"]["steps"]
+    first, again = painter.plans
+    assert _identity(first)[1] == _identity(again)[1]
+    then, now = (records.read_record(p) for p in (away / "a.png", "a.png"))
+    assert now["decided"]["steps"] == then["decided"]["steps"]
+    assert again.stop.steps == then["decided"]["steps"]
+    assert again.file == first.file
 
 
-def test_a_picture_under_a_budget_is_made_again_as_decided(folder, monkeypatch):
-    _run("--output=whole.png", "--steps=20")
-    # A clock that runs ahead, differently each time: levels are cut short.
-    ticks = iter(np.cumsum(np.random.default_rng(0).uniform(0, 0.4, 10**4)))
-    budget = stopping.TimeBudget
-    monkeypatch.setattr(
-        stopping,
-        "TimeBudget",
-        lambda levels, seconds, start: budget(
-            levels, seconds, 0.0, lambda: float(next(ticks))
-        ),
-    )
-    _run("--output=a.png", "--steps=20", "--max_seconds=9")
-    steps = records.read_record("a.png")["decided"]["steps"]
-    assert sum(steps) < 60
+def test_a_picture_is_made_again_to_the_bit():
+    typed = ["--init=noise", "--seed=3", "--size=64", "--steps=4,3"]
+    _run("--output=a.png", *typed)
     _again("a.png", "--output=b.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
-    assert records.read_record("b.png")["decided"]["steps"] == steps
 
 
 @pytest.mark.usefixtures("default_signals")
-def test_a_stopped_and_resumed_picture_is_made_again(folder, monkeypatch):
-    flags = ["--flagfile=toy.cfg", "--checkpoint_dir=c", "--output=a.png"]
-    with monkeypatch.context() as patch:
-        _stop_after(patch, 4)
-        assert main.main(flags) == 130
-    steps = records.read_record("a.png")["decided"]["steps"]
-    assert (
-        steps == [3, 1, 0]
-        and records.read_record("a.png")["state"] == "unfinished"
-    )
+def test_a_stopped_and_resumed_picture_is_made_again(painter):
+    typed = ["--flagfile=toy.cfg", "--checkpoint_dir=c", "--output=a.png"]
+    painter.events[4] = lambda step: signal.raise_signal(signal.SIGINT)
+    assert main.main(typed) == 130
+    painter.events.clear()
+    record = records.read_record("a.png")
+    assert record["decided"]["steps"] == [3, 1, 0]
+    assert record["state"] == "unfinished"
     _again("a.png", "--output=b.png")
     np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
-    assert main.main([*flags, "--overwrite"]) == 0
+    assert main.main([*typed, "--overwrite"]) == 0
     assert records.read_record("a.png")["decided"]["steps"] == [3, 3, 3]
 
 
-def _stop_after(monkeypatch, count):
-    """Sends Ctrl-C with a step."""
-    steps = api.run_steps
-
-    def stopped(*args, **keywords):
-        for number, step in enumerate(steps(*args, **keywords), start=1):
-            if number == count:
-                signal.raise_signal(signal.SIGINT)
-            yield step
-
-    monkeypatch.setattr(api, "run_steps", stopped)
-
-
-def test_other_inputs_are_warned_of(folder, capsys, monkeypatch):
-    _run("--output=a.png", "--steps=1", "--levels=1")
+def test_other_inputs_are_warned_of(painter, capsys, monkeypatch):
+    _write_mask()
+    _run("--output=a.png", "--keep_mask=mask.png")
     toys.write_weights(Path("other.h5"), toys.weights(seed=1))
     image_io.save_image("other.png", toys.image(60, 80, 5))
     monkeypatch.setattr(
-        records,
-        "list_versions",
-        lambda: {**VERSIONS, "numpy": "0.9"},
+        records, "list_versions", lambda: {**VERSIONS, "numpy": "0.9", "b": "1"}
     )
+    monkeypatch.setattr(rerun.records, "list_versions", records.list_versions)
     capsys.readouterr()
-    _again(
-        "a.png",
-        "--content=other.png",
-        "--weights=other.h5",
-        "--output=b.png",
-    )
-    text = capsys.readouterr().out
-    for words in (
-        "warning   the content image is not the town.png of then",
+    typed = ["--content=other.png", "--keep_mask=other.png"]
+    _again("a.png", *typed, "--weights=other.h5", "--output=b.png")
+    out, err = capsys.readouterr()
+    assert "warning" not in out
+    assert err.splitlines() == [
+        "warning   the content image is not the town.png of then: another "
+        "file, and so another picture",
+        "warning   the keep_mask image is not the mask.png of then: another "
+        "file, and so another picture",
         "warning   the network weights differ from the recorded ones",
-        "and here is 0.9",
-    ):
-        assert words in text
-    assert np.abs(_pixels("a.png") - _pixels("b.png")).max() > 0
+        f"warning   made with numpy {np.__version__}, and here is 0.9",
+        "warning   made with b none, and here is 1",
+    ]
+
+
+def test_another_device_is_warned_of(painter, capsys):
+    _run("--output=a.png")
+    record = records.read_record("a.png")
+    _save({**record, "device": "a card"})
+    capsys.readouterr()
+    _again("a.png", "--output=b.png")
+    words = f"warning   made on a card, and here is {record['device']}\n"
+    assert capsys.readouterr().err == words
 
 
 @pytest.mark.parametrize(
@@ -316,113 +676,152 @@ def test_other_inputs_are_warned_of(folder, capsys, monkeypatch):
         ("toy.h5", "sha256:0", "./toy.h5"),
     ],
 )
-def test_the_network_is_found_by_its_digest(folder, recorded, digest, expected):
-    _run("--output=a.png", "--steps=1", "--levels=1")
-    _edit(lambda r: r["network"].update(weights=recorded, digest=digest))
-    found = rerun.load(settings.Job(rerun="b.png"), {"rerun"})
-    assert found.request.weights == expected
-    named = settings.Job(rerun="b.png", weights="small")
-    assert rerun.load(named, {"rerun", "weights"}).request.weights == "small"
+def test_the_network_is_found_by_its_digest(recorded, digest, expected):
+    record, _, _ = _make_record()
+    record["network"].update(weights=recorded, digest=digest)
+    _save(record)
+    found = rerun.load(settings.Job(rerun="a.png"), {"rerun"})
+    assert found.job.weights == expected
+    assert not found.is_network_named
+    named = settings.Job(rerun="a.png", weights="small")
+    found = rerun.load(named, {"rerun", "weights"})
+    assert found.job.weights == "small" and found.is_network_named
 
 
-def test_other_weights_are_taken_only_if_they_are_named(folder, capsys):
-    _run("--output=a.png", "--steps=1", "--levels=1")
-    _edit(lambda r: r["network"].update(digest="sha256:0"))
-    capsys.readouterr()
-    assert main.main(["--rerun=b.png", "--output=c.png"]) == 1
-    assert (
-        "made with network weights that are not here (toy.h5, sha256:0); "
-        in (capsys.readouterr().err)
-    )
-    _again("b.png", "--output=c.png", "--weights=toy.h5")
-    out = capsys.readouterr().out
-    assert "warning   the network weights differ from the recorded ones" in out
+def test_other_weights_are_taken_only_if_they_are_named(painter, capsys):
+    record, _, _ = _make_record()
+    record["network"]["digest"] = "sha256:0"
+    _save(record)
+    assert main.main(["--rerun=a.png"]) == 1
+    words = "made with network weights that are not here (toy.h5, sha256:0); "
+    assert words in capsys.readouterr().err
+    _again("a.png", "--weights=toy.h5")
+    words = "warning   the network weights differ from the recorded ones"
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("flags", "words"),
+    ("typed", "words"),
     [
         (["--size=128"], "size is set, but rerun makes a picture again as it"),
+        (["--init=noise"], "rerun makes a picture again"),
+        (["--continue_from=paint.png"], "rerun makes a picture again"),
+        (["--keep_mask=paint.png"], "keep_mask is set, but rerun"),
+        (["--resume=auto"], "resume is set, but rerun makes a picture again"),
+        (["--checkpoint_dir=a"], "checkpoint_dir is set, but rerun"),
         (["--style=paint.png", "--style=town.png"], "style names 2 pictures"),
         (["--content=none.png"], "there is no file none.png"),
         (["--output=a.png", "--overwrite"], "output a.png is one of the inp"),
     ],
 )
-def test_what_would_change_the_picture_is_refused(folder, capsys, flags, words):
-    _run("--output=a.png", "--steps=1", "--levels=1")
-    assert main.main(["--rerun=a.png", *flags]) == 1
+def test_what_would_change_the_picture_is_refused(capsys, typed, words):
+    _save(_make_record()[0])
+    assert main.main(["--rerun=a.png", *typed]) == 1
     assert words in capsys.readouterr().err
 
 
-def test_an_input_that_is_gone_is_asked_for(folder, capsys):
-    _run("--output=a.png", "--steps=1", "--levels=1")
-    Path("town.png").rename("village.png")
-    assert main.main(["--rerun=a.png"]) == 1
-    assert "say which it is with --content=PATH" in capsys.readouterr().err
-    _again("a.png", "--content=village.png")
-    np.testing.assert_array_equal(_pixels("a.png"), _pixels("a-2.png"))
-    assert "warning" not in capsys.readouterr().out
+def test_what_changes_only_the_file_may_be_set():
+    _save(_make_record("--bit_depth=16", "--quality=90", "--dpi=99")[0])
+    asked = settings.Job(rerun="a.png", quality=80, memory=3.0, log="a.log")
+    job = rerun.load(asked, {"rerun", "quality", "memory", "log"}).job
+    assert (job.bit_depth, job.quality, job.dpi) == (16, 80, 99)
+    assert (job.memory, job.log) == (3.0, "a.log")
+    # What is a default is set only if it was named.
+    assert rerun.load(asked, {"rerun"}).job.quality == 90
 
 
-def test_the_file_with_the_right_digest_is_preferred(folder):
-    _run("--output=a.png", "--steps=1", "--levels=1")
-    here = folder / "here"
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.png", "a-2.png"),
+        ("a.jpg", "a-2.jpg"),
+        ("a.jpeg.jpg", "a.jpeg-2.jpg"),
+    ],
+)
+def test_it_gets_the_next_free_name_here(folder, name, expected):
+    _save(_make_record()[0], name)
+    found = rerun.load(settings.Job(rerun=name), {"rerun"})
+    assert found.job.output == expected
+    away = folder / "away"
+    away.mkdir()
+    shutil.move(name, away)
+    asked = settings.Job(rerun=str(away / name))
+    assert rerun.load(asked, {"rerun"}).job.output == name
+    asked = settings.Job(rerun=str(away / name), output="b.png")
+    assert rerun.load(asked, {"rerun", "output"}).job.output == "b.png"
+
+
+def test_inputs_are_found_beside_the_picture_here_or_where_it_is_said(folder):
+    _save(_make_record("--init=town.png")[0])
+    here, find = folder / "here", {"rerun"}
     here.mkdir()
     shutil.move("a.png", here / "a.png")
     image_io.save_image(here / "town.png", toys.image(60, 80, 9))
-    _again(here / "a.png")
-    np.testing.assert_array_equal(_pixels(here / "a.png"), _pixels("a.png"))
+    asked = settings.Job(rerun=str(here / "a.png"))
+    job = rerun.load(asked, find).job  # of the two that of the right digest
+    assert (job.content, job.init) == ("./town.png", "./town.png")
+    shutil.copy("town.png", here / "town.png")
+    assert rerun.load(asked, find).job.content == str(here / "town.png")
+    (here / "town.png").unlink()
+    Path("town.png").rename("village.png")
+    words = r"town\.png .* but it is not there; say .* --content=PATH"
+    with pytest.raises(ValueError, match=words):
+        rerun.load(asked, find)
+    named = dataclasses.replace(asked, content="village.png", init="town.h5")
+    words = r"init image town\.png .* but it is not there; say .* --init=PATH"
+    with pytest.raises(ValueError, match=words):
+        rerun.load(named, {*find, "content"})
+    job = rerun.load(named, {*find, "content", "init"}).job
+    assert (job.content, job.init) == ("village.png", "town.h5")
+    image_io.save_image("paint.png", toys.image(50, 60, 8))
+    with pytest.raises(ValueError, match=r"\./paint\.png is another file"):
+        rerun.load(named, {*find, "content", "init"})
 
 
-def test_a_checkpoint_holds_the_steps_that_were_taken(folder):
-    _run("--checkpoint_dir=c", "--checkpoint_every=1")
-    newest = sorted(Path("c").glob("*.npz"))[-1]
-    with np.load(newest) as file:
-        assert file[resume.TAKEN].tolist() == [3, 3, 2]
+def test_masks_are_found_and_may_be_named():
+    _write_mask("one.png")
+    for name in ("town.png", "paint.png", "two.png"):
+        shutil.copy("one.png", name)
+    masks = ["--style_mask=one.png", "--style_mask=two.png"]
+    typed = ["--content_mask=one.png", *masks, "--style=town.png"]
+    _save(_make_record(*typed, "--style=paint.png")[0])
+    asked = settings.Job(rerun="a.png")
+    job = rerun.load(asked, {"rerun"}).job
+    assert job.style_mask == ("./one.png", "./two.png")
+    assert job.content_mask == "./one.png"
+    named = dataclasses.replace(asked, style_mask=("a", "b"))
+    assert rerun.load(named, {"style_mask"}).job.style_mask == ("a", "b")
 
 
-# Logs
+def test_an_address_is_asked_again():
+    record, _, _ = _make_record()
+    record["inputs"]["content"]["name"] = "https://host/a.png"
+    _save(record)
+    job = rerun.load(settings.Job(rerun="a.png"), {"rerun"}).job
+    assert job.content == "https://host/a.png"
 
 
-def test_the_log_has_a_line_for_each_step_that_is_reported(folder, capsys):
-    _run("--log=run.jsonl", "--output=a.png")
-    reported = capsys.readouterr().out.count("step ")
-    lines = list(map(json.loads, Path("run.jsonl").read_text().splitlines()))
-    assert len(lines) == reported >= 3
-    assert [line["level"] for line in lines] == sorted(
-        line["level"] for line in lines
-    )
-    last = lines[-1]
-    assert (last["width"], last["height"]) == (96, 72)
-    assert last["step"] == last["steps"] == 3
-    assert last["memory"] is None or last["memory"] > 10**7
-    assert 0 < lines[0]["seconds"] <= last["seconds"]
-    losses = records.read_record("a.png")["losses"]
-    assert set(last["losses"]) == set(losses)
-    for name, value in losses.items():
-        assert last["losses"][name] == pytest.approx(value, rel=1e-5)
+def test_styles_may_be_named_by_their_folder():
+    _save(_make_record()[0])
+    Path("styles").mkdir()
+    shutil.copy("paint.png", "styles")
+    asked = settings.Job(rerun="a.png", style=("styles",))
+    job = rerun.load(asked, {"rerun", "style"}).job
+    assert job.style == ("styles/paint.png",)
 
 
-def test_a_log_that_cannot_be_written_is_said_at_once(folder, capsys):
-    assert main.main(["--flagfile=toy.cfg", "--log=none/run.jsonl"]) == 1
-    assert "log none/run.jsonl cannot be written" in capsys.readouterr().err
-    assert not Path("town-paint.png").exists()
+def test_files_named_like_keywords_are_files(painter):
+    shutil.copy("paint.png", "noise")
+    _run("--output=a.png", "--init=./noise", "--levels=1")
+    assert records.read_record("a.png")["inputs"]["init"]["name"] == "./noise"
+    _again("a.png", "--output=b.png")
+    np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
 
 
-def test_a_log_that_fails_later_does_not_end_the_run(folder, capsys):
-    said = []
-    log = run_log.Log("run.jsonl", said.append)
-    Path("run.jsonl").unlink()
-    Path("run.jsonl").mkdir()
-    for _ in range(2):
-        log.write(1, pyramid.Level(3, 4, 5), 1, 2.0, {}, 0.5, None)
-    assert len(said) == 1 and "log run.jsonl failed" in said[0]
+# What is in the file besides
 
 
-# Transparency, from file to file
-
-
-def test_the_contents_alpha_is_restored_at_the_outputs_size(folder):
+def test_the_contents_alpha_is_restored_at_the_outputs_size(painter, capsys):
     rows = np.linspace(0, 1, 60)[:, None] * np.ones((60, 80))
     options = writing.Options(alpha=rows, bit_depth=16)
     image_io.write_image("town.png", toys.image(60, 80, 0), options)
@@ -430,19 +829,19 @@ def test_the_contents_alpha_is_restored_at_the_outputs_size(folder):
     expected = image_io.resize_alpha(rows.astype("f4"), 72, 96)
     actual = image_io.load_picture("a.png").alpha
     np.testing.assert_allclose(actual, expected, atol=2e-5)
+    capsys.readouterr()
     _run("--output=a.jpg")
+    assert "note      .jpg files hold no transpar" in capsys.readouterr().err
     assert Image.open("a.jpg").mode == "RGB"
 
 
-def test_what_is_hidden_in_the_result_has_the_colors_around_it(folder, toy):
+def test_what_is_hidden_in_the_result_has_the_colors_around_it(toy, painter):
     alpha = np.ones((60, 80), "f4")
     alpha[:, 40:] = 0
     content = np.dstack([toys.image(60, 80, 0), alpha])
-    settings = {"size": 64, "steps": 3, "weights": str(toy), "min_size": 64}
-    settings |= {"extractor": "toy", "precision": "float32"}
-    settings |= {"content_layers": toys.CONTENT_LAYER}
-    settings |= {"style_layers": ",".join(toys.STYLE_LAYERS)}
-    image = nst_tf.stylize(content, "paint.png", **settings)
+    chosen = {**pretend.SETTINGS, "size": 64, "weights": str(toy), "levels": 1}
+    painter.paint_one = lambda plan, level, share: toys.image(*level.size)
+    image = nst_tf.stylize(content, "paint.png", **chosen)
     assert image[:, 40:].std(axis=(0, 1)).max() < 0.1 < image[:, :30].std()
     image_io.write_image(
         "b.png",
@@ -455,50 +854,22 @@ def test_what_is_hidden_in_the_result_has_the_colors_around_it(folder, toy):
 
 
 @pytest.mark.parametrize("name", ["town.png", "paint.png"])
-def test_a_hidden_color_changes_nothing_in_the_result(folder, name):
+def test_a_hidden_color_changes_nothing_in_the_result(toy, name):
     image = _pixels(name)
     alpha = np.ones(image.shape[:2])
     alpha[: len(alpha) // 2, 20:] = 0
-    for number, color in enumerate(([1, 0, 0], [0, 0.5, 1])):
+    found = []
+    for color in ([1, 0, 0], [0, 0.5, 1]):
         changed = np.where(alpha[..., None] == 0, color, image)
         samples = np.rint(255 * np.dstack([changed, alpha])).astype("u1")
         Image.fromarray(samples).save(name)
-        _run(f"--output=r{number}.png", "--levels=1")
-    np.testing.assert_array_equal(_pixels("r0.png"), _pixels("r1.png"))
+        job = pretend.job(toy, content="town.png", style="paint.png", levels=1)
+        _, draft = api.draft_files(dataclasses.replace(job, size=48))
+        found.append(runner.start_run(draft).read().image)
+    np.testing.assert_array_equal(*found)
 
 
-# What a hostile reader found
-
-
-@pytest.mark.parametrize(
-    "log", ["town.png", "toy.h5", "a.png", "a.preview.png", "a.bmp.json"]
-)
-def test_a_log_never_replaces_or_spoils_a_file_of_the_run(folder, capsys, log):
-    output = "a.bmp" if log.endswith("json") else "a.png"
-    before = Path(log).read_bytes() if Path(log).exists() else None
-    flags = [f"--output={output}", f"--log={log}", "--preview_every=1"]
-    assert main.main(["--flagfile=toy.cfg", *flags]) == 1
-    assert f"log {log} is a picture or file" in capsys.readouterr().err
-    assert (Path(log).read_bytes() if Path(log).exists() else None) == before
-
-
-def test_a_log_to_a_pipe_is_refused_and_a_dry_run_writes_none(folder, capsys):
-    os.mkfifo("pipe")
-    assert main.main(["--flagfile=toy.cfg", "--log=pipe"]) == 1
-    assert "no regular file" in capsys.readouterr().err
-    _run("--dry_run", "--log=run.jsonl")
-    assert not Path("run.jsonl").exists()
-
-
-def test_a_start_that_has_no_part_is_recorded_by_its_name(folder):
-    start = folder / "Jane Doe" / "start.png"
-    start.parent.mkdir()
-    shutil.copy("town.png", start)
-    _run("--output=a.png", f"--init={start}", "--strength=0")
-    assert "Doe" not in records.format_record(records.read_record("a.png"))
-
-
-def test_notes_that_do_not_fit_do_not_cost_the_picture(folder):
+def test_notes_that_do_not_fit_do_not_cost_the_picture(painter):
     notes = Image.Exif()
     notes[0x010E] = "x" * 900
     for tag in (0x829A, 0x9204, 0x920A):
@@ -511,89 +882,16 @@ def test_notes_that_do_not_fit_do_not_cost_the_picture(folder):
     assert writing.read_record(Image.open("b.jpg")) == long.record
 
 
-def test_a_record_beside_a_picture_replaces_no_file(folder, monkeypatch):
-    monkeypatch.setattr(writing, "LONGEST_RECORD", 10)
-    Path("a.jpg.json").write_text("mine")
-    _run("--output=a.jpg")
-    assert Path("a.jpg.json").read_text() == "mine"
-    assert records.read_record("a-2.jpg")["flags"]["size"] == 96
-
-
-def test_a_description_has_only_what_changes_the_picture(folder, capsys):
-    _run("--output=a.png", "--steps=1", "--levels=1")
-    _edit(lambda r: r["flags"].update(overwrite=True, output="v.png", odd=1))
-    capsys.readouterr()
-    assert main.main(["--describe=b.png"]) == 0
-    text = capsys.readouterr().out
-    assert "--overwrite" not in text and "--output" not in text
-    assert "# not known to this version: odd, output, overwrite" in text
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["a b.png", "a\u202fb.png", "#a=b,c.png", " a.png", "-a.png", "é%41.png"],
-)
-def test_names_of_all_kinds_are_described(folder, capsys, name):
-    shutil.copy("town.png", name)
-    _run("--output=r.png", f"--content={name}", "--levels=1")
-    capsys.readouterr()
-    assert main.main(["--describe=r.png"]) == 0
-    text = capsys.readouterr().out
-    Path("again.cfg").write_text(text)
-    if name.strip() != name:
-        assert "# --content= cannot be written here" in text
-        return
-    assert main.main(["--flagfile=again.cfg", "--output=s.png"]) == 0
-    np.testing.assert_array_equal(_pixels("r.png"), _pixels("s.png"))
-
-
-@pytest.mark.parametrize(
-    "flags",
-    ["--init=noise", "--continue_from=paint.png", "--resume=auto"],
-)
-def test_what_was_not_there_is_refused_when_made_again(folder, capsys, flags):
-    _run("--output=a.png", "--steps=1", "--levels=1")
-    assert main.main(["--rerun=a.png", flags]) == 1
-    assert "rerun makes a picture again" in capsys.readouterr().err
-
-
-def test_files_named_like_keywords_are_files(folder):
-    shutil.copy("paint.png", "noise")
-    _run("--output=a.png", "--init=./noise", "--levels=1")
-    assert records.read_record("a.png")["inputs"]["init"]["name"] == "./noise"
-    _again("a.png", "--output=b.png")
-    np.testing.assert_array_equal(_pixels("a.png"), _pixels("b.png"))
-
-
-def test_another_file_of_the_name_is_not_taken_for_the_right_one(
-    folder, capsys
-):
-    _run("--output=a.png", "--steps=1", "--levels=1")
-    image_io.save_image("paint.png", toys.image(50, 60, 8))
-    assert main.main(["--rerun=a.png"]) == 1
-    assert "./paint.png is another file" in capsys.readouterr().err
-
-
-def test_what_we_wrote_of_another_picture_is_not_passed_on(folder):
+def test_what_we_wrote_of_another_picture_is_not_passed_on(folder, painter):
     _run("--output=first.tif", "--record_paths", "--levels=1")
     _run("--content=first.tif", "--output=second.png", "--levels=1")
     assert str(folder).encode() not in Path("second.png").read_bytes()
 
 
-def test_a_style_that_is_cropped_to_nothing_is_refused(folder, capsys):
+def test_a_style_that_is_cropped_to_nothing_is_refused(capsys):
     alpha = np.zeros((64, 300))
     alpha[:, :40] = 1
-    image_io.write_image(
-        "paint.png", toys.image(64, 300), writing.Options(alpha=alpha)
-    )
+    options = writing.Options(alpha=alpha)
+    image_io.write_image("paint.png", toys.image(64, 300), options)
     assert main.main(["--flagfile=toy.cfg", "--style_fit=crop"]) == 1
     assert "wholly transparent where it is cropped" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [{"rerun": "a"}, {"log": "a"}, {"summary_dir": "a"}, {"dry_run": True}],
-)
-def test_what_is_for_the_program_is_said_by_run_job(setting):
-    with pytest.raises(ValueError, match="is for the program"):
-        nst_tf.run_job(nst_tf.Job(**setting))

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf.backend import host_images
+from nst_tf.backend import canvas
 from nst_tf.images import image_io
 from nst_tf.losses import (
     conventions,
@@ -366,26 +366,24 @@ def test_pictures_painted_in_tiles_are_those_painted_as_a_whole(
     assert np.abs(whole - toys.image(*SIZE, 0, "f8")).max() > 0.01
 
 
-@pytest.mark.parametrize(
-    ("computes", "kind"),
-    [("host", host_images.HostVariable), ("device", tf.Variable)],
-)
-def test_images_of_tiles_are_where_the_tiles_are(monkeypatch, computes, kind):
+@pytest.mark.parametrize("has_gpu", [False, True])
+def test_images_of_tiles_are_where_the_tiles_are(monkeypatch, has_gpu):
     kinds = set()
 
     adam = first_order.Adam
 
     def make(image, **settings):
-        kinds.add(type(image))
+        kinds.add(canvas.is_on_host(image))
         return adam(image, **settings)
 
     toys.extractor(monkeypatch)
     monkeypatch.setattr(first_order, "Adam", make)
-    monkeypatch.setattr(host_images, "should_host", lambda: computes == "host")
+    monkeypatch.setattr(canvas, "_has_gpu", lambda: has_gpu)
     tiled, _ = _painted(TILE, steps=4)
-    assert len(kinds) == 1 and issubclass(kinds.pop(), kind)
+    assert kinds == {not has_gpu}
+    kinds.clear()
     whole, _ = _painted(0, steps=4)
-    assert not kinds & {host_images.HostVariable}
+    assert kinds == {False}
     np.testing.assert_allclose(tiled, whole, rtol=0, atol=1e-9)
 
 

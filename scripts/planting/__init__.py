@@ -1,0 +1,1 @@
+"""What scripts/plant_faults is made of."""
