@@ -29,16 +29,23 @@ from nst_tf.plan import checks, optimizers, pyramid, settings
 ADAM_SETTINGS = optimizers.OPTIMIZERS["adam"].settings - {"bounds"}
 
 
-def choose_optimizer(job: settings.Job, long_side: int) -> str:
-    """Names the optimizer of a level, by its long side in pixels."""
+def choose_optimizer(
+    job: settings.Job, long_side: int, by_size: bool = False
+) -> str:
+    """Names the optimizer of a level.
+
+    Args:
+        job: The job.
+        long_side: Of the level, in pixels.
+        by_size: Whether "auto" goes by size alone, whatever the settings are.
+    """
     if job.optimizer != "auto":
         return job.optimizer
-    if any(
+    asks_for_adam = not by_size and any(
         getattr(job, name) != getattr(settings.Job, name)
         for name in ADAM_SETTINGS
-    ):
-        return "adam"
-    return "adam" if long_side > pyramid.LARGE else "lbfgs"
+    )
+    return "adam" if asks_for_adam or long_side > pyramid.LARGE else "lbfgs"
 
 
 def list_steps(job: settings.Job) -> tuple[int, ...]:
@@ -62,18 +69,23 @@ def list_levels(
 
 
 def choose_optimizers(
-    job: settings.Job, levels: Sequence[pyramid.Level]
+    job: settings.Job, levels: Sequence[pyramid.Level], by_size: bool = False
 ) -> list[pyramid.Level]:
     """Chooses the optimizer of each level, with its settings.
 
     On large levels above others its steps are shorter: with steps as long as
     below, a picture at 1024 forgets what it was at 512, and ends at higher
     losses of style and of content (scripts/benchmarks/consistency.py).
+
+    Args:
+        job: The job.
+        levels: Its sizes and steps.
+        by_size: As in `choose_optimizer`.
     """
     convention = conventions.CONVENTIONS[job.convention]
     found = []
     for number, level in enumerate(levels):
-        name = choose_optimizer(job, max(level.size))
+        name = choose_optimizer(job, max(level.size), by_size)
         kind = optimizers.OPTIMIZERS[name]
         chosen: dict[str, Any] = {
             **{each: getattr(job, each) for each in kind.settings},

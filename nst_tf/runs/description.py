@@ -96,18 +96,28 @@ def _list_flags(record: records.Record) -> dict[str, Any]:
         today = vars(schedule.apply_strength(job))
     if "continue_from" in record["inputs"]:  # it is the start
         del decided["init"]
+    # One of these settings asks for Adam where it is not the default: so then,
+    # and so today. Where levels differ in their optimizer, no flag says so.
+    then = not schedule.ADAM_SETTINGS.isdisjoint(flags)
+    now = any(decided[n] != _default(n) for n in schedule.ADAM_SETTINGS)
+    other_optimizer = decided["optimizer"] == "auto" and then != now
     machine = {"tile", "content_target", "precision", "size", "dpi"}
-    if all(
+    if not other_optimizer and all(
         today.get(name) == value
         for name, value in decided.items()
         if name not in settings.PER_STYLE_SETTINGS | machine | {"print_size"}
     ):
         return {**flags, **shares}
-    return {
+    chosen = {
         name: value
         for name, value in decided.items()
         if value != _default(name) and name not in ("tile", "content_target")
     }
+    if other_optimizer:
+        largest = max(map(max, record["decided"]["sizes"]))
+        by_size = schedule.choose_optimizer(settings.Job(), largest)
+        chosen["optimizer"] = "adam" if then else by_size
+    return chosen
 
 
 def _default(name: str) -> Any:

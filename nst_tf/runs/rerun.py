@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from nst_tf import files
 from nst_tf.images import image_io, masks, sources
 from nst_tf.network import architectures
-from nst_tf.plan import checks, inputs, planning, settings
+from nst_tf.plan import checks, inputs, planning, schedule, settings
 from nst_tf.runs import outputs, records, resume
 
 # Pictures besides content and style.
@@ -102,7 +102,7 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
 
 
 def repeat(run: RecordedRun, draft: planning.Plan) -> planning.Plan:
-    """Takes as many steps at each level as were taken then.
+    """Takes the steps of then at each level, by the optimizer of then.
 
     Raises:
         ValueError: If the levels are others, so that it cannot be made again.
@@ -115,8 +115,18 @@ def repeat(run: RecordedRun, draft: planning.Plan) -> planning.Plan:
             f"content image, or this version, gives {sizes}; it cannot be made "
             f"again."
         )
+    # A default of then is no setting that asks for Adam, whatever it is now.
+    asked = schedule.ADAM_SETTINGS & set(run.record["flags"])
+    levels = schedule.choose_optimizers(run.job, draft.levels, not asked)
     stop = draft.stop._replace(steps=run.steps)
-    return dataclasses.replace(draft, stop=stop)
+    return dataclasses.replace(
+        draft,
+        stop=stop,
+        levels=[
+            level._replace(steps=max(level.steps, count))
+            for level, count in zip(levels, run.steps, strict=True)
+        ],
+    )
 
 
 def list_differences(run: RecordedRun, read: inputs.Inputs) -> list[str]:

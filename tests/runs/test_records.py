@@ -491,6 +491,19 @@ def test_a_later_default_changes_no_old_picture(monkeypatch, name, older):
         assert again.file._replace(overwrite=False) == draft.file
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_later_default_of_adam_changes_no_optimizer(monkeypatch, asked):
+    rate = ["--learning_rate=0.05"] if asked else []
+    record, _, draft = _make_record("--optimizer=auto", *rate)
+    name = "adam" if asked else "lbfgs"
+    assert {level.optimizer for level in draft.levels} == {name}
+    _change_default(monkeypatch, "learning_rate", 0.05)
+    for again in _drafts_of(record):
+        assert [level._replace(steps=0) for level in again.levels] == [
+            level._replace(steps=0) for level in draft.levels
+        ]
+
+
 def test_without_absent_a_record_means_the_default(monkeypatch):
     record, _, _ = _make_record()
     record["decided"]["settings"] = {}
