@@ -116,8 +116,11 @@ def repeat(run: RecordedRun, draft: planning.Plan) -> planning.Plan:
             f"again."
         )
     # A default of then is no setting that asks for Adam, whatever it is now.
+    job = run.job
     asked = schedule.ADAM_SETTINGS & set(run.record["flags"])
-    levels = schedule.choose_optimizers(run.job, draft.levels, not asked)
+    if asked and job.optimizer == "auto":
+        job = dataclasses.replace(job, optimizer="adam")
+    levels = schedule.choose_optimizers(job, draft.levels, by_size=True)
     stop = draft.stop._replace(steps=run.steps)
     return dataclasses.replace(
         draft,

@@ -291,7 +291,7 @@ def test_half_precision_keeps_loss_and_gradient(dtype, cosine):
     found = weight_files.load("vgg19", "small")
     images = files.presets_folder() / "images"
     content, style = (
-        image_io.cover(image_io.load_image(images / name), 64, 96)
+        image_io.cover(image_io.load_image(images / name), 96, 128)
         for name in ("harbor_at_dusk.jpg", "swirling_night.jpg")
     )
     gradients, values, at_target = [], [], []
@@ -311,8 +311,8 @@ def test_half_precision_keeps_loss_and_gradient(dtype, cosine):
                 tv_weight=0.0,
             ),
             network,
-            64,
             96,
+            128,
         )
         compiled = tf.function(objectives.make_objective(network, loss_list))
         evaluation = compiled(tf.constant(content[None]))
