@@ -139,7 +139,7 @@ def test_the_model_of_memory_is_that_of_the_plan():
         "precision": "float32",
         "small": False,
         "optimizer": "adam",
-        "pairs": 0,
+        "pairs": 10,
         "style_scale": 0.5,
         "style_loss": "gram",
         "read": 60 * 80 + 50 * 40,
