@@ -19,7 +19,6 @@ from nst_tf.losses import objectives
 from nst_tf.optimize import descent
 from nst_tf.plan import memory, tiles
 from nst_tf.runs import records
-from nst_tf.tiling import tiled
 
 LEVEL = "--levels=1"  # the last alone, of 96 x 72 pixels
 RED, BLUE, WHITE, BLACK = (255, 0, 0), (0, 0, 255), (255,) * 3, (0,) * 3
@@ -183,15 +182,6 @@ def test_a_picture_in_tiles_is_that_painted_as_a_whole(capsys):
     assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
-def test_tiles_as_large_as_the_picture_change_nothing(monkeypatch):
-    monkeypatch.setattr(
-        tiled, "make_tiled_objective", lambda *_: pytest.fail("in tiles")
-    )
-    _run(LEVEL, "--output=a.png", "--steps=1")
-    _run(LEVEL, "--tile=96", "--output=b.png", "--steps=1")
-    np.testing.assert_array_equal(*_load("a.png", "b.png"))
-
-
 def test_the_tiles_that_memory_decided_are_recorded_and_taken_again(
     capsys, monkeypatch
 ):
@@ -253,59 +243,31 @@ def test_what_says_that_memory_does_not_suffice(error, expected):
     assert device.is_out_of_memory(error) is expected
 
 
-def _without_memory(monkeypatch, enough):
-    """Steps fail from the second on, in tiles above a side `enough`."""
-    make = descent.make_train_step
-    largest = []
-
-    def made(maker):
-        def objective_of(*arguments):
-            cut = arguments[2] if len(arguments) > 2 else None
-            largest.append(cut.rows.size if cut else 1000)
-            return maker(*arguments)
-
-        return objective_of
-
-    for module, name in (
-        (objectives, "make_objective"),
-        (tiled, "make_tiled_objective"),
-    ):
-        monkeypatch.setattr(module, name, made(getattr(module, name)))
+def _without_memory(monkeypatch):
+    """Steps fail from the second on."""
+    make, taken = descent.make_train_step, []
 
     def failing(optimizer, evaluate):
         step = make(optimizer, evaluate)
 
         def step_or_fail():
             taken.append(1)
-            if len(taken) > 1 and largest[-1] > enough:
+            if len(taken) > 1:
                 raise tf.errors.ResourceExhaustedError(None, None, "OOM")
             return step()
 
         return step_or_fail
 
-    taken = []
     monkeypatch.setattr(descent, "make_train_step", failing)
 
 
 AGAIN = "not enough memory for this step; it is taken again in tiles of"
 
 
-def test_a_program_without_memory_goes_on_in_tiles(monkeypatch, capsys):
-    _run(LEVEL, "--output=whole.png")
-    _without_memory(monkeypatch, enough=30)
-    capsys.readouterr()
-    _run(LEVEL, "--output=rescued.png")
-    out, err = capsys.readouterr()
-    assert re.findall(rf"{AGAIN} (\d+)\n", err) == ["48", "24"]
-    assert "rescued.png is done" in out
-    whole, rescued = _load("whole.png", "rescued.png")
-    assert np.abs(rescued - whole).max() <= 1
-
-
 def test_a_program_that_has_no_memory_for_the_smallest_tiles_ends(
     monkeypatch, capsys
 ):
-    _without_memory(monkeypatch, enough=0)
+    _without_memory(monkeypatch)
     before = set(os.listdir())
     assert main.main(["--flagfile=toy.cfg", LEVEL]) == 3
     out, err = capsys.readouterr()

@@ -46,9 +46,9 @@ def test_the_plan_holds_for_what_runs_took(record):
     assert 0.8 * planned <= record["median_gb"] <= 1.1 * planned
 
 
-def _peak(tile=0, **options):
+def _peak(*tile, **options):
     model = memory.MemoryModel(**{"precision": "float32", **options})
-    return model.estimate_peak(3000, 4000, tile)
+    return model.estimate_peak(3000, 4000, *tile)
 
 
 @pytest.mark.parametrize(

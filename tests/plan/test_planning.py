@@ -12,7 +12,7 @@ import toys
 
 from nst_tf.images import color, image_io
 from nst_tf.losses import conventions
-from nst_tf.plan import inputs, planning, settings
+from nst_tf.plan import inputs, planning, schedule, settings
 from nst_tf.runs import resume
 
 FIRST, SECOND = "block1_conv1", "block2_conv1"
@@ -63,6 +63,8 @@ def test_a_plan_has_the_levels_of_its_size():
 def test_a_print_is_as_large_as_its_paper_at_its_resolution():
     plan = _make(A, size=512, print_size="4x3in", dpi=24.0)
     assert plan.size == (72, 96) and plan.file.dpi == 24
+    largest = settings.Job(print_size="8in", dpi=8192.0)
+    assert schedule.resolve_print_size(largest, CONTENT).size == 65536
     with pytest.raises(ValueError) as raised:
         _make(A, size=512, print_size="400x300in")
     assert str(raised.value) == (
@@ -314,6 +316,16 @@ def test_other_settings_reach_their_places():
     assert plan.convention == conventions.CONVENTIONS["relative"]
     keras = _make(A, convention="keras", steps=(1,))
     assert keras.convention == conventions.CONVENTIONS["keras"]
+
+
+def test_a_plan_that_says_nothing_is_that_of_a_job_that_says_nothing():
+    plan = _make(A)
+    default = planning.Plan(plan.inputs, plan.content, plan.levels)
+    for name in (
+        *("convention", "style_loss", "style_fit", "keep", "init", "stop"),
+        *("transfers_chroma", "network", "tiling", "checkpoints", "file"),
+    ):
+        assert getattr(plan, name) == getattr(default, name), name
 
 
 def test_settings_are_recorded_as_they_were_decided():

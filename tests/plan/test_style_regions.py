@@ -224,6 +224,8 @@ def test_regions_get_the_colors_of_their_part_of_the_content():
 
 def test_the_alpha_of_the_content_counts_for_its_colors(monkeypatch):
     seen = _recorded(monkeypatch)
+    _find(A)
+    assert seen.pop() == (A, CONTENT)
     alpha = np.full(SIZE, 0.5, "f4")
     content = CONTENT._replace(alpha=alpha)
     _find(A, content=content, keep_mask=halves(WHITE, BLACK))

@@ -442,17 +442,3 @@ def test_a_step_that_is_over_leaves_no_graph_and_no_image(monkeypatch, tiled):
     del step, loss_list
     gc.collect()
     assert [each() for each in graphs if each() is not None] == []
-
-
-def test_a_loss_that_looks_beyond_the_halo_is_refused(monkeypatch):
-    network = toys.extractor(monkeypatch, pooling="average")
-    cut = views.cut_for_extractor(network, *SIZE, TILE)
-    deepest = max(network.reach, key=network.reach.get)
-    loss = total_variation.TotalVariationLoss()
-    tiled.make_tiled_objective(network, [loss], cut)
-    loss.layer = deepest
-    words = (  # 5 of the layer, and one position of it, of 2 pixels
-        "total_variation sees 7 pixels beyond its own, expected at most 5, what"
-    )
-    with pytest.raises(ValueError, match=words):
-        tiled.make_tiled_objective(network, [loss], cut)
