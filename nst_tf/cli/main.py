@@ -118,17 +118,17 @@ def _prepare(
 
 
 def _paint(
-    asked: Commission, notes: terminal.Notes, signals: console.Signals
+    commission: Commission, notes: terminal.Notes, signals: console.Signals
 ) -> int:
     """Paints, reports and saves a picture."""
     signals.wait = True
-    job, run = asked.job, asked.run
+    job, run = commission.job, commission.run
     stop = run.plan.stop
     end = run.began + stop.seconds if stop.seconds else math.inf
     report = progress.Progress(run.plan.levels, end=end)
     writes = replicas.is_writer()
     if writes:
-        _announce(asked, report)
+        _announce(commission, report)
     elif not job.dry_run:
         terminal.print_line(
             f"one of {replicas.count_workers()} processes, of which the first "
@@ -141,9 +141,9 @@ def _paint(
     def follow(step: "descent.Step") -> None:
         loss = report.update(step.level, step.index, step.evaluation.loss)
         count = sum(run.taken)
-        asked.reporters.step(step, count, loss)
+        commission.reporters.step(step, count, loss)
         if job.preview_every and run.count % job.preview_every == 0:
-            _preview(asked.path, results.read_image(step))
+            _preview(commission.path, results.read_image(step))
 
     status = console.DONE
     try:
@@ -157,13 +157,13 @@ def _paint(
     status = status or signals.status
     if run.last is None or not writes:
         return status
-    with contextlib.closing(asked.reporters):
-        return _save(asked, run.last, status, report)
+    with contextlib.closing(commission.reporters):
+        return _save(commission, run.last, status, report)
 
 
-def _announce(asked: Commission, report: progress.Progress) -> None:
+def _announce(commission: Commission, report: progress.Progress) -> None:
     """Prints what will be done, and with what."""
-    job, plan = asked.job, asked.run.plan
+    job, plan = commission.job, commission.run.plan
     with device.silence_stderr():
         here = device.describe()
     unit = "cm"
@@ -173,14 +173,16 @@ def _announce(asked: Commission, report: progress.Progress) -> None:
     report.say(
         progress.describe_plan(
             plan,
-            output=str(asked.path),
+            output=str(commission.path),
             device=_describe_devices(here, devices),
             print_unit=unit,
             seconds=runner.estimate_seconds(plan) if job.dry_run else 0.0,
         )
     )
     api.log_notes(plan)
-    omissions = writing.list_omissions(asked.path, outputs.make_options(plan))
+    omissions = writing.list_omissions(
+        commission.path, outputs.make_options(plan)
+    )
     for note in omissions:
         log.info(note)
     if devices > 1 and not tile_size.describe_tiles(plan, plan.levels[-1]):
@@ -189,9 +191,9 @@ def _announce(asked: Commission, report: progress.Progress) -> None:
             "would see twice is too much of this picture",
             devices,
         )
-    if asked.device not in ("", here):
-        log.warning("made on %s, and here is %s", asked.device, here)
-    if state := asked.run.state:
+    if commission.device not in ("", here):
+        log.warning("made on %s, and here is %s", commission.device, here)
+    if state := commission.run.state:
         report.say(f"resume    level {state.level + 1}, step {state.steps + 1}")
 
 
@@ -206,13 +208,13 @@ def _describe_devices(description: str, devices: int) -> str:
 
 
 def _save(
-    asked: Commission,
+    commission: Commission,
     step: "descent.Step",
     status: int,
     report: progress.Progress,
 ) -> int:
     """Writes the picture of the last step, and says how it went."""
-    path, run = asked.path, asked.run
+    path, run = commission.path, commission.run
     ending = "unfinished" if status else "done"
     rows, columns = step.size
     if step.size != run.plan.size:
@@ -222,7 +224,9 @@ def _save(
             f"{width} x {height}"
         )
     try:
-        saved, image = results.save(path, asked.job, run, step, state=ending)
+        saved, image = results.save(
+            path, commission.job, run, step, state=ending
+        )
     except FloatingPointError as error:
         console.print_error(str(error))
         return console.FAILED
@@ -238,7 +242,7 @@ def _save(
             taken_back=int(step.optimizer.failures) > 0,
         )
     )
-    asked.reporters.finish(image, sum(run.taken))
+    commission.reporters.finish(image, sum(run.taken))
     if saved.parent.resolve() != path.parent.resolve():
         return console.print_error(
             f"{path.parent} took no file; the picture is {saved}"

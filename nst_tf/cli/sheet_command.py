@@ -1,5 +1,6 @@
 """The program's contact sheet: painted, reported, saved."""
 
+import logging
 import time
 
 import numpy as np
@@ -9,6 +10,8 @@ from nst_tf.backend import device, replicas
 from nst_tf.cli import console, contact_sheet
 from nst_tf.plan import settings
 from nst_tf.runs import outputs, progress
+
+log = logging.getLogger("nst_tf")
 
 
 def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
@@ -21,6 +24,10 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
         description = device.describe()
     for line in contact_sheet.describe(sheet, description):
         terminal.print_line(line)
+    precisions = {cell.plan.network.precision for cell in sheet.cells}
+    for note in map(device.describe_emulation, precisions):
+        if note:
+            log.warning(note)
     if job.dry_run:
         return signals.status
     count = len(sheet.cells)

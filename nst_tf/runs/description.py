@@ -3,7 +3,6 @@
 import contextlib
 import os
 import unicodedata
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +85,13 @@ def _list_flags(record: records.Record) -> dict[str, Any]:
     # A folder of styles is told by its pictures.
     shares = {
         name: value
-        for name, value in _as_tuples(chosen).items()
+        for name, value in records.read_values(chosen).items()
         if name in settings.PER_STYLE_SETTINGS and value != _default(name)
     }
-    decided = _as_tuples(records.read_decided(record))
+    decided = records.read_decided(record)
     today: dict[str, Any] = {}
     with contextlib.suppress(TypeError, ValueError):
-        job = settings.Job(**_as_tuples({**flags, "print_size": ""}))
+        job = settings.Job(**records.read_values({**flags, "print_size": ""}))
         today = vars(schedule.apply_strength(job))
     if "continue_from" in record["inputs"]:  # it is the start
         del decided["init"]
@@ -123,14 +122,6 @@ def _list_flags(record: records.Record) -> dict[str, Any]:
 def _default(name: str) -> Any:
     """The default of a setting; None of one that is not known."""
     return settings.FIELDS[name].default if name in settings.FIELDS else None
-
-
-def _as_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Brings the lists of a record to what a job has."""
-    return {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in values.items()
-    }
 
 
 def _flag(name: str, value: Any) -> list[str]:

@@ -167,10 +167,18 @@ def read_decided(record: Record) -> dict[str, Any]:
     One that it does not have is as it was when there was no such setting, or
     as its default was then.
     """
+    flags, decided = record["flags"], record["decided"]["settings"]
     return {
         **settings.list_absent_values(),
-        **record["flags"],
-        **record["decided"]["settings"],
+        **read_values({**flags, **decided}),
+    }
+
+
+def read_values(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Reads settings from a table of JSON, where tuples are lists."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in table.items()
     }
 
 

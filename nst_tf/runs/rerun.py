@@ -190,9 +190,6 @@ def _settings(record: records.Record) -> dict[str, Any]:
             f"it was made by nst_tf {record['nst_tf']}, with {unknown[0]}, "
             f"which this version does not know."
         )
-    for name, value in chosen.items():
-        if isinstance(value, list):
-            chosen[name] = tuple(value)
     return chosen
 
 

@@ -138,7 +138,8 @@ def start_run(
     device.prepare()
     strategy = replicas.make_strategy(draft.tiling.devices)
     plan = planning.fit_plan(draft, measure_machine(strategy))
-    if note := device.describe_emulation(plan.network.precision):
+    note = device.describe_emulation(plan.network.precision)
+    if note and painter is None:  # whoever has a painter has said so
         log.warning(note)
     state = resume.find_checkpoint(plan)
     died = resume.find_killed_tile_size(plan)

@@ -29,7 +29,9 @@ ExtraLosses = Callable[[int, int], Sequence[protocol.Loss]]
 
 
 class Painter:
-    """Carries out plans; its networks are kept from one picture to the next.
+    """Carries out plans.
+
+    A network is built once for all plans whose inputs share its weights.
 
     Args:
         strategy: Of the devices that share a picture, where that is faster;

@@ -112,6 +112,13 @@ def test_wrong_input_is_refused_in_a_sentence(job, changes, words):
     assert "\n" not in str(caught.value)
 
 
+def test_the_picture_that_a_run_continues_from_is_not_overwritten(job):
+    image_io.save_image("small.png", toys.image(48, 64))
+    changes = {"continue_from": "small.png", "output": "small.png"}
+    with pytest.raises(ValueError, match="is one of the inputs"):
+        _draft(job, overwrite=True, **changes)
+
+
 @pytest.mark.parametrize("name", ["content", "style"])
 @pytest.mark.parametrize(
     ("size", "words"),
