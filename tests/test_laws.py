@@ -11,6 +11,7 @@ import toys
 
 from nst_tf.losses import (
     content_loss,
+    grain,
     objectives,
     style_kinds,
     total_variation,
@@ -66,12 +67,24 @@ def _total_variation(neighbors):
     return make
 
 
+def _grain(region=None):
+    def make():
+        where = _region() if region else None
+        image = _features(channels=3)
+        target = grain.GrainLoss.measure(image, where)
+        return grain.GrainLoss("image", target, 1, where), image
+
+    return make
+
+
 KINDS = [kind.load() for kind in style_kinds.STYLE_LOSSES.values()]
 LOSSES = [
     _content(),
     _content(region=True),
     _content(region=True, projection=True),
     *(_total_variation(name) for name in total_variation.FORMS),
+    _grain(),
+    _grain(region=True),
     *(
         _style(kind, region, projection)
         for kind in KINDS

@@ -34,9 +34,11 @@ NAMES = {
     "losses.ContentLoss": "layer target weight region projection divisor "
     "square",
     "losses.Evaluation": "loss gradient terms",
+    "losses.GrainLoss": STYLE_LOSS,
     "losses.GramLoss": STYLE_LOSS,
     "losses.Loss": "args kwargs",  # a protocol
     "losses.MomentsLoss": STYLE_LOSS,
+    "losses.NeighborsLoss": STYLE_LOSS,
     "losses.SlicedWassersteinLoss": STYLE_LOSS,
     "losses.Statistics": "total mass",
     "losses.StyleLoss": STYLE_LOSS,

@@ -22,7 +22,7 @@ from nst_tf.cli import flags
 from nst_tf.images import image_io
 from nst_tf.network import architectures, weight_files
 from nst_tf.plan import initial, inputs, planning, settings
-from nst_tf.transfer import method, targets
+from nst_tf.transfer import method, style_targets
 
 SIZE = (64, 96)  # (height, width)
 STYLES = {"keep": SIZE, "side": (96, 70), "stretch": (50, 60), "crop": (90, 99)}
@@ -140,7 +140,7 @@ def _pictures(job, noise_share):
     content, style, noise = (
         rng.uniform(0.1, 0.9, size=(*size, 3)).astype("f4") for size in sizes
     )
-    style = targets.FITS[job.style_fit](style, *SIZE)
+    style = style_targets.FITS[job.style_fit](style, *SIZE)
     start = (1 - noise_share) * content + noise_share * noise
     return content, style, start.astype("f4")
 
@@ -167,7 +167,7 @@ def _plan(job, layers, pictures, steps):
 def _ours(job, layers, pictures):
     """Images in float64, and as many weighted terms."""
     plan = _plan(job, layers, pictures, 3)
-    weights = targets.compute_style_weights(plan.regions[0].styles)
+    weights = style_targets.compute_style_weights(plan.regions[0].styles)
     by_name = {f"content/{k}": v for k, v in plan.content_weights.items()}
     by_name |= {f"style/{k}": v for k, v in weights.items()}
     by_name["total_variation"] = plan.tv_weight

@@ -166,8 +166,9 @@ class Judge:
                 f"size is {size}, expected 0, for the picture's own, to "
                 f"{settings.LARGEST_SIZE}."
             )
-        self.job = settings.Job(**chosen)
-        checks.check(self.job)
+        job = settings.Job(style_loss="gram", **chosen)
+        checks.check(job)
+        self.job = style_settings.choose_losses(job)
         if len(self.job.style_layers) > 1:
             raise ValueError(
                 f"style_layers is given {len(self.job.style_layers)} times, "

@@ -18,6 +18,8 @@ import nst_tf
 
 if TYPE_CHECKING:
     from nst_tf.losses.content_loss import ContentLoss as ContentLoss
+    from nst_tf.losses.grain import GrainLoss as GrainLoss
+    from nst_tf.losses.neighbors import NeighborsLoss as NeighborsLoss
     from nst_tf.losses.objectives import Evaluation as Evaluation
     from nst_tf.losses.objectives import make_objective as make_objective
     from nst_tf.losses.protocol import Loss as Loss
@@ -43,9 +45,11 @@ else:
         {
             "ContentLoss": "content_loss:ContentLoss",
             "Evaluation": "objectives:Evaluation",
+            "GrainLoss": "grain:GrainLoss",
             "GramLoss": "style_losses:GramLoss",
             "Loss": "protocol:Loss",
             "MomentsLoss": "style_losses:MomentsLoss",
+            "NeighborsLoss": "neighbors:NeighborsLoss",
             "SlicedWassersteinLoss": "wasserstein:SlicedWassersteinLoss",
             "Statistics": "sums:Statistics",
             "StyleLoss": "style_losses:StyleLoss",

@@ -31,7 +31,8 @@ class Convention(NamedTuple):
             each divided by its positions, is divided by; None for the squared
             norm of the target.
         style_loss: What the source compares of a style; with the relative
-            convention anything goes.
+            convention what is compared by default.
+        grain: Weight of the loss of grain by default, over that of style.
         floor: What is added to variances; None for a share of the target's.
         undivided: Gram matrices are sums over positions in the source, so that
             that of a larger style image counts more.
@@ -47,6 +48,7 @@ class Convention(NamedTuple):
     content: Divisor | None = None
     style: Divisor | None = None
     style_loss: str = "gram"
+    grain: float = 0.0
     floor: float | None = None
     undivided: bool = False
     neighbors: str = "square"
@@ -111,7 +113,7 @@ def _keras(sizes: Sizes) -> float:
 
 
 CONVENTIONS: Mapping[str, Convention] = {
-    "relative": Convention(),
+    "relative": Convention(style_loss="mix", grain=0.05),
     # Gatys, Ecker, Bethge. arXiv 1508.06576, and CVPR 2016, equations 1 to 5.
     "gatys2016": Convention(
         _half_of_the_sum, _paper, undivided=True, scaled=False

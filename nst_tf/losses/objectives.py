@@ -43,9 +43,12 @@ def make_objective(
         scale = compute_gradient_scale(
             extractor, image.shape.num_elements() // 3
         )
+        # Of three gradients the order in which they are added up is not fixed:
+        # those of the image itself are added to that of the network.
+        pixels = tf.identity(image)
         with tf.GradientTape() as tape:
-            tape.watch(image)
-            features = {**extractor.model(image), "image": image}
+            tape.watch([image, pixels])
+            features = {**extractor.model(image), "image": pixels}
             total, terms = sum_weighted(
                 loss_list,
                 [
@@ -59,8 +62,12 @@ def make_objective(
                 ],
             )
             scaled = total * tf.cast(scale, total.dtype)
-        slope: Any = tape.gradient(scaled, image)
-        gradient = slope / scale
+        slopes: Any = tape.gradient(
+            scaled,
+            [image, pixels],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+        )
+        gradient = (slopes[0] + slopes[1]) / scale
         return Evaluation(total, gradient, terms)
 
     return objective

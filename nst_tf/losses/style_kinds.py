@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from nst_tf.losses import style_losses
 
 
+LAYERS = "block1_conv1,block2_conv1,block3_conv1,block4_conv1,block5_conv1"
+NEIGHBORS_LAYERS = "block3_conv1,block4_conv1"
+
+
 class StyleLossKind(NamedTuple):
     """A style loss: where its class is, and what a plan needs to know."""
 
@@ -18,6 +22,8 @@ class StyleLossKind(NamedTuple):
     strength_scale: float  # style weight over that of "gram", at one strength
     additive: bool = True  # whether the statistics of parts add up
     step_bytes: int = 0  # that a step takes besides, for each pixel
+    layers: str = LAYERS  # that it compares by default
+    beside: str = ""  # the loss that is added to it, with a weight of its own
 
     def load(self) -> "type[style_losses.StyleLoss]":
         """Imports its class."""
@@ -26,6 +32,13 @@ class StyleLossKind(NamedTuple):
 
 
 STYLE_LOSSES = {
+    "mix": StyleLossKind(
+        "nst_tf.losses.style_losses:GramLoss",
+        "products of channels, and neighbors beside them",
+        strength_scale=0.5,
+        step_bytes=200,
+        beside="neighbors",
+    ),
     "gram": StyleLossKind(
         "nst_tf.losses.style_losses:GramLoss",
         "products of channels",
@@ -47,5 +60,12 @@ STYLE_LOSSES = {
         strength_scale=7.0,
         additive=False,
         step_bytes=900,  # 32 sorted directions
+    ),
+    "neighbors": StyleLossKind(
+        "nst_tf.losses.neighbors:NeighborsLoss",
+        "each feature with its nearest in the style",
+        strength_scale=1.0,
+        step_bytes=200,
+        layers=NEIGHBORS_LAYERS,
     ),
 }

@@ -35,6 +35,7 @@ class StyleLoss:
             variance if None. `gram` and `sliced_wasserstein` have none.
     """
 
+    group = "style"  # of its name
     reach = 0
     additive = True  # whether the statistics of parts add up
     takes_half_precision = True
@@ -49,7 +50,7 @@ class StyleLoss:
         divisor: float | None = None,
         floor: float | None = None,
     ):
-        self.name = f"style/{layer}"
+        self.name = f"{self.group}/{layer}"
         self.layer = layer
         self.weight = weight
         self.maps = protocol.drop_absent(region=region)

@@ -11,7 +11,7 @@ import numpy as np
 
 from nst_tf import errors
 from nst_tf.images import sizes
-from nst_tf.losses import conventions
+from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
 from nst_tf.plan import settings
 
@@ -44,16 +44,20 @@ def check(job: settings.Job) -> None:
                 raise ValueError("style is empty, expected a picture's path.")
             if not isinstance(part, str):
                 _check_number(field.name, part, rules)
+    convention = conventions.CONVENTIONS[job.convention]
+    beside = style_kinds.STYLE_LOSSES[
+        convention.style_loss if job.style_loss == "auto" else job.style_loss
+    ].beside
     for field_name, texts in (
         ("content_layers", (job.content_layers,)),
+        ("neighbors_layers", (job.neighbors_layers,) if beside else ()),
         ("style_layers", job.style_layers),
     ):
         for text in texts:
             layers = settings.parse_layers(text, field_name)
             architectures.check_layers(job.extractor, layers)
-    for field_name in ("style_layers", "style_scale"):
-        if not getattr(job, field_name):
-            raise ValueError(f"{field_name} is empty, expected one at least.")
+    if not job.style_scale:
+        raise ValueError("style_scale is empty, expected one at least.")
     if job.style_blend and not sum(job.style_blend):
         raise ValueError("style_blend is 0 for all styles; raise one of them.")
     if job.style_mask and not job.content_mask:
@@ -72,8 +76,10 @@ def check(job: settings.Job) -> None:
             "resume is 'require', but there is no folder of checkpoints; name "
             "it with --checkpoint_dir=FOLDER."
         )
-    convention = conventions.CONVENTIONS[job.convention]
-    if convention.style and job.style_loss != convention.style_loss:
+    if convention.style and job.style_loss not in (
+        "auto",
+        convention.style_loss,
+    ):
         raise ValueError(
             f"style_loss is {job.style_loss!r}, but convention "
             f"{job.convention!r} counts {convention.style_loss!r}; set "

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_tf.images import color, image_io, sizes
-from nst_tf.losses import conventions
+from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
 from nst_tf.plan import (
     checks,
@@ -103,6 +103,8 @@ class Plan:
         levels: Sizes from coarse to fine, with steps and optimizer.
         content_weights: Weight of the content loss, by layer.
         regions: Parts of the image with their styles; none: no style counts.
+        neighbors: Weight of the loss of nearest neighbors beside it, by layer.
+        grain_weight: Weight of the loss of grain.
         tv_weight: Weight of the total variation.
         layers: Every layer that the job names, whatever its weight.
         extra_layers: Layers that losses of the caller look at.
@@ -129,12 +131,12 @@ class Plan:
         default_factory=dict
     )
     regions: Sequence[style_regions.Region] = ()
+    neighbors: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    grain_weight: float = 0.0
     tv_weight: float = 0.0
     layers: Sequence[str] = ()
     extra_layers: Sequence[str] = ()
-    convention: conventions.Convention = dataclasses.field(
-        default_factory=conventions.Convention
-    )
+    convention: conventions.Convention = conventions.CONVENTIONS["relative"]
     style_loss: str = "gram"
     style_fit: str = "keep"
     keep: np.ndarray | None = None
@@ -176,11 +178,14 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
     content, styles = read.content, read.styles
     if not styles and (job.style_weight or job.init == "style"):
         raise ValueError("no style image; name one with --style=PICTURE.")
-    layers = [
-        layer
-        for text in (job.content_layers, *job.style_layers)
-        for layer in settings.parse_layers(text)
-    ]
+    kind = style_kinds.STYLE_LOSSES[job.style_loss]
+    neighbors = settings.share_weight(
+        job.neighbors_layers, job.style_weight * job.neighbors_weight
+    )
+    texts = [job.content_layers, *job.style_layers]
+    if kind.beside:
+        texts.append(job.neighbors_layers)
+    layers = [each for text in texts for each in settings.parse_layers(text)]
     deepest = architectures.find_deepest(job.extractor, layers)
     for name, picture in [
         ("content", content),
@@ -205,6 +210,8 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
             job.content_layers, job.content_weight
         ),
         regions=style_regions.weigh_styles(job, painted, scales),
+        neighbors=neighbors if kind.beside else {},
+        grain_weight=job.style_weight * job.grain_weight,
         tv_weight=job.tv_weight,
         layers=layers,
         convention=conventions.CONVENTIONS[job.convention],
@@ -289,6 +296,7 @@ def decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
         TypeError: If a setting is of another type.
     """
     checks.check(job)
+    job = style_settings.choose_losses(job)
     job = schedule.apply_strength(
         schedule.resolve_print_size(job, read.content)
     )

@@ -22,7 +22,7 @@ import numpy as np
 
 from nst_tf.images import image_io, sizes
 from nst_tf.losses import conventions, style_kinds
-from nst_tf.plan import checks, optimizers, pyramid, settings
+from nst_tf.plan import checks, optimizers, pyramid, settings, style_settings
 
 # The settings that L-BFGS has not, or means otherwise; one of them asks for
 # Adam.
@@ -141,7 +141,8 @@ def apply_strength(job: settings.Job) -> settings.Job:
             steps=(1,),
         )
     ratio = np.exp(np.interp(strength, STRENGTHS, np.log(RATIOS)))
-    ratio *= style_kinds.STYLE_LOSSES[job.style_loss].strength_scale
+    style_loss = style_settings.choose_losses(job).style_loss
+    ratio *= style_kinds.STYLE_LOSSES[style_loss].strength_scale
     content_weight = max(CONTENT_WEIGHT, STYLE_WEIGHT / ratio)
     depth = (strength - ONE_LEVEL) / (ALL_LEVELS - ONE_LEVEL)
     depth = min(max(depth, 0.0), 1.0)

@@ -273,11 +273,12 @@ class Job:
         high=1,
     )
     content_weight: float = setting(
-        5.0,
+        25.0,
         "What is minimized",
         "Weight of the content loss.",
         low=0,
         high=1e12,
+        absent=5.0,
     )
     style_weight: float = setting(
         100.0,
@@ -285,6 +286,23 @@ class Job:
         "Weight of the style loss.",
         low=0,
         high=1e12,
+    )
+    neighbors_weight: float = setting(
+        0.5,
+        "What is minimized",
+        "Mix: weight of the loss of nearest neighbors, over style_weight.",
+        low=0,
+        high=1e12,
+    )
+    grain_weight: float = setting(
+        -1.0,
+        "What is minimized",
+        "Weight of the loss of grain, over style_weight: no more of the finest "
+        "detail, in each color, than the style has. Below 0: 0.05, or with the "
+        "convention of a source 0.",
+        low=-1,
+        high=1e12,
+        absent=0.0,
     )
     tv_weight: float = setting(
         50.0,
@@ -301,11 +319,16 @@ class Job:
         choices=tuple(conventions.CONVENTIONS),
     )
     style_loss: str = setting(
-        "gram",
+        "auto",
         "What is minimized",
         "What of style is compared: "
-        f"{', '.join(_STYLE_LOSSES[:-1])}, or {_STYLE_LOSSES[-1]}.",
-        choices=style_kinds.STYLE_LOSSES,
+        f"{', '.join(_STYLE_LOSSES[:-1])}, or {_STYLE_LOSSES[-1]}. auto: mix, "
+        "or what the source of the convention compares.",
+        choices=collections.ChainMap[str, Any](
+            style_kinds.STYLE_LOSSES,  # type: ignore[arg-type]
+            {"auto": None},
+        ),
+        absent="gram",
     )
     style_fit: str = setting(
         "keep",
@@ -360,12 +383,19 @@ class Job:
         "the content weight.",
     )
     style_layers: tuple[str, ...] = setting(
-        ("block1_conv1,block2_conv1,block3_conv1,block4_conv1,block5_conv1",),
+        (),
         "What is minimized",
         "Layers of the style loss, as name:weight,name:weight; shares of the "
         "style weight. Fine strokes and colors are in the first, what they "
-        "make up in the last.",
+        f"make up in the last. By default {style_kinds.LAYERS}; of neighbors "
+        f"{style_kinds.NEIGHBORS_LAYERS}.",
         of_styles=True,
+        absent=(style_kinds.LAYERS,),
+    )
+    neighbors_layers: str = setting(
+        style_kinds.NEIGHBORS_LAYERS,
+        "What is minimized",
+        "Mix: layers of the loss of nearest neighbors, likewise.",
     )
     content_mask: str = setting(
         "",

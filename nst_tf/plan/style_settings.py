@@ -7,8 +7,23 @@ from typing import Any
 import numpy as np
 
 from nst_tf.images import color, image_io, sizes
+from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
 from nst_tf.plan import pyramid, settings
+
+
+def choose_losses(job: settings.Job) -> settings.Job:
+    """Chooses the style loss, its layers and the weight of grain by default."""
+    convention = conventions.CONVENTIONS[job.convention]
+    chosen: dict[str, Any] = {}
+    style_loss = job.style_loss
+    if style_loss == "auto":
+        style_loss = chosen["style_loss"] = convention.style_loss
+    if not job.style_layers:
+        chosen["style_layers"] = (style_kinds.STYLE_LOSSES[style_loss].layers,)
+    if job.grain_weight < 0:
+        chosen["grain_weight"] = convention.grain
+    return dataclasses.replace(job, **chosen)
 
 
 def repeat_settings(job: settings.Job, counts: Sequence[int]) -> settings.Job:

@@ -180,7 +180,7 @@ def is_recomputed(plan: "planning.Plan", height: int, width: int) -> bool:
 
 def find_smallest_side(plan: "planning.Plan") -> int:
     """Returns the least side of the tiles of a plan, in pixels."""
-    return tiles.find_smallest_side(plan.deepest.stride, plan.deepest.reach)
+    return tiles.find_smallest_side(*_measure_reach(plan))
 
 
 def is_additive(plan: "planning.Plan") -> bool:
@@ -214,10 +214,15 @@ def _cut(plan: "planning.Plan", level: pyramid.Level) -> tiles.Tiles | None:
     return tiles.choose_tiles(
         *level.size,
         plan.tiling.side,
-        plan.deepest.stride,
-        plan.deepest.reach,
+        *_measure_reach(plan),
         plan.tiling.devices if is_additive(plan) else 1,
     )
+
+
+def _measure_reach(plan: "planning.Plan") -> tuple[int, int]:
+    """Returns the stride, and the reach, of what the losses see."""
+    deepest = plan.deepest
+    return tiles.cover_image_losses(deepest.stride, deepest.reach)
 
 
 def _check_additive(plan: "planning.Plan", words: str = "") -> None:

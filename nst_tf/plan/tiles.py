@@ -11,6 +11,9 @@ from typing import NamedTuple
 PASSES = 1.5  # of a step in tiles, over the two of a step on the whole
 
 
+STRIDE, REACH = 2, 3  # at least: what the losses of the image itself see
+
+
 class Cut(NamedTuple):
     """How one side of an image is cut into tiles."""
 
@@ -30,6 +33,11 @@ class Tiles(NamedTuple):
     def number(self) -> int:
         """How many tiles there are."""
         return len(self.rows.starts) * len(self.columns.starts)
+
+
+def cover_image_losses(stride: int, reach: int) -> tuple[int, int]:
+    """Widens a stride and a reach to those that losses of the image need."""
+    return max(stride, STRIDE), max(reach, REACH)
 
 
 def is_cut(height: int, width: int, tile: int) -> bool:

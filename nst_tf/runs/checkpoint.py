@@ -96,7 +96,8 @@ class CheckpointFolder:
             except Exception:  # a damaged file raises anything
                 continue
             theirs = head["identity"]
-            for name, ours in self._identity.items():
+            for name in {**self._identity, **theirs}:
+                ours = self._identity.get(name)
                 if theirs.get(name) != ours:
                     raise ValueError(
                         f"checkpoint {path} is of another job: "

@@ -6,7 +6,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from nst_tf.plan import schedule, settings
+from nst_tf.plan import schedule, settings, style_settings
 from nst_tf.runs import records
 
 
@@ -82,17 +82,18 @@ def _list_flags(record: records.Record) -> dict[str, Any]:
     otherwise what was decided, where it is not the default.
     """
     flags, chosen = record["flags"], record["decided"]["settings"]
-    # A folder of styles is told by its pictures.
-    shares = {
-        name: value
-        for name, value in records.read_values(chosen).items()
-        if name in settings.PER_STYLE_SETTINGS and value != _default(name)
-    }
     decided = records.read_decided(record)
     today: dict[str, Any] = {}
     with contextlib.suppress(TypeError, ValueError):
         job = settings.Job(**records.read_values({**flags, "print_size": ""}))
-        today = vars(schedule.apply_strength(job))
+        today = vars(style_settings.choose_losses(schedule.apply_strength(job)))
+    # A folder of styles is told by its pictures.
+    shares = {
+        name: value
+        for name, value in records.read_values(chosen).items()
+        if name in settings.PER_STYLE_SETTINGS
+        and value not in (_default(name), today.get(name))
+    }
     if "continue_from" in record["inputs"]:  # it is the start
         del decided["init"]
     # One of these settings asks for Adam where it is not the default: so then,

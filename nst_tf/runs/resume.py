@@ -132,15 +132,19 @@ def read_steps_taken(state: "descent.State | None", levels: int) -> list[int]:
 def make_identity(plan: planning.Plan) -> dict[str, Any]:
     """Says what makes a job this one: two runs with it are the same to the bit.
 
-    The number of steps at the last level is no part of it.
+    The number of steps at the last level is no part of it, nor are settings of
+    losses that are off.
     """
     read = plan.inputs
+    without = set() if plan.grain_weight else {"grain_weight"}
+    if not plan.neighbors:
+        without |= {"neighbors_weight", "neighbors_layers"}
     return {
         "version": nst_tf.__version__,
         **{
             n: plan.settings[n]
             for n in settings.FIELDS
-            if n in settings.IDENTITY
+            if n in settings.IDENTITY - without
         },
         "precision": plan.network.precision,
         "level sizes": [level.size for level in plan.levels],

@@ -94,13 +94,18 @@ def make_tiled_objective(
 
             def pull(place: views.TilePosition) -> None:
                 pixels = views.read_tile(image, tiles, place)
+                again = tf.identity(pixels)  # as in `make_objective`
                 with tf.GradientTape() as tape:
-                    tape.watch(pixels)
-                    seen = [each.total for each in statistics(pixels, place)]
-                slope: Any = tape.gradient(
-                    seen, pixels, output_gradients=slopes
+                    tape.watch([pixels, again])
+                    found = statistics(pixels, place, again)
+                of_network, of_image = tape.gradient(
+                    [each.total for each in found],
+                    [pixels, again],
+                    output_gradients=slopes,
+                    unconnected_gradients=tf.UnconnectedGradients.ZERO,
                 )
-                canvas.add(part, place.row, place.column, slope / scale)
+                slope: Any = (of_network + of_image) / scale
+                canvas.add(part, place.row, place.column, slope)
 
             views.visit_tiles(
                 tiles, pull, share=views.DeviceTiles(device, devices)

@@ -2,7 +2,7 @@
 
 A tile is cut with a halo as wide as the network reaches, so that what it owns
 is seen as in the whole image. All tiles have one shape, so that one loop in the
-graph serves them all.
+graph serves them all. Whole maps, and parts of them, are in `feature_maps`.
 """
 
 import functools
@@ -42,58 +42,13 @@ def check_reach(extractor: extractors.Extractor, loss: protocol.Loss) -> None:
     """Raises ValueError if a loss looks further than the halo of a tile."""
     stride = extractor.stride.get(loss.layer, 1)
     pixels = extractor.reach.get(loss.layer, 0) + stride * loss.reach
-    halo = max(extractor.reach.values())
+    _, halo = _measure_reach(extractor)
     if pixels > halo:
         raise ValueError(
             f"{loss.name} sees {pixels} pixels beyond its own, expected at "
             f"most {halo}, what tiles have besides; give it a smaller reach, "
             f"or choose a size that fits into memory."
         )
-
-
-def compute_features(
-    extractor: extractors.Extractor,
-    image: np.ndarray,
-    tiles: tiles.Tiles,
-    layers: Sequence[str],
-) -> Mapping[str, canvas.Canvas]:
-    """Runs the network on a picture, tile by tile: whole maps of some layers.
-
-    Args:
-        extractor: The network.
-        image: [H, W, 3] in [0, 1].
-        tiles: How it is cut.
-        layers: Of which maps, [1, h, w, C], are wanted.
-    """
-
-    @tf.function(autograph=False)
-    def compiled(pixels: tf.Tensor) -> dict[str, tf.Tensor]:
-        seen = extractor.model(pixels)
-        return {name: seen[name] for name in layers}
-
-    picture = canvas.keep(image[None], on_host=True)
-    maps: dict[str, np.ndarray] = {}
-    for row in range(len(tiles.rows.starts)):
-        for column in range(len(tiles.columns.starts)):
-            top, left = tiles.rows.starts[row], tiles.columns.starts[column]
-            pixels = canvas.read(
-                picture, top, left, tiles.rows.size, tiles.columns.size
-            )
-            for name, value in compiled(pixels).items():
-                stride = extractor.stride[name]
-                if name not in maps:
-                    size = [side.length // stride for side in tiles]
-                    maps[name] = np.zeros(
-                        (1, *size, value.shape[-1]), value.dtype.as_numpy_dtype
-                    )
-                rows = _get_owned(tiles.rows, row, stride)
-                columns = _get_owned(tiles.columns, column, stride)
-                maps[name][:, slice(*rows), slice(*columns)] = value[
-                    :,
-                    slice(*(each - top // stride for each in rows)),
-                    slice(*(each - left // stride for each in columns)),
-                ]
-    return {name: canvas.keep(value) for name, value in maps.items()}
 
 
 def sum_statistics(
@@ -185,10 +140,21 @@ class TileStatistics:
         self._tiles = tiles
 
     def __call__(
-        self, pixels: tf.Tensor, place: TilePosition
+        self,
+        pixels: tf.Tensor,
+        place: TilePosition,
+        again: tf.Tensor | None = None,
     ) -> list[sums.Statistics]:
-        """Returns the statistics of each loss."""
-        maps = {**self._extractor.model(pixels), "image": pixels}
+        """Returns the statistics of each loss.
+
+        Args:
+            pixels: The tile, [1, h, w, 3].
+            place: Where it is.
+            again: The same pixels, for the losses of the image; `pixels` if
+                None.
+        """
+        seen = pixels if again is None else again
+        maps = {**self._extractor.model(pixels), "image": seen}
         stride_of = {**self._extractor.stride, "image": 1}
         owned = {
             stride: self._mark_owned(place, stride, pixels.dtype)
@@ -240,13 +206,13 @@ def _find_owned(side: tiles.Cut, stride: int, tile: tf.Tensor) -> tf.Tensor:
     places = np.arange(side.size // stride)
     table = []
     for number, start in enumerate(side.starts):
-        first, last = _get_owned(side, number, stride)
+        first, last = get_owned(side, number, stride)
         at = places + start // stride
         table.append((at >= first) & (at < last))
     return tf.gather(np.array(table), tile)
 
 
-def _get_owned(side: tiles.Cut, tile: int, stride: int) -> tuple[int, int]:
+def get_owned(side: tiles.Cut, tile: int, stride: int) -> tuple[int, int]:
     """Returns first and end of what a tile owns of a layer's whole map."""
     return side.bounds[tile] // stride, side.bounds[tile + 1] // stride
 
@@ -267,7 +233,9 @@ def read_tile(
 
 def _measure_reach(extractor: extractors.Extractor) -> tuple[int, int]:
     """Returns the stride, and the reach, of the deepest layer."""
-    return max(extractor.stride.values()), max(extractor.reach.values())
+    return tiles.cover_image_losses(
+        max(extractor.stride.values()), max(extractor.reach.values())
+    )
 
 
 def sum_over_tiles(

@@ -3,9 +3,9 @@
     python scripts/benchmarks/memory.py --cases=whole,tiles --repeats=3
 
 Each case is the program on pictures of configs/images, with two steps at each
-level; square ones are cut from them. The peak is the largest resident set that
-the system saw; the plan is that of `nst_tf.plan.memory`, which is fitted to
-these lines.
+level, and Gram matrices if they do not say otherwise; square ones are cut from
+them. The peak is the largest resident set that the system saw; the plan is that
+of `nst_tf.plan.memory`, which is fitted to these lines.
 """
 
 import argparse
@@ -48,6 +48,13 @@ CASES: dict[str, list[str]] = {
         "--optimizer=lbfgs",
         "--history=5",
     ],
+    "whole 1024 mix": ["--size=1024", "--style_loss=mix"],
+    "whole 2048 mix small": [
+        "--size=2048",
+        "--style_loss=mix",
+        "--weights=small",
+    ],
+    "tiles 2048 mix": ["--size=2048", "--tile=1024", "--style_loss=mix"],
     "tiles 2048 recompute": [
         "--size=2048",
         "--tile=1024",
@@ -114,6 +121,7 @@ def _run(name: str) -> dict:
                 f"--content={content}",
                 f"--style={harness.SAMPLES / 'swirling_night.jpg'}",
                 "--steps=2",
+                "--style_loss=gram",
                 f"--output={output}",
                 *CASES[name],
             ],
@@ -131,7 +139,7 @@ def _run(name: str) -> dict:
     return {
         "plan": plan,
         "precision": re.findall(r"^device .*, (\w+)$", text, re.M)[0],
-        "weights": "small" if "ships with" in text else "vgg19",
+        "weights": "small" if "--weights=small" in CASES[name] else "vgg19",
         "planned_gb": float(plan.split()[0]),
         "peak_gb": usage.ru_maxrss * 1024 / 1e9,
         "seconds": round(time.perf_counter() - start, 1),

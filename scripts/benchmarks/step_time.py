@@ -127,13 +127,19 @@ def make_step(name: str, problem: Problem) -> Step:
     return ours(name, problem)
 
 
-def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
+def ours(
+    precision: str,
+    problem: Problem,
+    style_loss: str = "gram",
+    grain_weight: float = 0.0,
+) -> Step:
     """Makes our compiled train step; its first call traces and compiles.
 
     Args:
         precision: Type that the network computes in.
         problem: Images, network weights and pooling.
         style_loss: A name in `style_kinds.STYLE_LOSSES`.
+        grain_weight: Weight of the loss of grain.
 
     Returns:
         The step; on a CPU it returns when all of it is done.
@@ -141,17 +147,23 @@ def ours(precision: str, problem: Problem, style_loss: str = "gram") -> Step:
     import plans
     import tensorflow as tf
 
-    from nst_tf.losses import objectives
+    from nst_tf.losses import objectives, style_kinds
     from nst_tf.network import extractors
     from nst_tf.optimize import descent, first_order
+    from nst_tf.plan import settings
     from nst_tf.transfer import targets
 
+    kind = style_kinds.STYLE_LOSSES[style_loss]
+    layers = settings.parse_layers(kind.layers)
+    neighbors = settings.parse_layers(style_kinds.NEIGHBORS_LAYERS)
     plan = plans.compare_layers(
         problem.content,
         problem.style,
         CONTENT_LAYERS,
-        STYLE_LAYERS,
+        layers if kind.layers != style_kinds.LAYERS else STYLE_LAYERS,
         style_loss=style_loss,
+        neighbors=neighbors if kind.beside else {},
+        grain_weight=grain_weight,
     )
     extractor = extractors.vgg(
         "vgg19",

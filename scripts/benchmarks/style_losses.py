@@ -1,5 +1,7 @@
 """What each style loss costs: a step of Adam with it, beside one with Gram's.
 
+And what the loss of grain adds to that.
+
     python scripts/benchmarks/style_losses.py --sizes=256,512
 
 The contestants step in turn, in one process, and a ratio is formed within each
@@ -30,6 +32,9 @@ def main(arguments: Sequence[str]) -> int:
             name: step_time.ours(flags.precision, problem, name)
             for name in style_kinds.STYLE_LOSSES
         }
+        steps["gram, grain"] = step_time.ours(
+            flags.precision, problem, "gram", 5.0
+        )
         seconds = harness.time_in_turn(steps, flags.repeats, warm_up=WARM_UP)
         record = {
             **harness.describe_machine(),

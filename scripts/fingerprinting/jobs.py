@@ -17,6 +17,9 @@ BASE: Mapping[str, Any] = {
     "seed": 5,
     "weights": "small",
     "memory": 8.0,  # what is free decides nothing
+    "style_loss": "gram",
+    "content_weight": 5.0,
+    "grain_weight": 0.0,
     **SHALLOW,
 }
 TILES = {"tile": 40}
@@ -104,6 +107,27 @@ TOYS: Mapping[str, Toy] = {
     # What is minimized.
     "moments": Toy({"style_loss": "moments"}, ALL),
     "wasserstein": Toy({"style_loss": "wasserstein"}, ALL),
+    "mix": Toy(
+        {
+            "style_loss": "mix",
+            "neighbors_layers": "block2_conv1,block3_conv1:2",
+            "grain_weight": 0.05,
+        },
+        ALL,
+        FLOAT,
+    ),
+    "mix_in_tiles": Toy(
+        {
+            **TILES,
+            **TWO_STYLES,
+            "style_loss": "mix",
+            "neighbors_layers": "block2_conv1",
+            "grain_weight": 0.05,
+            "content_mask": "half.png",
+        },
+        LARGE,
+    ),
+    "neighbors": Toy({"style_loss": "neighbors"}, ALL),
     "sliced_wasserstein": Toy({"style_loss": "sliced_wasserstein"}, ALL),
     "strength": Toy({"strength": 0.3, "size": 48}, FLOAT, FLOAT),
     "strength_high": Toy({"strength": 0.8, "style_loss": "moments"}),

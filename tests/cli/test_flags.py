@@ -246,14 +246,14 @@ def test_help_explains_every_flag():
 
 def test_choices_are_those_of_the_tables():
     from nst_tf.optimize import safeguards
-    from nst_tf.transfer import targets
+    from nst_tf.transfer import style_targets
 
     choices = {
         field.name: field.metadata.get("choices")
         for field in dataclasses.fields(settings.Job)
     }
     assert choices["bounds"] == tuple(safeguards.BOUNDS)
-    assert choices["style_fit"] == tuple(targets.FITS)
+    assert choices["style_fit"] == tuple(style_targets.FITS)
     assert choices["precision"] == device.PRECISIONS
 
 

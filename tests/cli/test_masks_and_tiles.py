@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pretend
 import pytest
 import tensorflow as tf
 import toys
@@ -117,13 +118,10 @@ def _stylize(*styles, **settings):
         "town.png",
         styles or ["paint.png"],
         **{
+            **pretend.SETTINGS,
             "size": 80,
-            "steps": 3,
             "levels": 1,
             "weights": Path("toy.h5"),
-            "extractor": "toy",
-            "content_layers": toys.CONTENT_LAYER,
-            "style_layers": ",".join(toys.STYLE_LAYERS),
             **settings,
         },
     )

@@ -179,6 +179,7 @@ def test_arrays_are_painted_at_a_print_size(folder, toy):
         "weights": str(toy),
         "content_layers": toys.CONTENT_LAYER,
         "style_layers": toys.STYLE_LAYERS[:1],
+        "style_loss": "gram",
         "precision": "float32",
         "steps": 1,
     }

@@ -38,7 +38,7 @@ def test_the_plan_holds_for_what_runs_took(record):
     content = _gray(768, 768 if record["case"].startswith("square") else 1024)
     read = inputs.Inputs(content, (_gray(768, 1024),), [1], network=network)
     plan = planning.make_plan(
-        flags.parse(record["flags"]),
+        flags.parse(["--style_loss=gram", *record["flags"]]),  # as they ran
         read,
         planning.Machine(record["precision"]),
     )

@@ -26,6 +26,7 @@ SMALL = {
     "size": 96,
     "content_layers": SECOND,
     "style_layers": (f"{FIRST},{SECOND}",),
+    "style_loss": "gram",  # alone: neighbors are looked for in deeper layers
 }
 
 

@@ -176,15 +176,16 @@ def test_weights_rise_and_levels_grow_with_the_strength(name):
 
 
 def test_calibrated_ratios_are_taken_and_interpolated_by_their_logarithms():
-    def ratio(strength, **chosen):
-        job = _apply(strength, **chosen)
+    def ratio(strength, style_loss="gram"):
+        job = _apply(strength, style_loss=style_loss)
         return job.style_weight / job.content_weight
 
     assert ratio(0.1) == pytest.approx(0.012)
     assert ratio(0.5) == pytest.approx(0.72)
     assert ratio(0.75) == pytest.approx((0.72 * 60) ** 0.5)
     assert ratio(1.0) == pytest.approx(60)
-    assert ratio(0.5, style_loss="moments") == pytest.approx(5 * 0.72)
+    assert ratio(0.5, "moments") == pytest.approx(5 * 0.72)
+    assert ratio(0.5, "auto") == ratio(0.5, "mix") == pytest.approx(0.5 * 0.72)
 
 
 def test_the_coarsest_level_goes_by_strength_between_its_bounds():

@@ -6,11 +6,40 @@ import toys
 
 import nst_tf
 from nst_tf.images import color
+from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
 from nst_tf.plan import pyramid, settings, style_settings
 
 A = toys.picture(40, 60, 1)
 LEVEL = pyramid.Level(48, 64, 1)
+
+
+def test_the_style_loss_is_the_mix_or_that_of_the_source():
+    choose = style_settings.choose_losses
+    chosen = choose(settings.Job())
+    assert chosen == settings.Job(
+        style_loss="mix",
+        style_layers=(style_kinds.LAYERS,),
+        grain_weight=0.05,
+    )
+    for name, convention in conventions.CONVENTIONS.items():
+        chosen = choose(settings.Job(convention=name))
+        assert chosen.style_loss == convention.style_loss
+        assert chosen.grain_weight == (0.05 if name == "relative" else 0)
+
+
+def test_what_is_said_of_losses_stays():
+    job = settings.Job(
+        style_loss="moments", style_layers=("block1_conv1",), grain_weight=0.0
+    )
+    assert style_settings.choose_losses(job) == job
+    sources = settings.Job(convention="keras", grain_weight=0.2)
+    assert style_settings.choose_losses(sources).grain_weight == 0.2
+
+
+def test_neighbors_alone_are_of_layers_of_their_own():
+    chosen = style_settings.choose_losses(settings.Job(style_loss="neighbors"))
+    assert chosen.style_layers == (style_kinds.NEIGHBORS_LAYERS,)
 
 
 def test_a_style_of_one_picture_each_changes_nothing():

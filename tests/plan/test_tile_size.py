@@ -24,6 +24,8 @@ def _draft(side=0, limit=None, target="auto", devices=1, read=READ, **chosen):
             "size": 96,
             "content_layers": "block2_conv1",
             "style_layers": ("block1_conv1,block2_conv1",),
+            "style_loss": "gram",
+            "grain_weight": 0.0,
             "optimizer": "adam",
             "precision": "float32",
             **chosen,

@@ -13,9 +13,11 @@ from nst_tf.cli import main
 
 OLD = Path(__file__).parents[1] / "goldens" / "old"
 CHECKPOINTS = ("adam", "lbfgs", "sgd", "tiles")
-# Each with a line of its flag file.
+# What was the default then, and is none of a flag file's.
+DEFAULTS = ("--content_weight=5", "--grain_weight=0", "--style_loss=gram")
+# Each with a line of its flag file, or what was decided by it.
 PICTURES = {
-    "shallow.png": "--strength=0.5",
+    "shallow.png": "--content_weight=138.88",  # a strength of 0.5, then
     "deep.png": "--bit_depth=16",
     "photograph.jpg": "--quality=90",
     "web.webp": "--color=match",
@@ -52,6 +54,7 @@ def _resume(name, monkeypatch, capsys):
     monkeypatch.setattr(nst_tf, "__version__", head["identity"]["version"])
     flags = [f"--flagfile={name}.cfg", f"--checkpoint_dir={name}"]
     flags += ["--resume=require", "--bit_depth=16", "--output=again.png"]
+    flags += DEFAULTS
     assert main.main(flags) == 0
     out = capsys.readouterr().out
     level, step = head["level"] + 1, head["steps"] + 1

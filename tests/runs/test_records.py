@@ -462,7 +462,7 @@ def _change_default(monkeypatch, name, value, **rules):
 
 CHANGED = {
     "tv_weight": (7.0, "--tv_weight=50.0"),
-    "style_loss": ("moments", "--style_loss=gram"),
+    "neighbors_weight": (2.0, "--neighbors_weight=0.5"),
     "quality": (60, "--quality=95"),
     "optimizer": ("adam", "--optimizer=auto"),
     "style_fit": ("crop", "--style_fit=keep"),
@@ -908,3 +908,18 @@ def test_a_style_that_is_cropped_to_nothing_is_refused(capsys):
     image_io.write_image("paint.png", toys.image(64, 300), options)
     assert main.main(["--flagfile=toy.cfg", "--style_fit=crop"]) == 1
     assert "wholly transparent where it is cropped" in capsys.readouterr().err
+
+
+def test_flags_that_choose_by_default_are_told_as_they_were_typed():
+    typed = ["--style_loss=mix", "--neighbors_layers=block2_conv1"]
+    record, _, draft = _make_record(*typed, "--grain_weight=-1")
+    assert draft.settings["grain_weight"] == 0.05
+    told = set(_describe(record)[1])
+    assert set(typed) <= told
+    assert not any(line.startswith("--grain_weight") for line in told)
+    record, _, draft = _make_record(
+        *typed, "--grain_weight=-1", "--strength=0.5"
+    )
+    told = set(_describe(record)[1])
+    assert "--strength=0.5" in told
+    assert not any(line.startswith("--style_weight") for line in told)

@@ -23,7 +23,7 @@ from nst_tf.losses import (
 from nst_tf.network import architectures, extractors, weight_files
 from nst_tf.optimize import descent, first_order
 from nst_tf.plan import planning, pyramid, style_regions
-from nst_tf.tiling import tiled, views
+from nst_tf.tiling import feature_maps, tiled, views
 from nst_tf.transfer import method, targets
 
 SIZE = (43, 57)  # odd, and 3 x 4 tiles of at most
@@ -63,6 +63,8 @@ def _loss_list(
         ],
         convention=convention,
         style_loss=style_loss,
+        neighbors=dict.fromkeys(toys.STYLE_LAYERS, 25.0),  # of the mix only
+        grain_weight=4.0,
         tiling=planning.Tiling(tile, "recompute" if recompute else "auto"),
     )
     return targets.perceptual_losses(plan, network, *size)
@@ -107,6 +109,8 @@ CASES = [
     ("symmetric", "max", "wasserstein", NAMED["crowson_w2"]),
     ("symmetric", "average", "gram", NAMED["keras"]),
     ("symmetric", "average_rescaled", "gram", NAMED["towards_data_science"]),
+    ("symmetric", "max", "neighbors", RELATIVE),
+    ("zeros", "average", "mix", RELATIVE),
 ]
 
 
@@ -142,7 +146,9 @@ def test_losses_and_gradient_in_tiles_are_those_of_the_whole(
         # The root of a matrix that is nearly singular amplifies rounding.
         1e-11 if style_loss == "wasserstein" else 1e-12,
     )
-    assert len(expected.terms) == 1 + 2 * len(toys.STYLE_LAYERS) + 1
+    kinds = 2 if style_loss == "mix" else 1
+    of_region = kinds * len(toys.STYLE_LAYERS) + 1  # and grain
+    assert len(expected.terms) == 1 + 2 * of_region + 1
     assert all(float(value) > 0 for value in expected.terms.values())
 
 
@@ -155,6 +161,7 @@ def test_losses_and_gradient_in_tiles_are_those_of_the_whole(
         ("wasserstein", NAMED["crowson_w2"], False),
         ("gram", NAMED["gatys2016"], True),
         ("gram", RELATIVE, True),
+        ("mix", RELATIVE, False),
     ],
 )
 def test_targets_seen_in_tiles_are_those_of_the_whole(
@@ -252,7 +259,7 @@ def test_features_seen_in_tiles_are_those_of_the_whole(monkeypatch):
     network = toys.extractor(monkeypatch, dtype="float64", padding="symmetric")
     image = toys.image(*SIZE, 1, "f8")
     cut = views.cut_for_extractor(network, *SIZE, TILE)
-    seen = views.compute_features(network, image, cut, toys.LAYERS)
+    seen = feature_maps.compute_features(network, image, cut, toys.LAYERS)
     whole = network.extract(image)
     for layer in toys.LAYERS:
         # Two and more positions of a tile go through one product of matrices.
@@ -264,7 +271,12 @@ def test_features_seen_in_tiles_are_those_of_the_whole(monkeypatch):
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize(
     "name",
-    [name for name, kind in style_kinds.STYLE_LOSSES.items() if kind.additive],
+    # What neighbors add up are distances to a target, a sample of features.
+    [
+        name
+        for name, kind in style_kinds.STYLE_LOSSES.items()
+        if kind.additive and name != "neighbors"
+    ],
 )
 def test_statistics_seen_in_tiles_are_those_of_the_whole(
     monkeypatch, name, masked

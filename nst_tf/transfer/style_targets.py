@@ -1,0 +1,269 @@
+"""Style images -> the losses of style, with targets, at one size."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from nst_tf.images import image_io, sizes
+from nst_tf.losses import (
+    grain,
+    neighbors,
+    style_kinds,
+    style_losses,
+    sums,
+)
+from nst_tf.plan import planning, style_regions, tiles
+from nst_tf.tiling import feature_maps, views
+from nst_tf.transfer import frames
+
+
+class _Part(NamedTuple):
+    """One of the losses of style: what it compares, and at which layers."""
+
+    kind: type[style_losses.StyleLoss]
+    layers: Mapping[str, float] | None = None  # None: the styles' own
+
+    def weigh(self, style: style_regions.Style) -> Mapping[str, float]:
+        """Returns the weight of each layer for a style."""
+        layers = style.layers if self.layers is None else self.layers
+        return frames.select_positive(layers)
+
+
+def _list_parts(plan: planning.Plan) -> list[_Part]:
+    """Lists the losses of style: the chosen one, neighbors and grain."""
+    kinds = style_kinds.STYLE_LOSSES
+    parts = [_Part(kinds[plan.style_loss].load())]
+    if beside := kinds[plan.style_loss].beside:
+        parts.append(_Part(kinds[beside].load(), plan.neighbors))
+    if plan.grain_weight:
+        parts.append(_Part(grain.GrainLoss, {"image": plan.grain_weight}))
+    return parts
+
+
+def make_style_losses(
+    frame: frames.Frame, region: style_regions.Region
+) -> list[style_losses.StyleLoss]:
+    """Makes the style losses of a region."""
+    plan, extractor = frame.plan, frame.extractor
+    mask, share = _mask_region(frame, region)
+    parts = _list_parts(plan)
+    loss_list = []
+    for part, targets in zip(
+        parts, _blend_targets(frame, parts, region.styles), strict=True
+    ):
+        is_first = part is parts[0]
+        divide = plan.convention.style if is_first else None
+        for layer, weight in compute_style_weights(region.styles, part).items():
+            loss = part.kind(
+                layer,
+                targets[layer],
+                share * weight,
+                frames.average(mask, extractor.stride.get(layer, 1)),
+                projection=extractor.projections.get(layer),
+                divisor=divide and divide(frame.measure_sizes(layer)),
+                floor=plan.convention.floor if is_first else None,
+            )
+            if region.name:
+                loss.name = f"{loss.name}@{region.name}"
+            loss_list.append(loss)
+    return loss_list
+
+
+def _mask_region(
+    frame: frames.Frame, region: style_regions.Region
+) -> tuple[np.ndarray | None, float]:
+    """Says how much each pixel of a region counts, and its share of all."""
+    alpha = frame.alpha
+    if region.mask is None:
+        return alpha, 1.0
+    mask = image_io.resize_alpha(region.mask, frame.height, frame.width)
+    seen = np.ones_like(mask) if alpha is None else alpha
+    return mask * seen, float((mask * seen).sum() / seen.sum())
+
+
+def compute_style_weights(
+    styles: Sequence[style_regions.Style], part: _Part | None = None
+) -> dict[str, float]:
+    """Computes the weight of a style loss at each layer, of all styles."""
+    totals: dict[str, float] = {}
+    for style, share in zip(styles, _shares(styles), strict=True):
+        weights = style.layers if part is None else part.weigh(style)
+        for layer, weight in weights.items():
+            totals[layer] = totals.get(layer, 0.0) + share * weight
+    return frames.select_positive(totals)
+
+
+def _shares(styles: Sequence[style_regions.Style]) -> list[float]:
+    """Divides the weights of styles by their sum."""
+    total = sum(style.weight for style in styles)
+    return [style.weight / total for style in styles]
+
+
+def _blend_targets(
+    frame: frames.Frame,
+    parts: Sequence[_Part],
+    styles: Sequence[style_regions.Style],
+) -> list[dict[str, tf.Tensor]]:
+    """Blends the targets of the styles, by their weights at a layer.
+
+    Each is resized when it is its turn: a large one is let go before the next.
+    Where the source's Gram matrices are sums, that over the positions of a
+    style image stands beside that over those of the generated image: both are
+    divided by the latter. Such a matrix grows with the style image, but not by
+    the scale that it is seen at.
+
+    Returns:
+        The targets by layer, for each part.
+    """
+    totals = [compute_style_weights(styles, part) for part in parts]
+    measured: list[dict[str, list[tf.Tensor]]] = [
+        {layer: [] for layer in each} for each in totals
+    ]
+    shares: list[dict[str, list[float]]] = [
+        {layer: [] for layer in each} for each in totals
+    ]
+    for style, share in zip(styles, _shares(styles), strict=True):
+        own = [
+            {
+                layer: share * weight / total[layer]
+                for layer, weight in part.weigh(style).items()
+                if share * weight
+            }
+            for part, total in zip(parts, totals, strict=True)
+        ]
+        style = _fit_style(frame, style)
+        found = _measure_style(frame, style, parts, own)
+        for number, layers in enumerate(own):
+            for layer, part_share in layers.items():
+                measured[number][layer].append(found[number][layer])
+                shares[number][layer].append(part_share)
+    return [
+        {
+            layer: part.kind.blend(targets, blend[layer])
+            for layer, targets in each.items()
+        }
+        for part, each, blend in zip(parts, measured, shares, strict=True)
+    ]
+
+
+def _fit_style(
+    frame: frames.Frame, style: style_regions.Style
+) -> style_regions.Style:
+    """Resizes a style image, and its alpha channel, for an output's size."""
+    fit = FITS[frame.plan.style_fit]
+    height, width = (
+        max(1, round(style.scale * side))
+        for side in (frame.height, frame.width)
+    )
+    alpha = style.alpha
+    if alpha is not None:
+        alpha = fit(alpha[..., None], height, width)[..., 0]
+    return style._replace(image=fit(style.image, height, width), alpha=alpha)
+
+
+def _same_area(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes an image to height * width pixels, its shape kept."""
+    rows, columns = image.shape[:2]
+    size = sizes.scale_to_area(rows, columns, height * width)
+    return image_io.resize(image, *size)
+
+
+def _same_side(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes an image to the long side of height x width, its shape kept."""
+    rows, columns = image.shape[:2]
+    size = sizes.scale_to_side(rows, columns, max(height, width))
+    return image_io.resize(image, *size)
+
+
+# How a style image comes to the size of the generated one, (height, width).
+FITS: Mapping[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
+    "keep": _same_area,
+    "side": _same_side,
+    "stretch": image_io.resize,
+    "crop": image_io.cover,
+}
+
+
+def _measure_style(
+    frame: frames.Frame,
+    style: style_regions.Style,
+    parts: Sequence[_Part],
+    layers: Sequence[Collection[str]],
+) -> list[dict[str, tf.Tensor]]:
+    """Measures the targets of a style image for each part, by layer."""
+    extractor = frame.extractor
+    dtype = tf.as_dtype(extractor.model.inputs[0].dtype).as_numpy_dtype
+    image = style.image.astype(dtype, copy=False)
+    rows, columns = image.shape[:2]
+    masks = {
+        layer: frames.average(style.alpha, extractor.stride.get(layer, 1))
+        for layer in set().union(*layers)
+    }
+    if tiles.is_cut(rows, columns, frame.plan.tiling.side):
+        found = _measure_in_tiles(frame, image, parts, layers, masks)
+    else:
+        features: dict[str, tf.Tensor] = {"image": tf.constant(image[None])}
+        if set(masks) - {"image"}:
+            features |= extractor.extract(image)
+        found = [
+            {
+                layer: part.kind.measure(
+                    features[layer],
+                    masks[layer],
+                    extractor.projections.get(layer),
+                )
+                for layer in names
+            }
+            for part, names in zip(parts, layers, strict=True)
+        ]
+    if frame.plan.convention.undivided:
+        for layer in found[0]:
+            stride = extractor.stride[layer]
+            seen = (rows // stride) * (columns // stride) / style.scale**2
+            found[0][layer] *= seen / frame.measure_sizes(layer).positions
+    return found
+
+
+def _measure_in_tiles(
+    frame: frames.Frame,
+    image: np.ndarray,
+    parts: Sequence[_Part],
+    layers: Sequence[Collection[str]],
+    masks: Mapping[str, tf.Tensor | None],
+) -> list[dict[str, tf.Tensor]]:
+    """Measures the targets of a large style image, tile by tile."""
+    extractor, side = frame.extractor, frame.plan.tiling.side
+    rows, columns = image.shape[:2]
+    cut = views.cut_for_extractor(extractor, rows, columns, side)
+    found = []
+    for part, names in zip(parts, layers, strict=True):
+        if part.kind is neighbors.NeighborsLoss:
+            chosen = {
+                layer: neighbors.choose_positions(
+                    rows // extractor.stride[layer],
+                    columns // extractor.stride[layer],
+                    masks[layer],
+                )
+                for layer in names
+            }
+            samples = feature_maps.sample_features(
+                extractor, image, cut, chosen
+            )
+            found.append(
+                {
+                    layer: neighbors.NeighborsLoss.collect(tf.constant(sample))
+                    for layer, sample in samples.items()
+                }
+            )
+            continue
+        measures = dict.fromkeys(names, part.kind.raw_statistics)
+        totals = views.sum_statistics(extractor, image, cut, measures, masks)
+        found.append(
+            {
+                layer: sums.divide_by_mass(total)
+                for layer, total in totals.items()
+            }
+        )
+    return found
