@@ -77,7 +77,9 @@ def _grain(region=None):
     return make
 
 
-KINDS = [kind.load() for kind in style_kinds.STYLE_LOSSES.values()]
+KINDS = list(
+    dict.fromkeys(kind.load() for kind in style_kinds.STYLE_LOSSES.values())
+)
 LOSSES = [
     _content(),
     _content(region=True),

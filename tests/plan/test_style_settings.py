@@ -241,6 +241,8 @@ def test_twice_the_scale_is_twice_the_wavelength(period):
                 style_scale=scale,
                 init="noise",
                 content_weight=0,
+                style_loss="gram",
+                grain_weight=0,
                 steps=(150, 100),
             )
         )
