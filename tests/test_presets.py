@@ -100,6 +100,8 @@ def test_a_preset_of_ours_paints(name, source, tmp_path):
 @pytest.mark.parametrize("name", sorted(set(PRESETS) - set(OURS)))
 def test_a_preset_with_a_source_follows_its_loss(name, source, tmp_path):
     evaluations, _ = _run(name, source, tmp_path / "a.png")
-    # SGD takes small steps, 4,000 of them; Crowson's loss is half content.
-    share = {"keras_example": 0.95, "crowson_w2": 0.8}.get(name, 0.5)
+    # SGD takes small steps, 4,000 of them; Crowson's loss is half content; a
+    # cosine begins at 0.3 or so, and not at 1.
+    shares = {"keras_example": 0.95, "crowson_w2": 0.8, "neighbors": 0.7}
+    share = shares.get(name, 0.5)
     assert evaluations[-1].loss < share * evaluations[0].loss

@@ -219,7 +219,11 @@ def test_what_is_no_part_of_a_job_is_none_of_its_identity(toy):
         return resume.make_identity(pretend.draft(toy, **chosen))
 
     same = identity()
-    assert set(settings.IDENTITY) < set(same)
+    off = {"neighbors_weight", "neighbors_layers", "grain_weight"}
+    assert set(settings.IDENTITY) - off < set(same)
+    assert not off & set(same)
+    mix = {"style_loss": "mix", "neighbors_layers": toys.CONTENT_LAYER}
+    assert off < set(identity(**mix, grain_weight=0.1))
     assert same == identity(checkpoint_every="5s", memory=8.0, tile=64)
     assert same == identity(max_seconds=9.0, steps=(3, 3, 9))
     assert same["level sizes"] == [(32, 48), (48, 64), (72, 96)]
@@ -353,6 +357,12 @@ def test_another_jobs_checkpoint_is_said_with_the_difference(tmp_path, ours):
     }[ours.get("b")]
     with pytest.raises(ValueError, match=f"of another job: {words}. Name "):
         _folder(tmp_path, ours).newest()
+
+
+def test_a_setting_that_only_the_checkpoint_has_is_a_difference(tmp_path):
+    _folder(tmp_path, {"a": 1, "grain": 0.1}).save(STATE)
+    with pytest.raises(ValueError, match="its grain is 0.1, and here it is No"):
+        _folder(tmp_path, {"a": 1}).newest()
 
 
 # Runs that were killed
