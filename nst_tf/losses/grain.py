@@ -1,4 +1,4 @@
-"""The grain of an image: how much its finest details differ from the style's.
+"""The grain of an image: what of its finest detail exceeds the style's.
 
 Features hardly see a pattern as fine as a pixel, and an optimizer leaves what
 they do not see as it came: colored fringes, dots and relief. This loss compares

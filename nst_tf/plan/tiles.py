@@ -9,8 +9,6 @@ import math
 from typing import NamedTuple
 
 PASSES = 1.5  # of a step in tiles, over the two of a step on the whole
-
-
 STRIDE, REACH = 2, 3  # at least: what the losses of the image itself see
 
 

@@ -233,37 +233,43 @@ def _measure_in_tiles(
     layers: Sequence[Collection[str]],
     masks: Mapping[str, tf.Tensor | None],
 ) -> list[dict[str, tf.Tensor]]:
-    """Measures the targets of a large style image, tile by tile."""
+    """Measures the targets of a large style image, tile by tile.
+
+    Sums at all layers are added up at once; samples take a pass of their own.
+    """
     extractor, side = frame.extractor, frame.plan.tiling.side
     rows, columns = image.shape[:2]
     cut = views.cut_for_extractor(extractor, rows, columns, side)
+    sampled = [part.kind is neighbors.NeighborsLoss for part in parts]
+    measures = {
+        layer: part.kind.raw_statistics
+        for part, names, is_sampled in zip(parts, layers, sampled, strict=True)
+        for layer in names
+        if not is_sampled
+    }
+    totals = (
+        views.sum_statistics(extractor, image, cut, measures, masks)
+        if measures
+        else {}
+    )
     found = []
-    for part, names in zip(parts, layers, strict=True):
-        if part.kind is neighbors.NeighborsLoss:
-            chosen = {
-                layer: neighbors.choose_positions(
-                    rows // extractor.stride[layer],
-                    columns // extractor.stride[layer],
-                    masks[layer],
-                )
-                for layer in names
-            }
-            samples = feature_maps.sample_features(
-                extractor, image, cut, chosen
-            )
-            found.append(
-                {
-                    layer: neighbors.NeighborsLoss.collect(tf.constant(sample))
-                    for layer, sample in samples.items()
-                }
-            )
+    for names, is_sampled in zip(layers, sampled, strict=True):
+        if not is_sampled:
+            found.append({n: sums.divide_by_mass(totals[n]) for n in names})
             continue
-        measures = dict.fromkeys(names, part.kind.raw_statistics)
-        totals = views.sum_statistics(extractor, image, cut, measures, masks)
+        chosen = {
+            layer: neighbors.choose_positions(
+                rows // extractor.stride[layer],
+                columns // extractor.stride[layer],
+                masks[layer],
+            )
+            for layer in names
+        }
+        samples = feature_maps.sample_features(extractor, image, cut, chosen)
         found.append(
             {
-                layer: sums.divide_by_mass(total)
-                for layer, total in totals.items()
+                layer: neighbors.NeighborsLoss.collect(tf.constant(sample))
+                for layer, sample in samples.items()
             }
         )
     return found
