@@ -2,11 +2,13 @@
 
 import base64
 import contextlib
+import errno
 import hashlib
 import http.client
 import importlib
 import os
 import queue
+import secrets
 import stat
 import tempfile
 import threading
@@ -19,6 +21,7 @@ from pathlib import Path
 from typing import IO, BinaryIO
 
 import nst_tf
+from nst_tf import locks
 
 SCHEMES = ("http", "https")
 FIRST_BYTE_SECONDS = 3.0  # for a host to be looked up, to accept and to answer
@@ -26,44 +29,71 @@ STALL_SECONDS = 10.0  # without a byte, once the answer has begun
 
 
 @contextlib.contextmanager
-def write_atomically(
-    path: Path, beside: Path | None = None
-) -> Iterator[BinaryIO]:
+def write_atomically(path: Path) -> Iterator[BinaryIO]:
     """Opens a file that takes its place in one move, when it is whole.
+
+    It is written beside its place. What killed runs left there is removed.
+    Shares that refuse to set permissions, or to sync, are written to as well.
 
     Args:
         path: The file.
-        beside: Temporary file in its folder, replaced if it exists; None: a new
-            one. If the process is killed, it is left behind.
 
     Raises:
         OSError: If it cannot be written; nothing is left behind.
     """
     if path.is_symlink():  # the link stays, and what it names is written
         path = path.resolve()
-    if beside is None:
-        handle, name = tempfile.mkstemp(
-            suffix=path.suffix, prefix=".nst-", dir=path.parent
-        )
-        os.close(handle)
-        beside = Path(name)
+    locks.remove_leftovers(path.parent)
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
+    temporary, file = locks.create_temporary(
+        path.parent, path.suffix, 0o666 if mode is None else mode | 0o600
+    )
     try:
-        with open(beside, "wb") as file:
+        with file:
             yield file
-        # A temporary file is its owner's alone; a picture is as others are.
-        mode = path.stat().st_mode if path.exists() else 0o666 & ~_umask()
-        os.chmod(beside, stat.S_IMODE(mode))
-        os.replace(beside, path)
+            file.flush()
+            _sync(file)
+            if mode is not None:
+                with contextlib.suppress(OSError):
+                    os.chmod(temporary, mode)
+            # The lock is held until the file has its place. Windows and some
+            # shares move no open file; they have another try below.
+            with contextlib.suppress(OSError):
+                os.replace(temporary, path)
+                return
+        _replace(temporary, path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
-def _umask() -> int:
-    """Reads the mask of file permissions."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _sync(file: BinaryIO) -> None:
+    """Waits until a file is on its disk, where the file system can tell."""
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        if error.errno in (errno.EIO, errno.ENOSPC, errno.EDQUOT):
+            raise
+
+
+def _replace(new: Path, path: Path) -> None:
+    """Moves a file over another, which is moved aside if it must be."""
+    try:
+        os.replace(new, path)
+        return
+    except OSError:
+        if not path.is_file():
+            raise
+    # Not a temporary file's name: if this process is killed here, it stays.
+    aside = path.with_name(f"{path.name[:40]}.{secrets.token_hex(4)}.old")
+    os.rename(path, aside)
+    try:
+        os.rename(new, path)
+    except BaseException:
+        os.rename(aside, path)
+        raise
+    with contextlib.suppress(OSError):
+        aside.unlink()
 
 
 def check_folder_writable(folder: Path) -> None:

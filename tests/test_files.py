@@ -1,5 +1,6 @@
 """Files in one move, folders that take none, and extras."""
 
+import errno
 import os
 import stat
 import sys
@@ -9,23 +10,17 @@ import pytest
 from nst_tf import files
 
 
-@pytest.mark.parametrize("beside", [None, ".own.part"])
-def test_a_file_takes_its_place_when_it_is_whole(tmp_path, beside):
-    path, temporary = tmp_path / "a.txt", beside and tmp_path / beside
-    if temporary:
-        temporary.write_bytes(b"what a killed run has left")
+def test_a_file_takes_its_place_when_it_is_whole(tmp_path):
+    path = tmp_path / "a.txt"
     path.write_bytes(b"before")
     path.chmod(0o640)
-    with files.write_atomically(path, temporary) as file:
+    with files.write_atomically(path) as file:
         file.write(b"after")
         file.flush()
         assert path.read_bytes() == b"before"
     assert path.read_bytes() == b"after"
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    with (
-        pytest.raises(KeyboardInterrupt),
-        files.write_atomically(path, temporary),
-    ):
+    with pytest.raises(KeyboardInterrupt), files.write_atomically(path):
         raise KeyboardInterrupt
     assert path.read_bytes() == b"after"
     assert list(tmp_path.iterdir()) == [path]
@@ -45,6 +40,71 @@ def test_a_new_file_is_as_others_are_and_a_link_stays(tmp_path):
     assert link.is_symlink()
     assert (tmp_path / "new").read_bytes() == b"2"
     assert stat.S_IMODE(link.stat().st_mode) == 0o640
+
+
+def _refuse(monkeypatch, name, when=lambda *given: True):
+    """Lets a function of `os` fail as on a share, if its arguments are such."""
+    work = getattr(os, name)
+
+    def refuse(*given, **more):
+        if when(*given):
+            raise PermissionError(1, "Operation not permitted")
+        return work(*given, **more)
+
+    monkeypatch.setattr(os, name, refuse)
+
+
+def _over(_, path):
+    return os.path.exists(path)
+
+
+@pytest.mark.parametrize(
+    "refused", [["chmod", "fchmod"], ["fsync"], ["link"], ["replace", "rename"]]
+)
+@pytest.mark.parametrize("before", [None, b"before"])
+def test_a_share_may_refuse_all_but_to_write(
+    tmp_path, monkeypatch, refused, before
+):
+    path = tmp_path / "a.png"
+    if before:
+        path.write_bytes(before)
+    for name in refused:
+        when = _over if name.startswith("re") else lambda *given: True
+        _refuse(monkeypatch, name, when)
+    with files.write_atomically(path) as file:
+        file.write(b"after")
+    assert path.read_bytes() == b"after"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_moved_aside_comes_back_if_the_new_one_cannot_come(
+    tmp_path, monkeypatch
+):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"before")
+    is_new = ".nst-"
+    _refuse(monkeypatch, "replace")
+    _refuse(monkeypatch, "rename", lambda old, _: is_new in str(old))
+    with (
+        pytest.raises(PermissionError),
+        files.write_atomically(path) as file,
+    ):
+        file.write(b"after")
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_that_is_full_when_it_syncs_is_no_success(tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with (
+        pytest.raises(OSError, match="No space left"),
+        files.write_atomically(tmp_path / "a") as file,
+    ):
+        file.write(b"after")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_folder_that_takes_no_file_is_found_out(tmp_path):

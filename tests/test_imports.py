@@ -12,7 +12,8 @@ PACKAGE = Path(nst_tf.__file__).parent
 ARROWS = {
     "errors": set(),
     "terminal": set(),
-    "files": set(),
+    "locks": set(),
+    "files": {"locks"},
     "backend": set(),
     "network": {"backend", "errors", "files"},
     "images": {"backend", "files"},
@@ -69,7 +70,7 @@ def test_the_package_is_ten_rooms_and_the_judge_of_at_most_14_modules():
     entries = [p for p in PACKAGE.iterdir() if p.name != "__pycache__"]
     rooms = [p for p in entries if (p / "__init__.py").exists()]
     assert len(rooms) == 10 + 1
-    assert sum(path.is_file() for path in entries) <= 9  # one is the stub
+    assert sum(path.is_file() for path in entries) <= 10  # one is the stub
     text = (PACKAGE / "README.md").read_text()
     for room in rooms:
         modules = [path.stem for path in room.glob("[!_]*.py")]

@@ -70,14 +70,9 @@ class CheckpointFolder:
             "steps": state.steps,
             "identity": self._identity,
         }
-        # Always of the same name for a job: what a killed run left of it is
-        # written over.
-        beside = self._path / f".{self._key}.part"
-        with files.write_atomically(path, beside) as file:
+        with files.write_atomically(path) as file:
             arrays: dict[str, Any] = dict(state.arrays)
             np.savez(file, head=np.array(json.dumps(head)), **arrays)
-            file.flush()
-            os.fsync(file.fileno())
         own = [each for each in _files(self._path) if self._owns(each)]
         for old in own[:-KEPT]:
             old.unlink(missing_ok=True)
@@ -117,7 +112,7 @@ class CheckpointFolder:
 
     def unmark(self) -> None:
         """Says that it has ended, in whatever way."""
-        for path in (*self._marks, self._path / f".{self._old_key}.part"):
+        for path in (*self._marks, *self._parts):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
 
@@ -137,6 +132,11 @@ class CheckpointFolder:
         """Files of which one is there while a run of the job is under way."""
         keys = self._key, self._old_key
         return [self._path / f".{key}.running" for key in keys]
+
+    @property
+    def _parts(self) -> list[Path]:
+        """Files that older versions wrote checkpoints to."""
+        return [path.with_suffix(".part") for path in self._marks]
 
     def _owns(self, path: Path) -> bool:
         """Whether a file is a checkpoint of this job."""

@@ -1,0 +1,85 @@
+"""Files that belong to a process while it lives: temporary files and marks.
+
+The system lets a lock (flock) go when its process ends, however it ends. So a
+file that is locked is in use, and one that is not was left behind.
+"""
+
+import contextlib
+import functools
+import os
+import re
+import secrets
+import stat
+import sys
+import time
+from pathlib import Path
+from typing import IO, Any, BinaryIO
+
+if sys.platform != "win32":
+    import fcntl
+
+LEFT_SECONDS = 86400.0  # without locks, a file that is older was left behind
+_TEMPORARY = re.compile(r"\.nst-[a-z0-9_]{8}(\..*)?")
+
+
+def try_lock(file: IO[Any]) -> bool | None:
+    """Locks a file, open for writing, until it is closed.
+
+    Returns:
+        Whether it is locked now; False if somebody else has the lock, None if
+        there are no locks here: on Windows and on some shares.
+    """
+    if sys.platform == "win32":
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def create_temporary(
+    folder: Path, suffix: str, mode: int
+) -> tuple[Path, BinaryIO]:
+    """Makes a temporary file, locked, and open for writing.
+
+    Args:
+        folder: Where.
+        suffix: The end of its name.
+        mode: Its permissions, from which the umask is taken.
+
+    Raises:
+        OSError: If it cannot be made.
+    """
+    opener = functools.partial(os.open, mode=mode)
+    while True:
+        path = folder / f".nst-{secrets.token_hex(4)}{suffix}"
+        file = open(path, "xb", opener=opener)  # noqa: SIM115
+        # Before it was locked another run may have removed it as left behind.
+        if try_lock(file) is not False and path.exists():
+            return path, file
+        file.close()
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes temporary files of runs that were killed, as far as it can."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if _TEMPORARY.fullmatch(name):
+                with contextlib.suppress(OSError):
+                    _remove_if_left(folder / name)
+
+
+def _remove_if_left(path: Path) -> None:
+    """Removes a temporary file, unless somebody is writing it."""
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        return
+    with open(path, "r+b") as file:
+        is_locked = try_lock(file)
+        if is_locked:
+            path.unlink()
+    if is_locked is None and time.time() - status.st_mtime > LEFT_SECONDS:
+        path.unlink()
