@@ -1,31 +1,18 @@
-"""Files: atomic writes, digests, downloads, our folders; optional packages."""
+"""Files: atomic writes, digests, our folders; optional packages."""
 
-import base64
 import contextlib
 import errno
 import hashlib
-import http.client
 import importlib
 import os
-import queue
 import secrets
 import stat
 import tempfile
-import threading
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
-import nst_tf
 from nst_tf import locks
-
-SCHEMES = ("http", "https")
-FIRST_BYTE_SECONDS = 3.0  # for a host to be looked up, to accept and to answer
-STALL_SECONDS = 10.0  # without a byte, once the answer has begun
 
 
 @contextlib.contextmanager
@@ -170,135 +157,3 @@ def example_images() -> dict[str, Path]:
     """
     images = (presets_folder() / "images").iterdir()
     return {path.stem: path for path in sorted(images)}
-
-
-def is_address(text: str) -> bool:
-    """Whether a text is an address that can be asked, and no path."""
-    return text.lower().startswith(tuple(f"{name}://" for name in SCHEMES))
-
-
-def download(
-    url: str,
-    *,
-    limit: int | None = None,
-    seconds: float | None = None,
-    first_byte_seconds: float = FIRST_BYTE_SECONDS,
-) -> Iterator[bytes]:
-    """Asks an address, and yields what it sends.
-
-    Args:
-        url: With http or https; redirections are followed to such only.
-        limit: Bytes that may be sent; None for any number.
-        seconds: That all of it may take; None for any time.
-        first_byte_seconds: That may pass before it begins.
-
-    Raises:
-        OSError: If the address is none, the host does not answer in time,
-            stops for `STALL_SECONDS`, breaks off, or goes beyond a limit.
-    """
-    end = None if seconds is None else time.monotonic() + seconds
-    sent = 0
-    try:
-        response, chunk = _begin(url, first_byte_seconds)
-        with response:
-            _check_length(response.headers.get("Content-Length"), limit)
-            while chunk:
-                sent += len(chunk)
-                if limit is not None and sent > limit:
-                    raise OSError(f"it sent more than {limit / 1e6:.0f} MB")
-                yield chunk
-                if end is not None and time.monotonic() > end:
-                    raise TimeoutError(f"it took more than {seconds:g} seconds")
-                chunk = _more(response)
-            if response.length:
-                raise OSError(f"it broke off, {response.length} bytes too soon")
-    except http.client.HTTPException as error:
-        raise OSError(f"it broke off: {error!r}") from error
-
-
-def _begin(url: str, seconds: float):  # type: ignore[no-untyped-def]
-    """Opens an address and reads its first bytes, within a time limit.
-
-    Neither the look-up of a name nor the second of two addresses respects a
-    socket's time limit, so a thread waits, and is left behind if need be.
-    """
-    answers: queue.Queue[object] = queue.Queue()
-
-    def ask() -> None:
-        try:
-            request = _request(url)
-            opener = urllib.request.build_opener(_Redirections)
-            response = opener.open(request, timeout=STALL_SECONDS)
-            answers.put((response, response.read1(1 << 16)))
-        except Exception as error:  # urllib raises many kinds
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
-    try:
-        answer = answers.get(timeout=seconds)
-    except queue.Empty:
-        raise TimeoutError(f"no answer within {seconds:g} seconds") from None
-    if isinstance(answer, OSError):
-        raise answer
-    if isinstance(answer, Exception):
-        raise OSError(f"{type(answer).__name__}: {answer}") from answer
-    return answer
-
-
-def _request(url: str) -> urllib.request.Request:
-    """Writes an address as it is sent: with a name and password apart."""
-    parts = urllib.parse.urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    if not host.isascii():
-        host = host.encode("idna").decode()
-    safe = "/%:@!$&'()*+,;=~?[]"
-    path, query = (
-        urllib.parse.quote(part, safe=safe)
-        for part in (parts.path, parts.query)
-    )
-    address = urllib.parse.urlunsplit((parts.scheme, host, path, query, ""))
-    request = urllib.request.Request(
-        address, headers={"User-Agent": f"nst_tf/{nst_tf.__version__}"}
-    )
-    if at:
-        secret = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
-        request.add_unredirected_header("Authorization", f"Basic {secret}")
-    return request
-
-
-class _Redirections(urllib.request.HTTPRedirectHandler):
-    """Follows redirections to http and https only."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> urllib.request.Request | None:
-        if not is_address(newurl):
-            raise urllib.error.URLError(f"it redirects to {newurl[:60]}")
-        return super().redirect_request(req, fp, code, msg, headers, newurl)
-
-
-def _check_length(announced: str | None, limit: int | None) -> None:
-    """Raises OSError if an answer says that it is too long."""
-    if limit is None or announced is None or not announced.isdecimal():
-        return
-    if int(announced) > limit:
-        raise OSError(
-            f"it would send {int(announced) / 1e6:.0f} MB, and at most "
-            f"{limit / 1e6:.0f} are read"
-        )
-
-
-def _more(response: http.client.HTTPResponse) -> bytes:
-    """Reads what has come, and waits for it if need be."""
-    try:
-        return response.read1(1 << 20)
-    except TimeoutError:
-        raise TimeoutError(
-            f"it stopped for {STALL_SECONDS:g} seconds"
-        ) from None

@@ -20,7 +20,7 @@ from typing import Any
 
 from absl import flags
 
-from nst_tf import errors, files
+from nst_tf import errors, files, web
 from nst_tf.plan import settings
 
 
@@ -42,7 +42,8 @@ def parse(arguments: Sequence[str]) -> settings.Job:
         raise ValueError(f"{error}.") from error
     if rest:
         raise ValueError(
-            f"unexpected argument {rest[0]!r}; flags are written --name=value."
+            f"unexpected argument {web.show_source(rest[0])!r}; flags are "
+            f"written --name=value."
         )
     chosen: dict[str, Any] = {
         name: values[name].value for name in settings.FIELDS
@@ -101,8 +102,8 @@ def expand(
         if name is None:
             if argument.strip("-") or not argument:
                 raise ValueError(
-                    f"unexpected argument {argument!r}; flags are written "
-                    f"--name=value."
+                    f"unexpected argument {web.show_source(argument)!r}; flags "
+                    f"are written --name=value."
                 )
             continue  # a bare "--"
         if "=" not in argument and _takes_value(name):
@@ -145,7 +146,7 @@ def find_flag_file(name: str, folder: Path | None = None) -> Path:
                 return path
     names = sorted(path.stem for path in files.presets_folder().glob("*.cfg"))
     raise ValueError(
-        f"there is no flag file {name}"
+        f"there is no flag file {web.show_source(name)}"
         f"{errors.did_you_mean(given.stem, names)}; "
         f"the presets are {', '.join(names)}."
     )
@@ -308,7 +309,8 @@ def _read(path: Path) -> list[str]:
         name = _flag_name(line)
         if name is None or " " in name:
             raise ValueError(
-                f"flag file {path}, line {number}, has {line!r}; expected "
+                f"flag file {path}, line {number}, has "
+                f"{web.hide_addresses(line)!r}; expected "
                 f"--name=value, or a comment that begins with #."
             )
         found.append(line)

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any, NamedTuple
 
-from nst_tf import errors
+from nst_tf import errors, web
 from nst_tf.cli import flags
 from nst_tf.network import architectures
 from nst_tf.plan import settings
@@ -83,7 +83,7 @@ def reduce_job(job: settings.Job, cell: SweepPoint) -> settings.Job:
 def _parse(text: str) -> list[tuple[str, str]]:
     """Reads "strength:0.2,0.5": pairs of a flag and a value."""
     name, _, values = text.partition(":")
-    name = name.strip().lstrip("-")
+    name, text = name.strip().lstrip("-"), web.hide_addresses(text)
     if name not in settings.FIELDS:
         raise ValueError(
             f"sweep is {text!r}, but there is no flag --{name}"
@@ -111,6 +111,6 @@ def _cell(job: settings.Job, values: list[tuple[str, str]]) -> SweepPoint:
         for name, value in values
     }
     return SweepPoint(
-        tuple(f"--{name}={value}" for name, value in values),
+        tuple(f"--{name}={web.show_source(value)}" for name, value in values),
         dataclasses.replace(job, sheet=False, sweep=(), output="", **changes),
     )

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nst_tf import files
+from nst_tf import files, web
 from nst_tf.images import image_io, reading
 
 STANDARD_INPUT = "-"
@@ -39,8 +39,13 @@ def load(
     if source == STANDARD_INPUT:
         data = _standard_input(reading.find_largest_file(max_megapixels))
         return image_io.read_picture(data, "standard input", max_megapixels)
-    if files.is_address(source):
+    if web.is_address(source):
         return _fetch(source, max_megapixels)
+    if web.has_scheme(source) and not os.path.exists(source):
+        raise ValueError(
+            f"{web.show_address(source)} is no file, and no address with http "
+            f"or https; download it first."
+        )
     return image_io.load_picture(source, max_megapixels)
 
 
@@ -89,48 +94,44 @@ def find_name(source: str) -> str:
     """What to call a source: a file's name, without folders or queries."""
     if source == STANDARD_INPUT:
         return "standard-input"
-    if files.is_address(source):
+    if web.is_address(source):
         path = urllib.parse.unquote(urllib.parse.urlsplit(source).path)
         last = path.rstrip("/").rpartition("/")[2].replace("\\", "")
         return "".join(filter(str.isprintable, last)).lstrip(".-") or "download"
     return Path(source).name
 
 
-def hide_password(url: str) -> str:
-    """An address without the name and the password that may be in it."""
-    scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
-
-
 def is_file(source: str) -> bool:
     """Whether a source is the path of a file."""
-    return source != STANDARD_INPUT and not files.is_address(source)
+    return source != STANDARD_INPUT and not web.is_address(source)
 
 
 def find_cached(url: str) -> Path:
     """Where a download is kept."""
-    key = hashlib.sha256(url.encode()).hexdigest()[:32]
+    key = hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()[:32]
     return files.cache_folder() / "pictures" / key
 
 
 def _fetch(url: str, max_megapixels: float) -> image_io.Picture:
     """Reads a picture from our cache, or from its address."""
-    path, named = find_cached(url), hide_password(url)
+    path, named = find_cached(url), web.show_address(url)
     if path.is_file():
         _LOG.info("%s was downloaded before, to %s", named, path)
-        with contextlib.suppress(ValueError), open(path, "rb") as file:
+        with (
+            contextlib.suppress(ValueError, OSError),
+            open(path, "rb") as file,
+        ):
             return image_io.read_picture(file, named, max_megapixels)
     _LOG.info("downloading %s ...", named)
     try:
-        parts = files.download(
+        parts = web.download(
             url,
             limit=reading.find_largest_file(max_megapixels),
             seconds=SECONDS,
             first_byte_seconds=FIRST_BYTE_SECONDS,
         )
         data = b"".join(parts)
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise ValueError(f"{named} cannot be downloaded: {reason}.") from error
     picture = image_io.read_picture(data, named, max_megapixels)

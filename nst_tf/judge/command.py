@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import nst_tf
-from nst_tf import errors, terminal
+from nst_tf import errors, terminal, web
 from nst_tf.backend import device
 from nst_tf.images import sources
 from nst_tf.judge import judging
@@ -162,9 +162,12 @@ def write_table(
     by_layer = [["style by layer", *judgements[0].style_by_layer]]
     for name, judgement in zip(request.pictures, judgements, strict=True):
         numbers = [format_number(getattr(judgement, c)) for c in COLUMNS]
-        rows.append([name, f"{judgement.width} x {judgement.height}", *numbers])
+        shown = web.show_source(name)
+        rows.append(
+            [shown, f"{judgement.width} x {judgement.height}", *numbers]
+        )
         values = judgement.style_by_layer.values()
-        by_layer.append([name, *map(format_number, values)])
+        by_layer.append([shown, *map(format_number, values)])
     return "\n".join([*_align(rows), "", *_align(by_layer), "", network])
 
 
@@ -173,11 +176,11 @@ def write_json(
 ) -> str:
     """Writes figures as JSON."""
     found = {
-        "content": request.content,
-        "style": list(request.styles),
+        "content": web.show_source(request.content),
+        "style": list(map(web.show_source, request.styles)),
         "network": network,
         "pictures": [
-            {"picture": name, **dataclasses.asdict(judgement)}
+            {"picture": web.show_source(name), **dataclasses.asdict(judgement)}
             for name, judgement in zip(
                 request.pictures, judgements, strict=True
             )
@@ -213,7 +216,8 @@ def _judge(judge: judging.Judge, request: Request) -> list[judging.Judgement]:
     subject = judge.read_subject(request.content, request.styles)
     limit = judge.job.max_megapixels
     pictures = [sources.load(name, limit) for name in request.pictures]
-    named = list(zip(pictures, request.pictures, strict=True))
+    shown = map(web.show_source, request.pictures)
+    named = list(zip(pictures, shown, strict=True))
     for picture, name in named:
         judge.check(picture, subject, name)
     for picture in (*pictures, subject.content, *subject.styles):

@@ -15,13 +15,15 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from nst_tf import errors, files
+from nst_tf import errors, files, web
 from nst_tf.network import architectures, bundled
 
 log = logging.getLogger("nst_tf")
 
 # Where Keras itself downloads from.
 HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
+LARGEST_DOWNLOAD = 1 << 27  # bytes; VGG19 has 80 MB
+DOWNLOAD_SECONDS = 3600.0
 
 Layers = bundled.Layers
 
@@ -66,6 +68,11 @@ def load(network: str, source: str = "auto") -> NetworkWeights:
         layers = bundled.read_vgg19(known.shipped)
         return NetworkWeights(layers, "which ships with nst_tf")
     if source not in ("auto", "imagenet"):
+        if web.has_scheme(source):
+            raise ValueError(
+                f"weights is the address {web.show_address(source)}, expected "
+                f"an HDF5 file; download it first."
+            )
         path = Path(os.path.expanduser(source))
         return NetworkWeights(read(path, network), source)
     return _load_keras(network, known.keras_md5)
@@ -109,7 +116,9 @@ def _download(url: str, folder: Path, md5: str) -> Path:
     digest = hashlib.md5(usedforsecurity=False)
     path = folder / url.rpartition("/")[-1]
     with files.write_atomically(path) as file:
-        for chunk in files.download(url):
+        for chunk in web.download(
+            url, limit=LARGEST_DOWNLOAD, seconds=DOWNLOAD_SECONDS
+        ):
             digest.update(chunk)
             file.write(chunk)
         if digest.hexdigest() != md5:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf import errors
+from nst_tf import errors, web
 from nst_tf.images import sizes
 from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
@@ -27,6 +27,7 @@ def check(job: settings.Job) -> None:
         value = getattr(job, field.name)
         rules = field.metadata
         _check_type(field, value)
+        _check_address(field.name, value, rules.get("path", ""))
         if "choices" in rules and value not in rules["choices"]:
             words = [str(choice) for choice in rules["choices"]]
             raise ValueError(
@@ -155,6 +156,17 @@ def _check_type(field: dataclasses.Field, value: object) -> None:
         raise TypeError(
             f"{field.name} is {reprlib.repr(value)} of type "
             f"{type(value).__name__}, expected {name}."
+        )
+
+
+def _check_address(name: str, value: object, kind: str) -> None:
+    """Raises ValueError if anything but a picture to read is an address."""
+    if kind in ("picture", "mask", "start") or not isinstance(value, str):
+        return
+    if web.has_scheme(value):
+        raise ValueError(
+            f"{name} is the address {web.show_address(value)}, but only "
+            f"pictures may be addresses; name a file or a folder here."
         )
 
 

@@ -23,6 +23,7 @@ import numbers
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from nst_tf import web
 from nst_tf.backend import device
 from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
@@ -839,7 +840,10 @@ def share_weight(layers: str, weight: float) -> dict[str, float]:
 
 
 def format_flags(job: Job) -> list[str]:
-    """Writes a job as flags: those that are not as they are by default."""
+    """Writes a job as flags: those that are not as they are by default.
+
+    Addresses are written as `web.show_address` does.
+    """
     lines = []
     for name, field in FIELDS.items():
         value = getattr(job, name)
@@ -848,9 +852,9 @@ def format_flags(job: Job) -> list[str]:
         if field.type is bool:
             lines.append(f"--{'' if value else 'no'}{name}")
         elif field.type == tuple[str, ...]:
-            lines += [f"--{name}={each}" for each in value]
+            lines += [f"--{name}={web.show_source(each)}" for each in value]
         elif field.type in ITEM_TYPES:
             lines.append(f"--{name}={','.join(map(str, value))}")
         else:
-            lines.append(f"--{name}={value}")
+            lines.append(f"--{name}={web.show_source(str(value))}")
     return lines

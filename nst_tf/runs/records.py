@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 import nst_tf
+from nst_tf import web
 from nst_tf.images import image_io, reading, sources, writing
 from nst_tf.plan import inputs, planning, settings
 from nst_tf.runs import outputs, resume
@@ -125,6 +126,11 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     Raises:
         ValueError: If there is no such file, or it has no record.
     """
+    if web.has_scheme(str(path)):
+        raise ValueError(
+            f"{web.show_address(str(path))} is an address, expected the file "
+            f"of a picture; download it first."
+        )
     path = Path(os.path.expanduser(path))
     if not path.is_file():
         raise ValueError(f"there is no file {path}.")
@@ -199,8 +205,7 @@ class _Names:
             return path if self._paths else name
         if source == sources.STANDARD_INPUT:
             return source
-        shown = sources.hide_password(source)
-        return shown if self._paths else shown.partition("?")[0]
+        return web.show_address(source)
 
 
 def _means_something(name: str) -> bool:

@@ -1,0 +1,209 @@
+"""The web: addresses, what may be shown of them, and downloads.
+
+User, password, query and fragment of an address may be secrets. Whatever a
+program shows, writes or records of an address passes `show_address`.
+"""
+
+import base64
+import contextlib
+import http.client
+import queue
+import re
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from typing import IO, Any
+
+import nst_tf
+
+SCHEMES = ("http", "https")
+FIRST_BYTE_SECONDS = 3.0  # for a host to be looked up, to accept and to answer
+STALL_SECONDS = 10.0  # without a byte, once the answer has begun
+_SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_IN_TEXT = re.compile(r"[a-z][a-z0-9+.-]+://\S*", re.IGNORECASE)
+_NO_ADDRESS = "it is not an address that can be asked"
+
+
+def is_address(text: str) -> bool:
+    """Returns whether a text is an address that can be asked, and no path."""
+    begins = tuple(f"{name}://" for name in SCHEMES)
+    return text.lstrip().lower().startswith(begins)
+
+
+def has_scheme(text: str) -> bool:
+    """Returns whether a text begins as an address does, of whatever scheme."""
+    return _SCHEME.match(text) is not None
+
+
+def show_address(address: str) -> str:
+    """Writes an address without user, password, query and fragment."""
+    try:
+        parts = urllib.parse.urlsplit(address)
+        _ = parts.port  # a password with a slash in it is no port
+    except ValueError:
+        return f"{address.strip().partition('://')[0]}://..."
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"
+
+
+def show_source(text: str) -> str:
+    """Writes an address as `show_address`; any other text as it is."""
+    return show_address(text) if has_scheme(text) else text
+
+
+def hide_addresses(text: str) -> str:
+    """Writes each address in a text as `show_address`."""
+    return _IN_TEXT.sub(lambda match: show_address(match[0]), text)
+
+
+def download(
+    address: str,
+    *,
+    limit: int,
+    seconds: float,
+    first_byte_seconds: float = FIRST_BYTE_SECONDS,
+) -> Iterator[bytes]:
+    """Asks an address, and yields what it sends.
+
+    Args:
+        address: With http or https; redirections are followed to such only.
+        limit: Bytes that may be sent.
+        seconds: That all of it may take.
+        first_byte_seconds: That may pass before it begins.
+
+    Raises:
+        OSError: If the address is none, the host does not answer in time,
+            stops for `STALL_SECONDS`, breaks off, or goes beyond a limit; in
+            words that hold nothing of the address.
+    """
+    end = time.monotonic() + seconds
+    sent = 0
+    try:
+        response, chunk = _begin(address, first_byte_seconds)
+        with response:
+            _check_length(response.length, limit)
+            while chunk:
+                sent += len(chunk)
+                if sent > limit:
+                    raise OSError(f"it sent more than {limit / 1e6:.0f} MB")
+                yield chunk
+                if time.monotonic() > end:
+                    raise TimeoutError(f"it took more than {seconds:g} seconds")
+                chunk = _more(response)
+            if response.length:
+                raise OSError(f"it broke off, {response.length} bytes too soon")
+    except http.client.HTTPException as error:
+        raise OSError(f"it broke off ({type(error).__name__})") from None
+
+
+def _begin(address: str, seconds: float):  # type: ignore[no-untyped-def]
+    """Opens an address and reads its first bytes, within a time limit.
+
+    Neither the look-up of a name nor the second of two addresses respects a
+    socket's time limit, so a thread waits, and is left behind if need be.
+    """
+    answers: queue.Queue[object] = queue.Queue()
+
+    def ask() -> None:
+        try:
+            request = _request(address)
+            opener = urllib.request.build_opener(_Redirections)
+            response = opener.open(request, timeout=STALL_SECONDS)
+            answers.put((response, response.read1(1 << 16)))
+        except Exception as error:  # urllib raises many kinds
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=seconds)
+    except queue.Empty:
+        raise TimeoutError(f"no answer within {seconds:g} seconds") from None
+    if isinstance(answer, Exception):
+        raise OSError(_explain(answer)) from None
+    return answer
+
+
+def _explain(error: BaseException) -> str:
+    """Says why nothing was sent; urllib's own words quote the address."""
+    if isinstance(error, urllib.error.HTTPError):
+        with contextlib.closing(error):
+            if error.code in (301, 302, 303, 307, 308):
+                return "it redirects too often, or in a circle"
+            words = http.client.responses.get(error.code, "")
+            return f"the host answers {error.code} {words}".rstrip()
+    if isinstance(error, urllib.error.URLError):
+        if not isinstance(error.reason, OSError):
+            return _NO_ADDRESS
+        error = error.reason
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, ValueError | http.client.InvalidURL):
+        return _NO_ADDRESS
+    return f"it does not answer as the web does ({type(error).__name__})"
+
+
+def _request(address: str) -> urllib.request.Request:
+    """Writes an address as it is sent: with a name and password apart."""
+    parts = urllib.parse.urlsplit(address)
+    user, at, host = parts.netloc.rpartition("@")
+    if not host.isascii():
+        host = host.encode("idna").decode()
+    safe = "/%:@!$&'()*+,;=~?[]"
+    path, query = (
+        urllib.parse.quote(part, safe=safe)
+        for part in (parts.path, parts.query)
+    )
+    request = urllib.request.Request(
+        urllib.parse.urlunsplit((parts.scheme, host, path, query, "")),
+        headers={"User-Agent": f"nst_tf/{nst_tf.__version__}"},
+    )
+    if at:
+        secret = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
+        request.add_unredirected_header("Authorization", f"Basic {secret}")
+    return request
+
+
+class _Redirections(urllib.request.HTTPRedirectHandler):
+    """Follows redirections to http and https only."""
+
+    def http_error_302(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+    ) -> Any:
+        target = headers.get("location") or headers.get("uri") or ""
+        target = urllib.parse.urljoin(req.full_url, target)
+        if not is_address(target):
+            raise OSError(
+                f"it redirects to {show_address(target)[:60]}, which is "
+                f"neither http nor https"
+            )
+        return super().http_error_302(req, fp, code, msg, headers)
+
+    http_error_301 = http_error_303 = http_error_302
+    http_error_307 = http_error_308 = http_error_302
+
+
+def _check_length(announced: int | None, limit: int) -> None:
+    """Raises OSError if an answer says that it is too long."""
+    if announced is not None and announced > limit:
+        raise OSError(
+            f"it would send {min(announced, 10**15) / 1e6:.0f} MB, and at "
+            f"most {limit / 1e6:.0f} are read"
+        )
+
+
+def _more(response: http.client.HTTPResponse) -> bytes:
+    """Reads what has come, and waits for it if need be."""
+    try:
+        return response.read1(1 << 20)
+    except TimeoutError:
+        raise TimeoutError(
+            f"it stopped for {STALL_SECONDS:g} seconds"
+        ) from None
