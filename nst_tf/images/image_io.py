@@ -57,6 +57,11 @@ def load_picture(
     extra "formats", which reads HEIC files, too. A picture of more than
     `max_megapixels` is refused before it is decoded.
     """
+    return fill_transparent(read_file(path, max_megapixels))
+
+
+def read_file(path: str | os.PathLike[str], max_megapixels: float) -> Picture:
+    """Reads an image file, as `load_picture`; hidden colors are as stored."""
     path = Path(os.path.expanduser(path))
     try:
         if path.is_dir():
@@ -78,6 +83,8 @@ def read_picture(
 ) -> Picture:
     """Reads a picture from a seekable file, or from its bytes.
 
+    Where it is transparent, its colors are as stored.
+
     Raises:
         ValueError: If it is not a whole image, by its `name`.
     """
@@ -89,7 +96,10 @@ def read_picture(
             raise ValueError("it is wholly transparent")
     except ValueError as error:
         raise ValueError(f"{name} cannot be read: {error}.") from error
-    return make_picture(read.color, read.alpha)._replace(
+    opaque = read.alpha is None or read.alpha.min() == 1
+    return Picture(
+        read.color,
+        None if opaque else read.alpha,
         exif=read.exif,
         dpi=read.dpi,
         digest=files.digest_stream(file),
@@ -97,16 +107,12 @@ def read_picture(
     )
 
 
-def make_picture(pixels: np.ndarray, alpha: np.ndarray | None) -> Picture:
-    """Makes a picture: what is transparent gets the colors seen nearby.
-
-    Args:
-        pixels: [H, W, 3], float32 in [0, 1].
-        alpha: [H, W] in [0, 1], not 0 everywhere; None if it is opaque.
-    """
-    if alpha is None or alpha.min() == 1:
-        return Picture(pixels)
-    return Picture(transparency.fill(pixels, alpha), alpha)
+def fill_transparent(picture: Picture) -> Picture:
+    """Gives what is transparent in a picture the colors seen nearby."""
+    if picture.alpha is None:
+        return picture
+    pixels = transparency.fill(picture.pixels, picture.alpha)
+    return picture._replace(pixels=pixels)
 
 
 def _take_options(save: _Save) -> _Save:

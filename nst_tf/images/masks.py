@@ -2,7 +2,8 @@
 
 A gray mask has one region, white, and the rest, black; what lies between
 belongs to both. A color-coded mask has a region for each color; the edges
-between two may be soft.
+between two may be soft. What is transparent is black in a gray mask, and of no
+region in one of colors.
 """
 
 import itertools
@@ -18,6 +19,8 @@ SMALLEST = 0.002  # share of a mask that a color of its own has, at least;
 EDGE = 0.03  # if it lies between two others, as those of soft edges do
 LUMA = (0.2126, 0.7152, 0.0722)  # of red, green and blue: ITU-R BT.709
 STRAY = 0.02  # share of the pixels whose color may be of no region
+OPAQUE = 0.5  # alpha from which the color of a pixel may be that of a region
+CLASSES = 31  # the largest sample of a mask that looks like class numbers
 
 
 class MaskRegion(NamedTuple):
@@ -32,30 +35,64 @@ class MaskRegion(NamedTuple):
         return "#{:02x}{:02x}{:02x}".format(*self.color)
 
 
-def find_mask_regions(mask: np.ndarray, name: str) -> list[MaskRegion]:
+def find_mask_regions(
+    mask: np.ndarray, name: str, alpha: np.ndarray | None = None
+) -> list[MaskRegion]:
     """Finds the regions of a mask, from the lightest to the darkest.
 
-    At each pixel their weights add up to 1.
+    At each pixel their weights add up to 1; in a mask of colors to alpha.
 
     Args:
         mask: [H, W, 3] in [0, 1].
         name: What to call it in an error.
+        alpha: How opaque it is, [H, W] in [0, 1]; wholly if None.
 
     Returns:
         Of a gray mask white and black, in this order; of another one a region
         for each color.
 
     Raises:
-        ValueError: If colors are too near to each other, or not told apart.
+        ValueError: If colors are too near to each other, or not told apart; of
+            a gray mask as `read_gray`.
     """
-    pixels = np.rint(255 * mask).astype(np.int32)
-    if (pixels.max(axis=-1) - pixels.min(axis=-1)).max() <= GRAY:
-        white = mask.mean(axis=-1).astype(np.float32)
+    shown = np.rint(255 * _multiply(mask, alpha)).astype(np.int32)
+    if (shown.max(axis=-1) - shown.min(axis=-1)).max() <= GRAY:
+        white = read_gray(mask, name, alpha).astype(np.float32)
         return [MaskRegion((255,) * 3, white), MaskRegion((0,) * 3, 1 - white)]
-    palette = _palette(pixels, name)
-    weights = np.moveaxis(_weights(pixels, palette, name), -1, 0)
-    found = map(MaskRegion, map(tuple, palette.tolist()), weights)
+    pixels = np.rint(255 * mask).astype(np.int32)
+    seen = np.ones(mask.shape[:2], bool) if alpha is None else alpha >= OPAQUE
+    palette = _palette(pixels[seen], name, 2 if alpha is None else 1)
+    weights = _multiply(_weights(pixels, palette, seen, name), alpha)
+    found = map(
+        MaskRegion, map(tuple, palette.tolist()), np.moveaxis(weights, -1, 0)
+    )
     return sorted(found, key=lambda region: -np.dot(LUMA, region.color))
+
+
+def read_gray(
+    mask: np.ndarray, name: str, alpha: np.ndarray | None = None
+) -> np.ndarray:
+    """Reads how much of each pixel a gray mask selects, [H, W] in [0, 1].
+
+    Samples are multiplied by alpha.
+
+    Args:
+        mask: [H, W, 3] in [0, 1].
+        name: What to call it in an error.
+        alpha: How opaque it is, [H, W] in [0, 1]; wholly if None.
+
+    Raises:
+        ValueError: If it is black on nothing, or its samples are class numbers.
+    """
+    gray = _multiply(mask, alpha)
+    if gray.max() < (CLASSES + 0.5) / 255:
+        _check_dark(mask if alpha is None else mask[alpha > 0], name)
+    if alpha is not None and gray.max() <= GRAY / 255:
+        raise ValueError(
+            f"{name} is black where it is opaque, and transparent elsewhere, "
+            f"which is black, too; draw in white."
+        )
+    return gray.mean(axis=-1)
 
 
 def format_title(name: str) -> str:
@@ -69,9 +106,34 @@ def is_same_color(color: Sequence[int], other: Sequence[int]) -> bool:
     return bool(np.abs(np.subtract(color, other)).max() <= NEAR)
 
 
-def _palette(pixels: np.ndarray, name: str) -> np.ndarray:
+def _multiply(mask: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
+    """Multiplies what each pixel has, [H, W, C], by its alpha."""
+    return mask if alpha is None else mask * alpha[..., None]
+
+
+def _check_dark(samples: np.ndarray, name: str) -> None:
+    """Raises ValueError if samples in [0, 1], all small, are whole numbers."""
+    for white in (255, 65535):  # of 8 bits and of 16
+        numbers = np.rint(white * samples)
+        if np.abs(white * samples - numbers).max() > 0.01:
+            continue
+        if numbers.max() == 1:
+            raise ValueError(
+                f"{name} has no value above 1, and white is {white}; multiply "
+                f"its values by {white}."
+            )
+        levels = np.unique(numbers)
+        if len(levels) >= 3 and levels[-1] <= CLASSES:
+            raise ValueError(
+                f"{name} has {len(levels)} levels from {levels[0]:.0f} to "
+                f"{levels[-1]:.0f}, which look like class numbers, and white "
+                f"is {white}; draw what counts in white, or each class in a "
+                f"color of its own."
+            )
+
+
+def _palette(flat: np.ndarray, name: str, least: int) -> np.ndarray:
     """The colors of the regions, [K, 3], the most frequent first."""
-    flat = pixels.reshape(-1, 3)
     colors, counts = np.unique(flat, axis=0, return_counts=True)
     order = np.argsort(-counts)
     colors, counts = colors[order], counts[order]
@@ -92,11 +154,11 @@ def _palette(pixels: np.ndarray, name: str) -> np.ndarray:
                 f"further apart, without shades."
             )
         palette.append(color)
-    if len(palette) < 2:
+    if len(palette) < least:
         raise ValueError(
             f"{name} has {len(palette)} colors that fill more than "
             f"{SMALLEST:.1%} of it, expected a gray mask, or two colors at "
-            f"least."
+            f"least; one, if the rest is transparent."
         )
     return np.array(palette)
 
@@ -111,18 +173,22 @@ def _is_between(color: np.ndarray, palette: Sequence[np.ndarray]) -> bool:
     return False
 
 
-def _weights(pixels: np.ndarray, palette: np.ndarray, name: str) -> np.ndarray:
+def _weights(
+    pixels: np.ndarray, palette: np.ndarray, seen: np.ndarray, name: str
+) -> np.ndarray:
     """How much pixels belong to each color, [H, W, K]: to two at most."""
     shape, flat = pixels.shape[:2], pixels.reshape(-1, 3).astype(np.float32)
     apart = [np.abs(flat - color).max(axis=-1) for color in palette]
     distances = np.stack(apart, axis=-1)
-    first, second = np.argsort(distances, axis=-1)[:, :2].T
+    order = np.argsort(distances, axis=-1)
+    first, second = order[:, 0], order[:, min(1, len(palette) - 1)]
     origin, goal = palette[first], palette[second]
     way = (goal - origin).astype(np.float32)
-    share = ((flat - origin) * way).sum(-1) / (way**2).sum(-1)
+    square = np.maximum((way**2).sum(-1), 1)  # 0 if there is one color
+    share = ((flat - origin) * way).sum(-1) / square
     share = np.where(distances.min(-1) <= NEAR, 0.0, np.clip(share, 0.0, 1.0))
     rest = np.abs(flat - origin - share[:, None] * way).max(axis=-1)
-    stray = float((rest > APART).mean())
+    stray = float((rest[seen.reshape(-1)] > APART).mean())
     if stray > STRAY:
         raise ValueError(
             f"{name} has {stray:.0%} of its pixels in colors that are of no "

@@ -22,7 +22,9 @@ _LOG = logging.getLogger("nst_tf")
 
 
 def load(
-    source: str, max_megapixels: float = reading.MEGAPIXELS
+    source: str,
+    max_megapixels: float = reading.MEGAPIXELS,
+    is_mask: bool = False,
 ) -> image_io.Picture:
     """Reads a picture; logs that a download begins, or is not needed.
 
@@ -32,10 +34,18 @@ def load(
     Args:
         source: The path of a file, an address with http or https, or "-".
         max_megapixels: As in `image_io.load_picture`.
+        is_mask: Where a mask is transparent its colors are as stored; other
+            pictures get those seen nearby.
 
     Raises:
         ValueError: If there is none, or it is not a whole picture.
     """
+    picture = _read(source, max_megapixels)
+    return picture if is_mask else image_io.fill_transparent(picture)
+
+
+def _read(source: str, max_megapixels: float) -> image_io.Picture:
+    """Reads a picture; hidden colors are as stored."""
     if source == STANDARD_INPUT:
         data = _standard_input(reading.find_largest_file(max_megapixels))
         return image_io.read_picture(data, "standard input", max_megapixels)
@@ -46,7 +56,7 @@ def load(
             f"{web.show_address(source)} is no file, and no address with http "
             f"or https; download it first."
         )
-    return image_io.load_picture(source, max_megapixels)
+    return image_io.read_file(source, max_megapixels)
 
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[str]:

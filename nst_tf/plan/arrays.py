@@ -22,8 +22,9 @@ def as_picture(
     """Reads a path or an address, or checks an array.
 
     Args:
-        image: A picture, where it is, or an array: [H, W, 3], RGB, or
-            [H, W, 4] with alpha, of uint8 or of floats in [0, 1].
+        image: A picture, where it is, or an array: gray, [H, W], or RGB,
+            [H, W, 3]; with alpha [H, W, 2] or [H, W, 4]; of uint8 or of floats
+            in [0, 1].
         name: What to call it in an error.
         max_megapixels: Largest file that is read.
 
@@ -36,24 +37,17 @@ def as_picture(
     if isinstance(image, (str, os.PathLike)):
         return sources.load(os.fspath(image), max_megapixels)
     array = np.asarray(image)
-    if array.ndim != 3 or array.shape[-1] not in (3, 4):
-        raise ValueError(
-            f"{name} image has shape {array.shape}, expected (height, width, "
-            f"3), RGB, or 4 with alpha."
-        )
-    array = _to_floats(array, f"{name} image", "uint8 or floats in [0, 1]")
-    alpha = array[..., 3] if array.shape[-1] == 4 else None
-    if alpha is not None and not alpha.any():
-        raise ValueError(f"{name} image is wholly transparent.")
-    return image_io.make_picture(array[..., :3], alpha)
+    return image_io.fill_transparent(
+        _to_picture(array, f"{name} image", "uint8 or floats in [0, 1]")
+    )
 
 
 def as_mask(mask: object, name: str) -> image_io.Picture:
     """Checks an array that says where.
 
     Args:
-        mask: Gray, [H, W], or RGB, [H, W, 3]; of bool, of uint8, or of floats
-            in [0, 1].
+        mask: Gray, [H, W], or RGB, [H, W, 3]; with alpha [H, W, 2] or
+            [H, W, 4]; of bool, of uint8, or of floats in [0, 1].
         name: What to call it in an error.
 
     Raises:
@@ -61,13 +55,6 @@ def as_mask(mask: object, name: str) -> image_io.Picture:
         TypeError: If it has another type.
     """
     array = np.asarray(mask)
-    if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, axis=-1)
-    if array.ndim != 3 or array.shape[-1] != 3:
-        raise ValueError(
-            f"{name} has shape {array.shape}, expected (height, width), gray, "
-            f"or (height, width, 3), RGB."
-        )
     if array.dtype == np.uint8 and array.size and array.max() == 1:
         raise ValueError(
             f"{name} has type uint8, of which white is 255, and no value above "
@@ -75,9 +62,7 @@ def as_mask(mask: object, name: str) -> image_io.Picture:
         )
     if array.dtype == np.bool_:
         array = array.astype(np.float32)
-    return image_io.Picture(
-        _to_floats(array, name, "bool, uint8 or floats in [0, 1]")
-    )
+    return _to_picture(array, name, "bool, uint8 or floats in [0, 1]")
 
 
 def separate_arrays(
@@ -119,6 +104,29 @@ def separate_arrays(
         else:
             plain[name] = value
     return plain, arrays
+
+
+def _to_picture(
+    array: np.ndarray, name: str, expected: str
+) -> image_io.Picture:
+    """Makes a picture of an array; hidden colors are as they were passed."""
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[-1] not in (1, 2, 3, 4):
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected (height, width), gray, "
+            f"or (height, width, 3), RGB; with alpha 2 or 4 channels."
+        )
+    array, alpha = _to_floats(array, name, expected), None
+    if array.shape[-1] in (2, 4):
+        array, alpha = array[..., :-1], array[..., -1]
+        if not alpha.any():
+            raise ValueError(f"{name} is wholly transparent.")
+        if alpha.min() == 1:
+            alpha = None
+    if array.shape[-1] == 1:
+        array = np.repeat(array, 3, axis=-1)
+    return image_io.Picture(array, alpha)
 
 
 def _to_floats(array: np.ndarray, name: str, expected: str) -> np.ndarray:

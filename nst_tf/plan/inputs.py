@@ -49,7 +49,7 @@ class Inputs(NamedTuple):
 
 def read_inputs(
     job: settings.Job,
-    load: Callable[[str, float], image_io.Picture] = sources.load,
+    load: Callable[..., image_io.Picture] = sources.load,
 ) -> Inputs:
     """Reads the pictures that a job names.
 
@@ -73,7 +73,10 @@ def read_inputs(
         content,
         tuple(load(name, limit) for name in names),
         [len(part) for part in parts],
-        {name: load(source, limit) for name, source in named.items()},
+        {
+            name: load(source, limit, is_mask(name))
+            for name, source in named.items()
+        },
         {
             "content": job.content,
             **{f"style/{i}": name for i, name in enumerate(names)},
@@ -114,7 +117,9 @@ def take_inputs(
         tuple(arrays.as_picture(each, "style", limit) for each in many),
         [len(part) for part in parts],
         {
-            name: given[name] if name in given else sources.load(source, limit)
+            name: given[name]
+            if name in given
+            else sources.load(source, limit, is_mask(name))
             for name, source in named.items()
         },
         named,
@@ -137,6 +142,11 @@ def list_input_files(job: settings.Job, inputs: Inputs) -> list[str]:
     if not settings.is_keyword("weights", job.weights):
         names.append(job.weights)
     return [name for name in names if name and sources.is_file(name)]
+
+
+def is_mask(name: str) -> bool:
+    """Whether a picture of `list_named_pictures` is a mask, by its name."""
+    return name.partition("/")[0] in settings.MASKS
 
 
 def list_named_pictures(job: settings.Job) -> dict[str, str]:

@@ -218,15 +218,15 @@ def _regions(
 ) -> list[masks.MaskRegion]:
     """Finds the regions of a mask, which has the size of its picture."""
     _check_size(picture, name, size)
-    return masks.find_mask_regions(picture.pixels, name)
+    return masks.find_mask_regions(picture.pixels, name, picture.alpha)
 
 
 def _gray(
     picture: image_io.Picture, name: str, size: tuple[int, ...]
 ) -> np.ndarray:
-    """Reads the lightness of a mask of the content image's size."""
+    """Reads a gray mask of the content image's size."""
     _check_size(picture, name, size)
-    return picture.pixels.mean(axis=-1)
+    return masks.read_gray(picture.pixels, name, picture.alpha)
 
 
 def _check_size(

@@ -60,8 +60,9 @@ def stylize(
         **settings: Fields of `Job`, such as size=512 or style_weight=200.
             Masks (content_mask, strength_map, keep_mask, and those of
             style_mask) are paths or addresses, or arrays: gray, [H, W], or
-            RGB, [H, W, 3], of bool, uint8, or floats in [0, 1]. What is started
-            from (init, continue_from) may be an array, too, as `content`.
+            RGB, [H, W, 3], or with alpha, of bool, uint8, or floats in [0, 1].
+            What is started from (init, continue_from) may be an array, too, as
+            `content`.
 
     Returns:
         The generated image, [h, w, 3], float32 in [0, 1]; its long side is

@@ -21,6 +21,7 @@ from nst_tf.images import (
     file_samples,
     image_io,
     reading,
+    sources,
     transparency,
     writing,
 )
@@ -284,6 +285,20 @@ def test_hidden_colors_change_nothing(tmp_path, name):
     around = expected.min(axis=0), expected.max(axis=0)
     assert (read[0].pixels > around[0] - 1e-6).all()
     assert (read[0].pixels < around[1] + 1e-6).all()
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_hidden_colors_of_a_mask_are_as_stored(tmp_path, name):
+    samples = _smooth(_highest(name), channels=4)
+    samples[..., 3] = np.arange(WIDTH) % 4 * (_highest(name) // 12)
+    path = tmp_path / name
+    _write(path, samples)
+    read = sources.load(str(path), is_mask=True)
+    expected = samples / np.float32(_highest(name))
+    np.testing.assert_array_equal(read.pixels, expected[..., :3])
+    np.testing.assert_array_equal(read.alpha, expected[..., 3])
+    filled = sources.load(str(path)).pixels
+    assert np.abs(filled - read.pixels).max() > 0.1
 
 
 # Mode, extension, and how Pillow says that the value 0 is transparent.

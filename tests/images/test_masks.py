@@ -124,6 +124,71 @@ def test_few_pixels_may_be_of_no_region(count):
         _find(*parts)
 
 
+def test_what_is_transparent_is_black_in_a_gray_mask():
+    mask, alpha = np.ones((4, 6, 3), "f4"), np.zeros((4, 6), "f4")
+    mask[0], alpha[:, :2], alpha[:, 2] = 0, 1, 0.5
+    expected = mask[..., 0] * alpha
+    gray = masks.read_gray(mask, "mask", alpha)
+    np.testing.assert_array_equal(gray, expected)
+    mask[alpha == 0] = (0.9, 0.1, 0.3)  # a hidden color is none
+    white, black = masks.find_mask_regions(mask, "mask", alpha)
+    np.testing.assert_allclose(white.weights, expected, atol=1e-6)
+    np.testing.assert_allclose(black.weights, 1 - expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("hidden", [(0, 0, 0), RED, (9, 9, 250)])
+@pytest.mark.parametrize("colors", [(RED, BLUE), (RED, RED)])
+def test_what_is_transparent_is_of_no_region_in_a_mask_of_colors(
+    colors, hidden
+):
+    mask, alpha = np.zeros((10, 30, 3)), np.ones((10, 30), "f4")
+    mask[:, :10], mask[:, 10:20], mask[:, 20:] = *colors, hidden
+    alpha[:, 19], alpha[:, 20:] = 0.25, 0
+    found = masks.find_mask_regions(mask / 255, "mask", alpha)
+    assert [region.color for region in found] == sorted({*colors}, reverse=True)
+    sums = sum(region.weights for region in found)
+    np.testing.assert_allclose(sums, alpha, atol=1e-6)
+    np.testing.assert_array_equal(found[-1].weights[:, 19:], alpha[:, 19:])
+
+
+DARK = np.zeros((9, 9), "f4")
+DARK[:3], DARK[3:6] = 1, 2
+
+
+@pytest.mark.parametrize("white", [255, 65535])
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [
+        (DARK > 1, "has no value above 1, and white is"),
+        (DARK, "has 3 levels from 0 to 2, which look like class numbers"),
+        (DARK + 29, "has 3 levels from 29 to 31, which look like class"),
+        (DARK * 15 + 2, None),  # up to 32
+        (DARK * 1.3, None),  # no whole numbers
+        (DARK // 2 * 7, None),  # two levels
+        (DARK * 0, None),
+    ],
+)
+def test_a_mask_of_class_numbers_is_refused(samples, words, white):
+    mask = np.float32(samples[..., None] / np.float32(white)).repeat(3, -1)
+    for alpha in (None, np.ones((9, 9), "f4")):
+        for read in (masks.read_gray, masks.find_mask_regions):
+            if words:
+                with pytest.raises(ValueError, match=f"^mask {words}"):
+                    read(mask, "mask", alpha)
+            elif alpha is None:
+                read(mask, "mask")
+
+
+@pytest.mark.parametrize("ink", [0, 8])
+def test_a_mask_is_drawn_in_white(ink):
+    alpha = np.float32(DARK > 1)
+    mask = np.full((9, 9, 3), np.float32(ink / 255))
+    mask[alpha == 0] = 1  # hidden
+    for read in (masks.read_gray, masks.find_mask_regions):
+        with pytest.raises(ValueError, match="mask is black where .* in white"):
+            read(mask, "mask", alpha)
+
+
 def test_noise_is_no_mask():
     with pytest.raises(ValueError, match="mask has"):
         masks.find_mask_regions(toys.image(60, 80), "mask")

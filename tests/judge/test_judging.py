@@ -80,7 +80,7 @@ def test_figures_are_those_of_a_program_in_float64(
             alpha = rng.uniform(size=alpha.shape).astype("f4")
             alpha[:8] = 0
         pixels = toys.image(HEIGHT, WIDTH, number)
-        return image_io.make_picture(pixels, alpha), alpha
+        return image_io.fill_transparent(image_io.Picture(pixels, alpha)), alpha
 
     image = toys.image(HEIGHT, WIDTH)
     content, alpha = paint(1, transparent == "content")

@@ -13,7 +13,7 @@ IMAGE = toys.image(6, 8)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "f2", "f4", "f8"])
-@pytest.mark.parametrize("channels", [3, 4])
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_a_picture_is_of_bytes_or_of_floats(dtype, channels):
     array = np.full((6, 8, channels), 51, np.uint8)
     array[0, 0], array[0, 1] = 255, 0
@@ -21,14 +21,14 @@ def test_a_picture_is_of_bytes_or_of_floats(dtype, channels):
     array = array if dtype == "uint8" else expected.astype(dtype)
     picture = arrays.as_picture(array, "content")
     assert picture.pixels.dtype == np.float32
-    seen = expected[..., 3] > 0 if channels == 4 else np.full((6, 8), True)
-    np.testing.assert_allclose(
-        picture.pixels[seen], expected[seen][:, :3], atol=2e-4
-    )
-    if channels == 3:
-        assert picture.alpha is None
+    has_alpha = channels in (2, 4)
+    seen = expected[..., -1] > 0 if has_alpha else np.full((6, 8), True)
+    color = expected[..., :1].repeat(3, -1)
+    np.testing.assert_allclose(picture.pixels[seen], color[seen], atol=2e-4)
+    if has_alpha:
+        np.testing.assert_allclose(picture.alpha, expected[..., -1], atol=2e-4)
     else:
-        np.testing.assert_allclose(picture.alpha, expected[..., 3], atol=2e-4)
+        assert picture.alpha is None
 
 
 def test_an_opaque_alpha_is_none():
@@ -56,8 +56,8 @@ def test_lists_are_arrays():
 @pytest.mark.parametrize(
     ("array", "error", "words"),
     [
-        (np.zeros((4, 4)), ValueError, r"style image has shape \(4, 4\), expe"),
-        (np.zeros((4, 4, 2)), ValueError, r"3\), RGB, or 4 with alpha\."),
+        (np.zeros(4), ValueError, r"style image has shape \(4,\), expected"),
+        (np.zeros((4, 4, 5)), ValueError, r"with alpha 2 or 4 channels\."),
         (np.zeros((1, 4, 4, 3)), ValueError, "style image has shape"),
         (np.zeros((4, 4, 3), int), TypeError, "type int64, expected uint8 or"),
         (np.zeros((4, 4, 3), bool), TypeError, "style image has type bool"),
@@ -78,23 +78,27 @@ HALF = np.arange(48).reshape(6, 8) % 2 == 1
 
 
 @pytest.mark.parametrize("dtype", ["bool", "uint8", "f4", "f8"])
-@pytest.mark.parametrize("channels", [0, 3])
+@pytest.mark.parametrize("channels", [0, 1, 2, 3, 4])
 def test_a_mask_is_of_truth_values_bytes_or_floats(dtype, channels):
     mask = 255 * HALF if dtype == "uint8" else HALF
     mask = mask.astype(dtype)
     if channels:
-        mask = mask[..., None].repeat(3, -1)
+        mask = mask[..., None].repeat(channels, -1)
     found = arrays.as_mask(mask, "keep_mask")
     assert found.pixels.dtype == np.float32 and found.pixels.shape == (6, 8, 3)
     np.testing.assert_array_equal(found.pixels, HALF[..., None].repeat(3, -1))
-    assert found.alpha is None
+    if channels in (2, 4):
+        np.testing.assert_array_equal(found.alpha, HALF)
+    else:
+        assert found.alpha is None
 
 
 @pytest.mark.parametrize(
     ("array", "error", "words"),
     [
         (np.ones(9), ValueError, r"keep_mask has shape \(9,\), expected \(hei"),
-        (np.ones((6, 8, 4)), ValueError, r"has shape \(6, 8, 4\), expected"),
+        (np.ones((6, 8, 5)), ValueError, r"has shape \(6, 8, 5\), expected"),
+        (np.zeros((6, 8, 2)), ValueError, "keep_mask is wholly transparent"),
         (np.ones((1, 6, 8, 3)), ValueError, "keep_mask has shape"),
         (np.ones((6, 8), int), TypeError, "int64, expected bool, uint8 or flo"),
         (np.full((6, 8), np.nan), ValueError, r"has values outside \[0, 1\]"),

@@ -18,8 +18,9 @@ MASKED = {
 }
 
 
-def _load(source, limit):
-    """A picture that says where it was read, and how large it may be."""
+def _load(source, limit, is_mask=False):
+    """A picture that says where it was read, how large it may be, as what."""
+    source = f"mask {source}" if is_mask else source
     notes = (f"{source} is odd",) if "odd" in source else ()
     return image_io.Picture(np.zeros((2, 2, 3)), digest=f"{source} {limit:g}",
                             notes=notes)  # fmt: skip
@@ -59,7 +60,8 @@ def test_everything_that_a_job_names_is_read(folder):
         "init": "d.png",
     }
     assert {k: v.digest for k, v in read.others.items()} == {
-        name: f"{source} 3" for name, source in named.items()
+        name: f"{source} 3" if name == "init" else f"mask {source} 3"
+        for name, source in named.items()
     }
     assert list(read.others) == list(named)  # in this order digests are taken
     assert read.sources == {
@@ -120,7 +122,7 @@ def test_arrays_and_paths_are_taken_as_they_come(folder, monkeypatch):
     ]  # fmt: skip
     assert read.counts == [1, 2, 1]
     assert read.others["keep_mask"] is mask
-    assert read.others["content_mask"].digest == "where.png 3"
+    assert read.others["content_mask"].digest == "mask where.png 3"
     assert read.sources == {"keep_mask": "array", "content_mask": "where.png"}
 
 
@@ -135,9 +137,9 @@ def test_one_style_is_as_good_as_a_list_of_it(kind):
 
 def test_wrong_arrays_and_settings_are_refused():
     with pytest.raises(ValueError, match="content image has shape"):
-        _take([], content=np.zeros((3, 3)))
+        _take([], content=np.zeros(3))
     with pytest.raises(ValueError, match="style image has shape"):
-        _take([np.zeros((3, 3))])
+        _take([np.zeros(3)])
     with pytest.raises(ValueError, match="size is 0"):
         _take([], size=0)
 

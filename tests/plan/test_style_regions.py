@@ -77,6 +77,26 @@ def test_a_map_of_strength_is_gray():
     np.testing.assert_allclose(region.mask, 1 / 3)
 
 
+def test_masks_count_where_they_are_opaque():
+    alpha = halves(WHITE, BLACK).pixels[..., 0]
+    disc = image_io.Picture(np.ones((*SIZE, 3), "f4"), alpha)
+    for name in ("strength_map", "content_mask"):
+        [region], _ = _find(A, **{name: disc})
+        assert _columns(region.mask) == (1, 0)
+    [region], _ = _find(A, keep_mask=disc)
+    assert _columns(region.mask) == (0, 1)
+    red = disc._replace(pixels=np.float32([1, 0, 0]) * disc.pixels)
+    for options in ({}, {"style_mask": [halves(RED, RED, (50, 60))]}):
+        if options:  # only a mask with alpha may have one color
+            options["style_mask"][0] = options["style_mask"][0]._replace(
+                alpha=np.tile(np.float32([0, 1]), (50, 30))
+            )
+        [region], _ = _find(A, content_mask=red, **options)
+        assert _columns(region.mask) == (1, 0)
+    [(_, style)] = region.styles
+    assert style.alpha.mean() == 0.5
+
+
 def test_a_mask_of_ones_is_no_mask():
     [region], _ = _find(A, strength_map=plain(1), keep_mask=plain(0))
     assert region.mask is None
