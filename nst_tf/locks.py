@@ -22,8 +22,12 @@ LEFT_SECONDS = 86400.0  # without locks, a file that is older was left behind
 _TEMPORARY = re.compile(r"\.nst-[a-z0-9_]{8}(\..*)?")
 
 
-def try_lock(file: IO[Any]) -> bool | None:
+def try_lock(file: IO[Any], *, shared: bool = False) -> bool | None:
     """Locks a file, open for writing, until it is closed.
+
+    Args:
+        file: The file; to share a lock it may be open for reading only.
+        shared: Whether others may have the lock as well, if they share it.
 
     Returns:
         Whether it is locked now; False if somebody else has the lock, None if
@@ -31,13 +35,46 @@ def try_lock(file: IO[Any]) -> bool | None:
     """
     if sys.platform == "win32":
         return None
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
         return False
     except OSError:
         return None
     return True
+
+
+def hold(path: Path) -> IO[str]:
+    """Opens a file for appending, and locks it if there are locks.
+
+    Raises:
+        BlockingIOError: If somebody else has locked it.
+        OSError: If it cannot be opened.
+    """
+    while True:
+        file = open(path, "a", encoding="utf-8")  # noqa: SIM115
+        is_locked = try_lock(file)
+        # Before it was locked its last holder may have removed it.
+        if is_locked is None or (
+            is_locked and os.fstat(file.fileno()).st_nlink
+        ):
+            return file
+        file.close()
+        if not is_locked:
+            raise BlockingIOError(f"{path} is locked")
+
+
+def is_held(path: Path) -> bool | None:
+    """Whether somebody has locked a file; None if that cannot be known."""
+    try:
+        with open(path, "rb") as file:
+            is_free = try_lock(file, shared=True)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    return None if is_free is None else not is_free
 
 
 def create_temporary(

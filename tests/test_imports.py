@@ -27,8 +27,8 @@ ARROWS = {
         *("plan", "tiling"),
     },
     "runs": {
-        *("backend", "errors", "files", "images", "network", "optimize"),
-        *("plan", "transfer", "web"),
+        *("backend", "errors", "files", "images", "locks", "network"),
+        *("optimize", "plan", "transfer", "web"),
     },
     "judge": {
         *("backend", "errors", "images", "losses", "network", "plan"),

@@ -71,7 +71,7 @@ def report_failure(error: Exception) -> int:
     if device.is_out_of_memory(error):
         print_error(OUT_OF_MEMORY_ADVICE)
         return OUT_OF_MEMORY
-    if not isinstance(error, FloatingPointError):
+    if not isinstance(error, (FloatingPointError, BlockingIOError)):
         traceback.print_exc()
     print_error(f"the run cannot go on: {error}")
     return FAILED

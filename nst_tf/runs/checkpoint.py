@@ -12,11 +12,11 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_tf import files
+from nst_tf import files, locks
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
@@ -42,6 +42,7 @@ class CheckpointFolder:
         self._key = _digest(json.dumps(identity, sort_keys=True))
         # Older runs digested the settings in the order of their table.
         self._old_key = _digest(text)
+        self._mark: IO[str] | None = None  # locked while a run goes on
 
     def check_writable(self) -> None:
         """Raises ValueError if this cannot be a folder to write to."""
@@ -103,18 +104,40 @@ class CheckpointFolder:
             return descent.State(head["level"], head["steps"], arrays)
         return None
 
+    def check_free(self) -> None:
+        """Raises BlockingIOError if a run of the job is under way here."""
+        for path in self._marks:
+            if locks.is_held(path):
+                raise self._describe_other_run(path)
+
     def mark(self, note: Mapping[str, Any]) -> None:
-        """Says that a run of the job is under way; nothing if it cannot be."""
-        with contextlib.suppress(OSError):
+        """Says that a run of the job is under way; nothing if it cannot be.
+
+        Raises:
+            BlockingIOError: If another one is.
+        """
+        path = self._marks[0]
+        try:
             self._path.mkdir(parents=True, exist_ok=True)
-            text = json.dumps({**note, "process": os.getpid()})
-            self._marks[0].write_text(text, encoding="utf-8")
+            self._mark = locks.hold(path)
+            self._mark.truncate(0)
+            self._mark.write(json.dumps({**note, "process": os.getpid()}))
+            self._mark.flush()
+        except BlockingIOError:
+            raise self._describe_other_run(path) from None
+        except OSError:
+            self.unmark()
 
     def unmark(self) -> None:
         """Says that it has ended, in whatever way."""
+        if self._mark and os.name == "nt":  # which removes no open file
+            self._mark.close()
         for path in (*self._marks, *self._parts):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
+        if self._mark:
+            with contextlib.suppress(OSError):
+                self._mark.close()
 
     def died(self) -> Mapping[str, Any] | None:
         """The note of a run of the job that did not end; None if all did."""
@@ -124,8 +147,23 @@ class CheckpointFolder:
                 process = int(note["process"])
             except (OSError, ValueError, KeyError, TypeError):
                 continue
-            return None if _is_running(process) else note
+            is_held = locks.is_held(path)
+            if is_held is None:
+                is_held = _is_running(process)
+            return None if is_held else note
         return None
+
+    def _describe_other_run(self, path: Path) -> BlockingIOError:
+        """Makes the error that another run of the job is under way."""
+        process = ""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            note = json.loads(path.read_text(encoding="utf-8"))
+            process = f" (process {int(note['process'])})"
+        return BlockingIOError(
+            f"another run of this job{process} saves its checkpoints in "
+            f"{self._path}; wait until it ends, or name another folder with "
+            f"--checkpoint_dir."
+        )
 
     @property
     def _marks(self) -> list[Path]:

@@ -31,11 +31,13 @@ def find_checkpoint(plan: planning.Plan) -> "descent.State | None":
         ValueError: If it is of another job, none is there though one is
             required, it is beyond the end of this job, or checkpoints could
             not be saved.
+        BlockingIOError: If another run of the job is under way in the folder.
     """
     if not plan.checkpoints.folder:
         return None
     folder = _open_folder(plan)
     folder.check_writable()
+    folder.check_free()
     if plan.checkpoints.resume == "never":
         return None
     state = folder.newest()

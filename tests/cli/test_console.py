@@ -93,6 +93,7 @@ def test_a_signal_that_is_ignored_stays_so():
         ),
         (RuntimeError("a\n bug"), 4, "cannot go on: a bug\n", True),
         (FloatingPointError("none"), 4, "cannot go on: none\n", False),
+        (BlockingIOError("another"), 4, "cannot go on: another\n", False),
     ],
 )
 def test_failures_have_their_status(capsys, error, status, words, traced):

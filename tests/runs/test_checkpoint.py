@@ -19,6 +19,7 @@ import tensorflow as tf
 import toys
 
 import nst_tf
+from nst_tf import locks
 from nst_tf.images import image_io
 from nst_tf.optimize import descent
 from nst_tf.plan import pyramid, settings
@@ -369,9 +370,9 @@ def test_a_setting_that_only_the_checkpoint_has_is_a_difference(tmp_path):
 
 
 def _mark(folder, process):
-    """Marks that a process works on a job; the file."""
-    folder.mark({"tile": 64})
-    (path,) = folder._path.iterdir()
+    """Leaves the mark of a process that works on a job, without a lock; it."""
+    folder._path.mkdir(exist_ok=True)
+    (path, _) = folder._marks
     path.write_text(json.dumps({"tile": 64, "process": process}))
     return path
 
@@ -386,9 +387,56 @@ def test_the_order_of_settings_is_no_part_of_a_job(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_run_that_goes_on_has_not_died(tmp_path, monkeypatch):
+def test_a_run_that_goes_on_has_not_died_and_there_is_no_second(tmp_path):
+    pytest.importorskip("fcntl", reason="Windows has no flock")
+    first, second = _folder(tmp_path), _folder(tmp_path)
+    _mark(first, os.getppid())  # what the process was has become another
+    assert first.died()["tile"] == 64
+    first.mark({"tile": 32})
+    assert second.died() is None
+    words = (
+        rf"another run of this job \(process {os.getpid()}\) saves its "
+        rf"checkpoints in {tmp_path}; wait until it ends, or name another"
+    )
+    for refused in (second.check_free, lambda: second.mark({"tile": 16})):
+        with pytest.raises(BlockingIOError, match=words):
+            refused()
+    _folder(tmp_path, {"job": 2}).check_free()
+    assert json.loads(first._marks[0].read_text())["tile"] == 32
+    first.unmark()
+    second.check_free()
+    second.mark({"tile": 16})
+    second.unmark()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_mark_whose_holder_removes_it_is_made_again(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl", reason="Windows has no flock")
+    folder, lock = _folder(tmp_path), fcntl.flock
+    path = folder._marks[0]
+
+    def too_late(file, kind):
+        monkeypatch.setattr(fcntl, "flock", lock)
+        path.unlink()
+        return lock(file, kind)
+
+    monkeypatch.setattr(fcntl, "flock", too_late)
+    folder.mark({"tile": 64})
+    assert path.exists()
+    with pytest.raises(BlockingIOError):
+        _folder(tmp_path).check_free()
+    folder.unmark()
+
+
+def test_without_locks_a_run_goes_on_as_long_as_its_process(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(locks, "try_lock", lambda *_, **__: None)
     folder = _folder(tmp_path / "made")
     assert folder.died() is None
+    folder.mark({"tile": 64})
+    folder.check_free()
+    folder.unmark()
     path = _mark(folder, os.getppid())
     assert folder.died() is None
     for process in (os.getpid(), 0, -1, NO_PROCESS):
@@ -454,6 +502,23 @@ def test_a_run_is_marked_with_its_tiles_as_long_as_it_goes_on(
     assert json.loads(mark.read_text()) == note
     with pytest.raises(ZeroDivisionError):
         steps.throw(ZeroDivisionError)
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_second_run_of_a_job_is_refused(toy, tmp_path, painter):
+    pytest.importorskip("fcntl", reason="Windows has no flock")
+    late = _start(toy, tmp_path)
+    steps = _start(toy, tmp_path).steps()
+    next(steps)
+    for rule in ("auto", "never"):
+        with pytest.raises(BlockingIOError, match="another run of this job"):
+            _start(toy, tmp_path, resume=rule)
+    with pytest.raises(BlockingIOError, match="another run of this job"):
+        late.read()  # it had been checked before the other began
+    assert list(tmp_path.glob(".*.running"))
+    _start(toy, tmp_path / "other").read()
+    steps.close()
+    _start(toy, tmp_path).read()
     assert not list(tmp_path.glob(".*"))
 
 
