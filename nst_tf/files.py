@@ -2,8 +2,10 @@
 
 import contextlib
 import errno
+import functools
 import hashlib
 import importlib
+import logging
 import os
 import secrets
 import stat
@@ -13,6 +15,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from nst_tf import locks
+
+log = logging.getLogger("nst_tf")
 
 
 @contextlib.contextmanager
@@ -134,10 +138,55 @@ def digest_stream(file: BinaryIO) -> str:
     return f"sha256:{digest.hexdigest()}"
 
 
-def cache_folder() -> Path:
-    """The folder of our own downloads; it may not exist."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "nst_tf"
+def find_home() -> Path | None:
+    """Finds the user's home folder; None if the system knows of none."""
+    try:
+        return Path.home()
+    except RuntimeError:  # as in a container, whose users have no names
+        return None
+
+
+def find_cache() -> Path | None:
+    """Finds the folder of our own downloads, which may not exist.
+
+    Returns:
+        The folder; None if there is no home folder to have one in.
+    """
+    base, home = os.environ.get("XDG_CACHE_HOME"), find_home()
+    if base:
+        return Path(base) / "nst_tf"
+    return home and home / ".cache" / "nst_tf"
+
+
+def make_cache(name: str = "") -> Path | None:
+    """Makes the folder of our own downloads, or one in it.
+
+    Args:
+        name: Of the one in it; empty: the folder itself.
+
+    Returns:
+        The folder; None, with a note, if no file can be written to it.
+    """
+    cache, reason = find_cache(), "no home folder is known"
+    try:
+        if cache:
+            folder = cache / name
+            folder.mkdir(parents=True, exist_ok=True)
+            check_folder_writable(folder)
+            return folder
+    except OSError as error:
+        reason = f"{cache} cannot be written to: {error.strerror}"
+    _note_no_cache(reason)
+    return None
+
+
+@functools.cache  # once is enough
+def _note_no_cache(reason: str) -> None:
+    """Logs that there is no cache."""
+    log.info(
+        "downloads are not kept: %s; XDG_CACHE_HOME can name a folder for them",
+        reason,
+    )
 
 
 def presets_folder() -> Path:
@@ -155,5 +204,10 @@ def example_images() -> dict[str, Path]:
         photographs, such as "harbor_at_dusk", paintings, such as
         "swirling_night", and a mask, "harbor_sky".
     """
-    images = (presets_folder() / "images").iterdir()
+    images = (presets_folder() / "images").glob("[!.]*")
     return {path.stem: path for path in sorted(images)}
+
+
+def list_presets() -> list[str]:
+    """Lists the names of the presets, sorted."""
+    return sorted(path.stem for path in presets_folder().glob("[!.]*.cfg"))

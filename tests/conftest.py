@@ -21,6 +21,19 @@ def _alone(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture
+def no_home(monkeypatch):
+    """Makes a user who has no home, as in a container."""
+    pwd = pytest.importorskip("pwd", reason="Windows has no list of users")
+
+    def none(user):
+        raise KeyError(f"getpwuid(): uid not found: {user}")
+
+    for name in ("HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(pwd, "getpwuid", none)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _exact_floats():
     """Switches TF32 off, which keeps three digits on recent GPUs."""

@@ -117,6 +117,49 @@ def test_a_folder_that_takes_no_file_is_found_out(tmp_path):
         assert caught.value.strerror
 
 
+def test_the_cache_is_in_the_home_or_where_it_is_said(tmp_path, monkeypatch):
+    assert files.make_cache("pictures") == tmp_path / "cache/nst_tf/pictures"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert files.find_cache() == tmp_path / "home/.cache/nst_tf"
+
+
+def _notes(caplog, count):
+    """Asks for a cache that cannot be; what is said of it, once."""
+    caplog.set_level("INFO", "nst_tf")
+    files._note_no_cache.cache_clear()
+    for _ in range(count):
+        assert files.make_cache("pictures") is None
+    return caplog.messages
+
+
+def test_without_a_home_there_is_no_cache_and_one_note(no_home, caplog):
+    assert files.find_home() is None
+    assert files.find_cache() is None
+    assert _notes(caplog, 2) == [
+        "downloads are not kept: no home folder is known; XDG_CACHE_HOME can "
+        "name a folder for them"
+    ]
+
+
+@pytest.mark.parametrize("folder", ["/proc/none", "file/below"])
+def test_a_cache_that_takes_no_file_is_none(
+    tmp_path, monkeypatch, caplog, folder
+):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / folder))
+    [note] = _notes(caplog, 2)
+    assert f"{folder}/nst_tf cannot be written to: N" in note
+
+
+def test_hidden_files_are_no_presets_or_pictures(tmp_path, monkeypatch):
+    (tmp_path / "images").mkdir()
+    for name in ("b.cfg", "._b.cfg", "a.cfg", "images/a.png", "images/._a.png"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(files, "presets_folder", lambda: tmp_path)
+    assert files.list_presets() == ["a", "b"]
+    assert files.example_images() == {"a": tmp_path / "images" / "a.png"}
+
+
 def test_a_missing_extra_is_named_with_its_command(monkeypatch):
     files.require_extra("json", "video", "timelapse")
     monkeypatch.setitem(sys.modules, "json", None)

@@ -63,7 +63,9 @@ def prepare(job: settings.Job) -> Sheet:
     """
     checks.check(job)
     grid = sweeps.make_grid(job)
-    load = functools.cache(sources.load)
+    load = functools.cache(
+        functools.partial(sources.load, may_download=not job.dry_run)
+    )
     networks: dict[Hashable, inputs.Inputs] = {}
 
     def draft(point: sweeps.SweepPoint) -> SheetPicture:

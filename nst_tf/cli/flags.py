@@ -144,7 +144,7 @@ def find_flag_file(name: str, folder: Path | None = None) -> Path:
         ):
             if path.is_file():
                 return path
-    names = sorted(path.stem for path in files.presets_folder().glob("*.cfg"))
+    names = files.list_presets()
     raise ValueError(
         f"there is no flag file {web.show_source(name)}"
         f"{errors.did_you_mean(given.stem, names)}; "
@@ -167,9 +167,7 @@ def format_usage() -> str:
         "the version, --describe=PICTURE how a picture was made.",
         "Presets:",
         *textwrap.wrap(
-            ", ".join(
-                sorted(p.stem for p in files.presets_folder().glob("*.cfg"))
-            ),
+            ", ".join(files.list_presets()),
             78,
             initial_indent="  ",
             subsequent_indent="  ",

@@ -15,7 +15,12 @@ from nst_tf.images import image_io, reading
 
 STANDARD_INPUT = "-"
 # Of the files that count as pictures in a folder.
-INPUT_EXTENSIONS = (*image_io.OUTPUT_EXTENSIONS, ".gif", ".avif", ".heic")
+INPUT_EXTENSIONS = (
+    *image_io.OUTPUT_EXTENSIONS,
+    *(".jpe", ".jfif", ".mpo", ".apng", ".dib", ".gif", ".avif", ".avifs"),
+    *(".heic", ".heics", ".heif", ".heifs", ".hif"),
+    *(".pbm", ".pgm", ".ppm", ".pnm", ".pfm"),
+)
 SECONDS = 120.0  # that a download may take
 FIRST_BYTE_SECONDS = 15.0  # that may pass before it begins
 _LOG = logging.getLogger("nst_tf")
@@ -25,6 +30,7 @@ def load(
     source: str,
     max_megapixels: float = reading.MEGAPIXELS,
     is_mask: bool = False,
+    may_download: bool = True,
 ) -> image_io.Picture:
     """Reads a picture; logs that a download begins, or is not needed.
 
@@ -36,21 +42,24 @@ def load(
         max_megapixels: As in `image_io.load_picture`.
         is_mask: Where a mask is transparent its colors are as stored; other
             pictures get those seen nearby.
+        may_download: Whether an address may be asked; else it must be cached.
 
     Raises:
         ValueError: If there is none, or it is not a whole picture.
     """
-    picture = _read(source, max_megapixels)
+    picture = _read(source, max_megapixels, may_download)
     return picture if is_mask else image_io.fill_transparent(picture)
 
 
-def _read(source: str, max_megapixels: float) -> image_io.Picture:
+def _read(
+    source: str, max_megapixels: float, may_download: bool
+) -> image_io.Picture:
     """Reads a picture; hidden colors are as stored."""
     if source == STANDARD_INPUT:
         data = _standard_input(reading.find_largest_file(max_megapixels))
         return image_io.read_picture(data, "standard input", max_megapixels)
     if web.is_address(source):
-        return _fetch(source, max_megapixels)
+        return _fetch(source, max_megapixels, may_download)
     if web.has_scheme(source) and not os.path.exists(source):
         raise ValueError(
             f"{web.show_address(source)} is no file, and no address with http "
@@ -62,21 +71,30 @@ def _read(source: str, max_megapixels: float) -> image_io.Picture:
 def list_pictures(folder: str | os.PathLike[str]) -> list[str]:
     """Lists the pictures of a folder, by name; others are passed over.
 
+    So are hidden files, such as those that macOS leaves beside pictures.
+
     Raises:
-        ValueError: If it has none.
+        ValueError: If it has none, or cannot be read.
     """
     path = Path(os.path.expanduser(folder))
-    found = [
-        str(each)
-        for each in path.iterdir()
-        if each.suffix.lower() in INPUT_EXTENSIONS and each.is_file()
-    ]
+    try:
+        found = sorted(
+            str(each)
+            for each in path.iterdir()
+            if not each.name.startswith(".")
+            and each.suffix.lower() in INPUT_EXTENSIONS
+            and each.is_file()
+        )
+    except OSError as error:
+        raise ValueError(
+            f"style folder {path} cannot be read: {error.strerror}."
+        ) from error
     if not found:
         raise ValueError(
             f"style folder {path} has no pictures "
             f"({', '.join(INPUT_EXTENSIONS)})."
         )
-    return sorted(found)
+    return found
 
 
 def is_folder(source: object) -> bool:
@@ -116,22 +134,30 @@ def is_file(source: str) -> bool:
     return source != STANDARD_INPUT and not web.is_address(source)
 
 
-def find_cached(url: str) -> Path:
-    """Where a download is kept."""
+def find_cached(url: str) -> Path | None:
+    """Finds where a download is kept; None if there is no cache."""
     key = hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()[:32]
-    return files.cache_folder() / "pictures" / key
+    cache = files.find_cache()
+    return cache and cache / "pictures" / key
 
 
-def _fetch(url: str, max_megapixels: float) -> image_io.Picture:
+def _fetch(
+    url: str, max_megapixels: float, may_download: bool
+) -> image_io.Picture:
     """Reads a picture from our cache, or from its address."""
     path, named = find_cached(url), web.show_address(url)
-    if path.is_file():
+    if path and path.is_file():
         _LOG.info("%s was downloaded before, to %s", named, path)
         with (
             contextlib.suppress(ValueError, OSError),
             open(path, "rb") as file,
         ):
             return image_io.read_picture(file, named, max_megapixels)
+    if not may_download:
+        raise ValueError(
+            f"{named} is not in the cache, and --dry_run downloads nothing; "
+            f"download it first, and name the file."
+        )
     _LOG.info("downloading %s ...", named)
     try:
         parts = web.download(
@@ -145,9 +171,12 @@ def _fetch(url: str, max_megapixels: float) -> image_io.Picture:
         reason = " ".join(str(error).split()).rstrip(".")
         raise ValueError(f"{named} cannot be downloaded: {reason}.") from error
     picture = image_io.read_picture(data, named, max_megapixels)
-    with contextlib.suppress(OSError):  # a cache is nice to have
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with files.write_atomically(path) as file:
+    folder = files.make_cache("pictures")
+    if folder and path:
+        with (
+            contextlib.suppress(OSError),  # a cache is nice to have
+            files.write_atomically(path) as file,
+        ):
             file.write(data)
     return picture
 

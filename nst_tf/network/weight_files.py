@@ -4,10 +4,12 @@ Everything here works without TensorFlow, so that a wrong file is refused
 before it is imported.
 """
 
+import contextlib
 import hashlib
 import logging
 import os
 import re
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +36,7 @@ class NetworkWeights(NamedTuple):
     layers: Layers  # name -> kernel [3, 3, in, out], bias [out]
     origin: str  # for people: a path, or how it was found
     projections: Mapping[str, np.ndarray] | None = None  # of a narrow network
+    is_missing: bool = False  # `layers` are random, of the right shapes
 
 
 def load(network: str, source: str = "auto") -> NetworkWeights:
@@ -52,6 +55,20 @@ def load(network: str, source: str = "auto") -> NetworkWeights:
     Raises:
         ValueError: If there are none, or the file is not of this network.
     """
+    return _load(network, source, may_download=True)
+
+
+def load_without_download(network: str, source: str) -> NetworkWeights:
+    """Reads the weights of a network, as `load`, but asks no host.
+
+    In place of what would have to be downloaded there are random weights of
+    the same shapes, with a note.
+    """
+    return _load(network, source, may_download=False)
+
+
+def _load(network: str, source: str, may_download: bool) -> NetworkWeights:
+    """Reads the weights of a network, as `load`."""
     known = architectures.NETWORKS[network]
     if source == "small":
         if known.small is None:
@@ -75,44 +92,89 @@ def load(network: str, source: str = "auto") -> NetworkWeights:
             )
         path = Path(os.path.expanduser(source))
         return NetworkWeights(read(path, network), source)
-    return _load_keras(network, known.keras_md5)
+    return _load_keras(network, known.keras_md5, may_download)
 
 
-def _load_keras(network: str, md5: str) -> NetworkWeights:
+def _load_keras(network: str, md5: str, may_download: bool) -> NetworkWeights:
     """Reads Keras's file, from a cache or its host."""
     name = f"{network}_weights_tf_dim_ordering_tf_kernels_notop.h5"
-    ours = files.cache_folder()
-    keras = Path(os.environ.get("KERAS_HOME") or Path.home() / ".keras")
+    ours, home = files.find_cache(), files.find_home()
+    base = os.environ.get("KERAS_HOME")
+    keras = Path(base) if base else home and home / ".keras"
     reasons = []
-    for path, place in (
-        (ours / name, "our cache"),
-        (keras / "models" / name, "Keras's cache"),
+    for folder, place in (
+        (ours, "our cache"),
+        (keras and keras / "models", "Keras's cache"),
     ):
+        if folder is None:
+            continue
+        path = folder / name
         try:
             return NetworkWeights(read(path, network), f"{place}, {path}")
         except ValueError as error:
             if path.exists():
                 reasons.append(str(error))
     url = f"{HOST}/{network}/{name}"
+    if md5 and not may_download:
+        return _make_missing(network, url)
     try:
-        path = _download(url, ours, md5)
-        return NetworkWeights(read(path, network), f"downloaded to {path}")
+        with contextlib.ExitStack() as stack:
+            folder = files.make_cache()
+            kept = f"to {folder / name}" if folder else "and not kept"
+            folder = folder or Path(
+                stack.enter_context(tempfile.TemporaryDirectory())
+            )
+            path = _download(url, folder, md5, find_size(network))
+            return NetworkWeights(read(path, network), f"downloaded {kept}")
     except OSError as error:
         reasons.append(f"{url}: {error}.")
     raise ValueError(
-        f"no weights for {network} were found; put {name} into {ours}, name "
-        f"the file with --weights=PATH, or use the weights that ship with "
-        f"nst_tf, by --extractor={_name_networks('shipped')} and "
-        f"--weights=auto. ({' '.join(reasons)})"
+        f"no weights for {network} were found; put {name} into "
+        f"{ours or 'a folder'}, name the file with --weights=PATH, or use the "
+        f"weights that ship with nst_tf, by "
+        f"--extractor={_name_networks('shipped')} and --weights=auto. "
+        f"({' '.join(reasons)})"
     )
 
 
-def _download(url: str, folder: Path, md5: str) -> Path:
+def find_size(network: str) -> float:
+    """Computes the size of a network's weights, in MB, as Keras's file."""
+    layers = architectures.list_convolutions(network)
+    values = [(9 * e.in_channels + 1) * e.out_channels for e in layers]
+    return 4 * sum(values) / 1e6
+
+
+def _make_missing(network: str, url: str) -> NetworkWeights:
+    """Makes weights to plan with in place of a file that is not here."""
+    size = find_size(network)
+    log.info(
+        "the weights of %s are not here: %.0f MB, which a run downloads from "
+        "%s, and --dry_run does not",
+        network,
+        size,
+        url,
+    )
+    rng = np.random.default_rng(0)
+    layers = {
+        each.name: (
+            rng.normal(
+                0,
+                np.sqrt(2 / 9 / each.in_channels),  # features keep their scale
+                (3, 3, each.in_channels, each.out_channels),
+            ).astype("f4"),
+            np.zeros(each.out_channels, "f4"),
+        )
+        for each in architectures.list_convolutions(network)
+    }
+    origin = f"not downloaded yet, {size:.0f} MB"
+    return NetworkWeights(layers, origin, is_missing=True)
+
+
+def _download(url: str, folder: Path, md5: str, size: float) -> Path:
     """Downloads a file into a folder; leaves nothing if its digest is wrong."""
     if not md5:
         raise OSError("its MD5 digest is not known")
-    folder.mkdir(parents=True, exist_ok=True)
-    log.info("downloading %s (80 MB) to %s ...", url, folder)
+    log.info("downloading %s (%.0f MB) to %s ...", url, size, folder)
     digest = hashlib.md5(usedforsecurity=False)
     path = folder / url.rpartition("/")[-1]
     with files.write_atomically(path) as file:

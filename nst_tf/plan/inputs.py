@@ -1,5 +1,6 @@
 """Reads and checks the files that a job names: pictures and network weights."""
 
+import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -49,13 +50,14 @@ class Inputs(NamedTuple):
 
 def read_inputs(
     job: settings.Job,
-    load: Callable[..., image_io.Picture] = sources.load,
+    load: Callable[..., image_io.Picture] | None = None,
 ) -> Inputs:
     """Reads the pictures that a job names.
 
     Args:
         job: The job.
-        load: As `sources.load`.
+        load: As `sources.load`; that if None, which downloads nothing in a
+            dry run.
 
     Raises:
         ValueError: In one sentence: what was received, what was expected.
@@ -65,6 +67,7 @@ def read_inputs(
     if not job.content:
         raise ValueError("no content image; name one with --content=PICTURE.")
     limit = job.max_megapixels
+    load = load or functools.partial(sources.load, may_download=not job.dry_run)
     content = load(job.content, limit)
     parts = sources.expand_folders(job.style)
     names = [name for part in parts for name in part]
@@ -127,13 +130,15 @@ def take_inputs(
 
 
 def load_network(job: settings.Job, inputs: Inputs) -> Inputs:
-    """Adds the network's weights, which may be downloaded.
+    """Adds the network's weights, which may be downloaded, unless in a dry run.
 
     Raises:
         ValueError: If they are not there, or are of another network.
     """
-    weights = weight_files.load(job.extractor, job.weights)
-    return inputs._replace(network=weights)
+    load = (
+        weight_files.load_without_download if job.dry_run else weight_files.load
+    )
+    return inputs._replace(network=load(job.extractor, job.weights))
 
 
 def list_input_files(job: settings.Job, inputs: Inputs) -> list[str]:

@@ -155,7 +155,7 @@ class Job:
     dry_run: bool = setting(
         False,
         "Pictures",
-        "Print the plan, and stop.",
+        "Print the plan, and stop. Nothing is downloaded.",
         role=Role.PROGRAM,
         in_sheets=True,
     )

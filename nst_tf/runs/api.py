@@ -276,4 +276,6 @@ def log_notes(plan: planning.Plan) -> None:
 def _load_network(job: settings.Job, draft: planning.Plan) -> planning.Plan:
     """Adds the network's weights to a draft, once all else is right."""
     read = inputs.load_network(job, draft.inputs)
+    if read.network and read.network.is_missing:  # no checkpoint is of these
+        draft = dataclasses.replace(draft, checkpoints=planning.Checkpoints())
     return dataclasses.replace(draft, inputs=read)

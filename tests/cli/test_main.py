@@ -18,6 +18,7 @@ import toys
 from PIL import Image
 
 import nst_tf
+from nst_tf import web
 from nst_tf.backend import device, replicas
 from nst_tf.cli import console, flags, main
 from nst_tf.images import image_io
@@ -104,6 +105,27 @@ def test_a_dry_run_prints_the_plan_and_its_time_only(
     assert out.splitlines()[-1].startswith("time      about 70 s, by a few")
     assert not Path("town-paint.png").exists()
     assert not Path("run.jsonl").exists()
+
+
+@pytest.mark.parametrize("more", [[], ["--sheet"]])
+def test_a_dry_run_downloads_nothing(
+    flag_file, painter, monkeypatch, capsys, more
+):
+    def ask(url, **limits):
+        raise AssertionError(f"{url} is asked")
+
+    monkeypatch.setattr(web, "download", ask)
+    chosen = [flag_file, "--dry_run", *more]
+    assert main.main([*chosen, "--content=http://host/a.png"]) == 1
+    assert "http://host/a.png is not in the cache" in capsys.readouterr().err
+    chosen += ["--extractor=vgg16", "--weights=auto"]
+    chosen += ["--content_layers=block2_conv1", "--style_layers=block1_conv1"]
+    chosen += [] if more else ["--checkpoint_dir=made"]
+    assert main.main(chosen) == 0
+    out, err = capsys.readouterr()
+    assert "network   vgg16, not downloaded yet, 59 MB" in out
+    assert "weights of vgg16 are not here: 59 MB" in err
+    assert not Path("made").exists()
 
 
 @pytest.mark.parametrize("more", [[], ["--sweep=seed:1,2"]])

@@ -209,6 +209,25 @@ def test_a_cache_that_cannot_be_written_is_gone_without(host, monkeypatch):
     assert sources.load(f"{host}/ok.png").pixels.shape == (20, 30, 3)
 
 
+def test_without_a_home_a_picture_is_downloaded_each_time(host, no_home):
+    url = f"{host}/ok.png"
+    assert sources.find_cached(url) is None
+    for _ in range(2):
+        assert sources.load(url).pixels.shape == (20, 30, 3)
+    assert len(_Handler.asked) == 2
+
+
+def test_what_may_not_be_downloaded_is_taken_from_the_cache(host):
+    url = f"{host}/ok.png"
+    with pytest.raises(ValueError, match=f"{url} is not in the cache, and --d"):
+        sources.load(url, may_download=False)
+    assert not _Handler.asked
+    expected = sources.load(url).pixels
+    found = sources.load(url, may_download=False).pixels
+    np.testing.assert_array_equal(found, expected)
+    assert len(_Handler.asked) == 1
+
+
 def _pipe(monkeypatch, data, terminal=False):
     stdin = SimpleNamespace(buffer=io.BytesIO(data), isatty=lambda: terminal)
     monkeypatch.setattr(sources.sys, "stdin", stdin)
@@ -271,10 +290,31 @@ def test_a_folder_has_its_pictures_by_name(tmp_path, monkeypatch):
         assert sources.is_folder(folder)
         names = [Path(path).name for path in sources.list_pictures(folder)]
         assert names == ["a.jpg", "b.PNG", "c.heic", "d.gif", "e.avif"]
+    (tmp_path / "._a.jpg").touch()  # as macOS does
+    assert len(sources.list_pictures(tmp_path)) == 5
     assert not sources.is_folder(tmp_path / "a.jpg")
     assert not sources.is_folder(np.zeros(3))
     with pytest.raises(ValueError, match=r"has no pictures \(\.png, \.jpg"):
         sources.list_pictures(tmp_path / "folder.png")
+
+
+def test_a_folder_takes_what_a_single_file_may_be_called():
+    image_io.read_picture(_png(), "a")  # adds HEIC's reader, if it is there
+    known = Image.registered_extensions()
+    readers = {*reading.PILLOW_READERS, "DIB"}
+    expected = {each for each in known if known[each] in readers}
+    more = set(sources.INPUT_EXTENSIONS) - expected
+    assert expected <= set(sources.INPUT_EXTENSIONS)
+    assert more <= {".heic", ".heics", ".heif", ".heifs", ".hif"}
+
+
+def test_a_folder_that_cannot_be_read_is_said(tmp_path, monkeypatch):
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(ValueError, match=r"style folder .* Permission denied"):
+        sources.list_pictures(tmp_path)
 
 
 @pytest.mark.parametrize(

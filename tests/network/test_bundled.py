@@ -197,7 +197,7 @@ def test_networks_that_ship_need_no_word_and_no_download(source, caplog):
     found = weight_files.load("vgg19", source)
     assert "ships with nst_tf" in found.origin
     assert not caplog.messages
-    assert not files.cache_folder().exists()
+    assert not files.find_cache().exists()
 
 
 def test_there_is_none_for_vgg16():

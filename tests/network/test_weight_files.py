@@ -3,6 +3,7 @@
 import hashlib
 import http.server
 import socket
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -152,7 +153,7 @@ def test_flipped_bytes_are_refused_in_a_sentence_or_change_values(toy):
 @pytest.mark.parametrize("place", ["ours", "keras", "keras_home"])
 def test_auto_finds_the_caches(toy, tmp_path, monkeypatch, place):
     folder = {
-        "ours": files.cache_folder(),
+        "ours": files.find_cache(),
         "keras": Path.home() / ".keras" / "models",
         "keras_home": tmp_path / "elsewhere" / "models",
     }[place]
@@ -191,7 +192,7 @@ def test_downloads_once(toy, server, monkeypatch, caplog):
     assert said.startswith("downloading http://localhost:")
     assert "our cache" in weight_files.load("toy").origin
     assert handler.hits == 1
-    assert [p.name for p in files.cache_folder().iterdir()] == [_name()]
+    assert [p.name for p in files.find_cache().iterdir()] == [_name()]
 
 
 def test_a_wrong_digest_leaves_no_file(toy, server, monkeypatch):
@@ -201,7 +202,7 @@ def test_a_wrong_digest_leaves_no_file(toy, server, monkeypatch):
         with pytest.raises(ValueError, match="no weights for toy .* MD5"):
             weight_files.load("toy")
     assert handler.hits == 2
-    assert not list(files.cache_folder().iterdir())
+    assert not list(files.find_cache().iterdir())
 
 
 def test_a_network_that_keras_has_not_is_not_asked_for(toy, server):
@@ -256,3 +257,45 @@ def test_nothing_listens_and_no_home_to_write_to(toy, monkeypatch):
     _name_digest(monkeypatch, "0" * 32)
     with pytest.raises(ValueError, match="no weights for toy were found"):
         weight_files.load("toy")
+
+
+def test_without_a_home_they_are_downloaded_and_not_kept(
+    toy, server, monkeypatch, no_home, tmp_path
+):
+    host, handler = server
+    _publish(toy, host, monkeypatch)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    for _ in range(2):
+        found = weight_files.load("toy")
+        _check(found.layers)
+        assert found.origin == "downloaded and not kept"
+    assert handler.hits == 2
+    assert not list(temporary.iterdir())
+    with pytest.raises(ValueError, match="put vgg16_.*.h5 into a folder"):
+        weight_files.load("vgg16")
+
+
+def test_what_may_not_be_downloaded_is_named_with_its_size(
+    toy, server, monkeypatch, caplog
+):
+    host, handler = server
+    _publish(toy, host, monkeypatch)
+    caplog.set_level("INFO", "nst_tf")
+    found = weight_files.load_without_download("toy", "auto")
+    assert found.is_missing
+    assert found.origin == "not downloaded yet, 0 MB"
+    assert "weights of toy are not here: 0 MB, which a run" in caplog.text
+    for name, pair in toys.weights().items():
+        shapes = [array.shape for array in found.layers[name]]
+        assert shapes == [array.shape for array in pair]
+    assert not handler.hits
+    weight_files.load("toy")
+    assert not weight_files.load_without_download("toy", "auto").is_missing
+    assert handler.hits == 1
+
+
+@pytest.mark.parametrize(("network", "size"), [("vgg16", 59), ("vgg19", 80)])
+def test_the_size_is_that_of_keras_file(network, size):
+    assert round(weight_files.find_size(network)) == size
