@@ -168,6 +168,7 @@ class Job(settings.Job):
         bit_depth: int = 8,
         quality: int = 95,
         keep_location: bool = False,
+        mark: bool = True,
         record_paths: bool = False,
         rerun: str = "",
         log: str = "",

@@ -97,7 +97,9 @@ def prepare(job: settings.Job) -> Sheet:
     sheet = Sheet(
         path,
         rows,
-        writing.Options(bit_depth=job.bit_depth, quality=job.quality),
+        writing.Options(
+            bit_depth=job.bit_depth, quality=job.quality, mark=job.mark
+        ),
         _make_judge(job, rows) if job.sheet_scores else None,
     )
     height, width = draw(sheet, {}).shape[:2]

@@ -143,7 +143,8 @@ def _paint(
         count = sum(run.taken)
         commission.reporters.step(step, count, loss)
         if job.preview_every and run.count % job.preview_every == 0:
-            _preview(commission.path, results.read_image(step))
+            image = results.read_image(step)
+            _preview(commission.path, image, commission.run.plan.file.mark)
 
     status = console.DONE
     try:
@@ -267,10 +268,10 @@ def _parse_describe(arguments: Sequence[str]) -> str:
     return ""
 
 
-def _preview(path: Path, image: np.ndarray) -> None:
+def _preview(path: Path, image: np.ndarray, mark: bool) -> None:
     """Writes a preview; a run does not end for want of one."""
     preview = outputs.preview_path(path)
     try:
-        image_io.save_image(preview, image)
+        image_io.write_image(preview, image, writing.Options(mark=mark))
     except OSError as error:
         log.warning("preview %s failed: %s", preview, error)

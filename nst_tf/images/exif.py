@@ -1,30 +1,59 @@
-"""Which of a camera's notes a painting keeps.
+"""Which of a camera's notes a painting keeps, and how they are written.
 
 Who made the photograph, when, and with what; not the place, unless it is asked
 for, no serial numbers or owner's names, and nothing that is no longer true.
+
+Source:
+    CIPA DC-008, Exif 3.0; TIFF, revision 6.0.
 """
 
 import contextlib
 import warnings
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, TiffTags
+from PIL.TiffImagePlugin import STRIPOFFSETS, ImageFileDirectory_v2
 
 _BASE = ExifTags.Base
 KEPT = (
     *(_BASE.ImageDescription, _BASE.Make, _BASE.Model, _BASE.DateTime),
     *(_BASE.Artist, _BASE.Copyright),
 )
-KEPT_OF_EXPOSURE = (
-    *(_BASE.ExposureTime, _BASE.FNumber, _BASE.ExposureProgram),
-    *(_BASE.ISOSpeedRatings, _BASE.DateTimeOriginal, _BASE.DateTimeDigitized),
-    *(_BASE.OffsetTime, _BASE.OffsetTimeOriginal, _BASE.OffsetTimeDigitized),
-    *(_BASE.SubsecTimeOriginal, _BASE.ShutterSpeedValue, _BASE.ApertureValue),
-    *(_BASE.ExposureBiasValue, _BASE.Flash, _BASE.FocalLength),
-    *(_BASE.FocalLengthIn35mmFilm, _BASE.LensMake, _BASE.LensModel),
+# With their types: Pillow would guess them from the values.
+_RATIONAL = (
+    *(_BASE.ExposureTime, _BASE.FNumber, _BASE.ApertureValue),
+    _BASE.FocalLength,
 )
+_SIGNED = (_BASE.ShutterSpeedValue, _BASE.ExposureBiasValue)
+_SHORT = (
+    *(_BASE.ExposureProgram, _BASE.ISOSpeedRatings, _BASE.Flash),
+    _BASE.FocalLengthIn35mmFilm,
+)
+_TEXT = (
+    *(_BASE.DateTimeOriginal, _BASE.DateTimeDigitized, _BASE.OffsetTime),
+    *(_BASE.OffsetTimeOriginal, _BASE.OffsetTimeDigitized),
+    *(_BASE.SubsecTimeOriginal, _BASE.LensMake, _BASE.LensModel),
+)
+KEPT_OF_EXPOSURE: Mapping[int, int] = {
+    **dict.fromkeys(_RATIONAL, TiffTags.RATIONAL),
+    **dict.fromkeys(_SIGNED, TiffTags.SIGNED_RATIONAL),
+    **dict.fromkeys(_SHORT, TiffTags.SHORT),
+    **dict.fromkeys(_TEXT, TiffTags.ASCII),
+}
 LONGEST = 1000  # of a text that is kept
+_BELOW = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)  # the main directory
+_HEAD = b"II*\0\x08\0\0\0"
+_TYPES: Mapping[int | None, Mapping[int, int]] = {
+    None: {_BASE.IPTCNAA: TiffTags.LONG},  # as Photoshop has it
+    ExifTags.IFD.Exif: {
+        **KEPT_OF_EXPOSURE,
+        _BASE.ComponentsConfiguration: TiffTags.UNDEFINED,
+        _BASE.ExifImageWidth: TiffTags.LONG,
+        _BASE.ExifImageHeight: TiffTags.LONG,
+    },
+}
+Directories = Mapping[int | None, Mapping[int, Any]]  # None: the main one
 
 
 def select_tags(source: Image.Exif, keep_location: bool = False) -> Image.Exif:
@@ -32,9 +61,6 @@ def select_tags(source: Image.Exif, keep_location: bool = False) -> Image.Exif:
 
     The orientation is not among them: pictures are upright; the place is only
     if `keep_location`. What cannot be written again is left out.
-
-    Source:
-        CIPA DC-008, Exif 3.0.
     """
     target = Image.Exif()
     chosen = {
@@ -55,6 +81,85 @@ def select_tags(source: Image.Exif, keep_location: bool = False) -> Image.Exif:
     return target
 
 
+def complete(
+    notes: Image.Exif | None,
+    size: tuple[int, int],
+    form: str,
+    dpi: tuple[float, float] | None,
+) -> Directories:
+    """Adds what EXIF asks for, of a picture in sRGB.
+
+    Args:
+        notes: Those of the content.
+        size: (width, height) of the picture.
+        form: Pillow's name of the file's format.
+        dpi: Pixels per inch, across and down; None if that is not known.
+    """
+    notes = Image.Exif() if notes is None else notes
+    main = {tag: value for tag, value in notes.items() if tag not in _BELOW}
+    details, place = (dict(notes.get_ifd(ifd)) for ifd in _BELOW)
+    details[_BASE.ExifVersion] = b"0232"
+    details[_BASE.FlashPixVersion] = b"0100"
+    details[_BASE.ColorSpace] = 1  # sRGB
+    if form != "TIFF":  # its main directory has them
+        details[_BASE.ExifImageWidth] = size[0]
+        details[_BASE.ExifImageHeight] = size[1]
+    if form == "JPEG":
+        details[_BASE.ComponentsConfiguration] = b"\1\2\3\0"  # Y, Cb, Cr
+        main[_BASE.YCbCrPositioning] = 1  # centered
+    if form != "PNG":  # that counts pixels per meter, elsewhere
+        main[_BASE.XResolution], main[_BASE.YResolution] = dpi or (1, 1)
+        main[_BASE.ResolutionUnit] = 2 if dpi else 1  # inches, or no unit
+    return {None: main, **dict(zip(_BELOW, (details, place), strict=True))}
+
+
+def encode(directories: Directories) -> bytes:
+    """Writes EXIF as JPEG, PNG and WebP files hold it."""
+    return b"Exif\0\0" + _HEAD + encode_directories(directories)
+
+
+def encode_directories(directories: Directories, head: bytes = _HEAD) -> bytes:
+    """Writes directories, to stand just behind the head of a TIFF file.
+
+    Args:
+        directories: Of each what its tags mean. The offsets of the samples
+            count from the end of what is returned.
+        head: That of the file, which says how long numbers are.
+    """
+    main = _make_directory(head, None, directories[None])
+    below = {
+        ifd: _make_directory(head, ifd, directories[ifd])
+        for ifd in _BELOW
+        if directories.get(ifd)
+    }
+    main.update(dict.fromkeys(below, 0))
+    parts, place = [], len(head) + len(main.tobytes())
+    for ifd, directory in below.items():
+        main[ifd] = place
+        parts.append(directory.tobytes(place))
+        place += len(parts[-1])
+    if STRIPOFFSETS in main:  # Pillow adds what is before
+        length = sum(map(len, parts))
+        main[STRIPOFFSETS] = tuple(length + n for n in main[STRIPOFFSETS])
+    return b"".join([main.tobytes(len(head)), *parts])
+
+
+def _make_directory(
+    head: bytes, ifd: int | None, tags: Mapping[int, Any]
+) -> ImageFileDirectory_v2:
+    """Makes a directory that Pillow writes, of the types that EXIF says."""
+    directory = ImageFileDirectory_v2(head, group=ifd)
+    types = _TYPES.get(ifd, {})
+    if ifd is None and head[2] == 43:  # a BigTIFF file
+        long = (_BASE.StripOffsets, _BASE.StripByteCounts)
+        types = {**types, **dict.fromkeys(long, TiffTags.LONG8)}
+    for tag, value in tags.items():
+        if tag in types:
+            directory.tagtype[tag] = types[tag]
+        directory[tag] = value
+    return directory
+
+
 def _directory(exif: Image.Exif, ifd: int | None) -> MutableMapping[int, Any]:
     """Returns a directory, the main one if None, to read and to write."""
     return exif if ifd is None else exif.get_ifd(ifd)
@@ -71,9 +176,8 @@ def _copy(tag: int, value: Any, target: Image.Exif, ifd: int | None) -> None:
     if ifd is None and isinstance(value, str) and not value.isascii():
         # Pillow reads bytes as Latin-1, and would write them as ASCII.
         value = value.encode("latin-1", "replace")
-    trial, again = Image.Exif(), Image.Exif()
+    again = Image.Exif()
     with contextlib.suppress(Exception):  # values of a wrong type raise any
-        _directory(trial, ifd)[tag] = value
-        again.load(trial.tobytes())
+        again.load(encode({None: {}, ifd: {tag: value}}))
         if tag in _directory(again, ifd):
             _directory(target, ifd)[tag] = value

@@ -1,5 +1,6 @@
 """Samples as they stand in a file: what every reader gives."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ class FileSamples(NamedTuple):
     profile: bytes = b""  # that is still to be applied
     exif: Image.Exif | None = None
     dpi: tuple[float, float] | None = None  # pixels per inch: across, down
+    credits: Mapping[str, tuple[str, ...]] | None = None  # of `xmp`
 
 
 def check_range(samples: np.ndarray) -> np.ndarray:

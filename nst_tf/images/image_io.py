@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from nst_tf import files
-from nst_tf.images import reading, transparency, writing
+from nst_tf.images import reading, transparency, writing, xmp
 
 # What an output may be named.
 OUTPUT_EXTENSIONS: tuple[str, ...] = tuple(writing.OUTPUT_FORMATS)
@@ -29,6 +29,7 @@ class Picture(NamedTuple):
     dpi: tuple[float, float] | None = None
     digest: str = ""  # of the file, "sha256:..."
     notes: tuple[str, ...] = ()  # for people: what could not be done best
+    credits: xmp.Properties | None = None  # who made it, and what it shows
 
 
 def load_image(path: str | os.PathLike[str]) -> np.ndarray:
@@ -104,6 +105,7 @@ def read_picture(
         dpi=read.dpi,
         digest=files.digest_stream(file),
         notes=tuple(f"{name}: {note}" for note in read.notes),
+        credits=read.credits,
     )
 
 

@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from nst_tf import files
 from nst_tf.backend import device
-from nst_tf.images import file_samples, profiles, tiff
+from nst_tf.images import file_samples, iptc, profiles, tiff, xmp
 
 PILLOW_READERS = (
     *("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF"),
@@ -85,7 +85,7 @@ def _decode(
         import pillow_heif
 
         pillow_heif.register_heif_opener()
-    exif, dpi = Image.Exif(), None
+    exif, dpi, credits = Image.Exif(), None, {}
     try:
         image = Image.open(
             file, formats=[f for f in PILLOW_READERS if _known(f)]
@@ -115,6 +115,7 @@ def _decode(
                     f"read at 8 bits a channel; for more: {file_samples.EXTRA}"
                 )
                 raw = raw._replace(notes=(*raw.notes, note))
+            credits = iptc.read(iptc.find(image)) | xmp.read(xmp.find(image))
     color, notes, alpha = raw.color, raw.notes, raw.alpha
     if raw.profile:
         color, more = profiles.to_srgb(color, raw.profile)
@@ -125,7 +126,9 @@ def _decode(
     if alpha is not None:
         alpha = rotate_upright(alpha, orientation)
     color = rotate_upright(color, orientation)
-    return file_samples.FileSamples(color, alpha, notes, exif=exif, dpi=dpi)
+    return file_samples.FileSamples(
+        color, alpha, notes, exif=exif, dpi=dpi, credits=credits
+    )
 
 
 def rotate_upright(array: np.ndarray, orientation: object) -> np.ndarray:

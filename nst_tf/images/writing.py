@@ -4,8 +4,8 @@ What a file of one kind cannot hold is left out here; `list_omissions` says
 what, before any work starts.
 """
 
-import copy
 import io
+import itertools
 import math
 import struct
 from collections.abc import Iterator
@@ -14,18 +14,19 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, PngImagePlugin
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from nst_tf import files
 from nst_tf.backend import device
-from nst_tf.images import transparency
+from nst_tf.images import exif, iptc, transparency, xmp
 
-RECORD = "nst_tf"  # keyword of the text in a PNG file
-LONGEST_RECORD = 40000  # bytes, in a JPEG or WebP file's EXIF of 64 KB
-LONGEST_EXIF = 65000  # bytes, of a JPEG file
+LONGEST_RECORD = 40000  # bytes, in a JPEG or WebP file
+LONGEST_SEGMENT = 65000  # bytes of EXIF or of XMP, in a JPEG file
+LARGEST_TIFF = 3_000_000_000  # bytes of samples; beyond it, a BigTIFF file
+STRIP = 1 << 16  # bytes of a TIFF file's samples that stand together, about
 FULL_COLOR = 90  # JPEG quality from which colors have the full resolution
-DIRECTORIES = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)  # below the main one
 _OF_SAMPLES = (b"IHDR", b"IDAT", b"IEND")  # the chunks of a PNG file
-_ASCII = b"ASCII\0\0\0"  # how EXIF begins a comment
+# Where records were before they were in XMP: a PNG file's text, and a comment.
+_TEXT, _ASCII = "nst_tf", b"ASCII\0\0\0"
 
 
 class Format(NamedTuple):
@@ -59,6 +60,8 @@ class Options(NamedTuple):
     exif: Image.Exif | None = None
     dpi: tuple[float, float] | None = None
     record: str = ""  # the text that says how it was made
+    credits: xmp.Properties | None = None  # of the content
+    mark: bool = False  # whether the file says that it is generated
 
 
 def check(
@@ -85,13 +88,6 @@ def check(
             f"bit_depth is 16, but {extension} files have 8 bits a channel; "
             f"write a .png or a .tif."
         )
-    if depth == 16 and form.name == "TIFF":
-        files.require_extra(
-            "tifffile",
-            "formats",
-            f"bit_depth is 16, which for {extension} files",
-            "; or write a .png.",
-        )
 
 
 def list_omissions(path: Path, options: Options) -> list[str]:
@@ -103,12 +99,10 @@ def list_omissions(path: Path, options: Options) -> list[str]:
             f"{path.suffix} files hold no transparency: the picture is put on "
             f"white; a .png keeps it"
         )
-    deep = form.name == "TIFF" and options.bit_depth == 16
-    exif = Image.Exif() if options.exif is None else options.exif
-    if deep and any(exif.get_ifd(each) for each in DIRECTORIES):
+    if options.mark and not form.described:
         lines.append(
-            f"{path.suffix} files of 16 bits are written without the notes on "
-            f"exposure and place; a .png keeps them"
+            f"{path.suffix} files cannot say that the picture is generated, "
+            f"nor who made the content; a .png can"
         )
     return lines
 
@@ -116,8 +110,7 @@ def list_omissions(path: Path, options: Options) -> list[str]:
 def needs_sidecar(path: Path, record: str = "") -> bool:
     """Whether the record goes into a file of its own."""
     form = OUTPUT_FORMATS.get(path.suffix.lower(), Format(""))
-    limited = form.name in ("JPEG", "WEBP")
-    return not form.described or (limited and len(record) > LONGEST_RECORD)
+    return not form.described or _is_long(form, record)
 
 
 def encode(
@@ -134,14 +127,15 @@ def encode(
     samples = quantize(image, kind)
     if alpha is not None:
         samples = np.dstack([samples, quantize(alpha, kind)])
-    if kind == np.uint8:
-        Image.fromarray(samples).save(
-            file, form.name, **_pillow_options(form, options)
-        )
-    elif form.name == "PNG":
+    if form.name == "TIFF":
+        _tiff(file, samples, options)
+    elif kind == np.uint16:
         _deep_png(file, samples, options)
     else:
-        _deep_tiff(file, samples, options)
+        size = samples.shape[1::-1]
+        Image.fromarray(samples).save(
+            file, form.name, **_pillow_options(form, options, size)
+        )
 
 
 def quantize(image: np.ndarray, kind: type[np.unsignedinteger]) -> np.ndarray:
@@ -155,12 +149,15 @@ def quantize(image: np.ndarray, kind: type[np.unsignedinteger]) -> np.ndarray:
 
 def read_record(image: Image.Image) -> str:
     """Reads the text that says how a picture was made; "" if there is none."""
+    record = xmp.read(xmp.find(image)).get(xmp.RECORD)
+    if record:
+        return record[0]
     if image.format == "PNG":
-        return str(image.info.get(RECORD, ""))
-    exif = image.getexif()
+        return str(image.info.get(_TEXT, ""))
+    notes = image.getexif()
     if image.format == "TIFF":
-        return str(exif.get(ExifTags.Base.ImageDescription, ""))
-    details = exif.get_ifd(ExifTags.IFD.Exif)
+        return str(notes.get(ExifTags.Base.ImageDescription, ""))
+    details = notes.get_ifd(ExifTags.IFD.Exif)
     comment = details.get(ExifTags.Base.UserComment, b"")
     if isinstance(comment, bytes):
         comment = comment.decode("latin-1")
@@ -174,8 +171,10 @@ def make_srgb_profile() -> bytes:
     return data[:24] + when + data[36:]
 
 
-def _pillow_options(form: Format, options: Options) -> dict[str, Any]:
-    """Keywords of Pillow's writers."""
+def _pillow_options(
+    form: Format, options: Options, size: tuple[int, int]
+) -> dict[str, Any]:
+    """Keywords of Pillow's writers, of a picture of (width, height)."""
     chosen: dict[str, Any] = {}
     if options.dpi:
         chosen["dpi"] = options.dpi
@@ -183,44 +182,60 @@ def _pillow_options(form: Format, options: Options) -> dict[str, Any]:
         chosen["quality"] = options.quality
     if form.name == "JPEG" and options.quality >= FULL_COLOR:
         chosen["subsampling"] = "4:4:4"
-    if form.name == "TIFF":
-        chosen["compression"] = "tiff_adobe_deflate"
     if not form.described:
         return chosen
     chosen["icc_profile"] = make_srgb_profile()
-    exif = _with_record(form, options)
-    if len(exif) or any(exif.get_ifd(each) for each in DIRECTORIES):
-        chosen["exif"] = exif
-    if form.name == "JPEG" and len(exif.tobytes()) > LONGEST_EXIF:
-        chosen["exif"] = _with_record(form, options._replace(exif=None))
-    if any(each in exif for each in DIRECTORIES):
-        del chosen["compression"]  # libtiff writes no directories
+    said = _describe(form, options, size)
+    chosen["exif"] = exif.encode(said.exif)
     if form.name == "PNG":
         chosen["pnginfo"] = info = PngImagePlugin.PngInfo()
-        if options.record:
-            info.add_itxt(RECORD, options.record)
+        if said.xmp:
+            info.add_itxt("XML:com.adobe.xmp", said.xmp.decode())
+    elif said.xmp:
+        chosen["xmp"] = said.xmp
+    if form.name == "JPEG" and said.iptc:
+        chosen["extra"] = iptc.encode_segment(said.iptc)
     return chosen
 
 
-def _with_record(form: Format, options: Options) -> Image.Exif:
-    """The EXIF of a file, with the record where it is kept there."""
-    given = options.exif
-    exif = Image.Exif() if given is None else copy.deepcopy(given)
-    record = options.record
-    if form.name == "TIFF" and record:
-        exif[ExifTags.Base.ImageDescription] = record
-    if form.name == "WEBP" and options.dpi:  # there is no other place
-        exif[ExifTags.Base.XResolution] = options.dpi[0]
-        exif[ExifTags.Base.YResolution] = options.dpi[1]
-        exif[ExifTags.Base.ResolutionUnit] = 2  # inches
-    if form.name in ("JPEG", "WEBP") and 0 < len(record) <= LONGEST_RECORD:
-        comment = _ASCII + record.encode("ascii", "backslashreplace")
-        exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = comment
-    if form.name == "TIFF":  # Pillow leaves out directories without a place
-        for directory in DIRECTORIES:
-            if exif.get_ifd(directory):
-                exif[directory] = 0
-    return exif
+class _Description(NamedTuple):
+    """What a file says besides its samples."""
+
+    exif: exif.Directories
+    xmp: bytes
+    iptc: bytes
+
+
+def _describe(
+    form: Format, options: Options, size: tuple[int, int]
+) -> _Description:
+    """Gathers what a file says; in a JPEG file, what its segments can hold."""
+    credits = options.credits or {}
+    ours: dict[str, tuple[str, ...]] = {}
+    if options.mark:
+        ours[xmp.MARK] = (xmp.GENERATED,)
+    if options.record and not _is_long(form, options.record):
+        ours[xmp.RECORD] = (options.record,)
+    found = _Description(
+        exif.complete(options.exif, size, form.name, options.dpi),
+        xmp.encode({**credits, **ours}),
+        iptc.encode(credits),
+    )
+    if form.name != "JPEG":
+        return found
+    if len(exif.encode(found.exif)) > LONGEST_SEGMENT:
+        least = exif.complete(None, size, form.name, options.dpi)
+        found = found._replace(exif=least)
+    if len(found.xmp) > LONGEST_SEGMENT:
+        found = found._replace(xmp=xmp.encode(ours))
+    return found
+
+
+def _is_long(form: Format, record: str) -> bool:
+    """Whether the XMP of a file cannot hold a record."""
+    limited = form.name in ("JPEG", "WEBP")
+    longest = LONGEST_RECORD if limited else xmp.LONGEST // 2
+    return len(xmp.escape(record)) > longest
 
 
 def _deep_png(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
@@ -230,8 +245,9 @@ def _deep_png(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
 
     # What goes with the samples is taken from a file of one pixel by Pillow.
     one = io.BytesIO()
+    form, size = OUTPUT_FORMATS[".png"], samples.shape[1::-1]
     Image.fromarray(samples[:1, :1].astype(np.uint8)).save(
-        one, "PNG", **_pillow_options(OUTPUT_FORMATS[".png"], options)
+        one, form.name, **_pillow_options(form, options, size)
     )
     data = tf.io.encode_png(samples).numpy()
     ours, theirs = _chunks(data), _chunks(one.getvalue())
@@ -250,30 +266,69 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         place = end
 
 
-def _deep_tiff(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
-    """Writes a TIFF file of 16 bits; of EXIF the main directory is kept."""
-    import tifffile
+def _tiff(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
+    """Writes a TIFF file; 8 bits are compressed, in 16 are few to spare."""
+    # Pillow writes no 16 bits, and directories of EXIF only beside raw samples.
+    height, width, channels = samples.shape
+    bits, is_large = 8 * samples.itemsize, samples.nbytes > LARGEST_TIFF
+    rows = min(height, max(1, STRIP // samples[0].nbytes))
+    is_compressed = bits == 8 and not is_large  # libtiff ends at 4 GB
+    if is_compressed:
+        strips = _compress(samples, rows)
+    else:
+        samples = samples.astype(f"<u{bits // 8}", copy=False)
+        strips = [samples[n : n + rows].data for n in range(0, height, rows)]
+    lengths = [strip.nbytes for strip in strips]
+    said = _describe(OUTPUT_FORMATS[".tif"], options, (width, height))
+    base = ExifTags.Base
+    main = {
+        **said.exif[None],
+        base.ImageWidth: width,
+        base.ImageLength: height,
+        base.BitsPerSample: (bits,) * channels,
+        base.Compression: 5 if is_compressed else 1,  # LZW, or none
+        base.PhotometricInterpretation: 2,  # RGB
+        base.SamplesPerPixel: channels,
+        base.PlanarConfiguration: 1,  # pixel by pixel
+        base.RowsPerStrip: rows,
+        base.StripByteCounts: tuple(lengths),
+        base.StripOffsets: tuple(itertools.accumulate([0, *lengths[:-1]])),
+        base.InterColorProfile: make_srgb_profile(),
+    }
+    if is_compressed:
+        main[base.Predictor] = 2  # differences
+    if channels == 4:
+        main[base.ExtraSamples] = 2  # alpha, not multiplied
+    if said.xmp:
+        main[base.XMLPacket] = said.xmp
+    if said.iptc:
+        # Once more in a tuple: Pillow takes the first of several for all.
+        main[base.IPTCNAA] = (iptc.encode_integers(said.iptc),)
+    head = b"II*\0\x08\0\0\0"
+    if is_large:
+        head = b"II+\0\x08\0\0\0\x10" + bytes(7)
+    file.write(head)
+    file.write(exif.encode_directories({**said.exif, None: main}, head))
+    file.writelines(strips)
 
-    exif = _with_record(OUTPUT_FORMATS[".tif"], options)
-    description = exif.pop(ExifTags.Base.ImageDescription, None)
-    kept = [
-        (int(tag), "s", 0, value, True)
-        for tag, value in exif.items()
-        if isinstance(value, (str, bytes))
-    ]
-    written = io.BytesIO()  # it wants a file with a name, or none at all
-    tifffile.imwrite(
+
+def _compress(samples: np.ndarray, rows: int) -> list[memoryview]:
+    """Compresses samples of 8 bits by LZW, so many rows at a time."""
+    written = io.BytesIO()
+    Image.fromarray(samples).save(
         written,
-        samples,
-        photometric="rgb",
-        extrasamples=["unassalpha"] if samples.shape[-1] == 4 else None,
-        compression="zlib",
-        iccprofile=make_srgb_profile(),
-        resolution=options.dpi,
-        resolutionunit="INCH" if options.dpi else None,
-        description=description or None,
-        extratags=kept,
-        software=False,
-        metadata=None,
+        "TIFF",
+        compression="tiff_lzw",
+        strip_size=rows * samples[0].nbytes,
+        tiffinfo={ExifTags.Base.Predictor: 2},
     )
-    file.write(written.getbuffer())
+    data = written.getbuffer()
+    directory = ImageFileDirectory_v2(bytes(data[:8]))
+    written.seek(directory.next)
+    directory.load(written)
+    places = directory[ExifTags.Base.StripOffsets]
+    lengths = directory[ExifTags.Base.StripByteCounts]
+    return [
+        data[place : place + length]
+        for place, length in zip(places, lengths, strict=True)
+    ]

@@ -89,6 +89,7 @@ class FileOptions(NamedTuple):
     quality: int = 95
     dpi: float = 0.0  # 0: as the content image's file says
     keep_location: bool = False
+    mark: bool = True
     record_paths: bool = False
     overwrite: bool = False
 

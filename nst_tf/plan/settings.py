@@ -218,6 +218,14 @@ class Job:
         role=Role.FILE,
         recorded=False,
     )
+    mark: bool = setting(
+        True,
+        "Files",
+        "Say in the output that it is generated, as IPTC's DigitalSourceType "
+        "(compositeWithTrainedAlgorithmicMedia).",
+        role=Role.FILE,
+        recorded=False,
+    )
     record_paths: bool = setting(
         False,
         "Files",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from nst_tf import files
-from nst_tf.images import exif, image_io, sources, writing
+from nst_tf.images import exif, image_io, sources, writing, xmp
 from nst_tf.plan import planning
 
 LONGEST_NAME = 255  # bytes, on most file systems
@@ -246,5 +246,12 @@ def make_options(plan: planning.Plan) -> writing.Options:
     notes = None
     if content.exif is not None:
         notes = exif.select_tags(content.exif, file.keep_location)
-    dpi = (file.dpi, file.dpi) if file.dpi else content.dpi
-    return writing.Options(alpha, file.bit_depth, file.quality, notes, dpi)
+    return writing.Options(
+        alpha,
+        file.bit_depth,
+        file.quality,
+        notes,
+        (file.dpi, file.dpi) if file.dpi else content.dpi,
+        credits=xmp.select(content.credits or {}, file.keep_location),
+        mark=file.mark,
+    )

@@ -217,10 +217,14 @@ def test_previews_are_written(flag_file, painter, monkeypatch):
 def test_a_preview_that_fails_does_not_end_the_run(
     flag_file, painter, capsys, monkeypatch
 ):
-    def fail(*_):
-        raise OSError("No space left on device")
+    write = image_io.write_image
 
-    monkeypatch.setattr(image_io, "save_image", fail)
+    def fail(path, *rest):
+        if "preview" in path.name:
+            raise OSError("No space left on device")
+        write(path, *rest)
+
+    monkeypatch.setattr(image_io, "write_image", fail)
     assert main.main([flag_file, "--preview_every=4"]) == 0
     words = "warning   preview town-paint.preview.png failed: No space"
     assert capsys.readouterr().err.count(words) == 2

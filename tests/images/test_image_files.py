@@ -43,6 +43,11 @@ STORED = {
 # Names of files, with the bits of a channel.
 EXACT = ("a8.png", "a16.png", "a8.tif", "a16.tif", "a8.webp")
 DEEP = ("a16.png", "a16.tif")
+# What EXIF says of a file itself.
+OF_THE_FILE = {
+    *(BASE.ExifVersion, BASE.FlashPixVersion, BASE.ColorSpace),
+    *(BASE.ExifImageWidth, BASE.ExifImageHeight, BASE.ComponentsConfiguration),
+}
 WRITTEN = (*EXACT, "a8.jpg")
 
 
@@ -463,26 +468,20 @@ def test_who_when_and_how_are_kept_the_rest_is_not(
             place = dict(written.get_ifd(IFD.GPSInfo))
         assert written[BASE.Artist] == "Ada"
         assert not {BASE.Orientation, BASE.HostComputer} & set(written)
-        if out != "a16.tif":  # only the main directory
-            assert details == pytest.approx(expected)
-            assert place == (where if keep_location else {})
+        kept = {tag: details[tag] for tag in details if tag in expected}
+        assert kept == pytest.approx(expected)
+        assert not set(details) - set(expected) - OF_THE_FILE
+        assert place == (where if keep_location else {})
 
 
-@pytest.mark.parametrize("name", ["a8.webp", "a8.jpg"])
+@pytest.mark.parametrize("name", WRITTEN)
 def test_notes_in_a_directory_alone_are_kept(tmp_path, name):
     notes = Image.Exif()
     notes.get_ifd(IFD.Exif)[BASE.LensModel] = "50mm"
     with Image.open(_saved(tmp_path / name, exif=notes)) as image:
         details = image.getexif().get_ifd(IFD.Exif)
-    assert details == {BASE.LensModel: "50mm"}
-    (line,) = writing.list_omissions(
-        tmp_path / "a.tif", writing.Options(exif=notes, bit_depth=16)
-    )
-    assert "without the notes on exposure and place" in line
-    plain = writing.Options(exif=Image.Exif(), bit_depth=16)
-    assert writing.list_omissions(tmp_path / "a.tif", plain) == []
-    eight = writing.Options(exif=notes)
-    assert writing.list_omissions(tmp_path / "a.tif", eight) == []
+    assert details[BASE.LensModel] == "50mm"
+    assert set(details) <= OF_THE_FILE | {BASE.LensModel}
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -558,7 +557,7 @@ def test_a_record_that_does_not_fit_needs_a_file_of_its_own(
     assert actual == ("" if expected else record)
 
 
-@pytest.mark.parametrize("more", [0, 30_000])
+@pytest.mark.parametrize("more", [0, 65_000])
 def test_the_longest_record_fits_beside_long_notes(tmp_path, more):
     notes = Image.Exif()
     for tag in (BASE.ImageDescription, BASE.Artist, BASE.Copyright):
@@ -606,9 +605,10 @@ def test_without_tifffile_deep_files_are_cut_and_this_is_said(
     assert 'pip install "nst-tf[formats]"' in note
     with pytest.raises(ValueError, match=r'pip install "nst-tf\[formats\]"'):
         image_io.load_picture(floats)
-    words = r'pip install "nst-tf\[formats\]"; or write a \.png'
-    with pytest.raises(ValueError, match=words):
-        image_io.save_image(path, samples / 65535, bit_depth=16)
+    image_io.save_image(path, samples / 65535, bit_depth=16)  # needs it not
+    monkeypatch.undo()
+    read = image_io.load_picture(path)
+    np.testing.assert_array_equal(read.pixels, samples / np.float32(65535))
 
 
 @pytest.mark.parametrize("name", [*WRITTEN, "a8.bmp"])

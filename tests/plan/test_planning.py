@@ -305,6 +305,7 @@ def test_other_settings_reach_their_places():
         quality=50,
         dpi=72.0,
         keep_location=True,
+        mark=False,
         record_paths=True,
         overwrite=True,
     )
@@ -313,7 +314,7 @@ def test_other_settings_reach_their_places():
     assert plan.tiling == (90, "keep", 3e9, 1)
     assert plan.stop == (12.0, 0.0, 1e-3, None)
     assert plan.checkpoints == ("kept", (7, 0.0), "require")
-    assert plan.file == (16, 50, 72.0, True, True, True)
+    assert plan.file == (16, 50, 72.0, True, False, True, True)
     assert plan.convention == conventions.CONVENTIONS["relative"]
     keras = _make(A, convention="keras", steps=(1,))
     assert keras.convention == conventions.CONVENTIONS["keras"]

@@ -16,7 +16,7 @@ from PIL import Image
 import nst_tf
 from nst_tf import files
 from nst_tf.cli import flags, main
-from nst_tf.images import image_io, writing
+from nst_tf.images import image_io, writing, xmp
 from nst_tf.network import bundled
 from nst_tf.plan import schedule, settings
 from nst_tf.runs import (
@@ -893,6 +893,20 @@ def test_notes_that_do_not_fit_do_not_cost_the_picture(painter):
     long = writing.Options(exif=notes, record=json.dumps({"a": "b" * 30000}))
     image_io.write_image("b.jpg", _pixels("town.png"), long)
     assert writing.read_record(Image.open("b.jpg")) == long.record
+
+
+@pytest.mark.parametrize("flag", [[], ["--nomark"]])
+def test_pictures_say_that_they_are_generated(painter, flag):
+    content = Path("town.jpg")
+    credits = {"dc:creator": ("Ada",), "photoshop:City": ("Genoa",)}
+    Image.open("town.png").convert("RGB").save(content, xmp=xmp.encode(credits))
+    _run("--content=town.jpg", "--output=a.tif", "--preview_every=1", *flag)
+    expected = {} if flag else {xmp.MARK: (xmp.GENERATED,)}
+    preview = image_io.load_picture("a.preview.png").credits
+    assert preview == expected
+    found = dict(image_io.load_picture("a.tif").credits)
+    assert json.loads(found.pop(xmp.RECORD)[0])["flags"]["size"] == 96
+    assert found == {"dc:creator": ("Ada",), **expected}
 
 
 def test_what_we_wrote_of_another_picture_is_not_passed_on(folder, painter):
