@@ -8,7 +8,6 @@ parts that a run is made of are in `nst_tf.losses`, `nst_tf.optimize` and
 `nst_tf.network`. Editors read `__init__.pyi`, by `scripts/write_stub.py`.
 """
 
-import pkgutil
 from collections.abc import Callable, Mapping
 
 __version__ = "0.1.0"
@@ -30,6 +29,8 @@ def import_lazily(
 
     def get(name: str) -> object:
         if name in names:
+            import pkgutil
+
             return pkgutil.resolve_name(f"{package}.{names[name]}")
         raise AttributeError(f"module {package!r} has no attribute {name!r}")
 

@@ -1,8 +1,25 @@
 """The program: python -m nst_tf.run --flagfile=configs/starry.cfg."""
 
-from nst_tf.cli.main import cli, main
+import sys
+from collections.abc import Sequence
 
-__all__ = ["cli", "main"]
+
+def cli() -> None:
+    """Runs the console script nst-tf."""
+    try:
+        from nst_tf import terminal
+
+        terminal.run_program("nst_tf.cli.main")
+    except KeyboardInterrupt:  # before anything handles it
+        sys.exit(130)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Does what the program does, as `cli.main.main`."""
+    from nst_tf.cli import main as program
+
+    return program.main(arguments)
+
 
 if __name__ == "__main__":
     cli()

@@ -1,31 +1,162 @@
-"""A program and its terminal: whole names, readers that leave, exit status."""
+"""A program and its terminal: streams, escaped text, Ctrl-C, exit status."""
 
+import codecs
 import contextlib
+import faulthandler
+import importlib
+import io
 import logging
 import os
+import re
+import signal
 import sys
+import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
+from typing import BinaryIO
+
+_INTERRUPTED = 130
+_FAILURES = range(2, 128)  # statuses; 1 is wrong input, from 129 on signals
+# C0, DEL, C1, marks that change the direction of text, lone surrogates.
+_CONTROLS = re.compile(
+    "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 
 
-def run_program(main: Callable[[Sequence[str]], int]) -> None:
+def escape(text: str, paths: Sequence[str] = ()) -> str:
+    r"""Escapes what could move a terminal's cursor or reorder a line.
+
+    Escapes are written \uXXXX, so that JSON stays JSON with the same meaning.
+
+    Args:
+        text: One line of text; line breaks are escaped, too.
+        paths: Parts of it that stay as they are.
+    """
+    parts = [text]
+    if any(paths):
+        pattern = "|".join(re.escape(path) for path in paths if path)
+        parts = re.split(f"({pattern})", text)
+    parts[::2] = [
+        _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", part)
+        for part in parts[::2]
+    ]
+    return "".join(parts)
+
+
+def run_program(module: str) -> None:
     """Runs a program on the command line, and exits with its status.
 
     Args:
-        main: Takes the arguments, without the program's name, and returns the
-            exit status.
+        module: Its module; `main` of it takes the arguments, without the
+            program's name, and returns the exit status.
     """
-    # Each level is traced anew, which TensorFlow takes for a mistake.
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupt)
+    _fill_descriptors()
+    with _keep_stderr() as kept:
+        try:
+            # Each level is traced anew, which TensorFlow takes for a mistake.
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)
+            status = importlib.import_module(module).main(sys.argv[1:])
+        except KeyboardInterrupt:
+            status = _INTERRUPTED
+        except Exception:
+            print_traceback()
+            status = 1
+            _show(kept)
+        else:
+            if status in _FAILURES:
+                _show(kept)
+    # What runs when Python ends would show a traceback.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # names may hold anything
-            stream.reconfigure(errors="backslashreplace")
-    status = main(sys.argv[1:])
-    try:
-        if sys.stdout:
-            sys.stdout.flush()
-    except OSError:  # nobody reads; Python would complain at its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        try:
+            if stream:
+                stream.flush()
+        except OSError:  # nobody reads; Python would complain at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)
+
+
+def end_if_importing(number: int, frame: FrameType | None) -> None:
+    """Ends the program at once if a signal came while a module is imported.
+
+    Some modules print, lose or convert an exception that is raised then.
+
+    Args:
+        number: The signal.
+        frame: Where it came.
+    """
+    while frame:
+        if frame.f_code.co_filename.startswith("<frozen importlib."):
+            os._exit(128 + number)
+        frame = frame.f_back
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Handles Ctrl-C as Python does, but for imports."""
+    end_if_importing(number, frame)
+    raise KeyboardInterrupt
+
+
+def _fill_descriptors() -> None:
+    """Opens closed standard streams, whose numbers files would get."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:  # the lowest number is the next one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
+class _Stderr(io.TextIOWrapper):
+    """Standard error of a program: each line of text is escaped."""
+
+    def write(self, text: str) -> int:
+        """Writes text of one line or of several."""
+        return super().write("\n".join(map(escape, text.split("\n"))))
+
+
+@contextlib.contextmanager
+def _keep_stderr() -> Iterator[BinaryIO | None]:
+    """Makes standard error the program's own; libraries of C write to a file.
+
+    Yields:
+        The file; None if there is no place for one.
+    """
+    sys.stderr = _Stderr(
+        io.BufferedWriter(io.FileIO(os.dup(2), "w")),
+        encoding=getattr(sys.stderr, "encoding", "utf-8"),
+        errors="backslashreplace",
+        line_buffering=True,
+    )
+    faulthandler.enable(sys.stderr)  # words of a crash in C would be lost
+    codecs.register_error("nst_tf", _encode_anything)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="nst_tf")
+    with contextlib.ExitStack() as stack:
+        kept = None
+        with contextlib.suppress(OSError):
+            kept = stack.enter_context(tempfile.TemporaryFile())
+            os.dup2(kept.fileno(), 2)
+        yield kept
+
+
+def _encode_anything(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Writes bytes of a path that are no text as they are, all else escaped."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+def _show(kept: BinaryIO | None) -> None:
+    """Prints what libraries of C wrote, after a failure."""
+    if kept:
+        kept.seek(0)
+        text = kept.read().decode(errors="backslashreplace")
+        print_note(*text.splitlines())
 
 
 class Notes(logging.Handler):
@@ -63,20 +194,34 @@ def print_notes() -> Iterator[Notes]:
         log.level, log.propagate = before
 
 
-def print_line(text: str) -> None:
-    """Prints, if somebody reads."""
+def print_line(*lines: str, paths: Sequence[str] = ()) -> None:
+    """Prints on standard output, if somebody reads.
+
+    Args:
+        *lines: Lines of text.
+        paths: Parts of them that are written as they are, for scripts, unless
+            they go to a terminal.
+    """
     with contextlib.suppress(OSError):
         if sys.stdout:
+            kept = () if sys.stdout.isatty() else paths
+            text = "\n".join(escape(line, kept) for line in lines)
             print(text, flush=True)
 
 
-def print_note(text: str) -> None:
-    """Prints on standard error, if somebody reads."""
+def print_note(*lines: str) -> None:
+    """Prints lines on standard error, if somebody reads."""
     with contextlib.suppress(OSError):
         if sys.stderr:
-            print(text, file=sys.stderr, flush=True)
+            for line in lines:
+                print(escape(line), file=sys.stderr, flush=True)
 
 
 def print_error(sentence: str) -> None:
     """Prints an error on standard error, in one line."""
     print_note(f"nst-tf: {' '.join(sentence.split())}")
+
+
+def print_traceback() -> None:
+    """Prints the exception that is being handled, on standard error."""
+    print_note(*traceback.format_exc().splitlines())

@@ -28,7 +28,7 @@ ARROWS = {
     },
     "runs": {
         *("backend", "errors", "files", "images", "locks", "network"),
-        *("optimize", "plan", "transfer", "web"),
+        *("optimize", "plan", "terminal", "transfer", "web"),
     },
     "judge": {
         *("backend", "errors", "images", "losses", "network", "plan"),
@@ -39,7 +39,7 @@ ARROWS = {
         *("optimize", "plan", "runs", "terminal", "transfer", "web"),
     },
     "notebook": {"backend", "images", "optimize", "plan", "runs"},
-    "run": {"cli"},
+    "run": {"cli", "terminal"},
 }
 
 

@@ -5,5 +5,5 @@ several; `console` has exit statuses and signals. Only `run` imports this room.
 
     python -m nst_tf.run --flagfile=starry
 
-is `main.cli`; `main.main` does the same as a function.
+runs `main.main`, which is a function, too.
 """

@@ -1,7 +1,6 @@
 """What the program says, how it ends, and what signals do to it."""
 
 import signal
-import traceback
 from types import FrameType
 
 from nst_tf import terminal
@@ -57,12 +56,13 @@ class Signals:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _receive(self, number: int, _: FrameType | None) -> None:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self.received = number
         if not self.wait:
+            terminal.end_if_importing(number, frame)
             raise Stopped
 
 
@@ -72,6 +72,6 @@ def report_failure(error: Exception) -> int:
         print_error(OUT_OF_MEMORY_ADVICE)
         return OUT_OF_MEMORY
     if not isinstance(error, (FloatingPointError, BlockingIOError)):
-        traceback.print_exc()
+        terminal.print_traceback()
     print_error(f"the run cannot go on: {error}")
     return FAILED

@@ -1,7 +1,6 @@
 """The program: reads flags, makes the picture, and returns an exit status.
 
-`cli` is the console script, `main` the same as a function. Signals and console
-are in `console`, contact sheets in `sheet_command`.
+Signals and console are in `console`, contact sheets in `sheet_command`.
 """
 
 import contextlib
@@ -37,11 +36,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("nst_tf")
 
 
-def cli() -> None:
-    """The console script nst-tf."""
-    terminal.run_program(main)
-
-
 def main(arguments: Sequence[str]) -> int:
     """Makes the picture that the arguments ask for.
 
@@ -55,31 +49,32 @@ def main(arguments: Sequence[str]) -> int:
         SIGHUP, SIGINT and SIGTERM.
     """
     if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(arguments):
-        terminal.print_line(flags.format_usage())
+        terminal.print_line(*flags.format_usage().split("\n"))
         return console.DONE
     if "--version" in arguments:
         terminal.print_line(f"nst-tf {nst_tf.__version__}")
         return console.DONE
     began = time.monotonic()
-    with console.Signals() as signals, terminal.print_notes() as notes:
-        try:
+    signals = console.Signals()
+    try:
+        with signals, terminal.print_notes() as notes:
             picture = _parse_describe(arguments)
             if picture:
-                terminal.print_line(description.describe(picture))
+                terminal.print_line(*description.describe(picture))
                 return console.DONE
             job = flags.parse(arguments)
             if job.sheet or job.sweep:
                 return sheet_command.paint(job, began, signals)
             return _paint(_prepare(job, arguments, began), notes, signals)
-        except (ValueError, OSError) as error:
-            if signals.wait:  # what was asked for is right; this is a bug
-                raise
-            return console.print_error(str(error))
-        except console.Stopped:
-            return signals.status
-        except MemoryError as error:
-            console.print_error(str(error) or console.OUT_OF_MEMORY_ADVICE)
-            return console.OUT_OF_MEMORY
+    except (ValueError, OSError) as error:
+        if signals.wait:  # what was asked for is right; this is a bug
+            raise
+        return console.print_error(str(error))
+    except console.Stopped:
+        return signals.status
+    except MemoryError as error:
+        console.print_error(str(error) or console.OUT_OF_MEMORY_ADVICE)
+        return console.OUT_OF_MEMORY
 
 
 class Commission(NamedTuple):
@@ -107,9 +102,8 @@ def _prepare(
         differences = rerun.list_differences(recorded, draft.inputs)
         device_then = recorded.record["device"]
     opened = api.open_reporters(job, draft, began)
-    with device.silence_stderr():
-        device.prepare()
-        replicas.make_strategy(job.devices)
+    device.prepare()
+    replicas.make_strategy(job.devices)
     run = runner.start_run(draft, began=began)
     if replicas.is_writer():
         for line in differences:
@@ -165,21 +159,19 @@ def _paint(
 def _announce(commission: Commission, report: progress.Progress) -> None:
     """Prints what will be done, and with what."""
     job, plan = commission.job, commission.run.plan
-    with device.silence_stderr():
-        here = device.describe()
+    here = device.describe()
     unit = "cm"
     if job.print_size:
         unit = sizes.parse_print_size(job.print_size).unit
     devices = plan.tiling.devices
-    report.say(
-        progress.describe_plan(
-            plan,
-            output=str(commission.path),
-            device=_describe_devices(here, devices),
-            print_unit=unit,
-            seconds=runner.estimate_seconds(plan) if job.dry_run else 0.0,
-        )
+    lines = progress.describe_plan(
+        plan,
+        output=str(commission.path),
+        device=_describe_devices(here, devices),
+        print_unit=unit,
+        seconds=runner.estimate_seconds(plan) if job.dry_run else 0.0,
     )
+    report.say(*lines, paths=[str(commission.path)])
     api.log_notes(plan)
     omissions = writing.list_omissions(
         commission.path, outputs.make_options(plan)
@@ -233,16 +225,15 @@ def _save(
         return console.FAILED
     except (OSError, ValueError) as error:
         return console.print_error(f"{path} cannot be written: {error}")
-    report.say(
-        progress.describe_result(
-            str(saved),
-            ending,
-            run.seconds,
-            results.read_losses(step),
-            rescues=int(step.optimizer.rescues),
-            taken_back=int(step.optimizer.failures) > 0,
-        )
+    lines = progress.describe_result(
+        str(saved),
+        ending,
+        run.seconds,
+        results.read_losses(step),
+        rescues=int(step.optimizer.rescues),
+        taken_back=int(step.optimizer.failures) > 0,
     )
+    report.say(*lines, paths=[str(saved)])
     commission.reporters.finish(image, sum(run.taken))
     if saved.parent.resolve() != path.parent.resolve():
         return console.print_error(

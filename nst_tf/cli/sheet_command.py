@@ -19,11 +19,11 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
     check_alone(job)
     sheet = contact_sheet.prepare(job)
     signals.wait = True
-    with device.silence_stderr():
-        device.prepare()
-        description = device.describe()
-    for line in contact_sheet.describe(sheet, description):
-        terminal.print_line(line)
+    device.prepare()
+    terminal.print_line(
+        *contact_sheet.describe(sheet, device.describe()),
+        paths=[str(sheet.path)],
+    )
     precisions = {cell.plan.network.precision for cell in sheet.cells}
     for note in map(device.describe_emulation, precisions):
         if note:
@@ -72,7 +72,8 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
         f"{saved} is {'unfinished' if status else 'done'}, after "
         f"{progress.format_duration(time.monotonic() - began)}; the flags "
         f"under a picture, added to your command without --sheet and --sweep, "
-        f"make it"
+        f"make it",
+        paths=[str(saved)],
     )
     return status
 

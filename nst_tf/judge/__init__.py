@@ -8,5 +8,5 @@ docs/judging.md. The network is VGG19 in float32, whatever painted the picture.
     image = nst_tf.stylize("town.jpg", "painting.jpg", size=512)
     judgement = nst_tf.judge_image(image, "town.jpg", "painting.jpg")
 
-`python -m nst_tf.judge`, which is `command.cli`, prints the same figures.
+`python -m nst_tf.judge`, which is `command.main`, prints the same figures.
 """

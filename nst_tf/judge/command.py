@@ -59,11 +59,6 @@ class Request(NamedTuple):
     as_json: bool
 
 
-def cli() -> None:
-    """Runs the console script nst-tf-judge."""
-    terminal.run_program(main)
-
-
 def main(arguments: Sequence[str]) -> int:
     """Judges the pictures that the arguments name, and prints the figures.
 
@@ -75,7 +70,7 @@ def main(arguments: Sequence[str]) -> int:
         interrupted.
     """
     if {"--help", "-h", "-help"} & set(arguments):
-        terminal.print_line(format_usage())
+        terminal.print_line(*format_usage().split("\n"))
         return DONE
     if "--version" in arguments:
         terminal.print_line(f"nst-tf-judge {nst_tf.__version__}")
@@ -95,7 +90,9 @@ def main(arguments: Sequence[str]) -> int:
         return INTERRUPTED
     network = f"{judge.job.extractor}, {judge.network.origin}"
     write = write_json if request.as_json else write_table
-    terminal.print_line(write(request, network, judgements))
+    lines = write(request, network, judgements)
+    paths = list(filter(sources.is_file, request.pictures))
+    terminal.print_line(*lines, paths=paths)
     return DONE
 
 
@@ -156,7 +153,7 @@ def parse(arguments: Sequence[str]) -> Request:
 
 def write_table(
     request: Request, network: str, judgements: Sequence[judging.Judgement]
-) -> str:
+) -> list[str]:
     """Writes figures as tables for people: all, and the style by layer."""
     rows = [["picture", "size", *COLUMNS]]
     by_layer = [["style by layer", *judgements[0].style_by_layer]]
@@ -168,13 +165,13 @@ def write_table(
         )
         values = judgement.style_by_layer.values()
         by_layer.append([shown, *map(format_number, values)])
-    return "\n".join([*_align(rows), "", *_align(by_layer), "", network])
+    return [*_align(rows), "", *_align(by_layer), "", network]
 
 
 def write_json(
     request: Request, network: str, judgements: Sequence[judging.Judgement]
-) -> str:
-    """Writes figures as JSON."""
+) -> list[str]:
+    """Writes figures as lines of JSON."""
     found = {
         "content": web.show_source(request.content),
         "style": list(map(web.show_source, request.styles)),
@@ -186,7 +183,7 @@ def write_json(
             )
         ],
     }
-    return json.dumps(found, indent=2)
+    return json.dumps(found, indent=2).split("\n")
 
 
 def format_number(value: float) -> str:
@@ -223,8 +220,7 @@ def _judge(judge: judging.Judge, request: Request) -> list[judging.Judgement]:
     for picture in (*pictures, subject.content, *subject.styles):
         for note in picture.notes:
             terminal.print_note(f"note      {note}")
-    with device.silence_stderr():
-        device.prepare()
+    device.prepare()
     return [judge.judge(picture, subject, name) for picture, name in named]
 
 

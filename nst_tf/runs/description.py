@@ -2,16 +2,16 @@
 
 import contextlib
 import os
-import unicodedata
 from pathlib import Path
 from typing import Any
 
+from nst_tf import terminal
 from nst_tf.plan import schedule, settings, style_settings
 from nst_tf.runs import records
 
 
-def describe(path: str | os.PathLike[str]) -> str:
-    """Says how a picture was made: a flag file, with notes for people.
+def describe(path: str | os.PathLike[str]) -> list[str]:
+    """Says how a picture was made: lines of a flag file, with notes.
 
     Raises:
         ValueError: As `records.read_record`.
@@ -70,9 +70,10 @@ def describe(path: str | os.PathLike[str]) -> str:
     ]
     if network["weights"] != "auto":
         arguments.append(("weights", network["weights"]))
-    text = [f"# {_printable(line)}" for line in lines]
-    written = [line for each in arguments for line in _flag(*each)]
-    return "\n".join([*text, *written])
+    text = [f"# {line}" for line in lines]
+    text += [line for each in arguments for line in _flag(*each)]
+    # U+2028 is not escaped, and ends a line where the flag file is read.
+    return [" ".join(terminal.escape(line).splitlines()) for line in text]
 
 
 def _list_flags(record: records.Record) -> dict[str, Any]:
@@ -130,20 +131,10 @@ def _flag(name: str, value: Any) -> list[str]:
     if isinstance(value, bool):
         return [f"--{'' if value else 'no'}{name}"]
     if isinstance(value, (list, tuple)) and name == "style_layers":
-        return [f"--{name}={_printable(str(part))}" for part in value]
+        return [f"--{name}={part}" for part in value]
     if isinstance(value, (list, tuple)):
         value = ",".join(map(str, value))
     text = str(value)
-    if _printable(text) != text or text.strip() != text:
-        return [
-            f"# --{name}= cannot be written here; type it: {_printable(text)}"
-        ]
+    if [terminal.escape(text).strip()] != text.splitlines():
+        return [f"# --{name}= cannot be written here; type it: {text}"]
     return [f"--{name}={text}"]
-
-
-def _printable(text: str) -> str:
-    """Keeps a line one line, and readable, whatever a file's name holds."""
-    return "".join(
-        c if c.isprintable() or unicodedata.category(c) == "Zs" else "?"
-        for c in text
-    )

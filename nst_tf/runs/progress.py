@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import SupportsFloat, TextIO
 
+from nst_tf import terminal
 from nst_tf.images import sizes
 from nst_tf.optimize import stopping
 from nst_tf.plan import planning, pyramid, tile_size
@@ -23,7 +24,7 @@ def describe_plan(
     device: str,
     print_unit: str = "cm",
     seconds: float = 0.0,
-) -> str:
+) -> list[str]:
     """Describes what will be done, in a few lines for people.
 
     Args:
@@ -57,18 +58,15 @@ def describe_plan(
             f"at most {format_duration(plan.stop.seconds)}, in fewer steps if "
             f"need be"
         )
-    return "\n".join(
-        [
-            f"picture   {output}, {last.width} x {last.height}{printed}"
-            f"{enlarged}",
-            f"device    {device}, {plan.network.precision}",
-            f"network   {plan.network.name}, {network and network.origin}",
-            f"levels    {levels}: {steps} steps",
-            f"memory    about {tile_size.estimate_memory(plan) / 1e9:.1f} GB"
-            f"{in_tiles}",
-            f"time      {time_words}",
-        ]
-    )
+    return [
+        f"picture   {output}, {last.width} x {last.height}{printed}{enlarged}",
+        f"device    {device}, {plan.network.precision}",
+        f"network   {plan.network.name}, {network and network.origin}",
+        f"levels    {levels}: {steps} steps",
+        f"memory    about {tile_size.estimate_memory(plan) / 1e9:.1f} GB"
+        f"{in_tiles}",
+        f"time      {time_words}",
+    ]
 
 
 class Progress:
@@ -100,9 +98,16 @@ class Progress:
         self._level = -1
         self._shown = 0.0
 
-    def say(self, line: str) -> None:
-        """Writes a line; a reader that has gone does not end the run."""
-        self._write(f"\r\033[K{line}\n" if self._terminal else f"{line}\n")
+    def say(self, *lines: str, paths: Sequence[str] = ()) -> None:
+        """Writes lines; a reader that has gone does not end the run.
+
+        Args:
+            *lines: Lines of text, escaped as by `terminal.print_line`.
+            paths: As there.
+        """
+        kept = () if self._terminal else paths
+        text = "\n".join(terminal.escape(line, kept) for line in lines)
+        self._write(f"\r\033[K{text}\n" if self._terminal else f"{text}\n")
 
     def update(
         self, level: int, index: int, loss: SupportsFloat
@@ -188,7 +193,7 @@ def describe_result(
     terms: Mapping[str, float],
     rescues: int,
     taken_back: bool,
-) -> str:
+) -> list[str]:
     """Says where the picture is, how long it took, and the losses."""
     width = max(map(len, terms))
     lines = [
@@ -204,7 +209,7 @@ def describe_result(
             f"went on from its best picture, with shorter steps"
         )
     lines.append(f"{path} is {state}, after {format_duration(seconds)}")
-    return "\n".join(lines)
+    return lines
 
 
 def format_duration(seconds: float) -> str:

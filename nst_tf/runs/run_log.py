@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nst_tf import terminal
 from nst_tf.backend import device
 from nst_tf.plan import pyramid
 
@@ -63,7 +64,7 @@ class Log:
         }
         try:
             with open(self._path, "a", encoding="utf-8") as file:
-                file.write(f"{json.dumps(line)}\n")
+                file.write(f"{terminal.escape(json.dumps(line))}\n")
         except OSError as error:
             if not self._failed:
                 log.warning("log %s failed: %s", self._path, error.strerror)

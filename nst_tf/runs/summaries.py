@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 
-from nst_tf import files
+from nst_tf import files, terminal
 from nst_tf.plan import pyramid
 
 if TYPE_CHECKING:
@@ -92,13 +92,14 @@ class Board:
         import tensorflow as tf
 
         for name, value in losses.items():
-            tf.summary.scalar(name, float(value), step=count)
+            tf.summary.scalar(terminal.escape(name), float(value), step=count)
         if self._before:
             before, then = self._before
             speed = (count - before) / max(now - then, 1e-9)
             tf.summary.scalar("steps_per_second", speed, step=count)
         else:
-            text = "\n".join(f"    {flag}" for flag in self._flags)  # Markdown
+            flags = map(terminal.escape, self._flags)
+            text = "\n".join(f"    {flag}" for flag in flags)  # Markdown
             tf.summary.text("flags", text, step=count)
         self._before = count, now
 

@@ -103,14 +103,3 @@ def test_failures_have_their_status(capsys, error, status, words, traced):
         assert console.report_failure(caught) == status
     err = capsys.readouterr().err
     assert words in err and ("Traceback" in err) == traced
-
-
-def test_the_status_of_a_program_is_that_of_its_main(monkeypatch, capsys):
-    monkeypatch.setattr(terminal.sys, "argv", ["nst-tf", "a", "b"])
-    with pytest.raises(SystemExit) as ended:
-        terminal.run_program(lambda arguments: len(arguments))
-    assert ended.value.code == 2
-    assert logging.getLogger("tensorflow").level == logging.ERROR
-    assert LOG.handlers == []  # `main` prints records, once
-    terminal.print_error("a\nb")
-    assert capsys.readouterr().err == "nst-tf: a b\n"

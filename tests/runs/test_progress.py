@@ -75,7 +75,7 @@ def test_a_terminal_has_one_line_five_times_a_second(clock):
     for index in (1, 2, 3):
         clock[0] += 0.15
         report.update(0, index, 1.0)
-    report.say("a\nb")
+    report.say("a", "b")
     report.clear_line()
     report.end_line()
     start = "\r\033[Klevel 1/2, 10 x 10, step"
@@ -187,10 +187,9 @@ def test_durations_read_as_people_say_them(seconds, words):
 
 
 def _describe(plan, **options):
-    text = progress.describe_plan(
+    lines = progress.describe_plan(
         plan, output="a.png", device="a card", **options
     )
-    lines = text.splitlines()
     return {line[:10].strip(): line[10:] for line in lines}
 
 
@@ -243,11 +242,10 @@ def test_a_print_tiles_and_times_are_described(toy, monkeypatch):
     ],
 )
 def test_a_result_is_described(rescues, taken_back, words):
-    text = progress.describe_result(
+    lines = progress.describe_result(
         "a.png", "done", 61.0, {"a": 0.123456, "bcd": 2e5}, rescues, taken_back
     )
-    lines = text.splitlines()
     assert lines[1:3] == ["  a    0.1235", "  bcd  2e+05"]
     assert lines[-1] == "a.png is done, after 61 s"
     assert len(lines) == 4 + bool(rescues)
-    assert words in text
+    assert words in "\n".join(lines)

@@ -79,7 +79,7 @@ def _save(record, name="a.png"):
 def _describe(record):
     """The lines of a description: notes, flags."""
     _save(record, "described.png")
-    lines = description.describe("described.png").splitlines()
+    lines = description.describe("described.png")
     count = [line.lstrip("# ")[:2] for line in lines].index("--")
     return lines[:count], lines[count:]
 
@@ -442,10 +442,11 @@ def test_names_of_all_kinds_are_described(name):
 
 def test_what_cannot_be_printed_is_not():
     record, _, _ = _make_record()
-    record["inputs"]["content"]["name"] = "a\nb\x1b.png"
+    record["inputs"]["content"]["name"] = "a\nb\x1b\u2028c.png"
     notes, lines = _describe(record)
-    assert lines[0] == "# --content= cannot be written here; type it: a?b?.png"
-    assert "# content: a?b?.png, 80 x 60" in notes[2]
+    shown = "a\\u000ab\\u001b c.png"
+    assert lines[0] == f"# --content= cannot be written here; type it: {shown}"
+    assert f"# content: {shown}, 80 x 60" in notes[2]
 
 
 def _change_default(monkeypatch, name, value, **rules):

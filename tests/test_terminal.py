@@ -1,0 +1,196 @@
+"""What a program does with its streams, with signals and with its text."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nst_tf
+from nst_tf import terminal
+
+ROOT = Path(nst_tf.__file__).parent.parent
+MODULES = {"nst-tf": "nst_tf.run", "nst-tf-judge": "nst_tf.judge"}
+# Sends SIGINT as a module begins to be imported, and as an exception is lost.
+INTERRUPT = """
+import os, signal, sys
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == os.environ["AT"]:
+            signal.raise_signal(signal.SIGINT)
+            print("went on", file=sys.stderr)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def _run(folder, *arguments, shell="", **environment):
+    """Runs Python in a folder, whose modules come first."""
+    command = [sys.executable, *arguments]
+    if shell:
+        command = ["bash", "-c", f'exec "$@" {shell}', "bash", *command]
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        capture_output=True,
+        timeout=100,
+    )
+
+
+def _run_program(folder, body, shell=""):
+    """Runs a program whose `main` has a body."""
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    source = f"import os, sys, warnings\ndef main(arguments):\n{lines}"
+    (folder / "program.py").write_text(source)
+    run = "from nst_tf import terminal; terminal.run_program('program')"
+    return _run(folder, "-c", run, shell=shell)
+
+
+# Text
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("a\x1b[31m\n\t\r\0b", r"a\u001b[31m\u000a\u0009\u000d\u0000b"),
+        ("\x7f\x80\x9b\x9f\xa0", "\\u007f\\u0080\\u009b\\u009f\xa0"),
+        ("\u061c\u200e\u200f", r"\u061c\u200e\u200f"),
+        ("\u202a\u202e\u2066\u2069", r"\u202a\u202e\u2066\u2069"),
+        ("\udc9b\ud800", r"\udc9b\ud800"),
+        ("a ~ é 木 \u200d 🎨 \u2028\u202f", "a ~ é 木 \u200d 🎨 \u2028\u202f"),
+    ],
+)
+def test_what_moves_a_cursor_or_turns_text_is_escaped(text, escaped):
+    assert terminal.escape(text) == escaped
+    assert terminal.escape(escaped) == escaped
+
+
+def test_json_stays_json_with_the_same_meaning():
+    for text in ("a\x1b\x7f\x9b\u202e", "\udc9b"):
+        for ascii_only in (True, False):
+            found = json.dumps([text], ensure_ascii=ascii_only)
+            assert json.loads(terminal.escape(found)) == [text]
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("stream", [io.StringIO, _Terminal])
+def test_a_path_is_written_as_it_is_for_scripts_only(monkeypatch, stream):
+    out = stream()
+    monkeypatch.setattr(sys, "stdout", out)
+    path = "a\x1b\n\udcff.png"
+    terminal.print_line(f"{path} is \x1b", "b", paths=[path, ""])
+    shown = terminal.escape(path) if out.isatty() else path
+    assert out.getvalue() == f"{shown} is \\u001b\nb\n"
+
+
+def test_bytes_of_a_path_reach_a_script(tmp_path):
+    body = (
+        "from nst_tf import terminal\n"
+        "path = os.fsdecode(b'\\xff\\x1b.png')\n"
+        "terminal.print_line(path + ' \\ud800 is done', paths=[path])\n"
+        "return 0"
+    )
+    result = _run_program(tmp_path, body)
+    assert result.stdout == b"\xff\x1b.png \\ud800 is done\n"
+
+
+def test_whatever_python_writes_on_standard_error_is_escaped(tmp_path):
+    body = (
+        "print('a\\x1b', file=sys.stderr)\n"
+        "warnings.warn('b\\x1b')\n"
+        "raise RuntimeError('c\\x1b\\n\\udcff')"
+    )
+    result = _run_program(tmp_path, body)
+    assert result.returncode == 1
+    error = result.stderr.decode()
+    for words in (
+        "a\\u001b\n",
+        "UserWarning: b\\u001b\n",
+        "Traceback (most recent call last):\n",
+        "RuntimeError: c\\u001b\n\\udcff\n",
+    ):
+        assert words in error
+    assert "\x1b" not in error
+
+
+# Streams
+
+
+@pytest.mark.parametrize("shell", ["", "2>&-", "<&- >&- 2>&-", ">&- 2>&-"])
+def test_closed_streams_are_taken_by_no_file(tmp_path, shell):
+    body = (
+        "with open('found', 'w') as file:\n"
+        "    print(file.fileno() > 2, file=file)\n"
+        "    print(os.get_inheritable(0), os.isatty(0), file=file)\n"
+        "os.write(1, b'out'), os.write(2, b'C')\n"
+        "print('error', file=sys.stderr)\n"
+        "return 0"
+    )
+    result = _run_program(tmp_path, body, shell)
+    assert result.returncode == 0
+    assert (tmp_path / "found").read_text() == "True\nTrue False\n"
+    assert result.stdout == (b"" if ">&- 2" in shell else b"out")
+    assert result.stderr == (b"" if "2>&-" in shell else b"error\n")
+
+
+@pytest.mark.parametrize(
+    ("end", "status", "is_shown"),
+    [
+        ("return 0", 0, False),
+        ("return 1", 1, False),  # of wrong input there is one sentence
+        ("return 4", 4, True),
+        ("return 143", 143, False),
+        ("raise KeyboardInterrupt", 130, False),
+        ("1 / 0", 1, True),
+    ],
+)
+def test_what_libraries_of_c_write_is_shown_after_a_failure(
+    tmp_path, end, status, is_shown
+):
+    result = _run_program(tmp_path, f"os.write(2, b'C\\x1b\\n')\n{end}")
+    assert result.returncode == status
+    assert (b"C\\u001b\n" in result.stderr) == is_shown
+    assert (b"Traceback" in result.stderr) == (end == "1 / 0")
+
+
+def test_a_crash_of_a_library_has_words(tmp_path):
+    result = _run_program(tmp_path, "os.abort()")
+    assert result.returncode < 0
+    assert b"Fatal Python error: Aborted" in result.stderr
+
+
+@pytest.mark.parametrize("shell", ["2>/dev/full", ">/dev/full 2>&1"])
+def test_a_full_device_does_not_change_the_status(tmp_path, shell):
+    body = (
+        "from nst_tf import terminal\n"
+        "terminal.print_note('a'), terminal.print_line('a')\n"
+        "return 3"
+    )
+    assert _run_program(tmp_path, body, shell).returncode == 3
+
+
+# Ctrl-C
+
+
+@pytest.mark.parametrize("program", MODULES.values())
+@pytest.mark.parametrize(
+    "at",
+    ["nst_tf.terminal", "tempfile", "numpy", "PIL", "nst_tf.plan.settings"],
+)
+def test_an_interrupt_while_modules_are_imported_has_no_traceback(
+    tmp_path, program, at
+):
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPT)
+    result = _run(tmp_path, "-m", program, "--help", AT=at)
+    assert (result.returncode, result.stdout, result.stderr) == (130, b"", b"")
