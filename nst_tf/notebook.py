@@ -66,8 +66,7 @@ def show(
     began = time.monotonic()
     draft = api.draft_images(content, style, settings)
     cell = _Cell() if _in_notebook() else None
-    with device.silence_stderr():  # a cell shows TensorFlow's banner, else
-        device.prepare()
+    device.prepare()
     end = began + draft.stop.seconds if draft.stop.seconds else math.inf
     report = progress.Progress(
         draft.levels, end=end, renew=cell.write if cell else None

@@ -2,13 +2,26 @@
 
 import contextlib
 import os
+import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 CPU = Path("/proc/cpuinfo")  # on Linux
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
+_LOCK = threading.Lock()  # of the first import of TensorFlow
+_STARTED = threading.Event()
+# Its words on a machine where all is well, with and without a GPU: 303 is the
+# error of a driver that is not installed.
+_BANNER = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog\(\)"
+    rb"|To enable the following instructions:"
+    rb"|.*\b(port|cpu_feature_guard|cudart_stub|computation_placer)\.cc:\d+\]"
+    rb"|.*\.cc:\d+\] (Unable to register cu\w+ factory"
+    rb"|failed call to cuInit: .*\(303\))"
+)
 
 
 def describe() -> str:
@@ -25,16 +38,18 @@ def prepare() -> None:
     A Keras configured for another backend, by environment or by file, could
     not be imported.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
-    os.environ["KERAS_BACKEND"] = "tensorflow"
-    os.environ.pop("TF_USE_LEGACY_KERAS", None)
-    import tensorflow as tf
+    with _LOCK, contextlib.ExitStack() as stack:
+        if not _STARTED.is_set() and "tensorflow" not in sys.modules:
+            stack.enter_context(_withhold_banner())
+        _STARTED.set()  # once a process: other threads write there, too
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        os.environ.pop("TF_USE_LEGACY_KERAS", None)
+        import tensorflow as tf
 
-    for gpu in _gpus():
-        try:
-            tf.config.experimental.set_memory_growth(gpu, True)
-        except RuntimeError:  # the device is already in use
-            return
+        with contextlib.suppress(RuntimeError):  # a device is in use already
+            for gpu in _gpus():
+                tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -116,32 +131,31 @@ def read_peak_memory() -> int | None:
 
 
 @contextlib.contextmanager
-def silence_stderr(*, shown_on_failure: bool = True) -> Iterator[None]:
-    """Keeps what libraries of C write to stderr off the terminal.
+def _withhold_banner() -> Iterator[None]:
+    """Keeps TensorFlow's banner off standard error, whatever its log level.
 
-    Some lines of TensorFlow's banner are written before any log level counts.
-    Args:
-        shown_on_failure: Whether what was kept is shown if what is done here
-            fails.
+    All else that is written there meanwhile is passed on afterwards.
     """
     with contextlib.ExitStack() as stack:
         try:
             kept = stack.enter_context(tempfile.TemporaryFile())
             saved = os.dup(2)
-        except OSError:  # no temporary folder, or no stderr
+        except OSError:  # no temporary folder, or no standard error
             yield
             return
+        stack.callback(os.close, saved)
         os.dup2(kept.fileno(), 2)
         try:
             yield
-        except BaseException:
-            if shown_on_failure:
-                kept.seek(0)
-                os.write(saved, kept.read())
-            raise
         finally:
             os.dup2(saved, 2)
-            os.close(saved)
+            kept.seek(0)
+            rest = [line for line in kept if not _BANNER.match(line)]
+            with (
+                contextlib.suppress(OSError),
+                open(saved, "wb", closefd=False) as stderr,
+            ):
+                stderr.writelines(rest)
 
 
 def _gpus() -> list:  # type: ignore[type-arg]

@@ -149,8 +149,7 @@ def rotate_upright(array: np.ndarray, orientation: object) -> np.ndarray:
 
 def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
     """Reads what has 8 bits a channel, and gray of 16 bits or floats."""
-    with device.silence_stderr(shown_on_failure=False):
-        image.load()
+    image.load()
     profile = image.info.get("icc_profile", b"")
     if image.mode.startswith(("I", "F")):
         return file_samples.FileSamples(_deep_gray(image), profile=profile)
@@ -193,8 +192,7 @@ def _by_tensorflow(
     device.prepare()
     import tensorflow as tf
 
-    with device.silence_stderr(shown_on_failure=False):  # libpng's words
-        stored = tf.io.decode_png(data, dtype=tf.uint16).numpy()
+    stored = tf.io.decode_png(data, dtype=tf.uint16).numpy()
     color, alpha = stored / np.float32(65535), None
     if stored.shape[-1] in (2, 4):
         color, alpha = color[..., :-1], color[..., -1]

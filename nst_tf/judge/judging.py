@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nst_tf import errors
-from nst_tf.backend import device, host_memory
+from nst_tf.backend import device, host_memory, interrupts
 from nst_tf.images import image_io, sizes, sources
 from nst_tf.judge import distances, figures
 from nst_tf.plan import (
@@ -268,7 +268,7 @@ class Judge:
         network = self._network
         device.prepare()
         try:
-            with distances.disable_tf32():
+            with interrupts.keep(), distances.disable_tf32():
                 known = self._find_targets(subject, height, width)
                 measured = network.measure(pixels, known.losses)
         except Exception as error:

@@ -9,10 +9,10 @@ import hashlib
 import itertools
 import logging
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from nst_tf.backend import device, host_memory, replicas
+from nst_tf.backend import device, host_memory, interrupts, replicas
 from nst_tf.images import sizes
 from nst_tf.optimize import stopping
 from nst_tf.plan import planning, pyramid, tile_size
@@ -83,7 +83,7 @@ class Run:
                 steps, plan, self.taken, stop.arrays
             )
         with contextlib.closing(steps):
-            for step in steps:
+            while step := _take(steps):
                 self.taken[step.level] = step.index
                 self.count += 1
                 self.last = step
@@ -175,6 +175,12 @@ def measure_machine(
         None if device.is_gpu() else host_memory.find_limit(),
         replicas.count_devices(strategy),
     )
+
+
+def _take(steps: "Iterator[descent.Step]") -> "descent.Step | None":
+    """Takes the next step; Ctrl-C stays what it is while TensorFlow traces."""
+    with interrupts.keep():
+        return next(steps, None)
 
 
 def estimate_seconds(plan: planning.Plan) -> float:

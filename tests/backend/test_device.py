@@ -1,9 +1,14 @@
 """What this machine computes in: the type that is fast, and what is said."""
 
+import os
+import subprocess
+import sys
 import types
+from pathlib import Path
 
 import pytest
 
+import nst_tf
 from nst_tf.backend import device
 
 
@@ -58,3 +63,103 @@ def test_only_emulated_bfloat16_has_a_note(monkeypatch, emulates):
     assert note.startswith(words) is emulates
     for precision in ("auto", "float32", "float16"):
         assert device.describe_emulation(precision) == ""
+
+
+# The import of TensorFlow
+
+TENSORFLOW = """
+import os, time
+os.write(2, BANNER)
+time.sleep(0.2)
+os.write(2, OTHER)
+
+class config:
+    def list_physical_devices(kind):
+        return []
+"""
+BANNER = b"""\
+WARNING: All log messages before absl::InitializeLog() is called are written
+I0000 00:00:1795993141.019265   18539 port.cc:153] oneDNN custom operations
+I0000 00:00:1795993141.040837   18539 cudart_stub.cc:31] Could not find cuda
+2024-05-01 10:00:00.1: I tensorflow/core/platform/cpu_feature_guard.cc:210] T
+To enable the following instructions: AVX2 FMA, in other operations, rebuild
+E0000 00:00:1795993169.600356   18539 cuda_dnn.cc:8310] Unable to register \
+cuDNN factory: Attempting to register factory
+E0000 00:00:1795993169.600356   18539 cuda_platform.cc:52] failed call to \
+cuInit: INTERNAL: CUDA error: Failed call to cuInit: UNKNOWN ERROR (303)
+"""
+OTHER = b"""\
+E0000 00:00:1795993169.600356   18539 cuda_platform.cc:52] failed call to \
+cuInit: CUDA_ERROR_UNKNOWN: unknown error (999)
+trouble in port.cc
+"""
+
+
+def _prepare(folder, code, shell=""):
+    """Runs code after which `prepare` imports a TensorFlow of few words."""
+    source = f"BANNER = {BANNER!r}\nOTHER = {OTHER!r}\n{TENSORFLOW}"
+    (folder / "tensorflow.py").write_text(source)
+    root = Path(nst_tf.__file__).parents[1]
+    code = f"import os, sys\nfrom nst_tf.backend import device\n{code}"
+    return subprocess.run(
+        ["bash", "-c", f'exec "$@" {shell}', "", sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": f"{folder}:{root}"},
+        capture_output=True,
+        check=True,
+    )
+
+
+def test_of_what_an_import_writes_the_banner_is_withheld(tmp_path):
+    code = "device.prepare()\nos.write(2, b'after')"
+    assert _prepare(tmp_path, code).stderr == OTHER + b"after"
+    code = "import tensorflow\ndevice.prepare()"  # it was shown already
+    assert _prepare(tmp_path, code).stderr == BANNER + OTHER
+
+
+def test_threads_leave_standard_error_as_it_was(tmp_path):
+    code = """
+import threading
+swaps, swap = [], os.dup2
+os.dup2 = lambda *pair: swaps.append(pair) or swap(*pair)
+before = os.fstat(2)
+threads = [threading.Thread(target=device.prepare) for _ in range(8)]
+for thread in threads: thread.start()
+os.write(2, b"meanwhile\\n")
+for thread in threads: thread.join()
+device.prepare()
+assert os.path.samestat(os.fstat(2), before)
+assert [second for _, second in swaps] == [2, 2], swaps
+os.write(2, b"after")
+"""
+    result = _prepare(tmp_path, code).stderr
+    assert sorted(result.splitlines()) == sorted(
+        (b"meanwhile\n" + OTHER + b"after").splitlines()
+    )
+
+
+def test_a_closed_standard_error_is_left_alone(tmp_path):
+    code = """
+device.prepare()
+try:
+    os.fstat(2)
+except OSError:
+    print("closed")
+"""
+    result = _prepare(tmp_path, code, "2>&-")
+    assert (result.stdout, result.stderr) == (b"closed\n", b"")
+
+
+def test_an_import_that_fails_leaves_standard_error(tmp_path):
+    code = """
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tensorflow":
+            os.write(2, b"no library\\n")
+            raise ImportError(name)
+sys.meta_path.insert(0, Finder())
+try:
+    device.prepare()
+except ImportError:
+    os.write(2, b"after")
+"""
+    assert _prepare(tmp_path, code).stderr == b"no library\nafter"

@@ -405,19 +405,28 @@ def test_a_tiff_file_that_ends_nowhere_has_an_end(bits):
         _read(_tiff(bytes(600), tags, counts={code: 2**32 - 1}))
 
 
-def test_libraries_say_nothing_beside_the_sentence(capfd):
-    files = [
-        _at(_sample("tiff8_deflate"), 100, put=b"\xff" * 20),
-        _sample("tiff8_lzw")[:-100] + bytes(100),
-        _tiff(bytes(600), _page(8) | {277: (3, [5000])}),
-        _at(_sample("png16"), 100, put=b"\xff" * 20),
-        _sample("jpeg")[:-100] + bytes(100),
-    ]
-    _read(_sample("png16"))  # TensorFlow's banner comes with its import
-    capfd.readouterr()
-    for data in files:
-        _read(data)
-    assert capfd.readouterr() == ("", "")
+def test_libraries_say_nothing_beside_the_programs_sentence(tmp_path):
+    data = _at(_sample("tiff8_deflate"), 100, put=b"\xff" * 20)
+    (tmp_path / "a.tif").write_bytes(data)
+    command = [sys.executable, "-m", "nst_tf.run", "--content=a.tif"]
+    result = subprocess.run(
+        [*command, "--style=a.tif"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(nst_tf.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert result.stderr.startswith("nst-tf: a.tif cannot be read: it is dam")
+    assert result.stderr.count("\n") == 1
+
+
+def test_decoding_leaves_the_streams_of_the_process_alone(monkeypatch):
+    _read(_sample("png16"))  # which imports TensorFlow
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "dup2", lambda *_: pytest.fail("swapped"))
+        for name in ("tiff8_deflate", "png16", "jpeg"):
+            _read(_at(_sample(name), 100, put=b"\xff" * 20))
 
 
 def test_a_long_reason_is_cut(monkeypatch):
