@@ -35,12 +35,14 @@ _DATASETS = {
 
 def find(image: Image.Image) -> bytes:
     """Returns the data of a file that Pillow has opened; empty if none."""
-    data = image.info.get("photoshop", {}).get(_RESOURCE, b"")
+    # In a PNG file "photoshop" may be any text's keyword.
+    if image.format in ("JPEG", "MPO"):
+        data = image.info.get("photoshop", {}).get(_RESOURCE, b"")
+        return data if isinstance(data, bytes) else b""
     # Photoshop says that the bytes in a TIFF file are integers, of which Pillow
     # takes the first for all.
     tags: Any = getattr(image, "tag_v2", None)
-    data = getattr(tags, "_tagdata", {}).get(TAG, data)
-    return data if isinstance(data, bytes) else b""
+    return getattr(tags, "_tagdata", {}).get(TAG, b"")
 
 
 def read(data: bytes) -> dict[str, tuple[str, ...]]:

@@ -217,6 +217,24 @@ def test_a_damaged_packet_raises_nothing(place):
     assert set(xmp.read(bytes(packet))) <= {*CREDITS, *MARKED}
 
 
+@pytest.mark.parametrize("key", ["photoshop", "xmp", "exif", "nst_tf"])
+def test_a_text_of_a_png_file_is_no_credit(tmp_path, key):
+    info = PngImagePlugin.PngInfo()
+    info.add_text(key, "text")
+    _image().save(tmp_path / "a.png", pnginfo=info)
+    assert image_io.load_picture(tmp_path / "a.png").credits == {}
+
+
+def test_it_is_said_what_a_bmp_file_cannot_say(tmp_path):
+    (line,) = writing.list_omissions(
+        tmp_path / "a.bmp", writing.Options(mark=True)
+    )
+    assert "cannot say that the picture is generated" in line
+    for name, mark in (("a.bmp", False), ("a.jpg", True)):
+        options = writing.Options(mark=mark)
+        assert writing.list_omissions(tmp_path / name, options) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRITTEN)
 @pytest.mark.parametrize("with_alpha", [False, True])
