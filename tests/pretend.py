@@ -64,11 +64,16 @@ class Painter:
         starts: The states it was to go on from.
         events: What happens before a step is seen, by its count in a run.
         loss: Of each step.
+        tiling: That of a step; None: the plan's.
     """
 
     def __init__(self):
         self.plans, self.starts, self.events = [], [], {}
         self.loss = 7.0
+        self.tiling = None
+
+    def list_shapes(self, level):
+        return {"image": ((1, *level.size, 3), "f")}
 
     def __call__(self, strategy=None, remember=False):
         return self

@@ -1,8 +1,9 @@
-"""The bytes that a process may have on this machine."""
+"""The bytes that a process may have on this machine, and who had too many."""
 
 import sys
 from pathlib import Path
 
+GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 RESERVE = 0.1  # of what is free, which is left to others
 # Threads and allocators reserve more addresses than they use: so many at first,
 # and so many for each byte.
@@ -25,6 +26,36 @@ def find_limit() -> float | None:
     if addresses:
         found.append(resident + max(0, addresses - ADDRESSES) / PER_BYTE)
     return min(found, default=None)
+
+
+def count_kills(
+    root: Path = GROUPS, own: Path = OWN_GROUPS, proc: Path = Path("/proc")
+) -> tuple[str, int] | None:
+    """Counts the processes that the kernel killed for want of memory.
+
+    Those of the control group of this process; where none counts them, those
+    of the machine.
+
+    Returns:
+        What was counted where, since which boot; two counts compare if this is
+        the same. And how many. None if nobody counts.
+    """
+    try:
+        boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+    places = [
+        folder / ("memory.oom_control" if old else "memory.events")
+        for folder, old in _list_groups(root, own)
+    ]
+    for place in (*places, proc / "vmstat"):
+        try:
+            words = place.read_text().split()
+            count = int(words[words.index("oom_kill") + 1])
+        except (OSError, ValueError, IndexError):
+            continue
+        return f"{boot} {place}", count
+    return None
 
 
 def _available() -> float:
@@ -58,12 +89,28 @@ def _address_limit() -> float:
     return max(1.0, soft - _status("VmSize"))
 
 
-def _groups(
-    root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
-) -> list[float]:
+def _groups(root: Path = GROUPS, own: Path = OWN_GROUPS) -> list[float]:
     """Lists the bytes that each control group of this process leaves.
 
     Pages of files that are not in use count as free.
+    """
+    found = []
+    for folder, old in _list_groups(root, own):
+        names, idle = ("memory.max", "memory.current"), "inactive_file"
+        if old:
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            idle = "total_inactive_file"
+        left = _left(folder, names, idle)
+        if left is not None:
+            found.append(left)
+    return found
+
+
+def _list_groups(root: Path, own: Path) -> list[tuple[Path, bool]]:
+    """Lists the control groups of this process, and those above them.
+
+    Returns:
+        The folder of each, and whether it is of version 1.
     """
     try:
         text = own.read_text(encoding="utf-8", errors="surrogateescape")
@@ -71,24 +118,13 @@ def _groups(
         return []
     lines = [line.split(":", 2) for line in text.splitlines()]
     found = []
-    for line in lines:
-        if len(line) < 3:
+    for _, kinds, name in (line for line in lines if len(line) == 3):
+        if kinds and "memory" not in kinds.split(","):
             continue
-        _, kinds, name = line
-        if not kinds:  # version 2
-            base, names = root, ("memory.max", "memory.current")
-            idle = "inactive_file"
-        elif "memory" in kinds.split(","):
-            base = root / "memory"
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes")
-            idle = "total_inactive_file"
-        else:
-            continue
+        base = root / "memory" if kinds else root
         folder = base / name.lstrip("/")
         for each in (folder, *folder.parents):
-            left = _left(each, names, idle)
-            if left is not None:
-                found.append(left)
+            found.append((each, bool(kinds)))
             if each == base:
                 break
     return found

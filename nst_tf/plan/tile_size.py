@@ -69,6 +69,19 @@ def fit_tiles(plan: "planning.Plan") -> "planning.Plan":
     return fitting[costs.index(min(costs))]
 
 
+def take_tiles(
+    plan: "planning.Plan", side: int, content_target: str
+) -> "planning.Plan | None":
+    """Gives a plan the tiles of a run before; None if they do not fit."""
+    taken = _retile(plan, side=side, content_target=content_target)
+    if side and (side < find_smallest_side(plan) or not is_additive(plan)):
+        return None
+    limit = plan.tiling.memory
+    if limit is not None and estimate_memory(taken) > limit:
+        return None
+    return taken
+
+
 def halve_tiles(plan: "planning.Plan", died: int) -> "planning.Plan":
     """Gives a plan smaller tiles than those with which a run of it died.
 

@@ -3,28 +3,42 @@
 A checkpoint is one file, written beside its place and renamed. It holds the
 variables of the optimizer, the image among them, the place in the levels, and
 what the job is, so that no other job goes on from it. The newest two of a job
-are kept.
+are kept; a damaged one gives way to the one before.
 """
 
 import contextlib
 import hashlib
 import json
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
-
-import numpy as np
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from nst_tf import files, locks
+from nst_tf.optimize import state_file
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
 
+log = logging.getLogger("nst_tf")
+
 KEPT = 2
+LARGEST_MARK = 2**16  # bytes
+LONGEST_VALUE = 60  # characters, of a setting that is named as another
 _SUFFIX = ".checkpoint.npz"
 
 Identity = Mapping[str, Any]  # what a job is: names and plain values
+# (level, steps) -> the arrays that there must be, and those that there may be;
+# raises DamageError if the job has no such place.
+Expected = Callable[[int, int], tuple[state_file.Shapes, state_file.Shapes]]
+
+
+class Saved(NamedTuple):
+    """A checkpoint, as it is read."""
+
+    state: "descent.State"
+    notes: Mapping[str, Any]  # plain values that were saved with it
 
 
 class CheckpointFolder:
@@ -57,51 +71,59 @@ class CheckpointFolder:
                 f"that can be written to: {error.strerror}; name another."
             ) from error
 
-    def save(self, state: "descent.State") -> None:
+    def save(self, state: "descent.State", notes: Mapping[str, Any]) -> None:
         """Writes a checkpoint, then deletes the oldest ones of the job.
+
+        Where it cannot be written they are deleted first, if the newest one is
+        whole: a disk may have room for two.
+
+        Args:
+            state: What to save.
+            notes: Plain values to save with it.
 
         Raises:
             OSError: If it cannot be written; nothing is left of it.
         """
         self._path.mkdir(parents=True, exist_ok=True)
-        number = max([_number(path) for path in _files(self._path)], default=0)
-        path = self._path / f"{number + 1:06d}{_SUFFIX}"
         head = {
             "level": state.level,
             "steps": state.steps,
             "identity": self._identity,
+            "notes": notes,
         }
-        with files.write_atomically(path) as file:
-            arrays: dict[str, Any] = dict(state.arrays)
-            np.savez(file, head=np.array(json.dumps(head)), **arrays)
-        own = [each for each in _files(self._path) if self._owns(each)]
-        for old in own[:-KEPT]:
-            old.unlink(missing_ok=True)
+        try:
+            self._write(head, state.arrays)
+        except OSError:
+            own = self._list_own()
+            if len(own) < KEPT or not state_file.is_whole(own[-1]):
+                raise
+            _delete(own[: 1 - KEPT])
+            self._write(head, state.arrays)
+        _delete(self._list_own()[:-KEPT])
 
-    def newest(self) -> "descent.State | None":
+    def newest(self, expect: Expected) -> Saved | None:
         """Reads the newest checkpoint that is whole; None if there is none.
+
+        Args:
+            expect: What a checkpoint of the job has.
 
         Raises:
             ValueError: If it is of another job: in what they differ.
         """
-        from nst_tf.optimize import descent  # TensorFlow is at work by now
-
         for path in reversed(_files(self._path)):
             try:
-                head, arrays = _read(path)
-            except Exception:  # a damaged file raises anything
-                continue
-            theirs = head["identity"]
-            for name in {**self._identity, **theirs}:
-                ours = self._identity.get(name)
-                if theirs.get(name) != ours:
-                    raise ValueError(
-                        f"checkpoint {path} is of another job: "
-                        f"{_difference(name, theirs.get(name), ours)}. Name "
-                        f"another folder with --checkpoint_dir, or start anew "
-                        f"with --resume=never."
-                    )
-            return descent.State(head["level"], head["steps"], arrays)
+                head = state_file.read_head(path)
+                self._check_identity(path, head["identity"])
+                return _read(path, head, expect)
+            except state_file.DamageError as error:
+                reason = str(error)
+            except OSError as error:
+                reason = f"it cannot be read ({error.strerror})"
+            log.warning(
+                "checkpoint %s is left out, and an older one is looked for: %s",
+                path,
+                reason,
+            )
         return None
 
     def check_free(self) -> None:
@@ -135,6 +157,7 @@ class CheckpointFolder:
         for path in (*self._marks, *self._parts):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
+        locks.remove_leftovers(self._path)
         if self._mark:
             with contextlib.suppress(OSError):
                 self._mark.close()
@@ -142,23 +165,19 @@ class CheckpointFolder:
     def died(self) -> Mapping[str, Any] | None:
         """The note of a run of the job that did not end; None if all did."""
         for path in self._marks:
-            try:
-                note = json.loads(path.read_text(encoding="utf-8"))
-                process = int(note["process"])
-            except (OSError, ValueError, KeyError, TypeError):
+            note = _read_mark(path)
+            if note is None:
                 continue
             is_held = locks.is_held(path)
             if is_held is None:
-                is_held = _is_running(process)
+                is_held = _is_running(note["process"])
             return None if is_held else note
         return None
 
     def _describe_other_run(self, path: Path) -> BlockingIOError:
         """Makes the error that another run of the job is under way."""
-        process = ""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            note = json.loads(path.read_text(encoding="utf-8"))
-            process = f" (process {int(note['process'])})"
+        note = _read_mark(path)
+        process = f" (process {note['process']})" if note else ""
         return BlockingIOError(
             f"another run of this job{process} saves its checkpoints in "
             f"{self._path}; wait until it ends, or name another folder with "
@@ -176,19 +195,53 @@ class CheckpointFolder:
         """Files that older versions wrote checkpoints to."""
         return [path.with_suffix(".part") for path in self._marks]
 
+    def _write(
+        self, head: Mapping[str, Any], arrays: Mapping[str, Any]
+    ) -> None:
+        """Writes a checkpoint after all that are there."""
+        number = max([_number(path) for path in _files(self._path)], default=0)
+        path = self._path / f"{number + 1:06d}{_SUFFIX}"
+        with files.write_atomically(path) as file:
+            state_file.write(file, head, arrays)
+
+    def _list_own(self) -> list[Path]:
+        """Lists the checkpoints of the job, the oldest first."""
+        return [each for each in _files(self._path) if self._owns(each)]
+
     def _owns(self, path: Path) -> bool:
         """Whether a file is a checkpoint of this job."""
         try:
-            with np.load(path, allow_pickle=False) as file:
-                head = _head(file)
-        except Exception:  # a damaged file raises anything
+            head = state_file.read_head(path)
+        except (state_file.DamageError, OSError):
             return False
         return bool(head["identity"] == self._identity)
+
+    def _check_identity(self, path: Path, theirs: Identity) -> None:
+        """Raises ValueError if a checkpoint is of another job."""
+        for name in {**self._identity, **theirs}:
+            ours = self._identity.get(name)
+            if theirs.get(name) != ours:
+                raise ValueError(
+                    f"checkpoint {path} is of another job: "
+                    f"{_difference(name, theirs.get(name), ours)}. Name "
+                    f"another folder with --checkpoint_dir, or start anew "
+                    f"with --resume=never."
+                )
 
 
 def _digest(text: str) -> str:
     """Names the files of a job while it runs."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _read_mark(path: Path) -> dict[str, Any] | None:
+    """Reads a mark; None if there is none, or it does not name a process."""
+    try:
+        with open(path, "rb") as file:
+            note = json.loads(file.read(LARGEST_MARK))
+        return note if type(note["process"]) is int else None
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
+        return None
 
 
 def _is_running(process: int) -> bool:
@@ -199,7 +252,7 @@ def _is_running(process: int) -> bool:
         return False
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:
         return True
@@ -209,7 +262,7 @@ def _is_running(process: int) -> bool:
 def _files(folder: Path) -> list[Path]:
     """Lists the checkpoints of a folder, the oldest first."""
     found = [path for path in folder.glob(f"*{_SUFFIX}") if _number(path)]
-    return sorted(found, key=_number)
+    return sorted(filter(Path.is_file, found), key=_number)
 
 
 def _number(path: Path) -> int:
@@ -218,21 +271,26 @@ def _number(path: Path) -> int:
     return int(digits) if digits.isdecimal() else 0
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Reads a file; the format has a check sum of each array."""
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files if name != "head"}
-        return _head(file), arrays
+def _delete(paths: list[Path]) -> None:
+    """Deletes checkpoints."""
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
-def _head(file: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """Where in which run a checkpoint was saved."""
-    head = json.loads(str(file["head"]))
-    return {name: head[name] for name in ("level", "steps", "identity")}
+def _read(path: Path, head: Mapping[str, Any], expect: Expected) -> Saved:
+    """Reads a checkpoint of the job."""
+    from nst_tf.optimize import descent  # TensorFlow is at work by now
+
+    level, steps = head["level"], head["steps"]
+    arrays = state_file.read_arrays(path, *expect(level, steps))
+    return Saved(descent.State(level, steps, arrays), head["notes"])
 
 
 def _difference(name: str, theirs: Any, ours: Any) -> str:
     """Says in what two jobs differ, in their names and values."""
     if isinstance(ours, str) and ours.startswith("sha256:"):
         return f"its {name} is another"
-    return f"its {name} is {theirs}, and here it is {ours}"
+    value = str(theirs)
+    if len(value) > LONGEST_VALUE:
+        value = f"{value[:LONGEST_VALUE]}..."
+    return f"its {name[:LONGEST_VALUE]} is {value}, and here it is {ours}"

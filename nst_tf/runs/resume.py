@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import nst_tf
+from nst_tf.backend import host_memory, replicas
 from nst_tf.images import image_io
 from nst_tf.network import weight_files
-from nst_tf.plan import initial, planning, settings
+from nst_tf.optimize import state_file, stopping
+from nst_tf.plan import initial, planning, pyramid, settings, tile_size
 from nst_tf.runs import checkpoint
 
 if TYPE_CHECKING:
@@ -22,10 +24,18 @@ if TYPE_CHECKING:
 log = logging.getLogger("nst_tf")
 
 TAKEN = "steps taken"  # at each level so far, in a checkpoint
+DEATHS = 2  # in a row, after which a job goes on in smaller tiles
 
 
-def find_checkpoint(plan: planning.Plan) -> "descent.State | None":
+def find_checkpoint(
+    plan: planning.Plan,
+    list_shapes: "Callable[[pyramid.Level], state_file.Shapes]",
+) -> checkpoint.Saved | None:
     """Finds the checkpoint that a run goes on from, if there is one.
+
+    Args:
+        plan: What is painted.
+        list_shapes: A level -> the shapes of the variables of its optimizer.
 
     Raises:
         ValueError: If it is of another job, none is there though one is
@@ -40,28 +50,69 @@ def find_checkpoint(plan: planning.Plan) -> "descent.State | None":
     folder.check_free()
     if plan.checkpoints.resume == "never":
         return None
-    state = folder.newest()
-    if state is None and plan.checkpoints.resume == "require":
+
+    def expect(level: int, steps: int) -> tuple[Any, Any]:
+        if level >= len(plan.levels):
+            raise state_file.DamageError(f"it is of level {level + 1}")
+        here, is_last = plan.levels[level], level == len(plan.levels) - 1
+        if steps > here.steps and not is_last:
+            raise state_file.DamageError(f"it has taken {steps} steps")
+        shapes = {**list_shapes(here), TAKEN: ((len(plan.levels),), "i")}
+        return shapes, {stopping.BEFORE: ((1, *here.size, 3), "f")}
+
+    saved = folder.newest(expect)
+    if saved is None and plan.checkpoints.resume == "require":
         raise ValueError(
             f"there is no checkpoint in {plan.checkpoints.folder}; "
             f"--resume=auto starts anew then."
         )
     last = plan.levels[-1].steps
     end = len(plan.levels) - 1, last
-    if state and (state.level, state.steps) >= end:
+    if saved and (saved.state.level, saved.state.steps) >= end:
         raise ValueError(
             f"the checkpoint in {plan.checkpoints.folder} has taken "
-            f"{state.steps} steps at the last level, and steps asks for "
+            f"{saved.state.steps} steps at the last level, and steps asks for "
             f"{last}; ask for more, or start anew with --resume=never."
         )
-    return state
+    return saved
+
+
+def choose_tiles(
+    plan: planning.Plan, saved: checkpoint.Saved | None
+) -> planning.Plan:
+    """Gives a plan the tiles of a run before: others change the picture.
+
+    They become smaller if a run of it has died for want of memory, as far as
+    that can be known.
+
+    Args:
+        plan: A plan in the tiles that memory has room for.
+        saved: The checkpoint that it goes on from.
+    """
+    if saved:
+        plan = _keep_tiles(plan, saved)
+    if not plan.checkpoints.folder or plan.checkpoints.resume == "never":
+        return plan
+    if not replicas.is_writer():  # the others agree on the smallest tiles
+        return plan
+    mark = _open_folder(plan).died() or {}
+    tile, reason = mark.get("tile"), _find_shortage(mark, saved)
+    if not reason or type(tile) is not int or tile < 0:
+        return plan
+    smaller = tile_size.halve_tiles(plan, tile)
+    if smaller.tiling != plan.tiling:
+        log.warning(
+            "%s: it goes on in tiles of %d", reason, smaller.tiling.side
+        )
+    return smaller
 
 
 def save_checkpoints(
     steps: "Iterator[descent.Step]",
     plan: planning.Plan,
-    before: Sequence[int],
+    start: "descent.State | None",
     more: "Callable[[descent.Step], Mapping[str, np.ndarray] | None]",
+    tiling: Callable[[], planning.Tiling],
 ) -> "Generator[descent.Step, None, None]":
     """Passes steps on, and saves one now and then; never the very last.
 
@@ -70,15 +121,16 @@ def save_checkpoints(
     Args:
         steps: Those of the run.
         plan: Its plan.
-        before: Steps taken at each level before this run.
+        start: What it goes on from.
         more: A step -> what a checkpoint holds besides; None after a step that
             is none to go on from.
+        tiling: Reads how the picture is worked on, which may have changed.
     """
     from nst_tf.optimize import descent  # TensorFlow is at work by now
 
     folder = _open_folder(plan)
     end = len(plan.levels) - 1, plan.levels[-1].steps
-    taken = list(before)
+    taken = read_steps_taken(start, len(plan.levels))
 
     def save(step: "descent.Step") -> bool:
         besides = more(step)
@@ -87,7 +139,9 @@ def save_checkpoints(
         try:
             # Each is copied from the device when it is written.
             arrays = {**step.variables, **besides, TAKEN: np.array(taken)}
-            folder.save(descent.State(step.level, step.index, arrays))
+            state = descent.State(step.level, step.index, arrays)
+            tiles = tiling().side, tiling().content_target
+            folder.save(state, {"tiles": tiles, "asked": _list_asked(plan)})
         except OSError as error:
             log.warning(
                 "checkpoint in %s failed: %s", plan.checkpoints.folder, error
@@ -95,7 +149,15 @@ def save_checkpoints(
         return True
 
     count, since = 0, time.monotonic()
-    folder.mark({"tile": plan.tiling.side})
+    place = [start.level, start.steps] if start else None
+    folder.mark(
+        {
+            "tile": plan.tiling.side,
+            "start": place,
+            "deaths": _count_deaths(folder.died() or {}, place),
+            "kills": host_memory.count_kills(),
+        }
+    )
     try:
         for step in steps:
             taken[step.level] = step.index
@@ -112,23 +174,63 @@ def save_checkpoints(
         folder.unmark()
 
 
-def find_killed_tile_size(plan: planning.Plan) -> int | None:
-    """Finds the tiles of a run of the plan that was killed; None if none was.
-
-    0: it worked on the picture as a whole.
-    """
-    if not plan.checkpoints.folder or plan.checkpoints.resume == "never":
-        return None
-    note = _open_folder(plan).died()
-    tile = None if note is None else note.get("tile")
-    return tile if isinstance(tile, int) else None
-
-
 def read_steps_taken(state: "descent.State | None", levels: int) -> list[int]:
     """Reads the steps taken at each of so many levels before a run goes on."""
     if state is None:
         return [0] * levels
     return [int(count) for count in state.arrays[TAKEN]]
+
+
+def _keep_tiles(plan: planning.Plan, saved: checkpoint.Saved) -> planning.Plan:
+    """Gives a plan the tiles of its checkpoint, unless others are asked for."""
+    match saved.notes.get("tiles"):
+        case [int(side), "auto" | "keep" | "recompute" as target]:
+            pass
+        case _:  # an older checkpoint
+            return plan
+    if saved.notes.get("asked") != _list_asked(plan):
+        return plan
+    kept = tile_size.take_tiles(plan, side, target)
+    if kept is None:
+        log.warning(
+            "the tiles of the checkpoint do not fit into memory any more: it "
+            "goes on in tiles of %d, and the picture will differ slightly",
+            plan.tiling.side,
+        )
+    return kept or plan
+
+
+def _list_asked(plan: planning.Plan) -> list[Any]:
+    """Lists what was asked for of tiles."""
+    return [plan.settings.get(n) for n in ("tile", "content_target")]
+
+
+def _find_shortage(
+    mark: Mapping[str, Any], saved: checkpoint.Saved | None
+) -> str:
+    """Says why a run may have died for want of memory; "" if it has not."""
+    place = [saved.state.level, saved.state.steps] if saved else None
+    if _count_deaths(mark, place) >= DEATHS:
+        return f"{DEATHS} runs of this job died without a new checkpoint"
+    now, then = host_memory.count_kills(), mark.get("kills")
+    if now and isinstance(then, list) and then[:1] == [now[0]]:
+        count = then[-1]
+        if type(count) is int and now[1] > count:
+            return "a run of this job was killed, perhaps for want of memory"
+    return ""
+
+
+def _count_deaths(mark: Mapping[str, Any], place: Any) -> int:
+    """Counts the runs in a row that died and saved nothing beyond a place.
+
+    Args:
+        mark: That of the last one; empty if it did not die.
+        place: The [level, steps] of the newest checkpoint; None: there is none.
+    """
+    if "start" not in mark or mark["start"] != place:
+        return 0
+    before = mark.get("deaths")
+    return 1 + (before if type(before) is int and before > 0 else 0)
 
 
 def make_identity(plan: planning.Plan) -> dict[str, Any]:

@@ -80,7 +80,11 @@ class Run:
         )
         if plan.checkpoints.folder and replicas.is_writer():
             steps = resume.save_checkpoints(
-                steps, plan, self.taken, stop.arrays
+                steps,
+                plan,
+                self.state,
+                stop.arrays,
+                lambda: self._painter.tiling or plan.tiling,
             )
         with contextlib.closing(steps):
             while step := _take(steps):
@@ -141,21 +145,13 @@ def start_run(
     note = device.describe_emulation(plan.network.precision)
     if note and painter is None:  # whoever has a painter has said so
         log.warning(note)
-    state = resume.find_checkpoint(plan)
-    died = resume.find_killed_tile_size(plan)
-    if died is not None and replicas.is_writer():
-        smaller = tile_size.halve_tiles(plan, died)
-        if smaller.tiling.side != plan.tiling.side:
-            log.warning(
-                "a run of this job was killed, perhaps for want of memory: it "
-                "goes on in tiles of %d",
-                smaller.tiling.side,
-            )
-        plan = smaller
-    plan = _agree_on_tiles(plan, state, strategy)
     from nst_tf.transfer import method
 
     painter = painter or method.Painter(strategy)
+    saved = resume.find_checkpoint(plan, painter.list_shapes)
+    plan = resume.choose_tiles(plan, saved)
+    state = saved.state if saved else None
+    plan = _agree_on_tiles(plan, state, strategy)
     return Run(plan, painter, state=state, strategy=strategy, began=began)
 
 

@@ -39,6 +39,9 @@ class Painter:
         remember: Whether the features of each picture that a network has seen
             are kept, too, for further pictures of the same content or style.
 
+    Attributes:
+        tiling: How the picture of now is worked on; None before the first.
+
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016; coarse to fine: Gatys et al. Controlling
@@ -51,6 +54,7 @@ class Painter:
         *,
         remember: bool = False,
     ):
+        self.tiling: planning.Tiling | None = None
         self._strategy = strategy
         self._remember = remember
         self._networks: dict[
@@ -102,7 +106,7 @@ class Painter:
             smaller = tile_size.shrink_tiles(plan, height, width)
             if smaller is None:
                 return False
-            plan = smaller
+            plan, self.tiling = smaller, smaller.tiling
             log.warning(
                 "not enough memory for this step; it is taken again in tiles "
                 "of %d",
@@ -117,6 +121,7 @@ class Painter:
             devices = replicas.count_devices(self._strategy)
             return canvas.make(image, height, width, in_tiles, devices)
 
+        self.tiling = plan.tiling
         image = initial.make_initial_image(plan)
         yield from descent.descend(
             make_objective,
@@ -128,6 +133,19 @@ class Painter:
             shrink,
             make_canvas,
         )
+
+    def list_shapes(
+        self, level: pyramid.Level
+    ) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Lists what the optimizer of a level remembers: shapes and kinds."""
+        shape = 1, level.height, level.width, 3
+        with tf.Graph().as_default():  # in which variables take no memory
+            image = tf.Variable(tf.zeros(shape), trainable=False)
+            variables = base.list_variables(make_optimizer(image, level))
+        return {
+            name: (tuple(each.shape), "f" if each.dtype.is_floating else "i")
+            for name, each in variables.items()
+        }
 
     def _get_extractor(self, plan: planning.Plan) -> extractors.Extractor:
         """Returns the network of a plan; makes it if there is none."""

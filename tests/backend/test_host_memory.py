@@ -116,6 +116,48 @@ def test_a_field_is_read_in_bytes(tmp_path):
 
 
 @pytest.fixture
+def counts(tmp_path):
+    """(file, text) -> the kills that are counted, by the last of all files."""
+    boot = tmp_path / "proc/sys/kernel/random/boot_id"
+    boot.parent.mkdir(parents=True)
+    boot.write_text("a-boot\n")
+    (tmp_path / "own").write_text("4:memory:/a/b\n0::/a/b\n")
+
+    def count(name=None, text=""):
+        if name:
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return host_memory.count_kills(
+            tmp_path / "root", tmp_path / "own", tmp_path / "proc"
+        )
+
+    return count
+
+
+def test_kills_are_those_of_the_nearest_group_or_of_the_machine(
+    counts, tmp_path
+):
+    def place(name):
+        return f"a-boot {tmp_path / name}"
+
+    assert counts() is None
+    name = "proc/vmstat"
+    assert counts(name, "pgfault 12\noom_kill 5\n") == (place(name), 5)
+    name = "root/memory.events"  # that of a container, which names no group
+    text = "low 0\noom 9\noom_kill 4\noom_group_kill 8\n"
+    assert counts(name, text) == (place(name), 4)
+    name = "root/a/b/memory.events"
+    assert counts(name, "oom_kill 3") == (place(name), 3)
+    name = "root/memory/a/b/memory.oom_control"
+    text = "oom_kill_disable 1\nunder_oom 0\noom_kill 2\n"
+    assert counts(name, text) == (place(name), 2)
+    for text in ("", "oom_kill", "oom_kill x", "oom_kill_disable 1"):
+        assert counts(name, text) == (place("root/a/b/memory.events"), 3)
+    (tmp_path / "proc/sys/kernel/random/boot_id").unlink()
+    assert counts() is None
+
+
+@pytest.fixture
 def machine(monkeypatch):
     """Sets what the machine has free, the groups leave, and addresses are."""
 

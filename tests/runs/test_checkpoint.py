@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ import toys
 import nst_tf
 from nst_tf import locks
 from nst_tf.images import image_io
-from nst_tf.optimize import descent
+from nst_tf.optimize import descent, state_file
 from nst_tf.plan import pyramid, settings
 from nst_tf.runs import checkpoint, resume, runner
 
@@ -126,7 +127,7 @@ def test_checkpoints_are_saved_in_steps_or_seconds_and_never_the_last(
     monkeypatch.setattr(
         checkpoint.CheckpointFolder,
         "save",
-        lambda self, state: saved.append((state.level, state.steps)),
+        lambda self, state, notes: saved.append((state.level, state.steps)),
     )
     times = type("Time", (), {"monotonic": staticmethod(lambda: clock[0])})
     monkeypatch.setattr(resume, "time", times)
@@ -198,8 +199,9 @@ def test_require_needs_a_checkpoint(toy, tmp_path, painter):
 
 def test_without_a_folder_nothing_is_looked_for(toy, monkeypatch):
     monkeypatch.setattr(resume, "_open_folder", lambda _: pytest.fail("looked"))
-    assert resume.find_checkpoint(pretend.draft(toy)) is None
-    assert resume.find_killed_tile_size(pretend.draft(toy)) is None
+    plan = pretend.draft(toy)
+    assert resume.find_checkpoint(plan, None) is None
+    assert resume.choose_tiles(plan, None) is plan
     assert resume.read_steps_taken(None, 2) == [0, 0]
 
 
@@ -288,61 +290,210 @@ def _folder(path, identity=None):
     return checkpoint.CheckpointFolder(path, identity or {"job": 1})
 
 
+def _save(folder, **changes):
+    folder.save(STATE._replace(**changes), {"tiles": [64, "keep"]})
+
+
+def _newest(folder):
+    """The newest checkpoint, where no more than 1,000,000 steps are taken."""
+
+    def expect(level, steps):
+        if steps > 1_000_000:
+            raise state_file.DamageError("it has taken too many steps")
+        return {"image": ((6,), "f"), "step": ((), "i")}, {"more": ((2,), "f")}
+
+    return folder.newest(expect)
+
+
+def _steps(folder):
+    """How far the newest checkpoint came; None: there is none."""
+    saved = _newest(folder)
+    return saved and saved.state.steps
+
+
 def test_a_folder_keeps_the_newest_two_of_a_job(tmp_path):
-    _folder(tmp_path, {"job": "other"}).save(STATE)
+    _save(_folder(tmp_path, {"job": "other"}))
     (tmp_path / "notes.checkpoint.npz").write_text("mine")
     for steps in range(1, 5):
-        _folder(tmp_path).save(STATE._replace(steps=steps))
+        _save(_folder(tmp_path), steps=steps)
     names = sorted(path.name[:6] for path in tmp_path.iterdir())
     assert names == ["000001", "000004", "000005", "notes."]
-    found = _folder(tmp_path).newest()
+    found, notes = _newest(_folder(tmp_path))
     assert (found.level, found.steps) == (1, 4)
+    assert notes == {"tiles": [64, "keep"]}
     np.testing.assert_array_equal(found.arrays["image"], np.arange(6.0))
     assert found.arrays["step"].dtype == np.int64
-    assert _folder(tmp_path / "none").newest() is None
+    assert _newest(_folder(tmp_path / "none")) is None
 
 
 def test_the_newest_is_that_of_the_highest_number(tmp_path):
     for number in (99, 100, 1_000_000, 999_999):
-        _folder(tmp_path).save(STATE._replace(steps=number))
+        _save(_folder(tmp_path), steps=number)
         newest = max(tmp_path.glob("*.npz"), key=lambda p: p.stat().st_mtime_ns)
         newest.rename(tmp_path / f"{number}.checkpoint.npz")
-    assert _folder(tmp_path).newest().steps == 1_000_000
+    assert _steps(_folder(tmp_path)) == 1_000_000
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda p: p.write_bytes(p.read_bytes()[:-40]),
-        lambda p: p.write_bytes(b""),
+def _change(**changes):
+    """Damages what is in a file, by functions of it, and keeps its format.
+
+    Whoever changes a file so cannot have a digest; older ones have none.
+    """
+
+    def damage(path):
+        with np.load(path) as file:
+            arrays = dict(file)
+        head = json.loads(str(arrays.pop("head")))
+        del head["digest"]
+        for name, value in changes.items():
+            owner = arrays if name in arrays else head
+            if value is None:
+                del owner[name]
+            else:
+                owner[name] = value
+        text = changes.get("head") or json.dumps(head)
+        np.savez(path, head=np.array(text), **arrays)
+
+    return damage
+
+
+def _hide(path):
+    """Flips a bit of a name in the directory of a file."""
+    data = bytearray(path.read_bytes())
+    data[data.rindex(b"step.npy")] ^= 1
+    path.write_bytes(data)
+
+
+def _deflate(path):
+    """Makes a file of a few kilobytes that has gigabytes."""
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("more.npy", bytes(2**24))
+
+
+def _enlarge(path):
+    """Makes an array claim more than there is in the file."""
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"'shape': (6,)", b"'shape': (9**9,)"))
+
+
+DAMAGE = {
+    "cut": (lambda p: p.write_bytes(p.read_bytes()[:-40]), "it is not whole"),
+    "empty": (lambda p: p.write_bytes(b""), "it is not whole"),
+    "value": (
         lambda p: p.write_bytes(
             p.read_bytes().replace(b"\0\0\xf0?", b"\0\0\xf0@")
         ),
-    ],
-)
-def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path, damage):
+        "it is not whole",
+    ),
+    "hidden": (_hide, "it has no array 'step'"),
+    "deflated": (_deflate, "it is not whole"),
+    "enlarged": (_enlarge, "it is not whole"),
+    "no array": (_change(image=None), "it has no array 'image'"),
+    "shape": (_change(image=np.zeros(7)), "array 'image' is of another sh"),
+    "kind": (_change(image=np.zeros(6, int)), "array 'image' is of another"),
+    "text": (_change(image=np.array(["a"] * 6)), "array 'image' is of anot"),
+    "nan": (_change(image=np.full(6, np.nan)), "'image' has values that"),
+    "infinite": (_change(image=np.full(6, np.inf)), "'image' has values that"),
+    "negative": (_change(step=np.int64(-1)), "'step' has numbers below 0"),
+    "steps nan": (_change(step=np.float64("nan")), "'step' is of another"),
+    "level": (_change(level=-5), "its level is no number from 0 on"),
+    "text as level": (_change(level="1"), "its level is no number from 0"),
+    "no level": (_change(level=None), "its level is no number from 0 on"),
+    "no steps": (_change(steps=0), "its steps is no number from 1 on"),
+    "nan as steps": (_change(steps=float("nan")), "its steps is no number"),
+    "true": (_change(steps=True), "its steps is no number from 1 on"),
+    "too many": (_change(steps=10**30), "it has taken too many steps"),
+    "identity": (_change(identity=["job"]), "its identity is no object"),
+    "notes": (_change(notes="a"), "its notes is no object"),
+    "no json": (_change(head="{"), "it is not whole"),
+    "no object": (_change(head="[]"), "its head is no object"),
+    "deep": (_change(head="[" * 99999), "it is not whole"),
+    "no head": (
+        lambda p: np.savez(p, image=np.zeros(6), step=1),
+        "it is not whole",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before(
+    tmp_path, caplog, name
+):
+    damage, words = DAMAGE[name]
     folder = _folder(tmp_path)
     for steps in (1, 2):
-        folder.save(STATE._replace(steps=steps))
+        _save(folder, steps=steps)
     newest = max(tmp_path.iterdir())
     whole = newest.read_bytes()
+    assert state_file.is_whole(newest)
     damage(newest)
     assert newest.read_bytes() != whole
-    assert folder.newest().steps == 1
+    assert _steps(folder) == 1
+    start = f"checkpoint {newest} is left out, and an older one is looked for: "
+    (message,) = caplog.messages
+    assert message.startswith(start) and words in message
 
 
-def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
+def test_older_checkpoints_have_no_digest(tmp_path):
+    _save(_folder(tmp_path))
+    _change()(max(tmp_path.iterdir()))
+    assert _steps(_folder(tmp_path)) == 7
+
+
+def test_an_array_that_nobody_wrote_is_damage(tmp_path):
     folder = _folder(tmp_path)
-    folder.save(STATE)
+    _save(folder, arrays={**STATE.arrays, "more": np.ones(2)})
+    assert _newest(folder).state.arrays["more"].tolist() == [1, 1]
+    path = max(tmp_path.iterdir())
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("other.npy", b"")
+    assert not state_file.is_whole(path)
+    assert _newest(folder) is None
 
-    def full(file, **arrays):
-        file.write(b"half")
-        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(np, "savez", full)
+def test_what_is_no_file_is_no_checkpoint(tmp_path):
+    _save(_folder(tmp_path))
+    os.mkfifo(tmp_path / "000002.checkpoint.npz")  # to open it would wait
+    (tmp_path / "000003.checkpoint.npz").mkdir()
+    assert _steps(_folder(tmp_path)) == 7
+
+
+def _fill_disk(monkeypatch, room):
+    """Gives a folder room for so many checkpoints."""
+    write = state_file.write
+
+    def write_or_fail(file, head, arrays):
+        write(file, head, arrays)
+        if len(list(Path(file.name).parent.glob("0*.npz"))) >= room:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(state_file, "write", write_or_fail)
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch, room):
+    folder = _folder(tmp_path)
+    _save(folder, steps=1)
+    if room == 2:
+        _save(folder, steps=2)
+        path = max(tmp_path.iterdir())
+        path.write_bytes(path.read_bytes()[:-9])  # the older one is needed
+    _fill_disk(monkeypatch, room)
+    before = sorted(tmp_path.iterdir())
     with pytest.raises(OSError, match="No space left"):
-        folder.save(STATE)
-    assert [path.name[:6] for path in tmp_path.iterdir()] == ["000001"]
+        _save(folder, steps=3)
+    assert sorted(tmp_path.iterdir()) == before
+    assert _steps(folder) == 1
+
+
+def test_a_disk_with_room_for_two_takes_a_third(tmp_path, monkeypatch):
+    folder = _folder(tmp_path)
+    _fill_disk(monkeypatch, 2)
+    for steps in (1, 2, 3, 4):
+        _save(folder, steps=steps)
+        assert _steps(folder) == steps
+    names = sorted(path.name[:6] for path in tmp_path.iterdir())
+    assert names == ["000003", "000004"]
 
 
 @pytest.mark.parametrize(
@@ -350,20 +501,23 @@ def test_a_full_disk_leaves_nothing_half_written(tmp_path, monkeypatch):
     [{"a": 1, "b": "sha256:0"}, {"a": 2, "b": "sha256:1"}, {"c": 1}],
 )
 def test_another_jobs_checkpoint_is_said_with_the_difference(tmp_path, ours):
-    _folder(tmp_path, {"a": 1, "b": "sha256:1"}).save(STATE)
+    _save(_folder(tmp_path, {"a": 1, "b": "sha256:1"}))
     words = {
         "sha256:0": "its b is another",
         "sha256:1": "its a is 1, and here it is 2",
         None: "its c is None, and here it is 1",
     }[ours.get("b")]
     with pytest.raises(ValueError, match=f"of another job: {words}. Name "):
-        _folder(tmp_path, ours).newest()
+        _newest(_folder(tmp_path, ours))
 
 
 def test_a_setting_that_only_the_checkpoint_has_is_a_difference(tmp_path):
-    _folder(tmp_path, {"a": 1, "grain": 0.1}).save(STATE)
+    _save(_folder(tmp_path, {"a": 1, "grain": 0.1}))
     with pytest.raises(ValueError, match="its grain is 0.1, and here it is No"):
-        _folder(tmp_path, {"a": 1}).newest()
+        _newest(_folder(tmp_path, {"a": 1}))
+    _save(_folder(tmp_path, {"a": 1, "grain": "x" * 999}))
+    with pytest.raises(ValueError, match="its grain is x{60}[.]{3}, and here"):
+        _newest(_folder(tmp_path, {"a": 1}))
 
 
 # Runs that were killed
@@ -443,6 +597,9 @@ def test_without_locks_a_run_goes_on_as_long_as_its_process(
         _mark(folder, process)
         assert folder.died()["tile"] == 64
 
+    _mark(folder, 10**30)
+    assert folder.died()["tile"] == 64  # there is no such process
+
     def another_users(process, number):
         assert (process, number) == (7, 0)
         raise PermissionError
@@ -450,7 +607,9 @@ def test_without_locks_a_run_goes_on_as_long_as_its_process(
     monkeypatch.setattr(os, "kill", another_users)
     _mark(folder, 7)
     assert folder.died() is None
-    for text in ("", "[]", '{"tile": 1}', '{"process": "a"}', '{"process":[]}'):
+    texts = ["", "[]", '{"tile": 1}', '{"process": "a"}', '{"process": []}']
+    texts += ["[" * 99999, '{"process": 1e400}', '{"process": true}', "NaN"]
+    for text in texts:
         path.write_text(text)
         assert folder.died() is None
 
@@ -485,7 +644,7 @@ def test_a_checkpoint_that_fails_does_not_end_the_run(
         raise OSError(28, "No space left on device")
 
     run = _start(toy, tmp_path, checkpoint_every="4")
-    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr(state_file, "write", full)
     assert run.read().index == 4
     words = f"checkpoint in {tmp_path} failed: [Errno 28] No space left"
     assert [words in text for text in caplog.messages] == [True] * 3
@@ -498,8 +657,8 @@ def test_a_run_is_marked_with_its_tiles_as_long_as_it_goes_on(
     steps = run.steps()
     next(steps)
     (mark,) = tmp_path.glob(".*.running")
-    note = {"tile": 96, "process": os.getpid()}
-    assert json.loads(mark.read_text()) == note
+    note = {"tile": 96, "process": os.getpid(), "start": None, "deaths": 0}
+    assert note.items() <= json.loads(mark.read_text()).items()
     with pytest.raises(ZeroDivisionError):
         steps.throw(ZeroDivisionError)
     assert not list(tmp_path.glob(".*"))

@@ -2,15 +2,14 @@
 
 import dataclasses
 import itertools
-import logging
 import types
 
 import pretend
 import pytest
 
 from nst_tf.backend import device, replicas
-from nst_tf.plan import planning, pyramid, tile_size
-from nst_tf.runs import checkpoint, resume, runner
+from nst_tf.plan import planning, pyramid
+from nst_tf.runs import checkpoint, runner
 from nst_tf.transfer import method
 
 
@@ -117,14 +116,14 @@ def test_only_the_writer_saves_checkpoints(
 
 
 def test_a_painter_is_taken_or_made(toy, monkeypatch):
-    made = []
+    made, new, mine = [], pretend.Painter(), pretend.Painter()
     monkeypatch.setattr(
-        method, "Painter", lambda strategy: made.append(strategy) or "new"
+        method, "Painter", lambda strategy: made.append(strategy) or new
     )
     draft = pretend.draft(toy)
-    assert runner.start_run(draft, painter="mine")._painter == "mine"
+    assert runner.start_run(draft, painter=mine)._painter is mine
     assert made == []
-    assert runner.start_run(draft)._painter == "new"
+    assert runner.start_run(draft)._painter is new
     assert made == [None]
 
 
@@ -145,56 +144,6 @@ def test_a_machine_is_measured(monkeypatch, gpu):
     memory = None if gpu else 3e9
     assert runner.measure_machine() == ("auto?", memory, 1)
     assert runner.measure_machine(strategy) == ("auto?", memory, 4)
-
-
-@pytest.mark.parametrize(
-    ("mark", "writes", "resume_as", "side"),
-    [
-        ({"tile": 96}, True, "auto", 67),
-        ({"tile": 96}, True, "never", 96),
-        ({"tile": 96}, False, "auto", 96),
-        ({"tile": "96"}, True, "auto", 96),
-        ({}, True, "auto", 96),
-        ({"tile": 0}, True, "auto", 67),
-    ],
-)
-def test_a_killed_run_goes_on_in_smaller_tiles(
-    toy, painter, tmp_path, monkeypatch, caplog, mark, writes, resume_as, side
-):
-    monkeypatch.setattr(replicas, "is_writer", lambda: writes)
-    asked = []
-    monkeypatch.setattr(
-        tile_size,
-        "halve_tiles",
-        lambda plan, tile: (
-            asked.append(tile)
-            or dataclasses.replace(plan, tiling=plan.tiling._replace(side=67))
-        ),
-    )
-    chosen = {"checkpoint_dir": str(tmp_path), "resume": resume_as}
-    draft = pretend.draft(toy, **chosen, tile=96)
-    plan = planning.fit_plan(draft, runner.measure_machine())
-    folder = resume._open_folder(plan)
-    folder.mark({**mark, "process": 2**22 + 1})
-    monkeypatch.setattr(checkpoint, "_is_running", lambda process: False)
-    run = runner.start_run(draft)
-    assert run.plan.tiling.side == side
-    assert asked == ([mark["tile"]] if side == 67 else [])
-    words = "a run of this job was killed, perhaps for want of memory: it goes"
-    found = [r for r in caplog.records if words in r.getMessage()]
-    assert len(found) == (side == 67)
-    assert all(r.levelno == logging.WARNING for r in found)
-
-
-def test_tiles_that_cannot_be_smaller_are_no_news(
-    toy, painter, tmp_path, monkeypatch, caplog
-):
-    monkeypatch.setattr(tile_size, "halve_tiles", lambda plan, tile: plan)
-    draft = pretend.draft(toy, checkpoint_dir=str(tmp_path))
-    plan = planning.fit_plan(draft, runner.measure_machine())
-    resume._open_folder(plan).mark({"tile": 8})
-    runner.start_run(draft)
-    assert caplog.messages == []
 
 
 # Several processes

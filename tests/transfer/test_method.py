@@ -282,9 +282,11 @@ def _states(monkeypatch, name, at=0, where="loss"):
     )
     with monkeypatch.context() as patch:
         patch.setattr(objectives, "make_objective", make_exhausting)
-        for step in method.Painter().paint(plan):
+        painter = method.Painter()
+        for step in painter.paint(plan):
             found = base.list_variables(step.optimizer)
             states.append({key: each.numpy() for key, each in found.items()})
+    assert painter.tiling.side == (28 if at else 0)  # as checkpoints hold it
     return states
 
 
