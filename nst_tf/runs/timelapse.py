@@ -214,3 +214,4 @@ _WRITERS: dict[str, Callable[[BinaryIO, Sequence[np.ndarray]], None]] = {
     ".webp": _write_webp,
     ".mp4": _write_mp4,
 }
+EXTENSIONS = tuple(_WRITERS)

@@ -1,6 +1,7 @@
 """Flags and flag files: nesting, presets, replacement, mistakes."""
 
 import dataclasses
+import os
 import re
 from pathlib import Path
 
@@ -187,6 +188,118 @@ def test_mistakes_get_a_sentence(arguments, words):
 def test_mistakes_in_files_get_a_sentence(tmp_path, line, words):
     file = _files(tmp_path, a=f"# a comment\n{line}\n")
     with pytest.raises(ValueError, match=re.escape(words)):
+        flags.parse([file])
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
+def test_a_file_may_say_that_it_is_utf_16(tmp_path, encoding):
+    text = "--size=31\r\n--style=é.jpg\r\n"
+    if encoding == "utf-16-be":
+        text = f"\ufeff{text}"
+    (tmp_path / "a.cfg").write_bytes(text.encode(encoding))
+    job = flags.parse([f"--flagfile={tmp_path / 'a.cfg'}"])
+    assert (job.size, job.style) == (31, ("é.jpg",))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("--size=3\n--style=é.jpg\n".encode("latin-1"), "line 2 is not text "),
+        ("--size=3\n--seed=4".encode("utf-16")[:-1], "line 2 is not text in "),
+        ("--size=3\n".encode("utf-16-le"), "not a text file in UTF-8; save"),
+        (b"--size=3\n" * 2**17, "too large for a flag file"),
+    ],
+)
+def test_a_file_in_another_encoding_gets_a_sentence(tmp_path, data, words):
+    path = tmp_path / "a.cfg"
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match=re.escape(f"flag file {path} ")) as e:
+        flags.parse([f"--flagfile={path}"])
+    assert words in str(e.value)
+
+
+def _write(tmp_path, monkeypatch, line):
+    """A flag file of one line, beside a few pictures."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("a b.png", "a#1 #2.png", "'q'.png", '"q.png"', "base.cfg"):
+        (tmp_path / name).touch()
+    return _files(tmp_path, one=f"{line}\n")
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ('--content="a b.png"', "content", "a b.png"),
+        ("--content='a b.png'", "content", "a b.png"),
+        ("--content='q'.png", "content", "'q'.png"),
+        ('--content="q.png"', "content", '"q.png"'),
+        ("--content=\"a b.png'", "content", "\"a b.png'"),
+        ("--size='31'", "size", 31),
+        ('--output="a b.png"', "output", "a b.png"),
+        ('--output="', "output", '"'),
+        ('--flagfile="base.cfg"', "size", 512),
+    ],
+)
+def test_quotes_are_removed_unless_a_file_is_called_so(
+    tmp_path, monkeypatch, line, name, value
+):
+    job = flags.parse([_write(tmp_path, monkeypatch, line)])
+    found = getattr(job, name)
+    assert (os.path.basename(found) if name == "content" else found) == value
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "--size=31  # pixels",
+        "--size='31'  # pixels",
+        "--dry_run # for now",
+        "--style_loss=gram // the old one",
+        "--content=a b.png # a town",
+        "--content='a b.png' # a town",
+        "--content=a#1 #2.png # a town",
+        "--content=https://host/a.png # a town",
+        "--content=- # from a pipe",
+        "--content_layers=block4_conv2 # as Gatys",
+        "--init=noise # anew",
+        "--output=c.png #1",
+        "--timelapse=c.webp # film",
+        "--flagfile=base.cfg # all else",
+        "--print_size=30x40cm # a poster",
+    ],
+)
+def test_a_comment_after_a_value_is_named(tmp_path, monkeypatch, line):
+    file = _write(tmp_path, monkeypatch, line)
+    bare = re.sub(r"\s+(# |//|#1$).*", "", line)
+    words = f"one.cfg, line 1, has a comment after {bare!r}, where it is"
+    with pytest.raises(ValueError, match=re.escape(words)):
+        flags.parse([file])
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("--content=a#1 #2.png", "content", "a#1 #2.png"),
+        ("--content=none.png # 1", "content", "none.png # 1"),
+        ("--log=run # 2", "log", "run # 2"),
+        ("--output=run # 2.png", "output", "run # 2.png"),
+        ("--style_scale=0.5#", "style_scale", None),
+    ],
+)
+def test_a_value_is_never_cut(tmp_path, monkeypatch, line, name, value):
+    file = _write(tmp_path, monkeypatch, line)
+    if value is None:
+        with pytest.raises(ValueError, match="'0.5#', expected numbers"):
+            flags.parse([file])
+    else:
+        found = getattr(flags.parse([file]), name)
+        assert found.rpartition("/")[2] == value
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "~/a", "a\x01", "é" * 200])
+def test_a_name_that_no_file_can_have_is_none(tmp_path, name):
+    file = _files(tmp_path, a=f"--content={name}\n--flagfile={name}\n")
+    with pytest.raises(ValueError, match="there is no flag file"):
         flags.parse([file])
 
 

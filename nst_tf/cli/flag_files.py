@@ -1,0 +1,236 @@
+"""Flag files: nested ones, presets by name, pictures beside their file.
+
+What is nearer to the user wins: a flag that is typed replaces that of a flag
+file, and a flag of a file replaces that of the files it names, whatever their
+order, also for flags that may be repeated.
+"""
+
+import codecs
+import collections
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from nst_tf import errors, files, web
+from nst_tf.cli import flag_values
+from nst_tf.images import image_io, sources
+from nst_tf.plan import checks, settings
+from nst_tf.runs import timelapse
+
+LARGEST_FILE = 1 << 20  # bytes
+# By their byte order marks. UTF-32's may begin as UTF-16's does, and is first.
+_ENCODINGS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_COMMENT = re.compile(r"\s+(?=#|//)")
+_SPACE = re.compile(r"\s")
+
+
+def expand(
+    arguments: Sequence[str], folder: Path | None = None, depth: int = 0
+) -> list[str]:
+    """Replaces --flagfile=NAME by the flags of that file.
+
+    Args:
+        arguments: Flags as typed, or as they stand in a file.
+        folder: Where that file is; relative pictures and flag files are looked
+            for there first. None for the command line.
+        depth: Of nesting.
+
+    Returns:
+        Flags, --name=value each: those of files first, those of `arguments`
+        after them; of repeatable flags only the nearest.
+
+    Raises:
+        ValueError: If a flag file is missing, not text, or names itself.
+    """
+    if depth > 8:
+        raise ValueError(
+            f"flag files in {folder} name each other in a circle, or more than "
+            f"8 deep."
+        )
+    own: list[str] = []
+    inherited: list[str] = []
+    queue = collections.deque(arguments)
+    while queue:
+        argument = queue.popleft()
+        name = flag_values.parse_name(argument)
+        if name is None:
+            if argument.strip("-") or not argument:
+                raise ValueError(
+                    f"unexpected argument {web.show_source(argument)!r}; flags "
+                    f"are written --name=value."
+                )
+            continue  # a bare "--"
+        if "=" not in argument and flag_values.takes_value(name):
+            if not queue or folder is not None:
+                raise ValueError(
+                    f"flag --{name} has no value; write --{name}=."
+                )
+            argument = f"--{name}={queue.popleft()}"
+        if name != "flagfile":
+            own.append(_resolve(argument, name, folder))
+            continue
+        path = find_flag_file(argument.partition("=")[2], folder)
+        inherited = _without(
+            inherited, nested := expand(_read(path), path.parent, depth + 1)
+        )
+        inherited += nested
+    return _without(inherited, own) + own
+
+
+def find_flag_file(name: str, folder: Path | None = None) -> Path:
+    """Finds a flag file: as named, beside another one, or a preset.
+
+    "configs/starry.cfg", "starry.cfg" and "starry" all name a preset, from any
+    folder, in a checkout and installed.
+
+    Raises:
+        ValueError: If there is none, with a suggestion.
+    """
+    given = Path(os.path.expanduser(name))
+    places = [given] if folder is None else [folder / given, given]
+    for path in places:
+        if os.path.isfile(path):
+            return path
+    if given.parent in (Path(), Path("configs")):
+        for path in (
+            files.presets_folder() / given.name,
+            files.presets_folder() / f"{given.name}.cfg",
+        ):
+            if os.path.isfile(path):
+                return path
+    names = files.list_presets()
+    raise ValueError(
+        f"there is no flag file {web.show_source(name)}"
+        f"{errors.did_you_mean(given.stem, names)}; "
+        f"the presets are {', '.join(names)}."
+    )
+
+
+def _read(path: Path) -> list[str]:
+    """Reads the flags of a flag file."""
+    found = []
+    lines = _decode(path).splitlines()
+    for number, line in enumerate(map(str.strip, lines), start=1):
+        if not line or line.startswith(("#", "//")):
+            continue
+        where = f"flag file {path}, line {number},"
+        _check_comment(line, path.parent, where)
+        name = flag_values.parse_name(line)
+        if name is None or " " in name:
+            raise ValueError(
+                f"{where} has {web.hide_addresses(line)!r}; expected "
+                f"--name=value, or a comment that begins with #."
+            )
+        found.append(_unquote(line, path.parent))
+    return found
+
+
+def _decode(path: Path) -> str:
+    """Reads a text file in UTF-8, or in what its byte order mark says."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(LARGEST_FILE + 1)
+    except OSError as error:
+        raise ValueError(
+            f"flag file {path} cannot be read: {error.strerror}."
+        ) from error
+    if len(data) > LARGEST_FILE:
+        raise ValueError(f"flag file {path} is too large for a flag file.")
+    marked = (
+        each for mark, each in _ENCODINGS.items() if data.startswith(mark)
+    )
+    encoding = next(marked, "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].decode(encoding, "ignore").count("\n") + 1
+        raise ValueError(
+            f"flag file {path} cannot be read: line {line} is not text in "
+            f"UTF-8; save the file as UTF-8."
+        ) from error
+    if "\0" in text:
+        raise ValueError(
+            f"flag file {path} is not a text file in UTF-8; save it as UTF-8."
+        )
+    return text
+
+
+def _check_comment(line: str, folder: Path, where: str) -> None:
+    """Raises ValueError if a value is right only without the comment after it.
+
+    It is never cut: a name may have a # in it.
+    """
+    comments = list(_COMMENT.finditer(line))
+    if not comments or _is_right(line, folder):
+        return
+    for comment in comments:
+        bare = line[: comment.start()]
+        if _is_right(bare, folder):
+            raise ValueError(
+                f"{where} has a comment after {web.hide_addresses(bare)!r}, "
+                f"where it is a part of the value; give it a line of its own."
+            )
+
+
+def _is_right(line: str, folder: Path) -> bool:
+    """Whether a flag of a file has a value that it may have."""
+    argument = _unquote(line, folder)
+    name, value = flag_values.parse_name(argument), argument.partition("=")[2]
+    rules = settings.FIELDS[name].metadata if name in settings.FIELDS else {}
+    try:
+        if name == "flagfile":
+            find_flag_file(value, folder)
+            return True
+        if rules.get("path") and value not in rules.get("keywords", ()):
+            if not sources.is_file(value):
+                return not _SPACE.search(value)
+            return _exists(value, folder)
+        job = flag_values.read_job([argument])
+        checks.check(job)
+        output = Path(job.output).suffix.lower()
+        film = Path(job.timelapse).suffix.lower()
+        return (not output or output in image_io.OUTPUT_EXTENSIONS) and (
+            not film or film in timelapse.EXTENSIONS
+        )
+    except (TypeError, ValueError):
+        return False
+
+
+def _unquote(line: str, folder: Path) -> str:
+    """Removes quotes around a value, unless a file is called so."""
+    name, equals, value = line.partition("=")
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    if not quoted or _exists(value, folder):
+        return line
+    return f"{name}{equals}{value[1:-1]}"
+
+
+def _exists(name: str, folder: Path) -> bool:
+    """Whether there is a file of a name, beside a flag file or from here."""
+    name = os.path.expanduser(name)
+    return os.path.exists(folder / name) or os.path.exists(name)
+
+
+def _resolve(argument: str, name: str, folder: Path | None) -> str:
+    """Makes a picture's path in a flag file one that is found from here."""
+    rules = settings.FIELDS[name].metadata if name in settings.FIELDS else {}
+    value = argument.partition("=")[2]
+    if folder is None or not rules.get("path") or not value:
+        return argument
+    if value in rules.get("keywords", ()):
+        return argument
+    beside = folder / os.path.expanduser(value)
+    return f"--{name}={beside}" if os.path.exists(beside) else argument
+
+
+def _without(inherited: list[str], nearer: list[str]) -> list[str]:
+    """Leaves out the flags that a nearer place sets."""
+    names = {flag_values.parse_name(argument) for argument in nearer}
+    return [a for a in inherited if flag_values.parse_name(a) not in names]
