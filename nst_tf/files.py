@@ -125,7 +125,7 @@ def require_extra(
 
 def digest_file(path: Path) -> str:
     """Returns the SHA-256 digest of a file, as "sha256:..."."""
-    with open(path, "rb") as file:
+    with open(path, "rb", opener=locks.open_above_streams) as file:
         return digest_stream(file)
 
 

@@ -22,6 +22,23 @@ LEFT_SECONDS = 86400.0  # without locks, a file that is older was left behind
 _TEMPORARY = re.compile(r"\.nst-[a-z0-9_]{8}(\..*)?")
 
 
+def open_above_streams(
+    path: str | os.PathLike[str], flags: int, mode: int = 0o666
+) -> int:
+    """Opens a file, as an opener of `open`, with a descriptor above 2.
+
+    If a standard stream is closed, a file could get its number, and what
+    libraries of C write to that stream.
+    """
+    lower, descriptor = [], os.open(path, flags, mode)
+    while descriptor <= 2:
+        lower.append(descriptor)
+        descriptor = os.dup(descriptor)
+    for each in lower:
+        os.close(each)
+    return descriptor
+
+
 def try_lock(file: IO[Any], *, shared: bool = False) -> bool | None:
     """Locks a file, open for writing, until it is closed.
 
@@ -53,7 +70,9 @@ def hold(path: Path) -> IO[str]:
         OSError: If it cannot be opened.
     """
     while True:
-        file = open(path, "a", encoding="utf-8")  # noqa: SIM115
+        file = open(  # noqa: SIM115
+            path, "a", encoding="utf-8", opener=open_above_streams
+        )
         is_locked = try_lock(file)
         # Before it was locked its last holder may have removed it.
         if is_locked is None or (
@@ -90,7 +109,7 @@ def create_temporary(
     Raises:
         OSError: If it cannot be made.
     """
-    opener = functools.partial(os.open, mode=mode)
+    opener = functools.partial(open_above_streams, mode=mode)
     while True:
         path = folder / f".nst-{secrets.token_hex(4)}{suffix}"
         file = open(path, "xb", opener=opener)  # noqa: SIM115

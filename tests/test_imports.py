@@ -17,7 +17,7 @@ ARROWS = {
     "web": set(),
     "backend": set(),
     "network": {"backend", "errors", "files", "web"},
-    "images": {"backend", "files", "web"},
+    "images": {"backend", "files", "locks", "web"},
     "losses": {"backend", "network"},
     "plan": {"backend", "errors", "images", "losses", "network", "web"},
     "tiling": {"backend", "losses", "network", "plan"},

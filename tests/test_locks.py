@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
+import nst_tf
 from nst_tf import files, locks
 
 fcntl = pytest.importorskip("fcntl", reason="Windows has no flock")
@@ -104,3 +106,32 @@ def test_a_file_that_is_removed_before_it_is_locked_is_made_again(
         assert len(set(tries)) == 3
         assert str(path) == tries[-1]
         assert path.exists()
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path):
+    code = """
+from pathlib import Path
+from nst_tf import files, locks
+from nst_tf.images import image_io, reading
+numbers = []
+with files.write_atomically(Path("a.png")) as file:
+    numbers.append(file.fileno())
+    file.write(b"no picture")
+with locks.hold(Path("mark")) as file:
+    numbers.append(file.fileno())
+reading.decode = lambda file, *_: numbers.append(file.fileno()) or 1 / 0
+try:
+    image_io.load_image("a.png")
+except ZeroDivisionError:
+    print(*numbers, Path("a.png").read_bytes())
+"""
+    result = subprocess.run(
+        ["bash", "-c", 'exec "$@" <&- 2>&-', "", sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(nst_tf.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+    )
+    *numbers, end = result.stdout.split(maxsplit=3)
+    assert len(numbers) == 3 and min(map(int, numbers)) > 2
+    assert end == "b'no picture'\n"

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import nst_tf
 from nst_tf import terminal
@@ -194,3 +195,39 @@ def test_an_interrupt_while_modules_are_imported_has_no_traceback(
     (tmp_path / "sitecustomize.py").write_text(INTERRUPT)
     result = _run(tmp_path, "-m", program, "--help", AT=at)
     assert (result.returncode, result.stdout, result.stderr) == (130, b"", b"")
+
+
+@pytest.mark.parametrize(
+    ("program", "at"),
+    [
+        ("nst_tf.run", "tensorflow"),
+        ("nst_tf.judge", "tensorflow"),
+        ("nst_tf.run", "PIL.JpegImagePlugin"),
+        ("nst_tf.judge", "h5py"),
+    ],
+)
+def test_an_interrupt_while_work_is_prepared_has_no_traceback(
+    tmp_path, program, at
+):
+    (tmp_path / "sitecustomize.py").write_text(INTERRUPT)
+    for name in ("a", "b"):
+        Image.new("RGB", (64, 64)).save(tmp_path / f"{name}.jpg")
+    pictures = ["--content=a.jpg", "--style=b.jpg"]
+    more = ["a.jpg"] if program == "nst_tf.judge" else ["--size=64"]
+    result = _run(tmp_path, "-m", program, *pictures, *more, AT=at)
+    assert (result.returncode, result.stdout, result.stderr) == (130, b"", b"")
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shell", ["2>&-", "<&- 2>&-", "<&- >&- 2>&-"])
+def test_a_picture_is_made_whatever_is_closed(tmp_path, shell):
+    for name in ("a", "b"):
+        Image.new("RGB", (160, 120), "teal").save(tmp_path / f"{name}.jpg")
+    flags = ["--content=a.jpg", "--style=b.jpg", "--output=c.png"]
+    flags += ["--weights=small", "--size=96", "--steps=2", "--log=d"]
+    result = _run(tmp_path, "-m", "nst_tf.run", *flags, shell=shell)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert Image.open(tmp_path / "c.png").size == (96, 72)
+    for line in (tmp_path / "d").read_text().splitlines():
+        assert json.loads(line)["steps"] == 2

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 import numpy as np
 from PIL import Image
 
-from nst_tf import files
+from nst_tf import files, locks
 from nst_tf.images import reading, transparency, writing, xmp
 
 # What an output may be named.
@@ -71,7 +71,7 @@ def read_file(path: str | os.PathLike[str], max_megapixels: float) -> Picture:
             raise ValueError(f"there is no file {path}.")
         if not path.is_file():  # to open a pipe could wait for ever
             raise ValueError(f"{path} is not a regular file.")
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=locks.open_above_streams) as file:
             return read_picture(file, str(path), max_megapixels)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error

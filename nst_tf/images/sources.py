@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nst_tf import files, web
+from nst_tf import files, locks, web
 from nst_tf.images import image_io, reading
 
 STANDARD_INPUT = "-"
@@ -150,7 +150,7 @@ def _fetch(
         _LOG.info("%s was downloaded before, to %s", named, path)
         with (
             contextlib.suppress(ValueError, OSError),
-            open(path, "rb") as file,
+            open(path, "rb", opener=locks.open_above_streams) as file,
         ):
             return image_io.read_picture(file, named, max_megapixels)
     if not may_download:
