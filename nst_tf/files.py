@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,13 +130,35 @@ def digest_file(path: Path) -> str:
         return digest_stream(file)
 
 
-def digest_stream(file: BinaryIO) -> str:
-    """Returns the SHA-256 digest of a whole file, open for reading."""
+def digest_stream(file: BinaryIO, limit: int = sys.maxsize) -> str:
+    """Returns the SHA-256 digest of a file, open for reading.
+
+    Args:
+        file: The file, which is read from its begin.
+        limit: Bytes of it that are read, at most.
+    """
     digest = hashlib.sha256()
     file.seek(0)
-    while part := file.read(1 << 20):
+    while part := file.read(min(1 << 20, limit)):
         digest.update(part)
+        limit -= len(part)
     return f"sha256:{digest.hexdigest()}"
+
+
+def digest_regular_file(path: Path, limit: int) -> str:
+    """Returns the digest of a file that is safe to read; empty if it is not.
+
+    Nothing but a regular file of 1 to `limit` bytes is opened: a pipe may wait
+    for ever, and files that the system makes up, as in /proc, never end.
+    """
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode) or not 0 < status.st_size <= limit:
+            return ""
+        with open(path, "rb") as file:
+            return digest_stream(file, status.st_size)
+    except (OSError, ValueError):  # no file can have such a name
+        return ""
 
 
 def find_home() -> Path | None:

@@ -141,6 +141,15 @@ def find_cached(url: str) -> Path | None:
     return cache and cache / "pictures" / key
 
 
+def list_cached() -> list[Path]:
+    """Lists the downloads in our cache."""
+    cache = files.find_cache()
+    try:
+        return sorted((cache / "pictures").iterdir()) if cache else []
+    except OSError:
+        return []
+
+
 def _fetch(
     url: str, max_megapixels: float, may_download: bool
 ) -> image_io.Picture:

@@ -25,6 +25,7 @@ log = logging.getLogger("nst_tf")
 # Where Keras itself downloads from.
 HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
 LARGEST_DOWNLOAD = 1 << 27  # bytes; VGG19 has 80 MB
+LARGEST_FILE = 1 << 31  # bytes; VGG19 with its classifier has 0.6 GB
 DOWNLOAD_SECONDS = 3600.0
 
 Layers = bundled.Layers
@@ -37,6 +38,7 @@ class NetworkWeights(NamedTuple):
     origin: str  # for people: a path, or how it was found
     projections: Mapping[str, np.ndarray] | None = None  # of a narrow network
     is_missing: bool = False  # `layers` are random, of the right shapes
+    file_digest: str = ""  # of a file that was named, "sha256:..."
 
 
 def load(network: str, source: str = "auto") -> NetworkWeights:
@@ -91,7 +93,9 @@ def _load(network: str, source: str, may_download: bool) -> NetworkWeights:
                 f"an HDF5 file; download it first."
             )
         path = Path(os.path.expanduser(source))
-        return NetworkWeights(read(path, network), source)
+        layers = read(path, network)
+        digest = files.digest_file(path)
+        return NetworkWeights(layers, source, file_digest=digest)
     return _load_keras(network, known.keras_md5, may_download)
 
 

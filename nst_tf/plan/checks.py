@@ -24,27 +24,7 @@ def check(job: settings.Job) -> None:
         TypeError: Likewise, if a field holds something of another type.
     """
     for field in dataclasses.fields(job):
-        value = getattr(job, field.name)
-        rules = field.metadata
-        _check_type(field, value)
-        _check_address(field.name, value, rules.get("path", ""))
-        if "choices" in rules and value not in rules["choices"]:
-            words = [str(choice) for choice in rules["choices"]]
-            raise ValueError(
-                f"unknown {field.name} {value!r}"
-                f"{errors.did_you_mean(str(value), words)}; "
-                f"expected {errors.list_choices(words)}."
-            )
-        if "keywords" in rules and not value:
-            raise ValueError(
-                f"{field.name} is empty, expected "
-                f"{errors.list_choices([*rules['keywords'], 'a path'])}."
-            )
-        for part in value if isinstance(value, tuple) else (value,):
-            if field.name == "style" and not part:
-                raise ValueError("style is empty, expected a picture's path.")
-            if not isinstance(part, str):
-                _check_number(field.name, part, rules)
+        check_field(field, getattr(job, field.name))
     convention = conventions.CONVENTIONS[job.convention]
     beside = style_kinds.STYLE_LOSSES[
         convention.style_loss if job.style_loss == "auto" else job.style_loss
@@ -106,6 +86,35 @@ def check(job: settings.Job) -> None:
             "content_weight and style_weight are both 0; nothing would be "
             "painted. Raise one of them."
         )
+
+
+def check_field(field: dataclasses.Field, value: Any) -> None:  # type: ignore[type-arg]
+    """Checks a value of a field by itself.
+
+    Raises:
+        ValueError: As `check`.
+        TypeError: As `check`.
+    """
+    rules = field.metadata
+    _check_type(field, value)
+    _check_address(field.name, value, rules.get("path", ""))
+    if "choices" in rules and value not in rules["choices"]:
+        words = [str(choice) for choice in rules["choices"]]
+        raise ValueError(
+            f"unknown {field.name} {value!r}"
+            f"{errors.did_you_mean(str(value), words)}; "
+            f"expected {errors.list_choices(words)}."
+        )
+    if "keywords" in rules and not value:
+        raise ValueError(
+            f"{field.name} is empty, expected "
+            f"{errors.list_choices([*rules['keywords'], 'a path'])}."
+        )
+    for part in value if isinstance(value, tuple) else (value,):
+        if field.name == "style" and not part:
+            raise ValueError("style is empty, expected a picture's path.")
+        if not isinstance(part, str):
+            _check_number(field.name, part, rules)
 
 
 def check_image(

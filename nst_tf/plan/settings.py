@@ -735,8 +735,8 @@ SHEET_SETTINGS = _select(
     "in_sheets", lambda role, path: role is not Role.PROGRAM
 )
 PROGRAM_SETTINGS = _select("", lambda role, path: role is Role.PROGRAM)
-MASKS = _select("", lambda role, path: path == "mask")
-STARTS = _select("", lambda role, path: path == "start")
+MASKS: frozenset[str] = _select("", lambda role, path: path == "mask")
+STARTS: frozenset[str] = _select("", lambda role, path: path == "start")
 PER_STYLE_SETTINGS = _select("of_styles", lambda role, path: False)
 NETWORK_SETTINGS = _select("network", lambda role, path: False)
 

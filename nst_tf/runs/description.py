@@ -5,9 +5,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nst_tf import terminal
+from nst_tf import terminal, web
 from nst_tf.plan import schedule, settings, style_settings
-from nst_tf.runs import records
+from nst_tf.runs import record_checks, records
 
 
 def describe(path: str | os.PathLike[str]) -> list[str]:
@@ -24,7 +24,7 @@ def describe(path: str | os.PathLike[str]) -> list[str]:
     named += [
         (name.partition("/")[0], picture)
         for name, picture in pictures.items()
-        if name not in ("content", "style")
+        if record_checks.is_other(name)
     ]
     levels = ", ".join(
         f"{width} x {height}: {steps}"
@@ -49,21 +49,21 @@ def describe(path: str | os.PathLike[str]) -> list[str]:
         f"{record['seconds']} s, on {record['device']}, {decided['precision']}"
         f"{in_tiles}",
         *(
-            f"{name}: {each['name']}, {each['size'][0]} x {each['size'][1]}, "
-            f"{each['digest']}"
+            f"{name}: {web.show_source(each['name'])}, {each['size'][0]} x "
+            f"{each['size'][1]}, {each['digest']}"
             for name, each in named
         ),
-        f"network: {network['name']}, weights {network['weights']}, "
-        f"{network['digest']}",
+        f"network: {network['name']}, weights "
+        f"{web.show_source(network['weights'])}, {network['digest']}",
         f"steps at each size: {levels}; rescues: {record['rescues']}; seed: "
         f"{decided['seed']}",
         f"losses of the last step: {losses}",
         f"versions: {releases}",
     ]
     flags = _list_flags(record)
-    unknown = sorted(flags.keys() - settings.RECORDED)
-    if unknown:
-        lines.append(f"not known to this version: {', '.join(unknown)}")
+    if unknown := record_checks.list_unknown(record):
+        names = [name[:60] for name in unknown[:20]]
+        lines.append(f"not known to this version: {', '.join(names)}")
     arguments = [
         *((name, each["name"]) for name, each in named if name != "init"),
         *(each for each in flags.items() if each[0] in settings.RECORDED),
@@ -127,7 +127,17 @@ def _default(name: str) -> Any:
 
 
 def _flag(name: str, value: Any) -> list[str]:
-    """Writes a setting as lines of a flag file."""
+    """Writes a setting as lines of a flag file.
+
+    A path or an address is shown, and left to the user to type.
+    """
+    is_path = "path" in settings.FIELDS[name].metadata
+    if is_path and not settings.is_keyword(name, value):
+        if not record_checks.is_bare_name(value):
+            shown = web.show_source(value)
+            return [f"# --{name}= is left to you, if you know it: {shown}"]
+        if value.startswith("~"):  # the file, and nobody's home
+            value = f"./{value}"
     if isinstance(value, bool):
         return [f"--{'' if value else 'no'}{name}"]
     if isinstance(value, (list, tuple)) and name == "style_layers":
@@ -135,6 +145,6 @@ def _flag(name: str, value: Any) -> list[str]:
     if isinstance(value, (list, tuple)):
         value = ",".join(map(str, value))
     text = str(value)
-    if [terminal.escape(text).strip()] != text.splitlines():
+    if text and [terminal.escape(text).strip()] != text.splitlines():
         return [f"# --{name}= cannot be written here; type it: {text}"]
     return [f"--{name}={text}"]

@@ -10,8 +10,10 @@ defaults have become. It holds names, not paths, unless they are asked for.
 import datetime
 import importlib.metadata
 import json
+import math
 import os
 import platform
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,9 +24,7 @@ import nst_tf
 from nst_tf import web
 from nst_tf.images import image_io, reading, sources, writing
 from nst_tf.plan import inputs, planning, settings
-from nst_tf.runs import outputs, resume
-
-LONGEST = 1 << 24  # bytes of a record that is read
+from nst_tf.runs import outputs, record_checks, resume
 
 Record = Mapping[str, Any]
 
@@ -102,11 +102,13 @@ def make_record(
             "name": plan.network.name,
             "weights": _name_weights(asked, plan, shown),
             "digest": resume.digest_weights(read.network),
+            **_digest_weights_file(plan),
         },
         "state": outcome.state,
         "losses": {
             name: float(f"{value:.6g}")
             for name, value in outcome.losses.items()
+            if math.isfinite(value)
         },
         "rescues": outcome.rescues,
         "seconds": round(outcome.seconds, 1),
@@ -123,8 +125,11 @@ def format_record(record: Record) -> str:
 def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Reads the record of a picture, from its file or from that beside it.
 
+    What is in it is checked, since a stranger may have written it.
+
     Raises:
-        ValueError: If there is no such file, or it has no record.
+        ValueError: If there is no such file, or it has no record, or one with
+            settings that they cannot have.
     """
     if web.has_scheme(str(path)):
         raise ValueError(
@@ -134,19 +139,19 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     path = Path(os.path.expanduser(path))
     if not path.is_file():
         raise ValueError(f"there is no file {path}.")
-    text = _read_embedded(path)
-    beside = outputs.sidecar_path(path)
+    text = _read_embedded(path) or _read_beside(path)
     try:
-        if not text and beside.is_file() and beside.stat().st_size < LONGEST:
-            text = beside.read_text(encoding="utf-8")
-        record = json.loads(text)
-        _check(record)
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        record = record_checks.parse(text)
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise ValueError(
             f"{path} does not say how it was made; expected a picture of this "
             f"program, as it wrote it, or a .json file beside it."
         ) from None
-    return dict(record)
+    try:
+        record_checks.check_settings(record)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} has a damaged record: {error}") from error
+    return record
 
 
 def list_versions() -> dict[str, str]:
@@ -168,7 +173,7 @@ def list_versions() -> dict[str, str]:
 
 
 def read_decided(record: Record) -> dict[str, Any]:
-    """Reads all settings of a record, as they were decided.
+    """Reads all settings of a record that are known, as they were decided.
 
     One that it does not have is as it was when there was no such setting, or
     as its default was then.
@@ -181,10 +186,11 @@ def read_decided(record: Record) -> dict[str, Any]:
 
 
 def read_values(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Reads settings from a table of JSON, where tuples are lists."""
+    """Reads known settings from a table of JSON, where tuples are lists."""
     return {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in table.items()
+        if name in settings.RECORDED
     }
 
 
@@ -225,6 +231,26 @@ def _name_weights(
     return shown.find(asked.weights)
 
 
+def _digest_weights_file(plan: planning.Plan) -> dict[str, str]:
+    """Writes the digest of the weights' file, if one was named."""
+    network = plan.inputs.network
+    digest = network.file_digest if network else ""
+    return {"file": digest} if digest else {}
+
+
+def _read_beside(path: Path) -> str:
+    """Reads the record beside a picture; empty if there is none."""
+    beside = outputs.sidecar_path(path)
+    try:
+        status = os.stat(beside)
+        if not stat.S_ISREG(status.st_mode):  # a pipe may wait for ever
+            return ""
+        with open(beside, "rb") as file:
+            return file.read(record_checks.LONGEST + 1).decode()
+    except (OSError, ValueError):
+        return ""
+
+
 def _read_embedded(path: Path) -> str:
     """Reads the record that is in a picture's file; empty if there is none."""
     try:
@@ -235,38 +261,3 @@ def _read_embedded(path: Path) -> str:
             return writing.read_record(image)
     except Exception:  # a damaged file raises anything
         return ""
-
-
-def _check(record: Any) -> None:
-    """Raises an error, of one kind or another, unless it is a record."""
-    decided, pictures = record["decided"], record["inputs"]
-    network, losses = record["network"], record["losses"]
-    flags, chosen = record["flags"], decided["settings"]
-    tables = [record, decided, pictures, network, losses, flags, chosen]
-    _check_kinds(dict, *tables, record["versions"])
-    _check_kinds(list, decided["sizes"], decided["steps"], pictures["style"])
-    others = [pictures[n] for n in set(pictures) - {"content", "style"}]
-    for picture in (pictures["content"], *pictures["style"], *others):
-        _check_kinds(str, picture["name"], picture["digest"])
-        _check_kinds(int, *picture["size"])
-        _, _ = picture["size"]
-    sizes, steps = decided["sizes"], decided["steps"]
-    for (width, height), count in zip(sizes, steps, strict=True):
-        _check_kinds(int, width, height, count)
-        if not min(width, height) > 0 <= count:
-            raise ValueError("a level has no size")
-    _check_kinds(str, network["name"], network["weights"], network["digest"])
-    _check_kinds(str, record["nst_tf"], record["made"], record["state"])
-    _check_kinds(str, record["device"], decided["precision"])
-    _check_kinds(str, *record["versions"].values())
-    _check_kinds(int, record["rescues"], decided["seed"])
-    _check_kinds((int, float), record["seconds"], *losses.values())
-    for number in losses.values():
-        float(f"{number:.4g}")
-
-
-def _check_kinds(kind: Any, *values: Any) -> None:
-    """Raises TypeError unless all values are of a type; none is a switch."""
-    for value in values:
-        if not isinstance(value, kind) or isinstance(value, bool):
-            raise TypeError(f"{value!r:.50} is of a wrong type")

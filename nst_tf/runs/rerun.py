@@ -1,19 +1,18 @@
 """A picture -> the job that makes it again, as it was decided then."""
 
 import dataclasses
+import functools
+import itertools
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nst_tf import files
-from nst_tf.images import image_io, masks, sources
-from nst_tf.network import architectures
+from nst_tf import files, web
+from nst_tf.images import image_io, masks, reading, sources
+from nst_tf.network import architectures, weight_files
 from nst_tf.plan import checks, inputs, planning, schedule, settings
-from nst_tf.runs import outputs, records, resume
-
-# Pictures besides content and style.
-OTHERS = settings.MASKS | settings.STARTS
+from nst_tf.runs import outputs, record_checks, records, resume
 
 
 class RecordedRun(NamedTuple):
@@ -41,9 +40,14 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
             would change it, or an input is not found.
     """
     record = records.read_record(asked.rerun)
+    if unknown := record_checks.list_unknown(record):
+        raise ValueError(
+            f"{asked.rerun} was made by nst_tf {record['nst_tf']}, with "
+            f"{unknown[0]}, which this version does not know."
+        )
     pictures = record["inputs"]
     recorded = {name.partition("/")[0] for name in pictures}
-    others = OTHERS - recorded
+    others = record_checks.OTHERS - recorded
     changed = sorted(
         (set(names) - settings.RERUN_SETTINGS) | (set(names) & others)
     )
@@ -54,7 +58,7 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
             f"change them there."
         )
     folder = os.path.dirname(os.path.expanduser(asked.rerun)) or "."
-    places = [folder, ".", str(files.presets_folder() / "images")]
+    finder = _Finder(folder, asked.max_megapixels)
     chosen = _settings(record)
     chosen |= {
         name: getattr(asked, name)
@@ -63,10 +67,10 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
         or (name in settings.RERUN_SETTINGS and name in names)
     }
     if not asked.content:
-        chosen["content"] = _find_input("content", pictures["content"], places)
+        chosen["content"] = finder.find_picture("content", pictures["content"])
     if not asked.style:
         chosen["style"] = tuple(
-            _find_input("style", each, places) for each in pictures["style"]
+            finder.find_picture("style", each) for each in pictures["style"]
         )
     else:
         folders = sources.expand_folders(asked.style)
@@ -77,15 +81,17 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
                 f"made from {len(pictures['style'])}."
             )
         chosen["style"] = given
-    for name in (OTHERS & recorded) - set(names):
+    for name in (record_checks.OTHERS & recorded) - set(names):
         parts = [
-            _find_input(name, picture, places)
+            finder.find_picture(key, picture)
             for key, picture in pictures.items()
             if key.partition("/")[0] == name
         ]
         chosen[name] = tuple(parts) if name == "style_mask" else parts[0]
     if "weights" not in names:
-        chosen["weights"] = _find_weights(record["network"], places)
+        chosen["weights"] = finder.find_weights(record["network"])
+        if not chosen["weights"]:
+            raise _miss_weights(asked.rerun, record["network"])
     if not asked.output:
         same = Path(Path(asked.rerun).name)
         if same.suffix.lower() not in image_io.OUTPUT_EXTENSIONS:
@@ -158,14 +164,10 @@ def list_differences(run: RecordedRun, read: inputs.Inputs) -> list[str]:
                 f"{then['name']} of then: another file, and so another picture"
             )
     network = record["network"]
-    if resume.digest_weights(read.network) != network["digest"]:
+    missing = read.network is not None and read.network.is_missing
+    if not missing and resume.digest_weights(read.network) != network["digest"]:
         if not run.is_network_named:
-            raise ValueError(
-                f"{run.job.rerun} was made with network weights that "
-                f"are not here ({network['weights']}, {network['digest']}); "
-                f"name their file with --weights=PATH, or take others with "
-                f"--weights=auto, for another picture."
-            )
+            raise _miss_weights(run.job.rerun, network)
         lines.append("the network weights differ from the recorded ones")
     for name, release in records.list_versions().items():
         before = record["versions"].get(name, "none")
@@ -177,49 +179,87 @@ def list_differences(run: RecordedRun, read: inputs.Inputs) -> list[str]:
 def _settings(record: records.Record) -> dict[str, Any]:
     """The fields of the job, as far as a record decides them."""
     decided = record["decided"]
-    chosen = records.read_decided(record) | {
+    return records.read_decided(record) | {
         "precision": decided["precision"],
         "strength": -1.0,
         "max_seconds": 0.0,
         "tolerance": 0.0,
         "seed": decided["seed"],
     }
-    unknown = sorted(set(chosen) - set(settings.FIELDS))
-    if unknown:
-        raise ValueError(
-            f"it was made by nst_tf {record['nst_tf']}, with {unknown[0]}, "
-            f"which this version does not know."
-        )
-    return chosen
 
 
-def _find_input(name: str, picture: Any, places: Sequence[str]) -> str:
-    """Where an input is now: the file of that name and digest.
-
-    Raises:
-        ValueError: If it is in none of the places.
-    """
-    if not sources.is_file(picture["name"]):
-        return str(picture["name"])
-    paths = [os.path.join(place, picture["name"]) for place in places]
-    found = [path for path in paths if os.path.isfile(path)]
-    for path in found:
-        if files.digest_file(Path(path)) == picture["digest"]:
-            return path
-    words = f"{found[0]} is another file" if found else "it is not there"
-    raise ValueError(
-        f"the {name} image {picture['name']} is looked for beside the picture "
-        f"and here, but {words}; say which it is with --{name}=PATH."
+def _miss_weights(picture: str, network: Mapping[str, Any]) -> ValueError:
+    """Says that network weights are not here, and what to do."""
+    return ValueError(
+        f"{picture} was made with network weights that are not here "
+        f"({web.show_source(network['weights'])}, {network['digest']}); name "
+        f"their file with --weights=PATH, or take others with --weights=auto, "
+        f"for another picture."
     )
 
 
-def _find_weights(network: Any, places: Sequence[str]) -> str:
-    """Where the network's weights are now: by their digest, or their name."""
-    for known in architectures.NETWORKS.values():
-        for word, file in (("auto", known.shipped), ("small", known.small)):
-            if file and network["digest"] == file.digest:
-                return word
-    if settings.is_keyword("weights", network["weights"]):
-        return "imagenet"
-    paths = [os.path.join(place, network["weights"]) for place in places]
-    return next(filter(os.path.isfile, paths), "imagenet")
+class _Finder:
+    """Finds the files that a record names; a stranger may have written it.
+
+    A file is taken by its bare name and its digest from beside the picture, the
+    working directory and the presets' images; or by its digest from the
+    downloads in our cache. No other file is opened, and no address is asked.
+
+    Args:
+        folder: Where the picture is.
+        max_megapixels: As in `image_io.load_picture`.
+    """
+
+    def __init__(self, folder: str, max_megapixels: float):
+        self._places = (folder, ".", str(files.presets_folder() / "images"))
+        self._limit = reading.find_largest_file(max_megapixels)
+        self._digest = functools.cache(files.digest_regular_file)
+
+    def find_picture(self, name: str, picture: Mapping[str, Any]) -> str:
+        """Finds an input, such as "style_mask/0".
+
+        Raises:
+            ValueError: If it is in none of the places: how to name it.
+        """
+        named, digest = picture["name"], picture["digest"]
+        is_bare = record_checks.is_bare_name(named)
+        places = self._places if is_bare else ()
+        paths = [os.path.join(place, named) for place in places]
+        for path in itertools.chain(paths, map(str, sources.list_cached())):
+            if digest and self._digest(Path(path), self._limit) == digest:
+                return path
+        flag = name.partition("/")[0]
+        title = f"the {masks.format_title(name)} image"
+        if not is_bare:
+            raise ValueError(
+                f"{title} was {web.show_source(named)}, and what a record "
+                f"names by a path or an address is not followed; if it is "
+                f"right, type it yourself: --{flag}=PATH."
+            )
+        others = [path for path in paths if os.path.lexists(path)]
+        words = f"{others[0]} is another file" if others else "it is not there"
+        raise ValueError(
+            f"{title} {named} is looked for beside the picture, here, among "
+            f"the presets' images and among downloads, but {words}; say which "
+            f"it is with --{flag}=PATH."
+        )
+
+    def find_weights(self, network: Mapping[str, Any]) -> str:
+        """Finds network weights; "imagenet" or a file only if they were that.
+
+        Returns:
+            A value of --weights; empty if they are not here.
+        """
+        for known in architectures.NETWORKS.values():
+            for word, file in (("auto", known.shipped), ("small", known.small)):
+                if file and network["digest"] == file.digest:
+                    return word
+        name, digest = network["weights"], network.get("file")
+        if settings.is_keyword("weights", name):
+            return "imagenet"
+        if not digest or not record_checks.is_bare_name(name):
+            return ""
+        paths = [os.path.join(place, name) for place in self._places]
+        limit = weight_files.LARGEST_FILE
+        found = (p for p in paths if self._digest(Path(p), limit) == digest)
+        return next(found, "")
