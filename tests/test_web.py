@@ -187,7 +187,7 @@ def test_sheets_flags_and_tables_show_no_secret():
     request = command.parse([address, f"--content={address}", "--style=a"])
     judged = judging.Judgement(1, 1, 0.5, {"a": 0.5}, *[0.5] * 5)
     for write in (command.write_table, command.write_json):
-        text = write(request, "vgg19", [judged])
+        text = "\n".join(write(request, "vgg19", [judged]))
         assert "http://host/a.png" in text
         _check_hidden(text)
 
