@@ -11,7 +11,7 @@ import secrets
 import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,7 +21,9 @@ log = logging.getLogger("nst_tf")
 
 
 @contextlib.contextmanager
-def write_atomically(path: Path) -> Iterator[BinaryIO]:
+def write_atomically(
+    path: Path, note: Callable[[Path, Path], None] | None = None
+) -> Iterator[BinaryIO]:
     """Opens a file that takes its place in one move, when it is whole.
 
     It is written beside its place. What killed runs left there is removed.
@@ -29,6 +31,8 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
 
     Args:
         path: The file.
+        note: Is called with the path and the whole file that is about to take
+            it.
 
     Raises:
         OSError: If it cannot be written; nothing is left behind.
@@ -48,6 +52,8 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
             if mode is not None:
                 with contextlib.suppress(OSError):
                     os.chmod(temporary, mode)
+            if note:
+                note(path, temporary)
             # The lock is held until the file has its place. Windows and some
             # shares move no open file; they have another try below.
             with contextlib.suppress(OSError):

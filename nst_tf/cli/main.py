@@ -95,7 +95,7 @@ def _prepare(
     if job.rerun:
         recorded = rerun.load(job, flags.list_set_flags(arguments))
         job = recorded.job
-    path, draft = api.draft_files(job)
+    _, draft = api.draft_files(job)
     device_then, differences = "", []
     if recorded:
         draft = rerun.repeat(recorded, draft)
@@ -105,6 +105,8 @@ def _prepare(
     device.prepare()
     replicas.make_strategy(job.devices)
     run = runner.start_run(draft, began=began)
+    path = api.choose_path(job, draft.inputs, run.written)
+    opened.replace(run.written)
     if replicas.is_writer():
         for line in differences:
             log.warning(line)
@@ -138,7 +140,7 @@ def _paint(
         commission.reporters.step(step, count, loss)
         if job.preview_every and run.count % job.preview_every == 0:
             image = results.read_image(step)
-            _preview(commission.path, image, commission.run.plan.file.mark)
+            _preview(commission.path, image, run)
 
     status = console.DONE
     try:
@@ -153,7 +155,10 @@ def _paint(
     if run.last is None or not writes:
         return status
     with contextlib.closing(commission.reporters):
-        return _save(commission, run.last, status, report)
+        status = _save(commission, run.last, status, report)
+    if not status:
+        run.written.forget()
+    return status
 
 
 def _announce(commission: Commission, report: progress.Progress) -> None:
@@ -259,10 +264,11 @@ def _parse_describe(arguments: Sequence[str]) -> str:
     return ""
 
 
-def _preview(path: Path, image: np.ndarray, mark: bool) -> None:
+def _preview(path: Path, image: np.ndarray, run: runner.Run) -> None:
     """Writes a preview; a run does not end for want of one."""
     preview = outputs.preview_path(path)
     try:
-        image_io.write_image(preview, image, writing.Options(mark=mark))
+        options = writing.Options(mark=run.plan.file.mark)
+        image_io.write_image(preview, image, options, run.written.note)
     except OSError as error:
         log.warning("preview %s failed: %s", preview, error)

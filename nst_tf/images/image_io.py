@@ -172,9 +172,15 @@ def save_image(
 
 
 def write_image(
-    path: str | os.PathLike[str], image: np.ndarray, options: writing.Options
+    path: str | os.PathLike[str],
+    image: np.ndarray,
+    options: writing.Options,
+    note: Callable[[Path, Path], None] | None = None,
 ) -> None:
-    """Writes an image file, as `save_image`, with EXIF and a record besides."""
+    """Writes an image file, as `save_image`, with EXIF and a record besides.
+
+    `note` is that of `files.write_atomically`.
+    """
     path = Path(os.path.expanduser(path))
     image = np.asarray(image)
     if not np.issubdtype(image.dtype, np.floating):
@@ -197,7 +203,7 @@ def write_image(
         )
     if alpha is not None and not (alpha.max() > 0 and alpha.min() >= 0):
         raise ValueError("alpha is 0 everywhere, or not in [0, 1].")
-    with files.write_atomically(path) as file:
+    with files.write_atomically(path, note) as file:
         writing.encode(file, path.suffix.lower(), image, options)
 
 

@@ -19,6 +19,7 @@ from nst_tf.runs import (
     outputs,
     reporters,
     results,
+    resume,
     runner,
     summaries,
     timelapse,
@@ -133,12 +134,14 @@ def run_job(job: settings.Job) -> Result:
         if name in settings.PROGRAM_SETTINGS and not default:
             raise ValueError(f"{name} is for the program, not for run_job.")
     began = time.monotonic()
-    path, draft = draft_files(job)
+    _, draft = draft_files(job)
     log_notes(draft)
     run = runner.start_run(draft, began=began)
+    path = choose_path(job, draft.inputs, run.written)
     step = run.read()
     if replicas.is_writer():
         path = results.save(path, job, run, step).path
+        run.written.forget()
     return Result(path, run.seconds, results.read_losses(step))
 
 
@@ -212,7 +215,8 @@ def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
     """Reads and checks a job of files, and drafts its plan.
 
     Returns:
-        Where the picture will be written, and the draft.
+        Where the picture may be written, and the draft. What is there already
+        may be another job's; `choose_path` knows once the run is started.
 
     Raises:
         ValueError: In one sentence: what was received, what was expected.
@@ -221,6 +225,29 @@ def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
     if job.summary_dir:
         summaries.check()
     draft = planning.draft_plan(job, read)
+    path = choose_path(
+        job, read, resume.list_written(job.checkpoint_dir, job.resume)
+    )
+    if job.timelapse:
+        stop = draft.stop._replace(reserve=timelapse.SECONDS)
+        draft = dataclasses.replace(draft, stop=stop)
+    outputs.check_writable(path, *draft.size, outputs.make_options(draft))
+    return path, _load_network(job, draft)
+
+
+def choose_path(
+    job: settings.Job, read: inputs.Inputs, written: outputs.WrittenFiles
+) -> Path:
+    """Chooses where the picture goes, and checks the files beside it.
+
+    Args:
+        job: The job.
+        read: Its pictures.
+        written: The files that it may replace.
+
+    Raises:
+        ValueError: If one of them would replace something else.
+    """
     names = inputs.list_input_files(job, read)
     previews = job.preview_every > 0
     path = outputs.choose_path(
@@ -228,16 +255,14 @@ def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
         names if job.output else [job.content, *read.list_style_sources()],
         overwrite=job.overwrite,
         previews=previews,
+        written=written,
     )
     if job.log:
         outputs.check_aside("log", job.log, path, names, previews)
     if job.timelapse:
         others = [*names, job.log] if job.log else names
         timelapse.check(job.timelapse, path, others, previews)
-        stop = draft.stop._replace(reserve=timelapse.SECONDS)
-        draft = dataclasses.replace(draft, stop=stop)
-    outputs.check_writable(path, *draft.size, outputs.make_options(draft))
-    return path, _load_network(job, draft)
+    return path
 
 
 def open_reporters(

@@ -26,6 +26,7 @@ log = logging.getLogger("nst_tf")
 KEPT = 2
 LARGEST_MARK = 2**16  # bytes
 LONGEST_VALUE = 60  # characters, of a setting that is named as another
+NOTES = ".files"  # what a job's notes on its files are called, after its key
 _SUFFIX = ".checkpoint.npz"
 
 Identity = Mapping[str, Any]  # what a job is: names and plain values
@@ -183,6 +184,15 @@ class CheckpointFolder:
             f"{self._path}; wait until it ends, or name another folder with "
             f"--checkpoint_dir."
         )
+
+    @property
+    def notes(self) -> Path:
+        """The file that notes what the job has written besides."""
+        return self._path / f".{self._key}{NOTES}"
+
+    def is_empty(self) -> bool:
+        """Returns whether there is no checkpoint of the job."""
+        return not self._list_own()
 
     @property
     def _marks(self) -> list[Path]:

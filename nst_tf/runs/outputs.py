@@ -1,9 +1,15 @@
-"""Where pictures go: names, numbers, and folders that take them."""
+"""Where pictures go: names, numbers, and folders that take them.
 
+What is there already is never replaced unasked, but by the run that goes on
+from a checkpoint of the run that wrote it.
+"""
+
+import contextlib
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +19,77 @@ from nst_tf.images import exif, image_io, sources, writing, xmp
 from nst_tf.plan import planning
 
 LONGEST_NAME = 255  # bytes, on most file systems
+LARGEST_NOTES = 2**20  # bytes
+
+
+class WrittenFiles:
+    """The files that a job has written so far, by path and SHA-256.
+
+    They are noted in a file beside its checkpoints. A record inside a picture
+    would not do: an editor may keep it.
+
+    Args:
+        notes: The file; None: nothing is noted.
+        found: Digests by path, of runs before this one.
+    """
+
+    def __init__(
+        self,
+        notes: Path | None = None,
+        found: Mapping[str, Sequence[str]] | None = None,
+    ):
+        self._notes = notes
+        self._found = dict(found or {})
+
+    def has(self, path: Path) -> bool:
+        """Returns whether a file is as the job wrote it."""
+        known = self._found.get(os.path.realpath(path), ())
+        try:
+            return bool(known) and files.digest_file(path) in known
+        except OSError:
+            return False
+
+    def note(self, path: Path, whole: Path) -> None:
+        """Notes a file that is about to take its place.
+
+        Args:
+            path: Its place.
+            whole: The file. If the run is killed now, the one before it stays,
+                whose digest is therefore kept, too.
+        """
+        if not self._notes:
+            return
+        name = os.path.realpath(path)
+        before = list(self._found.get(name, ()))
+        self._found[name] = [*before[-1:], files.digest_file(whole)]
+        # Without them the run goes on.
+        with (
+            contextlib.suppress(OSError),
+            files.write_atomically(self._notes) as file,
+        ):
+            file.write(json.dumps(self._found).encode())
+
+    def forget(self) -> None:
+        """Forgets all files: a finished picture is nobody's to replace."""
+        self._found.clear()
+        if self._notes:
+            with contextlib.suppress(OSError):
+                self._notes.unlink(missing_ok=True)
+
+
+NOTHING = WrittenFiles()
+
+
+def read_written(notes: Path) -> dict[str, list[str]]:
+    """Reads what a run noted: digests by path; {} if it is damaged."""
+    try:
+        with open(notes, "rb") as file:
+            found = json.loads(file.read(LARGEST_NOTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {n: each for n, each in found.items() if isinstance(each, list)}
 
 
 def choose_path(
@@ -21,6 +98,7 @@ def choose_path(
     *,
     overwrite: bool = False,
     previews: bool = False,
+    written: WrittenFiles = NOTHING,
 ) -> Path:
     """Where the picture goes: as named, or <content>-<style>.png, numbered.
 
@@ -30,25 +108,33 @@ def choose_path(
             of them is ever replaced.
         overwrite: Whether another file of that name may be.
         previews: Whether previews will be written beside it.
+        written: Files that may be replaced, too.
 
     Raises:
         ValueError: If that is no place for a picture, or one is there already.
     """
     if not output:
         stems = "-".join(Path(sources.find_name(each)).stem for each in inputs)
-        return find_free_path(Path(f"{stems[:60]}.png"), previews)
+        free = Path(f"{stems[:60]}.png")
+        return find_free_path(free, previews, written=written)
     path = Path(os.path.expanduser(output))
     for each in _beside(path, previews):
-        _check_place(each, inputs, overwrite)
+        _check_place(each, inputs, overwrite or written.has(each))
     return path
 
 
 def find_free_path(
-    path: Path, previews: bool = False, record: str = ""
+    path: Path,
+    previews: bool = False,
+    record: str = "",
+    written: WrittenFiles = NOTHING,
 ) -> Path:
     """Returns the path, or with -2, -3 ... the first that is not taken."""
     number, candidate = 1, path
-    while any(map(os.path.lexists, _beside(candidate, previews, record))):
+    while any(
+        os.path.lexists(each) and not written.has(each)
+        for each in _beside(candidate, previews, record)
+    ):
         number += 1
         candidate = path.with_stem(f"{path.stem}-{number}")
     return candidate
@@ -153,18 +239,22 @@ def save_result(
     image: np.ndarray,
     overwrite: bool,
     options: writing.Options | None = None,
+    written: WrittenFiles = NOTHING,
 ) -> Path:
     """Writes the picture, as `write_somewhere` does.
 
     A record that the file cannot hold goes into one beside it.
     """
     options = options or writing.Options()
-    return write_somewhere(
-        path,
-        lambda place: _save(place, image, options),
-        overwrite,
-        options.record,
-    )
+
+    def save(place: Path) -> None:
+        image_io.write_image(place, image, options, written.note)
+        if options.record and writing.needs_sidecar(place, options.record):
+            beside = sidecar_path(place)
+            with files.write_atomically(beside, written.note) as file:
+                file.write(f"{options.record}\n".encode())
+
+    return write_somewhere(path, save, overwrite, options.record, written)
 
 
 def write_somewhere(
@@ -172,6 +262,7 @@ def write_somewhere(
     write: Callable[[Path], None],
     overwrite: bool,
     record: str = "",
+    written: WrittenFiles = NOTHING,
 ) -> Path:
     """Writes a file, somewhere else if need be, so that it is not lost.
 
@@ -185,6 +276,7 @@ def write_somewhere(
         overwrite: Whether a file of that name may be replaced; else it gets
             the next number that is free.
         record: That of a picture.
+        written: Files that may be replaced, too.
 
     Returns:
         Where it was written.
@@ -193,7 +285,7 @@ def write_somewhere(
         OSError: If it cannot be written anywhere.
     """
     if not overwrite:
-        path = find_free_path(path, record=record)
+        path = find_free_path(path, record=record, written=written)
     try:
         write(path)
         return path
@@ -207,14 +299,6 @@ def write_somewhere(
         except OSError:
             continue
     raise failure
-
-
-def _save(path: Path, image: np.ndarray, options: writing.Options) -> None:
-    """Writes a picture, and its record beside it if need be."""
-    image_io.write_image(path, image, options)
-    if options.record and writing.needs_sidecar(path, options.record):
-        with files.write_atomically(sidecar_path(path)) as file:
-            file.write(f"{options.record}\n".encode())
 
 
 def _check_place(path: Path, inputs: Sequence[str], overwrite: bool) -> None:

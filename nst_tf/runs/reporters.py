@@ -14,7 +14,7 @@ import numpy as np
 
 from nst_tf.images import image_io, sizes, transparency, writing
 from nst_tf.plan import planning
-from nst_tf.runs import results, run_log, summaries, timelapse
+from nst_tf.runs import outputs, results, run_log, summaries, timelapse
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
@@ -94,6 +94,12 @@ class Reporters:
                     timelapse_name, self._size, steps, plan.file.overwrite
                 )
             )
+
+    def replace(self, written: outputs.WrittenFiles) -> None:
+        """Lets files be replaced that the job has written before."""
+        for each in self._all:
+            if isinstance(each, timelapse.Film):
+                each.written = written
 
     def step(
         self, step: "descent.Step", count: int, loss: float | None

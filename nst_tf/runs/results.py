@@ -73,6 +73,7 @@ def save(
         image,
         plan.file.overwrite,
         options._replace(record=records.format_record(record)),
+        run.written,
     )
     return SavedPicture(path, image)
 

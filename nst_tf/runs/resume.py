@@ -16,7 +16,7 @@ from nst_tf.images import image_io
 from nst_tf.network import weight_files
 from nst_tf.optimize import state_file, stopping
 from nst_tf.plan import initial, planning, pyramid, settings, tile_size
-from nst_tf.runs import checkpoint
+from nst_tf.runs import checkpoint, outputs
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
@@ -105,6 +105,43 @@ def choose_tiles(
             "%s: it goes on in tiles of %d", reason, smaller.tiling.side
         )
     return smaller
+
+
+def find_written(
+    plan: planning.Plan, saved: checkpoint.Saved | None
+) -> outputs.WrittenFiles:
+    """Finds the files that a run may replace: those of the run before it.
+
+    These are its own only if it goes on from a checkpoint, or starts as the
+    run before did that was killed before its first one.
+    """
+    if not plan.checkpoints.folder or not replicas.is_writer():
+        return outputs.NOTHING
+    folder = _open_folder(plan)
+    goes_on = saved is not None
+    if not goes_on and plan.checkpoints.resume == "auto":
+        mark = folder.died() or {"start": ""}
+        goes_on = mark.get("start", "") is None and folder.is_empty()
+    found = outputs.read_written(folder.notes) if goes_on else {}
+    return outputs.WrittenFiles(folder.notes, found)
+
+
+def list_written(path: str, rule: str) -> outputs.WrittenFiles:
+    """Lists the files that any job of a folder may replace.
+
+    Which of the jobs it is, is known only once the weights are read.
+
+    Args:
+        path: The folder; empty: there is none.
+        rule: Of resuming: auto, never or require.
+    """
+    if not path or rule == "never":
+        return outputs.NOTHING
+    found: dict[str, list[str]] = {}
+    for notes in Path(os.path.expanduser(path)).glob(f".*{checkpoint.NOTES}"):
+        for name, digests in outputs.read_written(notes).items():
+            found.setdefault(name, []).extend(digests)
+    return outputs.WrittenFiles(None, found)
 
 
 def save_checkpoints(

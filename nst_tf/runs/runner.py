@@ -16,7 +16,7 @@ from nst_tf.backend import device, host_memory, interrupts, replicas
 from nst_tf.images import sizes
 from nst_tf.optimize import stopping
 from nst_tf.plan import planning, pyramid, tile_size
-from nst_tf.runs import resume
+from nst_tf.runs import outputs, resume
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -40,6 +40,7 @@ class Run:
         taken: Steps taken at each level, by runs before this one too.
         count: Steps taken by this run.
         last: The step taken last; None before the first.
+        written: The files that its job has written, and it may replace.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Run:
         self.taken = resume.read_steps_taken(state, len(plan.levels))
         self.count = 0
         self.last: descent.Step | None = None
+        self.written = outputs.NOTHING
         self._painter = painter
         self._strategy = strategy
 
@@ -152,7 +154,9 @@ def start_run(
     plan = resume.choose_tiles(plan, saved)
     state = saved.state if saved else None
     plan = _agree_on_tiles(plan, state, strategy)
-    return Run(plan, painter, state=state, strategy=strategy, began=began)
+    run = Run(plan, painter, state=state, strategy=strategy, began=began)
+    run.written = resume.find_written(plan, saved)
+    return run
 
 
 def measure_machine(

@@ -64,6 +64,9 @@ class Film:
             are kept, each second one is dropped, from then on too.
         overwrite: Whether a file of that name may be replaced; else it is
             numbered.
+
+    Attributes:
+        written: Files that may be replaced, too.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Film:
     ):
         self.path = Path(os.path.expanduser(name))
         self._overwrite = overwrite
+        self.written = outputs.NOTHING
         self._size = size
         self._kept: list[np.ndarray] = []  # each of its level's size
         self._last: np.ndarray | None = None
@@ -120,10 +124,12 @@ class Film:
         write = _WRITERS[self.path.suffix.lower()]
 
         def save(path: Path) -> None:
-            with files.write_atomically(path) as file:
+            with files.write_atomically(path, self.written.note) as file:
                 write(file, frames)
 
-        return outputs.write_somewhere(self.path, save, self._overwrite)
+        return outputs.write_somewhere(
+            self.path, save, self._overwrite, written=self.written
+        )
 
     def _frames(self) -> list[np.ndarray]:
         """The frames of the film, each [h, w, 3], uint8."""
