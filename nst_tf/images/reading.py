@@ -18,7 +18,7 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from nst_tf import files
 from nst_tf.backend import device
-from nst_tf.images import file_samples, iptc, profiles, tiff, xmp
+from nst_tf.images import file_samples, iptc, pages, profiles, tiff, xmp
 
 PILLOW_READERS = (
     *("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF"),
@@ -28,7 +28,6 @@ BYTES_PER_PIXEL = 16  # of a file, at most: four channels of floats
 LEAST_BYTES = 1 << 26  # any file may be so large
 LONGEST_REASON = 300  # characters of what a decoder says
 MEGAPIXELS = 200.0  # of a picture, at most, unless more are allowed
-_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _LOCK = threading.Lock()  # Pillow's limit is one for all threads
 
@@ -86,16 +85,23 @@ def _decode(
 
         pillow_heif.register_heif_opener()
     exif, dpi, credits = Image.Exif(), None, {}
+    choice = pages.choose(file, head)
+    file.seek(0)
     try:
         image = Image.open(
             file, formats=[f for f in PILLOW_READERS if _known(f)]
         )
     except UnidentifiedImageError:
-        if head[:4] not in _TIFF:
+        if head[:4] not in pages.TIFF:
             raise
-        raw = tiff.read(file, max_megapixels)
+        raw = tiff.read(file, max_megapixels, choice.page)
+        raw = raw._replace(
+            notes=raw.notes + pages.describe_others(None, choice)
+        )
     else:
         with image:
+            if choice.page:
+                image.seek(choice.page)
             tags = getattr(image, "tag_v2", {})
             tile = tags.get(322, 0), tags.get(323, 0)
             file_samples.check_size(image.size, tile, max_megapixels)
@@ -107,9 +113,13 @@ def _decode(
             if image.format == "PNG" and head[24] == 16:
                 raw = _by_tensorflow(file, image)
             elif is_cut and files.is_installed("tifffile"):
-                raw = tiff.read(file, max_megapixels)
+                raw = tiff.read(file, max_megapixels, choice.page)
             else:
                 raw = _by_pillow(image)
+            others: tuple[str, ...] = ()
+            with contextlib.suppress(Exception):  # the first one was whole
+                others = pages.describe_others(image, choice)
+            raw = raw._replace(notes=raw.notes + others)
             if is_cut and not files.is_installed("tifffile"):
                 note = (
                     f"read at 8 bits a channel; for more: {file_samples.EXTRA}"

@@ -17,15 +17,17 @@ _NUMBERS = (
 _CHANNELS = {"RGB": 3, "MINISBLACK": 1, "MINISWHITE": 1, "SEPARATED": 4}
 
 
-def read(file: BinaryIO, max_megapixels: float) -> file_samples.FileSamples:
-    """Reads the first page of a TIFF file, of any depth."""
+def read(
+    file: BinaryIO, max_megapixels: float, index: int = 0
+) -> file_samples.FileSamples:
+    """Reads a page of a TIFF file, of any depth."""
     if not files.is_installed("tifffile"):
         raise ValueError(f"it needs another package: {file_samples.EXTRA}")
     import tifffile
 
     file.seek(0)
     with tifffile.TiffFile(file) as tiff:
-        page: Any = tiff.pages[0]
+        page: Any = tiff.pages[index]
         for name in _NUMBERS:
             number = getattr(page, name)
             if not isinstance(number, int) or number < 0:
@@ -54,7 +56,7 @@ def read(file: BinaryIO, max_megapixels: float) -> file_samples.FileSamples:
         tags, extra = page.tags, [int(kind) for kind in page.extrasamples]
         orientation = tags[274].value if 274 in tags else 1
         profile = bytes(tags[34675].value) if 34675 in tags else b""
-    samples = _scale(samples)
+    samples = scale(samples, page.bitspersample)
     if photometric not in _CHANNELS or extra not in ([], [0], [1], [2]):
         raise ValueError(
             f"its colors are {photometric} with {len(extra)} extra channels, "
@@ -81,11 +83,11 @@ def read(file: BinaryIO, max_megapixels: float) -> file_samples.FileSamples:
     return file_samples.FileSamples(color, alpha, notes, orientation, profile)
 
 
-def _scale(samples: np.ndarray) -> np.ndarray:
-    """Brings samples of any type to floats in [0, 1]."""
+def scale(samples: np.ndarray, bits: int) -> np.ndarray:
+    """Brings samples of any type, of so many bits, to floats in [0, 1]."""
     floats = samples.astype(np.float32)
     if np.issubdtype(samples.dtype, np.unsignedinteger):
-        return floats / np.iinfo(samples.dtype).max
+        return floats / np.float32(2**bits - 1)
     if np.issubdtype(samples.dtype, np.floating):
         return file_samples.check_range(floats)
     if samples.dtype != bool:
