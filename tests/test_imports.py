@@ -67,7 +67,7 @@ def test_imports_follow_the_arrows():
         seen.add(room)
 
 
-def test_the_package_is_ten_rooms_and_the_judge_of_at_most_16_modules():
+def test_the_package_is_ten_rooms_and_the_judge_of_at_most_22_modules():
     entries = [p for p in PACKAGE.iterdir() if p.name != "__pycache__"]
     rooms = [p for p in entries if (p / "__init__.py").exists()]
     assert len(rooms) == 10 + 1
@@ -75,7 +75,7 @@ def test_the_package_is_ten_rooms_and_the_judge_of_at_most_16_modules():
     text = (PACKAGE / "README.md").read_text()
     for room in rooms:
         modules = [path.stem for path in room.glob("[!_]*.py")]
-        assert len(modules) <= 16, room
+        assert len(modules) <= 22, room
         assert f"| `{room.name}/` |" in text
         for name in modules:
             assert f"`{name}`" in text, (room, name)

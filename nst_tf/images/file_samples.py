@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from nst_tf.images import profiles
+
 EXTRA = 'pip install "nst-tf[formats]"'
 LARGEST_TILE = 1 << 22  # pixels, in any picture
 
@@ -17,7 +19,7 @@ class FileSamples(NamedTuple):
     alpha: np.ndarray | None = None  # [H, W], likewise; None if it has none
     notes: tuple[str, ...] = ()  # for people: what was not done in the best way
     orientation: int = 1
-    profile: bytes = b""  # that is still to be applied
+    profile: bytes | profiles.Profile = b""  # that is still to be applied
     exif: Image.Exif | None = None
     dpi: tuple[float, float] | None = None  # pixels per inch: across, down
     credits: Mapping[str, tuple[str, ...]] | None = None  # of `xmp`

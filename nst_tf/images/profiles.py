@@ -31,6 +31,15 @@ SRGB_TO_XYZ = np.array(
 # A profile is sRGB's if its matrix and its curves differ by no more than these.
 SAME_MATRIX = 0.001
 SAME_CURVE = 0.0005
+# XYZ -> cone responses, by which whites are adapted, and D50.
+BRADFORD = np.array(
+    [
+        [0.8951, 0.2664, -0.1614],
+        [-0.7502, 1.7135, 0.0367],
+        [0.0389, -0.0685, 1.0296],
+    ]
+)
+D50 = np.array([0.96422, 1.0, 0.82521])
 _RGB_TAGS = ("rXYZ", "gXYZ", "bXYZ", "rTRC", "gTRC", "bTRC")
 Curve = Callable[[np.ndarray], np.ndarray]
 
@@ -44,13 +53,18 @@ class Profile(NamedTuple):
 
 
 def to_srgb(
-    samples: np.ndarray, data: bytes
+    samples: np.ndarray, data: bytes | Profile
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Converts samples, [H, W, 1 or 3], by a profile; the rest are notes."""
-    try:
-        profile = parse_profile(data)
-    except ValueError as error:
-        return samples, (f"its color profile is damaged: {error}; ignored",)
+    if isinstance(data, Profile):
+        profile, data = data, b""
+        if samples.shape[-1] == 1:
+            profile = Profile("GRAY", profile.curves[:1])
+    else:
+        try:
+            profile = parse_profile(data)
+        except ValueError as error:
+            return samples, (f"its color profile is damaged: {error}; ignored",)
     channels = {"GRAY": 1, "RGB": 3}.get(profile.space)
     if channels != samples.shape[-1]:
         return samples, (f"its color profile is of {profile.space}; ignored",)
@@ -127,6 +141,37 @@ def parse_profile(data: bytes) -> Profile:
         raise ValueError("it is truncated") from error
 
 
+def from_primaries(
+    primaries: Sequence[tuple[float, float]], curve: Curve
+) -> Profile:
+    """Makes the profile of three primaries, a white and a curve.
+
+    Args:
+        primaries: x and y of red, green, blue and white.
+        curve: From samples to linear light.
+
+    Raises:
+        ValueError: If the primaries span no colors, or white is none.
+
+    Source:
+        SMPTE RP 177-1993, section 3.3; ICC.1:2022, annex E.
+    """
+    *colors, white = (np.array([x, y, 1 - x - y]) for x, y in primaries)
+    columns = np.stack(colors, axis=-1)
+    if white[1] <= 0 or abs(np.linalg.det(columns)) < 1e-4:
+        raise ValueError("its primaries span no colors")
+    white = white / white[1]
+    matrix = columns * np.linalg.solve(columns, white)
+    cones = BRADFORD @ D50 / (BRADFORD @ white)
+    adapt = np.linalg.solve(BRADFORD, cones[:, None] * BRADFORD)
+    return Profile("RGB", [curve] * 3, adapt @ matrix)
+
+
+def make_gamma(gamma: float) -> Curve:
+    """Makes the curve of an exponent."""
+    return lambda x: x**gamma
+
+
 def is_srgb(profile: Profile) -> bool:
     """Whether a profile's colors are those of sRGB, but for rounding."""
     if not profile.curves:
@@ -174,8 +219,7 @@ def _curve(tag: bytes) -> Curve:
             raise ValueError("it has a curve without end")
         values = np.array(struct.unpack_from(f">{count}H", tag, 12), float)
         if count == 1:
-            gamma = values[0] / 256
-            return lambda x: x**gamma
+            return make_gamma(values[0] / 256)
         places = np.linspace(0.0, 1.0, count)
         return lambda x: np.interp(x, places, values / 65535)
     if tag[:4] == b"para":

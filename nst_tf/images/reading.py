@@ -18,7 +18,15 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from nst_tf import files
 from nst_tf.backend import device
-from nst_tf.images import file_samples, iptc, pages, profiles, tiff, xmp
+from nst_tf.images import (
+    file_samples,
+    iptc,
+    pages,
+    profiles,
+    stated_colors,
+    tiff,
+    xmp,
+)
 
 PILLOW_READERS = (
     *("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF"),
@@ -28,6 +36,8 @@ BYTES_PER_PIXEL = 16  # of a file, at most: four channels of floats
 LEAST_BYTES = 1 << 26  # any file may be so large
 LONGEST_REASON = 300  # characters of what a decoder says
 MEGAPIXELS = 200.0  # of a picture, at most, unless more are allowed
+# Formats in which alpha is often 0 everywhere, and shown as opaque.
+LYING = ("BMP", "DIB")
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _LOCK = threading.Lock()  # Pillow's limit is one for all threads
 
@@ -115,7 +125,15 @@ def _decode(
             elif is_cut and files.is_installed("tifffile"):
                 raw = tiff.read(file, max_megapixels, choice.page)
             else:
+                if image.format == "PNG":
+                    _scale_transparency(image, bits=head[24])
                 raw = _by_pillow(image)
+            stated = stated_colors.find(image, exif, file)
+            if stated:
+                raw = raw._replace(
+                    profile=stated.profile or b"",
+                    notes=raw.notes + stated.notes,
+                )
             others: tuple[str, ...] = ()
             with contextlib.suppress(Exception):  # the first one was whole
                 others = pages.describe_others(image, choice)
@@ -164,6 +182,9 @@ def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
     if image.mode.startswith(("I", "F")):
         return file_samples.FileSamples(_deep_gray(image), profile=profile)
     alpha = None
+    if image.format in LYING and image.mode == "RGBA":
+        hidden = not image.getchannel("A").getbbox()
+        image = image.convert("RGB") if hidden else image
     if image.has_transparency_data:
         gray = image.mode in ("1", "L", "LA", "La")
         image = image.convert("RGBA")
@@ -179,6 +200,13 @@ def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
         profile = b""
     samples = np.atleast_3d(np.asarray(image, np.float32) / 255)
     return file_samples.FileSamples(samples, alpha, notes, profile=profile)
+
+
+def _scale_transparency(image: Image.Image, bits: int) -> None:
+    """Scales the transparent gray of few bits, as Pillow scales samples."""
+    level = image.info.get("transparency")
+    if image.mode == "L" and isinstance(level, int) and bits < 8:
+        image.info["transparency"] = level * 255 // (2**bits - 1)
 
 
 def _deep_gray(image: Image.Image) -> np.ndarray:
