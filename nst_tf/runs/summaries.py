@@ -109,7 +109,8 @@ class Board:
 
         try:
             if self._writer is None:
-                self._writer = tf.summary.create_file_writer(str(self._folder))
+                folder = os.fsencode(self._folder)  # which may be no text
+                self._writer = tf.summary.create_file_writer(folder)
             with self._writer.as_default():
                 write()
             self._writer.flush()
