@@ -194,19 +194,35 @@ def print_notes() -> Iterator[Notes]:
         log.level, log.propagate = before
 
 
-def print_line(*lines: str, paths: Sequence[str] = ()) -> None:
-    """Prints on standard output, if somebody reads.
+def print_result(*lines: str, paths: Sequence[str] = ()) -> None:
+    """Prints what a program was asked for on standard output.
 
     Args:
         *lines: Lines of text.
         paths: Parts of them that are written as they are, for scripts, unless
             they go to a terminal.
+
+    Raises:
+        OSError: In a sentence: if it cannot be written. That its reader has
+            left is no error.
     """
-    with contextlib.suppress(OSError):
+    try:
         if sys.stdout:
             kept = () if sys.stdout.isatty() else paths
             text = "\n".join(escape(line, kept) for line in lines)
             print(text, flush=True)
+    except BrokenPipeError:
+        pass
+    except OSError as error:
+        raise OSError(
+            f"standard output cannot be written: {error.strerror}."
+        ) from error
+
+
+def print_line(*lines: str, paths: Sequence[str] = ()) -> None:
+    """Prints on standard output, as `print_result`, if somebody reads."""
+    with contextlib.suppress(OSError):
+        print_result(*lines, paths=paths)
 
 
 def print_note(*lines: str) -> None:

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
         with signals, terminal.print_notes() as notes:
             picture = _parse_describe(arguments)
             if picture:
-                terminal.print_line(*description.describe(picture))
+                terminal.print_result(*description.describe(picture))
                 return console.DONE
             job = flags.parse(arguments)
             if job.sheet or job.sweep:

@@ -80,6 +80,12 @@ def main(arguments: Sequence[str]) -> int:
             request = parse(arguments)
             judge = judging.Judge(request.chosen, size=request.size)
             judgements = _judge(judge, request)
+        network = f"{judge.job.extractor}, {judge.network.origin}"
+        write = write_json if request.as_json else write_table
+        lines = write(request, network, judgements)
+        paths = list(filter(sources.is_file, request.pictures))
+        terminal.print_result(*lines, paths=paths)
+        return DONE
     except (ValueError, OSError) as error:
         terminal.print_error(str(error))
         return WRONG_INPUT
@@ -88,12 +94,6 @@ def main(arguments: Sequence[str]) -> int:
         return OUT_OF_MEMORY
     except KeyboardInterrupt:
         return INTERRUPTED
-    network = f"{judge.job.extractor}, {judge.network.origin}"
-    write = write_json if request.as_json else write_table
-    lines = write(request, network, judgements)
-    paths = list(filter(sources.is_file, request.pictures))
-    terminal.print_line(*lines, paths=paths)
-    return DONE
 
 
 def parse(arguments: Sequence[str]) -> Request:

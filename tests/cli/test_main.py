@@ -1,6 +1,8 @@
 """The program: flag file -> PNG on the toy network; signals; exit status."""
 
 import dataclasses
+import errno
+import io
 import itertools
 import os
 import re
@@ -18,7 +20,7 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import web
+from nst_tf import terminal, web
 from nst_tf.backend import device, replicas
 from nst_tf.cli import console, flags, main
 from nst_tf.images import image_io
@@ -27,6 +29,7 @@ from nst_tf.optimize import state_file
 from nst_tf.plan import tile_size
 from nst_tf.runs import (
     api,
+    description,
     outputs,
     records,
     results,
@@ -518,6 +521,32 @@ def test_output_that_nobody_reads_is_no_failure(closed):
     )
     assert result.returncode == 0
     assert "Error" not in result.stderr
+
+
+class _Full(io.StringIO):
+    """A standard output on a disk that is full, or whose reader has left."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number = number
+
+    def flush(self):
+        raise OSError(self.number, os.strerror(self.number))
+
+
+@pytest.mark.parametrize(
+    ("number", "status"), [(errno.ENOSPC, 1), (errno.EPIPE, 0)]
+)
+def test_what_was_asked_for_must_be_printed(
+    monkeypatch, capsys, number, status
+):
+    monkeypatch.setattr(sys, "stdout", _Full(number))
+    monkeypatch.setattr(description, "describe", lambda picture: ["--size=3"])
+    assert main.main(["--describe=a.png"]) == status
+    err = capsys.readouterr().err
+    words = "nst-tf: standard output cannot be written: No space left on dev"
+    assert (words in err) == status
+    terminal.print_line("a note on the way")
 
 
 def _command(*arguments, **options):
