@@ -1,7 +1,9 @@
 """The log of a run: a line of JSON for each step that is reported."""
 
+import contextlib
 import json
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,13 +19,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
+LONGEST_LINE = 1 << 20  # bytes
+
 
 class Log:
     """Appends to a file; a run does not end because it cannot be written.
 
     A line has the level, its size and steps, the step, the weighted loss, its
     parts by layer, unweighted, the seconds since the run began, and the most
-    bytes in use so far, null if that is not known.
+    bytes in use so far, null if that is not known. A run that goes on from a
+    checkpoint takes steps again that the run before it took: they are not
+    written twice.
 
     Args:
         path: The file; it is made if it is not there.
@@ -34,12 +40,16 @@ class Log:
     """
 
     def __init__(self, path: str, levels: Sequence[pyramid.Level]):
-        self._path = Path(path).expanduser()
+        self._path = Path(os.path.expanduser(path))
         self._levels = levels
         self._failed = False
+        self._before: tuple[int, int] | None = None  # level and step
         try:
-            with open(self._path, "a", encoding="utf-8"):
-                pass
+            with open(self._path, "a+b") as file:
+                if file.tell():
+                    file.seek(-1, os.SEEK_END)
+                    if file.read() != b"\n":  # a line was cut off
+                        file.write(b"\n")
         except OSError as error:
             raise ValueError(
                 f"log {path} cannot be written: {error.strerror}."
@@ -47,12 +57,15 @@ class Log:
 
     def step(self, report: "reporters.StepReport") -> None:
         """Appends a line, if the step is reported."""
-        if not report.losses:
+        place = report.level + 1, report.index
+        if self._before is None:
+            self._before = (0, 0) if place == (1, 1) else self._read_last()
+        if not report.losses or place <= self._before:
             return
         level = self._levels[report.level]
         losses = {name: float(value) for name, value in report.losses.items()}
         line = {
-            "level": report.level + 1,
+            "level": place[0],
             "width": level.width,
             "height": level.height,
             "step": report.index,
@@ -69,6 +82,19 @@ class Log:
             if not self._failed:
                 log.warning("log %s failed: %s", self._path, error.strerror)
             self._failed = True
+
+    def _read_last(self) -> tuple[int, int]:
+        """Reads level and step of the last line; (0, 0) if it is another's."""
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            with open(self._path, "rb") as file:
+                file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_LINE))
+                line = json.loads(file.read().splitlines()[-1])
+            level, index = int(line["level"]), int(line["step"])
+            planned = self._levels[level - 1]
+            sizes = line["height"], line["width"], line["steps"]
+            if sizes == (planned.height, planned.width, planned.steps):
+                return level, index
+        return 0, 0
 
     def finish(self, frame: np.ndarray, count: int) -> None:
         """Does nothing: the log has no pictures."""

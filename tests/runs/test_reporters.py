@@ -231,6 +231,50 @@ def test_the_log_has_a_line_for_each_step_that_is_reported(
     ]
 
 
+def _log(path, *places):
+    """Logs steps; the levels and steps of all lines of the file."""
+    log = run_log.Log(str(path), LEVELS)
+    for level, index in places:
+        losses = {"loss": 1.0} if index % 2 == 0 else {}
+        log.step(reporters.StepReport(level - 1, index, 0, losses, 0, None))
+    lines = [each for each in path.read_text().splitlines() if each[0] == "{"]
+    found = map(json.loads, lines[:-1] if lines[-1][-1] != "}" else lines)
+    return [(each["level"], each["step"]) for each in found]
+
+
+def test_a_log_that_is_taken_up_again_has_no_step_twice(tmp_path):
+    path = tmp_path / "run.jsonl"
+    steps = [(1, index) for index in range(1, 9)]
+    first = _log(path, *steps)
+    assert first == [(1, 2), (1, 4), (1, 6), (1, 8)]
+    again = _log(path, (1, 5), (1, 6), (1, 7), (1, 8), (1, 9), (1, 10), (2, 2))
+    assert again == [*first, (1, 10), (2, 2)]
+    assert _log(path, (1, 10), (2, 1), (2, 2), (2, 4)) == [*again, (2, 4)]
+    anew = _log(path, *steps)  # a run that begins is another one
+    assert anew == [*again, (2, 4), *first]
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        *("", "mine", "[]", "{}", "7", '{"level": 9, "step": 4}', "\xff"),
+        '{"level": 1, "step": 8, "height": 9, "width": 8, "steps": 10}',
+        '{"level": "a", "step": null}',
+    ],
+)
+def test_a_log_of_others_is_added_to(tmp_path, last):
+    path = tmp_path / "run.jsonl"
+    path.write_text(f"mine\n{last}", encoding="latin-1")
+    log = run_log.Log(str(path), LEVELS)
+    log.step(reporters.StepReport(0, 6, 6, {"loss": 1.0}, 0, None))
+    *before, written = path.read_bytes().splitlines()
+    assert before == [
+        b"mine",
+        *([last.encode("latin-1")] if last else []),
+    ]
+    assert json.loads(written)["step"] == 6
+
+
 def test_the_memory_of_this_process_is_known():
     memory = device.read_peak_memory()
     assert memory is None or memory > 10**7
