@@ -45,6 +45,10 @@ def prepare() -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
         os.environ["KERAS_BACKEND"] = "tensorflow"
         os.environ.pop("TF_USE_LEGACY_KERAS", None)
+        if os.path.expanduser("~") == "~" and "KERAS_HOME" not in os.environ:
+            # Without a home it would make a folder of that name, here.
+            os.environ["KERAS_HOME"] = os.path.join(os.devnull, "keras")
+            stack.callback(os.environ.pop, "KERAS_HOME", None)
         import tensorflow as tf
 
         with contextlib.suppress(RuntimeError):  # a device is in use already

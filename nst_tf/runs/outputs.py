@@ -291,8 +291,9 @@ def write_somewhere(
         return path
     except OSError as error:
         failure = error
-    for folder in (Path(), Path(tempfile.gettempdir())):
+    for find_folder in (Path, tempfile.gettempdir):
         try:
+            folder = Path(find_folder())  # there may be none
             elsewhere = find_free_path(folder / path.name, record=record)
             write(elsewhere)
             return elsewhere

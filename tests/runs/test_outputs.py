@@ -219,6 +219,19 @@ def test_elsewhere_nothing_is_replaced(tmp_path, monkeypatch, overwrite):
         _write(gone / "a.png", overwrite, fails=places)
 
 
+def test_without_a_folder_for_temporary_files_the_first_error_is_said(
+    tmp_path, monkeypatch
+):
+    def none():
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(outputs.tempfile, "gettempdir", none)
+    gone = tmp_path / "gone"
+    assert _write(gone / "a.png", fails=[gone])[0] == Path("a.png")
+    with pytest.raises(OSError, match=re.escape(f"no place in {gone}")):
+        _write(gone / "b.png", fails=[gone, Path()])
+
+
 def test_a_record_that_a_file_cannot_hold_goes_beside_it(tmp_path):
     image = toys.image(4, 4)
     options = writing.Options(record='{"a": 1}')
