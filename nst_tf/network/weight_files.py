@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from nst_tf import errors, files, web
-from nst_tf.network import architectures, bundled
+from nst_tf.network import architectures, bundled, hdf5
 
 log = logging.getLogger("nst_tf")
 
@@ -228,16 +228,19 @@ def read(path: Path, network: str) -> Layers:
     try:
         with h5py.File(path) as file:
             found = _find(file, network)
+            mistake = _describe_mistake(found, network)
+            layers = {} if mistake else _read_layers(found)
     except Exception as error:  # a damaged file raises anything
         raise ValueError(
             f"weights file {path} is damaged: {str(error).rstrip('.')}."
         ) from error
-    if mistake := _describe_mistake(found, network):
+    if not found:
+        raise ValueError(
+            f"weights file {path} is of another kind: it has no layers as "
+            f"Keras writes them, expected the weights of {network}."
+        )
+    if mistake:
         raise ValueError(f"weights file {path} is not of {network}: {mistake}.")
-    layers = {
-        name: (np.asarray(arrays[4], "f4"), np.asarray(arrays[1], "f4"))
-        for name, arrays in found.items()
-    }
     for name, pair in layers.items():
         if not all(np.isfinite(array).all() for array in pair):
             raise ValueError(
@@ -247,19 +250,24 @@ def read(path: Path, network: str) -> Layers:
     return layers
 
 
-Arrays = Mapping[str, dict[int, np.ndarray]]  # by layer, by dimensions
+Arrays = Mapping[str, dict[int, h5py.Dataset]]  # by layer, by dimensions
 
 
 def _find(file: h5py.File, network: str) -> Arrays:
-    """Reads the arrays of every convolution."""
-    root = file.get("model_weights", file)
-    if "layers" in root:  # Keras 3's .weights.h5 numbers layers by class
+    """Finds the arrays of every convolution, and reads none."""
+    root = file
+    for key in ("model_weights", "layers"):
+        if key in list(root):
+            root = hdf5.open_item(root, key)
+        if not isinstance(root, h5py.Group):
+            return {}
+    if root.name.endswith("layers"):  # Keras 3's .weights.h5 numbers by class
         names = [
             layer.name for layer in architectures.list_convolutions(network)
         ]
         numbered = {
-            int(match[1] or 0): root["layers"][key]
-            for key in root["layers"]
+            int(match[1] or 0): hdf5.open_group(root, key)
+            for key in root
             if (match := re.fullmatch(r"conv2d(?:_(\d+))?", key))
         }
         groups = {
@@ -267,16 +275,26 @@ def _find(file: h5py.File, network: str) -> Arrays:
             for i, (_, group) in enumerate(sorted(numbered.items()))
         }
     else:
-        groups = {name: root[name] for name in root if "_conv" in name}
-    found: Arrays = {name: {} for name in groups}
-    for name, group in groups.items():
+        groups = {
+            name: hdf5.open_group(root, name)
+            for name in root
+            if "_conv" in name
+        }
+    return {
+        name: {item.ndim: item for item in hdf5.list_datasets(group)}
+        for name, group in groups.items()
+    }
 
-        def take(_: str, item: h5py.HLObject, name: str = name) -> None:
-            if isinstance(item, h5py.Dataset):
-                found[name][item.ndim] = np.asarray(item)
 
-        group.visititems(take)
-    return found
+def _read_layers(found: Arrays) -> Layers:
+    """Reads the kernel and the bias of each layer."""
+    return {
+        name: (
+            np.asarray(hdf5.read_array(arrays[4]), "f4"),
+            np.asarray(hdf5.read_array(arrays[1]), "f4"),
+        )
+        for name, arrays in found.items()
+    }
 
 
 def _describe_mistake(found: Arrays, network: str) -> str:
@@ -299,7 +317,7 @@ def _describe_mistake(found: Arrays, network: str) -> str:
                 or "nothing"
                 for layers in (shapes, expected)
             )
-            return f"for {name} it has {has}, expected {wants}"
+            return f"for {name[:60]} it has {has}, expected {wants}"
     for arrays in found.values():
         for array in arrays.values():
             if array.dtype.kind != "f":

@@ -2,10 +2,12 @@
 
 import hashlib
 import http.server
+import os
 import socket
 import tempfile
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import h5py
@@ -134,6 +136,129 @@ def test_a_wrong_file_is_refused_in_a_sentence(toy, damage, words):
     damage(toy)
     with pytest.raises(ValueError, match=words):
         weight_files.read(toy, "toy")
+
+
+BIAS = "block1_conv1/block1_conv1/bias:0"
+EXTERNAL = h5py.ExternalLink("other.h5", "/")
+
+
+def _create(name, **options):
+    """Replaces an array by one that is stored in another way."""
+
+    def create(path):
+        with h5py.File(path, "a") as file:
+            values = np.asarray(file[name])
+            del file[name]
+            options.setdefault("data", values)
+            options.setdefault("shape", values.shape)
+            file.create_dataset(name, dtype="f4", **options)
+
+    return create
+
+
+def _map_virtually(path):
+    """Takes an array from another file."""
+    layout = h5py.VirtualLayout((3, 3, 3, 6), "f4")
+    layout[:] = h5py.VirtualSource("other.h5", "a", (3, 3, 3, 6))
+    with h5py.File(path, "a") as file:
+        del file[KERNEL]
+        file.create_virtual_dataset(KERNEL, layout)
+
+
+def _inflate(size):
+    """Writes a chunk of 24 bytes that inflates to another size."""
+
+    def write(path):
+        _create(BIAS, data=None, chunks=(6,), compression="gzip")(path)
+        with h5py.File(path, "a") as file:
+            bomb = zlib.compress(bytes(size))
+            file[BIAS].id.write_direct_chunk((0,), bomb)
+
+    return write
+
+
+def _nest(path):
+    """Puts a group into itself, and an array too many beside it."""
+    with h5py.File(path, "a") as file:
+        file["block1_conv1/again"] = file["block1_conv1"]
+        file["block1_conv1/a/b/c"] = np.zeros((2, 2))
+
+
+HUGE = {"data": None, "shape": (1 << 20, 1 << 12), "chunks": (1 << 12, 1 << 12)}
+STRANGE = [
+    (_replace("block1_conv1", EXTERNAL), "is a link to another"),
+    (_replace("block1_conv1/block1_conv1", EXTERNAL), "is a link to another"),
+    (_replace(KERNEL, h5py.SoftLink("/block1_conv1")), "is a link to another"),
+    (_replace(BIAS, h5py.ExternalLink("other.h5", "a")), "is a link to anoth"),
+    (
+        _create(BIAS, data=None, external=[("other.h5", 0, 24)]),
+        "bias:0 has its values in other files",
+    ),
+    (_map_virtually, "kernel:0 has its values in other files"),
+    (_nest, r"has .*\(2, 2\).*, expected"),
+    (_create(KERNEL, **HUGE, compression="gzip"), "it has .*4096"),
+    (_create(BIAS, data=None, shape=(1 << 40,), fillvalue=1), "it has .*1099"),
+    (_create(BIAS, chunks=(1 << 20,), maxshape=(None,)), "an unusual way"),
+    (_create(BIAS, chunks=(6,), compression="lzf"), "an unusual way"),
+    (_inflate(10**5), "inflates to more than its size"),
+    (_inflate(10**7), "a compressed array has an absurd size"),
+]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize(("make", "words"), STRANGE)
+def test_no_other_file_is_opened_and_nothing_inflated_far(
+    toy, monkeypatch, make, words
+):
+    monkeypatch.chdir(toy.parent)
+    make(toy)
+    os.mkfifo("other.h5")  # to open it would wait for ever
+    with pytest.raises(ValueError, match=words) as caught:
+        weight_files.read(toy, "toy")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.parametrize("name", ["model_weights", "layers", "block1_conv1"])
+def test_a_link_in_place_of_a_group_is_not_followed(toy, monkeypatch, name):
+    monkeypatch.chdir(toy.parent)
+    os.mkfifo("other.h5")
+    with h5py.File("a.h5", "w") as file:
+        file[name] = EXTERNAL
+    with pytest.raises(ValueError, match=f"{name} is a link to another"):
+        weight_files.read(Path("a.h5"), "toy")
+
+
+def test_compressed_arrays_are_read(toy):
+    for name in (KERNEL, BIAS):
+        _create(name, compression="gzip", shuffle=True, fletcher32=True)(toy)
+    _create("block2_conv1/block2_conv1/kernel:0", chunks=(1, 3, 6, 5))(toy)
+    _create("block2_conv2/block2_conv2/kernel:0", chunks=(3, 3, 3, 8),
+            compression="gzip")(toy)  # fmt: skip
+    _check(weight_files.read(toy, "toy"))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"layers": np.zeros((43, 1)), "meta": np.zeros(3)},  # MATLAB's
+        {"model_weights": np.zeros(3)},
+        {"latitude": np.zeros(3), "data/table": np.zeros((3, 4))},
+        {"layers/dense/vars/0": np.zeros((3, 4))},
+        {},
+    ],
+)
+def test_a_file_of_another_kind_is_one_sentence(tmp_path, content):
+    path = tmp_path / "vgg19.mat"
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, array in content.items():
+            file[name] = array
+    with pytest.raises(ValueError) as caught:
+        weight_files.read(path, "vgg19")
+    assert str(caught.value) == (
+        f"weights file {path} is of another kind: it has no layers as Keras "
+        f"writes them, expected the weights of vgg19."
+    )
 
 
 def test_flipped_bytes_are_refused_in_a_sentence_or_change_values(toy):
