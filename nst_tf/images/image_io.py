@@ -91,8 +91,19 @@ def read_picture(
     """
     if isinstance(file, bytes):
         file = io.BytesIO(file)
+    picture = _read(lambda: reading.decode(file, max_megapixels), name)
+    return picture._replace(digest=files.digest_stream(file))
+
+
+def read_image(image: Image.Image, name: str) -> Picture:
+    """Reads a Pillow image of any mode, as `read_picture`."""
+    return _read(lambda: reading.read_image(image), name)
+
+
+def _read(read_samples: Callable[[], Any], name: str) -> Picture:
+    """Makes a picture of what a reader gives; hidden colors are as stored."""
     try:
-        read = reading.decode(file, max_megapixels)
+        read = read_samples()
         if read.alpha is not None and not read.alpha.any():
             raise ValueError("it is wholly transparent")
     except ValueError as error:
@@ -103,7 +114,6 @@ def read_picture(
         None if opaque else read.alpha,
         exif=read.exif,
         dpi=read.dpi,
-        digest=files.digest_stream(file),
         notes=tuple(f"{name}: {note}" for note in read.notes),
         credits=read.credits,
     )

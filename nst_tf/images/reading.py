@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from nst_tf import files
 from nst_tf.backend import device
@@ -64,7 +64,7 @@ def decode(
     file.seek(0)
     try:
         with quiet_decoders():
-            return _decode(file, head, max_megapixels)
+            return _finish(_decode(file, head, max_megapixels))
     except UnidentifiedImageError:
         raise ValueError(_unidentified(head)) from None
     except MemoryError:
@@ -144,19 +144,47 @@ def _decode(
                 )
                 raw = raw._replace(notes=(*raw.notes, note))
             credits = iptc.read(iptc.find(image)) | xmp.read(xmp.find(image))
-    color, notes, alpha = raw.color, raw.notes, raw.alpha
+    return raw._replace(exif=exif, dpi=dpi, credits=credits)
+
+
+def read_image(image: Image.Image) -> file_samples.FileSamples:
+    """Reads a Pillow image of any mode, as if it were a file: in sRGB.
+
+    One that was only opened is turned upright; others may have been turned, and
+    stay as they are.
+
+    Raises:
+        ValueError: If it is damaged, in a clause.
+    """
+    try:
+        exif = _exif(image)
+        raw = _by_pillow(image)
+        stated = stated_colors.find(image, exif)
+        if stated:
+            raw = raw._replace(
+                profile=stated.profile or b"", notes=stated.notes
+            )
+        if isinstance(image, ImageFile.ImageFile):
+            raw = raw._replace(exif=exif, dpi=_dpi(image, exif))
+        return _finish(raw)
+    except Exception as error:  # decoders raise anything
+        raise ValueError(_clause(error)) from error
+
+
+def _finish(raw: file_samples.FileSamples) -> file_samples.FileSamples:
+    """Converts samples to sRGB, [H, W, 3], upright."""
+    # What is replaced is freed: of a large picture two copies are enough.
     if raw.profile:
-        color, more = profiles.to_srgb(color, raw.profile)
-        notes += more
-    if color.shape[-1] == 1:
-        color = np.repeat(color, 3, axis=-1)
+        color, more = profiles.to_srgb(raw.color, raw.profile)
+        raw = raw._replace(color=color, notes=(*raw.notes, *more), profile=b"")
+        del color
+    if raw.color.shape[-1] == 1:
+        raw = raw._replace(color=np.repeat(raw.color, 3, axis=-1))
+    exif = Image.Exif() if raw.exif is None else raw.exif
     orientation = exif.get(ExifTags.Base.Orientation, raw.orientation)
-    if alpha is not None:
-        alpha = rotate_upright(alpha, orientation)
-    color = rotate_upright(color, orientation)
-    return file_samples.FileSamples(
-        color, alpha, notes, exif=exif, dpi=dpi, credits=credits
-    )
+    if raw.alpha is not None:
+        raw = raw._replace(alpha=rotate_upright(raw.alpha, orientation))
+    return raw._replace(color=rotate_upright(raw.color, orientation))
 
 
 def rotate_upright(array: np.ndarray, orientation: object) -> np.ndarray:
@@ -187,6 +215,8 @@ def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
         image = image.convert("RGB") if hidden else image
     if image.has_transparency_data:
         gray = image.mode in ("1", "L", "LA", "La")
+        if image.mode == "La":  # Pillow converts it to nothing else
+            image = image.convert("LA")
         image = image.convert("RGBA")
         alpha = np.asarray(image.getchannel("A"), np.float32) / 255
         image = image.convert("RGB").convert("L" if gray else "RGB")

@@ -7,24 +7,25 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast, get_args
 
 import numpy as np
+from PIL import Image
 
 from nst_tf.images import image_io, masks, reading, sources
 from nst_tf.plan import settings
 
-ImageLike = np.ndarray | str | os.PathLike[str] | image_io.Picture
-PathOrArray = str | os.PathLike[str] | np.ndarray
+ImageLike = np.ndarray | str | os.PathLike[str] | Image.Image | image_io.Picture
+PathOrArray = str | os.PathLike[str] | np.ndarray | Image.Image
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def as_picture(
     image: ImageLike, name: str, max_megapixels: float = reading.MEGAPIXELS
 ) -> image_io.Picture:
-    """Reads a path or an address, or checks an array.
+    """Reads a path, an address or a Pillow image, or checks an array.
 
     Args:
-        image: A picture, where it is, or an array: gray, [H, W], or RGB,
-            [H, W, 3]; with alpha [H, W, 2] or [H, W, 4]; of uint8 or of floats
-            in [0, 1].
+        image: A picture, also one of Pillow, where it is, or an array: gray,
+            [H, W], or RGB, [H, W, 3]; with alpha [H, W, 2] or [H, W, 4]; of
+            uint8 or of floats in [0, 1].
         name: What to call it in an error.
         max_megapixels: Largest file that is read.
 
@@ -36,6 +37,9 @@ def as_picture(
         return image
     if isinstance(image, (str, os.PathLike)):
         return sources.load(os.fspath(image), max_megapixels)
+    if isinstance(image, Image.Image):
+        picture = image_io.read_image(image, f"{name} image")
+        return image_io.fill_transparent(picture)
     array = np.asarray(image)
     return image_io.fill_transparent(
         _to_picture(array, f"{name} image", "uint8 or floats in [0, 1]")
@@ -43,7 +47,7 @@ def as_picture(
 
 
 def as_mask(mask: object, name: str) -> image_io.Picture:
-    """Checks an array that says where.
+    """Checks an array, or reads a Pillow image, that says where.
 
     Args:
         mask: Gray, [H, W], or RGB, [H, W, 3]; with alpha [H, W, 2] or
@@ -54,6 +58,8 @@ def as_mask(mask: object, name: str) -> image_io.Picture:
         ValueError: If it has another shape, or other values.
         TypeError: If it has another type.
     """
+    if isinstance(mask, Image.Image):
+        return image_io.read_image(mask, name)
     array = np.asarray(mask)
     if array.dtype == np.uint8 and array.size and array.max() == 1:
         raise ValueError(
@@ -81,7 +87,7 @@ def separate_arrays(
     def separate(name: str, value: Any) -> Any:
         if isinstance(value, os.PathLike):
             return os.fspath(value)
-        if not hasattr(value, "__array__"):
+        if not (hasattr(value, "__array__") or isinstance(value, Image.Image)):
             return value
         arrays[name] = (
             as_picture(value, name)

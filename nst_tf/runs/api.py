@@ -52,7 +52,8 @@ def stylize(
 
     Args:
         content: Content image: a path or an address, or an array, [H, W, 3],
-            of uint8 or of floats in [0, 1], RGB; or with alpha, [H, W, 4].
+            of uint8 or of floats in [0, 1], RGB; or with alpha, [H, W, 4]; or
+            a Pillow image of any mode.
             Transparent parts count for nothing.
         style: One style image or several, likewise; a folder counts as one.
             `styles`, its old name, may be written too.
@@ -62,8 +63,8 @@ def stylize(
             Masks (content_mask, strength_map, keep_mask, and those of
             style_mask) are paths or addresses, or arrays: gray, [H, W], or
             RGB, [H, W, 3], or with alpha, of bool, uint8, or floats in [0, 1].
-            What is started from (init, continue_from) may be an array, too, as
-            `content`.
+            or Pillow images. What is started from (init, continue_from) may be
+            one of these, too, as `content`.
 
     Returns:
         The generated image, [h, w, 3], float32 in [0, 1]; its long side is

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import toys
+from PIL import Image, ImageCms
 
 from nst_tf.images import image_io
 from nst_tf.plan import arrays
@@ -163,3 +164,97 @@ def test_errors_name_the_mask_as_people_do():
         arrays.separate_arrays({"strength_map": np.ones(3)})
     with pytest.raises(ValueError, match="continue_from image has shape"):
         arrays.separate_arrays({"continue_from": np.ones(3)})
+
+
+MODES = ("1", "L", "P", "RGB", "CMYK", "YCbCr", "HSV", "LAB", "I", "I;16", "F")
+ALPHA_MODES = ("LA", "La", "PA", "RGBA", "RGBa")
+
+
+def _pillow(mode):
+    """A picture of black above white in a mode; its left half is hidden."""
+    gray = np.zeros((6, 8), "u1")
+    gray[3:] = 255
+    image = Image.fromarray(gray)
+    if mode in ALPHA_MODES:
+        alpha = np.uint8([[0] * 4 + [255] * 4] * 6)
+        image = image.convert(
+            {"PA": "P", "LA": "L", "La": "L"}.get(mode, "RGB")
+        )
+        image.putalpha(Image.fromarray(alpha))
+        return image if image.mode == mode else image.convert(mode)
+    if mode in ("I", "I;16"):
+        return Image.fromarray(gray.astype("i4" if mode == "I" else "u2") * 257)
+    if mode == "F":
+        return Image.fromarray(gray.astype("f4") / 255)
+    if mode == "LAB":
+        spaces = (ImageCms.createProfile(name) for name in ("sRGB", "LAB"))
+        rgb = image.convert("RGB")
+        return ImageCms.profileToProfile(rgb, *spaces, outputMode="LAB")
+    rgb = image.convert("RGB")
+    return rgb if mode == "RGB" else rgb.convert(mode)
+
+
+@pytest.mark.parametrize("mode", [*MODES, *ALPHA_MODES])
+def test_pillow_images_of_any_mode_are_read(mode):
+    image = _pillow(mode)
+    assert image.mode == mode
+    expected = np.zeros((6, 8, 3))
+    expected[3:] = 1
+    shown = slice(4, None) if mode in ALPHA_MODES else slice(None)
+    atol = 0.01 if mode == "LAB" else 1e-6
+    for read in (arrays.as_picture, arrays.as_mask):
+        found = read(image, "content")
+        assert found.pixels.dtype == np.float32
+        np.testing.assert_allclose(
+            found.pixels[:, shown], expected[:, shown], atol=atol
+        )
+        if mode in ALPHA_MODES:
+            np.testing.assert_array_equal(found.alpha, [[0] * 4 + [1] * 4] * 6)
+        else:
+            assert found.alpha is None
+
+
+def test_a_pillow_image_is_what_its_file_is(tmp_path):
+    path = tmp_path / "a.png"
+    notes = Image.Exif()
+    notes[274] = 6  # turned
+    notes.get_ifd(0x8769)[0xA001] = 2  # Adobe RGB
+    pixels = np.uint8(255 * IMAGE)
+    palette = Image.fromarray(pixels).quantize(8)
+    palette.save(path, exif=notes, transparency=0)
+    expected = arrays.as_picture(path, "content")
+    assert expected.alpha is not None
+    with Image.open(path) as image:
+        found = arrays.as_picture(image, "content")
+        np.testing.assert_array_equal(found.pixels, expected.pixels)
+        np.testing.assert_array_equal(found.alpha, expected.alpha)
+        turned = image.transpose(Image.Transpose.ROTATE_270)  # by its owner
+    np.testing.assert_array_equal(
+        arrays.as_picture(turned, "content").alpha, expected.alpha
+    )
+
+
+def test_pillow_images_are_told_from_plain_settings():
+    mask = Image.fromarray(HALF)
+    plain, found = arrays.separate_arrays(
+        {"keep_mask": mask, "init": _pillow("CMYK"), "style_mask": mask}
+    )
+    assert plain == {
+        "keep_mask": "array",
+        "init": "array",
+        "style_mask": ("array",),
+    }
+    np.testing.assert_array_equal(found["keep_mask"].pixels[..., 0], HALF)
+    assert found["init"].pixels.shape == (6, 8, 3)
+
+
+def test_a_damaged_pillow_image_is_said(tmp_path):
+    path = tmp_path / "a.jpg"
+    Image.fromarray(np.uint8(255 * toys.image(64, 64))).save(path)
+    path.write_bytes(path.read_bytes()[:700])
+    words = "^style image cannot be read: .*"
+    with Image.open(path) as image, pytest.raises(ValueError, match=words):
+        arrays.as_picture(image, "style")
+    hidden = Image.new("RGBA", (4, 4))
+    with pytest.raises(ValueError, match="keep_mask .* it is wholly transp"):
+        arrays.as_mask(hidden, "keep_mask")
