@@ -62,7 +62,7 @@ def stylize(
         **settings: Fields of `Job`, such as size=512 or style_weight=200.
             Masks (content_mask, strength_map, keep_mask, and those of
             style_mask) are paths or addresses, or arrays: gray, [H, W], or
-            RGB, [H, W, 3], or with alpha, of bool, uint8, or floats in [0, 1].
+            RGB, [H, W, 3], or with alpha, of bool, uint8, or floats in [0, 1],
             or Pillow images. What is started from (init, continue_from) may be
             one of these, too, as `content`.
 
