@@ -2,15 +2,19 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import nst_tf
 from nst_tf.cli import main
 from nst_tf.plan import settings
 from nst_tf.runs import api, checkpoint, outputs, records
 
+ROOT = Path(nst_tf.__file__).parent.parent
 KEPT = ["--flagfile=toy.cfg", "--checkpoint_dir=kept", "--checkpoint_every=4"]
 MORE = ["--preview_every=2", "--timelapse=a.gif", "--log=a.jsonl"]
 
@@ -122,6 +126,22 @@ def test_only_a_run_that_goes_on_replaces(folder, painter, capsys, change):
     assert _run(painter, *typed) == 1
     assert "exists; name another file" in capsys.readouterr().err
     assert Path("a.png").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_ten_runs_that_are_stopped_at_random_moments_end_alike(tmp_path):
+    script = ROOT / "scripts" / "benchmarks" / "kills.py"
+    result = subprocess.run(
+        [
+            sys.executable,
+            script,
+            "--kills=10",
+            f"--json={tmp_path / 'a.jsonl'}",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert "10 of 10 ended alike" in result.stdout, result.stdout
 
 
 def test_without_a_name_what_is_another_jobs_is_numbered(folder, painter):
