@@ -30,7 +30,12 @@ def open_above_streams(
     If a standard stream is closed, a file could get its number, and what
     libraries of C write to that stream.
     """
-    lower, descriptor = [], os.open(path, flags, mode)
+    return lift_above_streams(os.open(path, flags, mode))
+
+
+def lift_above_streams(descriptor: int) -> int:
+    """Gives an open file a descriptor above 2, in place of its own."""
+    lower = []
     while descriptor <= 2:
         lower.append(descriptor)
         descriptor = os.dup(descriptor)

@@ -28,6 +28,19 @@ def find_limit() -> float | None:
     return min(found, default=None)
 
 
+def find_free(memory: float | None = None) -> float | None:
+    """Finds the bytes that this process may have besides those it has.
+
+    Args:
+        memory: Bytes that it may have in all; None: as `find_limit` finds.
+
+    Returns:
+        The bytes, below 0 if it has more already; None if unknown.
+    """
+    limit = find_limit() if memory is None else memory
+    return None if limit is None else limit - _status("VmRSS")
+
+
 def count_kills(
     root: Path = GROUPS, own: Path = OWN_GROUPS, proc: Path = Path("/proc")
 ) -> tuple[str, int] | None:

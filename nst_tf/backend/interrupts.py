@@ -1,10 +1,14 @@
-"""Ctrl-C while TensorFlow traces, which makes other errors of it."""
+"""Ctrl-C while another library works: delayed, or made an error of its own."""
 
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import TypeVar
+
+_PERIOD = 0.5  # seconds; where locks cannot be interrupted, as on Windows
+Value = TypeVar("Value")
 
 
 @contextlib.contextmanager
@@ -38,3 +42,33 @@ def keep() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if raised:
         raise raised[-1]
+
+
+def call(function: Callable[[], Value]) -> Value:
+    """Calls a function in a thread, and waits for it.
+
+    Python handles signals in the main thread, between two of its own
+    instructions: after a call into C, which may take minutes. If the wait is
+    interrupted, the thread is left behind; it ends with its call, or with the
+    program. So the function must hold no lock, nor change what others see.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return function()
+    values: list[Value] = []
+    errors: list[BaseException] = []
+    done = threading.Event()
+
+    def work() -> None:
+        try:
+            values.append(function())
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            done.set()
+
+    threading.Thread(target=work, name="nst_tf decoding", daemon=True).start()
+    while not done.wait(_PERIOD):
+        pass
+    if errors:
+        raise errors[0]
+    return values[0]

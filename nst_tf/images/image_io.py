@@ -50,18 +50,25 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
 
 
 def load_picture(
-    path: str | os.PathLike[str], max_megapixels: float = reading.MEGAPIXELS
+    path: str | os.PathLike[str],
+    max_megapixels: float = reading.MEGAPIXELS,
+    memory: float | None = None,
 ) -> Picture:
     """Reads an image file, as `load_image`, with what it says besides.
 
     16 bits of a PNG file are kept, those of a TIFF file and floats with the
     extra "formats", which reads HEIC files, too. A picture of more than
-    `max_megapixels` is refused before it is decoded.
+    `max_megapixels` is refused before it is decoded, as is one that takes more
+    than `memory`, the bytes that the process may have; None: what is free.
     """
-    return fill_transparent(read_file(path, max_megapixels))
+    return fill_transparent(read_file(path, max_megapixels, memory))
 
 
-def read_file(path: str | os.PathLike[str], max_megapixels: float) -> Picture:
+def read_file(
+    path: str | os.PathLike[str],
+    max_megapixels: float,
+    memory: float | None = None,
+) -> Picture:
     """Reads an image file, as `load_picture`; hidden colors are as stored."""
     path = Path(os.path.expanduser(path))
     try:
@@ -72,7 +79,7 @@ def read_file(path: str | os.PathLike[str], max_megapixels: float) -> Picture:
         if not path.is_file():  # to open a pipe could wait for ever
             raise ValueError(f"{path} is not a regular file.")
         with open(path, "rb", opener=locks.open_above_streams) as file:
-            return read_picture(file, str(path), max_megapixels)
+            return read_picture(file, str(path), max_megapixels, memory)
     except OSError as error:
         raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
 
@@ -81,6 +88,7 @@ def read_picture(
     file: BinaryIO | bytes,
     name: str,
     max_megapixels: float = reading.MEGAPIXELS,
+    memory: float | None = None,
 ) -> Picture:
     """Reads a picture from a seekable file, or from its bytes.
 
@@ -91,7 +99,7 @@ def read_picture(
     """
     if isinstance(file, bytes):
         file = io.BytesIO(file)
-    picture = _read(lambda: reading.decode(file, max_megapixels), name)
+    picture = _read(lambda: reading.decode(file, max_megapixels, memory), name)
     return picture._replace(digest=files.digest_stream(file))
 
 

@@ -6,19 +6,18 @@ floats; HEIC files by pillow-heif, likewise.
 """
 
 import contextlib
-import logging
 import os
-import threading
-import warnings
-from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from nst_tf import files
-from nst_tf.backend import device
+from nst_tf.backend import device, interrupts
 from nst_tf.images import (
+    decoders,
+    decoding_cost,
+    directories,
     file_samples,
     iptc,
     pages,
@@ -38,14 +37,19 @@ LONGEST_REASON = 300  # characters of what a decoder says
 MEGAPIXELS = 200.0  # of a picture, at most, unless more are allowed
 # Formats in which alpha is often 0 everywhere, and shown as opaque.
 LYING = ("BMP", "DIB")
-_HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_LOCK = threading.Lock()  # Pillow's limit is one for all threads
 
 
 def decode(
-    file: BinaryIO, max_megapixels: float = MEGAPIXELS
+    file: BinaryIO,
+    max_megapixels: float = MEGAPIXELS,
+    memory: float | None = None,
 ) -> file_samples.FileSamples:
     """Reads a picture from a seekable file: [H, W, 3], upright, in sRGB.
+
+    Args:
+        file: The file.
+        max_megapixels: Largest picture that is read.
+        memory: Bytes that the process may have, in all; None: what is free.
 
     Raises:
         ValueError: If it is no picture, damaged, or too large: in a clause.
@@ -63,10 +67,14 @@ def decode(
     head = file.read(32)
     file.seek(0)
     try:
-        with quiet_decoders():
-            return _finish(_decode(file, head, max_megapixels))
+        if _is_deep_png(head):  # no import in a thread that may be left behind
+            device.prepare()
+        with decoders.quiet():
+            return interrupts.call(
+                lambda: _decode_alone(file, head, max_megapixels, memory)
+            )
     except UnidentifiedImageError:
-        raise ValueError(_unidentified(head)) from None
+        raise ValueError(decoders.describe_unknown(head)) from None
     except MemoryError:
         raise ValueError("there is not enough memory for it") from None
     except ValueError as error:  # ours, or a decoder's in its own style
@@ -86,8 +94,16 @@ def find_largest_file(max_megapixels: float = MEGAPIXELS) -> int:
     return max(LEAST_BYTES, int(BYTES_PER_PIXEL * 1e6 * max_megapixels))
 
 
+def _decode_alone(
+    file: BinaryIO, head: bytes, max_megapixels: float, memory: float | None
+) -> file_samples.FileSamples:
+    """Reads a picture in a thread that may be left behind."""
+    with decoders.reopen(file) as own:
+        return _finish(_decode(own, head, max_megapixels, memory))
+
+
 def _decode(
-    file: BinaryIO, head: bytes, max_megapixels: float
+    file: BinaryIO, head: bytes, max_megapixels: float, memory: float | None
 ) -> file_samples.FileSamples:
     """Reads a picture, by whichever library keeps its depth."""
     with contextlib.suppress(ImportError):
@@ -95,16 +111,19 @@ def _decode(
 
         pillow_heif.register_heif_opener()
     exif, dpi, credits = Image.Exif(), None, {}
+    if head[:4] in directories.BEGINNINGS:
+        directories.check_tags(file)
+        file.seek(0)
     choice = pages.choose(file, head)
     file.seek(0)
     try:
         image = Image.open(
-            file, formats=[f for f in PILLOW_READERS if _known(f)]
+            file, formats=[f for f in PILLOW_READERS if decoders.has_reader(f)]
         )
     except UnidentifiedImageError:
-        if head[:4] not in pages.TIFF:
+        if head[:4] not in directories.BEGINNINGS:
             raise
-        raw = tiff.read(file, max_megapixels, choice.page)
+        raw = tiff.read(file, max_megapixels, choice.page, memory)
         raw = raw._replace(
             notes=raw.notes + pages.describe_others(None, choice)
         )
@@ -120,12 +139,22 @@ def _decode(
             bits = tags.get(258, 8)
             deep = max(bits) if isinstance(bits, tuple) else bits
             is_cut = deep > 8 and not image.mode.startswith(("I", "F"))
-            if image.format == "PNG" and head[24] == 16:
+            kind = str(image.format).replace("MPO", "JPEG")
+            header = decoding_cost.Header(
+                kind,
+                *image.size,
+                image.has_transparency_data,
+                _is_deep_png(head) or deep > 8,
+            )
+            decoding_cost.check_memory(file, header, memory)
+            if _is_deep_png(head):
                 raw = _by_tensorflow(file, image)
             elif is_cut and files.is_installed("tifffile"):
-                raw = tiff.read(file, max_megapixels, choice.page)
+                raw = tiff.read(file, max_megapixels, choice.page, memory)
             else:
-                if image.format == "PNG":
+                if kind == "JPEG":
+                    decoding_cost.check_scans(file, *image.size, max_megapixels)
+                if kind == "PNG":
                     _scale_transparency(image, bits=head[24])
                 raw = _by_pillow(image)
             stated = stated_colors.find(image, exif, file)
@@ -217,9 +246,13 @@ def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
         gray = image.mode in ("1", "L", "LA", "La")
         if image.mode == "La":  # Pillow converts it to nothing else
             image = image.convert("LA")
-        image = image.convert("RGBA")
-        alpha = np.asarray(image.getchannel("A"), np.float32) / 255
-        image = image.convert("RGB").convert("L" if gray else "RGB")
+        if image.mode != "RGBA":
+            image = image.convert("RGBA")
+        alpha = np.asarray(image.getchannel("A"), np.float32)
+        alpha /= 255
+        image = image.convert("RGB")
+        if gray:
+            image = image.convert("L")
     elif image.mode == "1":
         image = image.convert("L")
     elif image.mode not in profiles.SPACES:
@@ -228,7 +261,8 @@ def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
     if image.mode in ("CMYK", "LAB"):
         image, notes = profiles.convert_by_littlecms(image, profile)
         profile = b""
-    samples = np.atleast_3d(np.asarray(image, np.float32) / 255)
+    samples = np.atleast_3d(np.asarray(image, np.float32))
+    samples /= 255
     return file_samples.FileSamples(samples, alpha, notes, profile=profile)
 
 
@@ -274,10 +308,11 @@ def _by_tensorflow(
 def _exif(image: Image.Image) -> Image.Exif:
     """Reads what the camera wrote; nothing if it is damaged."""
     exif = Image.Exif()
+    with contextlib.suppress(Exception):
+        decoders.check_exif(image)
+        exif = image.getexif()
     # Directories are read when they are asked for, when the file may be closed;
     # damaged ones raise anything.
-    with contextlib.suppress(Exception):
-        exif = image.getexif()
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
         with contextlib.suppress(Exception):
             exif.get_ifd(directory)
@@ -305,42 +340,6 @@ def _dpi(image: Image.Image, exif: Image.Exif) -> tuple[float, float] | None:
     return horizontal, vertical
 
 
-def _unidentified(head: bytes) -> str:
-    """Says what a file is not, and what would help."""
-    if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
-        if _known("HEIF"):
-            return "it is a damaged HEIC file"
-        return f"it is a HEIC file; to read those: {file_samples.EXTRA}"
-    start = head.lstrip()[:9].lower()
-    if start.startswith((b"<!doctype", b"<html")):
-        return "it is a web page, expected an image"
-    return (
-        "it is not an image that can be read; expected a JPEG, PNG, WebP, "
-        "TIFF, BMP, GIF or AVIF file"
-    )
-
-
-def _known(name: str) -> bool:
-    """Whether Pillow has a reader of a format."""
-    Image.init()
-    return name in Image.OPEN
-
-
-@contextlib.contextmanager
-def quiet_decoders() -> Iterator[None]:
-    """Lifts Pillow's limit of pixels; keeps the libraries from chatting."""
-    loggers = [
-        logging.getLogger(name) for name in ("tifffile", "PIL.TiffImagePlugin")
-    ]
-    with _LOCK, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        disabled = [logger.disabled for logger in loggers]
-        for logger in loggers:
-            logger.disabled = True
-        try:
-            yield
-        finally:
-            Image.MAX_IMAGE_PIXELS = before
-            for logger, was in zip(loggers, disabled, strict=True):
-                logger.disabled = was
+def _is_deep_png(head: bytes) -> bool:
+    """Whether a file begins as a PNG file of 16 bits a channel."""
+    return head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:25] == b"\x10"

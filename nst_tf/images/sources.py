@@ -31,6 +31,7 @@ def load(
     max_megapixels: float = reading.MEGAPIXELS,
     is_mask: bool = False,
     may_download: bool = True,
+    memory: float | None = None,
 ) -> image_io.Picture:
     """Reads a picture; logs that a download begins, or is not needed.
 
@@ -43,29 +44,35 @@ def load(
         is_mask: Where a mask is transparent its colors are as stored; other
             pictures get those seen nearby.
         may_download: Whether an address may be asked; else it must be cached.
+        memory: As in `image_io.load_picture`.
 
     Raises:
         ValueError: If there is none, or it is not a whole picture.
     """
-    picture = _read(source, max_megapixels, may_download)
+    picture = _read(source, max_megapixels, may_download, memory)
     return picture if is_mask else image_io.fill_transparent(picture)
 
 
 def _read(
-    source: str, max_megapixels: float, may_download: bool
+    source: str,
+    max_megapixels: float,
+    may_download: bool,
+    memory: float | None,
 ) -> image_io.Picture:
     """Reads a picture; hidden colors are as stored."""
     if source == STANDARD_INPUT:
         data = _standard_input(reading.find_largest_file(max_megapixels))
-        return image_io.read_picture(data, "standard input", max_megapixels)
+        return image_io.read_picture(
+            data, "standard input", max_megapixels, memory
+        )
     if web.is_address(source):
-        return _fetch(source, max_megapixels, may_download)
+        return _fetch(source, max_megapixels, may_download, memory)
     if web.has_scheme(source) and not os.path.exists(source):
         raise ValueError(
             f"{web.show_address(source)} is no file, and no address with http "
             f"or https; download it first."
         )
-    return image_io.read_file(source, max_megapixels)
+    return image_io.read_file(source, max_megapixels, memory)
 
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[str]:
@@ -151,7 +158,10 @@ def list_cached() -> list[Path]:
 
 
 def _fetch(
-    url: str, max_megapixels: float, may_download: bool
+    url: str,
+    max_megapixels: float,
+    may_download: bool,
+    memory: float | None,
 ) -> image_io.Picture:
     """Reads a picture from our cache, or from its address."""
     path, named = find_cached(url), web.show_address(url)
@@ -161,7 +171,7 @@ def _fetch(
             contextlib.suppress(ValueError, OSError),
             open(path, "rb", opener=locks.open_above_streams) as file,
         ):
-            return image_io.read_picture(file, named, max_megapixels)
+            return image_io.read_picture(file, named, max_megapixels, memory)
     if not may_download:
         raise ValueError(
             f"{named} is not in the cache, and --dry_run downloads nothing; "
@@ -179,7 +189,7 @@ def _fetch(
     except OSError as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise ValueError(f"{named} cannot be downloaded: {reason}.") from error
-    picture = image_io.read_picture(data, named, max_megapixels)
+    picture = image_io.read_picture(data, named, max_megapixels, memory)
     folder = files.make_cache("pictures")
     if folder and path:
         with (

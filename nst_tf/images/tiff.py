@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from nst_tf import files
-from nst_tf.images import file_samples, profiles
+from nst_tf.images import decoding_cost, file_samples, profiles
 
 _NUMBERS = (
     *("imagewidth", "imagelength", "imagedepth", "tilewidth", "tilelength"),
@@ -18,7 +18,10 @@ _CHANNELS = {"RGB": 3, "MINISBLACK": 1, "MINISWHITE": 1, "SEPARATED": 4}
 
 
 def read(
-    file: BinaryIO, max_megapixels: float, index: int = 0
+    file: BinaryIO,
+    max_megapixels: float,
+    index: int = 0,
+    memory: float | None = None,
 ) -> file_samples.FileSamples:
     """Reads a page of a TIFF file, of any depth."""
     if not files.is_installed("tifffile"):
@@ -37,6 +40,10 @@ def read(
             (page.tilewidth, page.tilelength),
             max_megapixels,
         )
+        header = decoding_cost.Header(
+            "TIFF", page.imagewidth, page.imagelength, is_deep=True
+        )
+        decoding_cost.check_memory(file, header, memory)
         if page.samplesperpixel > 5 or page.imagedepth > 1:
             raise ValueError(
                 f"it has {page.samplesperpixel} channels, expected 1 to 5"
@@ -87,7 +94,8 @@ def scale(samples: np.ndarray, bits: int) -> np.ndarray:
     """Brings samples of any type, of so many bits, to floats in [0, 1]."""
     floats = samples.astype(np.float32)
     if np.issubdtype(samples.dtype, np.unsignedinteger):
-        return floats / np.float32(2**bits - 1)
+        floats /= np.float32(2**bits - 1)
+        return floats
     if np.issubdtype(samples.dtype, np.floating):
         return file_samples.check_range(floats)
     if samples.dtype != bool:

@@ -24,18 +24,32 @@ def fill(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         Gortler, Grzeszczuk, Szeliski, Cohen. The Lumigraph. SIGGRAPH 1996,
         section 3.4 (pull-push).
     """
-    trust = np.minimum(1.0, alpha.astype(np.float32) / TRUSTED)[..., None]
-    seen = np.concatenate([image * trust, trust], axis=-1)
-    levels = [seen.astype(np.float32)]
-    while max(levels[-1].shape[:2]) > 1:
-        rows, columns = ((side + 1) // 2 for side in levels[-1].shape[:2])
-        levels.append(_resize(levels[-1], rows, columns, Image.Resampling.BOX))
-    color = levels[-1][..., :3] / levels[-1][..., 3:]
-    for level in reversed(levels[:-1]):
-        rows, columns = level.shape[:2]
-        color = _resize(color, rows, columns, Image.Resampling.BILINEAR)
-        color = level[..., :3] + (1 - level[..., 3:]) * color
-    return np.clip(color, 0.0, 1.0)
+    alpha = alpha.astype(np.float32, copy=False)
+    filled = np.empty(image.shape, np.float32)
+    weights = _shrink(_trust(alpha))
+    for channel in range(image.shape[-1]):
+        levels = _shrink(_weigh(image[..., channel], alpha))
+        color = levels[-1] / weights[-1]
+        for level, weight in zip(levels[-2::-1], weights[-2::-1], strict=True):
+            color = _resize(color, level.shape, Image.Resampling.BILINEAR)
+            color = level + (1 - weight) * color
+        color = _resize(color, alpha.shape, Image.Resampling.BILINEAR)
+        for row, trust in enumerate(map(_trust, alpha)):
+            own = _weigh(image[row, :, channel], alpha[row])
+            filled[row, :, channel] = own + (1 - trust) * color[row]
+        del color, levels  # before the next ones: of a large picture they count
+    return np.clip(filled, 0.0, 1.0, out=filled)
+
+
+def _trust(alpha: np.ndarray) -> np.ndarray:
+    """How much of its own color a pixel keeps, in [0, 1]."""
+    trust = alpha / np.float32(TRUSTED)
+    return np.minimum(1.0, trust, out=trust)
+
+
+def _weigh(channel: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """A channel times the trust in it; computed twice, so as not to be kept."""
+    return (channel * _trust(alpha)).astype(np.float32, copy=False)
 
 
 def put_on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -43,13 +57,20 @@ def put_on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return 1 + alpha[..., None] * (image - 1)
 
 
+def _shrink(channel: np.ndarray) -> list[np.ndarray]:
+    """Halves a channel, [H, W], down to a pixel: every size after its own."""
+    levels: list[np.ndarray] = []
+    while max(channel.shape) > 1 or not levels:
+        size = tuple((side + 1) // 2 for side in channel.shape)
+        channel = _resize(channel, size, Image.Resampling.BOX)
+        levels.append(channel)
+    return levels
+
+
 def _resize(
-    image: np.ndarray, rows: int, columns: int, filter: Image.Resampling
+    channel: np.ndarray, size: tuple[int, ...], filter: Image.Resampling
 ) -> np.ndarray:
-    """Resamples [H, W, C]."""
-    channels = [
-        Image.fromarray(np.ascontiguousarray(channel))
-        for channel in np.moveaxis(image, -1, 0)
-    ]
-    resized = [channel.resize((columns, rows), filter) for channel in channels]
-    return np.stack([np.asarray(channel) for channel in resized], axis=-1)
+    """Resamples a channel, [H, W], to [h, w]; not to be changed."""
+    height, width = size
+    image = Image.fromarray(np.ascontiguousarray(channel))
+    return np.asarray(image.resize((width, height), filter))

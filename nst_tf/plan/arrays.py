@@ -18,7 +18,10 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def as_picture(
-    image: ImageLike, name: str, max_megapixels: float = reading.MEGAPIXELS
+    image: ImageLike,
+    name: str,
+    max_megapixels: float = reading.MEGAPIXELS,
+    memory: float | None = None,
 ) -> image_io.Picture:
     """Reads a path, an address or a Pillow image, or checks an array.
 
@@ -28,6 +31,7 @@ def as_picture(
             uint8 or of floats in [0, 1].
         name: What to call it in an error.
         max_megapixels: Largest file that is read.
+        memory: Bytes that the process may have, in all; None: what is free.
 
     Raises:
         ValueError: If it has another shape or other values, or cannot be read.
@@ -36,7 +40,7 @@ def as_picture(
     if isinstance(image, image_io.Picture):
         return image
     if isinstance(image, (str, os.PathLike)):
-        return sources.load(os.fspath(image), max_megapixels)
+        return sources.load(os.fspath(image), max_megapixels, memory=memory)
     if isinstance(image, Image.Image):
         picture = image_io.read_image(image, f"{name} image")
         return image_io.fill_transparent(picture)

@@ -68,6 +68,7 @@ def read_inputs(
         raise ValueError("no content image; name one with --content=PICTURE.")
     limit = job.max_megapixels
     load = load or functools.partial(sources.load, may_download=not job.dry_run)
+    load = functools.partial(load, memory=job.memory * 1e9 or None)
     content = load(job.content, limit)
     parts = sources.expand_folders(job.style)
     names = [name for part in parts for name in part]
@@ -107,8 +108,8 @@ def take_inputs(
         TypeError: Likewise.
     """
     checks.check(job)
-    limit = job.max_megapixels
-    read = arrays.as_picture(content, "content", limit)
+    limit, memory = job.max_megapixels, job.memory * 1e9 or None
+    read = arrays.as_picture(content, "content", limit, memory)
     several: Sequence[Any] = (
         styles if isinstance(styles, (list, tuple)) else [styles]
     )
@@ -117,12 +118,12 @@ def take_inputs(
     named = list_named_pictures(job)
     return Inputs(
         read,
-        tuple(arrays.as_picture(each, "style", limit) for each in many),
+        tuple(arrays.as_picture(each, "style", limit, memory) for each in many),
         [len(part) for part in parts],
         {
             name: given[name]
             if name in given
-            else sources.load(source, limit, is_mask(name))
+            else sources.load(source, limit, is_mask(name), memory=memory)
             for name, source in named.items()
         },
         named,

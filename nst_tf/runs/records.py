@@ -18,11 +18,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from PIL import Image
-
 import nst_tf
 from nst_tf import web
-from nst_tf.images import image_io, reading, sources, writing
+from nst_tf.images import decoders, image_io, sources, writing
 from nst_tf.plan import inputs, planning, settings
 from nst_tf.runs import outputs, record_checks, resume
 
@@ -254,10 +252,7 @@ def _read_beside(path: Path) -> str:
 def _read_embedded(path: Path) -> str:
     """Reads the record that is in a picture's file; empty if there is none."""
     try:
-        with (
-            reading.quiet_decoders(),
-            Image.open(path, formats=writing.DESCRIBED) as image,
-        ):
+        with decoders.open_header(path, writing.DESCRIBED) as image:
             return writing.read_record(image)
     except Exception:  # a damaged file raises anything
         return ""

@@ -1,8 +1,11 @@
 """Ctrl-C stays what it is, whatever a library makes of it."""
 
+import _thread
 import concurrent.futures
 import contextlib
 import signal
+import threading
+import time
 
 import pretend
 import pytest
@@ -69,3 +72,23 @@ def test_stylize_raises_keyboard_interrupt(toy, painter, spoil):
     with pytest.raises(KeyboardInterrupt):
         list(steps)
     assert painter.plans and not list(steps)
+
+
+def test_a_call_gives_its_value_or_its_error():
+    assert interrupts.call(lambda: 3) == 3
+    with pytest.raises(ZeroDivisionError):
+        interrupts.call(lambda: 1 / 0)
+    thread = threading.Thread(target=lambda: interrupts.call(lambda: 3))
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_an_interrupted_call_is_left_behind():
+    end, began = threading.Event(), time.monotonic()
+    threading.Timer(0.2, _thread.interrupt_main).start()
+    with pytest.raises(KeyboardInterrupt):
+        interrupts.call(lambda: end.wait(60))
+    assert time.monotonic() - began < 10
+    assert interrupts.call(lambda: 3) == 3
+    end.set()

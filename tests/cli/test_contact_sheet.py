@@ -160,9 +160,9 @@ def test_files_are_read_and_seen_once(flag_file, monkeypatch):
     read, made = [], []
     load, make = sources.load, extractors.vgg
 
-    def count(source, *rest):
+    def count(source, *rest, **options):
         read.append(source)
-        return load(source, *rest)
+        return load(source, *rest, **options)
 
     def keep(*arguments, **options):
         made.append(make(*arguments, **options))

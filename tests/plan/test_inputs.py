@@ -18,7 +18,7 @@ MASKED = {
 }
 
 
-def _load(source, limit, is_mask=False):
+def _load(source, limit, is_mask=False, **_):
     """A picture that says where it was read, how large it may be, as what."""
     source = f"mask {source}" if is_mask else source
     notes = (f"{source} is odd",) if "odd" in source else ()

@@ -1,0 +1,140 @@
+"""The memory and the time that decoding a file takes, before it is decoded."""
+
+import os
+import re
+from typing import BinaryIO, NamedTuple
+
+from nst_tf.backend import host_memory
+
+
+class Cost(NamedTuple):
+    """Peak of the memory for each pixel, in bytes, the samples included."""
+
+    opaque: float  # of 8 bits a channel
+    alpha: float  # likewise, with transparency
+    deep: float  # more than 8 bits a channel, with or without
+
+
+# By Pillow's names of formats, in their dearest cases: progressive scans, a
+# color profile, and an orientation that turns the picture; of an animation the
+# first frame is decoded, on the whole canvas. Measured by
+# scripts/benchmarks/decoding.py, plus 20 %; a test holds them to its lines.
+COSTS = {
+    "JPEG": Cost(35, 61, 35),
+    "PNG": Cost(35, 61, 66),
+    "WEBP": Cost(35, 61, 61),
+    "TIFF": Cost(35, 61, 57),
+    "BMP": Cost(23, 61, 23),
+    "GIF": Cost(20, 59, 59),
+    "PPM": Cost(23, 23, 20),
+    "AVIF": Cost(38, 57, 57),
+    "HEIF": Cost(35, 56, 56),
+}
+_DEAREST = Cost(
+    *map(max, zip(*COSTS.values(), strict=True))
+)  # of other formats
+LEAST = 1 << 26  # bytes that any picture may take
+SCANNED = 20.0  # scans of the largest picture that is read; most have 10
+MOST_MARKERS = 100_000  # of a JPEG file
+_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+_SCAN, _END = 0xDA, 0xD9
+_WITHOUT_LENGTH = (0x01, 0xD8)
+
+
+class Header(NamedTuple):
+    """A file, as far as its cost depends on it."""
+
+    kind: str  # Pillow's name of the format
+    width: int
+    height: int
+    has_alpha: bool = False
+    is_deep: bool = False  # more than 8 bits a channel
+
+
+def check_memory(
+    file: BinaryIO, header: Header, memory: float | None = None
+) -> None:
+    """Raises ValueError if decoding takes more memory than is free.
+
+    Args:
+        file: The file; some decoders read it whole.
+        header: What it says of itself.
+        memory: Bytes that the process may have, in all; None: what is free.
+    """
+    kind, width, height, has_alpha, is_deep = header
+    cost = COSTS.get(kind, _DEAREST)
+    per_pixel = cost.deep if is_deep else cost[has_alpha]
+    needed = per_pixel * width * height + _measure(file)
+    free = host_memory.find_free(memory)
+    if free is not None and needed > max(free, LEAST):
+        raise ValueError(
+            f"it is {width} x {height} pixels, and to decode it takes about "
+            f"{needed / 1e9:.1f} GB of memory, but {max(free, 0) / 1e9:.1f} GB "
+            f"are free; pass a smaller picture, or raise --memory if it is set"
+        )
+
+
+def check_scans(
+    file: BinaryIO, width: int, height: int, max_megapixels: float
+) -> None:
+    """Raises ValueError if a JPEG file has more scans than any writer makes.
+
+    Each scan takes time for every pixel, however few bytes it has.
+
+    Args:
+        file: The file; it stays where it is.
+        width: Of the picture, in pixels.
+        height: Of the picture, in pixels.
+        max_megapixels: Largest picture that is read.
+    """
+    most = SCANNED * 1e6 * max_megapixels / (width * height)
+    scans = count_scans(file)
+    if scans > most:
+        raise ValueError(
+            f"it has {scans} scans of {width} x {height} pixels, which would "
+            f"take minutes, expected at most {most:.0f}; save it again"
+        )
+
+
+def count_scans(file: BinaryIO) -> int:
+    """Counts the scans of the first picture of a JPEG file.
+
+    Raises:
+        ValueError: If it has more markers than any writer makes.
+
+    Source:
+        ITU-T T.81, annex B.1.1, markers; B.2, their order.
+    """
+    before, scans = file.tell(), 0
+    file.seek(0)
+    for _ in range(MOST_MARKERS):
+        marker = _find_marker(file)
+        if marker in (None, _END):
+            file.seek(before)
+            return scans
+        scans += marker == _SCAN
+        if marker not in _WITHOUT_LENGTH:
+            length = int.from_bytes(file.read(2), "big")
+            file.seek(max(length - 2, 0), os.SEEK_CUR)
+    raise ValueError(f"it is damaged: it has more than {MOST_MARKERS} markers")
+
+
+def _find_marker(file: BinaryIO) -> int | None:
+    """Finds the next marker, and goes behind it; None at the end."""
+    size = 1 << 12
+    while part := file.read(size):
+        if found := _MARKER.search(part):
+            file.seek(found.end() - len(part), os.SEEK_CUR)
+            return found[1][0]
+        if part.endswith(b"\xff") and len(part) > 1:  # it may begin one
+            file.seek(-1, os.SEEK_CUR)
+        size = min(2 * size, 1 << 20)
+    return None
+
+
+def _measure(file: BinaryIO) -> int:
+    """Returns the bytes of a file; it stays where it is."""
+    before = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(before)
+    return size
