@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from nst_tf.backend import host_memory
 from nst_tf.cli import sweeps
 from nst_tf.images import captions, image_io, sources, writing
 from nst_tf.plan import (
     checks,
     inputs,
+    memory,
     planning,
     schedule,
     settings,
@@ -101,6 +103,13 @@ def prepare(job: settings.Job) -> Sheet:
             bit_depth=job.bit_depth, quality=job.quality, mark=job.mark
         ),
         _make_judge(job, rows) if job.sheet_scores else None,
+    )
+    sides = [cell.plan.size for cell in sheet.cells]
+    height, width = (max(side) for side in zip(*sides, strict=True))
+    memory.check_host(
+        height * len(rows),
+        width * max(map(len, rows)),
+        host_memory.find_limit(),
     )
     height, width = draw(sheet, {}).shape[:2]
     outputs.check_writable(path, height, width, sheet.options)

@@ -1,6 +1,7 @@
 """The image that a run starts from."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -45,14 +46,21 @@ def blend_kept(
 def _mix_noise(plan: planning.Plan, height: int, width: int) -> np.ndarray:
     """Makes a start with its share of noise."""
     init, size = plan.init, (height, width)
-    noise = np.random.default_rng(init.seed).uniform(size=(*size, 3))
-    starts: dict[str, Callable[[], np.ndarray]] = {
+    starts: dict[str, Callable[[], Any]] = {
         "content": lambda: image_io.resize(plan.content, *size),
         "style": lambda: image_io.cover(init.picture, *size),
-        "gray": lambda: np.full_like(noise, 0.5),
-        "mean": lambda: np.zeros_like(noise) + architectures.MEAN_COLOR,
-        "noise": lambda: noise,
+        "gray": lambda: 0.5,
+        "mean": lambda: architectures.MEAN_COLOR,
         "picture": lambda: image_io.cover(init.picture, *size),
     }
-    mixed = (1 - init.noise) * starts[init.word]() + init.noise * noise
-    return mixed.astype(np.float32)
+    start = None
+    if init.word != "noise":
+        start = np.broadcast_to(starts[init.word](), (*size, 3))
+    generator = np.random.default_rng(init.seed)
+    mixed, noise = np.empty((*size, 3), np.float32), np.float64(0)
+    for row in range(height):  # random numbers have 64 bits: a row at a time
+        if init.noise or start is None:
+            noise = generator.uniform(size=(width, 3))
+        own = noise if start is None else start[row]
+        mixed[row] = (1 - init.noise) * own + init.noise * noise
+    return mixed

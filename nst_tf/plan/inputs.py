@@ -36,6 +36,18 @@ class Inputs(NamedTuple):
         return [self.sources[f"style/{i}"] for i in range(len(self.styles))]
 
     @property
+    def size(self) -> int:
+        """The bytes of all pictures; of one that is named twice, once."""
+        pictures = [self.content, *self.styles, *self.others.values()]
+        arrays = {
+            id(array): array.nbytes
+            for picture in pictures
+            for array in (picture.pixels, picture.alpha)
+            if array is not None
+        }
+        return sum(arrays.values())
+
+    @property
     def notes(self) -> list[str]:
         """What could not be read in the best way."""
         read = [self.content, *self.styles, *self.others.values()]

@@ -24,11 +24,31 @@ _STEP = {
 _TILING = 1.2
 _FEATURE = {"float32": 4, "bfloat16": 2, "float16": 2}
 _PICTURE = 12  # a pixel of the content, in place of its features
-_READ = 12  # a pixel of a picture that was read
+# A pixel of the output on the host, which has the start and a copy of it,
+# whatever computes.
+_HOST = 24
 # Of what a step takes of a pixel, what it takes to see a style image once, and
 # what a pixel of that takes where it is seen in tiles, before the steps.
 _SEEING = 0.4
 _FITTED = 20
+
+
+def check_host(height: int, width: int, limit: float | None) -> None:
+    """Raises MemoryError if an output is larger than the memory of the host.
+
+    Args:
+        height: In pixels.
+        width: In pixels.
+        limit: Bytes that the process may have on the host; None: unknown.
+    """
+    needed = _HOST * height * width
+    if limit is not None and needed > limit:
+        raise MemoryError(
+            f"a picture of {width} x {height} pixels needs at least "
+            f"{needed / 1e9:.1f} GB of the computer's memory, and "
+            f"{limit / 1e9:.1f} GB are free. Make it smaller with --size, or "
+            f"free memory."
+        )
 
 
 class MemoryModel(NamedTuple):
@@ -40,7 +60,7 @@ class MemoryModel(NamedTuple):
     pairs: int = 0  # that L-BFGS keeps
     style_scale: float = 1.0  # of a style image's sides to the output's
     style_loss: str = "gram"
-    read: int = 0  # pixels of the pictures that were read
+    read: float = 0.0  # bytes of the pictures that were read
     features: float = 8.0  # of the content, that are kept for each pixel
     recomputes: bool = False  # whether they are not kept, in tiles
 
@@ -66,7 +86,7 @@ class MemoryModel(NamedTuple):
         else:
             working = step * max(pixels, _SEEING * seen)
         working += self.pairs * optimizer.pair_bytes * pixels
-        return _BASE[network] + working + _READ * self.read
+        return _BASE[network] + working + self.read
 
     def find_largest_tile(self, height: int, width: int, limit: float) -> int:
         """Finds the largest tiles that a limit has room for.

@@ -16,6 +16,7 @@ from nst_tf.network import architectures
 from nst_tf.plan import (
     checks,
     inputs,
+    memory,
     pyramid,
     schedule,
     settings,
@@ -31,6 +32,7 @@ class Machine(NamedTuple):
     precision: str = "float32"  # the type that "auto" stands for
     memory: float | None = None  # bytes that a run may take; None: unknown
     devices: int = 1  # that share the picture, on all machines
+    host: float | None = None  # bytes beside those of a GPU; None: unknown
 
 
 class Init(NamedTuple):
@@ -259,6 +261,7 @@ def fit_plan(draft: Plan, machine: Machine) -> Plan:
         ValueError: If the tiles that were asked for are too small, or the
             picture cannot be worked on in tiles.
     """
+    memory.check_host(*draft.size, machine.host)
     network, tiling = draft.network, draft.tiling
     if network.precision == "auto":
         network = network._replace(precision=machine.precision)

@@ -140,7 +140,6 @@ def make_memory_model(plan: "planning.Plan") -> memory.MemoryModel:
     read, level = plan.inputs, plan.levels[-1]
     if read.network is None:
         raise ValueError("the plan's inputs have no network; load it first.")
-    pictures = [read.content, *read.styles]
     scales = [s.scale for region in plan.regions for s in region.styles]
     return memory.MemoryModel(
         plan.network.precision,
@@ -149,7 +148,7 @@ def make_memory_model(plan: "planning.Plan") -> memory.MemoryModel:
         pairs=plan.settings.get("history", 0),
         style_scale=max(scales, default=1.0),
         style_loss=plan.style_loss,
-        read=sum(each.pixels[..., 0].size for each in pictures),
+        read=read.size,
         recomputes=plan.tiling.content_target == "recompute",
         features=sum(
             read.network.layers[layer.name][0].shape[-1] / layer.stride**2

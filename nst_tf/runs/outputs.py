@@ -323,16 +323,16 @@ def _check_place(path: Path, inputs: Sequence[str], overwrite: bool) -> None:
 
 
 def make_options(plan: planning.Plan) -> writing.Options:
-    """Says how a picture is written, and what of the content goes with it."""
+    """Says how a picture is written, and what of the content goes with it.
+
+    Its alpha channel is that of the content, as large as it was read.
+    """
     content, file = plan.inputs.content, plan.file
-    alpha = content.alpha
-    if alpha is not None:
-        alpha = image_io.resize_alpha(alpha, *plan.size)
     notes = None
     if content.exif is not None:
         notes = exif.select_tags(content.exif, file.keep_location)
     return writing.Options(
-        alpha,
+        content.alpha,
         file.bit_depth,
         file.quality,
         notes,

@@ -68,6 +68,9 @@ def save(
     )
     record = records.make_record(asked, plan, outcome)
     options = outputs.make_options(plan)
+    if options.alpha is not None:
+        alpha = image_io.resize_alpha(options.alpha, *image.shape[:2])
+        options = options._replace(alpha=alpha)
     path = outputs.save_result(
         path,
         image,

@@ -170,10 +170,12 @@ def measure_machine(
         strategy: Of the devices that share the picture.
     """
     device.prepare()
+    host = host_memory.find_limit()
     return planning.Machine(
         device.resolve_precision("auto"),
-        None if device.is_gpu() else host_memory.find_limit(),
+        None if device.is_gpu() else host,
         replicas.count_devices(strategy),
+        host,
     )
 
 

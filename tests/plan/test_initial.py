@@ -1,6 +1,7 @@
 """The image that a run starts from."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -67,3 +68,25 @@ def test_what_is_kept_is_the_contents(word):
     np.testing.assert_allclose(image[:, 8:12], free[:, 8:12], atol=1e-6)
     mean = (free[:, :1] + content[:, :1]) / 2
     np.testing.assert_allclose(image[:, :1], mean, atol=1e-6)
+
+
+def test_noise_takes_no_more_memory_than_the_start():
+    level = pyramid.Level(400, 500, 1)
+    plan = toys.plan(
+        CONTENT, levels=[level], init=planning.Init("noise", 3, 0.25)
+    )
+    tracemalloc.start()
+    image = initial.make_initial_image(plan)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert image.nbytes <= peak < 1.1 * image.nbytes
+    drawn = np.random.default_rng(3).uniform(size=(400, 500, 3))
+    expected = (0.75 * drawn + 0.25 * drawn).astype(np.float32)
+    np.testing.assert_array_equal(image, expected)
+
+
+def test_noise_that_has_no_share_is_not_drawn(monkeypatch):
+    plan = toys.plan(CONTENT, init=planning.Init("gray"))
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: None)
+    image = initial.make_initial_image(plan)
+    np.testing.assert_array_equal(image, np.float32(0.5))

@@ -91,7 +91,7 @@ def test_a_picture_in_tiles_takes_so_much_for_a_pixel(options, bytes_per_pixel):
 
 
 def test_what_was_read_and_the_network_count():
-    assert _peak(read=10**6) - _peak() == pytest.approx(12e6)
+    assert _peak(read=12e6) - _peak() == pytest.approx(12e6)
     small = 0.83e9 + 1200 * PIXELS
     assert _peak(small=True) == pytest.approx(small)
 
@@ -105,7 +105,7 @@ def test_in_tiles_a_picture_needs_less_and_the_more_the_larger_they_are():
 
 @pytest.mark.parametrize("limit", [3e9, 4e9, 8e9])
 def test_the_largest_tile_is_the_last_that_fits(limit):
-    model = memory.MemoryModel("float32", read=10**7)
+    model = memory.MemoryModel("float32", read=12e7)
     side = model.find_largest_tile(3000, 4000, limit)
     assert side % 16 == 0
     assert model.estimate_peak(3000, 4000, side**2) <= limit
@@ -120,3 +120,11 @@ def test_tiles_are_smaller_than_the_picture():
     assert model.find_largest_tile(3000, 4000, exact) == 512
     assert model.find_largest_tile(3000, 4000, exact - 1) == 496
     assert model.find_largest_tile(3000, 4000, 2e9) == 0
+
+
+def test_the_host_has_the_start_and_a_copy_of_it():
+    memory.check_host(3000, 4000, 24 * PIXELS)
+    memory.check_host(3000, 4000, None)
+    words = r"4000 x 3000 pixels needs at least 0\.3 GB .* 0\.2 GB are free"
+    with pytest.raises(MemoryError, match=words):
+        memory.check_host(3000, 4000, 24 * PIXELS - 1e8)

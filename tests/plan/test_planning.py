@@ -372,6 +372,24 @@ def test_a_plan_fits_its_machine():
         _make(A, machine=planning.Machine(memory=1e9))
 
 
+def test_a_plan_fits_the_host_of_a_gpu_before_a_pixel_of_it_is_made():
+    draft = planning.draft_plan(
+        settings.Job(size=65536, min_size=65536, memory=1e6),
+        inputs.Inputs(CONTENT, (A,), [1]),
+    )
+    for memory in (None, 1e12):
+        machine = planning.Machine(memory=memory, host=2e10)
+        with pytest.raises(MemoryError, match=r"65536 x 49152 .* at least 77"):
+            planning.fit_plan(draft, machine)
+
+
+def test_every_picture_counts_once():
+    content = CONTENT._replace(alpha=CONTENT.pixels[..., 0].copy())
+    read = inputs.Inputs(content, (A, A), [2], {"init": content})
+    expected = A.pixels.nbytes + content.pixels.nbytes + content.alpha.nbytes
+    assert read.size == expected
+
+
 def test_a_draft_needs_no_network_but_a_plan_does():
     read = inputs.Inputs(CONTENT, (A,), [1])
     draft = planning.draft_plan(settings.Job(**SMALL, devices=4), read)

@@ -144,7 +144,7 @@ def test_the_model_of_memory_is_that_of_the_plan():
         "pairs": 10,
         "style_scale": 0.5,
         "style_loss": "gram",
-        "read": 60 * 80 + 50 * 40,
+        "read": 12 * (60 * 80 + 50 * 40),
         "features": 64 + 128 / 4,
         "recomputes": False,
     }
