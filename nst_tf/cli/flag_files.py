@@ -32,7 +32,10 @@ _SPACE = re.compile(r"\s")
 
 
 def expand(
-    arguments: Sequence[str], folder: Path | None = None, depth: int = 0
+    arguments: Sequence[str],
+    folder: Path | None = None,
+    depth: int = 0,
+    known: dict[Path, list[str]] | None = None,
 ) -> list[str]:
     """Replaces --flagfile=NAME by the flags of that file.
 
@@ -41,6 +44,8 @@ def expand(
         folder: Where that file is; relative pictures and flag files are looked
             for there first. None for the command line.
         depth: Of nesting.
+        known: The flags of the files read so far: each is read once, since
+            files that name each other often would take for ever.
 
     Returns:
         Flags, --name=value each: those of files first, those of `arguments`
@@ -54,6 +59,7 @@ def expand(
             f"flag files in {folder} name each other in a circle, or more than "
             f"8 deep."
         )
+    known = {} if known is None else known
     own: list[str] = []
     inherited: list[str] = []
     queue = collections.deque(arguments)
@@ -77,10 +83,10 @@ def expand(
             own.append(_resolve(argument, name, folder))
             continue
         path = find_flag_file(argument.partition("=")[2], folder)
-        inherited = _without(
-            inherited, nested := expand(_read(path), path.parent, depth + 1)
-        )
-        inherited += nested
+        if path not in known:
+            lines = _read(path)
+            known[path] = expand(lines, path.parent, depth + 1, known)
+        inherited = _without(inherited, known[path]) + known[path]
     return _without(inherited, own) + own
 
 

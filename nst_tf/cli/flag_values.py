@@ -28,8 +28,8 @@ def read_job(arguments: Sequence[str]) -> settings.Job:
         _check(argument)
     try:
         rest = values(["nst-tf", *arguments])[1:]
-    except flags.Error as error:
-        raise ValueError(f"{error}.") from error
+    except (flags.Error, ValueError) as error:  # "--nolog= takes no argument"
+        raise ValueError(f"{str(error).rstrip('.')}.") from error
     if rest:
         raise ValueError(
             f"unexpected argument {web.show_source(rest[0])!r}; flags are "

@@ -148,7 +148,8 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         record_checks.check_settings(record)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} has a damaged record: {error}") from error
+        reason = str(error).rstrip(".")
+        raise ValueError(f"{path} has a damaged record: {reason}.") from error
     return record
 
 

@@ -1,0 +1,652 @@
+"""Masks, weights, flag files and folders of styles: each has its right answer.
+
+`images/corpus.py` has pictures; here is what else a user, or a stranger, may
+give: odd but right, damaged, hostile.
+"""
+
+import io
+import os
+import pickle
+import time
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import toys
+from PIL import Image
+
+from nst_tf.cli import flags
+from nst_tf.images import sources
+from nst_tf.network import weight_files
+from nst_tf.plan import arrays, checks, inputs, settings, style_regions
+
+SECONDS = 1.0  # of computing, for one
+
+
+def _outcome(read, *args):
+    """What a reader makes of something, in time: an answer or a sentence."""
+    began = time.process_time()
+    try:
+        result = read(*args)
+    except (ValueError, TypeError) as error:
+        result = str(error)
+        assert result.endswith(".") and len(result.splitlines()) == 1, result
+    assert time.process_time() - began < SECONDS
+    return result
+
+
+def _check_words(outcome, words):
+    """Checks that there is a sentence with one of some words."""
+    assert isinstance(outcome, str), outcome
+    assert any(word in outcome for word in words.split("|")), outcome
+
+
+# Masks
+
+SIZE = HEIGHT, WIDTH = 12, 16
+_COLUMNS = np.indices(SIZE)[1]
+LEFT = (_COLUMNS < 8) * 1.0
+RAMP = _COLUMNS / 15
+RED, BLUE = (250, 0, 0), (0, 0, 250)
+
+
+def _colors(*colors):
+    """Stripes of colors, [H, W, C]."""
+    places = np.linspace(0, len(colors) - 0.01, WIDTH).astype(int)
+    return np.tile(np.array(colors, "u1")[places], (HEIGHT, 1, 1))
+
+
+def _of_bytes(*channels):
+    """Channels in [0, 1] as bytes, [H, W, C]."""
+    return np.rint(255 * np.dstack(channels)).astype("u1")
+
+
+def _file(samples, form="PNG", mode=None, **options):
+    """A picture's file."""
+    image = samples
+    if not isinstance(samples, Image.Image):
+        image = Image.fromarray(np.asarray(samples).squeeze())
+    file = io.BytesIO()
+    (image.convert(mode) if mode else image).save(file, form, **options)
+    return file.getvalue()
+
+
+def _palette(samples, *colors, **options):
+    """The file of a palette."""
+    image = Image.fromarray(samples.astype("u1"))
+    image.putpalette([value for color in colors for value in color])
+    return _file(image, **options)
+
+
+ONES, NONE = np.ones(SIZE), np.zeros(SIZE)
+_LAYER = [ONES] * 3
+_CLASSES = _COLUMNS // 4
+# What a mask is, an array or the bytes of a file; and how much of each pixel
+# white has, [H, W], or words of the sentence.
+GRAY_MASKS = {
+    "bool": (LEFT > 0, LEFT),
+    "bytes": (_of_bytes(LEFT)[..., 0], LEFT),
+    "bytes of one channel": (_of_bytes(LEFT), LEFT),
+    "floats": (LEFT, LEFT),
+    "float16": (RAMP.astype("f2"), RAMP.astype("f2")),
+    "big-endian floats": (RAMP.astype(">f8"), RAMP),
+    "read backwards": (RAMP[:, ::-1][:, ::-1], RAMP),
+    "RGB": (np.dstack([RAMP] * 3), RAMP),
+    "RGBA": (np.dstack([*_LAYER, LEFT]), LEFT),
+    "RGBA of bytes": (_of_bytes(*_LAYER, LEFT), LEFT),
+    "RGBA, half": (np.dstack([*_LAYER, LEFT / 2]), LEFT / 2),
+    "RGBA, opaque": (np.dstack([RAMP, RAMP, RAMP, ONES]), RAMP),
+    "RGBA, hidden red": (np.dstack([ONES, LEFT, LEFT, LEFT]), LEFT),
+    "LA": (np.dstack([ONES, LEFT]), LEFT),
+    "LA, product": (np.dstack([RAMP, LEFT]), RAMP * LEFT),
+    "PNG": (_file(_of_bytes(RAMP)), RAMP),
+    "PNG of bits": (_file(_of_bytes(LEFT), mode="1"), LEFT),
+    "PNG with alpha": (_file(_of_bytes(*_LAYER, LEFT)), LEFT),
+    "PNG with gray and alpha": (_file(_of_bytes(RAMP, LEFT)), RAMP * LEFT),
+    "PNG, half": (_file(_of_bytes(*_LAYER, LEFT / 2)), LEFT * 128 / 255),
+    "PNG, hidden black": (_file(_of_bytes(LEFT, LEFT, LEFT, LEFT)), LEFT),
+    "PNG of a palette": (_palette(LEFT, (0,) * 3, (255,) * 3), LEFT),
+    "PNG of a transparent palette": (
+        _palette(LEFT, (255,) * 3, (255,) * 3, transparency=0),
+        LEFT,
+    ),
+    "GIF with transparency": (
+        _palette(LEFT, (9,) * 3, (255,) * 3, form="GIF", transparency=0),
+        LEFT,
+    ),
+    "WebP with alpha": (
+        _file(_of_bytes(*_LAYER, LEFT), "WEBP", lossless=True),
+        LEFT,
+    ),
+    "TIFF with alpha": (_file(_of_bytes(*_LAYER, LEFT), "TIFF"), LEFT),
+    "TIFF of 16 bits": (
+        _file((65535 * RAMP).round().astype("u2"), "TIFF"),
+        RAMP,
+    ),
+    "JPEG": (_file(_of_bytes(LEFT), "JPEG", quality=100), LEFT),
+    "BMP": (_file(_of_bytes(RAMP), "BMP"), RAMP),
+    "0 and 1": (LEFT.astype("u1"), "no value above 1|255"),
+    "0 and 1, PNG": (_file(LEFT.astype("u1")), "no value above 1|255"),
+    "0 and 1, TIFF": (_file(LEFT.astype("u1"), "TIFF"), "no value above 1|255"),
+    "0 and 1 of 16 bits": (
+        _file(LEFT.astype("u2"), "TIFF"),
+        "no value above 1|65535|255",
+    ),
+    "0 and 1 with alpha": (
+        _file(np.dstack([LEFT, 255 * ONES]).astype("u1")),
+        "no value above 1|255",
+    ),
+    "class numbers": (_CLASSES.astype("u1"), "class numbers"),
+    "class numbers, PNG": (_file(_CLASSES.astype("u1")), "class numbers"),
+    "class numbers to 31": (
+        _file((_CLASSES * 10 + 1).astype("u1")),
+        "class numbers",
+    ),
+    "dark levels to 32": (
+        _file((_CLASSES * 10 + 2).astype("u1")),
+        (_CLASSES * 10 + 2) / 255,
+    ),
+    "two dark levels": (_file((7 * LEFT).astype("u1")), 7 * LEFT / 255),
+    "black on nothing": (_file(_of_bytes(*[NONE] * 3, LEFT)), "draw in white"),
+    "black on nothing, array": (
+        np.dstack([*[NONE] * 3, LEFT]),
+        "draw in white",
+    ),
+    "nothing": (_file(_of_bytes(*_LAYER, NONE)), "transparent"),
+    "nothing, array": (np.dstack([ONES, NONE]), "transparent"),
+    "NaN": (LEFT + np.nan, "outside [0, 1]"),
+    "one NaN": (np.where(_COLUMNS == 3, np.nan, LEFT), "outside [0, 1]"),
+    "infinity": (LEFT / (1 - LEFT + 1e-400), "outside [0, 1]"),
+    "floats to 255": (255 * LEFT, "outside [0, 1]"),
+    "whole numbers": (_CLASSES, "type int64"),
+    "complex": (LEFT + 0j, "type complex128"),
+    "text": (np.full(SIZE, "white"), "type <U5"),
+    "objects": (np.full(SIZE, None), "type object"),
+    "no pixels": (np.zeros((0, 0)), "none at all"),
+    "one number": (np.array(1.0), "shape ()"),
+    "four dimensions": (np.ones((1, *SIZE, 3)), "shape"),
+    "five channels": (np.ones((*SIZE, 5)), "shape"),
+    "turned": (LEFT.T > 0, "16 x 12"),
+    "of another size": (_file(_of_bytes(LEFT[:6])), "16 x 6"),
+    "noise": (np.random.default_rng(0).uniform(size=(*SIZE, 3)), "colors"),
+    "no picture": (b"white", "not an image"),
+}
+
+
+def _read_regions(mask, count):
+    """Reads a mask of which style goes where: name -> weights, [H, W]."""
+    if isinstance(mask, bytes):
+        Path("mask").write_bytes(mask)
+        mask = "mask"
+    picture = np.full((*SIZE, 3), 0.5, "f4")
+    plain, given = arrays.separate_arrays({"content_mask": mask})
+    job = settings.Job(**plain)
+    read = inputs.take_inputs(job, picture, [picture] * count, given)
+    found, _ = style_regions.find_regions(
+        job, read.content, read.styles, read.others
+    )
+    return {region.name: region.mask for region in found}
+
+
+@pytest.mark.parametrize("name", GRAY_MASKS)
+def test_a_gray_mask_has_its_right_answer(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    mask, right = GRAY_MASKS[name]
+    outcome = _outcome(_read_regions, mask, 1)
+    if isinstance(right, str):
+        return _check_words(outcome, right)
+    assert not isinstance(outcome, str), outcome
+    assert list(outcome) == ["#ffffff"]
+    np.testing.assert_allclose(outcome["#ffffff"], right, atol=0.01)
+
+
+THIRD = (_COLUMNS < 5) * 1.0
+COLOR_MASKS = {
+    "two colors": (_colors(RED, BLUE), {RED: LEFT, BLUE: 1 - LEFT}),
+    "two colors, PNG": (_file(_colors(RED, BLUE)), {RED: LEFT, BLUE: 1 - LEFT}),
+    "a palette": (
+        _palette(1 - LEFT, RED, BLUE),
+        {RED: LEFT, BLUE: 1 - LEFT},
+    ),
+    "a transparent color is of no region": (
+        _palette(1 - LEFT, RED, BLUE, transparency=1),
+        {RED: LEFT},
+    ),
+    "one color on nothing": (
+        _file(_colors((*RED, 255), (0, 0, 0, 0))),
+        {RED: LEFT},
+    ),
+    "one color on hidden red": (
+        _colors((*RED, 255), (*RED, 0)),
+        {RED: LEFT},
+    ),
+    "one color": (_colors(RED, RED), "colors"),
+    "near colors": (_colors(RED, (220, 30, 30)), "further apart|colors"),
+}
+
+
+@pytest.mark.parametrize("name", COLOR_MASKS)
+def test_a_mask_of_colors_has_its_right_answer(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    mask, right = COLOR_MASKS[name]
+    count = 1 if isinstance(right, str) else len(right)
+    outcome = _outcome(_read_regions, mask, count)
+    if isinstance(right, str):
+        return _check_words(outcome, right)
+    assert not isinstance(outcome, str), outcome
+    names = {"#{:02x}{:02x}{:02x}".format(*color): color for color in right}
+    assert set(outcome) == set(names)
+    for title, color in names.items():
+        np.testing.assert_allclose(outcome[title], right[color], atol=0.01)
+
+
+# Weights, as HDF5 files
+
+
+def _whole(file, change=lambda array: array, **options):
+    """Writes the toy network's weights as Keras 2 does, each changed."""
+    for name, pair in toys.weights().items():
+        group = file.create_group(f"{name}/{name}")
+        for array, key in zip(pair, ("kernel:0", "bias:0"), strict=True):
+            group.create_dataset(key, data=change(array), **options)
+
+
+def _but(name, write, whole=True):
+    """Writes weights in which one dataset, or group, is another thing."""
+
+    def make(file):
+        if whole:
+            _whole(file)
+            del file[name]
+        write(file, name)
+
+    return make
+
+
+KERNEL = "block1_conv1/block1_conv1/kernel:0"
+BIAS = "block1_conv1/block1_conv1/bias:0"
+GROUP = "block1_conv1"
+_SHAPE = (3, 3, 3, 6)
+
+
+def _external_link(target):
+    return _but(
+        KERNEL,
+        lambda file, name: file.__setitem__(
+            name, h5py.ExternalLink(target, KERNEL)
+        ),
+    )
+
+
+def _external_data(target):
+    return _but(
+        KERNEL,
+        lambda file, name: file.create_dataset(
+            name, _SHAPE, "f4", external=[(target, 0, h5py.h5f.UNLIMITED)]
+        ),
+    )
+
+
+def _virtual(target):
+    def write(file, name):
+        layout = h5py.VirtualLayout(_SHAPE, "f4")
+        layout[...] = h5py.VirtualSource(target, KERNEL, _SHAPE)
+        file.create_virtual_dataset(name, layout)
+
+    return _but(KERNEL, write)
+
+
+def _put(name, *args, **options):
+    return _but(
+        name,
+        lambda file, place: file.create_dataset(place, *args, **options),
+    )
+
+
+def _linked(file):
+    """Weights whose group is found by a link within the file."""
+    _whole(file)
+    file.move(GROUP, "elsewhere")
+    file[GROUP] = h5py.SoftLink("/elsewhere")
+
+
+def _cycle(file):
+    """A group that has itself in it."""
+    _whole(file)
+    file[f"{GROUP}/again"] = file[GROUP]
+
+
+def _matlab(file):
+    file["layers"], file["meta"] = np.zeros((43, 1)), np.zeros(3)
+
+
+def _add_large(file, name):
+    """Adds an array of 128 MB that is all ones."""
+    shape, chunks = (2**13, 2**12), (2**13, 2**10)
+    file.create_dataset(
+        name, shape, "f4", chunks=chunks, compression="gzip", fillvalue=1
+    )
+
+
+_LARGE = {"chunks": (3, 3, 3, 2**16), "compression": "gzip"}
+_NOT_OF = "not of toy|damaged|another kind|not Keras"
+_ELSEWHERE = "not followed|external|another file|other file|outside"
+# How a file is written; and None, or words of the sentence.
+WEIGHTS = {
+    "whole": (_whole, None),
+    "deflated": (
+        lambda f: _whole(f, compression="gzip", shuffle=True, chunks=True),
+        None,
+    ),
+    "big-endian": (lambda f: _whole(f, lambda a: a.astype(">f4")), None),
+    "float64": (lambda f: _whole(f, lambda a: a.astype("f8")), None),
+    "a link within the file": (_linked, "not followed"),
+    "a group in itself": (_cycle, None),
+    "whole numbers": (lambda f: _whole(f, lambda a: a.astype("i4")), "float"),
+    "external link": (_external_link("other.h5"), _ELSEWHERE),
+    "external link to a pipe": (_external_link("pipe"), _ELSEWHERE),
+    "external link to nothing": (_external_link("none.h5"), _ELSEWHERE),
+    "external link by an absolute path": (
+        _external_link("/etc/passwd"),
+        _ELSEWHERE,
+    ),
+    "external link for a layer": (
+        _but(
+            GROUP,
+            lambda f, n: f.__setitem__(n, h5py.ExternalLink("other.h5", n)),
+        ),
+        _ELSEWHERE,
+    ),
+    "external data": (_external_data("other.raw"), _ELSEWHERE),
+    "external data of a pipe": (_external_data("pipe"), _ELSEWHERE),
+    "virtual": (_virtual("other.h5"), _ELSEWHERE),
+    "virtual of a pipe": (_virtual("pipe"), _ELSEWHERE),
+    "a link to nothing": (
+        _but(KERNEL, lambda f, n: f.__setitem__(n, h5py.SoftLink("/none"))),
+        _NOT_OF,
+    ),
+    "a link to itself": (
+        _but(KERNEL, lambda f, n: f.__setitem__(n, h5py.SoftLink(f"/{n}"))),
+        _NOT_OF,
+    ),
+    "a huge kernel of nothing": (
+        _put(KERNEL, (3, 3, 3, 2**34), "f4", **_LARGE),
+        "",
+    ),
+    "a kernel that inflates": (
+        _put(KERNEL, data=np.zeros((3, 3, 3, 2**20), "f4"), **_LARGE),
+        "",
+    ),
+    "a bias that inflates": (
+        _put(BIAS, data=np.zeros(2**25, "f4"), chunks=True, compression="gzip"),
+        "",
+    ),
+    "another array that inflates": (
+        lambda f: (_whole(f), _add_large(f, f"{GROUP}/more")),
+        _NOT_OF,
+    ),
+    "no kernel": (_but(KERNEL, lambda f, n: None), _NOT_OF),
+    "no layer": (_but(GROUP, lambda f, n: None), _NOT_OF),
+    "nothing": (lambda f: None, _NOT_OF),
+    "a layer that is an array": (_put(GROUP, data=np.zeros(3)), _NOT_OF),
+    "a kernel that is a group": (
+        _but(KERNEL, lambda f, n: f.create_group(n)),
+        _NOT_OF,
+    ),
+    "a transposed kernel": (_put(KERNEL, data=np.zeros(_SHAPE[::-1])), _NOT_OF),
+    "a kernel of another size": (
+        _put(KERNEL, data=np.zeros((5, 5, 3, 6))),
+        _NOT_OF,
+    ),
+    "an empty kernel": (_put(KERNEL, data=h5py.Empty("f4")), _NOT_OF),
+    "NaN": (lambda f: _whole(f, lambda a: a * np.nan), "NaN"),
+    "infinity": (lambda f: _whole(f, lambda a: a + np.inf), "NaN|finite"),
+    "texts": (_put(BIAS, data=["a"] * 6), _NOT_OF),
+    "complex": (lambda f: _whole(f, lambda a: a + 0j), "float"),
+    "records": (
+        lambda f: _whole(f, lambda a: a.astype([("a", "f4")])),
+        "float",
+    ),
+    "MATLAB": (_matlab, "kind|not of toy"),
+    "layers that are an array": (
+        lambda f: f.__setitem__("layers", np.zeros(3)),
+        "kind|not of toy",
+    ),
+    "a model that is an array": (
+        lambda f: f.__setitem__("model_weights", np.zeros(3)),
+        "kind|not of toy",
+    ),
+    "escapes in names": (
+        lambda f: (_whole(f), f.create_group("\x1b[2J_conv\u202e")),
+        _NOT_OF,
+    ),
+    "many layers": (
+        lambda f: [f.create_group(f"block{n}_conv1") for n in range(2000)],
+        _NOT_OF,
+    ),
+    "deep": (lambda f: f.create_group("a_conv" + "/a" * 2000), _NOT_OF),
+}
+
+
+def _zip():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a/data.pkl", pickle.dumps({"a": 1}))
+    return file.getvalue()
+
+
+_NO_HDF5 = "not an HDF5 file"
+WEIGHT_BYTES = {
+    "nothing": (b"", _NO_HDF5),
+    "text": (b"weights", _NO_HDF5),
+    "PyTorch": (_zip(), _NO_HDF5),
+    "pickle": (pickle.dumps({"a": np.zeros(3)}), _NO_HDF5),
+    "safetensors": (b"\2\0\0\0\0\0\0\0{}", _NO_HDF5),
+    "the beginning alone": (b"\x89HDF\r\n\x1a\n" + bytes(90), "damaged"),
+}
+
+
+@pytest.fixture
+def _weights(toy, tmp_path, monkeypatch):
+    """A folder with what hostile weights name."""
+    monkeypatch.chdir(tmp_path)
+    Path("other.h5").write_bytes(toy.read_bytes())
+    Path("other.raw").write_bytes(bytes(4 * 9 * 3 * 6))
+    if not hasattr(os, "mkfifo"):
+        yield Path("weights.h5")
+        return
+    os.mkfifo("pipe")
+    end = os.open("pipe", os.O_RDWR)  # so that nobody waits for it
+    yield Path("weights.h5")
+    os.close(end)
+
+
+def _check_weights(path, right):
+    outcome = _outcome(weight_files.read, path, "toy")
+    if right is not None:
+        return _check_words(outcome, right)
+    assert not isinstance(outcome, str), outcome
+    for name, pair in toys.weights().items():
+        np.testing.assert_array_equal(outcome[name][0], pair[0])
+        np.testing.assert_array_equal(outcome[name][1], pair[1])
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_a_weights_file_has_its_right_answer(_weights, name):
+    write, right = WEIGHTS[name]
+    with h5py.File(_weights, "w") as file:
+        write(file)
+    _check_weights(_weights, right)
+
+
+@pytest.mark.parametrize("name", WEIGHT_BYTES)
+def test_what_is_no_weights_file_is_refused(_weights, name):
+    data, right = WEIGHT_BYTES[name]
+    _weights.write_bytes(data)
+    _check_weights(_weights, right)
+
+
+def test_damaged_weights_are_survived(_weights):
+    with h5py.File(_weights, "w") as file:
+        _whole(file)
+    data = _weights.read_bytes()
+    rng = np.random.default_rng(0)
+    for length in (100, len(data) // 2, len(data) - 9):
+        _weights.write_bytes(data[:length])
+        _check_words(
+            _outcome(weight_files.read, _weights, "toy"), "damaged|HDF5"
+        )
+    for _ in range(60):
+        changed = bytearray(data)
+        for place in rng.integers(len(data), size=4):
+            changed[place] = rng.integers(256)
+        _weights.write_bytes(changed)
+        _outcome(weight_files.read, _weights, "toy")
+
+
+# Flag files
+
+_PLAIN = "--size=96\n--content=town.png\n"
+_RIGHT = {"size": 96, "content": "town.png"}
+_NOT_FOUND = "no flag file"
+FLAG_FILES = {
+    "UTF-8": (_PLAIN.encode(), _RIGHT),
+    "UTF-8 with a mark": (_PLAIN.encode("utf-8-sig"), _RIGHT),
+    "UTF-16": (_PLAIN.encode("utf-16"), _RIGHT),
+    "UTF-16, big-endian": (b"\xfe\xff" + _PLAIN.encode("utf-16-be"), _RIGHT),
+    "UTF-16 of PowerShell": (
+        _PLAIN.replace("\n", "\r\n").encode("utf-16"),
+        _RIGHT,
+    ),
+    "UTF-16 cut": (_PLAIN.encode("utf-16")[:-1], "UTF-16|UTF-8|text"),
+    "UTF-16 without a mark": (_PLAIN.encode("utf-16-le"), "text|UTF-8"),
+    "UTF-32": (_PLAIN.encode("utf-32"), _RIGHT),
+    "Latin-1": (b"--size=96\n--content=Stra\xdfe.png\n", "line 2"),
+    "a name in UTF-8": (
+        "--content=Straße \u6f22.png".encode(),
+        {"content": "Straße \u6f22.png"},
+    ),
+    "DOS lines": (_PLAIN.replace("\n", "\r\n").encode(), _RIGHT),
+    "Mac lines": (_PLAIN.replace("\n", "\r").encode(), _RIGHT),
+    "no last line's end": (_PLAIN.strip().encode(), _RIGHT),
+    "spaces around": (b"  --size=96  \n\t--content=town.png\t\n", _RIGHT),
+    "comments": (b"# size\n// size\n\n" + _PLAIN.encode(), _RIGHT),
+    "nothing": (b"", {"size": 512}),
+    "only comments": (b"# a\n", {"size": 512}),
+    "twice": (b"--size=64\n--size=96\n", {"size": 96}),
+    "one hyphen": (b"-size=96\n", {"size": 96}),
+    "quotes": (b'--content="town.png"\n', {"content": "town.png"}),
+    "single quotes": (b"--content='town.png'\n", {"content": "town.png"}),
+    "quotes with a space": (
+        b'--content="my town.png"\n',
+        {"content": "my town.png"},
+    ),
+    "quotes that are in a name": (
+        b'--content="quoted.png"\n',
+        {"content": '"quoted.png"'},
+    ),
+    "a quote on one side": (b'--content="town.png\n', {"content": '"town.png'}),
+    "a hash in a name": (
+        b"--content=town #2.png\n",
+        {"content": "town #2.png"},
+    ),
+    "a comment behind a number": (b"--size=96 # small\n", "comment|#"),
+    "a comment behind a choice": (b"--color=match  # of then\n", "comment|#"),
+    "a comment behind a switch": (b"--overwrite=true # yes\n", "comment|#"),
+    "zeros": (b"--size=96\n" + bytes(9), "text"),
+    "a picture": (b"\x89PNG\r\n\x1a\n" + bytes(90), "text|UTF-8"),
+    "no flag": (b"size=96\n", "line 1"),
+    "a space before =": (b"--size =96\n", "line 1"),
+    "no value": (b"--size\n", "no value"),
+    "unknown": (b"--sise=96\n", "did you mean 'size'"),
+    "no number": (b"--size=big\n", "expected a whole number"),
+    "a fraction": (b"--size=96.5\n", "expected a whole number"),
+    "a huge number": (b"--size=" + b"9" * 5000, "expected a whole number|most"),
+    "beyond floats": (b"--style_weight=1e400\n", "style_weight is inf"),
+    "NaN": (b"--style_weight=nan\n", "style_weight is nan"),
+    "no choice": (b"--color=pink\n", "unknown color 'pink'"),
+    "itself": (b"--flagfile=a.cfg\n", "circle"),
+    "nested": (b"--flagfile=nested.cfg\n", _RIGHT),
+    "nested, nearer": (b"--size=48\n--flagfile=nested.cfg\n", {"size": 48}),
+    "nested in many ways": (
+        b"--flagfile=many0.cfg\n" * 9,
+        _RIGHT,
+    ),
+    "a folder": (b"--flagfile=.\n", _NOT_FOUND),
+    "a pipe": (b"--flagfile=pipe\n", _NOT_FOUND),
+    "a device": (b"--flagfile=/dev/zero\n", _NOT_FOUND),
+    "a file without end": (b"--flagfile=/proc/self/pagemap\n", "flag file"),
+    "a long name": (b"--flagfile=" + b"a" * 300, _NOT_FOUND),
+    "a long picture": (b"--content=" + b"a" * 300, {"content": "a" * 300}),
+    "nobody's home": (b"--content=~nobody/a.png", {"content": "~nobody/a.png"}),
+    "an address": (
+        b"--content=https://a.example/b?c=d#e\n",
+        {"content": "https://a.example/b?c=d#e"},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FLAG_FILES)
+def test_a_flag_file_has_its_right_answer(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    data, right = FLAG_FILES[name]
+    Path("nested.cfg").write_text(_PLAIN)
+    for number in range(7):  # 9 ** 7 files, if each is read
+        more = f"--flagfile=many{number + 1}.cfg\n" * 9
+        Path(f"many{number}.cfg").write_text(more if number < 6 else _PLAIN)
+    for picture in ("town.png", '"quoted.png"'):
+        Path(picture).write_bytes(b"")
+    if hasattr(os, "mkfifo"):
+        os.mkfifo("pipe")
+    Path("a.cfg").write_bytes(data)
+    outcome = _outcome(_parse, "--flagfile=a.cfg")
+    if isinstance(right, str):
+        return _check_words(outcome, right)
+    assert not isinstance(outcome, str), outcome
+    assert {field: getattr(outcome, field) for field in right} == right
+
+
+def _parse(*arguments):
+    job = flags.parse(arguments)
+    checks.check(job)
+    return job
+
+
+# Folders of styles
+
+_ENDS = ("avif", "gif", "heic", "heif", "jfif", "pgm", "ppm")
+_ALL = tuple(f"a.{end}" for end in _ENDS)
+_FOLDERS = {
+    "plain": (("b.png", "a.jpg"), ("a.jpg", "b.png")),
+    "capitals": (("A.PNG", "b.JPeG"), ("A.PNG", "b.JPeG")),
+    "hidden": (("._a.png", ".b.png", "a.png"), ("a.png",)),
+    "only hidden": (("._a.png",), "no pictures"),
+    "others": (("a.png", "notes.txt", "Thumbs.db", "a.png.json"), ("a.png",)),
+    "empty": ((), "no pictures"),
+    "a folder in it": (("a.png/", "b.png"), ("b.png",)),
+    "a pipe in it": (("|a.png", "b.png"), ("b.png",)),
+    "every extension": (_ALL, _ALL),
+    "letters": (("Straße \u6f22.png",), ("Straße \u6f22.png",)),
+}
+
+
+@pytest.mark.parametrize("name", _FOLDERS)
+def test_a_folder_of_styles_has_its_right_answer(tmp_path, name):
+    given, right = _FOLDERS[name]
+    folder = tmp_path / "styles"
+    folder.mkdir()
+    for each in given:
+        if each.endswith("/"):
+            (folder / each).mkdir()
+        elif each.startswith("|"):
+            if not hasattr(os, "mkfifo"):
+                pytest.skip("no pipes here")
+            os.mkfifo(folder / each[1:])
+        else:
+            (folder / each).write_bytes(b"")
+    outcome = _outcome(sources.list_pictures, folder)
+    if isinstance(right, str):
+        return _check_words(outcome, right)
+    assert [Path(each).name for each in outcome] == list(right)
