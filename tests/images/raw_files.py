@@ -1,7 +1,9 @@
-"""PNG files and color profiles byte by byte, after their specifications."""
+"""Picture files and color profiles byte by byte, after their specifications."""
 
 import struct
 import zlib
+
+import numpy as np
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -91,3 +93,132 @@ def profile(
         *(b"acsp", fixed(0.9642, 1, 0.8249)),
     )
     return header + table + data
+
+
+# First row and column of each pass, and the steps (PNG, section 8.2).
+ADAM7 = (
+    *((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2)),
+    *((0, 1, 2, 2), (1, 0, 2, 1)),
+)
+
+
+def png_with(samples, bits, kind, *chunks, interlaced=False):
+    """A PNG file of samples, [H, W, C]."""
+    height, width = samples.shape[:2]
+    passes = ADAM7 if interlaced else ((0, 0, 1, 1),)
+    rows = b"".join(
+        b"\0" + row
+        for top, left, down, right in passes
+        for row in pack(samples[top::down, left::right], bits)
+    )
+    how = bits, kind, 0, 0, int(interlaced)
+    header = struct.pack(">2I5B", width, height, *how)
+    return png(header, zlib.compress(rows), *chunks)
+
+
+def pack(samples, bits):
+    """The bytes of each row of samples, [H, W, C], of 1 to 16 bits."""
+    rows = samples.reshape(len(samples), -1)
+    if not rows.size:
+        return []
+    if bits >= 8:
+        return [row.astype(f">u{bits // 8}").tobytes() for row in rows]
+    shifts = np.arange(bits)[::-1]
+    ones = (rows[..., None] >> shifts & 1).reshape(len(rows), -1)
+    return [row.tobytes() for row in np.packbits(ones, axis=-1)]
+
+
+def bmp(samples, bits, **options):
+    """A BMP file of samples, [H, W] or [H, W, C] in the order of the file."""
+    height, width = samples.shape[:2]
+    if bits == 16:
+        rows = [row.astype("<u2").tobytes() for row in samples]
+    else:
+        rows = pack(samples, bits if samples.ndim == 2 else 8)
+    rows = [row + bytes(-len(row) % 4) for row in rows]
+    return bmp_of(b"".join(rows[::-1]), (height, width), bits, **options)
+
+
+def bmp_of(data, size, bits, header=40, packing=0, masks=(), palette=b""):
+    """A BMP file of data as they stand in it, the lowest row first."""
+    height, width = size
+    if header == 12:
+        info = struct.pack("<I4H", 12, width, height, 1, bits)
+    else:
+        numbers = packing, len(data), 2835, 2835, 0, 0
+        info = struct.pack("<Iii2H", header, width, height, 1, bits)
+        info += struct.pack(f"<IIiiII{len(masks)}I", *numbers, *masks)
+        if header > 40:
+            info += b"BGRs" + bytes(header - len(info) - 4)
+    start = 14 + len(info) + len(palette)
+    name = struct.pack("<2sIHHI", b"BM", start + len(data), 0, 0, start)
+    return name + info + palette + data
+
+
+TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B"}
+
+
+def tiff(data, tags, counts=(), next_directory=0):
+    """Assembles a TIFF file of one page, as `_directory`."""
+    return b"II*\0\x08\0\0\0" + _directory(
+        8, data, tags, counts, next_directory
+    )
+
+
+def tiff_of(*pages):
+    """Assembles a TIFF file of pages, (data, tags) each."""
+    file = b"II*\0\x08\0\0\0"
+    for data, tags in pages:
+        here = len(file)
+        after = here + len(_directory(here, data, tags))
+        is_last = tags is pages[-1][1]
+        file += _directory(here, data, tags, (), 0 if is_last else after)
+    return file
+
+
+def _directory(place, data, tags, counts=(), next_directory=0):
+    """Assembles a page that stands at a place, of tags {code: (type, values)}.
+
+    StripOffsets and TileOffsets, 273 and 324, become the place of `data`;
+    `counts` says how many values tags pretend to have.
+    """
+    start = place + 2 + 12 * len(tags) + 4
+    entries, beyond = b"", b""
+    for code, (kind, given) in sorted(tags.items()):
+        values = [start] * len(given) if code in (273, 324) else given
+        value = struct.pack(f"<{len(values)}{TYPES[kind]}", *values)
+        if len(value) > 4:
+            end = start + len(data) + len(beyond)
+            beyond, value = beyond + value, struct.pack("<I", end)
+        count = dict(counts).get(code, len(values))
+        entries += struct.pack("<HHI4s", code, kind, count, value)
+    head = struct.pack("<H", len(tags)) + entries
+    return head + struct.pack("<I", next_directory) + data + beyond
+
+
+def tiff_page(data, size, bits=8, channels=3, compression=1, **more):
+    """Tags of a page of one strip, for `tiff`; more of them as t254=..."""
+    height, width = size
+    numbers = {256: width, 257: height, 273: 0, 278: height, 279: len(data)}
+    shorts = {259: compression, 262: 2 if channels == 3 else 1, 277: channels}
+    return {
+        **{code: (4, [value]) for code, value in numbers.items()},
+        **{code: (3, [value]) for code, value in shorts.items()},
+        258: (3, [bits] * channels),
+        **{int(name[1:]): value for name, value in more.items()},
+    }
+
+
+def webp(*chunks):
+    """Assembles a WebP file."""
+    parts = [
+        name + struct.pack("<I", len(data)) + data + b"\0" * (len(data) % 2)
+        for name, data in chunks
+    ]
+    body = b"WEBP" + b"".join(parts)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def at(data, place, *, put):
+    """Replaces bytes."""
+    return data[:place] + put + data[place + len(put) :]

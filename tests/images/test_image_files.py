@@ -14,7 +14,7 @@ import sys
 import numpy as np
 import pytest
 import raw_files
-from PIL import ExifTags, Image, JpegImagePlugin, features
+from PIL import ExifTags, Image, JpegImagePlugin
 
 from nst_tf.images import (
     exif,
@@ -49,37 +49,6 @@ OF_THE_FILE = {
     *(BASE.ExifImageWidth, BASE.ExifImageHeight, BASE.ComponentsConfiguration),
 }
 WRITTEN = (*EXACT, "a8.jpg")
-
-
-@pytest.mark.parametrize("name", [*EXACT, "a8.jpg", "a8.avif"])
-def test_the_eight_orientations_are_one_picture(tmp_path, name):
-    if name == "a8.avif" and not features.check("avif"):
-        pytest.skip("Pillow reads no AVIF files here")
-    upright = _smooth(_highest(name))
-    if name not in EXACT:  # a gray, which no conversion of colors rounds
-        upright[:] = (upright @ (0.6, 0.3, 0.1)).astype("u1")[..., None]
-    for orientation, method in STORED.items():
-        path = tmp_path / f"{orientation}{name}"
-        _write(path, _turned(upright, method), orientation=orientation)
-        actual = image_io.load_image(path)
-        expected = upright / np.float32(_highest(name))
-        exact = name in EXACT
-        np.testing.assert_allclose(
-            actual, expected, rtol=0, atol=0 if exact else 2 / 255
-        )
-
-
-@pytest.mark.parametrize("name", EXACT)
-@pytest.mark.parametrize("orientation", [4, 6])
-def test_alpha_is_turned_with_its_picture(tmp_path, name, orientation):
-    upright = _smooth(_highest(name), channels=4)
-    upright[..., 3] |= 32 * _highest(name) // 255  # seen everywhere
-    path = tmp_path / name
-    _write(path, _turned(upright, STORED[orientation]), orientation=orientation)
-    read = image_io.load_picture(path)
-    expected = upright / np.float32(_highest(name))
-    np.testing.assert_array_equal(read.pixels, expected[..., :3])
-    np.testing.assert_array_equal(read.alpha, expected[..., 3])
 
 
 @pytest.mark.parametrize("name", DEEP)
@@ -123,108 +92,6 @@ def test_samples_are_rounded_not_truncated(tmp_path, name):
     expected = np.dstack([steps, steps + 1, steps]) / highest
     actual = image_io.load_image(path)
     np.testing.assert_array_equal(actual, expected.astype("f4"))
-
-
-# What a TIFF file may do besides, as tifffile calls it.
-LAYOUTS = {
-    "planes": {"planarconfig": "separate"},
-    "big-endian": {"byteorder": ">"},
-    "BigTIFF": {"bigtiff": True},
-    "tiles": {"tile": (16, 16)},
-    "deflated": {"compression": "zlib"},
-    "deflated strips": {"compression": "zlib", "rowsperstrip": 3},
-    "deflated tiles": {"compression": "zlib", "tile": (16, 16)},
-}
-LAYOUTS["all"] = {k: v for each in LAYOUTS.values() for k, v in each.items()}
-del LAYOUTS["all"]["rowsperstrip"]
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
-def test_every_layout_of_tiff_is_read_exactly(tmp_path, layout, dtype):
-    samples = _smooth(65535 if dtype == "u2" else 255)
-    expected = samples / np.float32(65535 if dtype == "u2" else 255)
-    stored = expected if dtype == "f4" else samples
-    options = LAYOUTS[layout]
-    if "planarconfig" in options:
-        stored = np.moveaxis(stored, -1, 0)
-    path = tmp_path / "a.tif"
-    _write_tiff(path, stored, photometric="rgb", **options)
-    np.testing.assert_array_equal(image_io.load_image(path), expected)
-
-
-@pytest.mark.parametrize("byteorder", ["<", ">"])
-@pytest.mark.parametrize("dtype", ["u1", "u2"])
-@pytest.mark.parametrize("compression", [None, "zlib"])
-def test_gray_tiff_may_count_from_white(
-    tmp_path, dtype, byteorder, compression
-):
-    highest = np.iinfo(dtype).max
-    samples = _smooth(highest)[..., 0]
-    path = tmp_path / "a.tif"
-    _write_tiff(
-        path,
-        samples,
-        photometric="miniswhite",
-        byteorder=byteorder,
-        compression=compression,
-    )
-    expected = (highest - samples.astype(float)) / highest
-    actual = image_io.load_image(path)[..., 0]
-    np.testing.assert_allclose(actual, expected, atol=1e-6)
-
-
-def test_gray_tiff_of_12_bits_reaches_white(tmp_path):
-    tifffile = _tifffile()
-    values = np.linspace(0, 4095, HEIGHT * WIDTH).astype(int)
-    bits = "".join(f"{value:012b}" for value in values)
-    packed = int(bits, 2).to_bytes(len(bits) // 8, "big")
-    stored = np.frombuffer(packed, "u1").reshape(HEIGHT, WIDTH * 12 // 8)
-    path = tmp_path / "a.tif"
-    _write_tiff(path, stored, photometric="minisblack")
-    with tifffile.TiffFile(path, mode="r+b") as tiff:
-        tiff.pages[0].tags["BitsPerSample"].overwrite(12)
-        tiff.pages[0].tags["ImageWidth"].overwrite(WIDTH)
-    actual = image_io.load_image(path)[..., 0]
-    expected = values.reshape(HEIGHT, WIDTH) / 4095
-    np.testing.assert_allclose(actual, expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("dtype", ["u1", "u2"])
-def test_premultiplied_colors_are_divided(tmp_path, dtype):
-    highest = np.iinfo(dtype).max
-    color = _smooth(highest) / highest
-    alpha = np.linspace(0.25, 1, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH, 1)
-    stored = np.rint(highest * np.dstack([color * alpha, alpha]))
-    path = tmp_path / "a.tif"
-    _write_tiff(
-        path,
-        stored.astype(dtype),
-        photometric="rgb",
-        extrasamples=["assocalpha"],
-    )
-    read = image_io.load_picture(path)
-    np.testing.assert_allclose(read.alpha, stored[..., 3] / highest, atol=1e-6)
-    expected = stored[..., :3] / stored[..., 3:]
-    # Pillow divides integers, and cuts what remains.
-    atol = 1.01 / 255 if dtype == "u1" else 1e-6
-    np.testing.assert_allclose(read.pixels, expected, atol=atol)
-
-
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_floats_are_read_exactly_or_refused(tmp_path, dtype, channels):
-    samples = (_smooth(255) / 256).astype(dtype)[..., :channels].squeeze()
-    kind = "rgb" if channels == 3 else "minisblack"
-    path = tmp_path / "a.tif"
-    _write_tiff(path, samples, photometric=kind)
-    actual = image_io.load_image(path)[..., :channels].squeeze()
-    np.testing.assert_array_equal(actual, samples)
-    for value in (1.5, -0.25, np.nan):
-        samples[3, 4] = value
-        _write_tiff(path, samples, photometric=kind)
-        with pytest.raises(ValueError, match=r"values are .*\[0, 1\]"):
-            image_io.load_image(path)
 
 
 def test_a_compression_of_another_package_is_named(tmp_path):
@@ -304,57 +171,6 @@ def test_hidden_colors_of_a_mask_are_as_stored(tmp_path, name):
     np.testing.assert_array_equal(read.alpha, expected[..., 3])
     filled = sources.load(str(path)).pixels
     assert np.abs(filled - read.pixels).max() > 0.1
-
-
-# Mode, extension, and how Pillow says that the value 0 is transparent.
-SEEN_THROUGH = {
-    "palette": ("P", ".png", {"transparency": 0}),
-    "palette with alpha": ("P", ".png", {"transparency": b"\0\xff"}),
-    "GIF": ("P", ".gif", {"transparency": 0}),
-    "gray": ("L", ".png", {"transparency": 0}),
-    "RGB": ("RGB", ".png", {"transparency": (0, 0, 0)}),
-    "bits": ("1", ".png", {"transparency": 0}),
-    "gray and alpha": ("LA", ".png", {}),
-    "gray and alpha, TIFF": ("LA", ".tif", {}),
-}
-
-
-@pytest.mark.parametrize("kind", SEEN_THROUGH)
-def test_every_kind_of_transparency_is_read(tmp_path, kind):
-    mode, extension, options = SEEN_THROUGH[kind]
-    white = np.zeros((HEIGHT, WIDTH), "u1")
-    white[:, 12:] = 255
-    image = Image.fromarray(white)
-    if mode == "P":
-        image = Image.fromarray(white // 255)
-        image.putpalette([9, 9, 9, 255, 255, 255])
-    elif mode == "LA":
-        image.putalpha(Image.fromarray(white))
-    else:
-        image = image.convert(mode)
-    path = tmp_path / f"a{extension}"
-    image.save(path, **options)
-    read = image_io.load_picture(path)
-    np.testing.assert_array_equal(read.alpha, white / 255)
-    # White, too, is what is not seen: its own color was dark.
-    np.testing.assert_allclose(read.pixels, 1, atol=1e-6)
-
-
-@pytest.mark.parametrize("bits", [8, 16])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_one_color_of_a_png_may_be_transparent(tmp_path, bits, channels):
-    samples = np.full((HEIGHT, WIDTH, channels), 40, f"u{bits // 8}")
-    samples[:5] = 90
-    samples[5:10] = 91  # not quite
-    chunk = struct.pack(f">{channels}H", *(90,) * channels)
-    path = tmp_path / "a.png"
-    path.write_bytes(raw_files.png_of(samples, (b"tRNS", chunk)))
-    read = image_io.load_picture(path)
-    expected = np.ones((HEIGHT, WIDTH))
-    expected[:5] = 0
-    np.testing.assert_array_equal(read.alpha, expected)
-    seen = samples[5:] / np.float32(2**bits - 1) + np.zeros(3, "f4")
-    np.testing.assert_array_equal(read.pixels[5:], seen)
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -628,31 +444,6 @@ def test_a_failure_leaves_the_old_file_and_nothing_beside(
         _saved(path, record="{}")
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
-
-
-@pytest.mark.parametrize("extension", [".gif", ".webp", ".png", ".tif"])
-def test_of_an_animation_the_first_picture_is_read(tmp_path, extension):
-    path = tmp_path / f"a{extension}"
-    frames = [Image.new("RGB", (WIDTH, HEIGHT), c) for c in ("red", "blue")]
-    lossless = {"lossless": True} if extension == ".webp" else {}
-    frames[0].save(path, save_all=True, append_images=frames[1:], **lossless)
-    actual = image_io.load_image(path)
-    red = np.broadcast_to((1, 0, 0), (HEIGHT, WIDTH, 3))
-    np.testing.assert_array_equal(actual, red)
-
-
-@pytest.mark.parametrize("orientation", [1, 6])
-def test_heic_is_read_with_its_package(tmp_path, orientation):
-    heif = pytest.importorskip("pillow_heif", reason="reads HEIC files")
-    upright = _smooth(255)
-    heif.register_heif_opener()
-    image = Image.fromarray(_turned(upright, STORED[orientation]))
-    notes = Image.Exif()
-    notes[BASE.Orientation] = orientation
-    path = tmp_path / "a.heic"
-    image.save(path, quality=100, chroma=444, exif=notes.tobytes())
-    actual = image_io.load_image(path)
-    np.testing.assert_allclose(actual, upright / 255, atol=4 / 255)
 
 
 def test_heic_without_its_package_names_what_to_install(tmp_path, monkeypatch):
