@@ -51,10 +51,10 @@ NAMES = {
     "losses.multiply_masks": "mask region",
     "losses.widen": "values",
     "make_plan": "job read machine",
-    "network.Extractor": "model compiled stride reach projections cache",
+    "network.Extractor": "model compiled stride reach grid projections cache",
     "network.load_weights": "network source",
     "network.vgg": "network layers network_weights projections pooling "
-    "padding dtype",
+    "padding dtype convolution",
     "notebook.beside": "pictures side",
     "notebook.show": f"content style every {KEYWORDS}",
     "optimize.Adam": "image learning_rate beta_1 beta_2 epsilon average "

@@ -98,6 +98,49 @@ def count_work(network: str, last: str) -> float:
     return total
 
 
+def choose_convolution(
+    convolution: str, precision: str, is_gpu: bool = False
+) -> str:
+    """Chooses one of `CONVOLUTIONS`, or takes the one that is asked for.
+
+    In float32 on a CPU multiplications take most of the time.
+
+    Args:
+        convolution: "auto", or one of them.
+        precision: Type that the network computes in.
+        is_gpu: Whether a GPU computes.
+
+    Raises:
+        ValueError: If it does not compute in the precision.
+    """
+    if convolution == "auto":
+        is_fast = precision == "float32" and not is_gpu
+        return "winograd" if is_fast else "direct"
+    if convolution == "winograd" and precision != "float32":
+        raise ValueError(
+            f"convolution is 'winograd', which computes in float32, but "
+            f"precision is {precision!r}; choose --precision=float32 or "
+            f"--convolution=auto."
+        )
+    return convolution
+
+
+def find_grid(layer: Convolution, convolution: str) -> int:
+    """Returns the pixels at whose multiples a tile begins.
+
+    There the network down to a layer rounds as it does in the whole image: a
+    position of the layer begins there and, with Winograd's convolutions, one of
+    their tiles.
+
+    Args:
+        layer: The deepest one.
+        convolution: One of `CONVOLUTIONS`.
+    """
+    if convolution != "winograd":
+        return layer.stride
+    return max(layer.stride, WINOGRAD_TILE * min(layer.stride, WINOGRAD_STRIDE))
+
+
 NETWORKS = {
     "vgg16": Architecture(
         (2, 2, 3, 3, 3),
@@ -128,3 +171,11 @@ POOLINGS = {
 }
 # What a convolution sees beyond the border.
 PADDINGS = ("zeros", "symmetric_first", "symmetric")
+# How convolutions are computed. Winograd's, in float32, are those from so many
+# channels to so many, or more: with fewer its transforms take what its products
+# save (scripts/benchmarks/convolutions.py). And those up to this stride: beyond
+# it there is little to do, and filters take as much memory as before.
+CONVOLUTIONS = ("direct", "winograd")
+WINOGRAD_CHANNELS = 128
+WINOGRAD_STRIDE = 8
+WINOGRAD_TILE = 4  # results, to each side

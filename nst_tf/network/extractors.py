@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf.backend import ops
-from nst_tf.network import architectures
+from nst_tf.network import architectures, winograd
 
 
 class Extractor(NamedTuple):
@@ -29,6 +29,7 @@ class Extractor(NamedTuple):
     compiled: Callable[[tf.Tensor], Mapping[str, tf.Tensor]]  # the same
     stride: Mapping[str, int]  # pixels from one position to the next
     reach: Mapping[str, int]  # pixels seen beyond a position's own square
+    grid: int  # pixels: tiles that begin at its multiples round as the whole
     # From the maps of a narrow network to those that it stands for, [c, C].
     projections: Mapping[str, np.ndarray | None]
     # Maps of pictures by digest, where they are to be kept.
@@ -57,6 +58,7 @@ def vgg(
     pooling: str = "max",
     padding: str = "zeros",
     dtype: str = "float32",
+    convolution: str = "direct",
 ) -> Extractor:
     """Builds a VGG network, cut after the deepest of the layers asked for.
 
@@ -80,12 +82,16 @@ def vgg(
             of a picture, and costs no time
             (scripts/benchmarks/boundaries.py).
         dtype: Type that the network computes in; its outputs have it too.
+        convolution: "direct"; or "winograd", in float32, for layers of
+            `architectures.WINOGRAD_CHANNELS` channels and more, up to
+            `architectures.WINOGRAD_STRIDE`.
 
     Returns:
         The extractor, for images of any size not below its largest stride.
 
     Raises:
-        ValueError: If a layer, the pooling or the padding is unknown.
+        ValueError: If a layer, the pooling, the padding or the convolution is
+            unknown, or Winograd's are to be of another type than float32.
 
     Source:
         Simonyan, Zisserman 2015; average pooling: Gatys, Ecker, Bethge 2016,
@@ -95,9 +101,11 @@ def vgg(
     for name, value, known in (
         ("pooling", pooling, (*architectures.POOLINGS,)),
         ("padding", padding, architectures.PADDINGS),
+        ("convolution", convolution, architectures.CONVOLUTIONS),
     ):
         if value not in known:
             raise ValueError(f"{name} is {value!r}, expected one of {known}.")
+    architectures.choose_convolution(convolution, dtype)
     image = tf.keras.Input((None, None, 3), dtype=_wide(dtype), name="image")
     # The scale to 0..255 and the order of the channels are in the first kernel.
     features = tf.keras.layers.Rescaling(
@@ -116,7 +124,12 @@ def vgg(
         pools = after is not None and after.block > layer.block
         average = architectures.POOLINGS[pooling] if pools else 0.0
         features = _convolve(
-            features, layer, network_weights[layer.name], padding, dtype
+            features,
+            layer,
+            network_weights[layer.name],
+            padding,
+            dtype,
+            convolution,
         )
         rectified = _Rectified(wanted, after is not None, average, dtype=dtype)(
             features
@@ -138,6 +151,7 @@ def vgg(
         tf.function(model, autograph=False, input_signature=[sizes]),
         stride={name: layer.stride for name, layer in geometry.items()},
         reach={name: layer.reach for name, layer in geometry.items()},
+        grid=architectures.find_grid(chain[-1], convolution),
         projections={name: (projections or {}).get(name) for name in geometry},
     )
 
@@ -148,9 +162,19 @@ def _convolve(
     network_weights: tuple[np.ndarray, np.ndarray],
     padding: str,
     dtype: str,
+    convolution: str,
 ) -> tf.Tensor:
     """Adds one convolution."""
     kernel, bias = network_weights
+    if (
+        convolution == "winograd"
+        and min(kernel.shape[2:]) >= architectures.WINOGRAD_CHANNELS
+        and layer.stride <= architectures.WINOGRAD_STRIDE
+    ):
+        if padding == "symmetric":
+            features = _SymmetricPadding(dtype=dtype)(features)
+        border = 0 if padding == "symmetric" else 1
+        return winograd.Convolution(kernel, bias, border, layer.name)(features)
     if layer.in_channels == 3:
         kernel = 255.0 * kernel[:, :, ::-1, :]  # RGB in [0, 1], mean removed
     mirrored = padding == "symmetric" or (
@@ -162,7 +186,7 @@ def _convolve(
         features = _Split(dtype="float32")(features)
         rounded = tf.cast(tf.cast(kernel, dtype), kernel.dtype).numpy()
         kernel = np.concatenate([rounded, rounded, kernel - rounded], axis=2)
-    convolution = tf.keras.layers.Conv2D(
+    direct = tf.keras.layers.Conv2D(
         kernel.shape[-1],
         3,
         padding="valid" if mirrored else "same",
@@ -170,8 +194,8 @@ def _convolve(
         dtype=dtype,
         name=layer.name,
     )
-    features = convolution(features)
-    convolution.set_weights([kernel, bias])
+    features = direct(features)
+    direct.set_weights([kernel, bias])
     return features
 
 

@@ -33,6 +33,7 @@ class Machine(NamedTuple):
     memory: float | None = None  # bytes that a run may take; None: unknown
     devices: int = 1  # that share the picture, on all machines
     host: float | None = None  # bytes beside those of a GPU; None: unknown
+    is_gpu: bool = False
 
 
 class Init(NamedTuple):
@@ -51,6 +52,7 @@ class NetworkSpec(NamedTuple):
     pooling: str = "average"
     padding: str = "symmetric_first"
     precision: str = "float32"  # type that it computes in
+    convolution: str = "direct"  # or winograd; in a draft also auto
 
 
 class Tiling(NamedTuple):
@@ -224,7 +226,8 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         init=_choose_init(job, others, painted),
         transfers_chroma=job.color in ("content", "luminance"),
         network=NetworkSpec(
-            job.extractor, job.pooling, job.padding, job.precision
+            job.extractor,
+            *(getattr(job, name) for name in NetworkSpec._fields[1:]),
         ),
         tiling=Tiling(
             job.tile, job.content_target, 1e9 * job.memory or None, job.devices
@@ -258,13 +261,16 @@ def fit_plan(draft: Plan, machine: Machine) -> Plan:
 
     Raises:
         MemoryError: If there is not enough for the smallest tiles.
-        ValueError: If the tiles that were asked for are too small, or the
-            picture cannot be worked on in tiles.
+        ValueError: If the tiles that were asked for are too small, the picture
+            cannot be worked on in tiles, or convolutions not in the precision.
     """
     memory.check_host(*draft.size, machine.host)
     network, tiling = draft.network, draft.tiling
     if network.precision == "auto":
         network = network._replace(precision=machine.precision)
+    choose = architectures.choose_convolution
+    how = choose(network.convolution, network.precision, machine.is_gpu)
+    network = network._replace(convolution=how)
     if tiling.memory is None:
         tiling = tiling._replace(memory=machine.memory)
     tiling = tiling._replace(devices=machine.devices)
@@ -274,17 +280,10 @@ def fit_plan(draft: Plan, machine: Machine) -> Plan:
 
 
 def make_plan(job: settings.Job, read: inputs.Inputs, machine: Machine) -> Plan:
-    """Decides everything that a run needs, before any of it is computed.
-
-    Args:
-        job: What is asked for.
-        read: Its pictures and its network.
-        machine: What computes.
+    """Decides all of a run before it is computed: a draft, fitted.
 
     Raises:
-        MemoryError: If there is not enough for the smallest tiles.
-        ValueError: In one sentence: what was received, what was expected.
-        TypeError: If a setting is of another type.
+        MemoryError, ValueError, TypeError: As `draft_plan` and `fit_plan`.
     """
     return fit_plan(draft_plan(job, read), machine)
 

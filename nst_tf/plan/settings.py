@@ -629,6 +629,16 @@ class Job:
         identity=False,  # what it comes to stands for it
         network=True,
     )
+    convolution: str = setting(
+        "auto",
+        "The network",
+        "How convolutions are computed: direct; or winograd, with fewer "
+        "multiplications, in float32 and between 128 channels and more; auto: "
+        "winograd where it is fast, on a CPU that computes in float32.",
+        choices=("auto", *architectures.CONVOLUTIONS),
+        identity=False,  # what it comes to stands for it
+        network=True,
+    )
     memory: float = setting(
         0.0,
         "Memory",

@@ -150,6 +150,7 @@ def make_memory_model(plan: "planning.Plan") -> memory.MemoryModel:
         style_loss=plan.style_loss,
         read=read.size,
         recomputes=plan.tiling.content_target == "recompute",
+        convolution=plan.network.convolution,
         features=sum(
             read.network.layers[layer.name][0].shape[-1] / layer.stride**2
             for layer in architectures.list_convolutions(plan.network.name)
@@ -232,9 +233,9 @@ def _cut(plan: "planning.Plan", level: pyramid.Level) -> tiles.Tiles | None:
 
 
 def _measure_reach(plan: "planning.Plan") -> tuple[int, int]:
-    """Returns the stride, and the reach, of what the losses see."""
-    deepest = plan.deepest
-    return tiles.cover_image_losses(deepest.stride, deepest.reach)
+    """Returns what tiles begin at multiples of, and the deepest reach."""
+    grid = architectures.find_grid(plan.deepest, plan.network.convolution)
+    return tiles.cover_image_losses(grid, plan.deepest.reach)
 
 
 def _check_additive(plan: "planning.Plan", words: str = "") -> None:

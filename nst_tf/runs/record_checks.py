@@ -133,6 +133,7 @@ def _check_structure(record: Any) -> None:
     _check_kinds(str, network.get("file", ""))
     _check_kinds(str, record["nst_tf"], record["made"], record["state"])
     _check_kinds(str, record["device"], decided["precision"])
+    _check_kinds(str, decided.get("convolution", ""))
     _check_kinds(str, *versions, *versions.values())
     _check_kinds(int, record["rescues"], decided["seed"])
     _check_kinds((int, float), record["seconds"], *losses.values())

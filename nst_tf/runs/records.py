@@ -85,6 +85,7 @@ def make_record(
             "sizes": [[level.width, level.height] for level in plan.levels],
             "steps": list(outcome.steps),
             "precision": plan.network.precision,
+            "convolution": plan.network.convolution,
             "seed": plan.settings["seed"],
             "settings": decided,
         },

@@ -181,6 +181,8 @@ def _settings(record: records.Record) -> dict[str, Any]:
     decided = record["decided"]
     return records.read_decided(record) | {
         "precision": decided["precision"],
+        # Before it was recorded there was no other.
+        "convolution": decided.get("convolution", "direct"),
         "strength": -1.0,
         "max_seconds": 0.0,
         "tolerance": 0.0,

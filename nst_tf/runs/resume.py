@@ -276,18 +276,18 @@ def make_identity(plan: planning.Plan) -> dict[str, Any]:
     The number of steps at the last level is no part of it, nor are settings of
     losses that are off.
     """
-    read = plan.inputs
+    read, network = plan.inputs, plan.network
     without = set() if plan.grain_weight else {"grain_weight"}
     if not plan.neighbors:
         without |= {"neighbors_weight", "neighbors_layers"}
-    return {
+    identity = {
         "version": nst_tf.__version__,
         **{
             n: plan.settings[n]
             for n in settings.FIELDS
             if n in settings.IDENTITY - without
         },
-        "precision": plan.network.precision,
+        "precision": network.precision,
         "level sizes": [level.size for level in plan.levels],
         "steps of levels": [level.steps for level in plan.levels[:-1]],
         "content image": _digest(_list_arrays(read.content)),
@@ -305,6 +305,9 @@ def make_identity(plan: planning.Plan) -> dict[str, Any]:
         ),
         "network's weights": digest_weights(read.network),
     }
+    if network.convolution != "direct":  # before, there was no other
+        identity["convolution"] = network.convolution
+    return identity
 
 
 def digest_weights(network: weight_files.NetworkWeights | None) -> str:

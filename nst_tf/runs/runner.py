@@ -176,6 +176,7 @@ def measure_machine(
         None if device.is_gpu() else host,
         replicas.count_devices(strategy),
         host,
+        device.is_gpu(),
     )
 
 

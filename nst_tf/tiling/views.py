@@ -232,9 +232,9 @@ def read_tile(
 
 
 def _measure_reach(extractor: extractors.Extractor) -> tuple[int, int]:
-    """Returns the stride, and the reach, of the deepest layer."""
+    """Returns what tiles begin at multiples of, and the deepest reach."""
     return tiles.cover_image_losses(
-        max(extractor.stride.values()), max(extractor.reach.values())
+        extractor.grid, max(extractor.reach.values())
     )
 
 

@@ -162,6 +162,7 @@ class Painter:
                 pooling=plan.network.pooling,
                 padding=plan.network.padding,
                 dtype=plan.network.precision,
+                convolution=plan.network.convolution,
             )
             if self._remember:
                 made = made._replace(cache={})

@@ -25,7 +25,32 @@ from PIL import Image
 # Flags of each case.
 CASES: dict[str, list[str]] = {
     "whole 1024": ["--size=1024"],
-    "whole 1024 float32": ["--size=1024", "--precision=float32"],
+    "whole 1024 float32": [
+        "--size=1024",
+        "--precision=float32",
+        "--convolution=direct",
+    ],
+    "whole 512 direct": [
+        "--size=512",
+        "--precision=float32",
+        "--convolution=direct",
+    ],
+    "whole 512 winograd": [
+        "--size=512",
+        "--precision=float32",
+        "--convolution=winograd",
+    ],
+    "whole 1024 winograd": [
+        "--size=1024",
+        "--precision=float32",
+        "--convolution=winograd",
+    ],
+    "tiles 2048 winograd": [
+        "--size=2048",
+        "--tile=768",
+        "--precision=float32",
+        "--convolution=winograd",
+    ],
     "whole 2048": ["--size=2048"],
     "whole 2048 small": ["--size=2048", "--weights=small"],
     "whole 512": ["--size=512"],
@@ -40,6 +65,7 @@ CASES: dict[str, list[str]] = {
         "--size=2048",
         "--tile=768",
         "--precision=float32",
+        "--convolution=direct",
     ],
     "tiles 2048 small": ["--size=2048", "--tile=1024", "--weights=small"],
     "tiles 2048 lbfgs": [

@@ -11,8 +11,9 @@ where ours is faster. Peak memory is that of a fresh process for each contestant
 and size, in all and above what its imports take.
 
 The floor of a precision is what its convolutions and their gradients take with
-nothing between them, in one compiled function of TensorFlow; a step takes more
-by the ratio `over_floor`.
+nothing between them, in one compiled function of TensorFlow, by its direct
+convolutions; a step takes more by the ratio `over_floor`, or less, where ours
+are Winograd's.
 
 PyTorch is optional: in float32, as the tools of the field have it, and all in
 bfloat16 with channels last; so is Matplotlib, for the plot. The weights do not
@@ -148,7 +149,7 @@ def ours(
     import tensorflow as tf
 
     from nst_tf.losses import objectives, style_kinds
-    from nst_tf.network import extractors
+    from nst_tf.network import architectures, extractors
     from nst_tf.optimize import descent, first_order
     from nst_tf.plan import settings
     from nst_tf.transfer import targets
@@ -172,6 +173,7 @@ def ours(
         pooling=problem.pooling,
         padding=PADDING,
         dtype=precision,
+        convolution=architectures.choose_convolution("auto", precision),
     )
     height, width = problem.init.shape[:2]
     loss_list = targets.perceptual_losses(plan, extractor, height, width)

@@ -310,7 +310,7 @@ def test_other_settings_reach_their_places():
         overwrite=True,
     )
     assert plan.style_loss == "moments"
-    assert plan.network == ("vgg19", "max", "zeros", "float16")
+    assert plan.network == ("vgg19", "max", "zeros", "float16", "direct")
     assert plan.tiling == (90, "keep", 3e9, 1)
     assert plan.stop == (12.0, 0.0, 1e-3, None)
     assert plan.checkpoints == ("kept", (7, 0.0), "require")
@@ -321,7 +321,7 @@ def test_other_settings_reach_their_places():
 
 
 def test_a_plan_that_says_nothing_is_that_of_a_job_that_says_nothing():
-    plan = _make(A)
+    plan = _make(A, convolution="direct")
     default = planning.Plan(plan.inputs, plan.content, plan.levels)
     for name in (
         *("convention", "style_loss", "style_fit", "keep", "init", "stop"),
@@ -367,7 +367,8 @@ def test_a_plan_fits_its_machine():
     unknown = _make(A, machine=MACHINE)
     assert unknown.tiling == (0, "auto", None, 1)
     little = planning.Machine(memory=1.03e9)
-    assert 0 < _make(A, machine=little, optimizer="adam").tiling.side < 96
+    small = _make(A, machine=little, optimizer="adam", convolution="direct")
+    assert 0 < small.tiling.side < 96
     with pytest.raises(MemoryError, match="a picture of 96 x 72 pixels needs"):
         _make(A, machine=planning.Machine(memory=1e9))
 
@@ -388,6 +389,20 @@ def test_every_picture_counts_once():
     read = inputs.Inputs(content, (A, A), [2], {"init": content})
     expected = A.pixels.nbytes + content.pixels.nbytes + content.alpha.nbytes
     assert read.size == expected
+
+
+def test_convolutions_are_those_that_are_fast():
+    def choose(*machine, is_gpu=False, **chosen):
+        machine = planning.Machine(*machine, is_gpu=is_gpu)
+        return _make(A, machine=machine, **chosen).network.convolution
+
+    assert choose() == choose("float32", None, 2) == "winograd"
+    assert choose("bfloat16") == choose("float32", is_gpu=True) == "direct"
+    assert choose("bfloat16", precision="float32") == "winograd"
+    assert choose(convolution="direct") == "direct"
+    assert choose(is_gpu=True, convolution="winograd") == "winograd"
+    with pytest.raises(ValueError, match="'winograd', which.*'bfloat16'; choo"):
+        choose("bfloat16", convolution="winograd")
 
 
 def test_a_draft_needs_no_network_but_a_plan_does():

@@ -85,7 +85,11 @@ def test_named_tiles_are_taken_as_far_as_memory_goes(side):
 
 
 def test_named_tiles_that_are_all_halo_are_refused():
-    assert tile_size.find_smallest_side(_draft()) == LEAST
+    draft = _draft()
+    assert tile_size.find_smallest_side(draft) == LEAST
+    network = draft.network._replace(convolution="winograd")
+    fast = dataclasses.replace(draft, network=network)
+    assert tile_size.find_smallest_side(fast) == 8 + 4 + 2 * 8
     assert _fit(LEAST).tiling.side == LEAST
     words = (
         "tile is 11, expected at least 12 pixels: a tile is cut with all that "
@@ -147,6 +151,7 @@ def test_the_model_of_memory_is_that_of_the_plan():
         "read": 12 * (60 * 80 + 50 * 40),
         "features": 64 + 128 / 4,
         "recomputes": False,
+        "convolution": "auto",  # of a draft
     }
     other = tile_size.make_memory_model(
         _draft(

@@ -14,7 +14,12 @@ from nst_tf.cli import main
 OLD = Path(__file__).parents[1] / "goldens" / "old"
 CHECKPOINTS = ("adam", "lbfgs", "sgd", "tiles")
 # What was the default then, and is none of a flag file's.
-DEFAULTS = ("--content_weight=5", "--grain_weight=0", "--style_loss=gram")
+DEFAULTS = (
+    "--content_weight=5",
+    "--convolution=direct",
+    "--grain_weight=0",
+    "--style_loss=gram",
+)
 # Each with a line of its flag file, or what was decided by it.
 PICTURES = {
     "shallow.png": "--content_weight=138.88",  # a strength of 0.5, then

@@ -155,13 +155,16 @@ def test_what_the_machine_decided_is_recorded():
     _, draft = api.draft_files(job)
     plan = dataclasses.replace(
         draft,
-        network=draft.network._replace(precision="bfloat16"),
+        network=draft.network._replace(
+            precision="bfloat16", convolution="direct"
+        ),
         tiling=draft.tiling._replace(side=48, content_target="recompute"),
     )
     outcome = records.Outcome([1, 2, 3], "unfinished", {}, 0, 1.0, "")
     record = records.make_record(job, plan, outcome)
     decided = record["decided"]
     assert decided["precision"] == "bfloat16"
+    assert decided["convolution"] == "direct"
     assert decided["settings"]["tile"] == 48
     assert decided["settings"]["content_target"] == "recompute"
     assert decided["steps"] == [1, 2, 3]
