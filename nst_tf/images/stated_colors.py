@@ -16,6 +16,7 @@ import struct
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
+import numpy as np
 from PIL import ExifTags, Image
 
 from nst_tf.images import boxes, color, profiles
@@ -43,6 +44,7 @@ GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
 _AS_SRGB = (1, 2, 6, 11, 12, 13, 14, 15)
 HDR = {16: "PQ", 18: "HLG"}
 SAME_GAMMA = 0.005  # by which a PNG file's may differ from 1 / 2.2, and be sRGB
+SAME_PRIMARIES = 0.002  # by which theirs may differ from sRGB's
 MOST_CHUNKS = 10_000  # of a PNG file, before its samples
 
 
@@ -112,14 +114,16 @@ def _by_png(image: Image.Image) -> StatedColors | None:
     ignored = StatedColors(notes=("its gamma or primaries are none; ignored",))
     if gamma is not None and not 0.1 <= gamma <= 10:
         return ignored
-    if gamma is not None and abs(gamma - 1 / 2.2) < SAME_GAMMA:
-        gamma = None
     primaries: Sequence[tuple[float, float]] = SRGB
     if found is not None:
         if len(found) != 8:
             return ignored
         white, *rest = zip(found[::2], found[1::2], strict=True)
         primaries = (*rest, white)
+    # What else states so is sRGB, to programs that know no other curve.
+    is_srgb = np.abs(np.subtract(primaries, SRGB)).max() < SAME_PRIMARIES
+    if is_srgb and gamma and abs(gamma - 1 / 2.2) < SAME_GAMMA:
+        gamma = None
     try:
         return _state(primaries, gamma and 1 / gamma)
     except ValueError:

@@ -43,15 +43,8 @@ def test_the_corpus_is_large():
     assert len(corpus.CASES) >= 1000
 
 
-# What is not yet right: a PNG file's gamma of 1 / 2.2 is sRGB's curve only with
-# sRGB's primaries.
-AWAITED = ("stated/cHRM of Adobe",)
-
-
 @pytest.mark.parametrize("name", corpus.CASES)
-def test_a_file_has_its_right_answer(name, request):
-    if name.startswith(AWAITED):
-        request.applymarker(pytest.mark.xfail(strict=False))
+def test_a_file_has_its_right_answer(name):
     case = corpus.CASES[name]
     check(read(case.make()), case.answer)
 

@@ -109,7 +109,7 @@ PROFILE = raw_files.icc_chunk(
         ([chunk("cICP", 9, 1, 0, 1)], "bt2020", None),
         ([chunk("cICP", 1, 8, 0, 1)], "srgb", 1),
         ([chunk("cICP", 12, 4, 0, 1)], "p3", 2.2),
-        ([GAMMA, chunk("cHRM", *CHROMA["p3"])], "p3", None),
+        ([GAMMA, chunk("cHRM", *CHROMA["p3"])], "p3", 2.2),
         ([chunk("cHRM", *CHROMA["adobe"])], "adobe", None),
         ([chunk("gAMA", 1.0)], "srgb", 1),
         ([chunk("gAMA", 0.55556), chunk("cHRM", *CHROMA["srgb"])], "srgb", 1.8),
