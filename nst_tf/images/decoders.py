@@ -15,7 +15,8 @@ from typing import BinaryIO
 from PIL import Image
 
 from nst_tf import locks
-from nst_tf.images import directories, file_samples
+from nst_tf.images import file_samples
+from nst_tf.metadata import directories
 
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 

@@ -12,7 +12,8 @@ import numpy as np
 from PIL import Image
 
 from nst_tf import files, locks
-from nst_tf.images import reading, transparency, writing, xmp
+from nst_tf.images import reading, transparency, writing
+from nst_tf.metadata import xmp
 
 # What an output may be named.
 OUTPUT_EXTENSIONS: tuple[str, ...] = tuple(writing.OUTPUT_FORMATS)

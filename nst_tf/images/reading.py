@@ -17,15 +17,12 @@ from nst_tf.backend import device, interrupts
 from nst_tf.images import (
     decoders,
     decoding_cost,
-    directories,
     file_samples,
-    iptc,
-    pages,
     profiles,
     stated_colors,
     tiff,
-    xmp,
 )
+from nst_tf.metadata import directories, iptc, pages, xmp
 
 PILLOW_READERS = (
     *("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF"),

@@ -19,7 +19,8 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import ExifTags, Image
 
-from nst_tf.images import boxes, color, profiles
+from nst_tf.images import color, profiles
+from nst_tf.metadata import boxes
 
 D65, C = (0.3127, 0.3290), (0.310, 0.316)
 SRGB = (0.640, 0.330), (0.300, 0.600), (0.150, 0.060), D65

@@ -17,7 +17,8 @@ from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from nst_tf.backend import device
-from nst_tf.images import exif, iptc, transparency, xmp
+from nst_tf.images import transparency
+from nst_tf.metadata import exif, iptc, xmp
 
 LONGEST_RECORD = 40000  # bytes, in a JPEG or WebP file
 LONGEST_SEGMENT = 65000  # bytes of EXIF or of XMP, in a JPEG file

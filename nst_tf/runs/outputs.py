@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from nst_tf import files
-from nst_tf.images import exif, image_io, sources, writing, xmp
+from nst_tf.images import image_io, sources, writing
+from nst_tf.metadata import exif, xmp
 from nst_tf.plan import planning
 
 LONGEST_NAME = 255  # bytes, on most file systems

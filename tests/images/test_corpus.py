@@ -23,7 +23,8 @@ from hypothesis import strategies
 from PIL import Image
 
 import nst_tf
-from nst_tf.images import exif, image_io, transparency, writing
+from nst_tf.images import image_io, transparency, writing
+from nst_tf.metadata import exif
 from nst_tf.plan import arrays
 
 LONGEST_SENTENCE = 400  # characters, without the name

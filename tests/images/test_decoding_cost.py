@@ -15,13 +15,8 @@ from PIL import Image
 
 import nst_tf
 from nst_tf.backend import host_memory
-from nst_tf.images import (
-    decoders,
-    decoding_cost,
-    directories,
-    image_io,
-    reading,
-)
+from nst_tf.images import decoders, decoding_cost, image_io, reading
+from nst_tf.metadata import directories
 from nst_tf.runs import records
 
 ROOT = Path(nst_tf.__file__).parent.parent

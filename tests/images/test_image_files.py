@@ -17,7 +17,6 @@ import raw_files
 from PIL import ExifTags, Image, JpegImagePlugin
 
 from nst_tf.images import (
-    exif,
     file_samples,
     image_io,
     reading,
@@ -25,6 +24,7 @@ from nst_tf.images import (
     transparency,
     writing,
 )
+from nst_tf.metadata import exif
 
 BASE, IFD = ExifTags.Base, ExifTags.IFD
 HEIGHT, WIDTH = 20, 30

@@ -13,7 +13,8 @@ import pytest
 import raw_files
 from PIL import ExifTags, Image
 
-from nst_tf.images import boxes, image_io, stated_colors
+from nst_tf.images import image_io, stated_colors
+from nst_tf.metadata import boxes
 
 COLORS = np.array(
     [[200, 40, 40], [40, 200, 40], [40, 40, 200], [128, 128, 128], [90, 70, 60]]

@@ -16,7 +16,8 @@ from PIL import Image
 import nst_tf
 from nst_tf import files
 from nst_tf.cli import flags, main
-from nst_tf.images import image_io, writing, xmp
+from nst_tf.images import image_io, writing
+from nst_tf.metadata import xmp
 from nst_tf.network import bundled
 from nst_tf.plan import schedule, settings
 from nst_tf.runs import (

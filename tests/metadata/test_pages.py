@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_tf.images import image_io, pages
+from nst_tf.images import image_io
+from nst_tf.metadata import pages
 
 SIZES = {"full": (40, 30), "small": (8, 6), "odd": (20, 30)}
 WHOLE, REDUCED, PAGE, MASK = 0, 1, 2, 4  # NewSubfileType

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, PngImagePlugin, TiffImagePlugin
 
-from nst_tf.images import exif, image_io, iptc, writing, xmp
+from nst_tf.images import image_io, writing
+from nst_tf.metadata import exif, iptc, xmp
 
 BASE, IFD = ExifTags.Base, ExifTags.IFD
 WRITTEN = ("a8.png", "a16.png", "a8.tif", "a16.tif", "a8.webp", "a8.jpg")

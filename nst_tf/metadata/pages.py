@@ -14,7 +14,8 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+from nst_tf.metadata import directories
+
 MOST_DIRECTORIES = 1000  # of a TIFF file, that are looked at
 MOST_ENTRIES = 500  # of a directory
 MOST_CHILDREN = 64  # of a page
@@ -62,7 +63,7 @@ def choose(file: BinaryIO, head: bytes) -> Choice:
     raw = [kind for at, magic, kind in RAW if head[at:].startswith(magic)]
     if raw:
         raise ValueError(_refuse(raw[0]))
-    if head[:4] not in TIFF:
+    if head[:4] not in directories.BEGINNINGS:
         return Choice()
     pages, children = _list_directories(file)
     for tags, *_ in (*pages, *children):

@@ -13,7 +13,7 @@ from typing import Any
 
 from PIL import Image, TiffImagePlugin
 
-from nst_tf.images import xmp
+from nst_tf.metadata import xmp
 
 LONGEST = 1 << 20  # bytes that are read
 TAG = TiffImagePlugin.IPTC_NAA_CHUNK
