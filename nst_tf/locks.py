@@ -19,7 +19,7 @@ if sys.platform != "win32":
     import fcntl
 
 LEFT_SECONDS = 86400.0  # without locks, a file that is older was left behind
-_TEMPORARY = re.compile(r"\.nst-[a-z0-9_]{8}(\..*)?")
+_TEMPORARY = re.compile(r"\.nst-[0-9a-f]{8}(\.[a-z0-9]{1,5})?")
 
 
 def open_above_streams(

@@ -234,8 +234,11 @@ def print_note(*lines: str) -> None:
 
 
 def print_error(sentence: str) -> None:
-    """Prints an error on standard error, in one line."""
-    print_note(f"nst-tf: {' '.join(sentence.split())}")
+    """Prints an error on standard error, in one line, without secrets."""
+    from nst_tf import web
+
+    sentence = web.hide_addresses(" ".join(sentence.split()))
+    print_note(f"nst-tf: {sentence}")
 
 
 def print_traceback() -> None:

@@ -22,8 +22,8 @@ import nst_tf
 SCHEMES = ("http", "https")
 FIRST_BYTE_SECONDS = 3.0  # for a host to be looked up, to accept and to answer
 STALL_SECONDS = 10.0  # without a byte, once the answer has begun
-_SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]+://", re.IGNORECASE)
-_IN_TEXT = re.compile(r"[a-z][a-z0-9+.-]+://\S*", re.IGNORECASE)
+_SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]{1,20}://", re.IGNORECASE)
+_IN_TEXT = re.compile(r"[a-z][a-z0-9+.-]{1,20}://\S*", re.IGNORECASE)
 _NO_ADDRESS = "it is not an address that can be asked"
 
 
@@ -45,6 +45,8 @@ def show_address(address: str) -> str:
         _ = parts.port  # a password with a slash in it is no port
     except ValueError:
         return f"{address.strip().partition('://')[0]}://..."
+    if not parts.netloc or "@" in parts.path:  # as a password may, with a slash
+        return f"{parts.scheme}://..."
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
 

@@ -11,10 +11,10 @@ PACKAGE = Path(nst_tf.__file__).parent
 # Every room, from the ground up: it imports rooms above it in this list only.
 ARROWS = {
     "errors": set(),
-    "terminal": set(),
     "locks": set(),
     "files": {"locks"},
     "web": set(),
+    "terminal": {"web"},
     "backend": set(),
     "network": {"backend", "errors", "files", "web"},
     "metadata": set(),

@@ -22,7 +22,7 @@ with files.write_atomically(pathlib.Path("a.png")) as file:
     print("ready", flush=True)
     sys.stdin.read()
 """
-LEFT = ".nst-0a1b_c2d.png"
+LEFT = ".nst-0a1b2c3d.png"
 
 
 @pytest.fixture(autouse=True)
@@ -59,8 +59,8 @@ def test_what_another_writes_is_kept_and_what_a_killed_run_left_is_not(
 
 
 def test_only_our_temporary_files_are_removed(tmp_path):
-    kept = {".nst-mine.png", "a.nst-0a1b_c2d.png", ".nst"}
-    kept |= {".nst-0A1B_C2D.png", ".nst-0a1b_c2de.png"}
+    kept = {".nst-mine.png", "a.nst-0a1b2c3d.png", ".nst"}
+    kept |= {".nst-0A1B2C3D.png", ".nst-0a1b2c3d4.png", ".nst-settings"}
     for name in (*kept, LEFT, ".nst-12345678"):
         (tmp_path / name).write_text("")
     (tmp_path / ".nst-00000000.png").mkdir()

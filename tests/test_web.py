@@ -4,6 +4,7 @@ import http.server
 import io
 import logging
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,30 @@ def _hide(host, path="/a.png"):
 def test_an_address_is_shown_without_what_may_be_secret(address, shown):
     assert web.show_address(address) == web.show_source(address) == shown
     assert web.hide_addresses(f"in {address.strip()}") == f"in {shown}"
+
+
+def test_addresses_are_hidden_in_any_text_in_no_time():
+    text = "a" * 1_000_000 + " unknown flag --http://user:SECRET@host/ of us"
+    began = time.process_time()
+    hidden = web.hide_addresses(text)
+    assert time.process_time() - began < 5
+    assert hidden.endswith(" unknown flag --http://host/ of us")
+    for address in ("http://user:12/SECRET@host/p", "https:////u:SECRET@h/x"):
+        assert "SECRET" not in web.show_address(address)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "--size=http://user:SECRET@host/x",
+        "--style_layers=http://user:SECRET@host/x",
+        "--http://user:SECRET@host/x",
+        "--dry_run=http://user:SECRET@host/x",
+    ],
+)
+def test_an_address_that_is_no_value_tells_no_secret(argument, capsys):
+    assert main.main([argument, "--content=a.png", "--style=b.png"]) == 1
+    assert "secret" not in capsys.readouterr().err.lower()
 
 
 def test_a_path_is_shown_as_it_is():

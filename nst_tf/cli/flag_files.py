@@ -27,7 +27,9 @@ _ENCODINGS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-_COMMENT = re.compile(r"\s+(?=#|//)")
+LONGEST_LINE = 10_000  # characters
+_COMMENT = re.compile(r"(?<=\s)(#|//)")
+MOST_COMMENTS = 20  # of a line, that are looked at
 _SPACE = re.compile(r"\s")
 
 
@@ -127,6 +129,11 @@ def _read(path: Path) -> list[str]:
         if not line or line.startswith(("#", "//")):
             continue
         where = f"flag file {path}, line {number},"
+        if len(line) > LONGEST_LINE:
+            raise ValueError(
+                f"{where} has {len(line)} characters, expected at most "
+                f"{LONGEST_LINE}."
+            )
         _check_comment(line, path.parent, where)
         name = flag_values.parse_name(line)
         if name is None or " " in name:
@@ -173,11 +180,11 @@ def _check_comment(line: str, folder: Path, where: str) -> None:
 
     It is never cut: a name may have a # in it.
     """
-    comments = list(_COMMENT.finditer(line))
+    comments = list(_COMMENT.finditer(line))[:MOST_COMMENTS]
     if not comments or _is_right(line, folder):
         return
     for comment in comments:
-        bare = line[: comment.start()]
+        bare = line[: comment.start()].rstrip()
         if _is_right(bare, folder):
             raise ValueError(
                 f"{where} has a comment after {web.hide_addresses(bare)!r}, "

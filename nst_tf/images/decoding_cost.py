@@ -36,7 +36,7 @@ _DEAREST = Cost(
 LEAST = 1 << 26  # bytes that any picture may take
 SCANNED = 20.0  # scans of the largest picture that is read; most have 10
 MOST_MARKERS = 100_000  # of a JPEG file
-_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])", re.DOTALL)
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
 _SCAN, _END = 0xDA, 0xD9
 _WITHOUT_LENGTH = (0x01, 0xD8)
 

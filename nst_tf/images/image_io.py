@@ -113,7 +113,7 @@ def _read(read_samples: Callable[[], Any], name: str) -> Picture:
     """Makes a picture of what a reader gives; hidden colors are as stored."""
     try:
         read = read_samples()
-        if read.alpha is not None and not read.alpha.any():
+        if transparency.is_hidden(read.alpha):
             raise ValueError("it is wholly transparent")
     except ValueError as error:
         raise ValueError(f"{name} cannot be read: {error}.") from error

@@ -41,6 +41,11 @@ def fill(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return np.clip(filled, 0.0, 1.0, out=filled)
 
 
+def is_hidden(alpha: np.ndarray | None) -> bool:
+    """Returns whether nothing of a picture can be seen, in 16 bits."""
+    return alpha is not None and bool(alpha.max() < 1 / 65535)
+
+
 def _trust(alpha: np.ndarray) -> np.ndarray:
     """How much of its own color a pixel keeps, in [0, 1]."""
     trust = alpha / np.float32(TRUSTED)

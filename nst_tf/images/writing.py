@@ -229,6 +229,8 @@ def _describe(
         found = found._replace(exif=least)
     if len(found.xmp) > LONGEST_SEGMENT:
         found = found._replace(xmp=xmp.encode(ours))
+    if len(found.iptc) > LONGEST_SEGMENT:
+        found = found._replace(iptc=b"")
     return found
 
 

@@ -9,6 +9,7 @@ import struct
 from typing import BinaryIO
 
 MOST_NUMBERS = 1 << 20  # in the tags of a directory
+MOST_ENTRIES = 1 << 16  # of all directories
 MOST_DIRECTORIES = 1000  # that are checked
 BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # of TIFF files
 # How `struct` reads a number of a tag, by the tag's type; other types are text.
@@ -25,7 +26,8 @@ def check_tags(file: BinaryIO) -> None:
 
     Raises:
         ValueError: If the tags of a directory are longer than the file, or hold
-            more than `MOST_NUMBERS` numbers.
+            more than `MOST_NUMBERS` numbers, or there are more than
+            `MOST_ENTRIES` tags.
 
     Source:
         TIFF revision 6.0, section 2; the BigTIFF design of libtiff.
@@ -45,10 +47,13 @@ def check_tags(file: BinaryIO) -> None:
         whole = len(data) // form.size * form.size
         return [value for (value,) in form.iter_unpack(data[:whole])]
 
-    places = read(pointer, width, 1)
+    places, tags = read(pointer, width, 1), 0
     for place in places:  # which grow
         start = place + struct.calcsize(counter)
         count = sum(read(counter, place, 1))
+        tags += count
+        if tags > MOST_ENTRIES:
+            raise ValueError(f"it is damaged: it has {tags} tags")
         found = read(pointer, start + count * entry.size, 1)
         file.seek(min(start, length))
         data = file.read(min(count * entry.size, length))

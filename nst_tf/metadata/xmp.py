@@ -53,6 +53,7 @@ GENERATED = (
 LONGEST = 1 << 20  # bytes of a packet that is read
 LONGEST_TEXT = 4000  # characters, of a credit that is kept
 MOST_TEXT = 12000  # characters, of all of them
+MOST_VALUES = 100  # of one
 _CONTAINERS = {**CREDITS, **PLACE, MARK: "", RECORD: ""}
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -102,7 +103,7 @@ def select(
     for name in (*CREDITS, *(PLACE if keep_location else ())):
         values = tuple(
             text
-            for value in properties.get(name, ())
+            for value in properties.get(name, ())[:MOST_VALUES]
             if (text := _NOT_XML.sub("", value).strip())
             and len(text) <= LONGEST_TEXT
             and not text.startswith('{"nst_tf"')

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast, get_args
 import numpy as np
 from PIL import Image
 
-from nst_tf.images import image_io, masks, reading, sources
+from nst_tf.images import image_io, masks, reading, sources, transparency
 from nst_tf.plan import settings
 
 ImageLike = np.ndarray | str | os.PathLike[str] | Image.Image | image_io.Picture
@@ -130,7 +130,7 @@ def _to_picture(
     array, alpha = _to_floats(array, name, expected), None
     if array.shape[-1] in (2, 4):
         array, alpha = array[..., :-1], array[..., -1]
-        if not alpha.any():
+        if transparency.is_hidden(alpha):
             raise ValueError(f"{name} is wholly transparent.")
         if alpha.min() == 1:
             alpha = None

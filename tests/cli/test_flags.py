@@ -1,8 +1,10 @@
 """Flags and flag files: nesting, presets, replacement, mistakes."""
 
+import contextlib
 import dataclasses
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -274,6 +276,21 @@ def test_a_comment_after_a_value_is_named(tmp_path, monkeypatch, line):
     words = f"one.cfg, line 1, has a comment after {bare!r}, where it is"
     with pytest.raises(ValueError, match=re.escape(words)):
         flags.parse([file])
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"--log=a{' ' * 9000}b",
+        "--size=x" + " #" * 4000,
+        "--log=" + "a" * 1_000_000,
+    ],
+)
+def test_a_long_line_takes_no_time(tmp_path, monkeypatch, line):
+    began = time.process_time()
+    with contextlib.suppress(ValueError):
+        flags.parse([_write(tmp_path, monkeypatch, line)])
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(

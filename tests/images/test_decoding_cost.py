@@ -5,6 +5,7 @@ import io
 import json
 import struct
 import threading
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -134,6 +135,20 @@ def test_tags_that_would_fill_memory_are_refused(order, first, pointer):
     ):
         directories.check_tags(io.BytesIO(data))
     directories.check_tags(io.BytesIO(_tags(order, LONG[:1], pad=5000)))
+
+
+def test_tags_without_end_are_refused_before_they_are_read():
+    head = struct.pack("<2sHHHQ", b"II", 43, 8, 0, 16)
+    data = head + struct.pack("<Q", 1 << 60) + bytes(5000)
+    with pytest.raises(ValueError, match=r"damaged: it has \d+ tags"):
+        directories.check_tags(io.BytesIO(data))
+
+
+def test_filling_between_markers_takes_no_time():
+    data = b"\xff\xd8" + b"\xff" * (1 << 20) + b"\0"
+    began = time.process_time()
+    assert decoding_cost.count_scans(io.BytesIO(data)) == 0
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])

@@ -144,6 +144,17 @@ def test_a_large_tiff_is_a_bigtiff(tmp_path, monkeypatch, name, channels):
         assert image.getexif().get_ifd(IFD.GPSInfo) == {1: "N"}
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "a.tif", "a.png"])
+def test_a_picture_is_written_however_many_made_the_content(tmp_path, name):
+    many = {"dc:creator": ("\N{ARTIST PALETTE}",) * 20000}
+    kept = xmp.select(many)
+    assert len(kept["dc:creator"]) == 100
+    image = np.full((2, 3, 3), 0.5, np.float32)
+    options = writing.Options(credits=many)  # of whoever asks for them
+    image_io.write_image(tmp_path / name, image, options)
+    assert image_io.load_image(tmp_path / name).shape == image.shape
+
+
 def test_a_jpeg_keeps_the_record_where_credits_are_long(tmp_path):
     long = {"dc:description": ("\u6f22" * xmp.LONGEST_TEXT,) * 3}
     record = "x" * writing.LONGEST_RECORD

@@ -67,6 +67,7 @@ def test_lists_are_arrays():
         (np.full((4, 4, 3), np.nan), ValueError, "values outside"),
         (np.zeros((0, 4, 3)), ValueError, "or none at all"),
         (np.zeros((4, 4, 4)), ValueError, "style image is wholly transparent"),
+        (np.full((4, 4, 4), 1e-43, "f4"), ValueError, "wholly transparent"),
     ],
 )
 def test_what_is_no_picture_is_said(array, error, words):
