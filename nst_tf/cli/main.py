@@ -95,7 +95,7 @@ def _prepare(
     if job.rerun:
         recorded = rerun.load(job, flags.list_set_flags(arguments))
         job = recorded.job
-    _, draft = api.draft_files(job)
+    path, draft = api.draft_files(job)
     device_then, differences = "", []
     if recorded:
         draft = rerun.repeat(recorded, draft)
@@ -105,7 +105,7 @@ def _prepare(
     device.prepare()
     replicas.make_strategy(job.devices)
     run = runner.start_run(draft, began=began)
-    path = api.choose_path(job, draft.inputs, run.written)
+    path = api.confirm_path(path, job, run)
     opened.replace(run.written)
     if replicas.is_writer():
         for line in differences:

@@ -135,10 +135,10 @@ def run_job(job: settings.Job) -> Result:
         if name in settings.PROGRAM_SETTINGS and not default:
             raise ValueError(f"{name} is for the program, not for run_job.")
     began = time.monotonic()
-    _, draft = draft_files(job)
+    path, draft = draft_files(job)
     log_notes(draft)
     run = runner.start_run(draft, began=began)
-    path = choose_path(job, draft.inputs, run.written)
+    path = confirm_path(path, job, run)
     step = run.read()
     if replicas.is_writer():
         path = results.save(path, job, run, step).path
@@ -217,7 +217,7 @@ def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
 
     Returns:
         Where the picture may be written, and the draft. What is there already
-        may be another job's; `choose_path` knows once the run is started.
+        may be another job's; `confirm_path` knows once the run is started.
 
     Raises:
         ValueError: In one sentence: what was received, what was expected.
@@ -264,6 +264,25 @@ def choose_path(
         others = [*names, job.log] if job.log else names
         timelapse.check(job.timelapse, path, others, previews)
     return path
+
+
+def confirm_path(path: Path, job: settings.Job, run: runner.Run) -> Path:
+    """Chooses again where the picture goes, once the run is started.
+
+    Only the checkpoints of a run tell the files of its job from those of other
+    jobs. Missing weights have none, and only the writer reads them.
+
+    Args:
+        path: As `draft_files` chose it.
+        job: The job.
+        run: Its run.
+
+    Raises:
+        ValueError: If a file that is there is another job's.
+    """
+    if not run.plan.checkpoints.folder or not replicas.is_writer():
+        return path
+    return choose_path(job, run.plan.inputs, run.written)
 
 
 def open_reporters(

@@ -10,7 +10,9 @@ import pytest
 from PIL import Image
 
 import nst_tf
+from nst_tf.backend import replicas
 from nst_tf.cli import main
+from nst_tf.network import weight_files
 from nst_tf.plan import settings
 from nst_tf.runs import api, checkpoint, outputs, records
 
@@ -98,6 +100,23 @@ def test_a_file_that_was_changed_is_kept(folder, painter, capsys):
     picture.save("a.png")
     assert _run(painter, *typed) == 1
     assert "output a.png exists; name another file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("case", ["not the writer", "missing weights"])
+def test_who_reads_no_notes_takes_the_unfinished_picture_for_its_own(
+    folder, painter, monkeypatch, case
+):
+    typed = ["--output=a.png"]
+    assert _run(painter, *typed, number=signal.SIGTERM) == 143
+    if case == "not the writer":
+        monkeypatch.setattr(replicas, "is_writer", lambda: False)
+    else:
+        load = weight_files.load_without_download
+        missing = lambda *names: load(*names)._replace(is_missing=True)  # noqa: E731
+        monkeypatch.setattr(weight_files, "load_without_download", missing)
+        typed.append("--dry_run")
+    assert _run(painter, *typed) == 0
+    assert records.read_record("a.png")["state"] == "unfinished"
 
 
 @pytest.mark.parametrize("change", ["never", "gone", "notes", "job", "file"])
