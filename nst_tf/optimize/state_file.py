@@ -141,8 +141,9 @@ class _Archive:
         if self._members[HEAD].file_size > LARGEST_HEAD:
             raise DamageError("its head is too large")
         try:
-            head = json.loads(str(self.read(HEAD)))
-        except (ValueError, RecursionError) as error:
+            head = json.loads(str(self.read_array(HEAD, (), "U")))
+        # NumPy raises SystemError of characters that there are not.
+        except (ValueError, RecursionError, SystemError) as error:
             raise DamageError(DAMAGED) from error
         if not isinstance(head, dict):
             raise DamageError("its head is no object")
@@ -186,6 +187,9 @@ class _Archive:
                 shape, _, dtype = np.lib.format.read_array_header_1_0(member)
         except Exception as error:  # a damaged header raises anything
             raise DamageError(DAMAGED) from error
+        is_natural = all(type(each) is int and each >= 0 for each in shape)
+        if not is_natural or dtype.kind not in "biufU" or not dtype.itemsize:
+            raise DamageError(DAMAGED)
         return shape, dtype
 
 

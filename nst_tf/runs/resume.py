@@ -300,7 +300,10 @@ def make_identity(plan: planning.Plan) -> dict[str, Any]:
                 array
                 for name in sorted(read.others)
                 if name not in settings.STARTS
-                for array in (_encode_name(name), read.others[name].pixels)
+                for array in (
+                    _encode_name(name),
+                    *_list_arrays(read.others[name]),
+                )
             ]
         ),
         "network's weights": digest_weights(read.network),

@@ -250,20 +250,16 @@ def test_pictures_of_another_shape_or_alpha_are_others(toy):
     draft = pretend.draft(toy)
 
     def identity(picture):
-        return resume.make_identity(
-            dataclasses.replace(
-                draft,
-                inputs=draft.inputs._replace(
-                    content=picture, styles=(picture,)
-                ),
-            )
+        inputs = draft.inputs._replace(
+            content=picture, styles=(picture,), others={"keep_mask": picture}
         )
+        return resume.make_identity(dataclasses.replace(draft, inputs=inputs))
 
     picture = image_io.Picture(np.zeros((40, 60, 3), np.float32))
     turned = image_io.Picture(np.zeros((60, 40, 3), np.float32))
     seen = picture._replace(alpha=np.ones((40, 60), np.float32))
     hashes = [identity(each) for each in (picture, turned, seen)]
-    for name in ("content image", "style images"):
+    for name in ("content image", "style images", "masks"):
         assert len({each[name] for each in hashes}) == 3
     network = draft.inputs.network
     assert resume.digest_weights(network).startswith("sha256:")
@@ -376,6 +372,15 @@ def _enlarge(path):
     path.write_bytes(data.replace(b"'shape': (6,)", b"'shape': (9**9,)"))
 
 
+def _claim(path):
+    """Makes an array claim a shape that is no number."""
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"'shape': (6,)", b"'shape':(True,True)"))
+
+
+NO_CHARACTER = np.array([0x110000], "<u4").view("<U1")
+
+
 DAMAGE = {
     "cut": (lambda p: p.write_bytes(p.read_bytes()[:-40]), "it is not whole"),
     "empty": (lambda p: p.write_bytes(b""), "it is not whole"),
@@ -408,6 +413,12 @@ DAMAGE = {
     "no json": (_change(head="{"), "it is not whole"),
     "no object": (_change(head="[]"), "its head is no object"),
     "deep": (_change(head="[" * 99999), "it is not whole"),
+    "no shape": (_claim, "it is not whole"),
+    "no character": (
+        lambda p: np.savez(p, head=NO_CHARACTER.reshape(())),
+        "it is not whole",
+    ),
+    "no text": (lambda p: np.savez(p, head=np.zeros(1)), "it is not whole"),
     "no head": (
         lambda p: np.savez(p, image=np.zeros(6), step=1),
         "it is not whole",
@@ -429,6 +440,8 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     damage(newest)
     assert newest.read_bytes() != whole
     assert _steps(folder) == 1
+    state_file.is_whole(newest)  # raises nothing
+    assert not folder.is_empty()
     start = f"checkpoint {newest} is left out, and an older one is looked for: "
     (message,) = caplog.messages
     assert message.startswith(start) and words in message
