@@ -130,7 +130,7 @@ class CheckpointFolder:
     def check_free(self) -> None:
         """Raises BlockingIOError if a run of the job is under way here."""
         for path in self._marks:
-            if locks.is_held(path):
+            if _is_in_use(path):
                 raise self._describe_other_run(path)
 
     def mark(self, note: Mapping[str, Any]) -> None:
@@ -139,6 +139,7 @@ class CheckpointFolder:
         Raises:
             BlockingIOError: If another one is.
         """
+        self.check_free()
         path = self._marks[0]
         try:
             self._path.mkdir(parents=True, exist_ok=True)
@@ -167,12 +168,8 @@ class CheckpointFolder:
         """The note of a run of the job that did not end; None if all did."""
         for path in self._marks:
             note = _read_mark(path)
-            if note is None:
-                continue
-            is_held = locks.is_held(path)
-            if is_held is None:
-                is_held = _is_running(note["process"])
-            return None if is_held else note
+            if note is not None:
+                return None if _is_in_use(path) else note
         return None
 
     def _describe_other_run(self, path: Path) -> BlockingIOError:
@@ -252,6 +249,15 @@ def _read_mark(path: Path) -> dict[str, Any] | None:
         return note if type(note["process"]) is int else None
     except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return None
+
+
+def _is_in_use(path: Path) -> bool:
+    """Whether the run that left a mark is under way."""
+    is_held = locks.is_held(path)
+    if is_held is None:  # there are no locks
+        note = _read_mark(path)
+        return note is not None and _is_running(note["process"])
+    return is_held
 
 
 def _is_running(process: int) -> bool:

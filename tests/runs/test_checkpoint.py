@@ -606,9 +606,15 @@ def test_without_locks_a_run_goes_on_as_long_as_its_process(
     folder.unmark()
     path = _mark(folder, os.getppid())
     assert folder.died() is None
+    words = rf"another run of this job \(process {os.getppid()}\)"
+    for refused in (folder.check_free, lambda: folder.mark({"tile": 16})):
+        with pytest.raises(BlockingIOError, match=words):
+            refused()
+    assert json.loads(path.read_text())["tile"] == 64
     for process in (os.getpid(), 0, -1, NO_PROCESS):
         _mark(folder, process)
         assert folder.died()["tile"] == 64
+        folder.check_free()
 
     _mark(folder, 10**30)
     assert folder.died()["tile"] == 64  # there is no such process
