@@ -32,13 +32,17 @@ def find_free(memory: float | None = None) -> float | None:
     """Finds the bytes that this process may have besides those it has.
 
     Args:
-        memory: Bytes that it may have in all; None: as `find_limit` finds.
+        memory: At most so many bytes; None: as many as are free.
 
     Returns:
-        The bytes, below 0 if it has more already; None if unknown.
+        The bytes, below 0 if it has too many already; None if unknown.
     """
-    limit = find_limit() if memory is None else memory
-    return None if limit is None else limit - _status("VmRSS")
+    limit = find_limit()
+    # What is resident counts against what the machine has, not against
+    # `memory`: of a notebook TensorFlow keeps much from one picture to the next.
+    free = None if limit is None else limit - _status("VmRSS")
+    known = [each for each in (memory, free) if each is not None]
+    return min(known, default=None)
 
 
 def count_kills(

@@ -59,7 +59,7 @@ def check_memory(
     Args:
         file: The file; some decoders read it whole.
         header: What it says of itself.
-        memory: Bytes that the process may have, in all; None: what is free.
+        memory: Bytes that it may take at most; None: what is free.
     """
     kind, width, height, has_alpha, is_deep = header
     cost = COSTS.get(kind, _DEAREST)

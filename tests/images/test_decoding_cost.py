@@ -65,8 +65,21 @@ def test_a_picture_that_takes_too_much_memory_is_refused(
     words = r"it is 12000 x 10000 pixels, and to decode it takes about "
     with pytest.raises(ValueError, match=words + r"\d\.\d GB of memory, but"):
         image_io.read_picture(HUGE[kind], "it", memory=limit)
+    monkeypatch.setattr(host_memory, "find_limit", lambda: 1e12)
     with pytest.raises(ValueError, match="damaged"):  # there is enough
         image_io.read_picture(HUGE[kind], "it", memory=1e12)
+
+
+@pytest.mark.parametrize(("memory", "is_free"), [(9e9, True), (1e13, False)])
+def test_what_is_resident_counts_against_the_machine_alone(
+    memory, is_free, monkeypatch
+):
+    monkeypatch.setattr(host_memory, "_status", lambda name: 9e9)
+    limit = 1e12 if is_free else 9.5e9
+    monkeypatch.setattr(host_memory, "find_limit", lambda: limit)
+    words = "damaged" if is_free else r"but 0\.5 GB are free"
+    with pytest.raises(ValueError, match=words):
+        image_io.read_picture(HUGE["PNG"], "it", memory=memory)
 
 
 def test_a_small_picture_is_read_whatever_the_limit_is():
