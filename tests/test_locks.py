@@ -110,15 +110,22 @@ def test_a_file_that_is_removed_before_it_is_locked_is_made_again(
 
 def test_no_file_gets_the_number_of_a_closed_stream(tmp_path):
     code = """
+import builtins, io
 from pathlib import Path
 from nst_tf import files, locks
 from nst_tf.images import image_io, reading
+from nst_tf.runs import run_log
 numbers = []
 with files.write_atomically(Path("a.png")) as file:
     numbers.append(file.fileno())
     file.write(b"no picture")
 with locks.hold(Path("mark")) as file:
     numbers.append(file.fileno())
+builtins.open = lambda *rest, **named: (
+    numbers.append((file := io.open(*rest, **named)).fileno()) or file
+)
+run_log.Log("log", [])
+builtins.open = io.open
 reading.decode = lambda file, *_: numbers.append(file.fileno()) or 1 / 0
 try:
     image_io.load_image("a.png")
@@ -132,6 +139,6 @@ except ZeroDivisionError:
         capture_output=True,
         text=True,
     )
-    *numbers, end = result.stdout.split(maxsplit=3)
-    assert len(numbers) == 3 and min(map(int, numbers)) > 2
+    *numbers, end = result.stdout.split(maxsplit=4)
+    assert len(numbers) == 4 and min(map(int, numbers)) > 2
     assert end == "b'no picture'\n"

@@ -142,12 +142,12 @@ def _withhold_banner() -> Iterator[None]:
     """
     with contextlib.ExitStack() as stack:
         try:
+            saved = os.dup(2)  # first, or the file may become standard error
+            stack.callback(os.close, saved)
             kept = stack.enter_context(tempfile.TemporaryFile())
-            saved = os.dup(2)
         except OSError:  # no temporary folder, or no standard error
             yield
             return
-        stack.callback(os.close, saved)
         os.dup2(kept.fileno(), 2)
         try:
             yield

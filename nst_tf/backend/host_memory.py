@@ -38,8 +38,8 @@ def find_free(memory: float | None = None) -> float | None:
         The bytes, below 0 if it has too many already; None if unknown.
     """
     limit = find_limit()
-    # What is resident counts against what the machine has, not against
-    # `memory`: of a notebook TensorFlow keeps much from one picture to the next.
+    # TensorFlow keeps memory from one picture to the next; that is not taken
+    # off what was set for each.
     free = None if limit is None else limit - _status("VmRSS")
     known = [each for each in (memory, free) if each is not None]
     return min(known, default=None)

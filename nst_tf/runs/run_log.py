@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_tf import terminal
+from nst_tf import locks, terminal
 from nst_tf.backend import device
 from nst_tf.plan import pyramid
 
@@ -45,7 +45,9 @@ class Log:
         self._failed = False
         self._before: tuple[int, int] | None = None  # level and step
         try:
-            with open(self._path, "a+b") as file:
+            with open(
+                self._path, "a+b", opener=locks.open_above_streams
+            ) as file:
                 if file.tell():
                     file.seek(-1, os.SEEK_END)
                     if file.read() != b"\n":  # a line was cut off
@@ -76,8 +78,10 @@ class Log:
             "memory": device.read_peak_memory(),
         }
         try:
-            with open(self._path, "a", encoding="utf-8") as file:
-                file.write(f"{terminal.escape(json.dumps(line))}\n")
+            with open(
+                self._path, "ab", opener=locks.open_above_streams
+            ) as file:
+                file.write(f"{terminal.escape(json.dumps(line))}\n".encode())
         except OSError as error:
             if not self._failed:
                 log.warning("log %s failed: %s", self._path, error.strerror)
@@ -86,13 +90,17 @@ class Log:
     def _read_last(self) -> tuple[int, int]:
         """Reads level and step of the last line; (0, 0) if it is another's."""
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-            with open(self._path, "rb") as file:
+            with open(
+                self._path, "rb", opener=locks.open_above_streams
+            ) as file:
                 file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_LINE))
                 line = json.loads(file.read().splitlines()[-1])
             level, index = int(line["level"]), int(line["step"])
             planned = self._levels[level - 1]
-            sizes = line["height"], line["width"], line["steps"]
-            if sizes == (planned.height, planned.width, planned.steps):
+            # Of the last level, a run that goes on may take more steps.
+            is_last = planned is self._levels[-1]
+            same_steps = is_last or line["steps"] == planned.steps
+            if same_steps and (line["height"], line["width"]) == planned.size:
                 return level, index
         return 0, 0
 

@@ -231,9 +231,9 @@ def test_the_log_has_a_line_for_each_step_that_is_reported(
     ]
 
 
-def _log(path, *places):
+def _log(path, *places, levels=LEVELS):
     """Logs steps; the levels and steps of all lines of the file."""
-    log = run_log.Log(str(path), LEVELS)
+    log = run_log.Log(str(path), levels)
     for level, index in places:
         losses = {"loss": 1.0} if index % 2 == 0 else {}
         log.step(reporters.StepReport(level - 1, index, 0, losses, 0, None))
@@ -250,8 +250,11 @@ def test_a_log_that_is_taken_up_again_has_no_step_twice(tmp_path):
     again = _log(path, (1, 5), (1, 6), (1, 7), (1, 8), (1, 9), (1, 10), (2, 2))
     assert again == [*first, (1, 10), (2, 2)]
     assert _log(path, (1, 10), (2, 1), (2, 2), (2, 4)) == [*again, (2, 4)]
+    more = [LEVELS[0], LEVELS[1]._replace(steps=8)]
+    longer = _log(path, (2, 3), (2, 4), (2, 6), levels=more)
+    assert longer == [*again, (2, 4), (2, 6)]
     anew = _log(path, *steps)  # a run that begins is another one
-    assert anew == [*again, (2, 4), *first]
+    assert anew == [*longer, *first]
 
 
 @pytest.mark.parametrize(
