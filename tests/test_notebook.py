@@ -290,4 +290,4 @@ def test_pictures_are_none_or_wrong():
     with pytest.raises(ValueError, match="no pictures, expected one"):
         notebook.beside({})
     with pytest.raises(ValueError, match="mine image has shape"):
-        notebook.beside({"mine": np.zeros((4, 4, 2))})
+        notebook.beside({"mine": np.zeros((4, 4, 5))})

@@ -160,7 +160,9 @@ def _plan(job, layers, pictures, steps):
         plan,
         levels=[level],
         init=planning.Init("smaller", picture=start),
-        network=plan.network._replace(precision="float64"),
+        network=plan.network._replace(
+            precision="float64", convolution="direct"
+        ),
     )
 
 

@@ -8,7 +8,7 @@ Source:
     Recognition. ICLR 2015, table 1, columns D (VGG16) and E (VGG19).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from nst_tf import errors
@@ -125,7 +125,13 @@ def choose_convolution(
     return convolution
 
 
-def find_grid(layer: Convolution, convolution: str) -> int:
+def is_by_winograd(layer: Convolution, channels: Sequence[int]) -> bool:
+    """Returns whether a layer of so many channels is one of Winograd's."""
+    is_wide = min(channels) >= WINOGRAD_CHANNELS
+    return is_wide and layer.stride <= WINOGRAD_STRIDE
+
+
+def find_grid(network: str, last: str, convolution: str) -> int:
     """Returns the pixels at whose multiples a tile begins.
 
     There the network down to a layer rounds as it does in the whole image: a
@@ -133,12 +139,19 @@ def find_grid(layer: Convolution, convolution: str) -> int:
     their tiles.
 
     Args:
-        layer: The deepest one.
+        network: A key of `NETWORKS`.
+        last: The deepest layer.
         convolution: One of `CONVOLUTIONS`.
     """
-    if convolution != "winograd":
-        return layer.stride
-    return max(layer.stride, WINOGRAD_TILE * min(layer.stride, WINOGRAD_STRIDE))
+    grid = 1
+    for layer in list_convolutions(network):
+        channels = layer.in_channels, layer.out_channels
+        grid = max(grid, layer.stride)
+        if convolution == "winograd" and is_by_winograd(layer, channels):
+            grid = max(grid, WINOGRAD_TILE * layer.stride)
+        if layer.name == last:
+            break
+    return grid
 
 
 NETWORKS = {

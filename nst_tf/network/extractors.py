@@ -151,7 +151,7 @@ def vgg(
         tf.function(model, autograph=False, input_signature=[sizes]),
         stride={name: layer.stride for name, layer in geometry.items()},
         reach={name: layer.reach for name, layer in geometry.items()},
-        grid=architectures.find_grid(chain[-1], convolution),
+        grid=architectures.find_grid(network, chain[-1].name, convolution),
         projections={name: (projections or {}).get(name) for name in geometry},
     )
 
@@ -166,10 +166,8 @@ def _convolve(
 ) -> tf.Tensor:
     """Adds one convolution."""
     kernel, bias = network_weights
-    if (
-        convolution == "winograd"
-        and min(kernel.shape[2:]) >= architectures.WINOGRAD_CHANNELS
-        and layer.stride <= architectures.WINOGRAD_STRIDE
+    if convolution == "winograd" and architectures.is_by_winograd(
+        layer, kernel.shape[2:]
     ):
         if padding == "symmetric":
             features = _SymmetricPadding(dtype=dtype)(features)

@@ -22,8 +22,8 @@ _STEP = {
 }
 # Of tiles, whose features are cut, and which come after smaller levels.
 _TILING = 1.2
-# Filters of Winograd's convolutions, and what they are at work on.
-_WINOGRAD = {"vgg": 0.35e9, "small": 0.05e9}
+# Filters of Winograd's convolutions and what they work on, over the filters.
+_WINOGRAD = 2.2
 _FEATURE = {"float32": 4, "bfloat16": 2, "float16": 2}
 _PICTURE = 12  # a pixel of the content, in place of its features
 # A pixel of the output on the host, which has the start and a copy of it,
@@ -65,7 +65,7 @@ class MemoryModel(NamedTuple):
     read: float = 0.0  # bytes of the pictures that were read
     features: float = 8.0  # of the content, that are kept for each pixel
     recomputes: bool = False  # whether they are not kept, in tiles
-    convolution: str = "direct"  # how convolutions are computed
+    filters: float = 0.0  # bytes of those of Winograd's convolutions
 
     def estimate_peak(self, height: int, width: int, tile: int = 0) -> float:
         """Estimates the peak of its memory, in bytes, to about a tenth.
@@ -89,8 +89,7 @@ class MemoryModel(NamedTuple):
         else:
             working = step * max(pixels, _SEEING * seen)
         working += self.pairs * optimizer.pair_bytes * pixels
-        if self.convolution == "winograd":
-            working += _WINOGRAD[network]
+        working += _WINOGRAD * self.filters
         return _BASE[network] + working + self.read
 
     def find_largest_tile(self, height: int, width: int, limit: float) -> int:

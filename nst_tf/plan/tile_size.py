@@ -13,6 +13,7 @@ from nst_tf.network import architectures
 from nst_tf.plan import memory, pyramid, tiles
 
 if TYPE_CHECKING:
+    from nst_tf.network import weight_files
     from nst_tf.plan import planning
 
 
@@ -150,13 +151,29 @@ def make_memory_model(plan: "planning.Plan") -> memory.MemoryModel:
         style_loss=plan.style_loss,
         read=read.size,
         recomputes=plan.tiling.content_target == "recompute",
-        convolution=plan.network.convolution,
+        filters=_measure_filters(plan, read.network.layers),
         features=sum(
             read.network.layers[layer.name][0].shape[-1] / layer.stride**2
             for layer in architectures.list_convolutions(plan.network.name)
             if layer.name in plan.content_weights
         ),
     )
+
+
+def _measure_filters(
+    plan: "planning.Plan", layers: "weight_files.Layers"
+) -> float:
+    """Measures the filters of Winograd's convolutions, in bytes."""
+    if plan.network.convolution != "winograd":
+        return 0.0
+    total = 0.0
+    for layer in architectures.list_convolutions(plan.network.name):
+        channels = layers[layer.name][0].shape[2:]
+        if architectures.is_by_winograd(layer, channels):
+            total += 36 * 4 * channels[0] * channels[1]
+        if layer.name == plan.deepest.name:
+            break
+    return total
 
 
 def describe_tiles(plan: "planning.Plan", level: pyramid.Level) -> str:
@@ -234,7 +251,10 @@ def _cut(plan: "planning.Plan", level: pyramid.Level) -> tiles.Tiles | None:
 
 def _measure_reach(plan: "planning.Plan") -> tuple[int, int]:
     """Returns what tiles begin at multiples of, and the deepest reach."""
-    grid = architectures.find_grid(plan.deepest, plan.network.convolution)
+    spec = plan.network
+    grid = architectures.find_grid(
+        spec.name, plan.deepest.name, spec.convolution
+    )
     return tiles.cover_image_losses(grid, plan.deepest.reach)
 
 

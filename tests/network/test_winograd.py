@@ -118,6 +118,14 @@ def test_what_it_cannot_compute_is_said(wide):
         wide(convolution="fft")
 
 
+def test_tiles_begin_where_those_of_winograd_do():
+    find = architectures.find_grid
+    assert find("vgg19", "block5_conv1", "direct") == 16
+    assert find("vgg19", "block5_conv1", "winograd") == 32
+    assert find("vgg19", "block2_conv2", "winograd") == 8
+    assert find("vgg19", "block2_conv1", "winograd") == 2
+
+
 def test_it_is_chosen_for_float32_on_a_cpu():
     choose = architectures.choose_convolution
     assert choose("auto", "float32") == "winograd"

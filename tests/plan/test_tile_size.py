@@ -88,8 +88,16 @@ def test_named_tiles_that_are_all_halo_are_refused():
     draft = _draft()
     assert tile_size.find_smallest_side(draft) == LEAST
     network = draft.network._replace(convolution="winograd")
-    fast = dataclasses.replace(draft, network=network)
-    assert tile_size.find_smallest_side(fast) == 8 + 4 + 2 * 8
+    fast = dataclasses.replace(
+        draft, network=network, layers=["block2_conv1", "block2_conv2"]
+    )
+    assert tile_size.find_smallest_side(fast) == 8 + 6 + 2 * 8
+    model = tile_size.make_memory_model(fast)
+    assert model.filters == 36 * 4 * 128 * 128
+    more = model.estimate_peak(72, 96) - model._replace(
+        filters=0.0
+    ).estimate_peak(72, 96)
+    assert more == pytest.approx(2.2 * model.filters)
     assert _fit(LEAST).tiling.side == LEAST
     words = (
         "tile is 11, expected at least 12 pixels: a tile is cut with all that "
@@ -151,7 +159,7 @@ def test_the_model_of_memory_is_that_of_the_plan():
         "read": 12 * (60 * 80 + 50 * 40),
         "features": 64 + 128 / 4,
         "recomputes": False,
-        "convolution": "auto",  # of a draft
+        "filters": 0.0,
     }
     other = tile_size.make_memory_model(
         _draft(

@@ -386,7 +386,7 @@ def test_stylize_steps_may_be_left(toy, painter):
 @pytest.mark.parametrize(
     ("content", "error", "words"),
     [
-        (np.zeros((40, 40)), ValueError, r"has shape \(40, 40\)"),
+        (np.zeros((40, 40, 5)), ValueError, r"has shape \(40, 40, 5\)"),
         (np.full((40, 40, 3), 7.0), ValueError, r"outside \[0, 1\]"),
         (np.zeros((40, 40, 3), int), TypeError, "has type int64"),
         ("none.png", ValueError, "there is no file"),

@@ -142,8 +142,8 @@ def test_a_machine_is_measured(monkeypatch, gpu):
     monkeypatch.setattr(runner.host_memory, "find_limit", lambda: 3e9)
     strategy = types.SimpleNamespace(num_replicas_in_sync=4)
     memory = None if gpu else 3e9
-    assert runner.measure_machine() == ("auto?", memory, 1, 3e9)
-    assert runner.measure_machine(strategy) == ("auto?", memory, 4, 3e9)
+    assert runner.measure_machine() == ("auto?", memory, 1, 3e9, gpu)
+    assert runner.measure_machine(strategy) == ("auto?", memory, 4, 3e9, gpu)
 
 
 # Several processes

@@ -123,6 +123,7 @@ def test_the_network_is_that_of_the_plan_and_made_once(plan, monkeypatch):
         "pooling": "max",
         "padding": "zeros",
         "dtype": "float64",
+        "convolution": "direct",
     }
     layers = (toys.CONTENT_LAYER, *toys.STYLE_LAYERS)
     assert made == [("toy", layers, options)]
