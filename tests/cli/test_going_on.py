@@ -148,6 +148,7 @@ def test_only_a_run_that_goes_on_replaces(folder, painter, capsys, change):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_ten_runs_that_are_stopped_at_random_moments_end_alike(tmp_path):
     script = ROOT / "scripts" / "benchmarks" / "kills.py"
     result = subprocess.run(
