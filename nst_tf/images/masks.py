@@ -19,7 +19,8 @@ SMALLEST = 0.002  # share of a mask that a color of its own has, at least;
 EDGE = 0.03  # if it lies between two others, as those of soft edges do
 LUMA = (0.2126, 0.7152, 0.0722)  # of red, green and blue: ITU-R BT.709
 STRAY = 0.02  # share of the pixels whose color may be of no region
-OPAQUE = 0.5  # alpha from which the color of a pixel may be that of a region
+OPAQUE = 0.5  # alpha from which the color of a pixel may be that of a region;
+FAINT = 1 / 32  # if no such pixel has it; below, rounding exceeds NEAR
 CLASSES = 31  # the largest sample of a mask that looks like class numbers
 
 
@@ -56,11 +57,14 @@ def find_mask_regions(
             a gray mask as `read_gray`.
     """
     shown = np.rint(255 * _multiply(mask, alpha)).astype(np.int32)
-    if (shown.max(axis=-1) - shown.min(axis=-1)).max() <= GRAY:
+    if _is_gray(shown):
         white = read_gray(mask, name, alpha).astype(np.float32)
         return [MaskRegion((255,) * 3, white), MaskRegion((0,) * 3, 1 - white)]
     pixels = np.rint(255 * mask).astype(np.int32)
     seen = np.ones(mask.shape[:2], bool) if alpha is None else alpha >= OPAQUE
+    if alpha is not None:
+        faint = (alpha >= FAINT) & ~seen
+        seen[faint] = _is_new(pixels[faint], pixels[seen])
     palette = _palette(pixels[seen], name, 2 if alpha is None else 1)
     weights = _multiply(_weights(pixels, palette, seen, name), alpha)
     found = map(
@@ -82,9 +86,15 @@ def read_gray(
         alpha: How opaque it is, [H, W] in [0, 1]; wholly if None.
 
     Raises:
-        ValueError: If it is black on nothing, or its samples are class numbers.
+        ValueError: If it is colored, or black on nothing, or its samples are
+            class numbers.
     """
     gray = _multiply(mask, alpha)
+    if not _is_gray(np.rint(255 * gray)):
+        raise ValueError(
+            f"{name} is colored, expected gray; draw what counts in white, the "
+            f"rest in black."
+        )
     if gray.max() < (CLASSES + 0.5) / 255:
         _check_dark(mask if alpha is None else mask[alpha > 0], name)
     if alpha is not None and gray.max() <= GRAY / 255:
@@ -111,11 +121,29 @@ def _multiply(mask: np.ndarray, alpha: np.ndarray | None) -> np.ndarray:
     return mask if alpha is None else mask * alpha[..., None]
 
 
+def _is_gray(samples: np.ndarray) -> bool:
+    """Whether samples of 0..255, [H, W, 3], are gray."""
+    return bool((samples.max(axis=-1) - samples.min(axis=-1)).max() <= GRAY)
+
+
+def _is_new(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Which pixels, [N, 3], have a color far from all those known, [M, 3].
+
+    Colors that fewer known pixels have than a region needs are none.
+    """
+    is_new = np.ones(len(pixels), bool)
+    colors, counts = np.unique(known, axis=0, return_counts=True)
+    for color in colors[counts >= SMALLEST * len(known)]:
+        is_new &= np.abs(pixels - color).max(axis=-1) >= APART
+    return is_new
+
+
 def _check_dark(samples: np.ndarray, name: str) -> None:
     """Raises ValueError if samples in [0, 1], all small, are whole numbers."""
-    for white in (255, 65535):  # of 8 bits and of 16
+    # Of 8 bits and of 16, of which 255 is 0.992 of 8 bits.
+    for white, rounding in ((255, 0.005), (65535, 0.01)):
         numbers = np.rint(white * samples)
-        if np.abs(white * samples - numbers).max() > 0.01:
+        if np.abs(white * samples - numbers).max() > rounding:
             continue
         if numbers.max() == 1:
             raise ValueError(
@@ -129,6 +157,11 @@ def _check_dark(samples: np.ndarray, name: str) -> None:
                 f"{levels[-1]:.0f}, which look like class numbers, and white "
                 f"is {white}; draw what counts in white, or each class in a "
                 f"color of its own."
+            )
+        if white == 65535 and 0 < levels[-1] <= 255:
+            raise ValueError(
+                f"{name} has no value above {levels[-1]:.0f}, and white is "
+                f"65535; multiply values of 0..255 by 257."
             )
 
 

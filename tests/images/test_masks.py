@@ -166,10 +166,13 @@ DARK[:3], DARK[3:6] = 1, 2
         (DARK * 1.3, None),  # no whole numbers
         (DARK // 2 * 7, None),  # two levels
         (DARK * 0, None),
+        (DARK // 2 * 255, None),
     ],
 )
 def test_a_mask_of_class_numbers_is_refused(samples, words, white):
     mask = np.float32(samples[..., None] / np.float32(white)).repeat(3, -1)
+    if white == 65535 and samples.max() in (7, 32, 255):
+        words = "has no value above .*, and white is 65535; multiply values of"
     for alpha in (None, np.ones((9, 9), "f4")):
         for read in (masks.read_gray, masks.find_mask_regions):
             if words:
@@ -187,6 +190,32 @@ def test_a_mask_is_drawn_in_white(ink):
     for read in (masks.read_gray, masks.find_mask_regions):
         with pytest.raises(ValueError, match="mask is black where .* in white"):
             read(mask, "mask", alpha)
+
+
+@pytest.mark.parametrize("ground", [(0, 0, 0), (255,) * 3])
+@pytest.mark.parametrize("alpha", [None, 0.5])
+def test_a_mask_that_is_gray_alone_has_no_colors(ground, alpha):
+    mask = np.full((9, 9, 3), ground, "f4") / 255
+    mask[:3] = 1, 0, 0
+    alpha = None if alpha is None else np.full((9, 9), alpha, "f4")
+    with pytest.raises(ValueError, match="^keep_mask is colored, expected gr"):
+        masks.read_gray(mask, "keep_mask", alpha)
+
+
+@pytest.mark.parametrize("faint", [0.04, 0.4])
+@pytest.mark.parametrize("rest", [0.0, 1.0])
+def test_a_color_that_is_faint_everywhere_has_a_region(faint, rest):
+    mask, alpha = np.zeros((10, 30, 3)), np.full((10, 30), rest, "f4")
+    mask[:, :10], mask[:, 10:20], mask[:, 20:] = RED, BLUE, GREEN
+    alpha[:, :20] = 1
+    alpha[:, :5], alpha[:, 10:20] = 0.3, faint  # red is seen elsewhere
+    found = {
+        region.color: region.weights
+        for region in masks.find_mask_regions(mask / 255, "mask", alpha)
+    }
+    assert found.keys() == {RED, BLUE} | ({GREEN} if rest else set())
+    expected = np.where(mask[..., 2] > 0, alpha, 0)
+    np.testing.assert_allclose(found[BLUE], expected, atol=1e-6)
 
 
 def test_noise_is_no_mask():
