@@ -49,3 +49,12 @@ def check_size(
         )
     if tile[0] * tile[1] > max(LARGEST_TILE, 1e6 * max_megapixels):
         raise ValueError(f"it is damaged: its tiles are {tile[0]} x {tile[1]}")
+
+
+def check_deep(samples: np.ndarray, mode: str) -> None:
+    """Raises ValueError if samples of 16 bits are all of 8."""
+    if 0 < samples.max() <= 255:
+        raise ValueError(
+            f"its mode is {mode}, of which white is 65535, and no value is "
+            f"above 255; convert it to mode L"
+        )

@@ -135,7 +135,8 @@ def _decode(
             dpi = _dpi(image, exif)
             bits = tags.get(258, 8)
             deep = max(bits) if isinstance(bits, tuple) else bits
-            is_cut = deep > 8 and not image.mode.startswith(("I", "F"))
+            # Pillow reads gray of 16 bits, and floats; of 32 bits it is signed.
+            is_cut = deep > 8 and not image.mode.startswith(("I;", "F"))
             kind = str(image.format).replace("MPO", "JPEG")
             header = decoding_cost.Header(
                 kind,
@@ -146,13 +147,16 @@ def _decode(
             decoding_cost.check_memory(file, header, memory)
             if _is_deep_png(head):
                 raw = _by_tensorflow(file, image)
-            elif is_cut and files.is_installed("tifffile"):
+            elif is_cut and (
+                image.mode == "I" or files.is_installed("tifffile")
+            ):
                 raw = tiff.read(file, max_megapixels, choice.page, memory)
             else:
                 if kind == "JPEG":
                     decoding_cost.check_scans(file, *image.size, max_megapixels)
                 if kind == "PNG":
                     _scale_transparency(image, bits=head[24])
+                tiff.mend_palette(image)
                 raw = _by_pillow(image)
             stated = stated_colors.find(image, exif, file)
             if stated:
@@ -231,6 +235,7 @@ def rotate_upright(array: np.ndarray, orientation: object) -> np.ndarray:
 
 def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
     """Reads what has 8 bits a channel, and gray of 16 bits or floats."""
+    tiff.check_unsigned(image)
     image.load()
     profile = image.info.get("icc_profile", b"")
     if image.mode.startswith(("I", "F")):
@@ -276,10 +281,13 @@ def _deep_gray(image: Image.Image) -> np.ndarray:
     tags = getattr(image, "tag_v2", {})
     if image.mode.startswith("I"):
         bits = tags.get(258, (16,))[0]  # 12 are stored in 16, too
+        if not image.format:
+            file_samples.check_deep(samples, image.mode)
         samples /= 2**bits - 1
-    if image.mode.startswith("I;16") and tags.get(262) == 0:  # 0 is white
+    samples = file_samples.check_range(samples)
+    if tags.get(262) == 0:  # 0 is white
         samples = 1 - samples
-    return file_samples.check_range(samples)[..., None]
+    return samples[..., None]
 
 
 def _by_tensorflow(

@@ -73,7 +73,12 @@ def find(
         return None
     stated = None
     if file is not None and image.format == "PNG":
-        stated = _by_codes(_find_cicp(file))
+        codes = _find_cicp(file)
+        stated = _by_codes(codes)
+        if list(codes[3:]) == [0]:
+            note = "its samples are of 16 to 235, and were read as full range"
+            stated = stated or StatedColors()
+            stated = stated._replace(notes=(*stated.notes, note))
     has_icc = bool(image.info.get("icc_profile"))
     if has_icc:  # what is more than we can follow is no more than a hint
         return stated if stated and not stated.notes else None
@@ -110,7 +115,7 @@ def _by_png(image: Image.Image) -> StatedColors | None:
         return StatedColors()
     gamma = image.info.get("gamma")
     found = image.info.get("chromaticity")
-    if image.format != "PNG" or (gamma is None and found is None):
+    if image.format not in ("PNG", None) or (gamma is None and found is None):
         return None
     ignored = StatedColors(notes=("its gamma or primaries are none; ignored",))
     if gamma is not None and not 0.1 <= gamma <= 10:

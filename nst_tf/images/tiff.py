@@ -5,7 +5,7 @@ import zlib
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImagePalette
 
 from nst_tf import files
 from nst_tf.images import decoding_cost, file_samples, profiles
@@ -131,3 +131,18 @@ def _check_segments(file: BinaryIO, page: Any) -> None:
             data = inflating.unconsumed_tail
         if length > longest:
             raise ValueError("it is damaged: a part is longer than it may be")
+
+
+def check_unsigned(image: Image.Image) -> None:
+    """Raises ValueError if the samples of Pillow's picture have signs."""
+    tags = getattr(image, "tag_v2", {})
+    if 2 in np.atleast_1d(tags.get(339, 1)):
+        bits = np.max(tags.get(258, 8))
+        raise ValueError(f"its samples are int{bits}, expected unsigned")
+
+
+def mend_palette(image: Image.Image) -> None:
+    """Takes a palette of Pillow's picture for one of 8 bits if it may be."""
+    values = getattr(image, "tag_v2", {}).get(320, (256,))
+    if image.mode in ("P", "PA") and max(values) < 256:  # as libtiff does
+        image.palette = ImagePalette.raw("RGB;L", bytes(values))

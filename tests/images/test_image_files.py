@@ -51,6 +51,31 @@ OF_THE_FILE = {
 WRITTEN = (*EXACT, "a8.jpg")
 
 
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "u4", "f4"])
+def test_gray_tiff_files_of_other_samples(tmp_path, dtype):
+    path, ramp = tmp_path / "a.tif", np.tile(np.linspace(0, 1, 9), (5, 1))
+    high = 1 if dtype == "f4" else np.iinfo(dtype).max
+    kind = "miniswhite" if dtype == "f4" else "minisblack"
+    _write_tiff(path, (ramp * high).astype(dtype), photometric=kind)
+    if dtype[0] == "i":
+        words = f"its samples are int{8 * int(dtype[1])}, expected unsigned"
+        with pytest.raises(ValueError, match=words):
+            image_io.load_image(path)
+        return
+    expected = 1 - ramp if dtype == "f4" else ramp
+    pixels = image_io.load_image(path)[..., 0]
+    np.testing.assert_allclose(pixels, expected, atol=1e-6)
+
+
+def test_a_tiff_palette_may_be_of_8_bits():
+    colors = [each for channel in range(3) for each in [channel, 200] * 128]
+    tags = raw_files.tiff_page(bytes(6), (2, 3), 8, 1, t320=(3, colors))
+    tags[262] = 3, [3]
+    data = raw_files.tiff(bytes(6), tags)
+    pixels = image_io.read_picture(data, "a").pixels
+    np.testing.assert_allclose(255 * pixels[0, 0], [0, 1, 2], atol=1e-4)
+
+
 @pytest.mark.parametrize("name", DEEP)
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
 def test_all_65536_levels_are_read(tmp_path, name, channels):

@@ -140,6 +140,8 @@ def test_a_png_file_states_its_colors(chunks, space, gamma, bits):
         ([chunk("cICP", 9, 16, 0, 1)], "HDR (PQ)"),
         ([chunk("cICP", 9, 18, 0, 1), chunk("gAMA", 1.0)], "HDR (HLG)"),
         ([chunk("cICP", 99, 13, 0, 1)], "code points 99 and 13"),
+        ([chunk("cICP", 1, 13, 0, 0)], "16 to 235"),
+        ([chunk("cICP", 2, 2, 0, 0)], "16 to 235"),
         ([chunk("gAMA", 0.0)], "ignored"),
         ([chunk("cHRM", *[0.3] * 8)], "ignored"),
         ([chunk("cHRM", *[0.0] * 8)], "ignored"),

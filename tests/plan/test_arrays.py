@@ -215,6 +215,13 @@ def test_pillow_images_of_any_mode_are_read(mode):
             assert found.alpha is None
 
 
+def test_a_pillow_image_of_bytes_in_16_bits_is_refused():
+    for dtype in ("i4", "u2"):
+        image = Image.fromarray(HALF.astype(dtype) * 255)
+        with pytest.raises(ValueError, match="no value is above 255; convert"):
+            arrays.as_mask(image, "keep_mask")
+
+
 def test_a_pillow_image_is_what_its_file_is(tmp_path):
     path = tmp_path / "a.png"
     notes = Image.Exif()
