@@ -45,7 +45,10 @@ def show_address(address: str) -> str:
         _ = parts.port  # a password with a slash in it is no port
     except ValueError:
         return f"{address.strip().partition('://')[0]}://..."
-    if not parts.netloc or "@" in parts.path:  # as a password may, with a slash
+    host, rest = parts.netloc, (parts.path, parts.query, parts.fragment)
+    # A password with a slash, ? or # in it ends what looks like the host.
+    is_cut = "@" in parts.path or (":" in host and "@" in "".join(rest))
+    if is_cut or (not host and parts.scheme in SCHEMES):
         return f"{parts.scheme}://..."
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"

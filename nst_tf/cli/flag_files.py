@@ -114,6 +114,12 @@ def find_flag_file(name: str, folder: Path | None = None) -> Path:
             if os.path.isfile(path):
                 return path
     names = files.list_presets()
+    if not name or any(map(os.path.exists, places)):
+        kind = "is no file" if name else "has no name"
+        raise ValueError(
+            f"flag file {web.show_source(name)} {kind}; name a text file, or a "
+            f"preset: {', '.join(names)}."
+        )
     raise ValueError(
         f"there is no flag file {web.show_source(name)}"
         f"{errors.did_you_mean(given.stem, names)}; "

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from PIL import Image
 
 from nst_tf import locks
-from nst_tf.images import file_samples
+from nst_tf.images import decoding_cost, file_samples
 from nst_tf.metadata import directories
 
 _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -31,12 +31,26 @@ def open_header(
         Exception: Of any kind, if it is damaged.
     """
     with open(path, "rb") as file, quiet():
-        if file.read(4) in directories.BEGINNINGS:
-            directories.check_tags(file)
-        file.seek(0)
+        check_header(file)
         with Image.open(file, formats=formats) as image:
             check_exif(image)
             yield image
+
+
+def check_header(file: BinaryIO) -> None:
+    """Checks what Pillow reads as it opens a file, which is left at its start.
+
+    Raises:
+        ValueError: If a TIFF file has too many tags, or a JPEG file too many
+            segments of EXIF.
+    """
+    file.seek(0)
+    head = file.read(4)
+    if head in directories.BEGINNINGS:
+        directories.check_tags(file)
+    elif head.startswith(b"\xff\xd8"):
+        decoding_cost.check_segments(file)
+    file.seek(0)
 
 
 def check_exif(image: Image.Image) -> None:

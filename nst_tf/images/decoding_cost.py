@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from nst_tf.backend import host_memory
@@ -36,8 +37,9 @@ _DEAREST = Cost(
 LEAST = 1 << 26  # bytes that any picture may take
 SCANNED = 20.0  # scans of the largest picture that is read; most have 10
 MOST_MARKERS = 100_000  # of a JPEG file
+MOST_SEGMENTS = 256  # of EXIF and XMP: Pillow copies all before, for each
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
-_SCAN, _END = 0xDA, 0xD9
+_SCAN, _END, _APP1 = 0xDA, 0xD9, 0xE1
 _WITHOUT_LENGTH = (0x01, 0xD8)
 
 
@@ -96,23 +98,39 @@ def check_scans(
         )
 
 
+def check_segments(file: BinaryIO) -> None:
+    """Raises ValueError if a JPEG file has more EXIF than any writer makes."""
+    count = list(_list_markers(file)).count(_APP1)
+    if count > MOST_SEGMENTS:
+        raise ValueError(
+            f"it is damaged: it has {count} segments of EXIF or XMP"
+        )
+
+
 def count_scans(file: BinaryIO) -> int:
-    """Counts the scans of the first picture of a JPEG file.
+    """Counts the scans of the first picture of a JPEG file; it stays in place.
 
     Raises:
         ValueError: If it has more markers than any writer makes.
+    """
+    before = file.tell()
+    scans = list(_list_markers(file)).count(_SCAN)
+    file.seek(before)
+    return scans
+
+
+def _list_markers(file: BinaryIO) -> Iterator[int]:
+    """Lists the markers of the first picture of a JPEG file.
 
     Source:
         ITU-T T.81, annex B.1.1, markers; B.2, their order.
     """
-    before, scans = file.tell(), 0
     file.seek(0)
     for _ in range(MOST_MARKERS):
         marker = _find_marker(file)
-        if marker in (None, _END):
-            file.seek(before)
-            return scans
-        scans += marker == _SCAN
+        if marker is None or marker == _END:
+            return
+        yield marker
         if marker not in _WITHOUT_LENGTH:
             length = int.from_bytes(file.read(2), "big")
             file.seek(max(length - 2, 0), os.SEEK_CUR)

@@ -108,9 +108,7 @@ def _decode(
 
         pillow_heif.register_heif_opener()
     exif, dpi, credits = Image.Exif(), None, {}
-    if head[:4] in directories.BEGINNINGS:
-        directories.check_tags(file)
-        file.seek(0)
+    decoders.check_header(file)
     choice = pages.choose(file, head)
     file.seek(0)
     try:

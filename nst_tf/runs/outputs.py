@@ -218,6 +218,8 @@ def check_folder(setting: str, path: Path) -> Path:
         ValueError: If there can be no file, or preview, of its name.
     """
     folder = path.parent
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{setting} folder {folder} is a file; name another.")
     if not folder.is_dir():
         raise ValueError(f"{setting} folder {folder} does not exist; make it.")
     name = preview_path(path).name

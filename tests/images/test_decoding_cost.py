@@ -157,6 +157,17 @@ def test_tags_without_end_are_refused_before_they_are_read():
         directories.check_tags(io.BytesIO(data))
 
 
+def test_a_thousand_segments_of_exif_are_refused(tmp_path):
+    plain = _saved("JPEG")
+    segment = b"\xff\xe1" + struct.pack(">H", 608) + b"Exif\0\0" + bytes(600)
+    data = plain[:2] + 1000 * segment + plain[2:]
+    with pytest.raises(ValueError, match="1000 segments of EXIF or XMP"):
+        image_io.read_picture(data, "it")
+    (tmp_path / "a.jpg").write_bytes(data)
+    with pytest.raises(ValueError, match="does not say how it was made"):
+        records.read_record(tmp_path / "a.jpg")
+
+
 def test_filling_between_markers_takes_no_time():
     data = b"\xff\xd8" + b"\xff" * (1 << 20) + b"\0"
     began = time.process_time()
