@@ -86,15 +86,9 @@ def read_gray(
         alpha: How opaque it is, [H, W] in [0, 1]; wholly if None.
 
     Raises:
-        ValueError: If it is colored, or black on nothing, or its samples are
-            class numbers.
+        ValueError: If it is black on nothing, or its samples are class numbers.
     """
     gray = _multiply(mask, alpha)
-    if not _is_gray(np.rint(255 * gray)):
-        raise ValueError(
-            f"{name} is colored, expected gray; draw what counts in white, the "
-            f"rest in black."
-        )
     if gray.max() < (CLASSES + 0.5) / 255:
         _check_dark(mask if alpha is None else mask[alpha > 0], name)
     if alpha is not None and gray.max() <= GRAY / 255:

@@ -192,16 +192,6 @@ def test_a_mask_is_drawn_in_white(ink):
             read(mask, "mask", alpha)
 
 
-@pytest.mark.parametrize("ground", [(0, 0, 0), (255,) * 3])
-@pytest.mark.parametrize("alpha", [None, 0.5])
-def test_a_mask_that_is_gray_alone_has_no_colors(ground, alpha):
-    mask = np.full((9, 9, 3), ground, "f4") / 255
-    mask[:3] = 1, 0, 0
-    alpha = None if alpha is None else np.full((9, 9), alpha, "f4")
-    with pytest.raises(ValueError, match="^keep_mask is colored, expected gr"):
-        masks.read_gray(mask, "keep_mask", alpha)
-
-
 @pytest.mark.parametrize("faint", [0.04, 0.4])
 @pytest.mark.parametrize("rest", [0.0, 1.0])
 def test_a_color_that_is_faint_everywhere_has_a_region(faint, rest):
