@@ -16,6 +16,7 @@ import time
 import zipfile
 from pathlib import Path
 
+import hostile
 import hypothesis
 import numpy as np
 import pytest
@@ -55,9 +56,9 @@ def both_tiers(strategy):
 
     def decorate(check):
         def run(count):
-            before = _read_memory("VmRSS")
+            before = hostile.read_memory("VmRSS")
             _settings(count)(hypothesis.given(strategy)(_timed(check)))()
-            assert _read_memory("VmHWM") - before < MEGABYTES
+            assert hostile.read_memory("VmHWM") - before < MEGABYTES
 
         counts = [50, pytest.param(2000, marks=pytest.mark.slow)]
         return pytest.mark.parametrize("count", counts)(run)
@@ -74,18 +75,6 @@ def _timed(check):
         assert time.process_time() - began < SECONDS
 
     return run
-
-
-def _read_memory(key):
-    """Reads the memory of this process, in MB; the peak begins anew."""
-    try:
-        text = Path("/proc/self/status").read_text()
-        if key == "VmRSS":
-            Path("/proc/self/clear_refs").write_text("5")
-    except OSError:  # not on Linux
-        return 0
-    line = next(line for line in text.splitlines() if line.startswith(key))
-    return int(line.split()[1]) / 1024
 
 
 def _check_sentence(error):
@@ -178,15 +167,6 @@ def _list_places(tree):
             yield from _list_places(tree[key])
 
 
-def _flip(data, flips):
-    """Replaces some bytes; some go away."""
-    for where, put, gone in flips:
-        place = int(where * len(data))
-        gone = len(put) if gone is None else gone
-        data = data[:place] + put + data[place + gone :]
-    return data
-
-
 # Flag files
 
 
@@ -228,7 +208,7 @@ def test_flag_files_of_anybody_are_read_or_refused(example):
         ("a.cfg", "b.cfg"), example, strict=True
     ):
         data = end.join(lines).encode(encoding, "replace")
-        Path(name).write_bytes(_flip(data, flips))
+        Path(name).write_bytes(hostile.damage(data, flips))
     try:
         checks.check(flags.parse(["--flagfile=a.cfg"]))
     except ValueError as error:
@@ -329,7 +309,7 @@ def _write_mask(samples, form, mode, flips):
         image.convert("RGBA").convert(mode).save(file, form)
     except (OSError, ValueError):
         image.convert("L").save(file, "PNG")
-    Path("mask").write_bytes(_flip(file.getvalue(), flips))
+    Path("mask").write_bytes(hostile.damage(file.getvalue(), flips))
     return "mask"
 
 
@@ -436,7 +416,7 @@ def test_records_of_anybody_lead_nowhere(example):
                 table[key] = digest
     data = json.dumps(_change(record, changes)).encode()
     Image.new("RGB", (9, 9)).save("a.bmp")
-    outputs.sidecar_path(Path("a.bmp")).write_bytes(_flip(data, flips))
+    outputs.sidecar_path(Path("a.bmp")).write_bytes(hostile.damage(data, flips))
     _opened = []
     try:
         _describe_and_load()
@@ -542,7 +522,7 @@ def test_checkpoints_of_anybody_are_whole_or_refused(example):
     head = _change(HEAD, changes)
     stored = {**_ARRAYS, **dict(arrays)}
     stored = {n: each for n, each in stored.items() if each is not None}
-    path.write_bytes(_flip(_pack_checkpoint(head, stored, how), flips))
+    path.write_bytes(hostile.damage(_pack_checkpoint(head, stored, how), flips))
     is_ours = how == "ours" and not arrays
     try:
         found = state_file.read_head(path)

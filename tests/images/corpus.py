@@ -11,7 +11,6 @@ import lzma
 import struct
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import colors_by_hand
@@ -58,18 +57,6 @@ def _add(name, answer, make, *args, **options):
     """Adds the file that make(*args, **options) returns."""
     assert name not in CASES, name
     CASES[name] = Case(functools.partial(make, *args, **options), answer)
-
-
-def read_memory(key):
-    """Reads the memory of this process, in MB; the peak begins anew."""
-    try:
-        text = Path("/proc/self/status").read_text()
-        if key == "VmRSS":
-            Path("/proc/self/clear_refs").write_text("5")
-    except OSError:  # not on Linux
-        return 0
-    line = next(line for line in text.splitlines() if line.startswith(key))
-    return int(line.split()[1]) / 1024
 
 
 # Samples, and how they are written

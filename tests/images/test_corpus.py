@@ -15,6 +15,7 @@ import warnings
 from pathlib import Path
 
 import corpus
+import hostile
 import hypothesis
 import numpy as np
 import pytest
@@ -198,21 +199,12 @@ def test_edited_files_are_survived(count):
     def survive(case):
         name, edits, mended = case
         hypothesis.assume(name in available)
-        data = _edited(available[name], edits)
+        data = hostile.damage(available[name], edits)
         if mended and data[:4] == raw_files.PNG[:4]:
             data = _with_checksums(data)
         read(data, megapixels=0.1)
 
     survive()
-
-
-def _edited(data, edits):
-    """Damages a file."""
-    for where, put, gone in edits:
-        place = int(where * len(data))
-        gone = len(put) if gone is None else gone
-        data = data[:place] + put + data[place + gone :]
-    return data
 
 
 def _with_checksums(data):
@@ -228,7 +220,7 @@ def _with_checksums(data):
 
 def read(data, megapixels=1.0):
     """Reads a file, or an image of Pillow, by the law: picture or sentence."""
-    began, before = time.process_time(), corpus.read_memory("VmRSS")
+    began, before = time.process_time(), hostile.read_memory("VmRSS")
     try:
         if isinstance(data, Image.Image):
             picture = arrays.as_picture(data, "it")
@@ -236,7 +228,7 @@ def read(data, megapixels=1.0):
             picture = image_io.read_picture(data, "it", megapixels)
     except ValueError as error:
         picture = str(error)
-    grown = corpus.read_memory("VmHWM") - before
+    grown = hostile.read_memory("VmHWM") - before
     assert time.process_time() - began < SECONDS
     assert grown < MEMORY
     if isinstance(picture, str):

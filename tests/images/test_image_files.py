@@ -28,18 +28,6 @@ from nst_tf.metadata import exif
 
 BASE, IFD = ExifTags.Base, ExifTags.IFD
 HEIGHT, WIDTH = 20, 30
-# How an upright picture is turned into what a camera stores: the inverse of
-# what CIPA DC-008 asks of a reader.
-STORED = {
-    1: None,
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90,  # counterclockwise
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_270,
-}
 # Names of files, with the bits of a channel.
 EXACT = ("a8.png", "a16.png", "a8.tif", "a16.tif", "a8.webp")
 DEEP = ("a16.png", "a16.tif")
