@@ -511,6 +511,7 @@ def test_damaged_weights_are_survived(_weights):
 _PLAIN = "--size=96\n--content=town.png\n"
 _RIGHT = {"size": 96, "content": "town.png"}
 _NOT_FOUND = "no flag file"
+_NO_FILE = "is no file; name a text file, or a preset"
 FLAG_FILES = {
     "UTF-8": (_PLAIN.encode(), _RIGHT),
     "UTF-8 with a mark": (_PLAIN.encode("utf-8-sig"), _RIGHT),
@@ -574,9 +575,9 @@ FLAG_FILES = {
         b"--flagfile=many0.cfg\n" * 9,
         _RIGHT,
     ),
-    "a folder": (b"--flagfile=.\n", _NOT_FOUND),
-    "a pipe": (b"--flagfile=pipe\n", _NOT_FOUND),
-    "a device": (b"--flagfile=/dev/zero\n", _NOT_FOUND),
+    "a folder": (b"--flagfile=.\n", _NO_FILE),
+    "a pipe": (b"--flagfile=pipe\n", _NO_FILE),
+    "a device": (b"--flagfile=/dev/zero\n", _NO_FILE),
     "a file without end": (b"--flagfile=/proc/self/pagemap\n", "flag file"),
     "a long name": (b"--flagfile=" + b"a" * 300, _NOT_FOUND),
     "a long picture": (b"--content=" + b"a" * 300, {"content": "a" * 300}),
