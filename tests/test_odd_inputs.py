@@ -158,7 +158,7 @@ GRAY_MASKS = {
     "nothing, array": (np.dstack([ONES, NONE]), "transparent"),
     "NaN": (LEFT + np.nan, "outside [0, 1]"),
     "one NaN": (np.where(_COLUMNS == 3, np.nan, LEFT), "outside [0, 1]"),
-    "infinity": (LEFT / (1 - LEFT + 1e-400), "outside [0, 1]"),
+    "infinity": (np.where(LEFT == 1, np.inf, LEFT), "outside [0, 1]"),
     "floats to 255": (255 * LEFT, "outside [0, 1]"),
     "whole numbers": (_CLASSES, "type int64"),
     "complex": (LEFT + 0j, "type complex128"),
