@@ -115,7 +115,11 @@ class _Stderr(io.TextIOWrapper):
 
     def write(self, text: str) -> int:
         """Writes text of one line or of several."""
-        return super().write("\n".join(map(escape, text.split("\n"))))
+        return self.write_raw("\n".join(map(escape, text.split("\n"))))
+
+    def write_raw(self, text: str) -> int:
+        """Writes text as it is."""
+        return super().write(text)
 
 
 @contextlib.contextmanager
@@ -223,6 +227,16 @@ def print_line(*lines: str, paths: Sequence[str] = ()) -> None:
     """Prints on standard output, as `print_result`, if somebody reads."""
     with contextlib.suppress(OSError):
         print_result(*lines, paths=paths)
+
+
+def print_path(path: str) -> None:
+    """Prints the path of a finished picture on standard output, for scripts.
+
+    A terminal that shows the notes, too, has shown it.
+    """
+    streams = sys.stdout, sys.stderr
+    if not all(stream and stream.isatty() for stream in streams):
+        print_line(path, paths=[path])
 
 
 def print_note(*lines: str) -> None:

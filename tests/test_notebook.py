@@ -134,7 +134,7 @@ def test_large_pictures_are_reduced_on_the_way(cell):
 
 def test_elsewhere_lines_are_printed(images, settings, painter, capsys):
     notebook.show(*images, **settings)
-    lines = capsys.readouterr().out.splitlines()
+    lines = capsys.readouterr().err.splitlines()
     assert lines[0].startswith("level 1/3, 48 x 32, step 1/4, loss")
     assert lines[-2].startswith("level 3/3, 96 x 72, step 4/4, loss")
     assert lines[-1].startswith("96 x 72, loss ")
@@ -150,7 +150,7 @@ def test_an_interrupt_gives_the_picture_so_far(
 ):
     painter.events[6] = _interrupt
     picture = notebook.show(*images, **settings)
-    assert "interrupted: this is the picture so far" in capsys.readouterr().out
+    assert "interrupted: this is the picture so far" in capsys.readouterr().err
     plan = painter.plans[0]
     small = painter.paint_one(plan, plan.levels[1], (1 + 2 / 4) / 3)
     enlarged = image_io.resize(small.astype("f4"), 72, 96)
@@ -175,7 +175,7 @@ def test_an_interrupt_while_tensorflow_traces_is_put_off(
     monkeypatch.setattr(descent, "make_train_step", interrupted)
     settings["levels"] = 1
     assert notebook.show(*images, **settings).shape == (72, 96, 3)
-    assert "interrupted" in capsys.readouterr().out
+    assert "interrupted" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("default_signals")

@@ -1,10 +1,12 @@
 """What the program says, how it ends, and what signals do to it."""
 
 import signal
+from pathlib import Path
 from types import FrameType
 
 from nst_tf import terminal
 from nst_tf.backend import device
+from nst_tf.runs import progress, standard_output
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
 # Stopped by a signal: 128 + its number, as shells count: 129, 130 and 143.
@@ -23,6 +25,34 @@ def print_error(sentence: str) -> int:
     """Prints an error, in one line, and returns its status."""
     terminal.print_error(sentence)
     return WRONG_INPUT
+
+
+def report_saved(
+    path: Path, saved: Path, size: tuple[int, int], seconds: float, status: int
+) -> int:
+    """Says where a picture is, and that it is not where it should be.
+
+    Args:
+        path: Where it should be.
+        saved: Where it is.
+        size: Its (height, width).
+        seconds: That it took.
+        status: The exit status so far.
+
+    Returns:
+        The exit status; if the picture is elsewhere, that of wrong input.
+    """
+    done = status == DONE
+    terminal.print_note(progress.describe_saved(saved, size, seconds, done))
+    if saved != standard_output.PATH:
+        terminal.print_path(str(saved))
+    if path == standard_output.PATH != saved:
+        return print_error(f"standard output took no picture; it is {saved}")
+    if saved.parent.resolve() != path.parent.resolve():
+        return print_error(
+            f"{path.parent} took no file; the picture is {saved}"
+        )
+    return status
 
 
 class Stopped(BaseException):

@@ -28,6 +28,7 @@ from nst_tf.runs import (
     rerun,
     results,
     runner,
+    standard_output,
 )
 
 if TYPE_CHECKING:
@@ -117,21 +118,27 @@ def _paint(
     commission: Commission, notes: terminal.Notes, signals: console.Signals
 ) -> int:
     """Paints, reports and saves a picture."""
-    signals.wait = True
     job, run = commission.job, commission.run
+    writes = replicas.is_writer()
+    if job.dry_run:
+        if writes:
+            seconds = runner.estimate_seconds(run.plan)
+            lines = _describe(commission, seconds)
+            terminal.print_result(*lines, paths=[str(commission.path)])
+            _announce(commission)
+        return signals.status
+    signals.wait = True
     stop = run.plan.stop
     end = run.began + stop.seconds if stop.seconds else math.inf
     report = progress.Progress(run.plan.levels, end=end)
-    writes = replicas.is_writer()
     if writes:
-        _announce(commission, report)
-    elif not job.dry_run:
-        terminal.print_line(
+        terminal.print_note(*_describe(commission))
+        _announce(commission)
+    else:
+        terminal.print_note(
             f"one of {replicas.count_workers()} processes, of which the first "
             f"writes"
         )
-    if job.dry_run:
-        return signals.status
     notes.clear = report.clear_line
 
     def follow(step: "descent.Step") -> None:
@@ -154,35 +161,36 @@ def _paint(
     status = status or signals.status
     if run.last is None or not writes:
         return status
-    with contextlib.closing(commission.reporters):
-        status = _save(commission, run.last, status, report)
+    status = _save(commission, run.last, status)
     if not status:
         run.written.forget()
     return status
 
 
-def _announce(commission: Commission, report: progress.Progress) -> None:
-    """Prints what will be done, and with what."""
+def _describe(commission: Commission, seconds: float = 0.0) -> list[str]:
+    """Describes what will be done in so many seconds, and with what."""
     job, plan = commission.job, commission.run.plan
-    here = device.describe()
     unit = "cm"
     if job.print_size:
         unit = sizes.parse_print_size(job.print_size).unit
-    devices = plan.tiling.devices
-    lines = progress.describe_plan(
+    return progress.describe_plan(
         plan,
         output=str(commission.path),
-        device=_describe_devices(here, devices),
+        device=_describe_devices(device.describe(), plan.tiling.devices),
         print_unit=unit,
-        seconds=runner.estimate_seconds(plan) if job.dry_run else 0.0,
+        seconds=seconds,
     )
-    report.say(*lines, paths=[str(commission.path)])
+
+
+def _announce(commission: Commission) -> None:
+    """Logs what there is to note of the work to do."""
+    plan, here = commission.run.plan, device.describe()
+    devices = plan.tiling.devices
     api.log_notes(plan)
-    omissions = writing.list_omissions(
-        commission.path, outputs.make_options(plan)
-    )
-    for note in omissions:
-        log.info(note)
+    if commission.path != standard_output.PATH:
+        options = results.make_options(plan)
+        for note in writing.list_omissions(commission.path, options):
+            log.info(note)
     if devices > 1 and not tile_size.describe_tiles(plan, plan.levels[-1]):
         log.info(
             "one device is as fast as %d: they share tiles, and what the tiles "
@@ -192,7 +200,9 @@ def _announce(commission: Commission, report: progress.Progress) -> None:
     if commission.device not in ("", here):
         log.warning("made on %s, and here is %s", commission.device, here)
     if state := commission.run.state:
-        report.say(f"resume    level {state.level + 1}, step {state.steps + 1}")
+        terminal.print_note(
+            f"resume    level {state.level + 1}, step {state.steps + 1}"
+        )
 
 
 def _describe_devices(description: str, devices: int) -> str:
@@ -205,46 +215,36 @@ def _describe_devices(description: str, devices: int) -> str:
     return f"{description}, {devices} devices of {machines} processes"
 
 
-def _save(
-    commission: Commission,
-    step: "descent.Step",
-    status: int,
-    report: progress.Progress,
-) -> int:
+def _save(commission: Commission, step: "descent.Step", status: int) -> int:
     """Writes the picture of the last step, and says how it went."""
     path, run = commission.path, commission.run
     ending = "unfinished" if status else "done"
     rows, columns = step.size
     if step.size != run.plan.size:
         height, width = run.plan.size
-        report.say(
+        terminal.print_note(
             f"stopped at {columns} x {rows}; the picture is enlarged to "
             f"{width} x {height}"
         )
-    try:
-        saved, image = results.save(
-            path, commission.job, run, step, state=ending
-        )
-    except FloatingPointError as error:
-        console.print_error(str(error))
-        return console.FAILED
-    except (OSError, ValueError) as error:
-        return console.print_error(f"{path} cannot be written: {error}")
-    lines = progress.describe_result(
-        str(saved),
-        ending,
-        run.seconds,
+    with contextlib.closing(commission.reporters) as opened:
+        try:
+            saved, image = results.save(
+                path, commission.job, run, step, state=ending
+            )
+        except FloatingPointError as error:
+            console.print_error(str(error))
+            return console.FAILED
+        except (OSError, ValueError) as error:
+            return console.print_error(f"{path} cannot be written: {error}")
+        opened.finish(image, sum(run.taken))
+    lines = progress.describe_losses(
         results.read_losses(step),
         rescues=int(step.optimizer.rescues),
         taken_back=int(step.optimizer.failures) > 0,
     )
-    report.say(*lines, paths=[str(saved)])
-    commission.reporters.finish(image, sum(run.taken))
-    if saved.parent.resolve() != path.parent.resolve():
-        return console.print_error(
-            f"{path.parent} took no file; the picture is {saved}"
-        )
-    return status
+    terminal.print_note(*lines)
+    size = image.shape[:2]
+    return console.report_saved(path, saved, size, run.seconds, status)
 
 
 def _parse_describe(arguments: Sequence[str]) -> str:

@@ -18,12 +18,13 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
     """Paints a contact sheet, as far as it comes."""
     check_alone(job)
     sheet = contact_sheet.prepare(job)
-    signals.wait = True
+    signals.wait = not job.dry_run
     device.prepare()
-    terminal.print_line(
-        *contact_sheet.describe(sheet, device.describe()),
-        paths=[str(sheet.path)],
-    )
+    lines = contact_sheet.describe(sheet, device.describe())
+    if job.dry_run:
+        terminal.print_result(*lines, paths=[str(sheet.path)])
+    else:
+        terminal.print_note(*lines)
     precisions = {cell.plan.network.precision for cell in sheet.cells}
     for note in map(device.describe_emulation, precisions):
         if note:
@@ -50,7 +51,7 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
             left = progress.format_duration(
                 seconds / (number + 1) * (count - 1 - number)
             )
-            terminal.print_line(
+            terminal.print_note(
                 f"picture {number + 1}/{count}, "
                 f"{' '.join(words)}, about {left} left"
             )
@@ -59,23 +60,22 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
     status = status or signals.status
     if not images:
         return status
+    drawn = contact_sheet.draw(sheet, images, scores)
     try:
         saved = outputs.save_result(
             sheet.path,
-            contact_sheet.draw(sheet, images, scores),
+            drawn,
             job.overwrite,
             sheet.options,
         )
     except (OSError, ValueError) as error:
         return console.print_error(f"{sheet.path} cannot be written: {error}")
-    terminal.print_line(
-        f"{saved} is {'unfinished' if status else 'done'}, after "
-        f"{progress.format_duration(time.monotonic() - began)}; the flags "
-        f"under a picture, added to your command without --sheet and --sweep, "
-        f"make it",
-        paths=[str(saved)],
+    terminal.print_note(
+        "the flags under a picture, added to your command without --sheet and "
+        "--sweep, make it"
     )
-    return status
+    size, seconds = drawn.shape[:2], time.monotonic() - began
+    return console.report_saved(sheet.path, saved, size, seconds, status)
 
 
 def check_alone(job: settings.Job) -> None:

@@ -110,7 +110,7 @@ class Job:
         "Pictures",
         "Picture to write; its extension names the format. By default "
         "<content>-<style>.png in the working directory, numbered if that "
-        "exists.",
+        "exists. -: a PNG on standard output.",
         role=Role.FILE,
         recorded=False,
     )

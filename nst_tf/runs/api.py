@@ -232,7 +232,7 @@ def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
     if job.timelapse:
         stop = draft.stop._replace(reserve=timelapse.SECONDS)
         draft = dataclasses.replace(draft, stop=stop)
-    outputs.check_writable(path, *draft.size, outputs.make_options(draft))
+    outputs.check_writable(path, *draft.size, results.make_options(draft))
     return path, _load_network(job, draft)
 
 

@@ -16,8 +16,7 @@ import numpy as np
 
 from nst_tf import files
 from nst_tf.images import image_io, sources, writing
-from nst_tf.metadata import exif, xmp
-from nst_tf.plan import planning
+from nst_tf.runs import standard_output
 
 LONGEST_NAME = 255  # bytes, on most file systems
 LARGEST_NOTES = 2**20  # bytes
@@ -104,7 +103,8 @@ def choose_path(
     """Where the picture goes: as named, or <content>-<style>.png, numbered.
 
     Args:
-        output: The name asked for; empty for one made from the inputs'.
+        output: The name asked for; empty for one made from the inputs'; "-":
+            standard output.
         inputs: Files that the picture is made from, the pictures first; none
             of them is ever replaced.
         overwrite: Whether another file of that name may be.
@@ -119,6 +119,8 @@ def choose_path(
         free = Path(f"{stems[:60]}.png")
         return find_free_path(free, previews, written=written)
     path = Path(os.path.expanduser(output))
+    if path == standard_output.PATH:
+        return standard_output.check(previews)
     for each in _beside(path, previews):
         _check_place(each, inputs, overwrite or written.has(each))
     return path
@@ -200,6 +202,8 @@ def check_writable(
 ) -> None:
     """Raises ValueError unless a picture of that size can be written."""
     options = options or writing.Options()
+    if path == standard_output.PATH:
+        return writing.check(standard_output.ELSEWHERE, height, width, options)
     writing.check(path, height, width, options)
     folder = check_folder("output", path)
     free, need = shutil.disk_usage(folder).free, height * width
@@ -246,9 +250,15 @@ def save_result(
 ) -> Path:
     """Writes the picture, as `write_somewhere` does.
 
-    A record that the file cannot hold goes into one beside it.
+    A record that the file cannot hold goes into one beside it. A picture that
+    standard output does not take goes into a file.
     """
     options = options or writing.Options()
+    if path == standard_output.PATH:
+        with contextlib.suppress(OSError):
+            standard_output.write(image, options)
+            return path
+        path, overwrite = standard_output.ELSEWHERE, False
 
     def save(place: Path) -> None:
         image_io.write_image(place, image, options, written.note)
@@ -323,23 +333,3 @@ def _check_place(path: Path, inputs: Sequence[str], overwrite: bool) -> None:
             f"output {path} exists; name another file, or replace it with "
             f"--overwrite."
         )
-
-
-def make_options(plan: planning.Plan) -> writing.Options:
-    """Says how a picture is written, and what of the content goes with it.
-
-    Its alpha channel is that of the content, as large as it was read.
-    """
-    content, file = plan.inputs.content, plan.file
-    notes = None
-    if content.exif is not None:
-        notes = exif.select_tags(content.exif, file.keep_location)
-    return writing.Options(
-        content.alpha,
-        file.bit_depth,
-        file.quality,
-        notes,
-        (file.dpi, file.dpi) if file.dpi else content.dpi,
-        credits=xmp.select(content.credits or {}, file.keep_location),
-        mark=file.mark,
-    )

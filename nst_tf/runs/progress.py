@@ -5,12 +5,14 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import SupportsFloat, TextIO
 
 from nst_tf import terminal
 from nst_tf.images import sizes
 from nst_tf.optimize import stopping
 from nst_tf.plan import planning, pyramid, tile_size
+from nst_tf.runs import standard_output
 
 TIMED_STEPS = 10  # at a level, before a time is estimated
 PLAIN_SECONDS = 10.0  # between two lines where there is no terminal
@@ -76,7 +78,7 @@ class Progress:
 
     Args:
         levels: Sizes and steps of the run.
-        file: Where to write; standard output if None.
+        file: Where to write; standard error if None.
         end: When the run will be over at the latest, by `time.monotonic`.
         renew: Takes the line in place of the file, whenever it is renewed.
     """
@@ -90,7 +92,7 @@ class Progress:
     ):
         self._levels = levels
         self._end = end
-        self._file = file or sys.stdout or io.StringIO()
+        self._file = file or sys.stderr or io.StringIO()
         self._terminal = renew is None and self._file.isatty()
         self._renew = self._renew_line if self._terminal else renew
         self._interval = TERMINAL_SECONDS if self._renew else PLAIN_SECONDS
@@ -98,15 +100,9 @@ class Progress:
         self._level = -1
         self._shown = 0.0
 
-    def say(self, *lines: str, paths: Sequence[str] = ()) -> None:
-        """Writes lines; a reader that has gone does not end the run.
-
-        Args:
-            *lines: Lines of text, escaped as by `terminal.print_line`.
-            paths: As there.
-        """
-        kept = () if self._terminal else paths
-        text = "\n".join(terminal.escape(line, kept) for line in lines)
+    def say(self, *lines: str) -> None:
+        """Writes lines; a reader that has gone does not end the run."""
+        text = "\n".join(map(terminal.escape, lines))
         self._write(f"\r\033[K{text}\n" if self._terminal else f"{text}\n")
 
     def update(
@@ -180,21 +176,16 @@ class Progress:
         if self._file.closed:
             return
         try:
-            self._file.write(text)
+            getattr(self._file, "write_raw", self._file.write)(text)
             self._file.flush()
         except OSError:
             self._file = io.StringIO()
 
 
-def describe_result(
-    path: str,
-    state: str,
-    seconds: float,
-    terms: Mapping[str, float],
-    rescues: int,
-    taken_back: bool,
+def describe_losses(
+    terms: Mapping[str, float], *, rescues: int, taken_back: bool
 ) -> list[str]:
-    """Says where the picture is, how long it took, and the losses."""
+    """Describes the losses of the last step, and how often it was rescued."""
     width = max(map(len, terms))
     lines = [
         "losses of the last step, which was taken back:"
@@ -208,8 +199,19 @@ def describe_result(
             f"rescued {times}: the loss exploded, or was no number; the run "
             f"went on from its best picture, with shorter steps"
         )
-    lines.append(f"{path} is {state}, after {format_duration(seconds)}")
     return lines
+
+
+def describe_saved(
+    path: Path, size: tuple[int, int], seconds: float, is_done: bool
+) -> str:
+    """Says where a picture of (height, width) is, and how long it took."""
+    name = "to standard output" if path == standard_output.PATH else path
+    state = "" if is_done else ", unfinished"
+    return (
+        f"saved {name} ({size[1]} x {size[0]}{state}) in "
+        f"{format_duration(seconds)}"
+    )
 
 
 def format_duration(seconds: float) -> str:

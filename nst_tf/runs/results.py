@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from nst_tf.backend import device
-from nst_tf.images import color, image_io, painting, transparency
+from nst_tf.images import color, image_io, painting, transparency, writing
+from nst_tf.metadata import exif, xmp
 from nst_tf.plan import initial, planning, settings
 from nst_tf.runs import outputs, records, runner
 
@@ -67,7 +68,7 @@ def save(
         device=device.describe(),
     )
     record = records.make_record(asked, plan, outcome)
-    options = outputs.make_options(plan)
+    options = make_options(plan)
     if options.alpha is not None:
         alpha = image_io.resize_alpha(options.alpha, *image.shape[:2])
         options = options._replace(alpha=alpha)
@@ -79,6 +80,26 @@ def save(
         run.written,
     )
     return SavedPicture(path, image)
+
+
+def make_options(plan: planning.Plan) -> writing.Options:
+    """Says how a picture is written, and what of the content goes with it.
+
+    Its alpha channel is that of the content, as large as it was read.
+    """
+    content, file = plan.inputs.content, plan.file
+    notes = None
+    if content.exif is not None:
+        notes = exif.select_tags(content.exif, file.keep_location)
+    return writing.Options(
+        content.alpha,
+        file.bit_depth,
+        file.quality,
+        notes,
+        (file.dpi, file.dpi) if file.dpi else content.dpi,
+        credits=xmp.select(content.credits or {}, file.keep_location),
+        mark=file.mark,
+    )
 
 
 def make_painting(

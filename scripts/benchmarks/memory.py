@@ -152,12 +152,12 @@ def _run(name: str) -> dict:
                 *CASES[name],
             ],
             env=harness.make_environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
             text=True,
         )
-        assert process.stdout
-        text = process.stdout.read()
+        assert process.stderr
+        text = process.stderr.read()
         _, status, usage = os.wait4(process.pid, 0)
         if status:
             raise SystemExit(f"{name} ended with status {status}:\n{text}")

@@ -240,10 +240,11 @@ def test_transparent_pictures_are_drawn_on_white(flag_file):
 
 def test_the_program_writes_a_sheet(flag_file, painter, capsys):
     assert main.main([flag_file, "--sweep=tv_weight:0,50", "--size=64"]) == 0
-    out = capsys.readouterr().out
-    assert "2 x 1 pictures of 64 x 48" in out
-    assert "picture 2/2, --tv_weight=50" in out
-    assert "town-paint-sheet.png is done" in out
+    out, err = capsys.readouterr()
+    assert "2 x 1 pictures of 64 x 48" in err
+    assert "picture 2/2, --tv_weight=50" in err
+    assert "saved town-paint-sheet.png (" in err
+    assert out == "town-paint-sheet.png\n"
     assert Image.open("town-paint-sheet.png").width > 128
 
 
@@ -275,10 +276,10 @@ def test_scores_are_those_of_the_judge(flag_file, toy, capsys):
     without = contact_sheet.draw(prepared._replace(judge=None), {})
     assert without.shape[0] < size[0]
     assert main.main([*flags_, "--output=a.png"]) == 0
-    out, err = capsys.readouterr()
-    assert f"scores    toy, {toy}" in out
-    assert f"picture 1/2, --style_scale=1, {scores[0]}" in out
-    assert err == ""  # one network paints and judges
+    err = capsys.readouterr().err
+    assert f"scores    toy, {toy}" in err
+    assert f"picture 1/2, --style_scale=1, {scores[0]}" in err
+    assert "note" not in err  # one network paints and judges
     assert image_io.load_image("a.png").shape == size
 
 
@@ -331,7 +332,8 @@ def test_a_signal_leaves_the_sheet_so_far(flag_file, painter, capsys):
 
     painter.events[4] = stop
     assert main.main([flag_file, "--sweep=seed:1,2,3"]) == 143
-    assert "sheet.png is unfinished" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert out == "town-paint-sheet.png\n" and ", unfinished) in" in err
     drawn = image_io.load_image("town-paint-sheet.png")
     gray = np.abs(drawn - 0.8).max(-1) < 0.01
     assert 2 * 96 * 72 <= gray.sum() < 2.2 * 96 * 72
@@ -350,7 +352,8 @@ def test_a_failure_leaves_the_sheet_so_far(flag_file, painter, capsys):
     assert main.main([flag_file, "--sweep=seed:1,2"]) == console.FAILED
     captured = capsys.readouterr()
     assert "no numbers" in captured.err
-    assert "sheet.png is unfinished" in captured.out
+    assert ", unfinished) in" in captured.err
+    assert captured.out == "town-paint-sheet.png\n"
 
 
 def test_a_sheet_that_cannot_be_written_is_said(

@@ -16,7 +16,7 @@ import nst_tf
 from nst_tf.cli import main
 from nst_tf.images import image_io, sizes, sources
 from nst_tf.plan import checks, inputs, planning, schedule, settings
-from nst_tf.runs import outputs, records
+from nst_tf.runs import records, results
 
 
 @pytest.fixture
@@ -248,7 +248,7 @@ def test_a_resolution_is_that_of_the_job_or_of_the_content():
     plan = dataclasses.replace(plan, inputs=inputs.Inputs(content))
     for dpi, expected in ((0.0, (72, 36)), (150.4, (150.4, 150.4))):
         asked = dataclasses.replace(plan, file=planning.FileOptions(dpi=dpi))
-        assert outputs.make_options(asked).dpi == expected
+        assert results.make_options(asked).dpi == expected
 
 
 def test_a_print_is_made_again_from_its_record(folder, capsys):

@@ -222,8 +222,12 @@ def test_the_first_picture_needs_no_download(tmp_path, monkeypatch, capsys):
     for _ in range(2):
         assert main.main(arguments) == 0
     out, err = capsys.readouterr()
-    assert "network   vgg19, which ships with nst_tf" in out
-    assert "warning" not in out + err
+    assert out == (
+        "harbor_at_dusk-swirling_night.png\n"
+        "harbor_at_dusk-swirling_night-2.png\n"
+    )
+    assert "network   vgg19, which ships with nst_tf" in err
+    assert "warning" not in err
     first, second = (
         image_io.load_image(f"harbor_at_dusk-swirling_night{suffix}.png")
         for suffix in ("", "-2")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+from pathlib import Path
 
 import pretend
 import pytest
@@ -114,7 +115,7 @@ def test_a_reader_that_goes_away_does_not_end_the_run(monkeypatch):
     report = progress.Progress(LEVELS, file)
     file.close()
     report.say("a")
-    monkeypatch.setattr(progress.sys, "stdout", None)
+    monkeypatch.setattr(progress.sys, "stderr", None)
     progress.Progress(LEVELS).say("a")
 
 
@@ -241,11 +242,23 @@ def test_a_print_tiles_and_times_are_described(toy, monkeypatch):
         (1, False, "rescued once: the loss exploded"),
     ],
 )
-def test_a_result_is_described(rescues, taken_back, words):
-    lines = progress.describe_result(
-        "a.png", "done", 61.0, {"a": 0.123456, "bcd": 2e5}, rescues, taken_back
+def test_losses_are_described(rescues, taken_back, words):
+    lines = progress.describe_losses(
+        {"a": 0.123456, "bcd": 2e5}, rescues=rescues, taken_back=taken_back
     )
     assert lines[1:3] == ["  a    0.1235", "  bcd  2e+05"]
-    assert lines[-1] == "a.png is done, after 61 s"
-    assert len(lines) == 4 + bool(rescues)
+    assert len(lines) == 3 + bool(rescues)
     assert words in "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("path", "done", "words"),
+    [
+        ("b/a.png", True, "saved b/a.png (30 x 20) in 61 s"),
+        ("a.png", False, "saved a.png (30 x 20, unfinished) in 61 s"),
+        ("-", True, "saved to standard output (30 x 20) in 61 s"),
+    ],
+)
+def test_the_last_line_is_the_path_and_the_time(path, done, words):
+    found = progress.describe_saved(Path(path), (20, 30), 61.0, done)
+    assert found == words

@@ -264,8 +264,9 @@ def test_a_film_that_cannot_be_written_leaves_the_picture(
     before = set(os.listdir())
     assert _paint("--timelapse=f.gif") == 0
     out, err = capsys.readouterr()
-    assert "a.png is done" in out
-    assert err == "warning   timelapse f.gif failed: full\n"
+    assert out == "a.png\n"
+    assert "warning   timelapse f.gif failed: full\n" in err
+    assert err.splitlines()[-1].startswith("saved a.png (96 x 72) in")
     assert set(os.listdir()) - before == {"a.png"}
 
 
@@ -275,5 +276,5 @@ def test_of_several_processes_the_first_writes(painter, monkeypatch, capsys):
     assert _paint("--timelapse=f.gif", "--log=run.jsonl") == 0
     assert set(os.listdir()) == before
     out, err = capsys.readouterr()
-    assert out == "one of 1 processes, of which the first writes\n"
-    assert err == ""
+    assert err == "one of 1 processes, of which the first writes\n"
+    assert out == ""
