@@ -174,6 +174,7 @@ class Job(settings.Job):
         record_paths: bool = False,
         rerun: str = "",
         log: str = "",
+        log_every: int = 1,
         summary_dir: str = "",
         timelapse: str = "",
         max_megapixels: float = 200.0,

@@ -124,7 +124,7 @@ with locks.hold(Path("mark")) as file:
 builtins.open = lambda *rest, **named: (
     numbers.append((file := io.open(*rest, **named)).fileno()) or file
 )
-run_log.Log("log", [])
+run_log.Log("log").start({}, [], None)
 builtins.open = io.open
 reading.decode = lambda file, *_: numbers.append(file.fileno()) or 1 / 0
 try:

@@ -18,7 +18,7 @@ MOST_PARAMETERS = 8
 ROOMS_WITH_JOBS = {"plan", "cli", "judge", "__init__.py", "notebook.py"}
 RUNS_WITH_JOBS = {
     f"runs/{name}.py"
-    for name in ("api", "records", "rerun", "results", "description")
+    for name in ("api", "records", "rerun", "results", "run_log", "description")
 }
 
 

@@ -116,13 +116,14 @@ def test_they_run_are_recorded_and_resumed_to_the_same_bits(register, capsys):
     np.testing.assert_array_equal(resumed, whole)
     assert (half != whole).any()
     lines = [*map(json.loads, Path("1.jsonl").read_text().splitlines())]
-    assert [line["step"] for line in lines].count(1) == 1  # it is not redone
-    losses = lines[0]["losses"]
+    assert [line["record"] for line in lines].count("final") == 1
+    assert [line.get("step") for line in lines[1:-1]] == [1, 2, 3, 4]
+    losses = lines[1]
     # At strength 1 style counts 60 times the content, and "means" twice that.
-    style = np.mean([losses[f"style/{layer}"] for layer in toys.STYLE_LAYERS])
-    content = losses[f"content/{toys.CONTENT_LAYER}"]
-    smoothness = 50 * losses["total_variation"]
-    assert lines[0]["loss"] == pytest.approx(
+    style = np.mean([losses[f"loss/style/{n}"] for n in toys.STYLE_LAYERS])
+    content = losses[f"loss/content/{toys.CONTENT_LAYER}"]
+    smoothness = 50 * losses["loss/total_variation"]
+    assert losses["loss"] == pytest.approx(
         5 * content + 5 * 60 * 2 * style + smoothness, rel=1e-3
     )
     capsys.readouterr()

@@ -55,6 +55,13 @@ def report_saved(
     return status
 
 
+def name_status(status: int) -> str:
+    """Names an exit status, for the log."""
+    if status > 128:
+        return "stopped"
+    return {DONE: "done", OUT_OF_MEMORY: "out_of_memory"}.get(status, "failed")
+
+
 class Stopped(BaseException):
     """A signal came while nothing was to be saved yet."""
 

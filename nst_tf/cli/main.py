@@ -27,6 +27,7 @@ from nst_tf.runs import (
     reporters,
     rerun,
     results,
+    run_log,
     runner,
     standard_output,
 )
@@ -107,7 +108,7 @@ def _prepare(
     replicas.make_strategy(job.devices)
     run = runner.start_run(draft, began=began)
     path = api.confirm_path(path, job, run)
-    opened.replace(run.written)
+    opened.start(run, lambda: run_log.make_header(job, run.plan))
     if replicas.is_writer():
         for line in differences:
             log.warning(line)
@@ -142,9 +143,8 @@ def _paint(
     notes.clear = report.clear_line
 
     def follow(step: "descent.Step") -> None:
-        loss = report.update(step.level, step.index, step.evaluation.loss)
-        count = sum(run.taken)
-        commission.reporters.step(step, count, loss)
+        report.update(step.level, step.index, step.evaluation.loss)
+        commission.reporters.step(step, sum(run.taken))
         if job.preview_every and run.count % job.preview_every == 0:
             image = results.read_image(step)
             _preview(commission.path, image, run)
@@ -159,9 +159,15 @@ def _paint(
         report.end_line()
         status = console.report_failure(error)
     status = status or signals.status
-    if run.last is None or not writes:
+    if not writes:
         return status
-    status = _save(commission, run.last, status)
+    saved = None
+    with contextlib.closing(commission.reporters) as opened:
+        if run.last is not None:
+            status, saved = _save(commission, run.last, status)
+        opened.end(console.name_status(status), sum(run.taken))
+    if saved:
+        status = _report(commission, saved, status)
     if not status:
         run.written.forget()
     return status
@@ -215,8 +221,10 @@ def _describe_devices(description: str, devices: int) -> str:
     return f"{description}, {devices} devices of {machines} processes"
 
 
-def _save(commission: Commission, step: "descent.Step", status: int) -> int:
-    """Writes the picture of the last step, and says how it went."""
+def _save(
+    commission: Commission, step: "descent.Step", status: int
+) -> tuple[int, results.SavedPicture | None]:
+    """Writes the picture of the last step; returns the status, and where."""
     path, run = commission.path, commission.run
     ending = "unfinished" if status else "done"
     rows, columns = step.size
@@ -226,25 +234,34 @@ def _save(commission: Commission, step: "descent.Step", status: int) -> int:
             f"stopped at {columns} x {rows}; the picture is enlarged to "
             f"{width} x {height}"
         )
-    with contextlib.closing(commission.reporters) as opened:
-        try:
-            saved, image = results.save(
-                path, commission.job, run, step, state=ending
-            )
-        except FloatingPointError as error:
-            console.print_error(str(error))
-            return console.FAILED
-        except (OSError, ValueError) as error:
-            return console.print_error(f"{path} cannot be written: {error}")
-        opened.finish(image, sum(run.taken))
-    lines = progress.describe_losses(
-        results.read_losses(step),
-        rescues=int(step.optimizer.rescues),
-        taken_back=int(step.optimizer.failures) > 0,
+    try:
+        saved = results.save(path, commission.job, run, step, state=ending)
+    except FloatingPointError as error:
+        console.print_error(str(error))
+        return console.FAILED, None
+    except (OSError, ValueError) as error:
+        words = f"{path} cannot be written: {error}"
+        return console.print_error(words), None
+    commission.reporters.finish(saved.image, sum(run.taken), saved.path)
+    return status, saved
+
+
+def _report(
+    commission: Commission, saved: results.SavedPicture, status: int
+) -> int:
+    """Says how a run went, and where its picture is."""
+    run = commission.run
+    if run.last is not None:
+        lines = progress.describe_losses(
+            results.read_losses(run.last),
+            rescues=int(run.last.optimizer.rescues),
+            taken_back=int(run.last.optimizer.failures) > 0,
+        )
+        terminal.print_note(*lines)
+    size = saved.image.shape[:2]
+    return console.report_saved(
+        commission.path, saved.path, size, run.seconds, status
     )
-    terminal.print_note(*lines)
-    size = image.shape[:2]
-    return console.report_saved(path, saved, size, run.seconds, status)
 
 
 def _parse_describe(arguments: Sequence[str]) -> str:

@@ -25,8 +25,9 @@ def make_grid(job: settings.Job) -> list[list[SweepPoint]]:
     Raises:
         ValueError: If a sweep is not as it should be, or has no effect.
     """
-    for name in settings.FIELDS:
-        if name not in settings.SHEET_SETTINGS and getattr(job, name):
+    for name, field in settings.FIELDS.items():
+        is_set = getattr(job, name) != field.default
+        if is_set and name not in settings.SHEET_SETTINGS:
             raise ValueError(
                 f"{name} has no part in a contact sheet; leave it out."
             )

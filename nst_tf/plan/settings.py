@@ -245,8 +245,16 @@ class Job:
     log: str = setting(
         "",
         "Files",
-        "File that gets a line of JSON for each step that is reported: losses "
-        "by layer, seconds, memory.",
+        "File to log the run to, in lines of JSON: a header, each step with "
+        "its losses by layer, time and memory, and how it ended (docs/log.md). "
+        "The same job, killed, goes on in it.",
+        role=Role.PROGRAM,
+    )
+    log_every: int = setting(
+        1,
+        "Files",
+        "Steps from one line of the log to the next.",
+        low=1,
         role=Role.PROGRAM,
     )
     summary_dir: str = setting(

@@ -20,6 +20,7 @@ from nst_tf.runs import (
     reporters,
     results,
     resume,
+    run_log,
     runner,
     summaries,
     timelapse,
@@ -302,10 +303,18 @@ def open_reporters(
     """
     if job.dry_run or not replicas.is_writer():
         return reporters.Reporters(draft, began)
+    kept = draft.checkpoints
     return reporters.Reporters(
         draft,
         began,
-        log=job.log,
+        log=run_log.Log(
+            job.log,
+            job.log_every,
+            overwrite=job.overwrite,
+            resumes=bool(kept.folder) and kept.resume != "never",
+        )
+        if job.log
+        else None,
         summary_dir=job.summary_dir,
         timelapse_name=job.timelapse,
         flags=settings.format_flags(job),

@@ -225,15 +225,29 @@ class CheckpointFolder:
 
     def _check_identity(self, path: Path, theirs: Identity) -> None:
         """Raises ValueError if a checkpoint is of another job."""
-        for name in {**self._identity, **theirs}:
-            ours = self._identity.get(name)
-            if theirs.get(name) != ours:
-                raise ValueError(
-                    f"checkpoint {path} is of another job: "
-                    f"{_difference(name, theirs.get(name), ours)}. Name "
-                    f"another folder with --checkpoint_dir, or start anew "
-                    f"with --resume=never."
-                )
+        difference = describe_difference(theirs, self._identity)
+        if difference:
+            raise ValueError(
+                f"checkpoint {path} is of another job: {difference}. Name "
+                f"another folder with --checkpoint_dir, or start anew with "
+                f"--resume=never."
+            )
+
+
+def describe_difference(theirs: Identity, ours: Identity) -> str:
+    """Says in what another job differs from ours; empty if it does not."""
+    plain = json.loads(json.dumps(ours))  # where tuples are lists
+    for name in {**plain, **theirs}:
+        there, here = theirs.get(name), plain.get(name)
+        if there == here:
+            continue
+        if isinstance(here, str) and here.startswith("sha256:"):
+            return f"its {name} is another"
+        value = str(there)
+        if len(value) > LONGEST_VALUE:
+            value = f"{value[:LONGEST_VALUE]}..."
+        return f"its {name[:LONGEST_VALUE]} is {value}, and here it is {here}"
+    return ""
 
 
 def _digest(text: str) -> str:
@@ -300,13 +314,3 @@ def _read(path: Path, head: Mapping[str, Any], expect: Expected) -> Saved:
     level, steps = head["level"], head["steps"]
     arrays = state_file.read_arrays(path, *expect(level, steps))
     return Saved(descent.State(level, steps, arrays), head["notes"])
-
-
-def _difference(name: str, theirs: Any, ours: Any) -> str:
-    """Says in what two jobs differ, in their names and values."""
-    if isinstance(ours, str) and ours.startswith("sha256:"):
-        return f"its {name} is another"
-    value = str(theirs)
-    if len(value) > LONGEST_VALUE:
-        value = f"{value[:LONGEST_VALUE]}..."
-    return f"its {name[:LONGEST_VALUE]} is {value}, and here it is {ours}"

@@ -8,13 +8,14 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol, SupportsFloat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, SupportsFloat
 
 import numpy as np
 
 from nst_tf.images import image_io, sizes, transparency, writing
 from nst_tf.plan import planning
-from nst_tf.runs import outputs, results, run_log, summaries, timelapse
+from nst_tf.runs import results, run_log, runner, summaries, timelapse
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
@@ -29,7 +30,7 @@ class StepReport:
     level: int  # index of the level, from 0
     index: int  # steps taken at the level, from 1
     count: int  # steps taken at all levels
-    losses: Mapping[str, SupportsFloat]  # empty: nothing has been read
+    losses: Mapping[str, SupportsFloat]  # to read one may wait for the device
     seconds: float  # since the run began
     copy_image: Callable[[], np.ndarray]  # [h, w, 3], uint8, of its level
 
@@ -53,8 +54,8 @@ class Reporters:
     Args:
         plan: What is painted.
         began: When the run began, by `time.monotonic`.
-        log: File of the log; empty: none.
-        summary_dir: Folder for TensorBoard, likewise.
+        log: The log; None: there is none.
+        summary_dir: Folder for TensorBoard; empty: none.
         timelapse_name: File of the film, likewise.
         flags: Those of the run, for TensorBoard, a line each.
 
@@ -67,12 +68,14 @@ class Reporters:
         plan: planning.Plan,
         began: float,
         *,
-        log: str = "",
+        log: run_log.Log | None = None,
         summary_dir: str = "",
         timelapse_name: str = "",
         flags: Sequence[str] = (),
     ):
-        self._began = began
+        self._began, self._log = began, log
+        self._film: timelapse.Film | None = None
+        self._path: Path | None = None  # of the finished picture
         self._size = sizes.scale_to_side(
             *plan.size, min(LARGEST, max(plan.size))
         )
@@ -81,7 +84,7 @@ class Reporters:
         if summary_dir or timelapse_name:
             self._small = _reduce_plan(plan, *self._size)
         if log:
-            self._all.append(run_log.Log(log, plan.levels))
+            self._all.append(log)
         if summary_dir:
             board = summaries.Board(summary_dir, flags, plan.levels)
             self._all.append(board)
@@ -89,46 +92,71 @@ class Reporters:
             steps = sum(each.steps for each in plan.levels)
             if plan.stop.may_end_early or plan.checkpoints.folder:
                 steps = 0
-            self._all.append(
-                timelapse.Film(
-                    timelapse_name, self._size, steps, plan.file.overwrite
-                )
+            self._film = timelapse.Film(
+                timelapse_name, self._size, steps, plan.file.overwrite
+            )
+            self._all.append(self._film)
+
+    def start(
+        self, run: runner.Run, make_header: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        """Takes note of the run that begins, and starts its log.
+
+        Args:
+            run: The run.
+            make_header: Makes the log's header, if there is a log.
+
+        Raises:
+            ValueError: If there is the log of another job.
+        """
+        if self._film:
+            self._film.written = run.written
+        if self._log:
+            plan, state = run.plan, run.state
+            self._log.start(
+                make_header(),
+                plan.levels,
+                (state.level, state.steps) if state else None,
             )
 
-    def replace(self, written: outputs.WrittenFiles) -> None:
-        """Lets files be replaced that the job has written before."""
-        for each in self._all:
-            if isinstance(each, timelapse.Film):
-                each.written = written
-
-    def step(
-        self, step: "descent.Step", count: int, loss: float | None
-    ) -> None:
+    def step(self, step: "descent.Step", count: int) -> None:
         """Shows a step to those who follow.
 
         Args:
             step: The step.
             count: Steps taken at all levels.
-            loss: Its loss, if it was reported; None: nothing has been read.
         """
         report = StepReport(
             step.level,
             step.index,
             count,
-            {} if loss is None else {"loss": loss, **step.evaluation.terms},
+            {**step.evaluation.terms, "loss": step.evaluation.loss},
             time.monotonic() - self._began,
             functools.partial(self._copy_image, step),
         )
         for each in self._all:
             each.step(report)
 
-    def finish(self, image: np.ndarray, count: int) -> None:
-        """Shows the finished picture, [H, W, 3], after so many steps."""
+    def finish(self, image: np.ndarray, count: int, path: Path) -> None:
+        """Shows the finished picture, [H, W, 3], after so many steps.
+
+        Args:
+            image: The picture.
+            count: Steps taken at all levels.
+            path: Where it was written.
+        """
+        self._path = path
         if self._small is None:
             return
         frame = self._to_uint8(self._reduce(image))
         for each in self._all:
             each.finish(frame, count)
+
+    def end(self, status: str, count: int) -> None:
+        """Writes how the run ended into the log, as `run_log.Log.end` does."""
+        if self._log:
+            seconds = time.monotonic() - self._began
+            self._log.end(status, self._path, count, seconds)
 
     def close(self) -> None:
         """Writes what is written at the end: the film of what there is."""

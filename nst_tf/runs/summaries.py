@@ -1,6 +1,7 @@
 """A run in TensorBoard: losses, pictures, steps a second, its flags."""
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
+SCALAR_SECONDS = 0.2  # between two steps whose losses are read
 PICTURE_SECONDS = 30.0  # between two pictures, besides those of the levels
 
 
@@ -61,18 +63,19 @@ class Board:
             ) from error
 
     def step(self, report: "reporters.StepReport") -> None:
-        """Writes losses, if the step is reported, and pictures now and then.
+        """Writes losses, five times a second at most, and pictures at times.
 
-        And at the end of each level; where that came before its time, at the
-        first step of the next.
+        And both at the end of each level; where that came before its time, the
+        picture at the first step of the next.
         """
         late = report.level != self._level and not self._ended
         self._level = report.level
         self._ended = report.index == self._levels[report.level].steps
         now, count = time.monotonic(), report.count
-        if report.losses:
+        then = self._before[1] if self._before else -math.inf
+        if now - then >= SCALAR_SECONDS or self._ended:
             self._write(lambda: self._scalars(count, report.losses, now))
-        due = report.losses and now - self._pictured >= PICTURE_SECONDS
+        due = now - self._pictured >= PICTURE_SECONDS
         if due or late or self._ended:
             self._pictured = now
             image = report.copy_image()

@@ -210,7 +210,7 @@ def _beside(_: str) -> running.Found:
             steps=(4,),
         )
     )
-    more = ["--log=run.log", "--timelapse=film.webp", "--output=b.png"]
+    more = ["--log=b.log", "--timelapse=film.webp", "--output=b.png"]
     return found | running.program(
         running.quick_flags(*more, content="cut.png"), "again "
     )

@@ -18,7 +18,7 @@ import nst_tf
 _ROOT = Path(__file__).resolve().parents[2]
 library: Any = nst_tf  # whose names are imported when they are used
 _RECORD = "nst_tf"  # keyword of a PNG file
-_CLOCK = ("made", "seconds", "memory", "process")  # in JSON
+_CLOCK = ("made", "time", "seconds", "peak_memory_bytes", "process")  # in JSON
 _PICTURES = (".png", ".jpg", ".webp", ".tif", ".bmp", ".gif")
 _STEP = re.compile(r"^level \d+/\d+, .* step (\d+)/(\d+), ", re.MULTILINE)
 
@@ -80,7 +80,10 @@ def _of_file(path: Path) -> dict[str, str]:
         return {"": _json(path.read_text())}
     if suffix == ".log":
         lines = [json.loads(line) for line in path.read_text().splitlines()]
-        last = [each for each in lines if each["step"] == each["steps"]]
+        steps = [each for each in lines if each["record"] == "step"]
+        last = [
+            each for each in steps if each["level_step"] == each["level_steps"]
+        ]
         return {"": "\n".join(_json(json.dumps(each)) for each in last)}
     if suffix == ".cfg":
         return {"": without_clock(path.read_text())}

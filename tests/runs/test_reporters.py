@@ -1,7 +1,7 @@
-"""What follows a run: what it is told, in which sizes; the log."""
+"""What follows a run: what it is told, in which sizes."""
 
 import dataclasses
-import json
+import types
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +9,8 @@ import pretend
 import pytest
 import toys
 
-from nst_tf.backend import device, replicas
+from nst_tf.backend import replicas
 from nst_tf.images import image_io
-from nst_tf.plan import pyramid
 from nst_tf.runs import api, reporters, results, run_log, runner
 
 
@@ -49,12 +48,10 @@ def _paint(plan, painter, **chosen):
     chosen = chosen or {"timelapse_name": "f.gif"}
     run = runner.Run(plan, painter, began=0.0)
     found = reporters.Reporters(plan, run.began, **chosen)
-    run.read(
-        lambda step: found.step(
-            step, sum(run.taken), 7.0 if run.count % 2 else None
-        )
-    )
-    found.finish(results.make_output(run.last, plan).image, sum(run.taken))
+    found.start(run, dict)
+    run.read(lambda step: found.step(step, sum(run.taken)))
+    image = results.make_output(run.last, plan).image
+    found.finish(image, sum(run.taken), Path("a.png"))
     found.close()
     return run
 
@@ -69,7 +66,6 @@ def test_they_are_told_of_each_step(toy, painter, film, monkeypatch):
         for index in range(1, 4)
     ]
     assert reports[0].losses == {"loss": 7.0, **pretend.TERMS}
-    assert reports[1].losses == {}
     assert {each.seconds for each in reports} == {12.0 - run.began}
     sizes = [each.copy_image.shape for each in reports[::3]]
     assert sizes == [(32, 48, 3), (48, 64, 3), (72, 96, 3)]
@@ -146,16 +142,20 @@ def test_a_film_knows_how_many_steps_there_will_be(toy, film, chosen, steps):
     assert film[2] == ("f.gif", (72, 96), 0, True)
 
 
-def test_without_pictures_nothing_is_reduced(
-    toy, painter, tmp_path, monkeypatch
-):
+def test_without_pictures_nothing_is_reduced(toy, painter, monkeypatch):
     monkeypatch.setattr(
         reporters, "_reduce_plan", lambda *_: pytest.fail("did")
     )
-    run = _paint(pretend.draft(toy), painter, log=str(tmp_path / "run.log"))
+    steps = []
+    log = types.SimpleNamespace(
+        start=lambda *_: None, step=steps.append, close=lambda: None
+    )
+    run = _paint(pretend.draft(toy), painter, log=log)
+    assert len(steps) == 9
     found = reporters.Reporters(run.plan, 0.0)
-    found.step(run.last, 9, None)
-    found.finish(np.zeros((72, 96, 3)), 9)
+    found.step(run.last, 9)
+    found.finish(np.zeros((72, 96, 3)), 9, Path("a.png"))
+    found.end("done", 9)
     found.close()
     with pytest.raises(ValueError, match="nothing shows pictures"):
         found._to_uint8(np.zeros((2, 2, 3)))
@@ -190,111 +190,18 @@ def test_the_jobs_reporters_are_opened_where_it_writes(
         reporters, "Reporters", lambda *args, **named: given.append(named)
     )
     names = {"log": "a", "summary_dir": "b", "timelapse": "c"}
-    job = pretend.job(toy, **names, **chosen)
-    api.open_reporters(job, pretend.draft(toy), 0.0)
+    logs = []
+    monkeypatch.setattr(
+        run_log, "Log", lambda *args, **named: logs.append((*args, named))
+    )
+    job = pretend.job(toy, **names, log_every=3, overwrite=True, **chosen)
+    kept = {"checkpoint_dir": "kept", "resume": "require"}
+    api.open_reporters(job, pretend.draft(toy, **kept), 0.0)
     if opened:
         flags = given[0].pop("flags")
         assert "--log=a" in flags and "--size=96" in flags
         names["timelapse_name"] = names.pop("timelapse")
+        names["log"] = None
+    expected = [("a", 3, {"overwrite": True, "resumes": True})]
+    assert logs == (expected if opened else [])
     assert given == [names if opened else {}]
-
-
-# The log
-
-
-def _report(loss=2.0, **terms):
-    losses = {"loss": loss, **terms} if loss else {}
-    return reporters.StepReport(1, 2, 12, losses, 1.23456, None)
-
-
-LEVELS = [pyramid.Level(9, 9, 10), pyramid.Level(30, 40, 5)]
-
-
-def test_the_log_has_a_line_for_each_step_that_is_reported(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(device, "read_peak_memory", lambda: 10**9)
-    path = tmp_path / "run.jsonl"
-    path.write_text("before\n")
-    log = run_log.Log(str(path), LEVELS)
-    for report in (_report(a=3), _report(None), _report(b=np.float32(0.5))):
-        log.step(report)
-    log.finish(None, 12)
-    log.close()
-    first, *lines = path.read_text().splitlines()
-    assert first == "before"
-    line = {"level": 2, "width": 40, "height": 30, "step": 2, "steps": 5}
-    line |= {"loss": 2.0, "seconds": 1.235, "memory": 10**9}
-    assert [json.loads(each) for each in lines] == [
-        {**line, "losses": {"a": 3.0}},
-        {**line, "losses": {"b": 0.5}},
-    ]
-
-
-def _log(path, *places, levels=LEVELS):
-    """Logs steps; the levels and steps of all lines of the file."""
-    log = run_log.Log(str(path), levels)
-    for level, index in places:
-        losses = {"loss": 1.0} if index % 2 == 0 else {}
-        log.step(reporters.StepReport(level - 1, index, 0, losses, 0, None))
-    lines = [each for each in path.read_text().splitlines() if each[0] == "{"]
-    found = map(json.loads, lines[:-1] if lines[-1][-1] != "}" else lines)
-    return [(each["level"], each["step"]) for each in found]
-
-
-def test_a_log_that_is_taken_up_again_has_no_step_twice(tmp_path):
-    path = tmp_path / "run.jsonl"
-    steps = [(1, index) for index in range(1, 9)]
-    first = _log(path, *steps)
-    assert first == [(1, 2), (1, 4), (1, 6), (1, 8)]
-    again = _log(path, (1, 5), (1, 6), (1, 7), (1, 8), (1, 9), (1, 10), (2, 2))
-    assert again == [*first, (1, 10), (2, 2)]
-    assert _log(path, (1, 10), (2, 1), (2, 2), (2, 4)) == [*again, (2, 4)]
-    more = [LEVELS[0], LEVELS[1]._replace(steps=8)]
-    longer = _log(path, (2, 3), (2, 4), (2, 6), levels=more)
-    assert longer == [*again, (2, 4), (2, 6)]
-    anew = _log(path, *steps)  # a run that begins is another one
-    assert anew == [*longer, *first]
-
-
-@pytest.mark.parametrize(
-    "last",
-    [
-        *("", "mine", "[]", "{}", "7", '{"level": 9, "step": 4}', "\xff"),
-        '{"level": 1, "step": 8, "height": 9, "width": 8, "steps": 10}',
-        '{"level": "a", "step": null}',
-    ],
-)
-def test_a_log_of_others_is_added_to(tmp_path, last):
-    path = tmp_path / "run.jsonl"
-    path.write_text(f"mine\n{last}", encoding="latin-1")
-    log = run_log.Log(str(path), LEVELS)
-    log.step(reporters.StepReport(0, 6, 6, {"loss": 1.0}, 0, None))
-    *before, written = path.read_bytes().splitlines()
-    assert before == [
-        b"mine",
-        *([last.encode("latin-1")] if last else []),
-    ]
-    assert json.loads(written)["step"] == 6
-
-
-def test_the_memory_of_this_process_is_known():
-    memory = device.read_peak_memory()
-    assert memory is None or memory > 10**7
-
-
-def test_a_log_is_opened_at_once_and_a_failure_later_is_said_once(
-    tmp_path, monkeypatch, caplog
-):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(ValueError, match=r"log none/a cannot be written: No s"):
-        run_log.Log("none/a", LEVELS)
-    log = run_log.Log("run.jsonl", LEVELS)
-    assert Path("run.jsonl").read_text() == ""
-    Path("run.jsonl").unlink()
-    Path("run.jsonl").mkdir()
-    log.step(_report(None))
-    assert caplog.messages == []
-    for _ in range(2):
-        log.step(_report())
-    assert caplog.messages == ["log run.jsonl failed: Is a directory"]
