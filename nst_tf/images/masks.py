@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from PIL import Image
 
 GRAY = 8  # by how much the channels of a gray differ, at most, of 255
 NEAR = 24  # within which a color is that of a region: JPEG, and rounding
@@ -97,6 +98,33 @@ def read_gray(
             f"which is black, too; draw in white."
         )
     return gray.mean(axis=-1)
+
+
+def has_shape_of(mask: Sequence[int], picture: Sequence[int]) -> bool:
+    """Returns whether a mask is its picture's size, or a reduction of it.
+
+    Or an enlargement: one of the two has the other's shape, but for rounding
+    its sides to whole pixels.
+
+    Args:
+        mask: (height, width) of the mask.
+        picture: (height, width) of the picture.
+    """
+    (rows, columns), (height, width) = mask, picture
+    rounding = max(height + width, rows + columns)
+    return abs(rows * width - columns * height) <= rounding
+
+
+def resize(weights: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resamples the weights of a region, [H, W] in [0, 1], to [h, w].
+
+    Linearly, so that those of all regions still add up to 1.
+    """
+    if weights.shape == (height, width):
+        return weights
+    image = Image.fromarray(np.ascontiguousarray(weights, np.float32))
+    seen = image.resize((width, height), Image.Resampling.BILINEAR)
+    return np.clip(np.asarray(seen), 0.0, 1.0)
 
 
 def format_title(name: str) -> str:

@@ -245,10 +245,13 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
             if name in settings.RECORDED | settings.IDENTITY
         },
         notes=[
-            f"{clipped:.2%} of the style's values are clipped, with the "
-            f"content's colors"
-        ]
-        * bool(clipped),
+            *style_regions.describe_resized(content, styles, others),
+            *[
+                f"{clipped:.2%} of the style's values are clipped, with the "
+                f"content's colors"
+            ]
+            * bool(clipped),
+        ],
     )
 
 

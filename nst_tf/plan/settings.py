@@ -417,29 +417,29 @@ class Job:
     content_mask: str = setting(
         "",
         "Where",
-        "Picture of the content's size that says which style goes where: gray, "
-        "one style in white, another or none in black; or a color for each "
-        "region. Styles go from its lightest region to its darkest.",
+        "Picture of the content's shape that says which style goes where: "
+        "gray, one style in white, another or none in black; or a color for "
+        "each region. Styles go from its lightest region to its darkest.",
         path="mask",
     )
     style_mask: tuple[str, ...] = setting(
         (),
         "Where",
-        "Picture of a style's size, with the colors of content_mask: a region "
+        "Picture of a style's shape, with the colors of content_mask: a region "
         "is painted as those of its color are. Repeat it for several styles.",
         path="mask",
     )
     strength_map: str = setting(
         "",
         "Where",
-        "Gray picture of the content's size: how strongly each place is "
+        "Gray picture of the content's shape: how strongly each place is "
         "painted, from black, the photograph, to white.",
         path="mask",
     )
     keep_mask: str = setting(
         "",
         "Where",
-        "Gray picture of the content's size: what is white stays as it is.",
+        "Gray picture of the content's shape: what is white stays as it is.",
         path="mask",
     )
     steps: tuple[int, ...] = setting(

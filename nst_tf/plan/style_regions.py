@@ -56,7 +56,7 @@ def find_regions(
         that are clipped after their colors were changed.
 
     Raises:
-        ValueError: If a mask is not of its picture's size, or masks and styles
+        ValueError: If a mask has not its picture's shape, or masks and styles
             do not agree.
     """
     size = content.pixels.shape[:2]
@@ -142,6 +142,33 @@ def weigh_styles(
     ]
 
 
+def describe_resized(
+    content: image_io.Picture,
+    styles: Sequence[image_io.Picture],
+    others: Mapping[str, image_io.Picture],
+) -> list[str]:
+    """Says in one note which masks are resized; in none if no one is.
+
+    Args:
+        content: The content image.
+        styles: The style images.
+        others: The masks, by name.
+    """
+    resized = []
+    for name, mask in others.items():
+        setting, _, number = name.partition("/")
+        if setting not in settings.MASKS:
+            continue
+        pictures = [content]
+        if number:
+            several = "style_mask/1" in others
+            pictures = [styles[int(number)]] if several else [*styles]
+        if any(mask.pixels.shape != each.pixels.shape for each in pictures):
+            rows, columns = mask.pixels.shape[:2]
+            resized.append(f"{masks.format_title(name)}, {columns} x {rows}")
+    return [f"resized to their pictures: {'; '.join(resized)}"] * bool(resized)
+
+
 def read_keep_mask(
     content: image_io.Picture, others: Mapping[str, image_io.Picture]
 ) -> np.ndarray:
@@ -216,25 +243,32 @@ def _in_order(
 def _regions(
     picture: image_io.Picture, name: str, size: tuple[int, ...]
 ) -> list[masks.MaskRegion]:
-    """Finds the regions of a mask, which has the size of its picture."""
-    _check_size(picture, name, size)
-    return masks.find_mask_regions(picture.pixels, name, picture.alpha)
+    """Finds the regions of a mask, in its picture's size.
+
+    They are found before it is resized: at edges that would make new colors.
+    """
+    _check_shape(picture, name, size)
+    return [
+        each._replace(weights=masks.resize(each.weights, *size))
+        for each in masks.find_mask_regions(picture.pixels, name, picture.alpha)
+    ]
 
 
 def _gray(
     picture: image_io.Picture, name: str, size: tuple[int, ...]
 ) -> np.ndarray:
-    """Reads a gray mask of the content image's size."""
-    _check_size(picture, name, size)
-    return masks.read_gray(picture.pixels, name, picture.alpha)
+    """Reads a gray mask, in the content image's size."""
+    _check_shape(picture, name, size)
+    gray = masks.read_gray(picture.pixels, name, picture.alpha)
+    return masks.resize(gray, *size)
 
 
-def _check_size(
+def _check_shape(
     picture: image_io.Picture, name: str, size: tuple[int, ...]
 ) -> None:
-    """Raises ValueError if a mask is drawn at another size."""
+    """Raises ValueError if a mask has not the shape of its picture."""
     rows, columns = picture.pixels.shape[:2]
-    if (rows, columns) != tuple(size):
+    if not masks.has_shape_of((rows, columns), size):
         raise ValueError(
             f"{name} is {columns} x {rows} pixels, but its picture is "
             f"{size[1]} x {size[0]}; draw it at that size."

@@ -269,6 +269,51 @@ def test_the_clipped_share_is_the_largest(monkeypatch, shares):
     assert clipped == 0.4
 
 
+# Masks of another size
+
+
+@pytest.mark.parametrize(
+    "size", [(30, 40), (15, 20), (31, 41), (59, 80), (120, 160), (300, 401)]
+)
+def test_a_mask_of_its_pictures_shape_is_resized(size):
+    found, _ = _find(A, B, content_mask=halves(RED, BLUE, size))
+    assert [each.name for each in found] == ["#ff0000", "#0000ff"]
+    for each, expected in zip(found, ((1, 0), (0, 1)), strict=True):
+        assert each.mask.shape == SIZE
+        np.testing.assert_allclose(_columns(each.mask), expected, atol=0.03)
+    np.testing.assert_allclose(found[0].mask + found[1].mask, 1, atol=1e-6)
+    keep = style_regions.read_keep_mask(
+        CONTENT, {"keep_mask": halves(WHITE, BLACK, size)}
+    )
+    np.testing.assert_allclose(_columns(keep), (1, 0), atol=0.03)
+    assert keep[:, :38].min() == 1 and keep[:, 42:].max() == 0
+
+
+def test_the_mask_of_a_style_is_resized_to_the_style():
+    masks = {
+        "content_mask": halves(RED, BLUE, (6, 8)),
+        "style_mask": [halves(BLUE, RED, (100, 120))],
+    }
+    found, _ = _find(A, **masks)
+    alphas = [each.styles[0][1].alpha for each in found]
+    assert {alpha.shape for alpha in alphas} == {(50, 60)}
+    assert [alpha[:, :28].mean() for alpha in alphas] == [0, 1]
+    assert {each.name for each in found} == {"#ff0000", "#0000ff"}
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_note_says_which_masks_are_resized(count):
+    other = image_io.Picture(np.zeros((25, 30, 3)))
+    styles = [B, other][:count]
+    others = {"style_mask/0": plain(1, (50, 60)), "keep_mask": plain(1)}
+    notes = style_regions.describe_resized(CONTENT, styles, others)
+    words = ["resized to their pictures: style mask 1, 60 x 50"]
+    assert notes == (words if count == 2 else [])
+    others["keep_mask"] = plain(1, (6, 8))
+    (note,) = style_regions.describe_resized(CONTENT, styles, others)
+    assert note.endswith("keep_mask, 8 x 6") and note.count(";") == count - 1
+
+
 # What does not fit
 
 
@@ -277,8 +322,8 @@ def test_the_clipped_share_is_the_largest(monkeypatch, shares):
     [
         (
             1,
-            {"content_mask": halves(RED, BLUE, (30, 40))},
-            r"content_mask is 40 x 30 pixels, but its picture is 80 x 60; draw",
+            {"content_mask": halves(RED, BLUE, (30, 50))},
+            r"content_mask is 50 x 30 pixels, but its picture is 80 x 60; draw",
         ),
         (1, {"strength_map": plain(1, (30, 80))}, "strength_map is 80 x 30 pi"),
         (1, {"keep_mask": plain(1, (60, 40))}, "keep_mask is 40 x 60 pixels"),
