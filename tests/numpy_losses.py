@@ -88,14 +88,11 @@ class Run(NamedTuple):
         images: The image after each step, RGB, [H, W, 3]. White is 1, but
             nothing is clipped unless the source does so in every step.
         terms: The losses before each step, weighted.
-        averages: What the source would save after each step, if that is not
-            the image.
     """
 
     objective: Objective
     images: list
     terms: list
-    averages: list | None = None
 
 
 def count_positions(features):

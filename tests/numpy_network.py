@@ -183,11 +183,10 @@ class Lbfgs:
 
     Args:
         first_length: Root mean square of the first change, in the units of the
-            image. It is repeated until a pair counts. If None, torch's own
-            first step, -g / max(1, sum(abs(g))), and -g until a pair counts.
+            image. It is repeated until a pair counts.
     """
 
-    def __init__(self, first_length=None):
+    def __init__(self, first_length):
         self.first_length, self.pairs, self._last = first_length, [], None
 
     def step(self, image, gradient):
@@ -204,12 +203,8 @@ class Lbfgs:
     def _direction(self, gradient):
         """Two-loop recursion, or what precedes the first pair."""
         if not self.pairs:
-            if self.first_length is not None:
-                size = np.sqrt(np.mean(gradient**2))
-                return -gradient * (self.first_length / size)
-            if self._last is None:
-                return -gradient / max(1.0, np.abs(gradient).sum())
-            return -gradient
+            size = np.sqrt(np.mean(gradient**2))
+            return -gradient * (self.first_length / size)
         value, factors = -gradient, []
         for change, difference in reversed(self.pairs):
             factor = np.vdot(change, value) / np.vdot(change, difference)

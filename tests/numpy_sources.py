@@ -52,7 +52,7 @@ def gatys2015(
     Source:
         Equations 1, 3 to 5 and 7; w_l = 1/5.
     """
-    network = _require(inputs, "average", "zeros")
+    network = inputs[0]
     channels = {name: len(bias) for name, (_, bias) in network.weights.items()}
     scale = style_weight / len(STYLE_LAYERS) / 4
     return numpy_losses.run(
@@ -97,7 +97,6 @@ def gatys2016_code(
     L-BFGS with its defaults, called anew, with its state kept, every 20
     updates.
     """
-    _require(inputs, "max", "zeros")
     by_layer = zip(STYLE_LAYERS, numbers, strict=True)
     return numpy_losses.run(
         inputs,
@@ -183,7 +182,6 @@ def crowson_w2(
     a weight that decays by `average_decay` a step.
     """
     network, content, style, start, steps = inputs
-    _require(inputs, "max", "replicate_first")
     features = network.forward(RGB.see(style))
     weights = np.array(CROWSON_STYLE_WEIGHTS) / sum(CROWSON_STYLE_WEIGHTS)
     losses = {
@@ -192,7 +190,7 @@ def crowson_w2(
     }
     losses["total_variation"] = nine_point_variation(total_variation_weight)
     start = np.clip(start, 0.0, 1.0)
-    run = numpy_losses.run(
+    return numpy_losses.run(
         (network, content, style, start, steps),
         RGB,
         optimizer or Adam(learning_rate, beta_1, beta_2, epsilon),
@@ -201,17 +199,10 @@ def crowson_w2(
         others=losses,
         clip=(0.0, 1.0),
     )
-    total, mass, averages = start, 1.0, []
-    for image in run.images:
-        total = average_decay * total + image
-        mass = average_decay * mass + 1.0
-        averages.append(total / mass)
-    return run._replace(averages=averages)
 
 
 def _johnson(inputs, weights, variation, optimizer):
     """What neural_style.lua and neural_style.py have in common."""
-    _require(inputs, "max", "zeros")
     return numpy_losses.run(
         inputs,
         numpy_losses.seen(JOHNSON_SCALE),
@@ -221,14 +212,6 @@ def _johnson(inputs, weights, variation, optimizer):
         np.size,
         others={"total_variation": variation},
     )
-
-
-def _require(inputs, pooling, padding):
-    """Returns the network; refuses one unlike the source's."""
-    network = inputs[0]
-    if (network.pooling, network.padding) != (pooling, padding):
-        raise ValueError(f'needs pooling "{pooling}" and padding "{padding}"')
-    return network
 
 
 def wasserstein(target_features, weight):

