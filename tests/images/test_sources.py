@@ -281,21 +281,14 @@ def test_sources_have_names(source, name):
     assert sources.find_name(source) == name
 
 
-def test_a_folder_has_its_pictures_by_name(tmp_path, monkeypatch):
-    for name in ("b.PNG", "a.jpg", "c.heic", "d.gif", "e.avif", "notes.txt"):
-        (tmp_path / name).touch()
-    (tmp_path / "folder.png").mkdir()
+def test_a_folder_may_be_below_home_and_is_no_file(tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").touch()
     monkeypatch.setenv("HOME", str(tmp_path.parent))
     for folder in (tmp_path, f"~/{tmp_path.name}"):
         assert sources.is_folder(folder)
-        names = [Path(path).name for path in sources.list_pictures(folder)]
-        assert names == ["a.jpg", "b.PNG", "c.heic", "d.gif", "e.avif"]
-    (tmp_path / "._a.jpg").touch()  # as macOS does
-    assert len(sources.list_pictures(tmp_path)) == 5
+        assert sources.list_pictures(folder)[0].endswith("a.jpg")
     assert not sources.is_folder(tmp_path / "a.jpg")
     assert not sources.is_folder(np.zeros(3))
-    with pytest.raises(ValueError, match=r"has no pictures \(\.png, \.jpg"):
-        sources.list_pictures(tmp_path / "folder.png")
 
 
 def test_a_folder_takes_what_a_single_file_may_be_called():
