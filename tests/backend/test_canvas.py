@@ -1,5 +1,6 @@
 """Every kind of canvas is read and changed alike, as a whole and in bands."""
 
+import functools
 import gc
 import weakref
 
@@ -323,14 +324,16 @@ OPTIMIZERS = {
 }
 
 
-def _run(make_optimizer, spoiled, make=tf.Variable):
+@functools.cache
+def _run(name, spoiled, make=None):
     """All that an optimizer remembers after some steps, and its result."""
+    make_optimizer, make = OPTIMIZERS[name], make or tf.Variable
     bowl, taken = toys.bowl(_image(1)), tf.Variable(0)
 
     def evaluate(image):
         taken.assign_add(1)
         evaluation = bowl(canvas.read_whole(image))
-        bad = tf.reduce_any(taken == tf.constant(spoiled or [-1]))
+        bad = tf.reduce_any(taken == tf.constant(spoiled or (-1,)))
         rows = tf.range(SIZE[0])[None, :, None, None]
         worse = tf.where(rows == 9, np.float32(np.nan), 0.0)
         gradient = evaluation.gradient + tf.where(bad, worse, 0.0)
@@ -347,15 +350,20 @@ def _run(make_optimizer, spoiled, make=tf.Variable):
     return arrays, optimizer.result().numpy()
 
 
-@pytest.mark.parametrize("spoiled", [[], [1, 4, 8, 9, 12]])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+SPOILED = (1, 4, 8, 9, 12)
+
+
+@pytest.mark.parametrize(
+    ("name", "spoiled"),
+    [*((name, SPOILED) for name in OPTIMIZERS), ("lbfgs", ())],
+)
 @changeable
 def test_steps_by_bands_are_those_of_the_whole_to_the_bit(
     in_bands, name, spoiled, make
 ):
-    whole, result = _run(OPTIMIZERS[name], spoiled)
+    whole, result = _run(name, spoiled)
     in_bands()
-    by_bands, its_result = _run(OPTIMIZERS[name], spoiled, make)
+    by_bands, its_result = _run(name, spoiled, make)
     assert int(by_bands["rescues"]) == len(spoiled)
     assert set(by_bands) == set(whole)
     for key, value in whole.items():

@@ -138,9 +138,13 @@ def test_networks_have_kerass_own_layers_and_colors(network):
 
 
 @pytest.mark.parametrize(
-    ("size", "joined"), [((8, 12), True), ((9, 13), False), ((5, 4), True)]
+    ("size", "joined", "layers"),
+    [
+        ((8, 12), True, toys.LAYERS),
+        ((9, 13), False, toys.LAYERS),
+        ((5, 4), True, toys.LAYERS[2:]),
+    ],
 )
-@pytest.mark.parametrize("layers", [toys.LAYERS, toys.LAYERS[2:]])
 @pytest.mark.parametrize("pooling", architectures.POOLINGS)
 def test_the_gradient_is_that_of_plain_layers(
     monkeypatch, pooling, layers, size, joined

@@ -100,17 +100,15 @@ NAMED = conventions.CONVENTIONS
 # Every padding with every pooling; and every additive style loss, every form of
 # total variation and the conventions that divide by sizes, with some of them.
 CASES = [
-    ("zeros", "max", "gram", _relative("square")),
+    ("zeros", "max", "mix", _relative("square")),
     ("zeros", "average", "moments", _relative("inner_square")),
     ("zeros", "average_rescaled", "wasserstein", _relative("absolute")),
-    ("symmetric_first", "max", "moments", _relative("power")),
+    ("symmetric_first", "max", "neighbors", _relative("power")),
     ("symmetric_first", "average", "wasserstein", _relative("nine_point")),
     ("symmetric_first", "average_rescaled", "gram", NAMED["gatys2016"]),
     ("symmetric", "max", "wasserstein", NAMED["crowson_w2"]),
     ("symmetric", "average", "gram", NAMED["keras"]),
     ("symmetric", "average_rescaled", "gram", NAMED["towards_data_science"]),
-    ("symmetric", "max", "neighbors", RELATIVE),
-    ("zeros", "average", "mix", RELATIVE),
 ]
 
 
@@ -152,16 +150,15 @@ def test_losses_and_gradient_in_tiles_are_those_of_the_whole(
     assert all(float(value) > 0 for value in expected.terms.values())
 
 
-@pytest.mark.parametrize("is_narrow", [False, True])
 @pytest.mark.parametrize(
-    ("style_loss", "convention", "recompute"),
+    ("style_loss", "convention", "recompute", "is_narrow"),
     [
-        ("gram", NAMED["gatys2016"], False),
-        ("moments", RELATIVE, False),
-        ("wasserstein", NAMED["crowson_w2"], False),
-        ("gram", NAMED["gatys2016"], True),
-        ("gram", RELATIVE, True),
-        ("mix", RELATIVE, False),
+        ("gram", NAMED["gatys2016"], False, True),
+        ("moments", RELATIVE, False, False),
+        ("wasserstein", NAMED["crowson_w2"], False, True),
+        ("gram", NAMED["gatys2016"], True, False),
+        ("gram", RELATIVE, True, True),
+        ("mix", RELATIVE, False, True),
     ],
 )
 def test_targets_seen_in_tiles_are_those_of_the_whole(
@@ -403,22 +400,22 @@ def test_images_of_tiles_are_where_the_tiles_are(monkeypatch, has_gpu):
 
 
 def test_the_real_network_gives_the_same_in_tiles():
-    size = (301, 403)
+    size, tile = (150, 230), 160
     network = extractors.vgg(
         "vgg19",
-        ("block1_conv1", "block3_conv1", "block4_conv2", "block5_conv1"),
+        ("block1_conv1", "block3_conv1", "block4_conv1", "block4_conv2"),
         weight_files.load("vgg19", "auto").layers,
         pooling="average",
         padding="symmetric_first",
     )
     layers = dict.fromkeys(("block1_conv1", "block3_conv1"), 50.0)
-    content, style = toys.image(*size, 0), toys.image(280, 350, 1)
-    content = image_io.resize(content[:60, :80], *size)  # smooth, too
+    content, style = toys.image(*size, 0), toys.image(140, 180, 1)
+    content = image_io.resize(content[:30, :40], *size)  # smooth, too
 
     def losses_of(tile):
         plan = toys.plan(
             content,
-            toys.style(style, layers={**layers, "block5_conv1": 50.0}),
+            toys.style(style, layers={**layers, "block4_conv1": 50.0}),
             content_weights={"block4_conv2": 1.0},
             tiling=planning.Tiling(tile),
         )
@@ -426,7 +423,7 @@ def test_the_real_network_gives_the_same_in_tiles():
 
     # A pixel's gradient is a sum of thousands, each rounded to 6e-8.
     _assert_same(
-        _tiled(network, losses_of(256), size, 256),
+        _tiled(network, losses_of(tile), size, tile),
         objectives.make_objective(network, losses_of(0)),
         tf.constant(content[None]),
         1e-5,

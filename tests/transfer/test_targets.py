@@ -322,7 +322,9 @@ def test_recomputed_content_is_the_picture_as_the_network_takes_it(
 # The real networks
 
 
-@pytest.mark.parametrize("source", ["small", "auto"])
+@pytest.mark.parametrize(
+    "source", ["small", pytest.param("auto", marks=pytest.mark.slow)]
+)
 def test_the_gradient_of_the_default_job_repeats_to_the_bit(source):
     # At this size TensorFlow adds three and more gradients of the image up in
     # the order in which they come; there must be two.
