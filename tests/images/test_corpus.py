@@ -183,7 +183,7 @@ _EDITS = strategies.tuples(
 
 
 @pytest.mark.parametrize(
-    "count", [150, pytest.param(2000, marks=pytest.mark.slow)]
+    "count", [150, pytest.param(1000, marks=pytest.mark.slow)]
 )
 def test_edited_files_are_survived(count):
     available = dict(corpus.available())

@@ -6,10 +6,8 @@ import os
 import shutil
 from pathlib import Path
 
-import hypothesis
 import pytest
 import toys
-from hypothesis import strategies
 
 from nst_tf import files, web
 from nst_tf.cli import flags, main
@@ -327,92 +325,3 @@ def test_values_are_of_their_type_and_range(change, words):
         with pytest.raises(ValueError, match=words) as caught:
             call()
         assert str(caught.value).startswith("a.png ")
-
-
-_SCALARS = (
-    strategies.none()
-    | strategies.booleans()
-    | strategies.integers()
-    | strategies.floats()
-    | strategies.text(max_size=12)
-    | strategies.sampled_from([*HOSTILE, "noise", "-", "", "~", "auto", "../a"])
-)
-_VALUES = strategies.recursive(
-    _SCALARS,
-    lambda inner: (
-        strategies.lists(inner, max_size=3)
-        | strategies.dictionaries(
-            strategies.text(max_size=8), inner, max_size=3
-        )
-    ),
-    max_leaves=6,
-)
-_KEYS = strategies.sampled_from(
-    [*settings.FIELDS, "style_mask/0", "init/0", ""]
-)
-
-
-def _change(record, draw):
-    """Replaces, adds or removes something, somewhere in a record."""
-    within = record
-    while True:
-        keys = list(within) if isinstance(within, dict) else range(len(within))
-        if not keys or draw.draw(strategies.integers(0, 7)) == 0:
-            break
-        key = draw.draw(strategies.sampled_from(list(keys)))
-        if not isinstance(within[key], dict | list):
-            within[key] = draw.draw(_VALUES)
-            return
-        within = within[key]
-    if isinstance(within, list):
-        within.append(draw.draw(_VALUES))
-    elif keys and draw.draw(strategies.booleans()):
-        del within[draw.draw(strategies.sampled_from(list(keys)))]
-    else:
-        within[draw.draw(_KEYS)] = draw.draw(_VALUES)
-
-
-def _hold(record, draw):
-    """Describes a changed record and loads it: only ValueError may come."""
-    record = copy.deepcopy(record)
-    for _ in range(draw.draw(strategies.integers(1, 3))):
-        _change(record, draw)
-    Path("b.png.json").write_text(json.dumps(record))
-    try:
-        lines = description.describe("b.png")
-    except ValueError as error:
-        assert str(error).startswith("b.png ")
-    else:
-        written = [line for line in lines if not line.startswith("#")]
-        Path("again.cfg").write_text("\n".join(written))
-        assert flags.list_set_flags(["--flagfile=again.cfg"]) <= FLAGS
-        job = flags.parse(["--flagfile=again.cfg"])
-        assert not job.output and not job.overwrite and not job.log
-    try:
-        rerun.load(settings.Job(rerun="b.png"), {"rerun"})
-    except ValueError as error:
-        assert "\n" not in str(error) or "\\n" not in repr(record)
-
-
-FUZZ = hypothesis.settings(
-    database=None,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(hypothesis.HealthCheck),
-)
-
-
-def _fuzz(count):
-    record = _make_record("--keep_mask=town.png", "--init=town.png")
-    image_io.save_image("b.png", toys.image(9, 9))
-    hold = hypothesis.given(strategies.data())(lambda draw: _hold(record, draw))
-    hypothesis.settings(FUZZ, max_examples=count)(hold)()
-
-
-def test_no_record_ends_in_a_traceback():
-    _fuzz(60)
-
-
-@pytest.mark.slow
-def test_none_of_many_records_ends_in_a_traceback():
-    _fuzz(2000)
