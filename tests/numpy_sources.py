@@ -7,8 +7,7 @@ the source do.
 The inputs of a program are a `numpy_network.Network` with the source's pooling
 and padding; content, style and start, RGB images, [H, W, 3], in [0, 1], of the
 sizes the source would use; and a number of steps. It starts where it is told,
-whatever the source would have chosen, and returns a `numpy_losses.Run`. It may
-be given another optimizer, in the units in which the source keeps its image.
+whatever the source would have chosen, and returns a `numpy_losses.Run`.
 """
 
 import numpy as np
@@ -38,7 +37,6 @@ def gatys2015(
     content_weight=1.0,
     style_weight=1e3,
     first_length=None,
-    optimizer=None,
 ):
     """A Neural Algorithm of Artistic Style, arXiv 1508.06576.
 
@@ -58,7 +56,7 @@ def gatys2015(
     return numpy_losses.run(
         inputs,
         numpy_losses.seen(),
-        optimizer or Lbfgs(first_length),
+        Lbfgs(first_length),
         {CONTENT_LAYER: content_weight / 2},
         {layer: scale / channels[layer] ** 2 for layer in STYLE_LAYERS},
         of_means=False,
@@ -87,7 +85,6 @@ def gatys2016_code(
     style_weight=1e3,
     numbers=(64, 128, 256, 512, 512),
     first_length=None,
-    optimizer=None,
 ):
     """Gatys' own notebook: leongatys/PytorchNeuralStyleTransfer.
 
@@ -101,7 +98,7 @@ def gatys2016_code(
     return numpy_losses.run(
         inputs,
         numpy_losses.seen(),
-        optimizer or Lbfgs(first_length),
+        Lbfgs(first_length),
         {CONTENT_LAYER: content_weight},
         {layer: style_weight / number**2 for layer, number in by_layer},
     )
@@ -114,7 +111,6 @@ def neural_style(
     style_weight=1e2,
     total_variation_weight=1e-3,
     first_length=None,
-    optimizer=None,
 ):
     """jcjohnson/neural-style.
 
@@ -129,7 +125,7 @@ def neural_style(
         inputs,
         (content_weight, style_weight),
         numpy_losses.corner_variation(total_variation_weight / 2, 1),
-        optimizer or Lbfgs(first_length),
+        Lbfgs(first_length),
     )
 
 
@@ -140,7 +136,6 @@ def neural_style_pt(
     style_weight=1e2,
     total_variation_weight=1e-3,
     first_length=None,
-    optimizer=None,
 ):
     """ProGamerGov/neural-style-pt: as the Lua, but an absolute variation.
 
@@ -150,7 +145,7 @@ def neural_style_pt(
         inputs,
         (content_weight, style_weight),
         numpy_losses.pair_variation(total_variation_weight, 1),
-        optimizer or Lbfgs(first_length),
+        Lbfgs(first_length),
     )
 
 
@@ -165,7 +160,6 @@ def crowson_w2(
     beta_2=0.99,
     epsilon=1e-8,
     average_decay=0.99,
-    optimizer=None,
 ):
     """crowsonkb/style-transfer-pytorch v0.1, one of its scales.
 
@@ -193,7 +187,7 @@ def crowson_w2(
     return numpy_losses.run(
         (network, content, style, start, steps),
         RGB,
-        optimizer or Adam(learning_rate, beta_1, beta_2, epsilon),
+        Adam(learning_rate, beta_1, beta_2, epsilon),
         {CONTENT_LAYER: content_weight},
         {},
         others=losses,

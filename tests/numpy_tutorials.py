@@ -37,7 +37,6 @@ def tf_tutorial(
     beta_1=0.99,  # ... beta_1=0.99, ...
     beta_2=0.999,  # Keras's default
     epsilon=1e-1,  # ... epsilon=1e-1)
-    optimizer=None,
 ):
     """Runs the style transfer tutorial of tensorflow.org.
 
@@ -55,7 +54,7 @@ def tf_tutorial(
     return numpy_losses.run(
         inputs,
         RGB,
-        optimizer or Adam(learning_rate, beta_1, beta_2, epsilon, "keras"),
+        Adam(learning_rate, beta_1, beta_2, epsilon, "keras"),
         {content_layer: content_weight},
         dict.fromkeys(style_layers, style_weight / len(style_layers)),
         others={"total_variation": variation},
@@ -73,7 +72,6 @@ def eager_colab(
     beta_1=0.99,  # ... beta1=0.99, ...
     beta_2=0.999,  # TensorFlow 1's default
     epsilon=1e-1,  # ... epsilon=1e-1)
-    optimizer=None,
 ):
     """Runs the notebook of the TensorFlow blog, with eager execution.
 
@@ -92,7 +90,7 @@ def eager_colab(
     return numpy_losses.run(
         inputs,
         numpy_losses.seen(),
-        optimizer or Adam(learning_rate, beta_1, beta_2, epsilon, "keras"),
+        Adam(learning_rate, beta_1, beta_2, epsilon, "keras"),
         {content_layer: content_weight},
         dict.fromkeys(style_layers, style_weight / len(style_layers)),
         clip=(-MEAN[::-1], 255 - MEAN[::-1]),  # black and white
@@ -109,7 +107,6 @@ def keras_example(
     learning_rate=100.0,  # ExponentialDecay(initial_learning_rate, ...
     decay_rate=0.96,  # ... decay_rate, ...
     decay_steps=100.0,  # ... decay_steps)
-    optimizer=None,
 ):
     """Runs the example of keras.io.
 
@@ -126,7 +123,7 @@ def keras_example(
     return _chollet(
         inputs,
         numpy_losses.seen(),
-        optimizer or Sgd(learning_rate, decay_rate, decay_steps),
+        Sgd(learning_rate, decay_rate, decay_steps),
         {content_layer: content_weight},
         dict.fromkeys(style_layers, style_weight / len(style_layers)),
         tv_weight,
@@ -143,7 +140,6 @@ def pytorch_course(
     beta_1=0.9,  # PyTorch's defaults
     beta_2=0.999,
     epsilon=1e-8,
-    optimizer=None,
     others=(),  # losses: ours
 ):
     """Runs the style transfer of Udacity's course on PyTorch.
@@ -170,7 +166,7 @@ def pytorch_course(
     return numpy_losses.run(
         inputs,
         units,
-        optimizer or Adam(learning_rate, beta_1, beta_2, epsilon),
+        Adam(learning_rate, beta_1, beta_2, epsilon),
         {content_layer: alpha},
         {
             k: beta * weight / maps[k].size
@@ -215,7 +211,6 @@ def towards_data_science(
     beta_1=0.9,  # TensorFlow 1's defaults
     beta_2=0.999,
     epsilon=1e-8,
-    optimizer=None,
 ):
     """Runs the "intuitive guide" of Towards Data Science.
 
@@ -238,7 +233,7 @@ def towards_data_science(
     return numpy_losses.run(
         inputs,
         Units(1 / 255, MEAN / 255),
-        optimizer or Adam(learning_rate, beta_1, beta_2, epsilon, "keras"),
+        Adam(learning_rate, beta_1, beta_2, epsilon, "keras"),
         {content_layer: 0.5 * alpha},
         dict.fromkeys(style_layers, beta / len(style_layers)),
         _sum_up,
@@ -254,7 +249,6 @@ def white_noise(
     tv_weight=1.0,  # total_variation_weight
     mean=(103.939, 116.779, 123.68),  # from R, G, B
     first_length=1.0,  # ours
-    optimizer=None,
 ):
     """Runs the tutorial that turns noise into a picture with VGG16.
 
@@ -278,7 +272,7 @@ def white_noise(
     return _chollet(
         inputs,
         numpy_losses.seen(mean=mean),
-        optimizer or Lbfgs(first_length),
+        Lbfgs(first_length),
         {content_layer: content_weight},
         dict.fromkeys(style_layers, style_weight / len(style_layers)),
         tv_weight,

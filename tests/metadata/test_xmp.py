@@ -222,11 +222,12 @@ def test_damaged_iptc_says_nothing(data):
     assert iptc.read(data) == {}
 
 
-@pytest.mark.parametrize("place", range(0, 600, 7))
-def test_a_damaged_packet_raises_nothing(place):
-    packet = bytearray(xmp.encode({**CREDITS, **MARKED}))
-    packet[place % len(packet)] ^= 0x5A
-    assert set(xmp.read(bytes(packet))) <= {*CREDITS, *MARKED}
+def test_a_damaged_packet_raises_nothing():
+    whole = xmp.encode({**CREDITS, **MARKED})
+    for place in range(0, len(whole), 7):
+        packet = bytearray(whole)
+        packet[place] ^= 0x5A
+        assert set(xmp.read(bytes(packet))) <= {*CREDITS, *MARKED}
 
 
 @pytest.mark.parametrize("key", ["photoshop", "xmp", "exif", "nst_tf"])
@@ -249,8 +250,7 @@ def test_it_is_said_what_a_bmp_file_cannot_say(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", WRITTEN)
-@pytest.mark.parametrize("with_alpha", [False, True])
-@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize(("with_alpha", "full"), [(False, False), (True, True)])
 def test_other_programs_find_no_fault(tmp_path, name, with_alpha, full):
     if not shutil.which("exiftool"):
         pytest.skip("exiftool is not installed: it validates the files")
