@@ -5,7 +5,6 @@ it runs already.
 """
 
 import contextlib
-import logging
 import math
 import signal
 import sys
@@ -72,7 +71,7 @@ def show(
         draft.levels, end=end, renew=cell.write if cell else None
     )
     run = runner.start_run(draft, began=began)
-    with _one_trace_a_level(), _interrupts() as interrupts:
+    with _interrupts() as interrupts:
         step = _read(run, report, cell, every, interrupts)
     picture = results.make_painting(step, run.plan)
     if cell:
@@ -217,15 +216,3 @@ def _in_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     return getattr(shell, "kernel", None) is not None
-
-
-@contextlib.contextmanager
-def _one_trace_a_level() -> Iterator[None]:
-    """Each level is traced anew, which TensorFlow takes for a mistake."""
-    logger = logging.getLogger("tensorflow")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

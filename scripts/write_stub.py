@@ -8,6 +8,7 @@ settings. A test holds the file that is committed to this.
 
 import inspect
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -74,7 +75,8 @@ def make_stub() -> str:
     for name, field in settings.FIELDS.items():
         kind = field.type
         if kind in settings.ITEM_TYPES:
-            kind = get_args(kind)[0] | kind
+            item: Any = get_args(kind)[0]
+            kind = item | Sequence[item]
         plain = inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,

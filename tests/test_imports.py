@@ -28,7 +28,7 @@ ARROWS = {
         *("plan", "tiling"),
     },
     "runs": {
-        *("backend", "errors", "files", "images", "locks", "network"),
+        *("backend", "files", "images", "locks", "network"),
         *("metadata", "optimize", "plan", "terminal", "transfer", "web"),
     },
     "judge": {

@@ -141,12 +141,11 @@ def test_style_is_given_once(name):
 @pytest.mark.parametrize(
     ("keywords", "error", "words"),
     [
-        ({"sise": 3}, TypeError, "stylize has no setting 'sise'; did you mean "
-         "'size'?"),
+        ({"sise": 3}, TypeError, "has no setting 'sise'; did you mean 'size'?"),
         ({"sizes": 3}, TypeError, "no setting 'sizes'; did you mean 'size'?"),
-        ({"qwx": 3}, TypeError, "no setting 'qwx'; help(nst_tf.stylize) lists"),
-        ({"output": "a.png"}, TypeError, "output is for the program, not a"),
-        ({"dpi": 72}, TypeError, "dpi is for the program, not a setting"),
+        ({"qwx": 3}, TypeError, "no setting 'qwx'; help(nst_tf.Job) lists"),
+        ({"output": "a.png"}, TypeError, "output is for the program, not for"),
+        ({"dpi": 72}, TypeError, "dpi is for the program, not for"),
         ({"size": "3"}, TypeError, "size is '3' of type str, expected int"),
         ({"size": 0}, ValueError, "size is 0, expected at least 1 and at most"),
         ({"color": "styles"}, ValueError, "'styles'; did you mean 'style'?"),
@@ -156,8 +155,22 @@ def test_style_is_given_once(name):
 )  # fmt: skip
 def test_wrong_settings_are_named_at_once(name, keywords, error, words):
     function = operator.attrgetter(name)(nst_tf)
-    with pytest.raises(error, match=re.escape(words)):
+    with pytest.raises(error, match=re.escape(words)) as raised:
         function("a.jpg", "b.jpg", **keywords)
+    if "no setting" in words:
+        assert str(raised.value).startswith(f"{name.rpartition('.')[2]}() has")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("sise", "Job() has no setting 'sise'; did you mean 'size'?"),
+        ("qwx", "Job() has no setting 'qwx'; help(nst_tf.Job) lists them."),
+    ],
+)
+def test_a_misspelled_field_of_a_job_gets_a_suggestion(name, words):
+    with pytest.raises(TypeError, match=re.escape(words)):
+        nst_tf.Job(**{name: 3})
 
 
 def test_the_stub_is_what_the_package_says(monkeypatch):

@@ -1,6 +1,7 @@
 """The device of this machine, and the type that is fast on it."""
 
 import contextlib
+import logging
 import os
 import re
 import sys
@@ -132,6 +133,21 @@ def read_peak_memory() -> int | None:
         return None
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+@contextlib.contextmanager
+def ignore_retraces() -> Iterator[None]:
+    """Drops TensorFlow's warnings of retraces: each level is traced anew."""
+    logger = logging.getLogger("tensorflow")
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "tf.function retracing" not in record.getMessage()
+
+    logger.addFilter(keep)
+    try:
+        yield
+    finally:
+        logger.removeFilter(keep)
 
 
 @contextlib.contextmanager

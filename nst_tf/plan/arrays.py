@@ -27,8 +27,8 @@ def as_picture(
 
     Args:
         image: A picture, also one of Pillow, where it is, or an array: gray,
-            [H, W], or RGB, [H, W, 3]; with alpha [H, W, 2] or [H, W, 4]; of
-            uint8 or of floats in [0, 1].
+            [H, W], or RGB, [H, W, 3]; with alpha [H, W, 2] or [H, W, 4]; or a
+            batch of one; of uint8 or of floats in [0, 1].
         name: What to call it in an error.
         max_megapixels: Largest file that is read.
         memory: Bytes that the process may have, in all; None: what is free.
@@ -55,7 +55,8 @@ def as_mask(mask: object, name: str) -> image_io.Picture:
 
     Args:
         mask: Gray, [H, W], or RGB, [H, W, 3]; with alpha [H, W, 2] or
-            [H, W, 4]; of bool, of uint8, or of floats in [0, 1].
+            [H, W, 4]; or a batch of one; of bool, of uint8, or of floats in
+            [0, 1].
         name: What to call it in an error.
 
     Raises:
@@ -120,8 +121,15 @@ def _to_picture(
     array: np.ndarray, name: str, expected: str
 ) -> image_io.Picture:
     """Makes a picture of an array; hidden colors are as they were passed."""
+    if array.ndim == 4 and len(array) == 1:  # a batch of one
+        array = array[0]
     if array.ndim == 2:
         array = array[..., None]
+    if array.ndim == 4:
+        raise ValueError(
+            f"{name} has shape {array.shape}, a batch of {len(array)} "
+            f"pictures; pass one of them."
+        )
     if array.ndim != 3 or array.shape[-1] not in (1, 2, 3, 4):
         raise ValueError(
             f"{name} has shape {array.shape}, expected (height, width), gray, "
@@ -154,10 +162,11 @@ def _to_floats(array: np.ndarray, name: str, expected: str) -> np.ndarray:
 
 
 def take_settings(function: Function) -> Function:
-    """Decorates f(content, style, **settings): signature and old spelling.
+    """Decorates f(content, style, **settings): signature and spelling.
 
-    The signature lists every setting, so that editors complete them. `styles`,
-    as `style` was called, is still taken.
+    The signature lists every setting, so that editors complete them; one that
+    is misspelled gets a suggestion. `styles`, as `style` was called, is still
+    taken.
     """
 
     @functools.wraps(function)
@@ -169,6 +178,9 @@ def take_settings(function: Function) -> Function:
                     f"the same; pass style."
                 )
             kwargs["style"] = kwargs.pop("styles")
+        unknown = [name for name in kwargs if name not in settings.FIELDS]
+        known = [*settings.KEYWORDS, *(each.name for each in own)]
+        settings.check_names(function.__name__, unknown, known)
         return function(*args, **kwargs)
 
     signature = inspect.signature(function)
@@ -205,5 +217,5 @@ def _annotate(name: str) -> Any:
     if field.type not in settings.ITEM_TYPES:
         return item
     if item is field.type:
-        return get_args(item)[0] | item
+        item = get_args(item)[0]
     return item | Sequence[item]  # type: ignore[valid-type]

@@ -18,17 +18,20 @@ where it departs from its role.
 import collections
 import dataclasses
 import enum
+import functools
 import math
 import numbers
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar, get_args
 
-from nst_tf import web
+from nst_tf import errors, web
 from nst_tf.backend import device
 from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
 from nst_tf.plan import optimizers
 
+T = TypeVar("T")
 LARGEST_SIZE = 65536  # pixels, a side; beyond it Pillow's formats end
 
 
@@ -81,6 +84,43 @@ ITEM_TYPES: Mapping[Any, Any] = {
 }
 
 
+def check_names(
+    function: str, names: Iterable[str], known: Iterable[str]
+) -> None:
+    """Checks the names of keywords.
+
+    Args:
+        function: Name of what they are passed to.
+        names: The names.
+        known: Those that it takes.
+
+    Raises:
+        TypeError: If one is unknown: with the nearest name that is known.
+    """
+    words = list(known)
+    for name in names:
+        if name not in words:
+            near = errors.did_you_mean(name, words)
+            raise TypeError(
+                f"{function}() has no setting {name!r}"
+                f"{near or '; help(nst_tf.Job) lists them.'}"
+            )
+
+
+def _suggest(job: type[T]) -> type[T]:
+    """Decorates a class of settings: a misspelled one gets a suggestion."""
+    take = job.__init__
+
+    @functools.wraps(take)
+    def initialize(self: T, *args: Any, **chosen: Any) -> None:
+        check_names("Job", chosen, FIELDS)
+        take(self, *args, **chosen)
+
+    job.__init__ = initialize  # type: ignore[assignment]
+    return job
+
+
+@_suggest
 @dataclasses.dataclass(frozen=True)
 class Job:
     """One picture to make, in strings and numbers only.
@@ -708,12 +748,32 @@ class Job:
     )
 
     def __post_init__(self) -> None:
-        """Takes one value for several: steps=100 as steps=(100,)."""
+        """Takes what means the same: 100 or [100] for (100,), 64.0 for 64."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            kind = ITEM_TYPES.get(field.type)
-            if kind and isinstance(value, kind) and not isinstance(value, bool):
-                object.__setattr__(self, field.name, (value,))
+            object.__setattr__(self, field.name, _convert(field.type, value))
+
+
+def _convert(kind: Any, value: Any) -> Any:
+    """Converts a value to its setting's type, if it means the same.
+
+    Numbers and lists of numbers may be NumPy's, and paths be objects.
+    """
+    several = kind in ITEM_TYPES
+    if hasattr(value, "tolist") and getattr(value, "ndim", 9) <= several:
+        value = value.tolist()
+    if isinstance(value, os.PathLike):
+        value = os.fspath(value)
+    if several:
+        item = get_args(kind)[0]
+        if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+            return tuple(_convert(item, each) for each in value)
+        value = _convert(item, value)
+        is_item = isinstance(value, ITEM_TYPES[kind])
+        return (value,) if is_item and not isinstance(value, bool) else value
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value
 
 
 FIELDS = {field.name: field for field in dataclasses.fields(Job)}

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nst_tf import errors
 from nst_tf.backend import replicas
 from nst_tf.images import painting
 from nst_tf.plan import arrays, inputs, planning, settings
@@ -190,19 +189,10 @@ def draft_images(
         TypeError: As `stylize`.
     """
     for name in chosen:
-        if name not in settings.FIELDS:
-            near = errors.did_you_mean(name, settings.KEYWORDS)
-            raise TypeError(
-                f"stylize has no setting {name!r}"
-                f"{near or '; help(nst_tf.stylize) lists them.'}"
-            )
         if name == "dpi" and chosen.get("print_size"):
             continue
-        if name not in settings.KEYWORDS:
-            raise TypeError(
-                f"{name} is for the program, not a setting of stylize; pass "
-                f"the images as the first two arguments, and save the result."
-            )
+        if name in settings.FIELDS and name not in settings.KEYWORDS:
+            raise TypeError(f"{name} is for the program, not for stylize.")
     plain, given = arrays.separate_arrays(chosen)
     job = settings.Job(**plain)
     draft = planning.draft_plan(

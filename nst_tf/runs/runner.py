@@ -182,7 +182,7 @@ def measure_machine(
 
 def _take(steps: "Iterator[descent.Step]") -> "descent.Step | None":
     """Takes the next step; Ctrl-C stays what it is while TensorFlow traces."""
-    with interrupts.keep():
+    with interrupts.keep(), device.ignore_retraces():
         return next(steps, None)
 
 

@@ -1,5 +1,6 @@
 """What this machine computes in: the type that is fast, and what is said."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -167,3 +168,13 @@ except ImportError:
     os.write(2, b"after")
 """
     assert _prepare(tmp_path, code).stderr == b"no library\nafter"
+
+
+def test_a_retrace_is_no_mistake_and_other_warnings_are_shown(caplog):
+    logger = logging.getLogger("tensorflow")
+    words = "5 out of the last 5 calls to f triggered tf.function retracing."
+    with device.ignore_retraces():
+        logger.warning("%s", words)
+        logger.warning("mine")
+    logger.warning(words)
+    assert caplog.messages == ["mine", words]

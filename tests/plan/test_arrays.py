@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import toys
 from PIL import Image, ImageCms
 
@@ -49,6 +50,26 @@ def test_pictures_and_paths_are_taken_too(tmp_path):
         arrays.as_picture(path, "style", 1e-6)
 
 
+@pytest.mark.parametrize("make", [np.array, tf.constant, tf.Variable])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        *(np.s_[0, ..., 0], np.s_[0, ..., :1], np.s_[0], np.s_[:]),
+        np.s_[..., :1],
+    ],
+)
+def test_tensors_grays_and_batches_of_one_are_pictures(make, dtype, place):
+    image = toys.image(6, 8)[None]
+    image = np.rint(255 * image) if dtype == "uint8" else image
+    given = image.astype(dtype)[place]
+    expected = given.reshape(6, 8, -1) / (255 if dtype == "uint8" else 1)
+    expected = np.broadcast_to(expected, (6, 8, 3))
+    for read in (arrays.as_picture, arrays.as_mask):
+        pixels = read(make(given), "content").pixels
+        np.testing.assert_allclose(pixels, expected, rtol=1e-6)
+
+
 def test_lists_are_arrays():
     picture = arrays.as_picture([[[0.0, 0.5, 1.0]]], "style")
     np.testing.assert_array_equal(picture.pixels, [[[0, 0.5, 1]]])
@@ -59,7 +80,7 @@ def test_lists_are_arrays():
     [
         (np.zeros(4), ValueError, r"style image has shape \(4,\), expected"),
         (np.zeros((4, 4, 5)), ValueError, r"with alpha 2 or 4 channels\."),
-        (np.zeros((1, 4, 4, 3)), ValueError, "style image has shape"),
+        (np.zeros((2, 4, 4, 3)), ValueError, "a batch of 2 pictures; pass one"),
         (np.zeros((4, 4, 3), int), TypeError, "type int64, expected uint8 or"),
         (np.zeros((4, 4, 3), bool), TypeError, "style image has type bool"),
         (np.full((4, 4, 3), 1.01), ValueError, r"values outside \[0, 1\], or"),
@@ -101,7 +122,7 @@ def test_a_mask_is_of_truth_values_bytes_or_floats(dtype, channels):
         (np.ones(9), ValueError, r"keep_mask has shape \(9,\), expected \(hei"),
         (np.ones((6, 8, 5)), ValueError, r"has shape \(6, 8, 5\), expected"),
         (np.zeros((6, 8, 2)), ValueError, "keep_mask is wholly transparent"),
-        (np.ones((1, 6, 8, 3)), ValueError, "keep_mask has shape"),
+        (np.ones((2, 6, 8, 3)), ValueError, "a batch of 2 pictures"),
         (np.ones((6, 8), int), TypeError, "int64, expected bool, uint8 or flo"),
         (np.full((6, 8), np.nan), ValueError, r"has values outside \[0, 1\]"),
         (np.ones((6, 8), "u1"), ValueError, "of which white is 255, and no va"),

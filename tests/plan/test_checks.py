@@ -39,16 +39,16 @@ def test_a_job_may_say_so(chosen):
 @pytest.mark.parametrize(
     ("chosen", "words"),
     [
-        ({"size": 96.0}, "size is 96.0 of type float, expected int."),
+        ({"size": 96.5}, "size is 96.5 of type float, expected int."),
         ({"size": True}, "size is True of type bool, expected int."),
         ({"style_weight": "1"}, "style_weight is '1' of type str, expected fl"),
         ({"style_weight": True}, "style_weight is True of type bool, expected"),
         ({"overwrite": 1}, "overwrite is 1 of type int, expected bool."),
         ({"content": None}, "content is None of type NoneType, expected str."),
-        ({"steps": (1, 2.0)}, "steps is (1, 2.0) of type tuple, expected "),
+        ({"steps": (1, 2.5)}, "steps is (1, 2.5) of type tuple, expected "),
         (
             {"style": [1]},
-            "style is [1] of type list, expected tuple[str, ",
+            "style is (1,) of type tuple, expected tuple[str, ",
         ),
         ({"style_scale": (1.0, True)}, "style_scale is (1.0, True) of type tu"),
     ],

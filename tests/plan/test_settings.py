@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+
 import nst_tf
 from nst_tf.plan import settings
 
@@ -125,3 +128,37 @@ def test_roles_say_where_a_setting_counts():
     assert {"content", "weights", "quality", "log"} <= settings.RERUN_SETTINGS
     assert not settings.RERUN_SETTINGS & {"size", "seed", *checkpoints}
     assert not settings.SWEPT & {"print_size", "continue_from", "dpi"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("size", 64.0, 64),
+        ("size", 64.5, 64.5),  # which `checks.check` refuses
+        ("size", np.int64(64), 64),
+        ("size", np.float32(64), 64),
+        ("size", "64", "64"),
+        ("size", True, True),
+        ("mark", np.True_, True),
+        ("tv_weight", np.float64(0.5), 0.5),
+        ("tv_weight", 3, 3),
+        ("steps", 100, (100,)),
+        ("steps", [3.0, 4], (3, 4)),
+        ("steps", range(1, 4), (1, 2, 3)),
+        ("steps", np.array([3, 4]), (3, 4)),
+        ("steps", np.array(3.0), (3,)),
+        ("steps", 2.5, 2.5),
+        ("steps", "3", "3"),
+        ("style_blend", [0.5, 0.5], (0.5, 0.5)),
+        ("style_blend", np.array([0.25, 0.75]), (0.25, 0.75)),
+        ("style_blend", (), ()),
+        ("style", "a.jpg", ("a.jpg",)),
+        ("style", [Path("a.jpg"), "b.jpg"], ("a.jpg", "b.jpg")),
+        ("content", Path("a.jpg"), "a.jpg"),
+    ],
+)
+def test_what_means_the_same_is_taken(name, value, expected):
+    found = getattr(settings.Job(**{name: value}), name)
+    assert found == expected and type(found) is type(expected)
+    if isinstance(found, tuple):
+        assert all(type(each) in (int, float, str) for each in found)
