@@ -36,6 +36,7 @@ FLAGS = [
     "--grain_weight=0",
     "--precision=float32",
 ]
+DONE = r"^saved (\S+) \(\d+ x \d+\) in"  # not one that is unfinished
 SOMEWHERE = 0.2  # of the trials, which are stopped while they may still start
 
 
@@ -70,7 +71,7 @@ def wait_for_plan(process: subprocess.Popen[str]) -> str:
 
 def read_pixels(folder: Path, text: str) -> np.ndarray | None:
     """Reads the picture that a run says it has finished; None if none."""
-    found = re.findall(r"^(\S+) is done, after", text, re.MULTILINE)
+    found = re.findall(DONE, text, re.MULTILINE)
     return np.asarray(Image.open(folder / found[-1])) if found else None
 
 
@@ -125,7 +126,8 @@ def stop(
     process.send_signal(number)
     text += process.communicate()[0]
     return process.returncode != 0 and not (
-        " is done, after" in text and not list(folder.glob("kept/.*.files"))
+        re.search(DONE, text, re.MULTILINE)
+        and not list(folder.glob("kept/.*.files"))
     )
 
 
@@ -166,7 +168,8 @@ def main() -> int:
         optimizer = ("adam", "lbfgs")[count % 2]
         pixels, to_plan, after, gigabytes = references[optimizer]
         flags = [f"--optimizer={optimizer}", *choose_flags(rng, gigabytes)]
-        number = SIGNALS[count // 2 % 4]
+        # Of any four trials each has its signal; of eight, by each optimizer.
+        number = SIGNALS[(3 * count + count // 4) % 4]
         before = rng.random() < SOMEWHERE
         seconds = rng.uniform(0, to_plan if before else after)
         folder = Path(tempfile.mkdtemp())
