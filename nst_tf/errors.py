@@ -1,4 +1,4 @@
-"""Words that error sentences share."""
+"""Words that sentences share."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -8,6 +8,13 @@ def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Returns '; did you mean ...?' for a near miss, else nothing."""
     near = difflib.get_close_matches(word, list(words), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def list_items(words: Sequence[str]) -> str:
+    """Writes 'a, b and c'."""
+    return " and ".join([", ".join(words[:-1]), words[-1]]).removeprefix(
+        " and "
+    )
 
 
 def list_choices(words: Sequence[str]) -> str:

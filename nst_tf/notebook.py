@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nst_tf import display, screens, terminal
 from nst_tf.backend import device
 from nst_tf.images import captions, image_io, painting, sizes
 from nst_tf.plan import arrays
@@ -67,19 +68,18 @@ def show(
     cell = _Cell() if _in_notebook() else None
     device.prepare()
     end = began + draft.stop.seconds if draft.stop.seconds else math.inf
-    report = progress.Progress(
-        draft.levels, end=end, renew=cell.write if cell else None
-    )
-    run = runner.start_run(draft, began=began)
-    with _interrupts() as interrupts:
-        step = _read(run, report, cell, every, interrupts)
-    picture = results.make_painting(step, run.plan)
+    with display.use(_CellLine(cell) if cell else "auto"):
+        run = runner.start_run(draft, began=began)
+        report = progress.Progress([run.plan], began, end)
+        with _interrupts() as interrupts:
+            step = _read(run, report, cell, every, interrupts)
+        picture = results.make_painting(step, run.plan)
     if cell:
         cell.draw(picture)
     height, width = picture.shape[:2]
-    (cell.write if cell else report.say)(
+    (cell.write if cell else terminal.print_note)(
         f"{width} x {height}, loss {float(step.evaluation.loss):.4g}, after "
-        f"{progress.format_duration(run.seconds)}"
+        f"{terminal.format_duration(run.seconds)}"
     )
     return picture
 
@@ -130,9 +130,8 @@ def _read(
             cell.draw(results.read_image(step))
 
     last = run.read(follow, lambda: bool(interrupts))
-    report.end_line()
     if interrupts:
-        report.say("interrupted: this is the picture so far")
+        terminal.print_note("interrupted: this is the picture so far")
     return last
 
 
@@ -209,6 +208,22 @@ class _Cell:
             self._handles[name].update(shown)
         else:
             self._handles[name] = display.display(shown, display_id=True)
+
+
+class _CellLine(screens.Display):
+    """A display that renews the line of a cell, as steps are read."""
+
+    interval = 0.2
+
+    def __init__(self, cell: _Cell):
+        super().__init__()
+        self._cell, self._began = cell, time.monotonic()
+
+    def show(self, status: screens.Status, is_milestone: bool = False) -> None:
+        """Renews the line."""
+        super().show(status)
+        now = time.monotonic()
+        self._cell.write(screens.describe(status, now, now - self._began))
 
 
 def _in_notebook() -> bool:

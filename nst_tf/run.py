@@ -7,9 +7,9 @@ from collections.abc import Sequence
 def cli() -> None:
     """Runs the console script nst-tf."""
     try:
-        from nst_tf import terminal
+        from nst_tf import display, terminal
 
-        terminal.run_program("nst_tf.cli.main")
+        terminal.run_program("nst_tf.cli.main", display.start)
     except KeyboardInterrupt:  # before anything handles it
         sys.exit(130)
 

@@ -14,7 +14,7 @@ import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 _INTERRUPTED = 130
 _FAILURES = range(2, 128)  # statuses; 1 is wrong input, from 129 on signals
@@ -44,12 +44,30 @@ def escape(text: str, paths: Sequence[str] = ()) -> str:
     return "".join(parts)
 
 
-def run_program(module: str) -> None:
+def format_duration(seconds: float) -> str:
+    """Writes seconds as people do."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def format_clock(seconds: float) -> str:
+    """Writes seconds as h:mm:ss."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def run_program(
+    module: str, start: Callable[[Sequence[str]], None] = lambda arguments: None
+) -> None:
     """Runs a program on the command line, and exits with its status.
 
     Args:
         module: Its module; `main` of it takes the arguments, without the
             program's name, and returns the exit status.
+        start: Is called with the arguments before the module is imported.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
@@ -58,6 +76,7 @@ def run_program(module: str) -> None:
         try:
             # Each level is traced anew, which TensorFlow takes for a mistake.
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
+            start(sys.argv[1:])
             status = importlib.import_module(module).main(sys.argv[1:])
         except KeyboardInterrupt:
             status = _INTERRUPTED
@@ -68,6 +87,7 @@ def run_program(module: str) -> None:
         else:
             if status in _FAILURES:
                 _show(kept)
+    clear_live()
     # What runs when Python ends would show a traceback.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
@@ -114,8 +134,10 @@ class _Stderr(io.TextIOWrapper):
     """Standard error of a program: each line of text is escaped."""
 
     def write(self, text: str) -> int:
-        """Writes text of one line or of several."""
-        return self.write_raw("\n".join(map(escape, text.split("\n"))))
+        """Writes text of one line or of several, above what is renewed."""
+        escaped = "\n".join(map(escape, text.split("\n")))
+        _display.write(escaped) if _display else self.write_raw(escaped)
+        return len(text)
 
     def write_raw(self, text: str) -> int:
         """Writes text as it is."""
@@ -164,20 +186,11 @@ def _show(kept: BinaryIO | None) -> None:
 
 
 class Notes(logging.Handler):
-    """Prints the package's records on standard error, a line each.
-
-    Attributes:
-        clear: Clears the line of the terminal that is being renewed.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.clear: Callable[[], None] = lambda: None
+    """Prints the package's records on standard error, a line each."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Prints a note, or a warning."""
         is_note = record.levelno < logging.WARNING
-        self.clear()
         print_note(
             f"{'note' if is_note else 'warning':10}{record.getMessage()}"
         )
@@ -229,22 +242,56 @@ def print_line(*lines: str, paths: Sequence[str] = ()) -> None:
         print_result(*lines, paths=paths)
 
 
-def print_path(path: str) -> None:
+def print_path(path: str, always: bool = False) -> None:
     """Prints the path of a finished picture on standard output, for scripts.
 
-    A terminal that shows the notes, too, has shown it.
+    Unless `always`, a terminal that shows the notes, too, has shown it.
     """
     streams = sys.stdout, sys.stderr
-    if not all(stream and stream.isatty() for stream in streams):
+    if always or not all(stream and stream.isatty() for stream in streams):
         print_line(path, paths=[path])
 
 
 def print_note(*lines: str) -> None:
-    """Prints lines on standard error, if somebody reads."""
-    with contextlib.suppress(OSError):
-        if sys.stderr:
-            for line in lines:
-                print(escape(line), file=sys.stderr, flush=True)
+    """Prints lines on standard error, if somebody reads; from any thread.
+
+    They come out above the line of a display.
+    """
+    text = "".join(f"{escape(line)}\n" for line in lines)
+    if _display:
+        _display.write(text)
+    elif sys.stderr:
+        with contextlib.suppress(OSError, ValueError):
+            sys.stderr.write(text)
+            sys.stderr.flush()
+
+
+class Display(Protocol):
+    """What renews a line of the terminal."""
+
+    def write(self, text: str) -> None:
+        """Writes escaped text above it."""
+
+    def clear(self) -> None:
+        """Erases it, for good."""
+
+
+_display: Display | None = None
+
+
+def set_display(display: Display | None) -> None:
+    """Lets notes pass a display; None: there is none any more."""
+    global _display
+    _display = display
+
+
+def clear_live() -> None:
+    """Erases the line of the display, before the process ends.
+
+    It is best effort, and waits for no other thread for long.
+    """
+    if _display:
+        _display.clear()
 
 
 def print_error(sentence: str) -> None:

@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 import nst_tf
@@ -70,6 +70,7 @@ def download(
     limit: int,
     seconds: float,
     first_byte_seconds: float = FIRST_BYTE_SECONDS,
+    report: Callable[[int, int], None] = lambda sent, total: None,
 ) -> Iterator[bytes]:
     """Asks an address, and yields what it sends.
 
@@ -78,6 +79,8 @@ def download(
         limit: Bytes that may be sent.
         seconds: That all of it may take.
         first_byte_seconds: That may pass before it begins.
+        report: Is called with the bytes that were sent, and with those that
+            there are, or 0.
 
     Raises:
         OSError: If the address is none, the host does not answer in time,
@@ -90,8 +93,10 @@ def download(
         response, chunk = _begin(address, first_byte_seconds)
         with response:
             _check_length(response.length, limit)
+            total = len(chunk) + response.length if response.length else 0
             while chunk:
                 sent += len(chunk)
+                report(sent, total)
                 if sent > limit:
                     raise OSError(f"it sent more than {limit / 1e6:.0f} MB")
                 yield chunk

@@ -2,12 +2,13 @@
 
 Each kind of it - flags, names, flag files, the environment, records, answers
 of servers, names in weights, errors - holds escape sequences here, and goes
-through the programs, whose standard output is a terminal.
+through the programs, whose standard output and error are a terminal.
 """
 
 import http.server
 import json
 import os
+import re
 import shutil
 import sys
 import threading
@@ -25,7 +26,7 @@ from nst_tf.runs import records
 
 BAD = "\x1b]0;b\x07\x1b[31m\x7f\x9b2J\u202e"
 NAME = f"{BAD}\udc9b"  # of a file
-OWN = "\r\x1b[K"  # how the program renews its line
+OWN = re.compile(r"\r|\x1b\[(\?7[lh]|J)")  # how a line is renewed
 STATUSES = (0, 1)
 
 
@@ -38,12 +39,13 @@ def _check(text):
 @pytest.fixture
 def shown(folder, painter, monkeypatch, capsys):
     """Runs a program on a terminal; its status and what it shows."""
+    monkeypatch.setenv("NO_COLOR", "1")
 
     def run(program, *arguments):
-        monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+        for stream in (sys.stdout, sys.stderr):
+            monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
         status = program.main(list(arguments))
-        out, err = capsys.readouterr()
-        text = out.replace(OWN, "") + err
+        text = OWN.sub("", "".join(capsys.readouterr()))
         _check(text)
         return status, text
 
@@ -86,8 +88,9 @@ def test_of_names(shown, judged, toy):
     aside = [f"--log=l{NAME}", f"--summary_dir=b{NAME}"]
     aside += [f"--timelapse=t{NAME}.gif", f"--checkpoint_dir=k{NAME}"]
     typed = ["--flagfile=toy.cfg", *flags]
+    more = ["--preview_every=2", "--overwrite"]
     for _ in range(2):  # goes on from its checkpoint
-        status, text = shown(main, *typed, *aside, "--preview_every=2")
+        status, text = shown(main, *typed, *aside, *more)
         assert status == 0
         assert terminal.escape(f"c{NAME}-s{NAME}") in text
     sheet = ["--sweep=seed:1,2", "--sheet_scores"]

@@ -104,7 +104,7 @@ def test_a_cell_has_one_line_and_one_picture(images, settings, cell, painter):
     sizes = [picture.size for picture in _pictures(cell)]
     assert sizes == [(48, 32), (64, 48), (96, 72), (96, 72)]
     assert re.fullmatch(
-        r"level 1/3, 48 x 32, step \d/4, loss [\d.e-]+", _lines(cell)[0]
+        r"48 x 32 \(1 of 3\), step \d/4, loss [\d.e-]+, \d s", _lines(cell)[0]
     )
     assert re.fullmatch(
         r"96 x 72, loss [\d.e-]+, after \d+ s", _lines(cell)[-1]
@@ -135,8 +135,8 @@ def test_large_pictures_are_reduced_on_the_way(cell):
 def test_elsewhere_lines_are_printed(images, settings, painter, capsys):
     notebook.show(*images, **settings)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0].startswith("level 1/3, 48 x 32, step 1/4, loss")
-    assert lines[-2].startswith("level 3/3, 96 x 72, step 4/4, loss")
+    assert "%  48 x 32 (1 of 3), step 4/4, loss" in lines[0]
+    assert "%  96 x 72 (3 of 3), step 4/4, loss" in lines[-2]
     assert lines[-1].startswith("96 x 72, loss ")
 
 

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from nst_tf import display
+
 CPU = Path("/proc/cpuinfo")  # on Linux
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 _LOCK = threading.Lock()  # of the first import of TensorFlow
@@ -41,6 +43,7 @@ def prepare() -> None:
     """
     with _LOCK, contextlib.ExitStack() as stack:
         if not _STARTED.is_set() and "tensorflow" not in sys.modules:
+            display.show_stage("loading TensorFlow")
             stack.enter_context(_withhold_banner())
         _STARTED.set()  # once a process: other threads write there, too
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only

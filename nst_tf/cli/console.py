@@ -1,12 +1,19 @@
 """What the program says, how it ends, and what signals do to it."""
 
+import contextlib
+import logging
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
-from nst_tf import terminal
-from nst_tf.backend import device
+from nst_tf import display, terminal
+from nst_tf.backend import device, replicas
+from nst_tf.plan import checks, settings
 from nst_tf.runs import progress, standard_output
+
+log = logging.getLogger("nst_tf")
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
 # Stopped by a signal: 128 + its number, as shells count: 129, 130 and 143.
@@ -27,25 +34,47 @@ def print_error(sentence: str) -> int:
     return WRONG_INPUT
 
 
-def report_saved(
-    path: Path, saved: Path, size: tuple[int, int], seconds: float, status: int
-) -> int:
+@contextlib.contextmanager
+def show(job: settings.Job) -> Iterator[None]:
+    """Shows of a job what it asks for: how far it is, and its notes.
+
+    Raises:
+        ValueError: If there is no such progress.
+    """
+    checks.check_field(settings.FIELDS["progress"], job.progress)
+    if job.quiet:
+        log.setLevel(logging.WARNING)
+    hidden = job.quiet or not replicas.is_writer()
+    with display.use("none" if hidden else job.progress):
+        yield
+
+
+class Saved(NamedTuple):
+    """A picture that was saved."""
+
+    path: Path
+    size: tuple[int, int]  # (height, width)
+    seconds: float  # that it took
+    status: int  # of the exit, so far
+
+
+def report_saved(path: Path, picture: Saved, quiet: bool) -> int:
     """Says where a picture is, and that it is not where it should be.
 
     Args:
         path: Where it should be.
-        saved: Where it is.
-        size: Its (height, width).
-        seconds: That it took.
-        status: The exit status so far.
+        picture: The picture.
+        quiet: Whether its path is all that is printed.
 
     Returns:
         The exit status; if the picture is elsewhere, that of wrong input.
     """
-    done = status == DONE
-    terminal.print_note(progress.describe_saved(saved, size, seconds, done))
+    saved, size, seconds, status = picture
+    if not quiet:
+        line = progress.describe_saved(saved, size, seconds, status == DONE)
+        terminal.print_note(line)
     if saved != standard_output.PATH:
-        terminal.print_path(str(saved))
+        terminal.print_path(str(saved), quiet)
     if path == standard_output.PATH != saved:
         return print_error(f"standard output took no picture; it is {saved}")
     if saved.parent.resolve() != path.parent.resolve():

@@ -26,6 +26,7 @@ from nst_tf.runs import outputs, results, runner
 
 if TYPE_CHECKING:
     from nst_tf.judge import judging
+    from nst_tf.optimize import descent
 
 log = logging.getLogger("nst_tf")
 
@@ -145,7 +146,10 @@ def describe(sheet: Sheet, device_words: str) -> list[str]:
 
 
 def paint(
-    sheet: Sheet, max_seconds: float, should_stop: Callable[[], bool]
+    sheet: Sheet,
+    max_seconds: float,
+    should_stop: Callable[[], bool],
+    follow: "Callable[[int, descent.Step], None]" = lambda number, step: None,
 ) -> Iterator[np.ndarray]:
     """Paints the pictures of a sheet, row by row; they share what is seen.
 
@@ -153,6 +157,7 @@ def paint(
         sheet: The sheet.
         max_seconds: What all of it may take; 0: no limit.
         should_stop: Is asked after each step; the picture it was is not shown.
+        follow: Is called with the number of a picture, from 0, and each step.
 
     Yields:
         Each picture, [h, w, 3] in [0, 1].
@@ -171,7 +176,7 @@ def paint(
             stop = draft.stop._replace(seconds=max(share, 0.01))
             draft = dataclasses.replace(draft, stop=stop)
         run = runner.start_run(draft, painter=painter)
-        step = run.read(should_stop=should_stop)
+        step = run.read(functools.partial(follow, number), should_stop)
         if should_stop():
             return
         yield results.make_output(step, run.plan).image

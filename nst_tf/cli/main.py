@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 import nst_tf
-from nst_tf import terminal
+from nst_tf import display, errors, terminal
 from nst_tf.backend import device, replicas
 from nst_tf.cli import console, flags, sheet_command
-from nst_tf.images import image_io, sizes, writing
+from nst_tf.images import image_io, sizes, sources, writing
 from nst_tf.plan import settings, tile_size
 from nst_tf.runs import (
     api,
@@ -56,27 +56,28 @@ def main(arguments: Sequence[str]) -> int:
     if "--version" in arguments:
         terminal.print_line(f"nst-tf {nst_tf.__version__}")
         return console.DONE
-    began = time.monotonic()
-    signals = console.Signals()
-    try:
-        with signals, terminal.print_notes() as notes:
-            picture = _parse_describe(arguments)
-            if picture:
-                terminal.print_result(*description.describe(picture))
-                return console.DONE
-            job = flags.parse(arguments)
-            if job.sheet or job.sweep:
-                return sheet_command.paint(job, began, signals)
-            return _paint(_prepare(job, arguments, began), notes, signals)
-    except (ValueError, OSError) as error:
-        if signals.wait:  # what was asked for is right; this is a bug
-            raise
-        return console.print_error(str(error))
-    except console.Stopped:
-        return signals.status
-    except MemoryError as error:
-        console.print_error(str(error) or console.OUT_OF_MEMORY_ADVICE)
-        return console.OUT_OF_MEMORY
+    began, signals = time.monotonic(), console.Signals()
+    with contextlib.ExitStack() as shown:  # errors are, too
+        try:
+            with signals, terminal.print_notes():
+                picture = _parse_describe(arguments)
+                if picture:
+                    terminal.print_result(*description.describe(picture))
+                    return console.DONE
+                job = flags.parse(arguments)
+                shown.enter_context(console.show(job))
+                if job.sheet or job.sweep:
+                    return sheet_command.paint(job, began, signals)
+                return _paint(_prepare(job, arguments, began), signals)
+        except (ValueError, OSError) as error:
+            if signals.wait:  # what was asked for is right; this is a bug
+                raise
+            return console.print_error(str(error))
+        except console.Stopped:
+            return signals.status
+        except MemoryError as error:
+            console.print_error(str(error) or console.OUT_OF_MEMORY_ADVICE)
+            return console.OUT_OF_MEMORY
 
 
 class Commission(NamedTuple):
@@ -115,9 +116,7 @@ def _prepare(
     return Commission(job, path, run, opened, device_then)
 
 
-def _paint(
-    commission: Commission, notes: terminal.Notes, signals: console.Signals
-) -> int:
+def _paint(commission: Commission, signals: console.Signals) -> int:
     """Paints, reports and saves a picture."""
     job, run = commission.job, commission.run
     writes = replicas.is_writer()
@@ -131,16 +130,16 @@ def _paint(
     signals.wait = True
     stop = run.plan.stop
     end = run.began + stop.seconds if stop.seconds else math.inf
-    report = progress.Progress(run.plan.levels, end=end)
-    if writes:
-        terminal.print_note(*_describe(commission))
-        _announce(commission)
-    else:
-        terminal.print_note(
-            f"one of {replicas.count_workers()} processes, of which the first "
-            f"writes"
+    if not writes:
+        log.info(
+            "one of %d processes, of which the first writes",
+            replicas.count_workers(),
         )
-    notes.clear = report.clear_line
+    elif not job.quiet:
+        terminal.print_note(*_describe(commission))
+    if writes:
+        _announce(commission)
+    report = progress.Progress([run.plan], run.began, end)
 
     def follow(step: "descent.Step") -> None:
         report.update(step.level, step.index, step.evaluation.loss)
@@ -156,7 +155,6 @@ def _paint(
             lambda: signals.received > 0,
         )
     except Exception as error:  # whatever it is, the picture so far is saved
-        report.end_line()
         status = console.report_failure(error)
     status = status or signals.status
     if not writes:
@@ -176,13 +174,20 @@ def _paint(
 def _describe(commission: Commission, seconds: float = 0.0) -> list[str]:
     """Describes what will be done in so many seconds, and with what."""
     job, plan = commission.job, commission.run.plan
+    here = _describe_devices(device.describe(), plan.tiling.devices)
+    output = str(commission.path)
+    if commission.path == standard_output.PATH:
+        output = "standard output"
+    if not (job.verbose or job.dry_run):
+        pictures = _name_pictures(job)
+        return progress.describe_start(plan, pictures, output, here)
     unit = "cm"
     if job.print_size:
         unit = sizes.parse_print_size(job.print_size).unit
     return progress.describe_plan(
         plan,
-        output=str(commission.path),
-        device=_describe_devices(device.describe(), plan.tiling.devices),
+        output=output,
+        device=here,
         print_unit=unit,
         seconds=seconds,
     )
@@ -206,9 +211,16 @@ def _announce(commission: Commission) -> None:
     if commission.device not in ("", here):
         log.warning("made on %s, and here is %s", commission.device, here)
     if state := commission.run.state:
-        terminal.print_note(
-            f"resume    level {state.level + 1}, step {state.steps + 1}"
-        )
+        level, step = state.level + 1, state.steps + 1
+        log.info("going on at level %d, step %d", level, step)
+
+
+def _name_pictures(job: settings.Job) -> str:
+    """Names the pictures of a job, for people."""
+    content, *styles = map(sources.find_name, (job.content, *job.style))
+    if not styles:
+        return content
+    return f"{content} in the style of {errors.list_items(styles)}"
 
 
 def _describe_devices(description: str, devices: int) -> str:
@@ -230,10 +242,14 @@ def _save(
     rows, columns = step.size
     if step.size != run.plan.size:
         height, width = run.plan.size
-        terminal.print_note(
-            f"stopped at {columns} x {rows}; the picture is enlarged to "
-            f"{width} x {height}"
+        log.info(
+            "stopped at %d x %d; the picture is enlarged to %d x %d",
+            columns,
+            rows,
+            width,
+            height,
         )
+    display.show_stage(f"saving {path}")
     try:
         saved = results.save(path, commission.job, run, step, state=ending)
     except FloatingPointError as error:
@@ -250,18 +266,21 @@ def _report(
     commission: Commission, saved: results.SavedPicture, status: int
 ) -> int:
     """Says how a run went, and where its picture is."""
-    run = commission.run
-    if run.last is not None:
-        lines = progress.describe_losses(
-            results.read_losses(run.last),
-            rescues=int(run.last.optimizer.rescues),
-            taken_back=int(run.last.optimizer.failures) > 0,
+    job, run, step = commission.job, commission.run, commission.run.last
+    if step and (rescues := int(step.optimizer.rescues)):
+        log.info(
+            "rescued %s: the loss exploded, or was no number; the run went on "
+            "from its best picture, with shorter steps",
+            "once" if rescues == 1 else f"{rescues} times",
         )
-        terminal.print_note(*lines)
-    size = saved.image.shape[:2]
-    return console.report_saved(
-        commission.path, saved.path, size, run.seconds, status
+    if step and job.verbose:
+        is_taken_back = int(step.optimizer.failures) > 0
+        losses = results.read_losses(step)
+        terminal.print_note(*progress.describe_losses(losses, is_taken_back))
+    picture = console.Saved(
+        saved.path, saved.image.shape[:2], run.seconds, status
     )
+    return console.report_saved(commission.path, picture, job.quiet)
 
 
 def _parse_describe(arguments: Sequence[str]) -> str:

@@ -1,7 +1,9 @@
 """The program's contact sheet: painted, reported, saved."""
 
 import logging
+import math
 import time
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +12,9 @@ from nst_tf.backend import device, replicas
 from nst_tf.cli import console, contact_sheet
 from nst_tf.plan import settings
 from nst_tf.runs import outputs, progress
+
+if TYPE_CHECKING:
+    from nst_tf.optimize import descent
 
 log = logging.getLogger("nst_tf")
 
@@ -23,7 +28,7 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
     lines = contact_sheet.describe(sheet, device.describe())
     if job.dry_run:
         terminal.print_result(*lines, paths=[str(sheet.path)])
-    else:
+    elif not job.quiet:
         terminal.print_note(*lines)
     precisions = {cell.plan.network.precision for cell in sheet.cells}
     for note in map(device.describe_emulation, precisions):
@@ -35,8 +40,19 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
     images: dict[int, np.ndarray] = {}
     scores: dict[int, str] = {}
     status = console.DONE
+    end = began + job.max_seconds if job.max_seconds else math.inf
+    plans = [cell.plan for cell in sheet.cells]
+    report = progress.Progress(plans, began, end)
+
+    def follow(number: int, step: "descent.Step") -> None:
+        loss = step.evaluation.loss
+        report.update(step.level, step.index, loss, number)
+
     pictures = contact_sheet.paint(
-        sheet, job.max_seconds, lambda: signals.received > 0
+        sheet,
+        job.max_seconds,
+        lambda: signals.received > 0,
+        follow,
     )
     try:
         for number, image in enumerate(pictures):
@@ -47,14 +63,10 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
                     sheet.judge, cell, image
                 )
                 words[-1] += f", {scores[number]}"
-            seconds = time.monotonic() - began
-            left = progress.format_duration(
-                seconds / (number + 1) * (count - 1 - number)
-            )
-            terminal.print_note(
-                f"picture {number + 1}/{count}, "
-                f"{' '.join(words)}, about {left} left"
-            )
+            if sheet.judge or job.verbose:
+                log.info(
+                    "picture %d of %d, %s", number + 1, count, " ".join(words)
+                )
     except Exception as error:  # whatever it is, the sheet so far is saved
         status = console.report_failure(error)
     status = status or signals.status
@@ -70,12 +82,13 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
         )
     except (OSError, ValueError) as error:
         return console.print_error(f"{sheet.path} cannot be written: {error}")
-    terminal.print_note(
+    log.info(
         "the flags under a picture, added to your command without --sheet and "
         "--sweep, make it"
     )
-    size, seconds = drawn.shape[:2], time.monotonic() - began
-    return console.report_saved(sheet.path, saved, size, seconds, status)
+    seconds = time.monotonic() - began
+    picture = console.Saved(saved, drawn.shape[:2], seconds, status)
+    return console.report_saved(sheet.path, picture, job.quiet)
 
 
 def check_alone(job: settings.Job) -> None:

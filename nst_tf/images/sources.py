@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nst_tf import files, locks, web
+from nst_tf import display, files, locks, web
 from nst_tf.images import image_io, reading
 
 STANDARD_INPUT = "-"
@@ -61,6 +61,7 @@ def _read(
 ) -> image_io.Picture:
     """Reads a picture; hidden colors are as stored."""
     if source == STANDARD_INPUT:
+        display.show_stage("reading standard input")
         data = _standard_input(reading.find_largest_file(max_megapixels))
         return image_io.read_picture(
             data, "standard input", max_megapixels, memory
@@ -72,6 +73,7 @@ def _read(
             f"{web.show_address(source)} is no file, and no address with http "
             f"or https; download it first."
         )
+    display.show_stage(f"reading {find_name(source)}")
     return image_io.read_file(source, max_megapixels, memory)
 
 
@@ -184,6 +186,7 @@ def _fetch(
             limit=reading.find_largest_file(max_megapixels),
             seconds=SECONDS,
             first_byte_seconds=FIRST_BYTE_SECONDS,
+            report=display.follow_download(named),
         )
         data = b"".join(parts)
     except OSError as error:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from nst_tf import errors, files, web
+from nst_tf import display, errors, files, web
 from nst_tf.network import architectures, bundled, hdf5
 
 log = logging.getLogger("nst_tf")
@@ -81,11 +81,11 @@ def _load(network: str, source: str, may_download: bool) -> NetworkWeights:
                 f"other weights with --weights=PATH."
             )
         layers, projections = bundled.read_small(known.small)
-        origin = "the small one that ships with nst_tf"
+        origin = "small, bundled"
         return NetworkWeights(layers, origin, projections)
     if source == "auto" and known.shipped:
         layers = bundled.read_vgg19(known.shipped)
-        return NetworkWeights(layers, "which ships with nst_tf")
+        return NetworkWeights(layers, "bundled")
     if source not in ("auto", "imagenet"):
         if web.has_scheme(source):
             raise ValueError(
@@ -183,7 +183,10 @@ def _download(url: str, folder: Path, md5: str, size: float) -> Path:
     path = folder / url.rpartition("/")[-1]
     with files.write_atomically(path) as file:
         for chunk in web.download(
-            url, limit=LARGEST_DOWNLOAD, seconds=DOWNLOAD_SECONDS
+            url,
+            limit=LARGEST_DOWNLOAD,
+            seconds=DOWNLOAD_SECONDS,
+            report=display.follow_download(path.name),
         ):
             digest.update(chunk)
             file.write(chunk)

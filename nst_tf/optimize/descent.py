@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import tensorflow as tf
 
+from nst_tf import display
 from nst_tf.backend import canvas, device
 from nst_tf.losses import objectives
 from nst_tf.optimize import base
@@ -103,6 +104,7 @@ def descend(
         resumed = start is not None and number == start.level
         if not should_continue(number, None) and not resumed:
             continue
+        display.show_stage(f"compiling {level.width} x {level.height}")
         # First, while there is nothing else: to see the pictures takes memory.
         take = _Steps(level, make_objective_at, exhausted)
         enlarged = make_canvas(image, level.height, level.width)

@@ -25,7 +25,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, get_args
 
-from nst_tf import errors, web
+from nst_tf import errors, screens, web
 from nst_tf.backend import device
 from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
@@ -196,6 +196,30 @@ class Job:
         False,
         "Pictures",
         "Print the plan, and stop. Nothing is downloaded.",
+        role=Role.PROGRAM,
+        in_sheets=True,
+    )
+    progress: str = setting(
+        "auto",
+        "What is shown",
+        "How far it is, on standard error: auto, a bar on a terminal, and "
+        "elsewhere a line every 10 seconds (plain); json, a JSON object a "
+        "line, for other programs; none.",
+        choices=screens.MODES,
+        role=Role.PROGRAM,
+        in_sheets=True,
+    )
+    quiet: bool = setting(
+        False,
+        "What is shown",
+        "Print errors, warnings and the picture's path only.",
+        role=Role.PROGRAM,
+        in_sheets=True,
+    )
+    verbose: bool = setting(
+        False,
+        "What is shown",
+        "Print the whole plan, and in the end the losses by layer.",
         role=Role.PROGRAM,
         in_sheets=True,
     )

@@ -1,22 +1,22 @@
 """What a run says of itself: the plan, the progress, the end."""
 
-import io
 import math
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import SupportsFloat, TextIO
+from typing import SupportsFloat
 
-from nst_tf import terminal
+from nst_tf import display, screens, terminal
 from nst_tf.images import sizes
-from nst_tf.optimize import stopping
-from nst_tf.plan import planning, pyramid, tile_size
+from nst_tf.plan import planning, tile_size
 from nst_tf.runs import standard_output
 
-TIMED_STEPS = 10  # at a level, before a time is estimated
-PLAIN_SECONDS = 10.0  # between two lines where there is no terminal
-TERMINAL_SECONDS = 0.2
+TIMED_STEP = 11  # of a level, which is read: there is a time to forecast from
+TRACE_STEPS = 50  # of the coarsest level, as long as the compilation
+PAUSE_STEPS = 6  # which targets take the time of, and the first step
+LARGEST_SHARE = 0.99  # before the picture is saved
+SAVING_SECONDS = 0.5
+NO_GPU = " (TensorFlow sees no GPU)"  # a detail
 
 
 def describe_plan(
@@ -50,63 +50,169 @@ def describe_plan(
         enlarged = f", enlarged from {content[1]} x {content[0]}"
     tiles = tile_size.describe_tiles(plan, last)
     in_tiles = f", in {tiles}" if tiles else ""
-    time_words = f"once {TIMED_STEPS} steps are timed"
+    time_words = ""
     if seconds:
-        time_words = (
-            f"about {format_duration(seconds)}, by a few steps at small size"
-        )
+        words = terminal.format_duration(seconds)
+        time_words = f"about {words}, by a few steps at small size"
     if plan.stop.seconds:
-        time_words = (
-            f"at most {format_duration(plan.stop.seconds)}, in fewer steps if "
-            f"need be"
-        )
-    return [
+        words = terminal.format_duration(plan.stop.seconds)
+        time_words = f"at most {words}, in fewer steps if need be"
+    lines = [
         f"picture   {output}, {last.width} x {last.height}{printed}{enlarged}",
         f"device    {device}, {plan.network.precision}",
         f"network   {plan.network.name}, {network and network.origin}",
         f"levels    {levels}: {steps} steps",
         f"memory    about {tile_size.estimate_memory(plan) / 1e9:.1f} GB"
         f"{in_tiles}",
-        f"time      {time_words}",
+    ]
+    return [*lines, f"time      {time_words}"] if time_words else lines
+
+
+def describe_start(
+    plan: planning.Plan, pictures: str, output: str, device: str
+) -> list[str]:
+    """Describes what will be done in two lines, which leave the details out.
+
+    Args:
+        plan: What will be done.
+        pictures: The names of the content and of the styles.
+        output: Where the picture will be written.
+        device: What computes.
+    """
+    last, network = plan.levels[-1], plan.inputs.network
+    origin = network and network.origin
+    device = device.removeprefix("the ").replace(NO_GPU, "")
+    memory = tile_size.estimate_memory(plan) / 1e9
+    tiles = tile_size.describe_tiles(plan, last)
+    return [
+        f"{pictures} -> {output}, {last.width} x {last.height}",
+        f"{device}, {plan.network.precision}; {plan.network.name} ({origin}); "
+        f"about {memory:.1f} GB{', in ' if tiles else ''}{tiles}",
     ]
 
 
-class Progress:
-    """A line that is renewed on a terminal, plain lines elsewhere.
+class Forecast:
+    """Forecasts how long a run will take, from the times of its steps.
 
-    The loss is read, which waits for the device, only when it is shown.
+    A step takes time in proportion to its level's work. Each level begins with
+    a pause, in which targets are computed and the train step is compiled: a
+    constant, and the time of some steps. What the first pause takes besides,
+    such as building the network, is taken once.
 
     Args:
-        levels: Sizes and steps of the run.
-        file: Where to write; standard error if None.
-        end: When the run will be over at the latest, by `time.monotonic`.
-        renew: Takes the line in place of the file, whenever it is renewed.
+        works: Work of a step and number of steps, for each level.
+        began: When the program began, by the clock of all other times.
+        now: When the run begins.
+        end: When it will be over at the latest.
     """
 
     def __init__(
         self,
-        levels: Sequence[pyramid.Level],
-        file: TextIO | None = None,
+        works: Sequence[tuple[float, int]],
+        began: float,
+        now: float,
         end: float = math.inf,
-        renew: Callable[[str], None] | None = None,
     ):
-        self._levels = levels
-        self._end = end
-        self._file = file or sys.stderr or io.StringIO()
-        self._terminal = renew is None and self._file.isatty()
-        self._renew = self._renew_line if self._terminal else renew
-        self._interval = TERMINAL_SECONDS if self._renew else PLAIN_SECONDS
-        self._timer = stopping.StepTimer(levels)
+        self._works = works
+        self._began, self._end = began, end
         self._level = -1
+        self._first = (0, now)  # step of the level that was read, and when
+        self._last = now  # when a step was read
+        self._trace = 0.0  # of a pause, what does not depend on the size
+        self._rate = 0.0  # seconds per work; 0: not known yet
         self._shown = 0.0
+        # When a step was read, the seconds left then, and those of them that
+        # have passed before the next step can be read.
+        self._moment: tuple[float, float, float] | None = None
 
-    def say(self, *lines: str) -> None:
-        """Writes lines; a reader that has gone does not end the run."""
-        text = "\n".join(map(terminal.escape, lines))
-        self._write(f"\r\033[K{text}\n" if self._terminal else f"{text}\n")
+    def add_step(self, level: int, index: int, now: float) -> None:
+        """Takes note that a step, from 1, of a level, from 0, is over."""
+        work, steps = self._works[level]
+        if level != self._level:
+            pause = now - self._last
+            if self._rate:
+                pause -= PAUSE_STEPS * self._rate * work
+            self._trace = max(0.0, pause if self._rate else pause / 2)
+            self._level, self._first = level, (index, now)
+        elif index > self._first[0]:
+            taken = index - self._first[0]
+            self._rate = (now - self._first[1]) / (taken * work)
+        if index == steps and not self._rate:  # there was one step: a guess
+            self._rate = self._trace / (TRACE_STEPS * work)
+        self._last = now
+        if not self._rate:
+            return
+        seconds = [
+            (self._trace + PAUSE_STEPS * self._rate * each, self._rate * each)
+            for each, _ in self._works
+        ]
+        left = (steps - index) * seconds[level][1]
+        for (pause, step), (_, count) in zip(
+            seconds[level + 1 :], self._works[level + 1 :], strict=True
+        ):
+            left += pause + (count - 1) * step
+        unit = display.get_interval() + seconds[level][1]
+        if index == steps and level + 1 < len(seconds):
+            unit = seconds[level + 1][0]
+        self._moment = now, left, unit
+
+    def remaining(self, now: float) -> float:
+        """Estimates the seconds left; the clock runs between two steps."""
+        if self._moment is None:
+            return 0.0
+        then, left, unit = self._moment
+        left = max(0.0, left - min(now - then, unit))
+        return max(0.0, min(left, self._end - now))
+
+    def share(self, now: float) -> float | None:
+        """Estimates the share of the run's time that is over.
+
+        It never falls, and is None before two steps of a level are over, which
+        tell how long one takes.
+        """
+        if self._moment is None:
+            return None
+        elapsed = max(now - self._began, 1e-9)
+        share = elapsed / (elapsed + self.remaining(now) + SAVING_SECONDS)
+        self._shown = max(self._shown, min(share, LARGEST_SHARE))
+        return self._shown
+
+
+class Progress:
+    """Follows the steps of one run, or of several, on the display.
+
+    The loss is read, which waits for the device, only to be shown.
+
+    Args:
+        plans: The plans of the runs.
+        began: When the program began, by `time.monotonic`.
+        end: When the runs will be over at the latest.
+    """
+
+    def __init__(
+        self,
+        plans: Sequence[planning.Plan],
+        began: float,
+        end: float = math.inf,
+    ):
+        self._levels = [
+            (plan, level) for plan in plans for level in plan.levels
+        ]
+        self._starts = [0]
+        for plan in plans:
+            self._starts.append(self._starts[-1] + len(plan.levels))
+        works = [
+            (level.work * tile_size.estimate_cost(plan, level), level.steps)
+            for plan, level in self._levels
+        ]
+        now = time.monotonic()
+        self._forecast = Forecast(works, began, now, end)
+        self._place = (-1, -1)  # of the run and the level of the last step
+        self._taken = 0  # steps at the level
+        self._read = now
 
     def update(
-        self, level: int, index: int, loss: SupportsFloat
+        self, level: int, index: int, loss: SupportsFloat, run: int = 0
     ) -> float | None:
         """Takes note of a step.
 
@@ -114,92 +220,53 @@ class Progress:
             level: Index of the level, from 0.
             index: Steps taken at the level, from 1.
             loss: Of the step; to read it is to wait for the device.
+            run: Index of the run, from 0.
 
         Returns:
             The loss, if it was read.
         """
-        timer, here = self._timer, self._levels[level]
-        if level != self._level:
-            self._level = level
-            float(loss)
-            timer.end_first_step(index)
-        last = index == here.steps
-        taken = timer.count_taken(index)
-        timed = taken == 1 + TIMED_STEPS and not timer.seconds_per_work
-        due = time.monotonic() - self._shown > self._interval
-        if not (last or timed or due):
+        if self._place != (run, level):
+            self._place, self._taken = (run, level), 0
+        self._taken += 1
+        number = self._starts[run] + level
+        here = self._levels[number][1]
+        is_last, now = index == here.steps, time.monotonic()
+        is_due = now - self._read >= display.get_interval()
+        if not (is_last or is_due or self._taken in (1, TIMED_STEP)):
             return None
         value = float(loss)
-        self._shown = time.monotonic()
-        if last:
-            timer.start_level()  # the next one
-        if taken > TIMED_STEPS:
-            timer.end_step(level, index)
-        line = (
-            f"level {level + 1}/{len(self._levels)}, {here.width} x "
-            f"{here.height}, step {index}/{here.steps}, loss {value:.4g}"
-        )
-        if timer.seconds_per_work:
-            line += (
-                f", about {format_duration(self.remaining(level, index))} left"
-            )
-        (self._renew or self.say)(line)
+        self._read = now = time.monotonic()
+        self._forecast.add_step(number, index, now)
+        levels = self._starts[run + 1] - self._starts[run]
+        short = f"{level + 1} of {levels}"
+        label = f"{here.width} x {here.height} ({short})"
+        if len(self._starts) > 2:
+            label = short = f"picture {run + 1} of {len(self._starts) - 1}"
+        facts = {
+            "level": level + 1,
+            "levels": levels,
+            "width": here.width,
+            "height": here.height,
+            "step": index,
+            "steps": here.steps,
+        }
+        status = screens.Status(label, self._forecast, value, facts, short)
+        is_end = is_last and (len(self._starts) == 2 or level + 1 == levels)
+        display.show_status(status, is_milestone=is_end)
         return value
-
-    def clear_line(self) -> None:
-        """Clears the line that is being renewed, for a line of others."""
-        if self._terminal:
-            self._write("\r\033[K")
-
-    def end_line(self) -> None:
-        """Ends the line that is being renewed, before somebody else writes."""
-        if self._terminal:
-            self._write("\n")
-
-    def remaining(self, level: int, index: int) -> float:
-        """Estimates the seconds left after a step.
-
-        A step takes time in proportion to its level's work, and each level
-        begins with as long a pause as the present one did.
-        """
-        left = self._levels[level].steps - index
-        pauses = self._timer.first_seconds * (len(self._levels) - 1 - level)
-        seconds = self._timer.estimate_work(level, left) + pauses
-        return max(0.0, min(seconds, self._end - time.monotonic()))
-
-    def _renew_line(self, line: str) -> None:
-        """Writes a line over the one before it."""
-        self._write(f"\r\033[K{line}")
-
-    def _write(self, text: str) -> None:
-        """Writes, unless there is nobody left to read."""
-        if self._file.closed:
-            return
-        try:
-            getattr(self._file, "write_raw", self._file.write)(text)
-            self._file.flush()
-        except OSError:
-            self._file = io.StringIO()
 
 
 def describe_losses(
-    terms: Mapping[str, float], *, rescues: int, taken_back: bool
+    terms: Mapping[str, float], is_taken_back: bool
 ) -> list[str]:
-    """Describes the losses of the last step, and how often it was rescued."""
+    """Describes the losses of the last step."""
     width = max(map(len, terms))
-    lines = [
+    return [
         "losses of the last step, which was taken back:"
-        if taken_back
+        if is_taken_back
         else "losses of the last step, before weights:",
         *(f"  {name:{width}}  {terms[name]:.4g}" for name in terms),
     ]
-    if rescues:
-        times = "once" if rescues == 1 else f"{rescues} times"
-        lines.append(
-            f"rescued {times}: the loss exploded, or was no number; the run "
-            f"went on from its best picture, with shorter steps"
-        )
-    return lines
 
 
 def describe_saved(
@@ -210,14 +277,5 @@ def describe_saved(
     state = "" if is_done else ", unfinished"
     return (
         f"saved {name} ({size[1]} x {size[0]}{state}) in "
-        f"{format_duration(seconds)}"
+        f"{terminal.format_duration(seconds)}"
     )
-
-
-def format_duration(seconds: float) -> str:
-    """Writes seconds as people do."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

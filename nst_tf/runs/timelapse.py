@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from PIL import Image
 
-from nst_tf import files
+from nst_tf import display, files
 from nst_tf.images import image_io, writing
 from nst_tf.runs import outputs
 
@@ -100,6 +100,7 @@ class Film:
 
     def close(self) -> None:
         """Writes the film of what there is, and logs where."""
+        display.show_stage(f"writing {self.path}")
         try:
             path = self.save()
         except Exception as error:  # whatever it is, the picture is there

@@ -242,7 +242,7 @@ def test_the_program_writes_a_sheet(flag_file, painter, capsys):
     assert main.main([flag_file, "--sweep=tv_weight:0,50", "--size=64"]) == 0
     out, err = capsys.readouterr()
     assert "2 x 1 pictures of 64 x 48" in err
-    assert "picture 2/2, --tv_weight=50" in err
+    assert "%  picture 2 of 2, step 3/3, loss 7, about" in err
     assert "saved town-paint-sheet.png (" in err
     assert out == "town-paint-sheet.png\n"
     assert Image.open("town-paint-sheet.png").width > 128
@@ -278,8 +278,8 @@ def test_scores_are_those_of_the_judge(flag_file, toy, capsys):
     assert main.main([*flags_, "--output=a.png"]) == 0
     err = capsys.readouterr().err
     assert f"scores    toy, {toy}" in err
-    assert f"picture 1/2, --style_scale=1, {scores[0]}" in err
-    assert "note" not in err  # one network paints and judges
+    assert f"picture 1 of 2, --style_scale=1, {scores[0]}" in err
+    assert "is not the one that" not in err  # one network paints and judges
     assert image_io.load_image("a.png").shape == size
 
 

@@ -57,27 +57,32 @@ def test_a_flag_file_becomes_a_picture(flag_file, painter, capsys):
     out, err = capsys.readouterr()
     assert out == "town-paint.png\n"
     lines = err.splitlines()
-    assert [line[:10].strip() for line in lines[:6]] == [
-        "picture",
-        "device",
-        "network",
-        "levels",
-        "memory",
-        "time",
-    ]
-    assert (
-        lines[0] == "picture   town-paint.png, 96 x 72, enlarged from 80 x 60"
-    )
+    names = "town.png in the style of paint.png"
+    assert lines[0] == f"{names} -> town-paint.png, 96 x 72"
+    assert re.match(r"CPU, \d+ cores, float32; toy \(.*\); about", lines[1])
+    ends = ["48 x 32 (1 of 3)", "64 x 48 (2 of 3)", "96 x 72 (3 of 3)"]
+    for line, end in zip(lines[2:-1], ends, strict=True):
+        assert f"%  {end}, step 3/3, loss 7, about" in line
+    saved = r"saved town-paint\.png \(96 x 72\) in \d+ s"
+    assert re.fullmatch(saved, lines[-1])
+    assert "\r" not in err  # plain lines without a terminal
+
+
+def test_the_plan_and_the_losses_are_printed_if_asked(
+    flag_file, painter, capsys
+):
+    assert main.main([flag_file, "--verbose"]) == 0
+    lines = capsys.readouterr().err.splitlines()
+    names = ["picture", "device", "network", "levels", "memory"]
+    assert [line[:10].strip() for line in lines[:5]] == names
+    enlarged = "96 x 72, enlarged from 80 x 60"
+    assert lines[0] == f"picture   town-paint.png, {enlarged}"
     assert lines[1].startswith("device    the CPU, ")
-    assert lines[6] == "level 1/3, 48 x 32, step 1/3, loss 7"
     assert lines[-4:-1] == [
         "losses of the last step, before weights:",
         "  content/a  2",
         "  style/b    3",
     ]
-    saved = r"saved town-paint\.png \(96 x 72\) in \d+ s"
-    assert re.fullmatch(saved, lines[-1])
-    assert "\r" not in err  # plain lines without a terminal
 
 
 def test_the_picture_is_the_golden_one(flag_file):
@@ -100,7 +105,7 @@ def test_the_real_network_paints(tmp_path, monkeypatch, capsys):
     typed = ["--size=96", "--levels=1", "--steps=3"]
     assert main.main(["--flagfile=starry", *typed]) == 0
     err = capsys.readouterr().err
-    assert "network   vgg19, which ships with nst_tf\n" in err
+    assert "; vgg19 (bundled); about " in err
     assert err.count("note      NST_TF_WEIGHTS is set, but no longer read") == 1
     picture = image_io.load_image("harbor_at_dusk-swirling_night.png")
     assert picture.shape == (72, 96, 3)
@@ -149,6 +154,9 @@ def test_notes_are_printed_once_on_standard_error(
     out, err = capsys.readouterr()
     assert err.count("warning   bfloat16 is emulated on this CPU") == 1
     assert err.count("emulated") == out.count("\n") == 1
+    assert main.main([flag_file, *typed, "--quiet"]) == 0
+    words = "warning   bfloat16 is emulated on this CPU"
+    assert capsys.readouterr().err.startswith(words)
 
 
 def test_what_devices_do_is_said(flag_file, painter, monkeypatch, capsys):
@@ -185,7 +193,7 @@ def test_of_several_processes_the_first_writes(
     before = set(os.listdir())
     typed = ["--log=run.jsonl", "--preview_every=4", "--timelapse=a.gif"]
     assert main.main([flag_file, *typed]) == 0
-    words = "one of 1 processes, of which the first writes\n"
+    words = "note      one of 1 processes, of which the first writes\n"
     assert capsys.readouterr() == ("", words)
     assert main.main([flag_file, "--dry_run"]) == 0
     assert capsys.readouterr() == ("", "")
@@ -195,9 +203,9 @@ def test_of_several_processes_the_first_writes(
 def test_the_program_says_where_it_goes_on(flag_file, painter, capsys):
     kept = ["--checkpoint_dir=kept", "--checkpoint_every=4"]
     assert main.main([flag_file, *kept]) == 0
-    assert "resume" not in capsys.readouterr().err
+    assert "going on" not in capsys.readouterr().err
     assert main.main([flag_file, *kept]) == 0
-    assert "resume    level 3, step 3\n" in capsys.readouterr().err
+    assert "note      going on at level 3, step 3\n" in capsys.readouterr().err
     np.testing.assert_array_equal(
         image_io.load_image("town-paint.png"),
         image_io.load_image("town-paint-2.png"),
@@ -658,7 +666,7 @@ def test_a_killed_run_short_of_memory_goes_on_in_the_same_tiles(tmp_path):
     result = _command(*command, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert "warning" not in result.stderr
-    assert "resume    level" in result.stderr
+    assert "going on at level" in result.stderr
     assert not list((tmp_path / "kept").glob(".*"))
     fresh = ["--resume=never", "--output=b.png"]
     assert _command(*command[:-1], *fresh, cwd=tmp_path).returncode == 0

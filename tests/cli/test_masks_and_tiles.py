@@ -87,11 +87,9 @@ def test_what_is_kept_stays_to_the_pixel():
 
 def test_a_folder_is_one_style(capsys):
     scales = ["--style_scale=0.5", "--style_scale=1"]
-    typed = ["--style=styles", "--style=paint.png", *scales]
-    _run(LEVEL, "--output=a.png", *typed)
+    _run("--output=a.png", "--style=styles", "--style=paint.png", *scales)
     names = [f"styles/{seed}.png" for seed in range(3)]
     _run(
-        LEVEL,
         "--output=d.png",
         *(f"--style={name}" for name in [*names, "paint.png"]),
         f"--style_blend={1 / 6},{1 / 6},{1 / 6},0.5",
@@ -169,7 +167,7 @@ def test_a_picture_in_tiles_is_that_painted_as_a_whole(capsys):
     assert "tiles of" not in capsys.readouterr().err
     _run(LEVEL, "--tile=40", "--output=tiled.png")
     err = capsys.readouterr().err
-    assert re.search(r"memory +about 1\.0 GB, in \d+ tiles of \d+ x \d+\n", err)
+    assert re.search(r"; about 1\.0 GB, in \d+ tiles of \d+ x \d+\n", err)
     _run(LEVEL, "--tile=40", "--content_target=recompute", "--output=anew.png")
     assert "in which the content is seen anew" in capsys.readouterr().err
     whole, tiled_, anew = _load("whole.png", "tiled.png", "anew.png")

@@ -195,7 +195,7 @@ def test_it_stands_for_every_layer_of_vgg19():
 def test_networks_that_ship_need_no_word_and_no_download(source, caplog):
     caplog.set_level("INFO", "nst_tf")
     found = weight_files.load("vgg19", source)
-    assert "ships with nst_tf" in found.origin
+    assert "bundled" in found.origin
     assert not caplog.messages
     assert not files.find_cache().exists()
 
@@ -226,7 +226,7 @@ def test_the_first_picture_needs_no_download(tmp_path, monkeypatch, capsys):
         "harbor_at_dusk-swirling_night.png\n"
         "harbor_at_dusk-swirling_night-2.png\n"
     )
-    assert "network   vgg19, which ships with nst_tf" in err
+    assert "vgg19 (bundled)" in err
     assert "warning" not in err
     first, second = (
         image_io.load_image(f"harbor_at_dusk-swirling_night{suffix}.png")

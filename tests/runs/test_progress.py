@@ -1,28 +1,31 @@
 """What a run says of itself: the plan, the progress, the end."""
 
 import dataclasses
-import io
+import itertools
 from pathlib import Path
 
 import pretend
 import pytest
 
-from nst_tf.plan import pyramid, tile_size
+from nst_tf import display
+from nst_tf.plan import tile_size
 from nst_tf.runs import progress
 
-LEVELS = [pyramid.Level(10, 10, 30), pyramid.Level(20, 30, 5)]
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    now = [50.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(
-        progress.stopping.StepTimer.__init__,
-        "__defaults__",
-        (lambda: now[0],),
-    )
-    return now
+# Of runs of the preset starry on two cores: when the first step begins, and
+# for each level (work, seconds of the pause, of a step, steps).
+TRACES = {
+    "small, 256": (3.0, [(18, 2.9, 0.030, 50), (55, 2.0, 0.092, 50)]),
+    "VGG19, 256": (5.1, [(18, 4.5, 0.066, 50), (55, 2.9, 0.165, 50)]),
+    "small, 1024": (
+        4.8,
+        [
+            *((18, 5.3, 0.036, 50), (55, 1.9, 0.091, 50)),
+            *((203, 2.9, 0.284, 40), (792, 8.6, 1.215, 50)),
+        ],
+    ),
+    "one level, slow": (5.0, [(792, 30.0, 4.0, 20)]),
+    "pauses only": (3.0, [(18, 3.0, 0.03, 1), (55, 2.0, 0.1, 1)]),
+}
 
 
 class Loss(float):
@@ -38,150 +41,155 @@ class Loss(float):
         return 1.0 * self
 
 
-class Screen(io.StringIO):
-    """A terminal."""
+@pytest.fixture
+def clock(monkeypatch):
+    """The time; the display shows nothing, and has what is to be seen."""
+    now = [50.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    with display.use("none"):
+        yield now
 
-    def isatty(self):
-        return True
+
+def _follow(toy, **chosen):
+    return progress.Progress([pretend.draft(toy, **chosen)], 45.0)
 
 
-# Lines
+# Steps
 
 
-def test_a_line_is_written_when_it_is_due(clock):
-    file = io.StringIO()
-    report = progress.Progress(LEVELS, file)
-    read = []
+@pytest.mark.parametrize("mode", ["none", "notebook"])
+def test_a_loss_is_read_when_it_is_shown(toy, clock, monkeypatch, mode):
+    if mode == "notebook":  # five times a second
+        monkeypatch.setattr(display._current, "interval", 0.2)
+    report, read = _follow(toy, steps=30), []
     for index in range(1, 31):
         loss = Loss(index)
-        value = report.update(0, index, loss)
-        assert (value is None) == (loss.read == (index == 1))
-        if value is not None:
-            assert value == index
+        report.update(0, index, loss)
+        if loss.read:
             read.append(index)
-        clock[0] += 1.0
-    # When it begins, every 10 seconds, once steps are timed, and at the end.
-    assert read == [1, 11, 22, 30]
-    lines = file.getvalue().splitlines()
-    assert lines[0] == "level 1/2, 10 x 10, step 1/30, loss 1"
-    assert lines[1].startswith("level 1/2, 10 x 10, step 11/30, loss 11, about")
-    assert report.update(1, 5, 0.123456) is not None
-    line = file.getvalue().splitlines()[-1]
-    assert line == "level 2/2, 30 x 20, step 5/5, loss 0.1235, about 0 s left"
-
-
-def test_a_terminal_has_one_line_five_times_a_second(clock):
-    file = Screen()
-    report = progress.Progress(LEVELS, file)
-    for index in (1, 2, 3):
         clock[0] += 0.15
-        report.update(0, index, 1.0)
-    report.say("a", "b")
-    report.clear_line()
-    report.end_line()
-    start = "\r\033[Klevel 1/2, 10 x 10, step"
-    assert file.getvalue() == (
-        f"{start} 1/30, loss 1{start} 3/30, loss 1\r\033[Ka\nb\n\r\033[K\n"
-    )
+    # The first, one to forecast from, and the last.
+    every = list(range(1, 30, 2)) if mode == "notebook" else [1, 11]
+    assert read == [*every, 30]
 
 
-def test_elsewhere_there_is_no_line_to_renew(clock):
-    file = io.StringIO()
-    report = progress.Progress(LEVELS, file)
-    report.clear_line()
-    report.end_line()
-    assert file.getvalue() == ""
-    renewed = []
-    report = progress.Progress(LEVELS, Screen(), renew=renewed.append)
-    for index in (1, 2, 3):
-        clock[0] += 0.15
-        report.update(0, index, 1.0)
-    report.end_line()
-    assert [line[:30] for line in renewed] == [
-        "level 1/2, 10 x 10, step 1/30,",
-        "level 1/2, 10 x 10, step 3/30,",
-    ]
+def test_what_is_shown_of_a_step(toy, clock):
+    report = _follow(toy)
+    clock[0] += 2.0
+    report.update(0, 1, 7.5)
+    status = display._current.status
+    assert status[0] == "48 x 32 (1 of 3)" and status.short == "1 of 3"
+    assert status.loss == 7.5 and status.estimate.share(clock[0]) is None
+    assert status.facts == {
+        **{"level": 1, "levels": 3, "width": 48, "height": 32},
+        **{"step": 1, "steps": 3},
+    }
+    clock[0] += 1.0
+    report.update(0, 3, 7.5)
+    assert display._current.status.estimate.share(clock[0]) > 0
 
 
-def test_a_reader_that_goes_away_does_not_end_the_run(monkeypatch):
-    class Gone(Screen):
-        def write(self, text):
-            raise BrokenPipeError
-
-    report = progress.Progress(LEVELS, Gone())
-    report.say("a")
-    report.update(0, 1, 1.0)
-    file = io.StringIO()
-    report = progress.Progress(LEVELS, file)
-    file.close()
-    report.say("a")
-    monkeypatch.setattr(progress.sys, "stderr", None)
-    progress.Progress(LEVELS).say("a")
+def test_pictures_of_a_sheet_share_one_bar(toy, clock):
+    plans = [pretend.draft(toy), pretend.draft(toy)]
+    report, shares = progress.Progress(plans, 45.0), []
+    for run in (0, 1):
+        for level in (0, 1, 2):
+            for index in (1, 2, 3):
+                clock[0] += 1.0
+                report.update(level, index, 1.0, run)
+            status = display._current.status
+            assert status.label == f"picture {run + 1} of 2"
+            shares.append(status.estimate.share(clock[0]))
+    assert shares == sorted(shares) and shares[0] < 0.5 and shares[-1] > 0.9
 
 
 # Time
 
 
-def _take(report, clock, first, last, seconds=0.1):
-    """Takes steps of the first level after a pause of 2 seconds."""
-    clock[0] += 2.0
-    report.update(0, first, 1.0)
-    for index in range(first + 1, last + 1):
-        clock[0] += seconds
-        report.update(0, index, 1.0)
+def _replay(trace, factor, began=0.0):
+    """Yields (seconds, share, true share) of a run, twenty times a second."""
+    begin, levels = trace
+    works = [(work, steps) for work, _, _, steps in levels]
+    forecast = progress.Forecast(works, began, begin)
+    events, now = [], begin
+    for number, (_, pause, step, steps) in enumerate(levels):
+        for index in range(1, steps + 1):
+            # Now faster, now slower, as on a machine that does other things.
+            now += pause if index == 1 else step * factor ** (index // 10 % 2)
+            events.append((now, number, index))
+    end, read, seconds = now + 0.4, 0.0, begin
+    while seconds < end:
+        while events and events[0][0] <= seconds:
+            when, number, index = events.pop(0)
+            last = index in (1, levels[number][3])
+            if last or when - read >= 0.2:
+                forecast.add_step(number, index, when)
+                read = when
+        yield seconds, forecast.share(seconds), seconds / end
+        seconds += 0.05
 
 
-def test_remaining_time_counts_work_steps_and_pauses(clock):
-    report = progress.Progress(LEVELS, io.StringIO())
-    _take(report, clock, 1, 11)
-    # 19 steps here, 5 of the work of a larger level, and one pause.
-    later = 5 * 0.1 * LEVELS[1].work / LEVELS[0].work
-    assert report.remaining(0, 11) == pytest.approx(1.9 + later + 2.0)
-    hurried = progress.Progress(LEVELS, io.StringIO(), end=clock[0] + 1.0)
-    _take(hurried, clock, 1, 11)
-    assert hurried.remaining(0, 11) == 0
-    clock[0] -= 2.7
-    assert hurried.remaining(0, 11) == pytest.approx(0.7)
+@pytest.mark.parametrize("factor", [1.0, 1.5, 0.6])
+@pytest.mark.parametrize("name", TRACES)
+def test_a_share_of_the_time_is_right_within_15_points(name, factor):
+    replay = _replay(TRACES[name], factor)
+    shares, true = zip(*[pair for _, *pair in replay if pair[0]], strict=True)
+    assert list(shares) == sorted(shares) and shares[-1] <= 0.99
+    errors = [abs(a - b) for a, b in zip(shares, true, strict=True)]
+    assert len(errors) > 10 and max(errors) < 0.15
+    # It stands still only to be overtaken.
+    late = [share for share in shares if share < 0.98]
+    stalls = [len(list(group)) for _, group in itertools.groupby(late)]
+    assert max(stalls) < 0.1 * true[-1] / (true[1] - true[0])
 
 
-def test_steps_before_a_resumption_are_not_timed(clock):
-    report = progress.Progress(LEVELS, io.StringIO())
-    _take(report, clock, 15, 25)
-    later = 5 * 0.1 * LEVELS[1].work / LEVELS[0].work
-    assert report.remaining(0, 25) == pytest.approx(0.5 + later + 2.0)
+def test_the_bar_begins_with_the_second_step():
+    found = _replay(TRACES["small, 256"], 1.0)
+    first = next(seconds for seconds, share, _ in found if share is not None)
+    assert 5.9 < first < 6.2
 
 
-def test_steps_of_a_new_level_begin_with_its_pause(clock):
-    report = progress.Progress(LEVELS, io.StringIO())
-    _take(report, clock, 1, 30)
-    clock[0] += 3.0
-    report.update(1, 1, 1.0)
-    speed = 0.1 / LEVELS[0].work
-    expected = 4 * speed * LEVELS[1].work
-    assert report.remaining(1, 1) == pytest.approx(expected)
-    report = progress.Progress([*LEVELS, LEVELS[1]], io.StringIO())
-    _take(report, clock, 1, 30)
-    clock[0] += 3.0
-    report.update(1, 1, 1.0)
-    expected = 9 * speed * LEVELS[1].work + 3.0
-    assert report.remaining(1, 1) == pytest.approx(expected)
+def test_remaining_time_counts_work_steps_and_pauses():
+    forecast = progress.Forecast([(1.0, 30), (4.0, 5)], 0.0, 10.0)
+    forecast.add_step(0, 1, 12.0)
+    assert forecast.share(12.0) is None and forecast.remaining(12.0) == 0
+    forecast.add_step(0, 11, 13.0)
+    # 19 steps here; a pause of a second and six steps; 4 of a larger level.
+    left = 19 * 0.1 + (1.0 + 6 * 0.4) + 4 * 0.4
+    assert forecast.remaining(13.0) == pytest.approx(left)
+    assert forecast.remaining(13.05) == pytest.approx(left - 0.05)
+    forecast.add_step(0, 30, 14.9)
+    assert forecast.remaining(16.9) == pytest.approx(3.0)  # the clock runs
+    assert forecast.remaining(99.0) == pytest.approx(1.6)  # the pause is late
+    forecast.add_step(1, 1, 18.3)
+    assert forecast.remaining(18.3) == pytest.approx(1.6)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0.4, "0 s"),
-        (59.6, "60 s"),
-        (99.9, "100 s"),
-        (100, "2 min"),
-        (130, "2 min"),
-        (5999, "100 min"),
-        (6000, "1.7 h"),
-        (9000, "2.5 h"),
-    ],
-)
-def test_durations_read_as_people_say_them(seconds, words):
-    assert progress.format_duration(seconds) == words
+def test_a_run_that_goes_on_forecasts_what_is_left():
+    forecast = progress.Forecast([(1.0, 30), (4.0, 5)], 0.0, 10.0)
+    forecast.add_step(0, 15, 12.0)
+    forecast.add_step(0, 25, 13.0)
+    left = 5 * 0.1 + (1.0 + 6 * 0.4) + 4 * 0.4
+    assert forecast.remaining(13.0) == pytest.approx(left)
+
+
+def test_levels_that_are_left_out_count_no_more():
+    forecast = progress.Forecast([(1.0, 30), (4.0, 500), (9.0, 2)], 0.0, 0.0)
+    forecast.add_step(0, 1, 2.0)
+    forecast.add_step(0, 11, 3.0)
+    before = forecast.remaining(3.0)
+    forecast.add_step(2, 1, 9.0)
+    assert before > 200 and forecast.remaining(9.0) == pytest.approx(0.9)
+    assert forecast.share(9.0) > 0.8
+
+
+def test_a_limit_of_time_bounds_it():
+    forecast = progress.Forecast([(1.0, 3000)], 0.0, 0.0, end=20.0)
+    forecast.add_step(0, 1, 2.0)
+    forecast.add_step(0, 11, 10.0)
+    assert forecast.remaining(10.0) == 10.0
+    assert forecast.share(10.0) == pytest.approx(0.5, abs=0.02)
+    assert forecast.remaining(30.0) == 0
 
 
 # The plan and the end
@@ -204,7 +212,6 @@ def test_a_plan_is_described(toy, monkeypatch):
         "network": f"toy, {toy}",
         "levels": "48 x 32 (3), 64 x 48 (3), 96 x 72 (3): 9 steps",
         "memory": "about 1.3 GB",
-        "time": "once 10 steps are timed",
     }
     small = pretend.draft(toy, size=80)
     assert _describe(small)["picture"] == "a.png, 80 x 60"
@@ -233,22 +240,23 @@ def test_a_print_tiles_and_times_are_described(toy, monkeypatch):
     assert _describe(plan, seconds=70.0)["time"] == time
 
 
-@pytest.mark.parametrize(
-    ("rescues", "taken_back", "words"),
-    [
-        (0, False, "losses of the last step, before weights:"),
-        (1, True, "losses of the last step, which was taken back:"),
-        (3, False, "rescued 3 times: the loss exploded"),
-        (1, False, "rescued once: the loss exploded"),
-    ],
-)
-def test_losses_are_described(rescues, taken_back, words):
-    lines = progress.describe_losses(
-        {"a": 0.123456, "bcd": 2e5}, rescues=rescues, taken_back=taken_back
-    )
-    assert lines[1:3] == ["  a    0.1235", "  bcd  2e+05"]
-    assert len(lines) == 3 + bool(rescues)
-    assert words in "\n".join(lines)
+def test_the_start_is_two_lines(toy, monkeypatch):
+    monkeypatch.setattr(tile_size, "estimate_memory", lambda plan: 1.26e9)
+    plan = pretend.draft(toy)
+    here = "the CPU, 2 cores (TensorFlow sees no GPU), 4 devices"
+    names = ("a.png in the style of b.png", "c.png", here)
+    assert progress.describe_start(plan, *names) == [
+        "a.png in the style of b.png -> c.png, 96 x 72",
+        f"CPU, 2 cores, 4 devices, float32; toy ({toy}); about 1.3 GB",
+    ]
+
+
+@pytest.mark.parametrize("is_taken_back", [False, True])
+def test_losses_are_described(is_taken_back):
+    terms = {"a": 0.123456, "bcd": 2e5}
+    first, *lines = progress.describe_losses(terms, is_taken_back)
+    assert lines == ["  a    0.1235", "  bcd  2e+05"]
+    assert ("was taken back" in first) == is_taken_back
 
 
 @pytest.mark.parametrize(

@@ -276,5 +276,5 @@ def test_of_several_processes_the_first_writes(painter, monkeypatch, capsys):
     assert _paint("--timelapse=f.gif", "--log=run.jsonl") == 0
     assert set(os.listdir()) == before
     out, err = capsys.readouterr()
-    assert err == "one of 1 processes, of which the first writes\n"
+    assert err == "note      one of 1 processes, of which the first writes\n"
     assert out == ""
