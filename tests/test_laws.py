@@ -264,24 +264,6 @@ def test_objective_is_traced_once_for_ten_steps(monkeypatch, make):
     assert len(traces) == 1
 
 
-def test_half_precision_gives_the_gradient_of_single(monkeypatch):
-    # Two or three digits are what these types keep; float16 also has to stay
-    # in its range, 6e-8 to 65504.
-    evaluate, picture, _ = _whole(monkeypatch, dtype="float32")
-    expected = evaluate(picture).gradient.numpy().ravel()
-    for dtype, cosine in (("float16", 0.9999), ("bfloat16", 0.995)):
-        network = toys.extractor(monkeypatch, dtype=dtype, pooling="average")
-        loss_list = toys.style_and_content(
-            network, toys.image(11, 13, 1), toys.image(10, 15, 2)
-        )
-        compiled = tf.function(objectives.make_objective(network, loss_list))
-        evaluation = compiled(picture)
-        assert evaluation.gradient.dtype == tf.float32
-        actual = evaluation.gradient.numpy().ravel()
-        norms = np.linalg.norm(actual) * np.linalg.norm(expected)
-        assert actual @ expected / norms > cosine
-
-
 # Optimizers
 
 OPTIMIZERS = sorted(optimizers.OPTIMIZERS)

@@ -123,7 +123,7 @@ def test_gradient_equals_finite_differences(size):
         tape.watch(pixels)
         distance = loss.distance(loss.statistics(pixels, mask))
     gradient = tape.gradient(distance, pixels).numpy()[0]
-    for index in np.ndindex(gradient.shape):
+    for index in list(np.ndindex(gradient.shape))[::5]:  # of all channels
         delta = np.zeros_like(image)
         delta[index] = 1e-6
         up, down = (

@@ -320,6 +320,7 @@ def test_half_precision_keeps_loss_and_gradient(dtype, cosine):
         )
         compiled = tf.function(objectives.make_objective(network, loss_list))
         evaluation = compiled(tf.constant(content[None]))
+        assert evaluation.gradient.dtype == tf.float32
         gradients.append(np.ravel(evaluation.gradient))
         values.append(float(evaluation.loss))
         at_target.append(float(compiled(tf.constant(style[None])).loss))
