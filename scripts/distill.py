@@ -176,10 +176,7 @@ def batch(
     )
     painted = [pool[int(rng.integers(len(pool)))] for _ in range(num_painted)]
     first = [*images, *(pair[0] for pair in painted)]
-    second = [
-        *pictures.perturbed(images, rng),
-        *(pair[1] for pair in painted),
-    ]
+    second = [*pictures.perturbed(images, rng), *(pair[1] for pair in painted)]
     return np.stack(first + second)
 
 

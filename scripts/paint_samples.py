@@ -41,7 +41,7 @@ PICTURES: dict[str, tuple[Callable[[Rng], Array], int]] = {
 }
 # Masks of pictures, and the seeds of these: in PNG, exact.
 MASKS: dict[str, tuple[Callable[[Rng], Array], int]] = {
-    "harbor_sky": (harbor_at_dusk.sky_mask, 11),
+    "harbor_sky": (harbor_at_dusk.sky_mask, 11)
 }
 
 

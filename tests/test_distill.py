@@ -66,11 +66,7 @@ def test_a_training_gives_a_network_and_goes_on_where_it_was(tmp_path):
     names = ["block1_conv1", "block2_conv1"]
     wide = extractors.vgg("vgg19", names, teacher, pooling="average")
     narrow = extractors.vgg(
-        "vgg19",
-        names,
-        layers,
-        projections=projections,
-        pooling="average",
+        "vgg19", names, layers, projections=projections, pooling="average"
     )
     image = toys.image(64, 64, 99)[None]
     expected, actual = wide.model(image), narrow.model(image)

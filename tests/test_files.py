@@ -85,10 +85,7 @@ def test_a_file_moved_aside_comes_back_if_the_new_one_cannot_come(
     is_new = ".nst-"
     _refuse(monkeypatch, "replace")
     _refuse(monkeypatch, "rename", lambda old, _: is_new in str(old))
-    with (
-        pytest.raises(PermissionError),
-        files.write_atomically(path) as file,
-    ):
+    with pytest.raises(PermissionError), files.write_atomically(path) as file:
         file.write(b"after")
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]

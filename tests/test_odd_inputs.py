@@ -201,10 +201,7 @@ THIRD = (_COLUMNS < 5) * 1.0
 COLOR_MASKS = {
     "two colors": (_colors(RED, BLUE), {RED: LEFT, BLUE: 1 - LEFT}),
     "two colors, PNG": (_file(_colors(RED, BLUE)), {RED: LEFT, BLUE: 1 - LEFT}),
-    "a palette": (
-        _palette(1 - LEFT, RED, BLUE),
-        {RED: LEFT, BLUE: 1 - LEFT},
-    ),
+    "a palette": (_palette(1 - LEFT, RED, BLUE), {RED: LEFT, BLUE: 1 - LEFT}),
     "a transparent color is of no region": (
         _palette(1 - LEFT, RED, BLUE, transparency=1),
         {RED: LEFT},
@@ -213,10 +210,7 @@ COLOR_MASKS = {
         _file(_colors((*RED, 255), (0, 0, 0, 0))),
         {RED: LEFT},
     ),
-    "one color on hidden red": (
-        _colors((*RED, 255), (*RED, 0)),
-        {RED: LEFT},
-    ),
+    "one color on hidden red": (_colors((*RED, 255), (*RED, 0)), {RED: LEFT}),
     "one color": (_colors(RED, RED), "colors"),
     "near colors": (_colors(RED, (220, 30, 30)), "further apart|colors"),
 }
@@ -302,10 +296,7 @@ FLAG_FILES = {
     "itself": (b"--flagfile=a.cfg\n", "circle"),
     "nested": (b"--flagfile=nested.cfg\n", _RIGHT),
     "nested, nearer": (b"--size=48\n--flagfile=nested.cfg\n", {"size": 48}),
-    "nested in many ways": (
-        b"--flagfile=many0.cfg\n" * 9,
-        _RIGHT,
-    ),
+    "nested in many ways": (b"--flagfile=many0.cfg\n" * 9, _RIGHT),
     "a folder": (b"--flagfile=.\n", _NO_FILE),
     "a pipe": (b"--flagfile=pipe\n", _NO_FILE),
     "a device": (b"--flagfile=/dev/zero\n", _NO_FILE),

@@ -50,10 +50,7 @@ class Recipe(NamedTuple):
 
 RECIPES = {
     "gatys2015": Recipe(
-        numpy_sources.gatys2015,
-        "lbfgs",
-        500,
-        options={"style_weight": 1e4},
+        numpy_sources.gatys2015, "lbfgs", 500, options={"style_weight": 1e4}
     ),
     "gatys2016_paper": Recipe(numpy_sources.gatys2016_paper, "lbfgs", 500),
     "gatys2016_code": Recipe(numpy_sources.gatys2016_code, "lbfgs", 500),

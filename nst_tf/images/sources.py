@@ -54,10 +54,7 @@ def load(
 
 
 def _read(
-    source: str,
-    max_megapixels: float,
-    may_download: bool,
-    memory: float | None,
+    source: str, max_megapixels: float, may_download: bool, memory: float | None
 ) -> image_io.Picture:
     """Reads a picture; hidden colors are as stored."""
     if source == STANDARD_INPUT:
@@ -160,10 +157,7 @@ def list_cached() -> list[Path]:
 
 
 def _fetch(
-    url: str,
-    max_megapixels: float,
-    may_download: bool,
-    memory: float | None,
+    url: str, max_megapixels: float, may_download: bool, memory: float | None
 ) -> image_io.Picture:
     """Reads a picture from our cache, or from its address."""
     path, named = find_cached(url), web.show_address(url)

@@ -15,13 +15,7 @@ from nst_tf import errors
 from nst_tf.backend import device, host_memory, interrupts
 from nst_tf.images import image_io, sizes, sources
 from nst_tf.judge import distances, figures
-from nst_tf.plan import (
-    arrays,
-    checks,
-    pyramid,
-    settings,
-    style_settings,
-)
+from nst_tf.plan import arrays, checks, pyramid, settings, style_settings
 
 if TYPE_CHECKING:
     from nst_tf.losses import protocol

@@ -123,11 +123,7 @@ CONVENTIONS: Mapping[str, Convention] = {
     # jcjohnson/neural-style: its total variation has a gradient only, that of
     # half the sum of squares.
     "neural_style": Convention(
-        _one,
-        _mean_of_means,
-        neighbors="inner_square",
-        summed=2.0,
-        scaled=False,
+        _one, _mean_of_means, neighbors="inner_square", summed=2.0, scaled=False
     ),
     # ProGamerGov/neural-style-pt.
     "neural_style_pt": Convention(

@@ -180,10 +180,7 @@ def _match(
     whole = count // BLOCK
     blocks = tf.reshape(units[: whole * BLOCK], [whole, BLOCK, units.shape[-1]])
     found: tf.Tensor = tf.map_fn(
-        match_block,
-        blocks,
-        fn_output_signature=tf.int32,
-        parallel_iterations=1,
+        match_block, blocks, fn_output_signature=tf.int32, parallel_iterations=1
     )
     rest = match_block(units[whole * BLOCK :])
     return tf.concat([tf.reshape(found, [-1]), rest], axis=0)
@@ -195,9 +192,7 @@ def _measure_distances(
     """Half the squared distances of rows, scaled to 1, to others, [N]."""
 
     @ops.custom_gradient
-    def measure(
-        values: tf.Tensor,
-    ) -> tuple[tf.Tensor, Callable[..., Any]]:
+    def measure(values: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             return _compute_slope(upstream, values, nearest, floor)
 
@@ -217,10 +212,7 @@ def _half_squares(
 
 @ops.fuse
 def _compute_slope(
-    upstream: tf.Tensor,
-    values: tf.Tensor,
-    nearest: tf.Tensor,
-    floor: tf.Tensor,
+    upstream: tf.Tensor, values: tf.Tensor, nearest: tf.Tensor, floor: tf.Tensor
 ) -> tf.Tensor:
     """The gradient of the same with respect to the values, [N, C]."""
     squares = tf.reduce_sum(values**2, axis=1, keepdims=True)

@@ -190,9 +190,7 @@ def _directions(channels: int, projection: np.ndarray | None) -> np.ndarray:
 
 
 def _sort(
-    features: tf.Tensor,
-    mask: tf.Tensor | None,
-    projection: np.ndarray | None,
+    features: tf.Tensor, mask: tf.Tensor | None, projection: np.ndarray | None
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Values along directions, ascending, [n, K]; their levels; weights.
 

@@ -82,9 +82,7 @@ class FirstOrder(tf.Module):
             loss, evaluation.gradient, self._best_loss, self._first_loss
         )
         tf.cond(
-            sound,
-            lambda: self._move(loss, evaluation.gradient),
-            self._restart,
+            sound, lambda: self._move(loss, evaluation.gradient), self._restart
         )
         return evaluation
 

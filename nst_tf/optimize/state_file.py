@@ -202,9 +202,7 @@ def _write_array(
 
 
 def _check_digest(
-    head: dict[str, Any],
-    arrays: Iterable[tuple[str, np.ndarray]],
-    count: int,
+    head: dict[str, Any], arrays: Iterable[tuple[str, np.ndarray]], count: int
 ) -> None:
     """Raises DamageError if the digest of a file is that of other arrays.
 

@@ -312,9 +312,7 @@ def decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
 
 
 def _make_levels(
-    job: settings.Job,
-    read: inputs.Inputs,
-    deepest: architectures.Convolution,
+    job: settings.Job, read: inputs.Inputs, deepest: architectures.Convolution
 ) -> list[pyramid.Level]:
     """Lists the levels of a job, those above a smaller run's picture."""
     rows, columns = read.content.pixels.shape[:2]

@@ -79,9 +79,7 @@ def recolor(
 
 
 def compute_scales(
-    job: settings.Job,
-    styles: Sequence[image_io.Picture],
-    level: pyramid.Level,
+    job: settings.Job, styles: Sequence[image_io.Picture], level: pyramid.Level
 ) -> list[float]:
     """Computes the factor of each style image's sides.
 

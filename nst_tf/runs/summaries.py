@@ -42,10 +42,7 @@ class Board:
     """
 
     def __init__(
-        self,
-        folder: str,
-        flags: Sequence[str],
-        levels: Sequence[pyramid.Level],
+        self, folder: str, flags: Sequence[str], levels: Sequence[pyramid.Level]
     ):
         self._folder = Path(os.path.expanduser(folder))
         self._flags, self._levels = flags, levels

@@ -11,14 +11,7 @@ from nst_tf.images import image_io
 from nst_tf.losses import objectives, protocol
 from nst_tf.network import architectures, extractors, weight_files
 from nst_tf.optimize import base, descent, stopping
-from nst_tf.plan import (
-    initial,
-    optimizers,
-    planning,
-    pyramid,
-    tile_size,
-    tiles,
-)
+from nst_tf.plan import initial, optimizers, planning, pyramid, tile_size, tiles
 from nst_tf.tiling import tiled, views
 from nst_tf.transfer import targets
 

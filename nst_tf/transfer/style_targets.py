@@ -7,13 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf.images import image_io, sizes
-from nst_tf.losses import (
-    grain,
-    neighbors,
-    style_kinds,
-    style_losses,
-    sums,
-)
+from nst_tf.losses import grain, neighbors, style_kinds, style_losses, sums
 from nst_tf.plan import planning, style_regions, tiles
 from nst_tf.tiling import feature_maps, views
 from nst_tf.transfer import frames

@@ -286,8 +286,7 @@ def strengths(
     """Similarity and style at eleven strengths, for each style loss."""
     rows, columns = pair.content.shape[:2]
     photograph = image_io.resize(
-        pair.content,
-        *sizes.scale_to_side(rows, columns, flags.strength_size),
+        pair.content, *sizes.scale_to_side(rows, columns, flags.strength_size)
     )
     records = []
     for style_loss in flags.style_losses:

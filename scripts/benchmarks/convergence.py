@@ -296,8 +296,7 @@ def _race(problem: Problem, flags: argparse.Namespace) -> dict[str, Any]:
         for name, run in runs.items():
             if done:
                 spent[name] += harness.time_call(
-                    functools.partial(run.advance, BLOCK),
-                    harness.PAUSE_SECONDS,
+                    functools.partial(run.advance, BLOCK), harness.PAUSE_SECONDS
                 )[0]
             picture = run.picture()
             clipped, unclipped = (
@@ -330,11 +329,7 @@ def _costs(problem: Problem, flags: argparse.Namespace) -> dict[str, Any]:
     for precision in flags.precisions:
         optimizers = ("adam", "lbfgs")
         ours = {
-            name: Ours(
-                f"{name}-{precision}",
-                problem,
-                **_settings(name, flags),
-            )
+            name: Ours(f"{name}-{precision}", problem, **_settings(name, flags))
             for name in optimizers
         }
         evaluate = tf.function(

@@ -54,11 +54,7 @@ CASES: dict[str, list[str]] = {
     "whole 2048": ["--size=2048"],
     "whole 2048 small": ["--size=2048", "--weights=small"],
     "whole 512": ["--size=512"],
-    "whole 1024 lbfgs": [
-        "--size=1024",
-        "--optimizer=lbfgs",
-        "--history=20",
-    ],
+    "whole 1024 lbfgs": ["--size=1024", "--optimizer=lbfgs", "--history=20"],
     "tiles 1024": ["--size=1024", "--tile=512"],
     "tiles 2048": ["--size=2048", "--tile=1024"],
     "tiles 2048 float32": [

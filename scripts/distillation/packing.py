@@ -11,9 +11,7 @@ from nst_tf.network import bundled
 
 
 def write_small(
-    path: Path,
-    layers: bundled.Layers,
-    projections: Mapping[str, np.ndarray],
+    path: Path, layers: bundled.Layers, projections: Mapping[str, np.ndarray]
 ) -> str:
     """Writes a narrow network in 8 bits.
 

@@ -13,11 +13,7 @@ from nst_tf.optimize import first_order
 LEARNING_RATE = 0.02  # this and the others are the defaults of Adam
 RATES: dict[str, Any] = {
     name: tf.constant(value)
-    for name, value in (
-        ("beta_1", 0.9),
-        ("beta_2", 0.99),
-        ("epsilon", 1e-8),
-    )
+    for name, value in (("beta_1", 0.9), ("beta_2", 0.99), ("epsilon", 1e-8))
 }
 
 
@@ -42,10 +38,7 @@ class Painter:
         )
 
     def paint(
-        self,
-        content: np.ndarray,
-        style: np.ndarray,
-        rng: np.random.Generator,
+        self, content: np.ndarray, style: np.ndarray, rng: np.random.Generator
     ) -> Iterator[np.ndarray]:
         """Yields pairs of moments of a painting, [2, side, side, 3]."""
         maps = networks.extract(self._student.network, tf.constant(style[None]))

@@ -226,10 +226,7 @@ _ICC, _SRGB_CHUNK = raw_files.icc_chunk(ADOBE_PROFILE), (b"sRGB", b"\0")
 # Chunks of a PNG file, and the primaries and the curve that they mean.
 STATED: dict[str, tuple[list[tuple[bytes, bytes]], dict[str, Any]]] = {
     "gAMA of sRGB": ([_gama(45455)], {}),
-    "gAMA and cHRM of sRGB": (
-        [_gama(45455), _chrm(colors_by_hand.SRGB)],
-        {},
-    ),
+    "gAMA and cHRM of sRGB": ([_gama(45455), _chrm(colors_by_hand.SRGB)], {}),
     "gAMA 1": ([_gama(100000)], _gamma(1.0)),
     "gAMA 1.8": ([_gama(55556)], _gamma(100000 / 55556)),
     "cHRM of Adobe": (

@@ -170,10 +170,7 @@ class _Answer:
 
 @pytest.mark.parametrize(
     ("length", "words"),
-    [
-        (100, "took more than 120 seconds"),
-        (3, "stopped for 10 seconds"),
-    ],
+    [(100, "took more than 120 seconds"), (3, "stopped for 10 seconds")],
 )
 def test_a_host_that_is_slow_is_left(monkeypatch, length, words):
     answer, timeouts = _Answer(length), []

@@ -159,10 +159,7 @@ def _problem(monkeypatch, name):
     )
     convention = conventions.CONVENTIONS[name]
     plan = toys.plan(
-        content,
-        style,
-        convention=convention,
-        style_loss=convention.style_loss,
+        content, style, convention=convention, style_loss=convention.style_loss
     )
     loss_list = targets.perceptual_losses(plan, network, *CONTENT)
     picture = toys.image(*CONTENT, 2, "float64")

@@ -16,12 +16,7 @@ from nst_tf import files
 from nst_tf.cli import main
 from nst_tf.images import image_io
 from nst_tf.losses import sums
-from nst_tf.network import (
-    architectures,
-    bundled,
-    extractors,
-    weight_files,
-)
+from nst_tf.network import architectures, bundled, extractors, weight_files
 from nst_tf.runs import resume
 
 ROOT = Path(nst_tf.__file__).parent.parent

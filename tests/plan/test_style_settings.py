@@ -18,9 +18,7 @@ def test_the_style_loss_is_the_mix_or_that_of_the_source():
     choose = style_settings.choose_losses
     chosen = choose(settings.Job())
     assert chosen == settings.Job(
-        style_loss="mix",
-        style_layers=(style_kinds.LAYERS,),
-        grain_weight=0.05,
+        style_loss="mix", style_layers=(style_kinds.LAYERS,), grain_weight=0.05
     )
     for name, convention in conventions.CONVENTIONS.items():
         chosen = choose(settings.Job(convention=name))

@@ -145,8 +145,7 @@ def test_not_even_the_smallest_tiles_fit():
 
 def test_the_model_of_memory_is_that_of_the_plan():
     alpha_free = _draft(
-        style_scale=(0.5,),
-        content_layers="block1_conv1,block2_conv1",
+        style_scale=(0.5,), content_layers="block1_conv1,block2_conv1"
     )
     model = tile_size.make_memory_model(alpha_free)
     assert model._asdict() == {

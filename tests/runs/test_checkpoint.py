@@ -510,8 +510,7 @@ def test_a_disk_with_room_for_two_takes_a_third(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "ours",
-    [{"a": 1, "b": "sha256:0"}, {"a": 2, "b": "sha256:1"}, {"c": 1}],
+    "ours", [{"a": 1, "b": "sha256:0"}, {"a": 2, "b": "sha256:1"}, {"c": 1}]
 )
 def test_another_jobs_checkpoint_is_said_with_the_difference(tmp_path, ours):
     _save(_folder(tmp_path, {"a": 1, "b": "sha256:1"}))

@@ -236,9 +236,7 @@ def test_a_plan_is_timed_on_a_small_picture(toy, painter, monkeypatch):
     # A trace of 3 seconds, and steps of which the fastest takes 0.2.
     clock = iter([0.0, 3.0, 3.5, 3.7, 4.2, 4.6])
     monkeypatch.setattr(
-        runner,
-        "time",
-        types.SimpleNamespace(monotonic=lambda: next(clock)),
+        runner, "time", types.SimpleNamespace(monotonic=lambda: next(clock))
     )
     monkeypatch.setattr(
         runner.tile_size, "estimate_cost", lambda plan, level: level.height
