@@ -15,6 +15,7 @@ from nst_tf.judge.judging import judge_image as judge_image
 from nst_tf.optimize import descent
 from nst_tf.plan import settings
 from nst_tf.plan.arrays import ImageLike, PathOrArray
+from nst_tf.runs import runner
 from nst_tf.runs.api import make_plan as make_plan
 from nst_tf.runs.api import run_job as run_job
 from nst_tf.transfer import method
@@ -26,6 +27,7 @@ def stylize(
     content: ImageLike,
     style: ImageLike | Sequence[ImageLike],
     *,
+    callback: runner.Callback | None = None,
     extra_losses: method.ExtraLosses | None = None,
     size: int = 512,
     print_size: str = "",

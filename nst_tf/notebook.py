@@ -64,7 +64,7 @@ def show(
     if every < 1:
         raise ValueError(f"every is {every}, expected at least 1.")
     began = time.monotonic()
-    draft = api.draft_images(content, style, settings)
+    job, draft = api.draft_images(content, style, settings)
     cell = _Cell() if _in_notebook() else None
     device.prepare()
     end = began + draft.stop.seconds if draft.stop.seconds else math.inf
@@ -73,7 +73,8 @@ def show(
         report = progress.Progress([run.plan], began, end)
         with _interrupts() as interrupts:
             step = _read(run, report, cell, every, interrupts)
-        picture = results.make_painting(step, run.plan)
+        state = "unfinished" if interrupts else "done"
+        picture = results.make_painting(job, run, step, state=state)
     if cell:
         cell.draw(picture)
     height, width = picture.shape[:2]

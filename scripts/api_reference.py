@@ -55,6 +55,14 @@ HEAD = """\
 Written by `scripts/api_reference.py` from the docstrings: change those. Names
 come from `import nst_tf`; TensorFlow is loaded when a picture is made.
 """
+RESULT = """\
+## The result
+
+What `stylize` returns is a NumPy array, [h, w, 3], with two methods, and with
+`settings`, the `Job` by which it was painted. What is made of it by slicing or
+arithmetic, or changed in place, has pixels of its own: its `settings` are None,
+and `save` writes no record.
+"""
 JOB = """\
 ## Settings
 
@@ -75,12 +83,17 @@ def reference() -> str:
     """Makes the text of the file."""
     sys.path.insert(0, str(ROOT))
     import nst_tf
+    from nst_tf.images import painting
     from nst_tf.plan import settings
 
     parts = [HEAD, "## Functions"]
     for name in FUNCTIONS:
         function = operator.attrgetter(name)(nst_tf)
         parts.append(_function(f"nst_tf.{name}", function))
+    parts.append(RESULT)
+    for name in ("save", "to_pil"):
+        method = getattr(painting.Painting, name)
+        parts.append(_function(f"Painting.{name}", method))
     parts.append("## What they take and give")
     for path, words in VALUES.items():
         module, _, name = path.rpartition(".")

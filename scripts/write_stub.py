@@ -30,6 +30,7 @@ TYPES = {
     "descent": "nst_tf.optimize",
     "method": "nst_tf.transfer",
     "settings": "nst_tf.plan",
+    "runner": "nst_tf.runs",
 }
 JOB = '''
 class Job(settings.Job):

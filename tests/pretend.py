@@ -41,7 +41,7 @@ def draft(toy, **chosen):
     """The draft of such a job, of arrays: 48 x 32, 64 x 48, 96 x 72."""
     chosen = {**SETTINGS, "weights": str(toy), **chosen}
     images = toys.image(60, 80, 0), toys.image(50, 60, 1)
-    return api.draft_images(*images, chosen)
+    return api.draft_images(*images, chosen)[1]
 
 
 class Optimizer:

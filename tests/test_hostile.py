@@ -27,12 +27,12 @@ from PIL import Image
 
 from nst_tf import files
 from nst_tf.cli import flags
+from nst_tf.images import writing
 from nst_tf.network import bundled
 from nst_tf.optimize import state_file
 from nst_tf.plan import arrays, checks, inputs, settings, style_regions
 from nst_tf.runs import (
     description,
-    outputs,
     record_checks,
     records,
     rerun,
@@ -426,7 +426,7 @@ def test_records_of_anybody_lead_nowhere(example):
                 table[key] = digest
     data = json.dumps(_change(record, changes)).encode()
     Image.new("RGB", (9, 9)).save("a.bmp")
-    outputs.sidecar_path(Path("a.bmp")).write_bytes(hostile.damage(data, flips))
+    writing.sidecar_path(Path("a.bmp")).write_bytes(hostile.damage(data, flips))
     _opened = []
     try:
         _describe_and_load()

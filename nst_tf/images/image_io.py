@@ -198,7 +198,8 @@ def write_image(
 ) -> None:
     """Writes an image file, as `save_image`, with EXIF and a record besides.
 
-    `note` is that of `files.write_atomically`.
+    A record that the file cannot hold goes into one beside it. `note` is that
+    of `files.write_atomically`.
     """
     path = Path(os.path.expanduser(path))
     image = np.asarray(image)
@@ -224,6 +225,9 @@ def write_image(
         raise ValueError("alpha is 0 everywhere, or not in [0, 1].")
     with files.write_atomically(path, note) as file:
         writing.encode(file, path.suffix.lower(), image, options)
+    if options.record and writing.needs_sidecar(path, options.record):
+        with files.write_atomically(writing.sidecar_path(path), note) as file:
+            file.write(f"{options.record}\n".encode())
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -1,13 +1,27 @@
 """What `stylize` returns: an array that a notebook shows as a picture."""
 
 import io
-from typing import Any
+import json
+import os
+import zlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
+from PIL import Image
 
 from nst_tf.images import image_io, sizes, writing
 
 LONGEST = 1024  # pixels, the long side of what a notebook shows
+
+
+class Origin(NamedTuple):
+    """How a painting was made."""
+
+    settings: Any  # the `Job`
+    record: Mapping[str, Any]  # what its file says of that
+    options: writing.Options  # and what of the content goes with it
+    checksum: int = 0  # of its pixels
 
 
 class Painting(np.ndarray):
@@ -17,6 +31,68 @@ class Painting(np.ndarray):
     picture's shape and of floats, and else a plain array. A notebook shows it
     by `_repr_png_`.
     """
+
+    _origin: Origin | None = None  # what is made of this one has none
+
+    @property
+    def settings(self) -> Any:
+        """The `Job` by which it was painted; "array" stands for an array.
+
+        None for what was made of a painting, and once its pixels are changed.
+        """
+        origin = self._find_origin()
+        return origin and origin.settings
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        bit_depth: int = 8,
+        quality: int = 95,
+        dpi: float | None = None,
+    ) -> None:
+        """Writes an image file, as the program does, in one move.
+
+        With what `settings` are known of: the record, for `--describe` and
+        `--rerun`, the content's alpha channel, and who made it. Else as
+        `save_image`.
+
+        Args:
+            path: Where to; the extension names the format. What is there is
+                replaced.
+            bit_depth: Of a channel, 8 or 16; 16 in PNG and TIFF files.
+            quality: Of JPEG and WebP files, up to 100.
+            dpi: Pixels per inch; None: as the content's file says.
+
+        Raises:
+            ValueError: If the format cannot hold it.
+            OSError: If the file cannot be written; nothing is left behind.
+        """
+        origin = self._find_origin()
+        options = origin.options if origin else writing.Options()
+        options = options._replace(bit_depth=bit_depth, quality=quality)
+        if dpi:
+            options = options._replace(dpi=(dpi, dpi))
+        if origin:
+            # As if they had been asked for.
+            own: dict[str, float] = {"bit_depth": bit_depth, "quality": quality}
+            own |= {"dpi": float(dpi)} if dpi else {}
+            options = options._replace(record=_add_settings(origin.record, own))
+        image_io.write_image(path, self, options)
+
+    def to_pil(self) -> Image.Image:
+        """Makes a Pillow image of 8 bits: RGB, or RGBA if `save` has alpha."""
+        origin = self._find_origin()
+        samples = writing.quantize(np.asarray(self), np.uint8)
+        if origin and origin.options.alpha is not None:
+            alpha = writing.quantize(origin.options.alpha, np.uint8)
+            samples = np.dstack([samples, alpha])
+        return Image.fromarray(samples)
+
+    def _find_origin(self) -> Origin | None:
+        """Returns how it was made, if its pixels are still those of then."""
+        origin = self._origin
+        return origin if origin and origin.checksum == _sum(self) else None
 
     def __getitem__(self, key: Any) -> Any:
         return _unwrap(super().__getitem__(key))
@@ -35,8 +111,12 @@ class Painting(np.ndarray):
         return encode(self, LONGEST, ".png")
 
 
-def make_painting(image: np.ndarray) -> Painting:
+def make_painting(image: np.ndarray, origin: Origin | None = None) -> Painting:
     """Takes an image, [h, w, 3] in [0, 1], for a painting; nothing is copied.
+
+    Args:
+        image: The image.
+        origin: How it was made, but for the checksum.
 
     Raises:
         ValueError: If it is none.
@@ -46,7 +126,10 @@ def make_painting(image: np.ndarray) -> Painting:
             f"image has shape {image.shape} and type {image.dtype}, expected "
             f"(height, width, 3) of floats."
         )
-    return image.view(Painting)
+    painting = image.view(Painting)
+    if origin:
+        painting._origin = origin._replace(checksum=_sum(painting))
+    return painting
 
 
 def is_picture(array: np.ndarray) -> bool:
@@ -75,6 +158,29 @@ def encode(image: np.ndarray, longest: int, extension: str) -> bytes:
     file = io.BytesIO()
     writing.encode(file, extension, image, writing.Options(quality=85))
     return file.getvalue()
+
+
+def _sum(image: np.ndarray) -> int:
+    """Computes a checksum of samples."""
+    return zlib.crc32(np.ascontiguousarray(image).view(np.uint8).data)
+
+
+def _add_settings(record: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
+    """Writes a record with settings of the file, as if they were asked for."""
+    decided = record["decided"]
+    usual = {"bit_depth": 8, "quality": 95}
+    flags = {n: each for n, each in chosen.items() if usual.get(n) != each}
+    text: str = json.dumps(
+        {
+            **record,
+            "flags": {**record["flags"], **flags},
+            "decided": {
+                **decided,
+                "settings": {**decided["settings"], **chosen},
+            },
+        }
+    )
+    return text
 
 
 def _unwrap(value: Any) -> Any:

@@ -114,6 +114,11 @@ def needs_sidecar(path: Path, record: str = "") -> bool:
     return not form.described or _is_long(form, record)
 
 
+def sidecar_path(path: Path) -> Path:
+    """Where the record of a picture goes that cannot hold it."""
+    return path.with_name(f"{path.name}.json")
+
+
 def encode(
     file: BinaryIO, extension: str, image: np.ndarray, options: Options
 ) -> None:

@@ -76,6 +76,13 @@ def as_mask(mask: object, name: str) -> image_io.Picture:
     return _to_picture(array, name, "bool, uint8 or floats in [0, 1]")
 
 
+def name_source(image: ImageLike) -> str:
+    """Returns the path or the address of a picture; "array" if it has none."""
+    if isinstance(image, (str, os.PathLike)):
+        return os.fspath(image)
+    return "array"
+
+
 def separate_arrays(
     chosen: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, image_io.Picture]]:

@@ -19,8 +19,7 @@ class Inputs(NamedTuple):
         counts: How many pictures each style is that the job names.
         others: Masks and starts, by the names of `list_named_pictures`.
         sources: Where each picture was read, by "content", "style/0" and so on,
-            and the names of `others`; of what a caller passed, those of
-            `others` alone, "array" for an array.
+            and the names of `others`; "array" for an array.
         network: The network's weights; None before `load_network`.
     """
 
@@ -138,7 +137,11 @@ def take_inputs(
             else sources.load(source, limit, is_mask(name), memory=memory)
             for name, source in named.items()
         },
-        named,
+        {
+            "content": arrays.name_source(content),
+            **{f"style/{i}": arrays.name_source(e) for i, e in enumerate(many)},
+            **named,
+        },
     )
 
 

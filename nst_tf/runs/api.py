@@ -45,6 +45,7 @@ def stylize(
     content: arrays.ImageLike,
     style: arrays.ImageLike | Sequence[arrays.ImageLike],
     *,
+    callback: "runner.Callback | None" = None,
     extra_losses: "method.ExtraLosses | None" = None,
     **settings: Any,
 ) -> painting.Painting:
@@ -53,10 +54,12 @@ def stylize(
     Args:
         content: Content image: a path or an address, or an array, [H, W, 3],
             of uint8 or of floats in [0, 1], RGB; or with alpha, [H, W, 4]; or
-            a Pillow image of any mode.
-            Transparent parts count for nothing.
+            a Pillow image of any mode; or gray, [H, W]; or a tensor, or a
+            batch of one. Transparent parts count for nothing.
         style: One style image or several, likewise; a folder counts as one.
             `styles`, its old name, may be written too.
+        callback: Is called with each step, as `stylize_steps` yields it. If it
+            returns False (None is not), the picture so far is returned.
         extra_losses: (height, width) -> further losses of an image of that
             size, as docs/adding_a_loss.md describes them.
         **settings: Fields of `Job`, such as size=512 or style_weight=200.
@@ -69,7 +72,8 @@ def stylize(
     Returns:
         The generated image, [h, w, 3], float32 in [0, 1]; its long side is
         `size`. Where the content is transparent it has colors like those that
-        are seen nearby. It is an array, which a notebook shows as a picture.
+        are seen nearby. It is an array, which a notebook shows as a picture,
+        with `save(path)`, `to_pil()` and `settings`.
 
     Raises:
         ValueError: If an image or a setting is not as it should be.
@@ -81,8 +85,10 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
-    run = runner.start_run(draft_images(content, style, settings))
-    return results.make_painting(run.read(extra_losses=extra_losses), run.plan)
+    job, draft = draft_images(content, style, settings)
+    run = runner.start_run(draft)
+    step, state = run.follow(callback, extra_losses)
+    return results.make_painting(job, run, step, state=state)
 
 
 @arrays.take_settings
@@ -115,14 +121,21 @@ def stylize_steps(
         FloatingPointError: As it is read, if evaluations give no numbers any
             more.
     """
-    run = runner.start_run(draft_images(content, style, settings))
-    return run.steps(extra_losses)
+    _, draft = draft_images(content, style, settings)
+    return runner.start_run(draft).steps(extra_losses)
 
 
-def run_job(job: settings.Job) -> Result:
+def run_job(
+    job: settings.Job, *, callback: "runner.Callback | None" = None
+) -> Result:
     """Makes the picture of a job, from file to file.
 
     Of several processes that share it, the first writes it.
+
+    Args:
+        job: What is asked for.
+        callback: As in `stylize`; a picture that it stops is written as
+            unfinished.
 
     Raises:
         ValueError: If a file or a setting is not as it should be.
@@ -139,10 +152,11 @@ def run_job(job: settings.Job) -> Result:
     log_notes(draft)
     run = runner.start_run(draft, began=began)
     path = confirm_path(path, job, run)
-    step = run.read()
+    step, state = run.follow(callback)
     if replicas.is_writer():
-        path = results.save(path, job, run, step).path
-        run.written.forget()
+        path = results.save(path, job, run, step, state=state).path
+        if state == "done":
+            run.written.forget()
     return Result(path, run.seconds, results.read_losses(step))
 
 
@@ -176,8 +190,11 @@ def draft_images(
     content: arrays.ImageLike,
     styles: arrays.ImageLike | Sequence[arrays.ImageLike],
     chosen: dict[str, Any],
-) -> planning.Plan:
+) -> tuple[settings.Job, planning.Plan]:
     """Checks what `stylize` is called with, and drafts its plan.
+
+    Returns:
+        The job, with "array" in the place of each array, and its draft.
 
     Args:
         content: As in `stylize`.
@@ -195,12 +212,11 @@ def draft_images(
             raise TypeError(f"{name} is for the program, not for stylize.")
     plain, given = arrays.separate_arrays(chosen)
     job = settings.Job(**plain)
-    draft = planning.draft_plan(
-        job, inputs.take_inputs(job, content, styles, given)
-    )
-    draft = _load_network(job, draft)
+    read = inputs.take_inputs(job, content, styles, given)
+    draft = _load_network(job, planning.draft_plan(job, read))
     log_notes(draft)
-    return draft
+    names = read.sources["content"], tuple(read.list_style_sources())
+    return dataclasses.replace(job, content=names[0], style=names[1]), draft
 
 
 def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:

@@ -180,13 +180,8 @@ def _beside(path: Path, previews: bool, record: str = "") -> list[Path]:
     if previews:
         paths.append(preview_path(path))
     if writing.needs_sidecar(path, record):
-        paths.append(sidecar_path(path))
+        paths.append(writing.sidecar_path(path))
     return paths
-
-
-def sidecar_path(path: Path) -> Path:
-    """Where the record of a picture goes that cannot hold it."""
-    return path.with_name(f"{path.name}.json")
 
 
 def preview_path(path: Path) -> Path:
@@ -262,10 +257,6 @@ def save_result(
 
     def save(place: Path) -> None:
         image_io.write_image(place, image, options, written.note)
-        if options.record and writing.needs_sidecar(place, options.record):
-            beside = sidecar_path(place)
-            with files.write_atomically(beside, written.note) as file:
-                file.write(f"{options.record}\n".encode())
 
     return write_somewhere(path, save, overwrite, options.record, written)
 

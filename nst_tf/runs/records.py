@@ -22,7 +22,7 @@ import nst_tf
 from nst_tf import web
 from nst_tf.images import decoders, image_io, sources, writing
 from nst_tf.plan import inputs, planning, settings
-from nst_tf.runs import outputs, record_checks, resume
+from nst_tf.runs import record_checks, resume
 
 Record = Mapping[str, Any]
 
@@ -73,7 +73,8 @@ def make_record(
         return {
             "name": shown.find(read.sources[name]),
             "size": [width, height],
-            "digest": picture.digest,
+            "digest": picture.digest
+            or resume.digest_arrays(resume.list_arrays(picture)),
         }
 
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -240,7 +241,7 @@ def _digest_weights_file(plan: planning.Plan) -> dict[str, str]:
 
 def _read_beside(path: Path) -> str:
     """Reads the record beside a picture; empty if there is none."""
-    beside = outputs.sidecar_path(path)
+    beside = writing.sidecar_path(path)
     try:
         status = os.stat(beside)
         if not stat.S_ISREG(status.st_mode):  # a pipe may wait for ever

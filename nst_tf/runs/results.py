@@ -2,7 +2,7 @@
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -59,19 +59,7 @@ def save(
             "painted, to keep the content's colors",
             100 * share,
         )
-    outcome = records.Outcome(
-        steps=run.taken,
-        state=state,
-        losses=read_losses(step),
-        rescues=int(step.optimizer.rescues),
-        seconds=run.seconds,
-        device=device.describe(),
-    )
-    record = records.make_record(asked, plan, outcome)
-    options = make_options(plan)
-    if options.alpha is not None:
-        alpha = image_io.resize_alpha(options.alpha, *image.shape[:2])
-        options = options._replace(alpha=alpha)
+    record, options = _describe(asked, run, step, state)
     path = outputs.save_result(
         path,
         image,
@@ -103,25 +91,54 @@ def make_options(plan: planning.Plan) -> writing.Options:
 
 
 def make_painting(
-    step: "descent.Step", plan: planning.Plan
+    asked: settings.Job,
+    run: runner.Run,
+    step: "descent.Step",
+    *,
+    state: str = "done",
 ) -> painting.Painting:
     """Gives a caller the picture of a step, [h, w, 3] in [0, 1].
 
     Where the content is transparent it has colors like those that are seen
     nearby; in all else it is what `save` writes.
 
+    Args:
+        asked: As in `save`.
+        run: As in `save`.
+        step: As in `save`.
+        state: As in `save`.
+
     Raises:
         FloatingPointError: If it is not made of numbers any more.
     """
-    image = make_output(step, plan).image
-    alpha = plan.inputs.content.alpha
-    if alpha is not None:
-        alpha = image_io.resize_alpha(alpha, *image.shape[:2])
-        image = transparency.fill(image, alpha)
+    image = make_output(step, run.plan).image
+    record, options = _describe(asked, run, step, state)
+    if options.alpha is not None:
+        image = transparency.fill(image, options.alpha)
     # What is still the device's own memory can only be read.
     return painting.make_painting(
-        image if image.flags.writeable else image.copy()
+        image if image.flags.writeable else image.copy(),
+        painting.Origin(asked, record, options),
     )
+
+
+def _describe(
+    asked: settings.Job, run: runner.Run, step: "descent.Step", state: str
+) -> tuple[dict[str, Any], writing.Options]:
+    """Makes a picture's record, and says how it is written."""
+    outcome = records.Outcome(
+        steps=run.taken,
+        state=state,
+        losses=read_losses(step),
+        rescues=int(step.optimizer.rescues),
+        seconds=run.seconds,
+        device=device.describe(),
+    )
+    options = make_options(run.plan)
+    if options.alpha is not None:
+        alpha = image_io.resize_alpha(options.alpha, *run.plan.size)
+        options = options._replace(alpha=alpha)
+    return records.make_record(asked, run.plan, outcome), options
 
 
 def make_output(

@@ -290,19 +290,19 @@ def make_identity(plan: planning.Plan) -> dict[str, Any]:
         "precision": network.precision,
         "level sizes": [level.size for level in plan.levels],
         "steps of levels": [level.steps for level in plan.levels[:-1]],
-        "content image": _digest(_list_arrays(read.content)),
-        "style images": _digest(
-            [array for style in read.styles for array in _list_arrays(style)]
+        "content image": digest_arrays(list_arrays(read.content)),
+        "style images": digest_arrays(
+            [array for style in read.styles for array in list_arrays(style)]
         ),
-        "init image": _digest([initial.make_initial_image(plan)]),
-        "masks": _digest(
+        "init image": digest_arrays([initial.make_initial_image(plan)]),
+        "masks": digest_arrays(
             [
                 array
                 for name in sorted(read.others)
                 if name not in settings.STARTS
                 for array in (
                     _encode_name(name),
-                    *_list_arrays(read.others[name]),
+                    *list_arrays(read.others[name]),
                 )
             ]
         ),
@@ -319,7 +319,7 @@ def digest_weights(network: weight_files.NetworkWeights | None) -> str:
         raise ValueError("the plan's inputs have no network; load it first.")
     kernels = [array for layer in network.layers.values() for array in layer]
     kernels += (network.projections or {}).values()
-    return _digest(kernels)
+    return digest_arrays(kernels)
 
 
 def _open_folder(plan: planning.Plan) -> checkpoint.CheckpointFolder:
@@ -328,7 +328,7 @@ def _open_folder(plan: planning.Plan) -> checkpoint.CheckpointFolder:
     return checkpoint.CheckpointFolder(path, make_identity(plan))
 
 
-def _list_arrays(picture: image_io.Picture) -> list[np.ndarray]:
+def list_arrays(picture: image_io.Picture) -> list[np.ndarray]:
     """Lists what of a picture has a part in the result."""
     if picture.alpha is None:
         return [picture.pixels]
@@ -340,7 +340,7 @@ def _encode_name(name: str) -> np.ndarray:
     return np.frombuffer(name.encode(), np.uint8)
 
 
-def _digest(arrays: Sequence[np.ndarray]) -> str:
+def digest_arrays(arrays: Sequence[np.ndarray]) -> str:
     """The SHA-256 digest of arrays."""
     digest = hashlib.sha256()
     for array in arrays:

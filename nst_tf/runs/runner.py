@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
+Callback = Callable[["descent.Step"], object]
+
 PROBE = 256  # long side, in pixels, of the picture that a plan is timed on
 PROBE_STEPS = 5
 
@@ -114,6 +116,29 @@ class Run:
                 if should_stop():
                     break
         return step
+
+    def follow(
+        self,
+        callback: Callback | None = None,
+        extra_losses: "method.ExtraLosses | None" = None,
+    ) -> "tuple[descent.Step, str]":
+        """Reads the steps, up to where a callback says False.
+
+        Args:
+            callback: Is called with each step; False, and only that, stops.
+            extra_losses: As in `method.Painter.paint`.
+
+        Returns:
+            The last step, and whether its picture is "done" or "unfinished".
+        """
+        stopped = False
+
+        def follow(step: "descent.Step") -> None:
+            nonlocal stopped
+            stopped = callback is not None and callback(step) is False
+
+        step = self.read(follow, lambda: stopped, extra_losses)
+        return step, "unfinished" if stopped else "done"
 
     def _agreed(self, stop: "descent.StopRule") -> "descent.StopRule":
         """Goes on where every process would, by its clock and its picture."""

@@ -123,7 +123,10 @@ def test_arrays_and_paths_are_taken_as_they_come(folder, monkeypatch):
     assert read.counts == [1, 2, 1]
     assert read.others["keep_mask"] is mask
     assert read.others["content_mask"].digest == "mask where.png 3"
-    assert read.sources == {"keep_mask": "array", "content_mask": "where.png"}
+    styles = ["array", "styles/a.jpg", "styles/b.png", "c.png"]
+    assert read.list_style_sources() == styles
+    named = {"keep_mask": "array", "content_mask": "where.png"}
+    assert {n: read.sources[n] for n in named} == named
 
 
 @pytest.mark.parametrize("kind", [list, tuple])

@@ -46,7 +46,7 @@ def is_allowed(use):
         return False
     return True
 
-NETWORK = api.draft_images(IMAGE, IMAGE, COMMON).inputs.network
+NETWORK = api.draft_images(IMAGE, IMAGE, COMMON)[1].inputs.network
 READ = inputs.Inputs(
     arrays.as_picture(IMAGE, "content"),
     (arrays.as_picture(IMAGE, "style"),),

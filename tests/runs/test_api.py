@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pretend
 import pytest
+import tensorflow as tf
 import toys
 from PIL import Image
 
@@ -315,6 +316,34 @@ def test_stylize_takes_paths_and_arrays_and_agrees_with_run_job(job, toy):
     }
     image = image_io.load_image("out.png")
     np.testing.assert_allclose(image, from_paths, atol=0.5 / 255 + 1e-6)
+
+
+class MeanLoss:
+    """A loss as somebody writes it who knows nothing of precisions."""
+
+    name, layer, weight = "mine", "block2_conv1", 1.0
+    reach, additive, maps = 0, True, {}
+
+    def statistics(self, features, mask=None):
+        mask = tf.ones_like(features[..., :1]) if mask is None else mask
+        total = tf.reduce_sum(mask * features, [0, 1, 2])
+        return nst_tf.losses.Statistics(total, tf.reduce_sum(mask))
+
+    def distance(self, statistics):
+        return tf.reduce_mean((statistics.total / statistics.mass - 0.5) ** 2)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("tile", [0, 48])
+def test_a_loss_of_ones_own_works_in_every_precision(toy, precision, tile):
+    chosen = {**pretend.SETTINGS, "size": 64, "steps": 2, "weights": toy}
+    chosen |= {"precision": precision, "levels": 1, "tile": tile}
+    chosen["extra_losses"] = lambda height, width: [MeanLoss()]
+    steps = nst_tf.stylize_steps(
+        toys.image(48, 64), toys.image(50, 60), **chosen
+    )
+    for step in steps:
+        assert float(step.evaluation.terms["mine"]) > 0
 
 
 def test_numbers_that_are_none_are_not_saved(job):

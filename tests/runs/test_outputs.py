@@ -237,7 +237,7 @@ def test_a_record_that_a_file_cannot_hold_goes_beside_it(tmp_path):
     options = writing.Options(record='{"a": 1}')
     for name, sidecar in (("a.bmp", True), ("a.png", False)):
         path = outputs.save_result(tmp_path / name, image, False, options)
-        beside = outputs.sidecar_path(path)
+        beside = writing.sidecar_path(path)
         assert beside.exists() is sidecar
         assert not sidecar or beside.read_text() == '{"a": 1}\n'
     assert outputs.save_result(Path("b.bmp"), image, False).exists()

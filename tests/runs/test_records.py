@@ -1,6 +1,7 @@
 """Records in pictures, what they say, and pictures made again from them."""
 
 import dataclasses
+import inspect
 import json
 import re
 import shutil
@@ -208,6 +209,7 @@ def test_nothing_private_is_recorded(folder, painter):
     text = records.format_record(records.read_record("a.png"))
     assert "Doe" not in text and str(folder) not in text
     assert b"Doe" not in Path("a.png").read_bytes()
+    typed[5] = f"--log={private / 'm'}"
     _run(*typed, "--output=b.png", "--record_paths", "--resume=never")
     record = records.read_record("b.png")
     assert record["inputs"]["content"]["name"] == str(private / "town.png")
@@ -456,12 +458,13 @@ def _change_default(monkeypatch, name, value, **rules):
     """Changes the default of a setting, as a later version may."""
     field = settings.FIELDS[name]
     place = list(settings.FIELDS).index(name)
-    defaults = list(settings.Job.__init__.__defaults__)
+    initialize = inspect.unwrap(settings.Job.__init__)
+    defaults = list(initialize.__defaults__)
     defaults[place] = value
     monkeypatch.setattr(field, "default", value)
     monkeypatch.setattr(field, "metadata", {**field.metadata, **rules})
     monkeypatch.setattr(settings.Job, name, value)
-    monkeypatch.setattr(settings.Job.__init__, "__defaults__", tuple(defaults))
+    monkeypatch.setattr(initialize, "__defaults__", tuple(defaults))
 
 
 CHANGED = {

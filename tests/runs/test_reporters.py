@@ -96,7 +96,7 @@ def test_what_is_transparent_is_white_and_no_number_is_black(
     alpha[:, :40] = 0
     content = np.concatenate([toys.image(60, 80), alpha], -1)
     chosen = {**pretend.SETTINGS, "weights": str(toy)}
-    plan = api.draft_images(content, toys.image(50, 60, 1), chosen)
+    _, plan = api.draft_images(content, toys.image(50, 60, 1), chosen)
     painter.events[5] = lambda step: step.optimizer.image.assign(
         np.full((1, 48, 64, 3), np.nan)
     )
