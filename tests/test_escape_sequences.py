@@ -5,15 +5,14 @@ of servers, names in weights, errors - holds escape sequences here, and goes
 through the programs, whose standard output and error are a terminal.
 """
 
-import http.server
 import json
 import os
 import re
 import shutil
 import sys
-import threading
 from pathlib import Path
 
+import hosts
 import pytest
 import toys
 
@@ -159,7 +158,7 @@ def test_of_records(shown):
         assert shown(main, "--rerun=b.png", "--dry_run")[0] in STATUSES
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(hosts.Handler):
     """Answers with escape sequences wherever text may stand."""
 
     def do_GET(self):
@@ -174,24 +173,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"\x1b[3")
 
-    def log_message(self, *_):
-        pass
-
 
 @pytest.mark.parametrize("code", [200, 201, 302, 404, 500])
 def test_of_servers(shown, judged, code):
-    server = http.server.ThreadingHTTPServer(("localhost", 0), _Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with hosts.serve(_Handler) as server:
         host = f"http://localhost:{server.server_port}"
         for address in (f"{host}/{code}", f"{host}/{code}/%1b[31m{BAD}.png"):
             flag = f"--content={address}"
             assert shown(main, "--flagfile=toy.cfg", flag)[0] == 1
             assert shown(command, *judged, address)[0] == 1
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 def test_of_weights(shown, judged):

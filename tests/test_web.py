@@ -1,12 +1,11 @@
 """Addresses and their secrets, which no output of any kind holds."""
 
-import http.server
 import io
 import logging
-import threading
 import time
 from pathlib import Path
 
+import hosts
 import numpy as np
 import pytest
 import toys
@@ -29,7 +28,7 @@ def _png():
     return file.getvalue()
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(hosts.Handler):
     """Sends a picture, or fails and repeats what it was asked for."""
 
     def do_GET(self):
@@ -51,20 +50,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self.send_response(404, secret)
             self.end_headers()
 
-    def log_message(self, *args):
-        pass
-
 
 @pytest.fixture
 def host():
     """A server on localhost: its name and port."""
-    httpd = http.server.ThreadingHTTPServer(("localhost", 0), _Handler)
-    threading.Thread(
-        target=httpd.serve_forever, args=[0.01], daemon=True
-    ).start()
-    yield f"localhost:{httpd.server_port}"
-    httpd.shutdown()
-    httpd.server_close()
+    with hosts.serve(_Handler) as server:
+        yield f"localhost:{server.server_port}"
 
 
 def _hide(host, path="/a.png"):

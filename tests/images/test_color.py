@@ -6,7 +6,6 @@ import toys
 
 from nst_tf.cli import main
 from nst_tf.images import color, image_io
-from nst_tf.plan import settings, style_settings
 from nst_tf.runs import records
 
 CONTENT, STYLE = toys.image(40, 60, 0), toys.image(50, 30, 1)
@@ -186,34 +185,8 @@ def test_a_share_counts_all_blocks_and_no_block_changes_a_color(monkeypatch):
     assert whole.share == pytest.approx((gave_way > 1e-5).mean(), abs=0.01)
 
 
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        (
-            "luminance",
-            lambda *pair: color.RecoloredImage(color.to_gray(*pair), 0),
-        ),
-        ("match", color.match_moments),
-        ("histogram", color.match_histograms),
-        ("content", lambda style, _: color.RecoloredImage(style, 0)),
-    ],
-)
-def test_a_style_gets_the_colors_to_paint_with(name, change):
-    request = settings.Job(color=name)
-    style, content = map(image_io.Picture, (STYLE, CONTENT))
-    recolored, share = style_settings.recolor(request, style, content)
-    expected = change(STYLE, CONTENT)
-    assert share == expected.share
-    pixels = np.clip(expected.image, 0, 1)
-    np.testing.assert_allclose(recolored.pixels, pixels, atol=1e-6)
-
-
 @pytest.mark.parametrize("name", ["content", "luminance"])
-def test_a_result_has_the_chroma_of_the_content(
-    tmp_path, toy, monkeypatch, capsys, name
-):
-    monkeypatch.chdir(tmp_path)
-    toys.write_flag_file(toy)
+def test_a_result_has_the_chroma_of_the_content(folder, painter, capsys, name):
     flags = [f"--color={name}", "--bit_depth=16", "--output=a.png"]
     assert main.main(["--flagfile=toy.cfg", *flags, "--size=48"]) == 0
     result = image_io.load_image("a.png")

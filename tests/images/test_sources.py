@@ -1,6 +1,5 @@
 """Pictures from addresses and standard input; hosts that misbehave."""
 
-import http.server
 import io
 import itertools
 import logging
@@ -8,6 +7,7 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+import hosts
 import numpy as np
 import pytest
 import toys
@@ -26,7 +26,7 @@ def _png():
     return file.getvalue()
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Handler(hosts.Handler):
     """Answers each path in its own way; counts what it is asked for."""
 
     asked: list[str] = []
@@ -36,9 +36,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         type(self).asked.append(self.path)
         type(self).authorization = self.headers.get("Authorization")
         getattr(self, self.path.strip("/").partition(".")[0])()
-
-    def log_message(self, *args):
-        pass
 
     def _send(self, body, *, status=200, length=None, **headers):
         self.send_response(status)
@@ -91,18 +88,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def host():
     """The address of a server on localhost."""
-    httpd = http.server.ThreadingHTTPServer(("localhost", 0), _Handler)
-    httpd.daemon_threads = True
-    httpd.handle_error = lambda *_: None  # clients that hang up
-    httpd.over = threading.Event()
     _Handler.asked = []
-    threading.Thread(
-        target=httpd.serve_forever, args=[0.01], daemon=True
-    ).start()
-    yield f"http://localhost:{httpd.server_port}"
-    httpd.over.set()
-    httpd.shutdown()
-    httpd.server_close()
+    with hosts.serve(_Handler) as server:
+        server.over = threading.Event()
+        yield f"http://localhost:{server.server_port}"
+        server.over.set()
 
 
 @pytest.mark.parametrize("path", ["ok.png", "mistyped", "moved"])

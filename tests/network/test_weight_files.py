@@ -6,13 +6,13 @@ import os
 import pickle
 import socket
 import tempfile
-import threading
 import time
 import zipfile
 import zlib
 from pathlib import Path
 
 import h5py
+import hosts
 import numpy as np
 import pytest
 import toys
@@ -40,14 +40,10 @@ def server(tmp_path, monkeypatch):
         def log_message(self, *args):
             pass
 
-    httpd = http.server.ThreadingHTTPServer(("localhost", 0), Handler)
-    threading.Thread(
-        target=httpd.serve_forever, args=[0.01], daemon=True
-    ).start()
-    url = f"http://localhost:{httpd.server_port}"
-    monkeypatch.setattr(weight_files, "HOST", url)
-    yield folder / "toy", Handler
-    httpd.shutdown()
+    with hosts.serve(Handler) as httpd:
+        url = f"http://localhost:{httpd.server_port}"
+        monkeypatch.setattr(weight_files, "HOST", url)
+        yield folder / "toy", Handler
 
 
 def _name():
