@@ -2,14 +2,20 @@
 
 import io
 import json
+import os
 import re
+import shlex
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import terminals
+from PIL import Image
 
+import nst_tf
 from nst_tf import display, screens, terminal
 
 SIZE = "256 x 192 (2 of 3)"
@@ -178,7 +184,7 @@ def test_colors_are_left_out_if_asked(show, monkeypatch, no_color):
     seen = show()
     display.show_status(BAR)
     seen.wait_for(lambda lines: "47%" in lines[0])
-    assert (b"\x1b[38;" in seen.data) == (not no_color)
+    assert bool(re.search(rb"\x1b\[[\d;]+m", seen.data)) == (not no_color)
 
 
 def test_a_terminal_of_ascii_has_no_other_characters(show):
@@ -374,3 +380,101 @@ def test_a_download_shows_its_share(clock):
 def test_durations_read_as_people_say_them(seconds, words, clock_words):
     assert terminal.format_duration(seconds) == words
     assert terminal.format_clock(seconds) == clock_words
+
+
+# Processes of their own
+
+ENVIRONMENT = {
+    "PATH": os.environ["PATH"],
+    "PYTHONPATH": str(Path(nst_tf.__file__).parent.parent),
+    "PYTHONUTF8": "1",
+    "TERM": "xterm",
+}
+PROGRAM = [sys.executable, "-m", "nst_tf.run"]
+# Ends the process as NumPy begins to be imported.
+END = """
+import os, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "numpy":
+            os._exit(7)
+sys.meta_path.insert(0, Finder())
+"""
+
+
+def test_there_is_something_to_see_before_numpy_is_imported(show, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(END)
+    path = f"{tmp_path}{os.pathsep}{ENVIRONMENT['PYTHONPATH']}"
+    seen = terminals.Terminal()
+    process = seen.start(
+        [*PROGRAM, "--content=a.png"],
+        env={**ENVIRONMENT, "PYTHONPATH": path},
+    )
+    assert process.wait(60) == 7
+    seen.wait_for(lambda lines: lines == ["starting"])
+    seen.close()
+
+
+@pytest.fixture
+def typed(tmp_path):
+    """A small job of the small network."""
+    for name in ("a", "b"):
+        noise = Image.effect_noise((160, 120), 80).convert("RGB")
+        noise.save(tmp_path / f"{name}.jpg")
+    return [
+        *(*PROGRAM, "--content=a.jpg", "--style=b.jpg", "--size=64"),
+        *("--weights=small", "--steps=3", "--output=c.png", "--overwrite"),
+    ]
+
+
+@pytest.mark.slow
+def test_a_run_is_seen_from_its_begin_to_its_end(typed, tmp_path):
+    seen = terminals.Terminal(50)
+    process = seen.start(
+        typed, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE
+    )
+    frames = []
+    while process.poll() is None:
+        frames.append(seen.lines())
+        time.sleep(0.05)
+    assert process.returncode == 0
+    assert process.stdout.read() == b"c.png\n"
+    saved = r"saved c\.png \(64 x 48\) in \d+ s"
+    lines = seen.wait_for(lambda lines: re.fullmatch(saved, lines[-1]))
+    seen.close()
+    assert len(lines) <= 5  # two at the start, which may be broken
+    stages = [re.sub(r"^\W ", "", frame[-1]) for frame in frames]
+    for words in ("starting", "loading TensorFlow", "compiling 64 x 48"):
+        assert len({each for each in stages if each.startswith(words)}) > 0
+    spinners = {f[-1][0] for f in frames if "loading" in f[-1]}
+    assert len(spinners) > 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("environment", "shell", "is_terminal"),
+    [
+        ({"TERM": "dumb"}, "", True),
+        ({"FORCE_COLOR": "1"}, "2> err", False),
+        ({}, ">&- 2>&-", True),
+        ({}, "2>&1 | cat > err", True),
+        ({"NO_COLOR": "1"}, "2>&1 | head -1 > err", True),
+    ],
+)
+def test_elsewhere_a_run_is_clean(
+    typed, tmp_path, environment, shell, is_terminal
+):
+    seen = terminals.Terminal(80)
+    command = f"set -o pipefail; {shlex.join(typed)} {shell}"
+    process = seen.start(
+        ["bash", "-c", command],
+        cwd=tmp_path,
+        env={**ENVIRONMENT, **environment},
+    )
+    assert process.wait(300) == 0
+    assert (tmp_path / "c.png").exists()
+    seen.wait_for(lambda lines: lines[-1] == "c.png" or is_terminal)
+    seen.close()
+    err = tmp_path / "err"
+    data = seen.data + (err.read_bytes() if err.exists() else b"")
+    assert b"\x1b" not in data and data.count(b"\n") <= 6

@@ -369,6 +369,6 @@ def test_demo_in_a_fresh_clone_ends_with_a_picture(tmp_path):
         text=True,
     )
     assert result.returncode == 0, result.stderr
-    assert "picture   harbor_at_dusk-swirling_night.png" in result.stderr
+    assert "-> harbor_at_dusk-swirling_night.png" in result.stderr
     picture = tmp_path / "harbor_at_dusk-swirling_night.png"
     assert image_io.load_image(picture).shape == (72, 96, 3)

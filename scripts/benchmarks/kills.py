@@ -35,6 +35,7 @@ FLAGS = [
     "--style_loss=gram",
     "--grain_weight=0",
     "--precision=float32",
+    "--verbose",  # prints the plan
 ]
 DONE = r"^saved (\S+) \(\d+ x \d+\) in"  # not one that is unfinished
 SOMEWHERE = 0.2  # of the trials, which are stopped while they may still start
@@ -64,7 +65,7 @@ def wait_for_plan(process: subprocess.Popen[str]) -> str:
     text = ""
     for line in process.stdout or ():
         text += line
-        if line.startswith("time "):
+        if line.startswith("memory "):
             break
     return text
 

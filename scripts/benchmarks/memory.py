@@ -145,6 +145,7 @@ def _run(name: str) -> dict:
                 "--steps=2",
                 "--style_loss=gram",
                 f"--output={output}",
+                "--verbose",  # prints the plan
                 *CASES[name],
             ],
             env=harness.make_environment(),

@@ -20,7 +20,7 @@ library: Any = nst_tf  # whose names are imported when they are used
 _RECORD = "nst_tf"  # keyword of a PNG file
 _CLOCK = ("made", "time", "seconds", "peak_memory_bytes", "process")  # in JSON
 _PICTURES = (".png", ".jpg", ".webp", ".tif", ".bmp", ".gif")
-_STEP = re.compile(r"^level \d+/\d+, .* step (\d+)/(\d+), ", re.MULTILINE)
+_STEP = re.compile(r"^\d+%  .*, step (\d+)/(\d+), ", re.MULTILINE)
 
 
 def of_arrays(arrays: Iterable[np.ndarray]) -> str:
@@ -50,7 +50,7 @@ def without_clock(text: str) -> str:
     for line in text.splitlines():
         found = _STEP.match(line)
         if not found or found[1] == found[2]:
-            lines.append(line)
+            lines.append(re.sub(r"^\d+%  ", "", line))
     return "\n".join(lines)
 
 

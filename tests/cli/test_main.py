@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import io
 import itertools
+import json
 import os
 import re
 import shutil
@@ -652,14 +653,14 @@ def test_a_killed_run_short_of_memory_goes_on_in_the_same_tiles(tmp_path):
         "--output=a.png",
     ]
     process = subprocess.Popen(
-        [sys.executable, "-m", "nst_tf.run", *command],
+        [sys.executable, "-m", "nst_tf.run", *command, "--progress=json"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
     )
     for line in process.stderr:
-        if line.startswith("level 3/"):  # the last one, in tiles
+        if json.loads(line).get("level") == 3:  # the last one, in tiles
             process.kill()
             break
     process.communicate()
@@ -681,15 +682,16 @@ def test_a_killed_run_short_of_memory_goes_on_in_the_same_tiles(tmp_path):
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 )
 def test_a_killed_program_leaves_its_picture(tmp_path, number, status):
+    command = ["nst_tf.run", "--flagfile=starry", "--progress=json"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "nst_tf.run", "--flagfile=starry"],
+        [sys.executable, "-m", *command],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
     )
     for line in process.stderr:
-        if line.startswith("level 1/3, 128 x 96, step 11"):
+        if json.loads(line).get("step", 0) > 10:
             process.send_signal(number)
             break
     rest = process.stderr.read()

@@ -1,12 +1,15 @@
 """Talk is on standard error; standard output has what was asked for."""
 
 import io
+import os
 import sys
 from pathlib import Path
 
 import pytest
+import terminals
 from PIL import Image
 
+from nst_tf import display
 from nst_tf.backend import replicas
 from nst_tf.cli import main
 from nst_tf.runs import records
@@ -135,6 +138,32 @@ def test_a_reader_that_leaves_loses_no_picture(flags, monkeypatch, capsys):
     words = "standard output took no picture; it is picture.png"
     assert words in capsys.readouterr().err
     assert Image.open("picture.png").width >= 96
+
+
+@pytest.mark.parametrize("columns", [120, 80, 50])
+@pytest.mark.parametrize("mode", [[], ["--quiet"], ["--progress=plain"]])
+def test_the_last_line_of_a_terminal_is_path_and_time(
+    monkeypatch, columns, mode
+):
+    monkeypatch.setenv("TERM", "xterm")
+    seen = terminals.Terminal(columns)
+    out = os.fdopen(os.dup(seen.slave), "w", buffering=1)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", seen.stream)
+    if not mode:
+        display.start([])
+    try:
+        assert main.main([*FLAGS, "--output=[red]a.png", *mode]) == 0
+        saved = "saved [red]a.png (96 x 72) in 0 s"
+        last = "[red]a.png" if mode == ["--quiet"] else saved
+        lines = seen.wait_for(lambda lines: lines[-1] == last)
+    finally:
+        seen.close()
+    names = "town.png in the style of paint.png -> [red]a.png, 96 x 72"
+    shown = "".join(lines)
+    first = last if mode == ["--quiet"] else names
+    assert shown.replace(" ", "").startswith(first.replace(" ", ""))
+    assert (shown.count("%  ") > 0) == (mode == ["--progress=plain"])
 
 
 def test_a_process_that_does_not_write_prints_no_path(monkeypatch, capsys):
