@@ -20,3 +20,13 @@ def list_items(words: Sequence[str]) -> str:
 def list_choices(words: Sequence[str]) -> str:
     """Writes 'a, b or c'."""
     return " or ".join([", ".join(words[:-1]), words[-1]]).removeprefix(" or ")
+
+
+def format_count(count: int, noun: str) -> str:
+    """Writes "1 style", "2 styles"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def format_presence(count: int, noun: str) -> str:
+    """Writes "there is 1 style", "there are 2 styles"."""
+    return f"there {'is' if count == 1 else 'are'} {format_count(count, noun)}"

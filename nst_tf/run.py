@@ -1,4 +1,4 @@
-"""The program: python -m nst_tf.run --flagfile=configs/starry.cfg."""
+"""The program, nst-tf: also python -m nst_tf, python -m nst_tf.run."""
 
 import sys
 from collections.abc import Sequence
@@ -9,16 +9,16 @@ def cli() -> None:
     try:
         from nst_tf import display, terminal
 
-        terminal.run_program("nst_tf.cli.main", display.start)
+        terminal.run_program("nst_tf.cli.answers", display.start)
     except KeyboardInterrupt:  # before anything handles it
         sys.exit(130)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Does what the program does, as `cli.main.main`."""
-    from nst_tf.cli import main as program
+    """Does what the program does, as `cli.answers.main`."""
+    from nst_tf.cli import answers
 
-    return program.main(arguments)
+    return answers.main(arguments)
 
 
 if __name__ == "__main__":

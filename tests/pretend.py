@@ -29,19 +29,31 @@ SETTINGS = {
     "size": 96,
     "steps": 3,
 }
+# What of these has no effect beside another setting.
+DISPLACED = {
+    "levels": ["min_size", "growth"],
+    "print_size": ["size"],
+    "strength": ["content_weight"],
+}
 TERMS = {"content/a": 2.0, "style/b": 3.0}
+
+
+def choose(**chosen):
+    """Settings of the toy network, but for those that others displace."""
+    idle = {each for name in chosen for each in DISPLACED.get(name, ())}
+    own = {n: value for n, value in SETTINGS.items() if n not in idle}
+    return {**own, **chosen}
 
 
 def job(toy, **chosen):
     """A job on the toy network, of files or of none."""
-    return settings.Job(**{**SETTINGS, "weights": str(toy), **chosen})
+    return settings.Job(**choose(weights=str(toy), **chosen))
 
 
 def draft(toy, **chosen):
     """The draft of such a job, of arrays: 48 x 32, 64 x 48, 96 x 72."""
-    chosen = {**SETTINGS, "weights": str(toy), **chosen}
     images = toys.image(60, 80, 0), toys.image(50, 60, 1)
-    return api.draft_images(*images, chosen)[1]
+    return api.draft_images(*images, choose(weights=str(toy), **chosen))[1]
 
 
 class Optimizer:

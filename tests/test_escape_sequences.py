@@ -16,7 +16,7 @@ import hosts
 import pytest
 import toys
 
-from nst_tf import terminal
+from nst_tf import run, terminal
 from nst_tf.cli import main
 from nst_tf.images import image_io, writing
 from nst_tf.judge import command
@@ -40,7 +40,7 @@ def shown(folder, painter, monkeypatch, capsys):
     """Runs a program on a terminal; its status and what it shows."""
     monkeypatch.setenv("NO_COLOR", "1")
 
-    def run(program, *arguments):
+    def show(program, *arguments):
         for stream in (sys.stdout, sys.stderr):
             monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
         status = program.main(list(arguments))
@@ -48,7 +48,7 @@ def shown(folder, painter, monkeypatch, capsys):
         _check(text)
         return status, text
 
-    return run
+    return show
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_of_flags(shown, judged, name):
     "argument", [BAD, f"--{BAD}", f"--flagfile={NAME}", f"--describe={NAME}"]
 )
 def test_of_arguments(shown, judged, argument):
-    assert shown(main, argument)[0] == 1
+    assert shown(run, argument)[0] == 1
     assert shown(command, *judged, argument)[0] == 1
 
 
@@ -94,7 +94,7 @@ def test_of_names(shown, judged, toy):
         assert terminal.escape(f"c{NAME}-s{NAME}") in text
     sheet = ["--sweep=seed:1,2", "--sheet_scores"]
     assert shown(main, *typed, *sheet)[0] == 0
-    assert shown(main, f"--describe=c{NAME}-s{NAME}.png")[0] == 0
+    assert shown(run, f"--describe=c{NAME}-s{NAME}.png")[0] == 0
     assert shown(main, f"--rerun=c{NAME}-s{NAME}.png", flags[-1])[0] == 0
     for more in ([], ["--json"]):
         status, text = shown(command, *judged, *flags, f"c{NAME}.png", *more)
@@ -154,7 +154,7 @@ def test_of_records(shown):
         options = writing.Options(record=json.dumps(record))
         image_io.write_image("b.png", toys.image(9, 9), options)
         table[key] = kept
-        assert shown(main, "--describe=b.png")[0] in STATUSES
+        assert shown(run, "--describe=b.png")[0] in STATUSES
         assert shown(main, "--rerun=b.png", "--dry_run")[0] in STATUSES
 
 

@@ -452,7 +452,7 @@ def _describe_and_load():
             assert line.isprintable() and line.startswith(("# ", "--")), line
         written = [line for line in lines if line[0] == "-"]
         Path("again.cfg").write_text("\n".join(written))
-        assert flags.list_set_flags(["--flagfile=again.cfg"]) <= known
+        assert flags.read(["--flagfile=again.cfg"]).names <= known
         job = flags.parse(["--flagfile=again.cfg"])
         assert not job.output and not job.overwrite and not job.log
     try:

@@ -33,7 +33,7 @@ ARROWS = {
         *("plan", "tiling"),
     },
     "runs": {
-        *("backend", "files", "images", "locks", "network"),
+        *("backend", "errors", "files", "images", "locks", "network"),
         *("metadata", "optimize", "plan", "terminal", "transfer", "web"),
         *("display", "screens"),
     },
@@ -58,6 +58,7 @@ ARROWS = {
         *("screens", "terminal"),
     },
     "run": {"cli", "display", "terminal"},
+    "__main__": {"run"},
 }
 
 
@@ -89,7 +90,7 @@ def test_the_package_is_twelve_rooms_of_at_most_16_modules():
     entries = [p for p in PACKAGE.iterdir() if p.name != "__pycache__"]
     rooms = [p for p in entries if (p / "__init__.py").exists()]
     assert len(rooms) == 12
-    assert sum(path.is_file() for path in entries) <= 14  # one is the stub
+    assert sum(path.is_file() for path in entries) <= 15  # one is the stub
     text = (PACKAGE / "README.md").read_text()
     for room in rooms:
         modules = [path.stem for path in room.glob("[!_]*.py")]

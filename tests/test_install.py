@@ -75,7 +75,7 @@ def _check_presets(environment, tmp_path):
     program = environment / "nst-tf"
     help_text = _run(program, "--help", cwd=folder).stdout
     assert "--style_layers=" in help_text
-    module = _run(environment / "python", "-m", "nst_tf.run", "-h", cwd=folder)
+    module = _run(environment / "python", "-m", "nst_tf", "--help", cwd=folder)
     assert module.stdout == help_text
     wrong = _run(
         program, "--flagfile=starry", "--size=0", cwd=folder, check=False

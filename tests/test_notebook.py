@@ -173,7 +173,8 @@ def test_an_interrupt_while_tensorflow_traces_is_put_off(
         return make(optimizer, evaluate if last else objective)
 
     monkeypatch.setattr(descent, "make_train_step", interrupted)
-    settings["levels"] = 1
+    settings = {**settings, "levels": 1}
+    del settings["min_size"], settings["growth"]
     assert notebook.show(*images, **settings).shape == (72, 96, 3)
     assert "interrupted" in capsys.readouterr().err
 

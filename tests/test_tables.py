@@ -11,7 +11,7 @@ import tensorflow as tf
 import toys
 
 import nst_tf
-from nst_tf.cli import flags
+from nst_tf.cli import flags, usage
 from nst_tf.images import image_io
 from nst_tf.losses import style_kinds, style_losses, sums
 from nst_tf.network import architectures, bundled
@@ -95,7 +95,7 @@ def test_a_flag_takes_what_is_registered(register, name, value, capsys):
     register()
     job = flags.parse([f"--{name}={value}", "--content=town.png"])
     assert getattr(job, name) == value
-    listed = re.search(f"--{name}=.*?One of (.*?)\\.", flags.format_usage(), 16)
+    listed = re.search(f"--{name}=.*?One of (.*?)\\.", usage.format_usage(), 16)
     assert value in listed[1]
 
 

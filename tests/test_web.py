@@ -11,7 +11,7 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf import web
+from nst_tf import run, web
 from nst_tf.cli import flags, main, sweeps
 from nst_tf.images import sources
 from nst_tf.judge import command, judging
@@ -161,7 +161,7 @@ def test_an_address_in_any_place_tells_no_secret(folder, capfd, name):
     if name == "sweep":
         typed = f"--sweep=content:{ADDRESSES[0]};{ADDRESSES[0]}"
     before = [] if name == "describe" else ["--flagfile=toy.cfg"]
-    assert main.main([*before, typed]) == 1
+    assert run.main([*before, typed]) == 1
     out, err = capfd.readouterr()
     assert err.count("\n") < 3 and "localhost:1" in err
     _check_hidden(out + err)
@@ -176,7 +176,7 @@ def test_a_run_writes_no_secret(folder, host, painter, capfd):
         assert main.main([*typed, "--output=a.png", "--overwrite"]) == 0
     record = records.read_record("a.png")
     assert record["inputs"]["content"]["name"] == f"http://{host}/a.png"
-    assert main.main(["--describe=a.png"]) == 0
+    assert run.main(["--describe=a.png"]) == 0
     out, err = capfd.readouterr()
     assert f"downloading http://{host}/a.png ...\n" in err
     _check_hidden(out + err)

@@ -88,7 +88,7 @@ def _should_host(in_tiles: bool, devices: int) -> bool:
 
 @functools.cache
 def _has_gpu() -> bool:
-    return bool(tf.config.list_physical_devices("GPU"))
+    return bool(tf.config.get_visible_devices("GPU"))
 
 
 def keep(array: np.ndarray, on_host: bool = False) -> Canvas:

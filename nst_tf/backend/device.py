@@ -16,6 +16,8 @@ CPU = Path("/proc/cpuinfo")  # on Linux
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 _LOCK = threading.Lock()  # of the first import of TensorFlow
 _STARTED = threading.Event()
+_NAME = re.compile(r"auto|cpu|gpu(?::(\d+))?")
+_chosen = "auto"  # by `choose`, for `prepare`
 # Its words on a machine where all is well, with and without a GPU: 303 is the
 # error of a driver that is not installed.
 _BANNER = re.compile(
@@ -31,8 +33,37 @@ def describe() -> str:
     """Names the device that TensorFlow will use, for people."""
     gpus = _gpus()
     if not gpus:
-        return f"the CPU, {os.cpu_count()} cores (TensorFlow sees no GPU)"
+        import tensorflow as tf
+
+        hidden = tf.config.list_physical_devices("GPU")
+        words = "" if hidden else " (TensorFlow sees no GPU)"
+        return f"the CPU, {os.cpu_count()} cores{words}"
     return _details(gpus[0]).get("device_name", gpus[0].name)
+
+
+def choose(name: str) -> None:
+    """Chooses what this process computes on; `prepare` makes it so.
+
+    Args:
+        name: auto, a GPU if there is one, or what was chosen before; cpu; gpu,
+            the first one; gpu:1, the second.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    global _chosen
+    check_name(name)
+    _chosen = name
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError if no device has such a name."""
+    if not _NAME.fullmatch(name):
+        meant = name.lower().replace("cuda", "gpu")
+        near = f", such as {meant}" if _NAME.fullmatch(meant) else ""
+        raise ValueError(
+            f"device is {name!r}, expected auto, cpu, gpu or gpu:1{near}."
+        )
 
 
 def prepare() -> None:
@@ -40,6 +71,10 @@ def prepare() -> None:
 
     A Keras configured for another backend, by environment or by file, could
     not be imported.
+
+    Raises:
+        ValueError: If the device that was chosen is not there, or this process
+            computes on another one already.
     """
     with _LOCK, contextlib.ExitStack() as stack:
         if not _STARTED.is_set() and "tensorflow" not in sys.modules:
@@ -55,6 +90,8 @@ def prepare() -> None:
             stack.callback(os.environ.pop, "KERAS_HOME", None)
         import tensorflow as tf
 
+        if _chosen != "auto":
+            _show_only(_chosen)
         with contextlib.suppress(RuntimeError):  # a device is in use already
             for gpu in _gpus():
                 tf.config.experimental.set_memory_growth(gpu, True)
@@ -181,11 +218,36 @@ def _withhold_banner() -> Iterator[None]:
                 stderr.writelines(rest)
 
 
-def _gpus() -> list:  # type: ignore[type-arg]
-    """Lists the GPUs that TensorFlow sees."""
+def _show_only(name: str) -> None:
+    """Makes TensorFlow compute on one device, before it computes at all."""
     import tensorflow as tf
 
-    return tf.config.list_physical_devices("GPU")
+    there = tf.config.list_physical_devices("GPU")
+    number = int(name.partition(":")[2] or 0)
+    wanted = [] if name == "cpu" else there[number : number + 1]
+    if name != "cpu" and not wanted:
+        names = [f"gpu:{index}" for index in range(len(there))]
+        raise ValueError(
+            f"device is {name!r}, but TensorFlow sees "
+            f"{', '.join(names) or 'no GPU'}; take one that is there, or cpu."
+        )
+    if _gpus() == wanted:
+        return
+    try:
+        tf.config.set_visible_devices(wanted, "GPU")
+    except RuntimeError:
+        raise ValueError(
+            f"device is {name!r}, but this process computes on {describe()} "
+            f"already; choose the device of its first picture, or start Python "
+            f"again."
+        ) from None
+
+
+def _gpus() -> list:  # type: ignore[type-arg]
+    """Lists the GPUs that TensorFlow computes on."""
+    import tensorflow as tf
+
+    return tf.config.get_visible_devices("GPU")
 
 
 def _details(gpu) -> dict:  # type: ignore[no-untyped-def, type-arg]

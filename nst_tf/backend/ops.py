@@ -75,7 +75,7 @@ def _can_compile() -> bool:
 
     For GPUs it needs files that packages of TensorFlow may come without.
     """
-    if tf.config.list_physical_devices("GPU"):
+    if tf.config.get_visible_devices("GPU"):
         return False
     double = tf.function(lambda value: 2.0 * value, jit_compile=True)
     try:

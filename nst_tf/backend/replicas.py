@@ -37,7 +37,7 @@ def make_strategy(devices: int) -> "tf.distribute.Strategy | None":
     import tensorflow as tf
 
     if count_workers() > 1:
-        gpus = tf.config.list_physical_devices("GPU")
+        gpus = tf.config.get_visible_devices("GPU")
         _check_number(devices, len(gpus) or 1)
         if devices and gpus:
             tf.config.set_visible_devices(gpus[:devices], "GPU")

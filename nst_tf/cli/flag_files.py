@@ -6,7 +6,6 @@ order, also for flags that may be repeated.
 """
 
 import codecs
-import collections
 import os
 import re
 from collections.abc import Sequence
@@ -29,20 +28,21 @@ _ENCODINGS = {
 }
 LONGEST_LINE = 10_000  # characters
 _COMMENT = re.compile(r"(?<=\s)(#|//)")
+_NAME = re.compile(r"-[^\s=]*(=|$)")
 MOST_COMMENTS = 20  # of a line, that are looked at
 _SPACE = re.compile(r"\s")
 
 
 def expand(
-    arguments: Sequence[str],
+    flags: Sequence[flag_values.Flag],
     folder: Path | None = None,
     depth: int = 0,
-    known: dict[Path, list[str]] | None = None,
-) -> list[str]:
-    """Replaces --flagfile=NAME by the flags of that file.
+    known: dict[Path, list[flag_values.Flag]] | None = None,
+) -> list[flag_values.Flag]:
+    """Replaces flags called flagfile by the flags of that file.
 
     Args:
-        arguments: Flags as typed, or as they stand in a file.
+        flags: As they are typed, or as they stand in a file.
         folder: Where that file is; relative pictures and flag files are looked
             for there first. None for the command line.
         depth: Of nesting.
@@ -50,8 +50,8 @@ def expand(
             files that name each other often would take for ever.
 
     Returns:
-        Flags, --name=value each: those of files first, those of `arguments`
-        after them; of repeatable flags only the nearest.
+        Flags, each with its place, from the farthest to the nearest; of one
+        name only those of its nearest place.
 
     Raises:
         ValueError: If a flag file is missing, not text, or names itself.
@@ -62,32 +62,15 @@ def expand(
             f"8 deep."
         )
     known = {} if known is None else known
-    own: list[str] = []
-    inherited: list[str] = []
-    queue = collections.deque(arguments)
-    while queue:
-        argument = queue.popleft()
-        name = flag_values.parse_name(argument)
-        if name is None:
-            if argument.strip("-") or not argument:
-                raise ValueError(
-                    f"unexpected argument {web.show_source(argument)!r}; flags "
-                    f"are written --name=value."
-                )
-            continue  # a bare "--"
-        if "=" not in argument and flag_values.takes_value(name):
-            if not queue or folder is not None:
-                raise ValueError(
-                    f"flag --{name} has no value; write --{name}=."
-                )
-            argument = f"--{name}={queue.popleft()}"
-        if name != "flagfile":
-            own.append(_resolve(argument, name, folder))
+    own: list[flag_values.Flag] = []
+    inherited: list[flag_values.Flag] = []
+    for flag in flags:
+        if flag.name != "flagfile":
+            own.append(_resolve(flag, folder))
             continue
-        path = find_flag_file(argument.partition("=")[2], folder)
+        path = find_flag_file(flag.value, folder)
         if path not in known:
-            lines = _read(path)
-            known[path] = expand(lines, path.parent, depth + 1, known)
+            known[path] = expand(_read(path), path.parent, depth + 1, known)
         inherited = _without(inherited, known[path]) + known[path]
     return _without(inherited, own) + own
 
@@ -127,7 +110,7 @@ def find_flag_file(name: str, folder: Path | None = None) -> Path:
     )
 
 
-def _read(path: Path) -> list[str]:
+def _read(path: Path) -> list[flag_values.Flag]:
     """Reads the flags of a flag file."""
     found = []
     lines = _decode(path).splitlines()
@@ -141,13 +124,13 @@ def _read(path: Path) -> list[str]:
                 f"{LONGEST_LINE}."
             )
         _check_comment(line, path.parent, where)
-        name = flag_values.parse_name(line)
-        if name is None or " " in name:
+        if not line.strip("-") or not _NAME.match(line):
             raise ValueError(
                 f"{where} has {web.hide_addresses(line)!r}; expected "
                 f"--name=value, or a comment that begins with #."
             )
-        found.append(_unquote(line, path.parent))
+        (flag,), _ = flag_values.split([_unquote(line, path.parent)])
+        found.append(flag._replace(place=str(path)))
     return found
 
 
@@ -200,18 +183,17 @@ def _check_comment(line: str, folder: Path, where: str) -> None:
 
 def _is_right(line: str, folder: Path) -> bool:
     """Whether a flag of a file has a value that it may have."""
-    argument = _unquote(line, folder)
-    name, value = flag_values.parse_name(argument), argument.partition("=")[2]
-    rules = settings.FIELDS[name].metadata if name in settings.FIELDS else {}
     try:
+        ((name, value, _),), _ = flag_values.split([_unquote(line, folder)])
         if name == "flagfile":
             find_flag_file(value, folder)
             return True
+        rules = settings.FIELDS[name].metadata
         if rules.get("path") and value not in rules.get("keywords", ()):
             if not sources.is_file(value):
                 return not _SPACE.search(value)
             return _exists(value, folder)
-        job = flag_values.read_job([argument])
+        job = flag_values.read_job([flag_values.Flag(name, value)])
         checks.check(job)
         output = Path(job.output).suffix.lower()
         film = Path(job.timelapse).suffix.lower()
@@ -237,19 +219,20 @@ def _exists(name: str, folder: Path) -> bool:
     return os.path.exists(folder / name) or os.path.exists(name)
 
 
-def _resolve(argument: str, name: str, folder: Path | None) -> str:
+def _resolve(flag: flag_values.Flag, folder: Path | None) -> flag_values.Flag:
     """Makes a picture's path in a flag file one that is found from here."""
-    rules = settings.FIELDS[name].metadata if name in settings.FIELDS else {}
-    value = argument.partition("=")[2]
-    if folder is None or not rules.get("path") or not value:
-        return argument
-    if value in rules.get("keywords", ()):
-        return argument
-    beside = folder / os.path.expanduser(value)
-    return f"--{name}={beside}" if os.path.exists(beside) else argument
+    rules = settings.FIELDS[flag.name].metadata
+    if folder is None or not rules.get("path") or not flag.value:
+        return flag
+    if flag.value in rules.get("keywords", ()):
+        return flag
+    beside = folder / os.path.expanduser(flag.value)
+    return flag._replace(value=str(beside)) if os.path.exists(beside) else flag
 
 
-def _without(inherited: list[str], nearer: list[str]) -> list[str]:
+def _without(
+    inherited: list[flag_values.Flag], nearer: list[flag_values.Flag]
+) -> list[flag_values.Flag]:
     """Leaves out the flags that a nearer place sets."""
-    names = {flag_values.parse_name(argument) for argument in nearer}
-    return [a for a in inherited if flag_values.parse_name(a) not in names]
+    names = {flag.name for flag in nearer}
+    return [flag for flag in inherited if flag.name not in names]

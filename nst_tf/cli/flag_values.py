@@ -1,127 +1,152 @@
-"""Flags, --name=value each -> a `Job`.
+"""Arguments -> flags, a name and a text each -> a `Job`."""
 
-The flags are made from the fields of `Job`, on an object of their own: absl's
-global flags stay as whoever imports this left them.
-"""
-
+import collections
 import dataclasses
-import typing
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from absl import flags
-
-from nst_tf import errors, web
+from nst_tf import web
 from nst_tf.plan import settings
 
-
-def read_job(arguments: Sequence[str]) -> settings.Job:
-    """Maps flags, none of which is a flag file, to a `Job`.
-
-    Raises:
-        ValueError: If a flag or a value is not as it should be.
-    """
-    values: Any = flags.FlagValues()  # type: ignore[no-untyped-call]
-    for field in settings.FIELDS.values():
-        _define(field, values)
-    for argument in arguments:
-        _check(argument)
-    try:
-        rest = values(["nst-tf", *arguments])[1:]
-    except (flags.Error, ValueError) as error:  # "--nolog= takes no argument"
-        raise ValueError(f"{str(error).rstrip('.')}.") from error
-    if rest:
-        raise ValueError(
-            f"unexpected argument {web.show_source(rest[0])!r}; flags are "
-            f"written --name=value."
-        )
-    chosen: dict[str, Any] = {
-        name: values[name].value for name in settings.FIELDS
-    }
-    for name, field in settings.FIELDS.items():
-        if typing.get_origin(field.type) is tuple:
-            chosen[name] = tuple(chosen[name])
-        if field.type in _NUMBERS:  # with commas, or repeated if it may be
-            texts = chosen[name][0 if field.metadata.get("repeated") else -1 :]
-            chosen[name] = tuple(_NUMBERS[field.type](",".join(texts)))
-    return settings.Job(**chosen)
-
-
-def _define(field: dataclasses.Field, values: flags.FlagValues) -> None:  # type: ignore[type-arg]
-    """Defines the flag of a field."""
-    define: Any = {
-        str: flags.DEFINE_string,
-        int: flags.DEFINE_integer,
-        float: flags.DEFINE_float,
-        bool: flags.DEFINE_bool,
-        tuple[str, ...]: flags.DEFINE_multi_string,
-        tuple[int, ...]: flags.DEFINE_multi_string,
-        tuple[float, ...]: flags.DEFINE_multi_string,
-    }[field.type]  # type: ignore[index]
-    default: Any = field.default
-    if field.type in _NUMBERS:
-        default = ",".join(map(str, default))
-    define(field.name, default, field.metadata["help"], flag_values=values)
-
-
-def parse_name(argument: str) -> str | None:
-    """Returns 'size' of '--size=512' and '--size', None of anything else."""
-    if not argument.startswith("-") or not argument.strip("-"):
-        return None
-    return argument.lstrip("-").partition("=")[0]
-
-
-def takes_value(name: str) -> bool:
-    """Tells whether a flag is written with a value."""
-    if name == "flagfile":
-        return True
-    return name in settings.FIELDS and settings.FIELDS[name].type is not bool
-
-
-def _check(argument: str) -> None:
-    """Raises ValueError for a flag that there is not, or a wrong value."""
-    name, value = parse_name(argument), argument.partition("=")[2]
-    switches = {
-        f"no{n}" for n, field in settings.FIELDS.items() if field.type is bool
-    }
-    if name is None or name in switches:
-        return
-    if name not in settings.FIELDS:
-        raise ValueError(
-            f"unknown flag --{name}"
-            f"{errors.did_you_mean(name, [*settings.FIELDS, 'flagfile'])}; "
-            f"--help lists them."
-        )
-    readers: dict[Any, Any] = {
-        int: (int, "a whole number"),
-        float: (float, "a number"),
-        tuple[int, ...]: (_whole_numbers, "whole numbers, such as 100,80,60"),
-        tuple[float, ...]: (_numbers, "numbers, such as 0.7,0.3"),
-    }
-    reader, words = readers.get(settings.FIELDS[name].type, (str, "text"))
-    if settings.FIELDS[name].type is bool and "=" in argument:
-        reader, words = _SWITCH.__getitem__, "true or false"
-        value = value.lower()
-    try:
-        reader(value)
-    except (KeyError, ValueError):
-        raise ValueError(f"{name} is {value!r}, expected {words}.") from None
-
-
+SHORT: Mapping[str, str] = {
+    field.metadata["short"]: name
+    for name, field in settings.FIELDS.items()
+    if "short" in field.metadata
+}
+_FLAG_FILE = ("cfg", "config", "config_file", "preset")
 _SWITCH = {"true": True, "t": True, "1": True, "false": 0, "f": 0, "0": 0}
 
 
-def _whole_numbers(text: str) -> list[int]:
+class Flag(NamedTuple):
+    """A flag as it is given."""
+
+    name: str  # of a setting, or flagfile
+    value: str  # as text; of a switch "true" or "false"
+    place: str = ""  # the flag file that has it; empty: it is typed
+
+
+def split(arguments: Iterable[str]) -> tuple[list[Flag], list[str]]:
+    """Separates flags from the words that stand alone, which are pictures.
+
+    Args:
+        arguments: --name=value, --name value, --switch, --noswitch, with
+            hyphens or underscores in names; -o value, -o=value; after "--"
+            there are only words. A bare "-" is one, too.
+
+    Raises:
+        ValueError: If there is no flag of a name, or it lacks its value.
+    """
+    flags: list[Flag] = []
+    words: list[str] = []
+    queue = collections.deque(arguments)
+    while queue:
+        argument = queue.popleft()
+        if argument == "--":
+            words += queue
+            break
+        if not argument.startswith("-") or argument == "-":
+            words.append(argument)
+            continue
+        typed, equals, value = argument.partition("=")
+        name, switched = find_name(typed)
+        if switched is None and not equals:
+            if not queue:
+                raise ValueError(
+                    f"flag {typed} has no value; write {typed}=VALUE."
+                )
+            value = queue.popleft()
+        elif switched is False and equals:
+            raise ValueError(f"flag {typed} takes no value.")
+        elif switched is not None and not equals:
+            value = str(switched).lower()
+        flags.append(Flag(name, value))
+    return flags, words
+
+
+def find_name(typed: str) -> tuple[str, bool | None]:
+    """Finds the setting that a flag names, such as --size, -s or --no-mark.
+
+    Args:
+        typed: The flag without its value.
+
+    Returns:
+        Its name, and what it is if no value follows: None: it needs one.
+
+    Raises:
+        ValueError: If there is none, with a suggestion.
+    """
+    name = typed.lstrip("-").replace("-", "_")
+    if len(typed) == 2:
+        name = SHORT.get(name, name)
+    fields = settings.FIELDS
+    if name == "flagfile" or name in fields:
+        is_switch = name in fields and fields[name].type is bool
+        return name, True if is_switch else None
+    positive = name.removeprefix("no").removeprefix("_")
+    negates = name.startswith("no") and positive in fields
+    if negates and fields[positive].type is bool:
+        return positive, False
+    letters = typed[1:]
+    if letters[:1] in SHORT and set(letters) <= {*SHORT, *"0123456789"}:
+        first, rest = letters[0], letters[1:]
+        more = f" {rest}" if rest.isdigit() else f" -{' -'.join(rest)}"
+        near = f"; short flags stand alone: -{first}{more}"
+    else:
+        meant = "flagfile" if name in _FLAG_FILE else name
+        near = settings.suggest(meant, [*fields, "flagfile"])
+    raise ValueError(
+        f"unknown flag {web.show_source(typed)}{near}; --help lists them."
+    )
+
+
+def read_job(flags: Sequence[Flag]) -> settings.Job:
+    """Maps flags, none of which is a flag file, to a `Job`.
+
+    Raises:
+        ValueError: If a value is not as it should be.
+    """
+    texts: dict[str, list[str]] = {}
+    for flag in flags:
+        texts.setdefault(flag.name, []).append(flag.value)
+    return settings.Job(
+        **{
+            name: _read_value(settings.FIELDS[name], values)
+            for name, values in texts.items()
+        }
+    )
+
+
+def _read_value(field: dataclasses.Field, texts: list[str]) -> Any:  # type: ignore[type-arg]
+    """Reads the values of a setting: the last one, or all if it has several."""
+    if field.type == tuple[str, ...]:
+        return tuple(texts)
+    readers: dict[Any, Any] = {
+        int: (int, "a whole number"),
+        float: (float, "a number"),
+        bool: (lambda text: bool(_SWITCH[text.lower()]), "true or false"),
+        tuple[int, ...]: (
+            lambda text: _read_several(int, text),
+            "whole numbers, such as 100,80,60",
+        ),
+        tuple[float, ...]: (
+            lambda text: _read_several(float, text),
+            "numbers, such as 0.7,0.3",
+        ),
+    }
+    read, words = readers.get(field.type, (str, "text"))
+    values = []
+    for text in texts:
+        try:
+            values.append(read(text))
+        except (KeyError, ValueError):
+            raise ValueError(
+                f"{field.name} is {text!r}, expected {words}."
+            ) from None
+    if field.metadata.get("repeated"):
+        return tuple(value for several in values for value in several)
+    return values[-1]
+
+
+def _read_several(kind: Any, text: str) -> tuple[Any, ...]:
     """Reads "100,80,60"."""
-    return [int(part) for part in text.split(",")] if text else []
-
-
-def _numbers(text: str) -> list[float]:
-    """Reads "0.7,0.3"."""
-    return [float(part) for part in text.split(",")] if text else []
-
-
-_NUMBERS: Any = {
-    tuple[int, ...]: _whole_numbers,
-    tuple[float, ...]: _numbers,
-}
+    return tuple(map(kind, text.split(","))) if text else ()

@@ -1,90 +1,96 @@
-"""The command line -> a `Job`; the text of --help."""
+"""The command line -> a `Job`."""
 
-import dataclasses
-import textwrap
+import logging
+import os
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from nst_tf import files
+from nst_tf import files, web
 from nst_tf.cli import flag_files, flag_values
-from nst_tf.plan import settings
+from nst_tf.plan import conflicts, settings
+
+log = logging.getLogger("nst_tf")
+
+
+class Request(NamedTuple):
+    """What a command line asks for."""
+
+    job: settings.Job
+    names: frozenset[str]  # of the settings that it, or its files, give
+    notes: Sequence[str]  # on what was left out for something nearer
 
 
 def parse(arguments: Sequence[str]) -> settings.Job:
     """Maps command line arguments, without the program's name, to a `Job`.
 
     Raises:
-        ValueError: If a flag, a flag file or a value is not as it should be.
+        ValueError: As `read`.
     """
-    return flag_values.read_job(flag_files.expand(arguments))
+    return read(arguments).job
 
 
-def list_set_flags(arguments: Sequence[str]) -> set[str]:
-    """The names of the flags that arguments, or their flag files, set.
+def read(arguments: Sequence[str]) -> Request:
+    """Reads command line arguments, without the program's name.
+
+    What is nearer to the user wins: what is typed over what a flag file says,
+    and that over the files that it names.
 
     Raises:
-        ValueError: As `flag_files.expand`.
+        ValueError: If a flag, a flag file or a value is not as it should be, or
+            two settings of one place conflict.
     """
-    switches = {
-        f"no{n}": n for n, f in settings.FIELDS.items() if f.type is bool
-    }
-    expanded = flag_files.expand(arguments)
-    names = {str(flag_values.parse_name(argument)) for argument in expanded}
-    return {switches.get(name, name) for name in names}
+    typed, words = flag_values.split(arguments)
+    flags = flag_files.expand([*typed, *_take_pictures(words, typed)])
+    job = flag_values.read_job(flags)
+    places = list(dict.fromkeys(flag.place for flag in reversed(flags)))
+    distances = {flag.name: places.index(flag.place) for flag in flags}
+    job, notes = conflicts.settle(
+        job,
+        distances,
+        {n: f"flag file {place}" for n, place in enumerate(places) if place},
+    )
+    return Request(job, frozenset(distances), notes)
 
 
-def format_usage() -> str:
-    """The text of --help."""
-    lines = [
-        "Neural style transfer: one picture's content in another's manner.",
-        "",
-        "  python -m nst_tf.run --content=PICTURE --style=PICTURE",
-        "  python -m nst_tf.run --flagfile=starry [--name=value ...]",
-        "",
-        "nst-tf is the same as python -m nst_tf.run. A flag file holds one",
-        "--name=value a line, and lines that begin with #; what is typed",
-        "replaces what a file says. A picture may be a file, an address with",
-        "http or https, or - for standard input. --help prints this, --version",
-        "the version, --describe=PICTURE how a picture was made.",
-        "Presets:",
-        *textwrap.wrap(
-            ", ".join(files.list_presets()),
-            78,
-            initial_indent="  ",
-            subsequent_indent="  ",
-        ),
+def _take_pictures(
+    words: Sequence[str], typed: Sequence[flag_values.Flag]
+) -> list[flag_values.Flag]:
+    """Makes flags of the words of a command line: content, then styles.
+
+    Raises:
+        ValueError: If they are typed as flags, too, or look like flags.
+    """
+    names = ["content", *["style"] * (len(words) - 1)][: len(words)]
+    given = {flag.name for flag in typed}
+    for name, word in zip(names, words, strict=True):
+        shown = web.show_source(word)
+        if not word:
+            raise ValueError("an argument is empty, expected a picture.")
+        if hint := _find_flag(word):
+            raise ValueError(f"{shown} is no picture; did you mean {hint}?")
+        if name in given:
+            raise ValueError(
+                f"{shown} is the {name} image, but --{name} is given, too; "
+                f"leave one of them out."
+            )
+    return [
+        flag_values.Flag(name, word)
+        for name, word in zip(names, words, strict=True)
     ]
-    group = ""
-    for field in settings.FIELDS.values():
-        if field.metadata["group"] != group:
-            group = field.metadata["group"]
-            lines += ["", f"{group}:"]
-        lines += _flag_usage(field)
-    lines += [
-        "",
-        "Exit status: 0 done; 1 wrong input, or no place for the picture; and,",
-        "with the picture so far saved: 3 out of memory; 4 a step failed; 129,",
-        "130 and 143 stopped by SIGHUP, Ctrl-C and SIGTERM.",
-    ]
-    return "\n".join(lines)
 
 
-def _flag_usage(field: dataclasses.Field) -> list[str]:  # type: ignore[type-arg]
-    """The lines of one flag in --help."""
-    text = field.metadata["help"]
-    if "choices" in field.metadata:
-        choices = map(str, field.metadata["choices"])
-        text += f" One of {', '.join(choices)}."
-    default = field.default
-    if isinstance(default, tuple):
-        default = ",".join(map(str, default))
-    if isinstance(default, str):  # so that a line may be broken
-        default = default.replace(",", ", ")
-    if default is not False and default != "":
-        text += f" (default: {default})"
-    switch = field.type is bool
-    name = f"--[no]{field.name}" if switch else f"--{field.name}="
-    body = textwrap.wrap(text, 54, break_on_hyphens=False)
-    if len(name) > 20:
-        return [f"  {name}", *(f"  {'':20}  {line}" for line in body)]
-    first, *rest = body
-    return [f"  {name:20}  {first}", *(f"  {'':20}  {line}" for line in rest)]
+def _find_flag(word: str) -> str:
+    """Finds the flag that a word looks like: size=512, starry; or nothing."""
+    name, equals, value = word.partition("=")
+    name = name.replace("-", "_")
+    if word.endswith(".cfg"):
+        return f"--flagfile={word}"
+    if os.path.exists(os.path.expanduser(word)):
+        return ""
+    if word in files.list_presets():
+        return f"--flagfile={word}"
+    if name in settings.FIELDS and (
+        equals or settings.FIELDS[name].type is bool
+    ):
+        return f"--{name}{equals}{web.show_source(value)}"
+    return ""

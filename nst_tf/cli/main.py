@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-import nst_tf
 from nst_tf import display, errors, terminal
 from nst_tf.backend import device, replicas
 from nst_tf.cli import console, flags, sheet_command
@@ -21,7 +20,6 @@ from nst_tf.images import image_io, sizes, sources, writing
 from nst_tf.plan import settings, tile_size
 from nst_tf.runs import (
     api,
-    description,
     outputs,
     progress,
     reporters,
@@ -50,25 +48,18 @@ def main(arguments: Sequence[str]) -> int:
         is one, 3 out of memory, 4 a step failed, 129, 130 and 143 stopped by
         SIGHUP, SIGINT and SIGTERM.
     """
-    if {"--help", "-h", "-help", "--helpfull", "--helpshort"} & set(arguments):
-        terminal.print_line(*flags.format_usage().split("\n"))
-        return console.DONE
-    if "--version" in arguments:
-        terminal.print_line(f"nst-tf {nst_tf.__version__}")
-        return console.DONE
     began, signals = time.monotonic(), console.Signals()
     with contextlib.ExitStack() as shown:  # errors are, too
         try:
             with signals, terminal.print_notes():
-                picture = _parse_describe(arguments)
-                if picture:
-                    terminal.print_result(*description.describe(picture))
-                    return console.DONE
-                job = flags.parse(arguments)
+                request = flags.read(arguments)
+                job = request.job
                 shown.enter_context(console.show(job))
+                for note in request.notes:
+                    log.info(note)
                 if job.sheet or job.sweep:
                     return sheet_command.paint(job, began, signals)
-                return _paint(_prepare(job, arguments, began), signals)
+                return _paint(_prepare(request, began), signals)
         except (ValueError, OSError) as error:
             if signals.wait:  # what was asked for is right; this is a bug
                 raise
@@ -90,13 +81,11 @@ class Commission(NamedTuple):
     device: str  # that it was painted on, if it is painted again
 
 
-def _prepare(
-    job: settings.Job, arguments: Sequence[str], began: float
-) -> Commission:
+def _prepare(request: flags.Request, began: float) -> Commission:
     """Reads and checks what is asked for, and plans it."""
-    recorded = None
+    job, recorded = request.job, None
     if job.rerun:
-        recorded = rerun.load(job, flags.list_set_flags(arguments))
+        recorded = rerun.load(job, request.names)
         job = recorded.job
     path, draft = api.draft_files(job)
     device_then, differences = "", []
@@ -281,23 +270,6 @@ def _report(
         saved.path, saved.image.shape[:2], run.seconds, status
     )
     return console.report_saved(commission.path, picture, job.quiet)
-
-
-def _parse_describe(arguments: Sequence[str]) -> str:
-    """Reads the picture of --describe=PICTURE; empty if it is not given."""
-    for place, argument in enumerate(arguments):
-        name, equals, value = argument.partition("=")
-        if name.lstrip("-") != "describe" or not name.startswith("-"):
-            continue
-        rest = [*arguments[:place], *arguments[place + 1 :]]
-        if not equals and rest[place:]:
-            value = rest.pop(place)
-        if not value or rest:
-            raise ValueError(
-                "describe is given alone, with a picture: --describe=PICTURE."
-            )
-        return value
-    return ""
 
 
 def _preview(path: Path, image: np.ndarray, run: runner.Run) -> None:

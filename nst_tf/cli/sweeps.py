@@ -1,12 +1,16 @@
 """Values of flags to compare -> the jobs of a contact sheet."""
 
 import dataclasses
+import logging
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from nst_tf import errors, web
 from nst_tf.cli import flags
 from nst_tf.network import architectures
-from nst_tf.plan import settings
+from nst_tf.plan import conflicts, settings
+
+log = logging.getLogger("nst_tf")
 
 DEFAULT = ("strength:0.4,0.7,1", "style_scale:0.5,1,2")
 MOST = 100  # pictures
@@ -17,6 +21,7 @@ class SweepPoint(NamedTuple):
 
     label: tuple[str, ...]  # the flags that make it, as they are typed
     job: settings.Job
+    notes: Sequence[str] = ()  # on what was left out for what is swept
 
 
 def make_grid(job: settings.Job) -> list[list[SweepPoint]]:
@@ -49,10 +54,13 @@ def make_grid(job: settings.Job) -> list[list[SweepPoint]]:
             f"sweep asks for {count} pictures, expected at most {MOST}; leave "
             f"out some values."
         )
-    return [
+    grid = [
         [_cell(job, [part for part in (one, two) if part[0]]) for one in along]
         for two in down
     ]
+    for note in dict.fromkeys(n for row in grid for p in row for n in p.notes):
+        log.info(note)
+    return grid
 
 
 def reduce_job(job: settings.Job, cell: SweepPoint) -> settings.Job:
@@ -84,7 +92,8 @@ def reduce_job(job: settings.Job, cell: SweepPoint) -> settings.Job:
 def _parse(text: str) -> list[tuple[str, str]]:
     """Reads "strength:0.2,0.5": pairs of a flag and a value."""
     name, _, values = text.partition(":")
-    name, text = name.strip().lstrip("-"), web.hide_addresses(text)
+    name = name.strip().lstrip("-").replace("-", "_")
+    text = web.hide_addresses(text)
     if name not in settings.FIELDS:
         raise ValueError(
             f"sweep is {text!r}, but there is no flag --{name}"
@@ -106,12 +115,19 @@ def _parse(text: str) -> list[tuple[str, str]]:
 
 
 def _cell(job: settings.Job, values: list[tuple[str, str]]) -> SweepPoint:
-    """Makes one job of a sheet."""
+    """Makes one job of a sheet: what is swept is nearer than what is given."""
     changes: dict[str, Any] = {
         name: getattr(flags.parse([f"--{name}={value}"]), name)
         for name, value in values
     }
+    given = dataclasses.replace(job, sheet=False, sweep=(), output="")
+    distances = dict.fromkeys(conflicts.list_given(given), len(values))
+    distances |= {name: number for number, (name, _) in enumerate(values)}
+    chosen, notes = conflicts.settle(
+        dataclasses.replace(given, **changes), distances
+    )
     return SweepPoint(
         tuple(f"--{name}={web.show_source(value)}" for name, value in values),
-        dataclasses.replace(job, sheet=False, sweep=(), output="", **changes),
+        chosen,
+        notes,
     )

@@ -10,6 +10,15 @@ from typing import NamedTuple
 
 DPI = 300.0  # of a print whose resolution is not said
 INCHES = {"cm": 1 / 2.54, "mm": 1 / 25.4, "in": 1.0}
+PAPERS = {
+    "a2": "42x59.4cm",
+    "a3": "29.7x42cm",
+    "a4": "21x29.7cm",
+    "a5": "14.8x21cm",
+    "letter": "8.5x11in",
+    "legal": "8.5x14in",
+    "tabloid": "11x17in",
+}
 LONGEST = 65536  # inches; no picture is so long at a pixel an inch
 _SIDE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([a-z]*)")
 
@@ -23,12 +32,15 @@ class Box(NamedTuple):
 
 
 def parse_print_size(text: str) -> Box:
-    """Reads "30x40cm", "300 x 400 mm", '12"x16"', or a long side, "40cm".
+    """Reads "30x40cm", "300 x 400 mm", '12"x16"', "40cm", "A4", "letter".
+
+    One side is the long one.
 
     Raises:
         ValueError: If it is none of these.
     """
     plain = re.sub(r"\s", "", text.lower())
+    plain = PAPERS.get(plain, plain)
     plain = re.sub('["\N{DOUBLE PRIME}]|inch(es)?', "in", plain)
     parts = re.split("[x\N{MULTIPLICATION SIGN}]", plain)
     found = [_SIDE.fullmatch(part) for part in parts]
@@ -36,7 +48,8 @@ def parse_print_size(text: str) -> Box:
     if len(sides) < len(found) or len(sides) > 2:
         raise ValueError(
             f"print_size is {text!r}, expected two sides and their unit, such "
-            f"as 30x40cm, 300x400mm or 12x16in, or the long side, such as 40cm."
+            f"as 30x40cm, 300x400mm or 12x16in, or the long side, such as "
+            f"40cm, or a paper: {', '.join(PAPERS)}."
         )
     last = sides[-1][1]
     lengths = []

@@ -9,11 +9,12 @@ import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np  # at run time when a file is read: --help needs none
 
-Layers = Mapping[str, tuple[np.ndarray, np.ndarray]]  # kernel, bias
+Layers = Mapping[str, tuple["np.ndarray", "np.ndarray"]]  # kernel, bias
 
 
 class Bundled(NamedTuple):
@@ -45,6 +46,8 @@ def read_vgg19(file: Bundled = VGG19) -> Layers:
     Raises:
         ValueError: If the file is missing, or not the one with its digest.
     """
+    import numpy as np
+
     arrays = _read(file)
     names = [key.removesuffix("/bias") for key in arrays if "/bias" in key]
     return {
@@ -60,7 +63,7 @@ def read_vgg19(file: Bundled = VGG19) -> Layers:
 
 def read_small(
     file: Bundled = SMALL,
-) -> tuple[Layers, Mapping[str, np.ndarray]]:
+) -> tuple[Layers, Mapping[str, "np.ndarray"]]:
     """Reads the narrow VGG19, and its projections to VGG19's channels.
 
     Returns:
@@ -73,7 +76,7 @@ def read_small(
     arrays = _read(file)
     names = [key.removesuffix(".bias") for key in arrays if ".bias" in key]
 
-    def scale(name: str) -> np.ndarray:
+    def scale(name: str) -> "np.ndarray":
         return arrays[name] * arrays[f"{name}_scale"]
 
     layers = {
@@ -83,8 +86,10 @@ def read_small(
     return layers, {name: scale(f"{name}.projection") for name in names}
 
 
-def _read(file: Bundled) -> dict[str, np.ndarray]:
+def _read(file: Bundled) -> "dict[str, np.ndarray]":
     """Reads the arrays of a file that is as it was shipped."""
+    import numpy as np
+
     again = "install nst_tf again, or name other weights with --weights=PATH."
     try:
         data = file.path.read_bytes()

@@ -1,4 +1,7 @@
-"""The rules of a job: what its settings may say, one by one and together."""
+"""The rules of a job: what its settings may say, one by one and together.
+
+Settings that have no effect beside others are in `conflicts`.
+"""
 
 import dataclasses
 import math
@@ -10,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nst_tf import errors, web
+from nst_tf.backend import device
 from nst_tf.images import sizes
 from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
@@ -46,35 +50,13 @@ def check(job: settings.Job) -> None:
             "style_mask says what of a style goes where, but there is no "
             "--content_mask that says where."
         )
-    if job.style_size and job.style_scale != (1.0,):
-        raise ValueError(
-            "style_size and style_scale are both set; leave one of them out."
-        )
     _check_print(job)
+    device.check_name(job.device)
     settings.parse_interval(job.checkpoint_every, "checkpoint_every")
     if job.resume == "require" and not job.checkpoint_dir:
         raise ValueError(
             "resume is 'require', but there is no folder of checkpoints; name "
             "it with --checkpoint_dir=FOLDER."
-        )
-    if convention.style and job.style_loss not in (
-        "auto",
-        convention.style_loss,
-    ):
-        raise ValueError(
-            f"style_loss is {job.style_loss!r}, but convention "
-            f"{job.convention!r} counts {convention.style_loss!r}; set "
-            f"--style_loss={convention.style_loss}, or --convention=relative."
-        )
-    if job.continue_from and (job.init != "content" or job.init_noise):
-        raise ValueError(
-            "continue_from is where the run starts; leave out --init and "
-            "--init_noise."
-        )
-    if job.strength >= 0 and convention.style:
-        raise ValueError(
-            f"strength is {job.strength}, but convention {job.convention!r} "
-            f"has weights of its own; leave one of the two out."
         )
     if [job.content, *job.style, job.init, job.continue_from].count("-") > 1:
         raise ValueError(
@@ -180,20 +162,13 @@ def _check_address(name: str, value: object, kind: str) -> None:
 
 
 def _check_print(job: settings.Job) -> None:
-    """Raises ValueError unless a job's size on paper is one, and its only."""
+    """Raises ValueError unless a job's size on paper is one."""
     if 0 < job.dpi < 1:
         raise ValueError(
             f"dpi is {job.dpi}, expected 0, for what is usual, or at least 1."
         )
-    if not job.print_size:
-        return
-    sizes.parse_print_size(job.print_size)
-    usual = settings.Job.size
-    if job.size != usual:
-        raise ValueError(
-            f"print_size is {job.print_size!r}, and size is {job.size}; leave "
-            f"one of them out, or undo a flag file's size by --size={usual}."
-        )
+    if job.print_size:
+        sizes.parse_print_size(job.print_size)
 
 
 def _check_number(name: str, value: float, rules: Mapping[str, Any]) -> None:

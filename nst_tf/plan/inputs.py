@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from nst_tf.backend import device
 from nst_tf.images import image_io, sources
 from nst_tf.network import weight_files
 from nst_tf.plan import arrays, checks, settings
@@ -75,6 +76,7 @@ def read_inputs(
         TypeError: If a setting is of another type.
     """
     checks.check(job)
+    device.choose(job.device)
     if not job.content:
         raise ValueError("no content image; name one with --content=PICTURE.")
     limit = job.max_megapixels
@@ -119,6 +121,7 @@ def take_inputs(
         TypeError: Likewise.
     """
     checks.check(job)
+    device.choose(job.device)
     limit, memory = job.max_megapixels, job.memory * 1e9 or None
     read = arrays.as_picture(content, "content", limit, memory)
     several: Sequence[Any] = (

@@ -60,10 +60,12 @@ def setting(
         role: What it is about.
         **rules: Limits of a number (low, high, above, below); choices; path
             ("picture", "mask", "start" or "weights") with keywords that are no
-            paths; of_styles, if the i-th value is the i-th style's; network, if
-            the network is built by it; absent, what a record without it
+            paths; examples of its values; writes, if it names a file or folder
+            to write; of_styles, if the i-th value is the i-th style's; network,
+            if the network is built by it; absent, what a record without it
             means, if that is not the default: the default of before, or off;
-            and where it departs from its role (recorded, identity, keyword,
+            short, the letter of its flag; synonyms, what other programs call
+            it; and where it departs from its role (recorded, identity, keyword,
             swept, rerun, in_sheets). Choices may be a table, whose later
             entries count too.
     """
@@ -100,7 +102,7 @@ def check_names(
     words = list(known)
     for name in names:
         if name not in words:
-            near = errors.did_you_mean(name, words)
+            near = suggest(name, words)
             raise TypeError(
                 f"{function}() has no setting {name!r}"
                 f"{near or '; help(nst_tf.Job) lists them.'}"
@@ -135,6 +137,7 @@ class Job:
         "Content image: what is to be seen.",
         path="picture",
         keyword=False,
+        synonyms="content_image content_img content_path image input photo",
     )
     style: tuple[str, ...] = setting(
         (),
@@ -144,6 +147,7 @@ class Job:
         "then the i-th style's, or one is for all.",
         path="picture",
         keyword=False,
+        synonyms="painting style_image style_images style_img style_path",
     )
     output: str = setting(
         "",
@@ -153,6 +157,9 @@ class Job:
         "exists. -: a PNG on standard output.",
         role=Role.FILE,
         recorded=False,
+        writes=True,
+        short="o",
+        synonyms="out output_image output_path result save save_path",
     )
     overwrite: bool = setting(
         False,
@@ -160,6 +167,8 @@ class Job:
         "Replace the output if it exists.",
         role=Role.FILE,
         recorded=False,
+        short="y",
+        synonyms="clobber force yes",
     )
     size: int = setting(
         512,
@@ -167,13 +176,16 @@ class Job:
         "Long side of the output, in pixels; may enlarge the content.",
         low=1,
         high=LARGEST_SIZE,
+        short="s",
+        synonyms="height image_size img_size imsize max_size resolution width",
     )
     print_size: str = setting(
         "",
         "Pictures",
         "Size on paper that the output fits into, either way round, such as "
-        "30x40cm, 300x400mm or 12x16in; or its long side, such as 40cm. In "
-        "place of size.",
+        "30x40cm, 300x400mm or 12x16in; its long side, such as 40cm; or A2, "
+        "A3, A4, A5, letter, legal or tabloid. In place of size.",
+        examples=("A2", "A3", "A4", "A5", "letter", "legal", "tabloid"),
         swept=False,
     )
     dpi: float = setting(
@@ -198,6 +210,7 @@ class Job:
         "Print the plan, and stop. Nothing is downloaded.",
         role=Role.PROGRAM,
         in_sheets=True,
+        synonyms="plan simulate",
     )
     progress: str = setting(
         "auto",
@@ -215,6 +228,7 @@ class Job:
         "Print errors, warnings and the picture's path only.",
         role=Role.PROGRAM,
         in_sheets=True,
+        short="q",
     )
     verbose: bool = setting(
         False,
@@ -222,6 +236,7 @@ class Job:
         "Print the whole plan, and in the end the losses by layer.",
         role=Role.PROGRAM,
         in_sheets=True,
+        short="v",
     )
     sheet: bool = setting(
         False,
@@ -320,6 +335,7 @@ class Job:
         "Steps from one line of the log to the next.",
         low=1,
         role=Role.PROGRAM,
+        writes=True,
     )
     summary_dir: str = setting(
         "",
@@ -327,6 +343,7 @@ class Job:
         "Folder for TensorBoard, one for each run: losses by layer, pictures, "
         "steps a second, flags. Needs nst-tf[tensorboard].",
         role=Role.PROGRAM,
+        writes=True,
     )
     timelapse: str = setting(
         "",
@@ -335,6 +352,8 @@ class Job:
         ".mp4, which needs nst-tf[video]; numbered if that exists, unless "
         "--overwrite. About 100 frames, of at most 512 pixels.",
         role=Role.PROGRAM,
+        writes=True,
+        synonyms="animation film gif video",
     )
     max_megapixels: float = setting(
         200.0,
@@ -348,8 +367,9 @@ class Job:
         -1.0,
         "What is minimized",
         "From 0, the photograph, to 1, the painting: sets content_weight, "
-        "style_weight, tv_weight and min_size in your place, and below 0.4 "
-        "takes shorter steps; below 0: they are as you set them.",
+        "style_weight and tv_weight in your place, below 0.9 raises min_size, "
+        "and below 0.4 takes shorter steps; below 0: they are as you set "
+        "them.",
         low=-1,
         high=1,
     )
@@ -360,6 +380,7 @@ class Job:
         low=0,
         high=1e12,
         absent=5.0,
+        synonyms="alpha content_loss_weight",
     )
     style_weight: float = setting(
         100.0,
@@ -367,6 +388,7 @@ class Job:
         "Weight of the style loss.",
         low=0,
         high=1e12,
+        synonyms="beta style_loss_weight",
     )
     neighbors_weight: float = setting(
         0.5,
@@ -391,6 +413,7 @@ class Job:
         "Weight of the total variation: smooths the picture.",
         low=0,
         high=1e12,
+        synonyms="smoothness total_variation total_variation_weight tv tv_loss",
     )
     convention: str = setting(
         "relative",
@@ -456,6 +479,7 @@ class Job:
         "(luminance); or the style's, brought to the content's mean and "
         "covariance (match), or to its histograms (histogram).",
         choices=("style", "content", "luminance", "match", "histogram"),
+        synonyms="colors colour keep_colors original_colors preserve_color",
     )
     content_layers: str = setting(
         "block4_conv2",
@@ -514,6 +538,8 @@ class Job:
         low=1,
         high=10**6,
         identity=False,  # levels stand for it
+        synonyms="epochs iter iterations iters max_iter num_iterations "
+        "num_steps",
     )
     max_seconds: float = setting(
         0.0,
@@ -562,6 +588,7 @@ class Job:
         keywords=("content", "noise", "style", "gray", "mean"),
         path="start",
         recorded=True,  # it may be a keyword
+        synonyms="init_image initialization start",
     )
     continue_from: str = setting(
         "",
@@ -585,6 +612,7 @@ class Job:
         "Seed of the noise; the same seed gives the same picture.",
         low=0,
         high=2**32 - 1,
+        synonyms="random_seed rng",
     )
     optimizer: str = setting(
         "auto",
@@ -604,6 +632,7 @@ class Job:
         "of the first step.",
         above=0,
         high=1e6,
+        synonyms="lr step_size",
     )
     beta_1: float = setting(
         0.9,
@@ -667,6 +696,7 @@ class Job:
         "Network that sees the pictures.",
         choices=architectures.NETWORKS,
         network=True,
+        synonyms="arch backbone model net network",
     )
     weights: str = setting(
         "auto",
@@ -700,6 +730,7 @@ class Job:
         choices=device.PRECISIONS,
         identity=False,  # what it comes to stands for it
         network=True,
+        synonyms="amp dtype fp16 half",
     )
     convolution: str = setting(
         "auto",
@@ -719,6 +750,7 @@ class Job:
         low=0,
         high=1e6,
         role=Role.RUN,
+        synonyms="max_memory ram",
     )
     tile: int = setting(
         0,
@@ -738,6 +770,16 @@ class Job:
         choices=("auto", "keep", "recompute"),
         identity=False,
     )
+    device: str = setting(
+        "auto",
+        "Devices",
+        "What computes: auto, a GPU if there is one; cpu; gpu, the first one; "
+        "or gpu:1, the second, and so on. In Python the first picture decides "
+        "for all of the process.",
+        role=Role.RUN,
+        examples=("auto", "cpu", "gpu", "gpu:1"),
+        synonyms="cpu cuda gpu gpu_id",
+    )
     devices: int = setting(
         1,
         "Devices",
@@ -745,6 +787,7 @@ class Job:
         "TF_CONFIG, as TensorFlow reads it, adds other machines.",
         low=0,
         role=Role.RUN,
+        synonyms="gpus num_gpus",
     )
     checkpoint_dir: str = setting(
         "",
@@ -753,6 +796,7 @@ class Job:
         role=Role.RUN,
         rerun=False,
         in_sheets=False,
+        writes=True,
     )
     checkpoint_every: str = setting(
         "60s",
@@ -857,6 +901,25 @@ def is_keyword(name: str, value: str) -> bool:
     return value in FIELDS[name].metadata.get("keywords", ())
 
 
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Returns "; did you mean ...?" for an unknown setting, or nothing.
+
+    Args:
+        name: What there is no setting of; other programs may have it.
+        names: What could have been meant.
+    """
+    if name in ("threads", "num_threads", "workers"):
+        return (
+            "; TensorFlow takes all cores, or as many as the environment's "
+            "TF_NUM_INTRAOP_THREADS says"
+        )
+    known = set(names)
+    for meant in sorted(known & FIELDS.keys()):
+        if name in FIELDS[meant].metadata.get("synonyms", "").split():
+            return f"; did you mean {meant!r}?"
+    return errors.did_you_mean(name, known)
+
+
 def repeat_for_styles(
     values: Sequence[Any], count: int, name: str
 ) -> tuple[Any, ...]:
@@ -869,8 +932,9 @@ def repeat_for_styles(
         return tuple(values) * count
     if len(values) != count:
         raise ValueError(
-            f"{name} is given {len(values)} times, but there are {count} "
-            f"styles; give it once for all, or once for each."
+            f"{name} is given {len(values)} times, but "
+            f"{errors.format_presence(count, 'style')}; give it once for all, "
+            f"or once for each."
         )
     return tuple(values)
 

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nst_tf import errors
 from nst_tf.images import image_io, masks
 from nst_tf.plan import settings, style_settings
 
@@ -229,9 +230,11 @@ def _in_order(
     rest = len(used) - len(styles)
     if rest and not (rest == 1 and used[-1].color == (0, 0, 0)):
         raise ValueError(
-            f"content_mask has {len(used)} regions ({_list_names(used)}), but "
-            f"there are {len(styles)} styles; name one for each, from the "
-            f"lightest color to the darkest; black may be left without one."
+            f"content_mask has {errors.format_count(len(used), 'region')} "
+            f"({_list_names(used)}), but "
+            f"{errors.format_presence(len(styles), 'style')}; name one for "
+            f"each, from the lightest color to the darkest; black may be left "
+            f"without one."
         )
     rows = {
         part.name: [(index, style)]

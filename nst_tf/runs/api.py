@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nst_tf.backend import replicas
 from nst_tf.images import painting
-from nst_tf.plan import arrays, inputs, planning, settings
+from nst_tf.plan import arrays, conflicts, inputs, planning, settings
 from nst_tf.runs import (
     outputs,
     reporters,
@@ -147,6 +147,7 @@ def run_job(
         default = getattr(job, name) == field.default
         if name in settings.PROGRAM_SETTINGS and not default:
             raise ValueError(f"{name} is for the program, not for run_job.")
+    conflicts.check(job)
     began = time.monotonic()
     path, draft = draft_files(job)
     log_notes(draft)
@@ -179,6 +180,7 @@ def make_plan(
         ValueError: In one sentence: what was received, what was expected.
         TypeError: If a setting is of another type.
     """
+    conflicts.check(job)
     read = read or inputs.read_inputs(job)
     draft = planning.draft_plan(job, read)
     if read.network is None:
@@ -212,6 +214,7 @@ def draft_images(
             raise TypeError(f"{name} is for the program, not for stylize.")
     plain, given = arrays.separate_arrays(chosen)
     job = settings.Job(**plain)
+    conflicts.settle(job, dict.fromkeys(plain, 0))
     read = inputs.take_inputs(job, content, styles, given)
     draft = _load_network(job, planning.draft_plan(job, read))
     log_notes(draft)

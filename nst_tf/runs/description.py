@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from nst_tf import terminal, web
-from nst_tf.plan import schedule, settings, style_settings
+from nst_tf.plan import conflicts, schedule, settings, style_settings
 from nst_tf.runs import record_checks, records
 
 
@@ -108,7 +108,7 @@ def _list_flags(record: records.Record) -> dict[str, Any]:
         for name, value in decided.items()
         if name not in settings.PER_STYLE_SETTINGS | machine | {"print_size"}
     ):
-        return {**flags, **shares}
+        return _leave_out({**flags, **shares})
     chosen = {
         name: value
         for name, value in decided.items()
@@ -118,7 +118,18 @@ def _list_flags(record: records.Record) -> dict[str, Any]:
         largest = max(map(max, record["decided"]["sizes"]))
         by_size = schedule.choose_optimizer(settings.Job(), largest)
         chosen["optimizer"] = "adam" if then else by_size
-    return chosen
+    return _leave_out(chosen)
+
+
+def _leave_out(flags: dict[str, Any]) -> dict[str, Any]:
+    """Leaves out settings that have no effect: no flag file may have them."""
+    known = {n: value for n, value in flags.items() if n in settings.FIELDS}
+    try:
+        job = settings.Job(**records.read_values(known))
+    except (TypeError, ValueError):
+        return flags
+    idle = conflicts.list_without_effect(job)
+    return {n: value for n, value in flags.items() if n not in idle}
 
 
 def _default(name: str) -> Any:

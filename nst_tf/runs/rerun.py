@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nst_tf import files, web
+from nst_tf import errors, files, web
 from nst_tf.images import image_io, masks, reading, sources
 from nst_tf.network import architectures, weight_files
 from nst_tf.plan import checks, inputs, planning, schedule, settings
@@ -48,10 +48,7 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
     pictures = record["inputs"]
     recorded = {name.partition("/")[0] for name in pictures}
     others = record_checks.OTHERS - recorded
-    changed = sorted(
-        (set(names) - settings.RERUN_SETTINGS) | (set(names) & others)
-    )
-    if changed:
+    if changed := sorted(set(names) & others):
         raise ValueError(
             f"{changed[0]} is set, but rerun makes a picture again as it was; "
             f"for another one write its flags to a file with --describe, and "
@@ -77,8 +74,8 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
         given = tuple(each for folder in folders for each in folder)
         if len(given) != len(pictures["style"]):
             raise ValueError(
-                f"style names {len(given)} pictures, but {asked.rerun} was "
-                f"made from {len(pictures['style'])}."
+                f"style names {errors.format_count(len(given), 'picture')}, "
+                f"but {asked.rerun} was made from {len(pictures['style'])}."
             )
         chosen["style"] = given
     for name in (record_checks.OTHERS & recorded) - set(names):

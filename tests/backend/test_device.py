@@ -75,7 +75,7 @@ time.sleep(0.2)
 os.write(2, OTHER)
 
 class config:
-    def list_physical_devices(kind):
+    def get_visible_devices(kind):
         return []
 """
 BANNER = b"""\

@@ -130,9 +130,7 @@ def test_what_is_named_stays():
 
 
 def test_a_print_is_seen_small(flag_file):
-    asked = flags.parse(
-        [flag_file, "--size=512", "--print_size=2x3in", "--style_size=300"]
-    )
+    asked = flags.parse([flag_file, "--print_size=2x3in", "--style_size=300"])
     asked = dataclasses.replace(asked, sweep=("seed:1",), sheet_size=64)
     (cell,) = contact_sheet.prepare(asked).cells
     assert cell.plan.size == (48, 64)

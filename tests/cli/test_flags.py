@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nst_tf.backend import device
-from nst_tf.cli import flags
+from nst_tf.cli import flags, sweeps, usage
 from nst_tf.plan import settings
 
 
@@ -155,8 +155,25 @@ def test_a_job_is_written_as_flags_that_make_it():
     ("arguments", "words"),
     [
         (["--stlye=a.jpg"], "unknown flag --stlye; did you mean 'style'"),
-        (["a.jpg"], "unexpected argument 'a.jpg'"),
-        (["--", "a.jpg"], "unexpected argument 'a.jpg'"),
+        (["--lr=1"], "unknown flag --lr; did you mean 'learning_rate'?"),
+        (["--num-steps=1"], "unknown flag --num-steps; did you mean 'steps'?"),
+        (["--threads=2"], "unknown flag --threads; TensorFlow takes all cor"),
+        (["-x"], "unknown flag -x; --help lists them."),
+        (["-ys"], "unknown flag -ys; short flags stand alone: -y -s; --he"),
+        (["-s512"], "unknown flag -s512; short flags stand alone: -s 512;"),
+        (["--no-size"], "unknown flag --no-size"),
+        (["-o"], "flag -o has no value; write -o=VALUE."),
+        (["--no-dry-run=1"], "flag --no-dry-run takes no value."),
+        (["size=512"], "size=512 is no picture; did you mean --size=512?"),
+        (["--", "dry-run"], "dry-run is no picture; did you mean --dry_run?"),
+        (["starry"], "starry is no picture; did you mean --flagfile=starry?"),
+        (["a.cfg"], "a.cfg is no picture; did you mean --flagfile=a.cfg?"),
+        (
+            ["a.jpg", "--content=b.jpg"],
+            "a.jpg is the content image, but --content is given, too; leave "
+            "one of them out.",
+        ),
+        (["a.jpg", "b.jpg", "--style=c.jpg"], "b.jpg is the style image, but"),
         (["--size=1e9"], "size is '1e9', expected a whole number"),
         (["--size"], "flag --size has no value"),
         (["--steps=1,a"], "steps is '1,a', expected whole numbers, such as"),
@@ -164,10 +181,10 @@ def test_a_job_is_written_as_flags_that_make_it():
         (["--tv_weight="], "tv_weight is '', expected a number"),
         (["--flagfile=stary"], "no flag file stary; did you mean 'starry'"),
         (["--flagfile=/none/a.cfg"], "there is no flag file /none/a.cfg"),
-        (["--preset=starry"], "unknown flag --preset"),
+        (["--preset=starry"], "unknown flag --preset; did you mean 'flagfile'"),
         (["--flagflie=a"], "unknown flag --flagflie; did you mean 'flagfile'"),
         (["--style_blend=a"], "expected numbers, such as 0.7,0.3"),
-        ([""], "unexpected argument ''"),
+        ([""], "an argument is empty, expected a picture."),
     ],
 )
 def test_mistakes_get_a_sentence(arguments, words):
@@ -320,12 +337,51 @@ def test_a_name_that_no_file_can_have_is_none(tmp_path, name):
         flags.parse([file])
 
 
-def test_flags_that_are_set_are_known_by_their_names(tmp_path):
+def test_flags_that_are_given_are_known_by_their_names(tmp_path):
     file = _files(tmp_path, a="--nooverwrite\n--size=3\n")
-    typed = [file, "--dry_run", "--seed", "3", "--nosheet", "--style=a"]
-    assert flags.list_set_flags(typed) == {
-        *("overwrite", "size", "dry_run", "seed", "sheet", "style"),
+    typed = [file, "a.jpg", "--dry-run", "--seed", "3", "--nosheet", "-o=b.png"]
+    assert flags.read(typed).names == {
+        *("overwrite", "size", "dry_run", "seed", "sheet", "content"),
+        "output",
     }
+
+
+@pytest.mark.parametrize(
+    ("typed", "chosen"),
+    [
+        (["a.jpg"], {"content": "a.jpg"}),
+        (["a.jpg", "b", "c"], {"content": "a.jpg", "style": ("b", "c")}),
+        (["a.jpg", "--style=b"], {"content": "a.jpg", "style": ("b",)}),
+        (
+            ["--size", "9", "-", "b"],
+            {"content": "-", "style": ("b",), "size": 9},
+        ),
+        (["-y", "--", "-y", "--"], {"content": "-y", "style": ("--",)}),
+    ],
+)
+def test_pictures_are_the_content_and_then_the_styles(typed, chosen):
+    overwrite = "-y" in typed[:1]
+    assert flags.parse(typed) == settings.Job(overwrite=overwrite, **chosen)
+
+
+def test_pictures_replace_those_of_a_preset():
+    starry = flags.parse(["--flagfile=starry"])
+    one = flags.parse(["a.jpg", "--flagfile=starry"])
+    assert one == dataclasses.replace(starry, content="a.jpg")
+    two = flags.parse(["--flagfile=starry", "a.jpg", "b.jpg"])
+    assert (two.content, two.style) == ("a.jpg", ("b.jpg",))
+
+
+def test_hyphens_are_underscores_wherever_a_flag_is_written(tmp_path):
+    file = _files(tmp_path, a="--tv-weight=3\n--no-record-paths\n-s=9\n")
+    job = flags.parse([file, "--dry-run", "--style-blend", "0.5"])
+    assert (job.tv_weight, job.dry_run, job.size) == (3, True, 9)
+    assert job.style_blend == (0.5,)
+    sweep = ["--sweep=tv-weight:1,2", "--no-dry-run", "--nodry-run"]
+    job = flags.parse(sweep)
+    assert not job.dry_run
+    (row,) = sweeps.make_grid(job)
+    assert [point.job.tv_weight for point in row] == [1, 2]
 
 
 def test_files_may_be_nested_eight_deep(tmp_path):
@@ -348,6 +404,9 @@ def test_files_may_be_nested_eight_deep(tmp_path):
         (["--steps=3,4", "--steps=5"], "steps", (5,)),
         (["--style_blend=1", "--style_blend=2,3"], "style_blend", (1, 2, 3)),
         (["-size=7"], "size", 7),
+        (["-s=7"], "size", 7),
+        (["-o", "-"], "output", "-"),
+        (["-y"], "overwrite", True),
         (["--size", "7", "--"], "size", 7),
         (["--tv_weight=1e-3"], "tv_weight", 1e-3),
     ],
@@ -364,14 +423,23 @@ def test_a_picture_is_no_flag_file(tmp_path):
 
 
 def test_help_explains_every_flag():
-    text = flags.format_usage()
+    text = usage.format_usage()
     for field in dataclasses.fields(settings.Job):
         assert field.name in text
         assert field.metadata["help"].split()[0] in text
     assert max(map(len, text.splitlines())) <= 80
-    assert "  --[no]overwrite       Replace the output if it exists.\n" in text
+    assert "  -y, --[no]overwrite   Replace the output if it exists.\n" in text
     assert "(default: 512)" in text and "One of 8, 16. (default: 8)" in text
     assert "(default: False)" not in text and "(default: )" not in text
+
+
+def test_the_short_help_fits_a_screen_and_is_right():
+    lines = usage.SUMMARY.splitlines()
+    assert len(lines) <= 25 and max(map(len, lines)) <= 80
+    named = re.findall(r"^ +(?:-(\w), )?--(\w+)", usage.SUMMARY, re.M)
+    assert len(named) == 10
+    for letter, name in named:
+        assert settings.FIELDS[name].metadata.get("short", "") == letter
 
 
 def test_choices_are_those_of_the_tables():
@@ -389,6 +457,6 @@ def test_choices_are_those_of_the_tables():
 
 def test_each_group_of_flags_has_one_heading():
     headings = [
-        line for line in flags.format_usage().splitlines() if line.endswith(":")
+        line for line in usage.format_usage().splitlines() if line.endswith(":")
     ]
     assert len(headings) == len(set(headings)) > 5

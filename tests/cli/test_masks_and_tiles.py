@@ -13,6 +13,7 @@ import toys
 from PIL import Image
 
 import nst_tf
+from nst_tf import run
 from nst_tf.backend import device, host_memory
 from nst_tf.cli import main
 from nst_tf.images import image_io
@@ -58,7 +59,7 @@ def _make_again(capsys, *flags):
     """Makes a.png again, by its record and by its description."""
     assert main.main(["--rerun=a.png", "--output=b.png", *flags]) == 0
     capsys.readouterr()
-    assert main.main(["--describe=a.png"]) == 0
+    assert run.main(["--describe=a.png"]) == 0
     Path("again.cfg").write_text(capsys.readouterr().out)
     assert main.main(["--flagfile=again.cfg", "--output=c.png", *flags]) == 0
     expected, *others = _load("a.png", "b.png", "c.png")
@@ -117,13 +118,9 @@ def _stylize(*styles, **settings):
     return nst_tf.stylize(
         "town.png",
         styles or ["paint.png"],
-        **{
-            **pretend.SETTINGS,
-            "size": 80,
-            "levels": 1,
-            "weights": Path("toy.h5"),
-            **settings,
-        },
+        **pretend.choose(
+            **{"size": 80, "levels": 1, "weights": Path("toy.h5"), **settings}
+        ),
     )
 
 
@@ -188,7 +185,7 @@ def test_the_tiles_that_memory_decided_are_recorded_and_taken_again(
     tile = records.read_record("a.png")["decided"]["settings"]["tile"]
     assert 15 <= tile < 84
     capsys.readouterr()
-    assert main.main(["--describe=a.png"]) == 0
+    assert run.main(["--describe=a.png"]) == 0
     assert f"in tiles of {tile}\n" in capsys.readouterr().out
     made = []
     make = tiles.make_tiles

@@ -13,6 +13,7 @@ import toys
 from hypothesis import strategies
 
 import nst_tf
+from nst_tf import run
 from nst_tf.cli import main
 from nst_tf.images import image_io, sizes, sources
 from nst_tf.plan import checks, inputs, planning, schedule, settings
@@ -53,6 +54,13 @@ def _run(*flags):
         (".5x1.in", 0.5, 1, "in"),
         ("40cm", 40 / 2.54, 40 / 2.54, "cm"),
         ("65536in", 65536, 65536, "in"),
+        ("A4", 21 / 2.54, 29.7 / 2.54, "cm"),
+        ("a3", 29.7 / 2.54, 42 / 2.54, "cm"),
+        ("A 2", 42 / 2.54, 59.4 / 2.54, "cm"),
+        ("A5", 14.8 / 2.54, 21 / 2.54, "cm"),
+        ("Letter", 8.5, 11, "in"),
+        ("LEGAL", 8.5, 14, "in"),
+        ("tabloid", 11, 17, "in"),
     ],
 )
 def test_sizes_are_read_as_people_write_them(text, short, long, unit):
@@ -78,12 +86,15 @@ _SIDES = "expected sides above 0 and at most 65536 inches"
         ({"print_size": "29,7x42cm"}, _FORM),
         ({"print_size": "x40cm"}, _FORM),
         ({"print_size": "cm"}, _FORM),
-        ({"print_size": "A4"}, _FORM),
+        ({"print_size": "A9"}, _FORM),
+        (
+            {"print_size": "B4"},
+            "or a paper: a2, a3, a4, a5, letter, legal, tab",
+        ),
         ({"print_size": " "}, _FORM),
         ({"print_size": "0x40cm"}, f"'0x40cm', {_SIDES}"),
         ({"print_size": "0.0cm"}, _SIDES),
         ({"print_size": f"{'9' * 400}cm"}, _SIDES),
-        ({"print_size": "30x40cm", "size": 300}, "and size is 300; leave one"),
         ({"dpi": -1.0}, "dpi is -1.0, expected at least 0 and at most"),
         ({"dpi": float("nan")}, "dpi is nan, expected at least 0"),
         ({"dpi": 1e5}, "dpi is 100000.0, expected at least 0 and at most"),
@@ -265,7 +276,7 @@ def test_a_print_is_made_again_from_its_record(folder, capsys):
         np.testing.assert_array_equal(read.pixels, image_io.load_image("a.png"))
     capsys.readouterr()
     assert main.main(["--rerun=a.png", "--print_size=40cm"]) == 1
-    assert "print_size is set, but rerun" in capsys.readouterr().err
-    assert main.main(["--describe=a.png"]) == 0
+    assert "rerun and print_size are both given" in capsys.readouterr().err
+    assert run.main(["--describe=a.png"]) == 0
     text = capsys.readouterr().out
     assert "--print_size=8x6mm\n" in text and "--size=" not in text

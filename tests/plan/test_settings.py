@@ -28,7 +28,7 @@ import dataclasses
 import sys
 import numpy as np
 import nst_tf
-from nst_tf.cli import flags, sweeps
+from nst_tf.cli import flags, sweeps, usage
 from nst_tf.plan import arrays, checks, inputs, planning
 from nst_tf.runs import api, records, resume
 
@@ -57,7 +57,7 @@ READ = inputs.Inputs(
 for name in ("toy_pixels", "toy_file", "toy_run", "toy_program"):
     job = flags.parse([f"--{name}=0.5"])
     assert getattr(job, name) == getattr(nst_tf.Job(**{name: 0.5}), name) == 0.5
-    assert f"--{name}=" in flags.format_usage()
+    assert f"--{name}=" in usage.format_usage()
     assert f"| `{name}` |" in api_reference.reference()
     try:
         checks.check(nst_tf.Job(**{name: 2.0}))

@@ -139,7 +139,7 @@ def test_a_mask_of_one_color_is_one_region(number):
     # Of a gray mask without black, black is no region that wants a style.
     [region], _ = _find(A, content_mask=plain(1))
     assert region == ("#ffffff", None, [(0, A)])
-    with pytest.raises(ValueError, match="has 1 regions .* there are 2 styles"):
+    with pytest.raises(ValueError, match="has 1 region .* there are 2 styles"):
         _find(A, B, content_mask=plain(1))
 
 
@@ -338,7 +338,7 @@ def test_one_note_says_which_masks_are_resized(count):
             1,
             {"content_mask": halves(RED, BLUE)},
             r"content_mask has 2 regions \(#ff0000 50%, #0000ff 50%\), but "
-            r"there are 1 styles; name one for each, from the lightest color "
+            r"there is 1 style; name one for each, from the lightest color "
             r"to the darkest; black may be left without one\.",
         ),
         (2, {"content_mask": _thirds()}, r"has 3 regions \(#00ff00 50%, #ff"),

@@ -355,7 +355,7 @@ def test_numbers_that_are_none_are_not_saved(job):
         np.errstate(over="ignore"),
         pytest.raises(FloatingPointError, match="gave no numbers"),
     ):
-        api.run_job(_change(job, precision="float16", levels=1))
+        api.run_job(_change(job, precision="float16"))
     assert not Path(job.output).exists()
 
 
@@ -463,7 +463,7 @@ def test_numbers_of_numpy_and_paths_are_settings(folder, toy, painter):
 
 
 def test_a_print_size_may_have_its_resolution(toy):
-    draft = pretend.draft(toy, size=512, print_size="2x3in", dpi=24.0)
+    draft = pretend.draft(toy, print_size="2x3in", dpi=24.0)
     assert draft.size == (48, 64)
     assert draft.file.dpi == 24
 

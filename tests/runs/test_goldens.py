@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import nst_tf
+from nst_tf import run
 from nst_tf.cli import main
 
 OLD = Path(__file__).parents[1] / "goldens" / "old"
@@ -85,7 +86,7 @@ def test_what_a_killed_run_left_is_no_obstacle(old, monkeypatch, capsys):
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_old_pictures_say_how_they_were_made(old, capsys, name):
-    assert main.main([f"--describe={name}"]) == 0
+    assert run.main([f"--describe={name}"]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"# {name}, made by nst_tf ")
     for line in ("--seed=7", "--weights=small", PICTURES[name]):

@@ -233,7 +233,7 @@ def test_no_value_becomes_another_flag(value):
     record["losses"][value] = 1.0
     written, _ = _describe(record)
     Path("again.cfg").write_text("\n".join(written))
-    names = flags.list_set_flags(["--flagfile=again.cfg"])
+    names = flags.read(["--flagfile=again.cfg"]).names
     assert names <= FLAGS
     job = flags.parse(["--flagfile=again.cfg"])
     assert (job.output, job.overwrite, job.log) == ("", False, "")

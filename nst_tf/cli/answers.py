@@ -1,0 +1,101 @@
+"""The program's front: what needs no run is answered without NumPy."""
+
+import os
+import platform
+from collections.abc import Sequence
+from importlib import metadata
+
+import nst_tf
+from nst_tf import terminal
+
+HELP = {"--help", "-help", "--helpfull", "--helpshort"}
+VERSION = {"--version", "-version", "-V"}
+VERBOSE = {"--verbose", "-verbose", "-v"}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Answers the arguments, or makes the picture that they ask for.
+
+    Args:
+        arguments: The command line, without the program's name.
+
+    Returns:
+        The exit status, as `main.main`.
+    """
+    given = set(arguments)
+    try:
+        if HELP & given or "-h" in given:
+            from nst_tf.cli import usage
+
+            is_short = not HELP & given
+            text = usage.SUMMARY if is_short else usage.format_usage()
+            terminal.print_line(*text.split("\n"))
+            return 0
+        if VERSION & given:
+            lines = describe_versions() if VERBOSE & given else []
+            terminal.print_line(f"nst-tf {nst_tf.__version__}", *lines)
+            return 0
+        if shell := _find_value("completion", arguments, "a shell", "bash"):
+            from nst_tf.cli import completion
+
+            terminal.print_result(*completion.write(shell).split("\n"))
+            return 0
+        if picture := _find_value(
+            "describe", arguments, "a picture", "PICTURE"
+        ):
+            from nst_tf.runs import description
+
+            with terminal.print_notes():
+                terminal.print_result(*description.describe(picture))
+            return 0
+    except (ValueError, OSError) as error:
+        terminal.print_error(str(error))
+        return 1
+    from nst_tf.cli import main as program
+
+    return program.main(arguments)
+
+
+def describe_versions() -> list[str]:
+    """Lists, for reports of faults, versions and what this machine computes on.
+
+    Loads TensorFlow.
+    """
+    from nst_tf import files
+    from nst_tf.backend import device
+
+    device.prepare()
+    packages = ("tensorflow", "keras", "numpy", "pillow")
+    cache = files.find_cache()
+    rows = {
+        "Python": f"{platform.python_version()}, {platform.platform()}",
+        **{name: metadata.version(name) for name in packages},
+        "device": device.describe(),
+        "precision": device.resolve_precision("auto"),
+        "cache": str(cache) if cache else "none: there is no home folder",
+        "package": os.path.dirname(nst_tf.__file__),
+    }
+    return [f"{name:11} {value}" for name, value in rows.items()]
+
+
+def _find_value(
+    name: str, arguments: Sequence[str], what: str, example: str
+) -> str:
+    """Reads the value of a flag that is given alone; empty if it is not there.
+
+    Raises:
+        ValueError: If something else is given, or it has no value.
+    """
+    for place, argument in enumerate(arguments):
+        typed, equals, value = argument.partition("=")
+        if typed not in (f"--{name}", f"-{name}"):
+            continue
+        rest = [*arguments[:place], *arguments[place + 1 :]]
+        if not equals and rest[place:]:
+            value = rest.pop(place)
+        if not value or rest:
+            raise ValueError(
+                f"{name} is given alone, with {what}: --{name}={example}."
+            )
+        return value
+    return ""

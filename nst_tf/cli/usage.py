@@ -1,0 +1,95 @@
+"""The texts of -h and --help, from the table of settings."""
+
+import dataclasses
+import textwrap
+
+from nst_tf import files
+from nst_tf.plan import settings
+
+SUMMARY = """\
+Neural style transfer: one picture's content in another's manner.
+
+  nst-tf photo.jpg painting.jpg [more styles] [--name=value ...]
+  nst-tf --flagfile=starry [photo.jpg] [--name=value ...]
+
+  -o, --output=FILE     picture to write (default: photo-painting.png)
+  -s, --size=PIXELS     its long side (default: 512)
+      --strength=0.7    from 0, the photograph, to 1, the painting
+      --style_scale=2   broader strokes; below 1, finer ones
+      --color=content   the photograph's colors
+      --print_size=A4   a size on paper, in place of --size
+      --sheet           small pictures to choose from, with their flags
+      --weights=small   a smaller network: quicker, for previews
+      --device=cpu      what computes: cpu, gpu, gpu:1 (default: auto)
+  -y, --overwrite       replace the output if it exists
+
+-q prints errors and the path alone, -v the plan and the losses by layer.
+--help explains all flags, --describe=PICTURE how a picture was made,
+--version -v what is installed; --completion=bash completes flags (zsh, fish).
+More: README.md and docs/, starting with docs/choosing.md."""
+
+
+def format_usage() -> str:
+    """Writes the text of --help."""
+    lines = [
+        "Neural style transfer: one picture's content in another's manner.",
+        "",
+        "  nst-tf photo.jpg painting.jpg [more styles] [--name=value ...]",
+        "  nst-tf --content=PICTURE --style=PICTURE [--name=value ...]",
+        "  nst-tf --flagfile=starry [photo.jpg] [--name=value ...]",
+        "",
+        "python -m nst_tf is the same as nst-tf. Pictures without a flag are",
+        "the content and the styles, in this order; - is standard input, and",
+        "after -- there are only pictures. A picture may be a file, or an",
+        "address with http or https. A flag is written --name=value or",
+        "--name value; - and _ in its name are the same. A flag file holds one",
+        "--name=value a line, and lines that begin with #; what is typed",
+        "replaces what a file says. -h prints the flags that matter most,",
+        "--help this, --version (-V) the version, with -v what is installed,",
+        "--describe=PICTURE how a picture was made, --completion=bash (zsh,",
+        "fish) a script that completes flags.",
+        "Presets:",
+        *textwrap.wrap(
+            ", ".join(files.list_presets()),
+            78,
+            initial_indent="  ",
+            subsequent_indent="  ",
+        ),
+    ]
+    group = ""
+    for field in settings.FIELDS.values():
+        if field.metadata["group"] != group:
+            group = field.metadata["group"]
+            lines += ["", f"{group}:"]
+        lines += _flag_usage(field)
+    lines += [
+        "",
+        "Exit status: 0 done; 1 wrong input, or no place for the picture; and,",
+        "with the picture so far saved: 3 out of memory; 4 a step failed; 129,",
+        "130 and 143 stopped by SIGHUP, Ctrl-C and SIGTERM.",
+    ]
+    return "\n".join(lines)
+
+
+def _flag_usage(field: dataclasses.Field) -> list[str]:  # type: ignore[type-arg]
+    """The lines of one flag in --help."""
+    text = field.metadata["help"]
+    if "choices" in field.metadata:
+        choices = map(str, field.metadata["choices"])
+        text += f" One of {', '.join(choices)}."
+    default = field.default
+    if isinstance(default, tuple):
+        default = ",".join(map(str, default))
+    if isinstance(default, str):  # so that a line may be broken
+        default = default.replace(",", ", ")
+    if default is not False and default != "":
+        text += f" (default: {default})"
+    switch = field.type is bool
+    name = f"--[no]{field.name}" if switch else f"--{field.name}="
+    if short := field.metadata.get("short"):
+        name = f"-{short}, {name}"
+    body = textwrap.wrap(text, 54, break_on_hyphens=False)
+    if len(name) > 20:
+        return [f"  {name}", *(f"  {'':20}  {line}" for line in body)]
+    first, *rest = body
+    return [f"  {name:20}  {first}", *(f"  {'':20}  {line}" for line in rest)]

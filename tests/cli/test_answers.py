@@ -1,0 +1,140 @@
+"""What is answered without a run: help, versions, completion."""
+
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import nst_tf
+from nst_tf import run
+from nst_tf.cli import completion, flag_values, usage
+from nst_tf.plan import settings
+
+ROOT = Path(nst_tf.__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["-h"], f"{usage.SUMMARY}\n"),
+        (["--size=3", "-h"], f"{usage.SUMMARY}\n"),
+        (["--helpshort"], f"{usage.format_usage()}\n"),
+        (["--version"], f"nst-tf {nst_tf.__version__}\n"),
+        (["-V"], f"nst-tf {nst_tf.__version__}\n"),
+        (["--completion=bash"], f"{completion.write('bash')}\n"),
+        (["--completion", "fish"], f"{completion.write('fish')}\n"),
+    ],
+)
+def test_the_answer_is_all_of_standard_output(capsys, arguments, words):
+    assert run.main(arguments) == 0
+    assert capsys.readouterr() == (words, "")
+
+
+def test_no_answer_needs_numpy():
+    code = (
+        "import sys; from nst_tf import run\n"
+        "for flag in ('-h', '--help', '-V', '--completion=bash'):\n"
+        "    assert run.main([flag]) == 0\n"
+        "assert not {'numpy', 'PIL', 'tensorflow'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_versions_are_those_for_a_report_of_faults(capsys, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "kept")
+    assert run.main(["--version", "-v"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == [
+        *("nst-tf", "Python", "tensorflow", "keras", "numpy", "pillow"),
+        *("device", "precision", "cache", "package"),
+    ]
+    assert lines[8] == "cache       kept/nst_tf"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--completion=bsh"], "completion is 'bsh'; did you mean 'bash'?"),
+        (["--completion", "zsh", "-y"], "completion is given alone, with a sh"),
+    ],
+)
+def test_a_wrong_question_gets_a_sentence(capsys, arguments, words):
+    assert run.main(arguments) == 1
+    out, err = capsys.readouterr()
+    assert not out and words in err and err.count("\n") == 1
+
+
+def _complete(folder, *words):
+    """What bash offers for the last of some words."""
+    script = folder / ".script"
+    script.write_text(completion.write("bash"))
+    for name in ("photo.jpg", "painting.jpg"):
+        (folder / name).touch()
+    line = " ".join(map(shlex.quote, ("nst-tf", *words)))
+    code = (
+        f"source {script}; COMP_WORDS=({line}) COMP_CWORD={len(words)}; "
+        "_nst_tf; printf '%s\\n' \"${COMPREPLY[@]}\""
+    )
+    result = subprocess.run(
+        [shutil.which("bash"), "--norc", "-c", code],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not result.stderr
+    return result.stdout.split()
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="bash is not installed")
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["--opt"], ["--optimizer="]),
+        (["--style-l"], ["--style-loss=", "--style-layers="]),
+        (["--style_l"], ["--style_loss=", "--style_layers="]),
+        (["--dry"], ["--dry-run"]),
+        (["--optimizer", "=", "l"], ["lbfgs"]),
+        (["--style_fit", "="], ["keep", "side", "stretch", "crop"]),
+        (["--flagfile", "st"], ["starry"]),
+        (["--weights", "=", "s"], ["small"]),
+        (["--weights", "=", "p"], ["painting.jpg", "photo.jpg"]),
+        (["--content", "=", "ph"], ["photo.jpg"]),
+        (["-o", "pa"], ["painting.jpg"]),
+        (["ph"], ["photo.jpg"]),
+        (["photo.jpg", "pa"], ["painting.jpg"]),
+        (["--size", "=", ""], []),
+    ],
+)
+def test_bash_completes_flags_values_and_files(tmp_path, words, offered):
+    assert sorted(_complete(tmp_path, *words)) == sorted(offered)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_script_knows_every_flag(shell, tmp_path):
+    text = completion.write(shell)
+    for name, field in settings.FIELDS.items():
+        assert name.replace("_", "-") in text
+        for word in map(str, field.metadata.get("choices", ())):
+            assert word in text
+    for letter in flag_values.SHORT:
+        assert f"-{letter}" in text or f"-s {letter}" in text
+    if program := shutil.which(shell):
+        script = tmp_path / "script"
+        script.write_text(text)
+        subprocess.run([program, "-n", script], check=True)
+
+
+@pytest.mark.parametrize("module", ["nst_tf", "nst_tf.run"])
+def test_the_program_is_a_module(module):
+    result = subprocess.run(
+        [sys.executable, "-m", module, "-V"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert result.stdout == f"nst-tf {nst_tf.__version__}\n"
