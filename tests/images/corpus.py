@@ -7,6 +7,7 @@ by Pillow, tifffile and pillow-heif, from samples that are known beforehand.
 import contextlib
 import functools
 import io
+import itertools
 import lzma
 import struct
 import zlib
@@ -656,31 +657,48 @@ def _camera_file(**tags):
     return raw_files.tiff(data, raw_files.tiff_page(data, SIZE, **tags))
 
 
-def _preview_first(**tags):
+def _preview_first(order="<", big=False, **tags):
     """A camera's file whose samples are beside the page of their preview."""
     data = bytes(3 * HEIGHT * WIDTH)
-    sensor = data, raw_files.tiff_page(data, SIZE, t262=(3, [32803]))
-    preview = functools.partial(raw_files.tiff_page, data, SIZE, **tags)
-    place = len(raw_files.tiff(data, preview(t254=(4, [1]), t330=(4, [0]))))
-    file = data, preview(t254=(4, [1]), t330=(4, [place]))
-    whole = raw_files.tiff_of(file, sensor)
-    end = 8 + 2 + 12 * len(file[1])  # where the next page is told
-    return raw_files.at(whole, end, put=bytes(4))
+    head = raw_files.tiff_head(order, big)
+
+    def preview(place):
+        kinds = {"t254": (4, [1]), "t330": (4, [place])}
+        page = raw_files.tiff_page(data, SIZE, **tags, **kinds)
+        return raw_files.directory(len(head), data, page, (), 0, order, big)
+
+    place = len(head) + len(preview(0))
+    sensor = raw_files.tiff_page(data, SIZE, t262=(3, [32803]))
+    below = raw_files.directory(place, data, sensor, (), 0, order, big)
+    return head + preview(place) + below
 
 
 _DNG = {"t50706": (1, b"\1\4\0\0")}
 for _name, _data in (
     ("DNG", _camera_file(**_DNG, t262=(3, [32803]))),
+    ("DNG of a preview", _camera_file(**_DNG, t254=(4, [1]))),
     ("DNG with a preview first", _preview_first(**_DNG)),
     ("linear DNG", _camera_file(**_DNG, t262=(3, [34892]))),
-    ("CR2", b"II*\0\x10\0\0\0CR\2\0" + bytes(200)),
+    ("TIFF/EP", _camera_file(t262=(3, [32803]))),
+    ("CR2", b"II*\0\x10\0\0\0CR\2\0"),
     ("NEF", _preview_first(t271=(2, b"NIKON CORPORATION\0"))),
-    ("ORF", b"IIRO\x08\0\0\0" + bytes(200)),
-    ("RW2", b"IIU\0\x18\0\0\0" + bytes(200)),
-    ("RAF", b"FUJIFILMCCD-RAW 0201FF383501" + bytes(200)),
-    ("CR3", box(b"ftyp", b"crx ", bytes(4), b"crx isom") + bytes(200)),
+    ("NEF, big", _preview_first(">", True)),
+    ("ORF", b"IIRO\x08\0\0\0"),
+    ("ORF of old", b"IIRS\x08\0\0\0"),
+    ("ORF, big-endian", b"MMOR\0\0\0\x08"),
+    ("RW2", b"IIU\0\x18\0\0\0"),
+    ("RAF", b"FUJIFILMCCD-RAW 0201FF383501"),
+    ("CR3", box(b"ftyp", b"crx ", bytes(4), b"crx isom")),
+    ("CRW", b"II\x1a\0\0\0HEAPCCDR"),
+    ("X3F", b"FOVb\0\0\2\0"),
+    ("MRW", b"\0MRM\0\0\0\0"),
+    ("IIQ", b"II*\0\x08\0\0\0IIII"),
 ):
-    _add(f"raw/{_name}", Refused("is a raw photo.* export it as"), bytes, _data)
+    _answer = Refused(
+        r"it is a raw photograph \(.*\); export it as TIFF or JPEG from the "
+        r"camera's program or another raw converter\.$"
+    )
+    _add(f"raw/{_name}", _answer, bytes, _data + bytes(200))
 
 
 # Files with more than one picture
@@ -689,29 +707,35 @@ RED, BLUE = np.array((1.0, 0, 0)), np.array((0, 0, 1.0))
 SMALL = HEIGHT // 3, WIDTH // 3
 
 
-def _two_pages(bits, *pages):
+def _pages(pages, bits, order, big):
     """A TIFF file of pages: for each its color, size and kind of subfile."""
     made = []
     for color, size, kind in pages:
         samples = np.zeros((*size, 3)) + (2**bits - 1) * color
-        data = samples.astype(f"<u{bits // 8}").tobytes()
+        data = samples.astype(f"{order}u{bits // 8}").tobytes()
         kind = 4, [kind]
         made.append((data, raw_files.tiff_page(data, size, bits, t254=kind)))
-    return raw_files.tiff_of(*made)
+    return raw_files.tiff_of(*made, order=order, big=big)
 
 
-_OTHER = ("2 pictures",)
-for _name, _first, _second, _notes in (
-    ("preview first", (BLUE, SMALL, 1), (RED, SIZE, 0), ()),
-    ("preview last", (RED, SIZE, 0), (BLUE, SMALL, 1), ()),
-    ("two pages", (RED, SIZE, 0), (BLUE, SIZE, 0), _OTHER),
-    ("two numbered pages", (RED, SIZE, 2), (BLUE, SIZE, 2), _OTHER),
-    ("mask last", (RED, SIZE, 0), (BLUE, SIZE, 4), ()),
-    ("two previews", (RED, SIZE, 1), (BLUE, SMALL, 1), ("largest",)),
+# By the kinds of subfiles: 0 whole, 1 reduced, 2 a page of several, 4 a mask.
+_WHOLE, _REDUCED, _MASK = (RED, SIZE, 0), (BLUE, SMALL, 1), (BLUE, SIZE, 4)
+_OTHER = ("it holds 2 pictures; the first was read",)
+_LARGEST = ("marked as previews; the largest was read",)
+for _name, _notes, *_made in (
+    ("preview first", (), _REDUCED, _WHOLE),
+    ("preview last", (), _WHOLE, _REDUCED),
+    ("two pages", _OTHER, _WHOLE, (BLUE, SIZE, 0)),
+    ("two numbered pages", _OTHER, (RED, SIZE, 2), (BLUE, SIZE, 2)),
+    ("preview and two pages", _OTHER, _REDUCED, _WHOLE, (BLUE, SMALL, 0)),
+    ("mask last", (), _WHOLE, _REDUCED, _MASK),
+    ("mask first", (), _MASK, (BLUE, SIZE, 1), (RED, SIZE, 2)),
+    ("two previews", _LARGEST, _REDUCED, (RED, SIZE, 1)),
 ):
-    for _bits in (8, 16):
-        _add(f"pages/{_name}/{_bits}", Right(RED, notes=_notes), _two_pages,
-             _bits, _first, _second)  # fmt: skip
+    for _bits, _order, _big in itertools.product((8, 16), "<>", (False, True)):
+        _add(f"pages/{_name}/{_bits}{_order}{'/big' * _big}",
+             Right(RED, notes=_notes), _pages, _made, _bits, _order,
+             _big)  # fmt: skip
 
 
 def _frames(form, *sizes, **options):
@@ -726,17 +750,19 @@ def _frames(form, *sizes, **options):
     )
 
 
-for _form, _sizes, _options in (
-    ("GIF", (SIZE,) * 3, {}),
-    ("WEBP", (SIZE,) * 3, {"lossless": True}),
-    ("PNG", (SIZE,) * 3, {}),
-    ("PNG", (SIZE,) * 3, {"default_image": True}),
-    ("TIFF", (SIZE,) * 3, {}),
-    ("MPO", (SIZE,) * 2, {"quality": 95}),
-    ("MPO", (SIZE, SMALL), {"quality": 95}),  # as a gain map
+_FRAMES = ("it is an animation of 3 frames; the first was read",)
+for _form, _notes, _sizes, _options in (
+    ("GIF", ("an animation; its first frame was",), (SIZE,) * 3, {}),
+    ("WEBP", _FRAMES, (SIZE,) * 3, {"lossless": True}),
+    ("PNG", _FRAMES, (SIZE,) * 3, {}),
+    ("PNG", None, (SIZE,) * 3, {"default_image": True}),
+    ("AVIF", _FRAMES, (SIZE,) * 3, {}),
+    ("TIFF", ("it holds 3 pictures; the first was",), (SIZE,) * 3, {}),
+    ("HEIF", ("holds 3 pictures; the primary one was",), (SIZE,) * 3, {}),
+    ("MPO", None, (SIZE,) * 2, {"quality": 95}),
+    ("MPO", (), (SIZE, SMALL), {"quality": 95}),  # as a gain map
 ):
-    # Of frames, and views, a note may say something.
-    _answer = Right(RED, notes=None, atol=0.02)
+    _answer = Right(RED, notes=_notes, atol=0.02)
     _add(f"frames/{_form}/{len(_options)}/{len({*_sizes})}", _answer, _frames,
          _form, *_sizes, **_options)  # fmt: skip
 

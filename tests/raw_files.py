@@ -159,41 +159,52 @@ TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B"}
 
 
 def tiff(data, tags, counts=(), next_directory=0):
-    """Assembles a TIFF file of one page, as `_directory`."""
-    return b"II*\0\x08\0\0\0" + _directory(
-        8, data, tags, counts, next_directory
-    )
+    """Assembles a TIFF file of one page, as `directory`."""
+    return tiff_head() + directory(8, data, tags, counts, next_directory)
 
 
-def tiff_of(*pages):
+def tiff_head(order="<", big=False):
+    """The first bytes of a TIFF file, whose first directory is behind them."""
+    start = b"II" if order == "<" else b"MM"
+    if big:
+        return start + struct.pack(f"{order}3HQ", 43, 8, 0, 16)
+    return start + struct.pack(f"{order}HI", 42, 8)
+
+
+def tiff_of(*pages, order="<", big=False):
     """Assembles a TIFF file of pages, (data, tags) each."""
-    file = b"II*\0\x08\0\0\0"
-    for data, tags in pages:
-        here = len(file)
-        after = here + len(_directory(here, data, tags))
-        is_last = tags is pages[-1][1]
-        file += _directory(here, data, tags, (), 0 if is_last else after)
+    file = tiff_head(order, big)
+    for number, (data, tags) in enumerate(pages, 1):
+        options = len(file), data, tags, ()
+        after = len(file) + len(directory(*options, 0, order, big))
+        after = after if number < len(pages) else 0
+        file += directory(*options, after, order, big)
     return file
 
 
-def _directory(place, data, tags, counts=(), next_directory=0):
+def directory(
+    place, data, tags, counts=(), next_directory=0, order="<", big=False
+):
     """Assembles a page that stands at a place, of tags {code: (type, values)}.
 
     StripOffsets and TileOffsets, 273 and 324, become the place of `data`;
     `counts` says how many values tags pretend to have.
     """
-    start = place + 2 + 12 * len(tags) + 4
-    entries, beyond = b"", b""
+    pointer, counter = "QQ" if big else "IH"
+    width = struct.calcsize(pointer)
+    fixed = struct.calcsize(counter) + (4 + 2 * width) * len(tags) + width
+    start, entries, beyond = place + fixed, b"", b""
     for code, (kind, given) in sorted(tags.items()):
         values = [start] * len(given) if code in (273, 324) else given
-        value = struct.pack(f"<{len(values)}{TYPES[kind]}", *values)
-        if len(value) > 4:
+        value = struct.pack(f"{order}{len(values)}{TYPES[kind]}", *values)
+        if len(value) > width:
             end = start + len(data) + len(beyond)
-            beyond, value = beyond + value, struct.pack("<I", end)
+            beyond, value = beyond + value, struct.pack(order + pointer, end)
         count = dict(counts).get(code, len(values))
-        entries += struct.pack("<HHI4s", code, kind, count, value)
-    head = struct.pack("<H", len(tags)) + entries
-    return head + struct.pack("<I", next_directory) + data + beyond
+        form = f"{order}HH{pointer}{width}s"
+        entries += struct.pack(form, code, kind, count, value)
+    head = struct.pack(order + counter, len(tags)) + entries
+    return head + struct.pack(order + pointer, next_directory) + data + beyond
 
 
 def tiff_page(data, size, bits=8, channels=3, compression=1, **more):
