@@ -167,7 +167,9 @@ def _to_run(path):
 
 @pytest.mark.slow
 @_each([path for path in RUN if _to_run(path)])
-def test_documented_commands_paint(_pictures, capsys, path):
+def test_documented_commands_paint(_pictures, capsys, path, request):
+    if path.parent != ROOT:  # those of guides without a network, all the same
+        request.getfixturevalue("painter")
     for arguments in _to_run(path):
         assert main.main([*arguments, *_small(arguments)]) == 0, arguments
         words = "."  # of a path

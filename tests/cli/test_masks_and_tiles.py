@@ -88,9 +88,11 @@ def test_what_is_kept_stays_to_the_pixel():
 
 def test_a_folder_is_one_style(capsys):
     scales = ["--style_scale=0.5", "--style_scale=1"]
-    _run("--output=a.png", "--style=styles", "--style=paint.png", *scales)
+    typed = ["--style=styles", "--style=paint.png", *scales]
+    _run(LEVEL, "--output=a.png", *typed)
     names = [f"styles/{seed}.png" for seed in range(3)]
     _run(
+        LEVEL,
         "--output=d.png",
         *(f"--style={name}" for name in [*names, "paint.png"]),
         f"--style_blend={1 / 6},{1 / 6},{1 / 6},0.5",

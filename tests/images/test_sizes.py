@@ -262,7 +262,7 @@ def test_a_resolution_is_that_of_the_job_or_of_the_content():
         assert results.make_options(asked).dpi == expected
 
 
-def test_a_print_is_made_again_from_its_record(folder, capsys):
+def test_a_print_is_made_again_from_its_record(folder, painter, capsys):
     _run("--output=a.png", "--print_size=8x6mm", "--init_noise=0.1")
     record = records.read_record("a.png")
     assert record["flags"]["print_size"] == "8x6mm"
