@@ -87,6 +87,7 @@ def _commands(text):
     """Indented lines of a document that run the program."""
     program = r"^    (?:nst-tf|python -m nst_tf(?:\.run)?) (.*)$"
     found = re.findall(program, text, re.M)
+    found = [line.partition(" | ")[0].partition(" > ")[0] for line in found]
     return [shlex.split(line, comments=True) for line in found]
 
 

@@ -60,9 +60,9 @@ def check_name(name: str) -> None:
     """Raises ValueError if no device has such a name."""
     if not _NAME.fullmatch(name):
         meant = name.lower().replace("cuda", "gpu")
-        near = f", such as {meant}" if _NAME.fullmatch(meant) else ""
+        near = f"; did you mean {meant!r}?" if _NAME.fullmatch(meant) else ""
         raise ValueError(
-            f"device is {name!r}, expected auto, cpu, gpu or gpu:1{near}."
+            f"unknown device {name!r}{near}; expected auto, cpu, gpu or gpu:1."
         )
 
 

@@ -78,7 +78,10 @@ def read_inputs(
     checks.check(job)
     device.choose(job.device)
     if not job.content:
-        raise ValueError("no content image; name one with --content=PICTURE.")
+        raise ValueError(
+            "no content image; name one with --content=PICTURE, or before the "
+            "style: nst-tf photo.jpg painting.jpg."
+        )
     limit = job.max_megapixels
     load = load or functools.partial(sources.load, may_download=not job.dry_run)
     load = functools.partial(load, memory=job.memory * 1e9 or None)

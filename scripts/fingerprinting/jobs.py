@@ -197,7 +197,18 @@ TOYS: Mapping[str, Toy] = {
 
 def settings_of(name: str, precision: str) -> dict[str, Any]:
     """Returns all settings of a toy job."""
-    return {**BASE, "precision": precision, **TOYS[name].settings}
+    return merge({"precision": precision}, TOYS[name].settings)
+
+
+def merge(*parts: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds settings to `BASE`, but for those of it that they displace."""
+    added = {name: value for part in parts for name, value in part.items()}
+    displaced = {"strength": "content_weight", "print_size": "size"}
+    idle = {displaced[name] for name in added if name in displaced}
+    base = {name: value for name, value in BASE.items() if name not in idle}
+    if "print_size" in added:
+        added.pop("size", None)
+    return {**base, **added}
 
 
 def flags(settings: Mapping[str, Any]) -> list[str]:

@@ -77,7 +77,7 @@ def precision_of(variant: str) -> str:
 
 def quick_settings(**changed: Any) -> dict[str, Any]:
     """Returns settings of a quick toy job."""
-    return {**jobs.BASE, **jobs.QUICK, "precision": "float32", **changed}
+    return jobs.merge(jobs.QUICK, {"precision": "float32"}, changed)
 
 
 def quick_flags(*more: str, **changed: Any) -> list[str]:

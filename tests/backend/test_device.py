@@ -66,6 +66,88 @@ def test_only_emulated_bfloat16_has_a_note(monkeypatch, emulates):
         assert device.describe_emulation(precision) == ""
 
 
+# Which device computes
+
+FIRST, SECOND = (types.SimpleNamespace(name=name) for name in ("one", "two"))
+
+
+@pytest.fixture
+def gpus(monkeypatch):
+    """TensorFlow with two GPUs; the list of those that it computes on."""
+    import tensorflow as tf
+
+    visible = [FIRST, SECOND]
+
+    def show(wanted, kind):
+        visible[:] = wanted
+
+    for name, function in (
+        ("list_physical_devices", lambda kind: [FIRST, SECOND]),
+        ("get_visible_devices", lambda kind: list(visible)),
+        ("set_visible_devices", show),
+    ):
+        monkeypatch.setattr(tf.config, name, function)
+    monkeypatch.setattr(
+        tf.config.experimental, "set_memory_growth", lambda gpu, grows: None
+    )
+    monkeypatch.setattr(device, "_details", lambda gpu: {})
+    monkeypatch.setattr(device, "_chosen", "auto")
+    return visible
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [
+        ("auto", [FIRST, SECOND]),
+        ("cpu", []),
+        ("gpu", [FIRST]),
+        ("gpu:0", [FIRST]),
+        ("gpu:1", [SECOND]),
+    ],
+)
+def test_the_device_that_is_chosen_is_the_one_that_computes(gpus, name, there):
+    device.choose(name)
+    device.prepare()
+    assert gpus == there
+    assert device.is_gpu() == bool(there)
+    words = there[0].name if there else f"the CPU, {os.cpu_count()} cores"
+    assert device.describe() == words
+
+
+def test_a_device_that_is_not_there_is_said(gpus, monkeypatch):
+    device.choose("gpu:2")
+    words = "device is 'gpu:2', but TensorFlow sees gpu:0, gpu:1; take one that"
+    with pytest.raises(ValueError, match=words):
+        device.prepare()
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    device.choose("gpu")
+    with pytest.raises(ValueError, match="TensorFlow sees no GPU; take one"):
+        device.prepare()
+    for name in ("cuda", "GPU:1", "gpu:x", "tpu", ""):
+        with pytest.raises(
+            ValueError, match="expected auto, cpu, gpu or gpu:1"
+        ):
+            device.choose(name)
+
+
+def test_a_process_that_computes_keeps_its_device(gpus, monkeypatch):
+    import tensorflow as tf
+
+    def refuse(wanted, kind):
+        raise RuntimeError("cannot be modified after being initialized")
+
+    gpus[:] = [FIRST]
+    monkeypatch.setattr(tf.config, "set_visible_devices", refuse)
+    device.choose("gpu")
+    device.prepare()
+    device.choose("cpu")
+    words = "device is 'cpu', but this process computes on one already; choos"
+    with pytest.raises(ValueError, match=words):
+        device.prepare()
+
+
 # The import of TensorFlow
 
 TENSORFLOW = """

@@ -93,7 +93,7 @@ def test_a_value_of_another_type_is_refused(chosen, words):
         ({"resume": "require"}, "resume is 'require', but there is no folder"),
         (
             {"device": "cuda:1"},
-            "expected auto, cpu, gpu or gpu:1, such as gpu:1",
+            "unknown device 'cuda:1'; did you mean 'gpu:1'?",
         ),
         ({"content": "-", "style": ("-",)}, "more than one picture is '-'"),
         ({"content": "-", "continue_from": "-"}, "more than one picture"),

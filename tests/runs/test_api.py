@@ -336,8 +336,8 @@ class MeanLoss:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 @pytest.mark.parametrize("tile", [0, 48])
 def test_a_loss_of_ones_own_works_in_every_precision(toy, precision, tile):
-    chosen = {**pretend.SETTINGS, "size": 64, "steps": 2, "weights": toy}
-    chosen |= {"precision": precision, "levels": 1, "tile": tile}
+    chosen = pretend.choose(size=64, steps=2, weights=toy, levels=1)
+    chosen |= {"precision": precision, "tile": tile}
     chosen["extra_losses"] = lambda height, width: [MeanLoss()]
     steps = nst_tf.stylize_steps(
         toys.image(48, 64), toys.image(50, 60), **chosen

@@ -11,6 +11,7 @@ import toys
 from PIL import Image
 
 import nst_tf
+from nst_tf import run
 from nst_tf.cli import main
 from nst_tf.images import image_io
 from nst_tf.plan import settings
@@ -83,7 +84,7 @@ def test_what_is_saved_is_made_again(folder, toy, painter, capsys):
         picture = image_io.load_picture(name)
         np.testing.assert_allclose(picture.pixels, image, atol=0.51 / 65535)
         assert picture.dpi == pytest.approx((100, 100), rel=1e-3)
-    assert main.main(["--describe=a.png"]) == 0
+    assert run.main(["--describe=a.png"]) == 0
     assert "--bit_depth=16" in capsys.readouterr().out
 
 
