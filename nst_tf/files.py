@@ -56,13 +56,16 @@ def write_atomically(
                 note(path, temporary)
             # The lock is held until the file has its place. Windows and some
             # shares move no open file; they have another try below.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError), locks.MOVING:
                 os.replace(temporary, path)
                 return
-        _replace(temporary, path)
+        with locks.MOVING:
+            _replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        locks.disown(temporary)
 
 
 def _sync(file: BinaryIO) -> None:

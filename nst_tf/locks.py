@@ -11,6 +11,7 @@ import re
 import secrets
 import stat
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import IO, Any, BinaryIO
@@ -19,6 +20,8 @@ if sys.platform != "win32":
     import fcntl
 
 LEFT_SECONDS = 86400.0  # without locks, a file that is older was left behind
+MOVING = threading.Lock()  # held while a temporary file takes its place
+_own: set[Path] = set()  # temporary files and marks of this process
 _TEMPORARY = re.compile(r"\.nst-[0-9a-f]{8}(\.[a-z0-9]{1,5})?")
 
 
@@ -120,8 +123,30 @@ def create_temporary(
         file = open(path, "xb", opener=opener)  # noqa: SIM115
         # Before it was locked another run may have removed it as left behind.
         if try_lock(file) is not False and path.exists():
+            own(path)
             return path, file
         file.close()
+
+
+def own(path: Path) -> None:
+    """Notes a file that is to be removed if this process ends at once."""
+    _own.add(path)
+
+
+def disown(path: Path) -> None:
+    """Notes that a file has been removed, or has its place."""
+    _own.discard(path)
+
+
+def remove_own() -> None:
+    """Removes temporary files and marks of this process, which then ends.
+
+    Another thread that is about to move one waits for the end.
+    """
+    MOVING.acquire()
+    for path in list(_own):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -4,19 +4,16 @@ Elsewhere the same functions print lines. Nothing of IPython is imported unless
 it runs already.
 """
 
-import contextlib
 import math
 import signal
 import sys
-import threading
 import time
-import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_tf import display, screens, terminal
+from nst_tf import display, screens, terminal, watcher
 from nst_tf.backend import device
 from nst_tf.images import captions, image_io, painting, sizes
 from nst_tf.plan import arrays
@@ -71,9 +68,12 @@ def show(
     with display.use(_CellLine(cell) if cell else "auto"):
         run = runner.start_run(draft, began=began)
         report = progress.Progress([run.plan], began, end)
-        with _interrupts() as interrupts:
-            step = _read(run, report, cell, every, interrupts)
-        state = "unfinished" if interrupts else "done"
+        # TensorFlow makes other errors of an exception while it traces.
+        signals = watcher.Signals(numbers=[signal.SIGINT])
+        signals.take_steps()  # an interrupt waits for the first one, too
+        with signals:
+            step = _read(run, report, cell, every, signals)
+        state = "unfinished" if signals.received else "done"
         picture = results.make_painting(job, run, step, state=state)
     if cell:
         cell.draw(picture)
@@ -121,7 +121,7 @@ def _read(
     report: progress.Progress,
     cell: "_Cell | None",
     every: int,
-    interrupts: list[int],
+    signals: watcher.Signals,
 ) -> "descent.Step":
     """Reads and shows steps up to the last one, or to an interrupt."""
 
@@ -130,35 +130,10 @@ def _read(
         if cell and (run.count - 1) % every == 0 and cell.is_due():
             cell.draw(results.read_image(step))
 
-    last = run.read(follow, lambda: bool(interrupts))
-    if interrupts:
+    last = run.read(follow, signals.should_stop)
+    if signals.received:
         terminal.print_note("interrupted: this is the picture so far")
     return last
-
-
-@contextlib.contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Notes an interrupt, for the end of a step; a second one comes at once.
-
-    TensorFlow makes other errors of an exception that comes while it traces.
-    """
-    received: list[int] = []
-    before = signal.getsignal(signal.SIGINT)
-    main = threading.current_thread() is threading.main_thread()
-    if not main or not callable(before):  # none comes here, or it is ignored
-        yield received
-        return
-
-    def receive(number: int, frame: types.FrameType | None) -> None:
-        if received:
-            before(number, frame)
-        received.append(number)
-
-    signal.signal(signal.SIGINT, receive)
-    try:
-        yield received
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _captioned(

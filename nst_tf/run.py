@@ -1,17 +1,16 @@
 """The program, nst-tf: also python -m nst_tf, python -m nst_tf.run."""
 
-import sys
+import signal
 from collections.abc import Sequence
 
 
 def cli() -> None:
     """Runs the console script nst-tf."""
-    try:
-        from nst_tf import display, terminal
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of imports
+    from nst_tf import display, terminal
 
-        terminal.run_program("nst_tf.cli.answers", display.start)
-    except KeyboardInterrupt:  # before anything handles it
-        sys.exit(130)
+    terminal.run_program("nst_tf.cli.answers", display.start)
 
 
 def main(arguments: Sequence[str]) -> int:

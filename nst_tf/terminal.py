@@ -8,15 +8,14 @@ import io
 import logging
 import os
 import re
-import signal
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from types import FrameType
 from typing import BinaryIO, Protocol
 
-_INTERRUPTED = 130
+from nst_tf import watcher
+
 _FAILURES = range(2, 128)  # statuses; 1 is wrong input, from 129 on signals
 # C0, DEL, C1, marks that change the direction of text, lone surrogates.
 _CONTROLS = re.compile(
@@ -64,22 +63,24 @@ def run_program(
 ) -> None:
     """Runs a program on the command line, and exits with its status.
 
+    A signal ends it as the system does, unless `main` enters a
+    `watcher.Signals`.
+
     Args:
         module: Its module; `main` of it takes the arguments, without the
             program's name, and returns the exit status.
         start: Is called with the arguments before the module is imported.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _interrupt)
     _fill_descriptors()
+    watcher.start(clear_live)
     with _keep_stderr() as kept:
         try:
             # Each level is traced anew, which TensorFlow takes for a mistake.
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
             start(sys.argv[1:])
-            status = importlib.import_module(module).main(sys.argv[1:])
-        except KeyboardInterrupt:
-            status = _INTERRUPTED
+            with watcher.at_once():
+                program = importlib.import_module(module)
+            status = program.main(sys.argv[1:])
         except Exception:
             print_traceback()
             status = 1
@@ -88,9 +89,7 @@ def run_program(
             if status in _FAILURES:
                 _show(kept)
     clear_live()
-    # What runs when Python ends would show a traceback.
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    watcher.finish()
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream:
@@ -98,27 +97,6 @@ def run_program(
         except OSError:  # nobody reads; Python would complain at its end
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)
-
-
-def end_if_importing(number: int, frame: FrameType | None) -> None:
-    """Ends the program at once if a signal came while a module is imported.
-
-    Some modules print, lose or convert an exception that is raised then.
-
-    Args:
-        number: The signal.
-        frame: Where it came.
-    """
-    while frame:
-        if frame.f_code.co_filename.startswith("<frozen importlib."):
-            os._exit(128 + number)
-        frame = frame.f_back
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    """Handles Ctrl-C as Python does, but for imports."""
-    end_if_importing(number, frame)
-    raise KeyboardInterrupt
 
 
 def _fill_descriptors() -> None:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from nst_tf import display
+from nst_tf import display, watcher
 
 CPU = Path("/proc/cpuinfo")  # on Linux
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -80,6 +80,7 @@ def prepare() -> None:
         if not _STARTED.is_set() and "tensorflow" not in sys.modules:
             display.show_stage("loading TensorFlow")
             stack.enter_context(_withhold_banner())
+            stack.enter_context(watcher.at_once())
         _STARTED.set()  # once a process: other threads write there, too
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
         os.environ["KERAS_BACKEND"] = "tensorflow"

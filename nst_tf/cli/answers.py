@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import metadata
 
 import nst_tf
-from nst_tf import terminal
+from nst_tf import terminal, watcher
 
 HELP = {"--help", "-help", "--helpfull", "--helpshort"}
 VERSION = {"--version", "-version", "-V"}
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str]) -> int:
     except (ValueError, OSError) as error:
         terminal.print_error(str(error))
         return 1
-    from nst_tf.cli import main as program
+    with watcher.at_once():
+        from nst_tf.cli import main as program
 
     return program.main(arguments)
 

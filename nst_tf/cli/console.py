@@ -1,11 +1,9 @@
-"""What the program says, how it ends, and what signals do to it."""
+"""What the program says where it ends, and the status that it ends with."""
 
 import contextlib
 import logging
-import signal
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 from nst_tf import display, terminal
@@ -21,11 +19,6 @@ OUT_OF_MEMORY_ADVICE = (
     "out of memory; make a smaller picture with --size, or smaller tiles with "
     "--memory, in GB."
 )
-SIGNALS = [
-    getattr(signal, name)
-    for name in ("SIGHUP", "SIGINT", "SIGTERM")
-    if hasattr(signal, name)  # not all on Windows
-]
 
 
 def print_error(sentence: str) -> int:
@@ -89,47 +82,6 @@ def name_status(status: int) -> str:
     if status > 128:
         return "stopped"
     return {DONE: "done", OUT_OF_MEMORY: "out_of_memory"}.get(status, "failed")
-
-
-class Stopped(BaseException):
-    """A signal came while nothing was to be saved yet."""
-
-
-class Signals:
-    """Ends a run after its step, and what comes before it at once.
-
-    A second signal ends the program at once, as it would without this.
-    """
-
-    def __init__(self) -> None:
-        self.received = 0
-        self.wait = False  # for the end of a step
-
-    @property
-    def status(self) -> int:
-        """The exit status of a run that goes well, or ends by a signal."""
-        return 128 + self.received if self.received else DONE
-
-    def __enter__(self) -> "Signals":
-        self._before = {
-            number: signal.signal(number, self._receive)
-            for number in SIGNALS
-            if signal.getsignal(number) is not signal.SIG_IGN  # as by nohup
-        }
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        self.received = number
-        if not self.wait:
-            terminal.end_if_importing(number, frame)
-            raise Stopped
 
 
 def report_failure(error: Exception) -> int:

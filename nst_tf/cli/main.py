@@ -4,16 +4,17 @@ Signals and console are in `console`, contact sheets in `sheet_command`.
 """
 
 import contextlib
+import functools
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nst_tf import display, errors, terminal
+from nst_tf import display, errors, terminal, watcher
 from nst_tf.backend import device, replicas
 from nst_tf.cli import console, flags, sheet_command
 from nst_tf.images import image_io, sizes, sources, writing
@@ -46,9 +47,11 @@ def main(arguments: Sequence[str]) -> int:
         The exit status: 0 done; 1 wrong input, or a picture that could not be
         written where it should be; and with the picture so far saved, if there
         is one, 3 out of memory, 4 a step failed, 129, 130 and 143 stopped by
-        SIGHUP, SIGINT and SIGTERM.
+        SIGHUP, SIGINT and SIGTERM. Before the first step is finished a signal
+        ends the process as the system does.
     """
-    began, signals = time.monotonic(), console.Signals()
+    began, signals = time.monotonic(), watcher.Signals(terminal.print_note)
+    is_right = False  # what was asked for
     with contextlib.ExitStack() as shown:  # errors are, too
         try:
             with signals, terminal.print_notes():
@@ -59,13 +62,13 @@ def main(arguments: Sequence[str]) -> int:
                     log.info(note)
                 if job.sheet or job.sweep:
                     return sheet_command.paint(job, began, signals)
-                return _paint(_prepare(request, began), signals)
+                commission = _prepare(request, began)
+                is_right = True
+                return _paint(commission, signals)
         except (ValueError, OSError) as error:
-            if signals.wait:  # what was asked for is right; this is a bug
+            if is_right:  # this is a bug
                 raise
             return console.print_error(str(error))
-        except console.Stopped:
-            return signals.status
         except MemoryError as error:
             console.print_error(str(error) or console.OUT_OF_MEMORY_ADVICE)
             return console.OUT_OF_MEMORY
@@ -105,7 +108,7 @@ def _prepare(request: flags.Request, began: float) -> Commission:
     return Commission(job, path, run, opened, device_then)
 
 
-def _paint(commission: Commission, signals: console.Signals) -> int:
+def _paint(commission: Commission, signals: watcher.Signals) -> int:
     """Paints, reports and saves a picture."""
     job, run = commission.job, commission.run
     writes = replicas.is_writer()
@@ -115,8 +118,7 @@ def _paint(commission: Commission, signals: console.Signals) -> int:
             lines = _describe(commission, seconds)
             terminal.print_result(*lines, paths=[str(commission.path)])
             _announce(commission)
-        return signals.status
-    signals.wait = True
+        return console.DONE
     stop = run.plan.stop
     end = run.began + stop.seconds if stop.seconds else math.inf
     if not writes:
@@ -129,8 +131,21 @@ def _paint(commission: Commission, signals: console.Signals) -> int:
     if writes:
         _announce(commission)
     report = progress.Progress([run.plan], run.began, end)
+    copier = results.Copier()
 
     def follow(step: "descent.Step") -> None:
+        signals.take_steps()
+        if not writes:
+            return
+        with signals.turn:
+            show(step)
+            if copied := copier.copy_if_due(run, step):
+                signals.rescue = lambda: conclude(lambda: copied)
+
+    def conclude(copy: Callable[[], results.FinishedStep] | None) -> int:
+        return _conclude(commission, copy, status or signals.status)
+
+    def show(step: "descent.Step") -> None:
         report.update(step.level, step.index, step.evaluation.loss)
         commission.reporters.step(step, sum(run.taken))
         if job.preview_every and run.count % job.preview_every == 0:
@@ -139,24 +154,19 @@ def _paint(commission: Commission, signals: console.Signals) -> int:
 
     status = console.DONE
     try:
-        run.read(
-            follow if writes else lambda step: None,
-            lambda: signals.received > 0,
-        )
+        run.read(follow, signals.should_stop)
     except Exception as error:  # whatever it is, the picture so far is saved
         status = console.report_failure(error)
-    status = status or signals.status
     if not writes:
-        return status
-    saved = None
-    with contextlib.closing(commission.reporters) as opened:
-        if run.last is not None:
-            status, saved = _save(commission, run.last, status)
-        opened.end(console.name_status(status), sum(run.taken))
-    if saved:
-        status = _report(commission, saved, status)
+        return status or signals.status
+    signals.begin_saving()
+    copy = None
+    if run.last is not None:
+        copy = functools.partial(results.copy_step, run, run.last)
+    status = conclude(copy)
     if not status:
         run.written.forget()
+    signals.end_saving()
     return status
 
 
@@ -222,14 +232,35 @@ def _describe_devices(description: str, devices: int) -> str:
     return f"{description}, {devices} devices of {machines} processes"
 
 
+def _conclude(
+    commission: Commission,
+    copy: Callable[[], results.FinishedStep] | None,
+    status: int,
+) -> int:
+    """Saves the picture of the last step, if there is one, and reports it."""
+    run, finished, saved = commission.run, None, None
+    with contextlib.closing(commission.reporters) as opened:
+        try:
+            finished = copy and copy()
+        except FloatingPointError as error:
+            status = console.print_error(str(error)) and console.FAILED
+        if finished:
+            status, saved = _save(commission, finished, status)
+        steps = finished.outcome.steps if finished else run.taken
+        opened.end(console.name_status(status), sum(steps))
+    if not finished or not saved:
+        return status
+    return _report(commission, finished, saved, status)
+
+
 def _save(
-    commission: Commission, step: "descent.Step", status: int
+    commission: Commission, finished: results.FinishedStep, status: int
 ) -> tuple[int, results.SavedPicture | None]:
-    """Writes the picture of the last step; returns the status, and where."""
+    """Writes the picture of a step; returns the status, and where."""
     path, run = commission.path, commission.run
     ending = "unfinished" if status else "done"
-    rows, columns = step.size
-    if step.size != run.plan.size:
+    rows, columns = finished.image.shape[:2]
+    if (rows, columns) != run.plan.size:
         height, width = run.plan.size
         log.info(
             "stopped at %d x %d; the picture is enlarged to %d x %d",
@@ -240,32 +271,33 @@ def _save(
         )
     display.show_stage(f"saving {path}")
     try:
-        saved = results.save(path, commission.job, run, step, state=ending)
-    except FloatingPointError as error:
-        console.print_error(str(error))
-        return console.FAILED, None
+        saved = results.save(path, commission.job, run, finished, state=ending)
     except (OSError, ValueError) as error:
         words = f"{path} cannot be written: {error}"
         return console.print_error(words), None
-    commission.reporters.finish(saved.image, sum(run.taken), saved.path)
+    steps = sum(finished.outcome.steps)
+    commission.reporters.finish(saved.image, steps, saved.path)
     return status, saved
 
 
 def _report(
-    commission: Commission, saved: results.SavedPicture, status: int
+    commission: Commission,
+    finished: results.FinishedStep,
+    saved: results.SavedPicture,
+    status: int,
 ) -> int:
     """Says how a run went, and where its picture is."""
-    job, run, step = commission.job, commission.run, commission.run.last
-    if step and (rescues := int(step.optimizer.rescues)):
+    job, run, outcome = commission.job, commission.run, finished.outcome
+    if rescues := outcome.rescues:
         log.info(
             "rescued %s: the loss exploded, or was no number; the run went on "
             "from its best picture, with shorter steps",
             "once" if rescues == 1 else f"{rescues} times",
         )
-    if step and job.verbose:
-        is_taken_back = int(step.optimizer.failures) > 0
-        losses = results.read_losses(step)
-        terminal.print_note(*progress.describe_losses(losses, is_taken_back))
+    if job.verbose:
+        terminal.print_note(
+            *progress.describe_losses(outcome.losses, finished.taken_back)
+        )
     picture = console.Saved(
         saved.path, saved.image.shape[:2], run.seconds, status
     )

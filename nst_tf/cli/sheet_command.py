@@ -1,13 +1,15 @@
 """The program's contact sheet: painted, reported, saved."""
 
+import functools
 import logging
 import math
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from nst_tf import terminal
+from nst_tf import terminal, watcher
 from nst_tf.backend import device, replicas
 from nst_tf.cli import console, contact_sheet
 from nst_tf.plan import settings
@@ -19,11 +21,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("nst_tf")
 
 
-def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
+def paint(job: settings.Job, began: float, signals: watcher.Signals) -> int:
     """Paints a contact sheet, as far as it comes."""
     check_alone(job)
     sheet = contact_sheet.prepare(job)
-    signals.wait = not job.dry_run
     device.prepare()
     lines = contact_sheet.describe(sheet, device.describe())
     if job.dry_run:
@@ -35,7 +36,7 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
         if note:
             log.warning(note)
     if job.dry_run:
-        return signals.status
+        return console.DONE
     count = len(sheet.cells)
     images: dict[int, np.ndarray] = {}
     scores: dict[int, str] = {}
@@ -51,9 +52,29 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
     pictures = contact_sheet.paint(
         sheet,
         job.max_seconds,
-        lambda: signals.received > 0,
+        signals.should_stop,
         follow,
     )
+
+    def save(images: Mapping[int, np.ndarray]) -> int:
+        code = status or signals.status
+        drawn = contact_sheet.draw(sheet, images, scores)
+        try:
+            saved = outputs.save_result(
+                sheet.path, drawn, job.overwrite, sheet.options
+            )
+        except (OSError, ValueError) as error:
+            return console.print_error(
+                f"{sheet.path} cannot be written: {error}"
+            )
+        log.info(
+            "the flags under a picture, added to your command without --sheet "
+            "and --sweep, make it"
+        )
+        seconds = time.monotonic() - began
+        picture = console.Saved(saved, drawn.shape[:2], seconds, code)
+        return console.report_saved(sheet.path, picture, job.quiet)
+
     try:
         for number, image in enumerate(pictures):
             images[number], cell = image, sheet.cells[number]
@@ -67,28 +88,16 @@ def paint(job: settings.Job, began: float, signals: console.Signals) -> int:
                 log.info(
                     "picture %d of %d, %s", number + 1, count, " ".join(words)
                 )
+            signals.rescue = functools.partial(save, dict(images))
+            signals.take_steps()
     except Exception as error:  # whatever it is, the sheet so far is saved
         status = console.report_failure(error)
-    status = status or signals.status
     if not images:
-        return status
-    drawn = contact_sheet.draw(sheet, images, scores)
-    try:
-        saved = outputs.save_result(
-            sheet.path,
-            drawn,
-            job.overwrite,
-            sheet.options,
-        )
-    except (OSError, ValueError) as error:
-        return console.print_error(f"{sheet.path} cannot be written: {error}")
-    log.info(
-        "the flags under a picture, added to your command without --sheet and "
-        "--sweep, make it"
-    )
-    seconds = time.monotonic() - began
-    picture = console.Saved(saved, drawn.shape[:2], seconds, status)
-    return console.report_saved(sheet.path, picture, job.quiet)
+        return status or signals.status
+    signals.begin_saving()
+    status = save(images)
+    signals.end_saving()
+    return status
 
 
 def check_alone(job: settings.Job) -> None:

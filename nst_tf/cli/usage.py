@@ -66,7 +66,9 @@ def format_usage() -> str:
         "",
         "Exit status: 0 done; 1 wrong input, or no place for the picture; and,",
         "with the picture so far saved: 3 out of memory; 4 a step failed; 129,",
-        "130 and 143 stopped by SIGHUP, Ctrl-C and SIGTERM.",
+        "130 and 143 stopped by SIGHUP, Ctrl-C and SIGTERM. A second Ctrl-C,",
+        "or a signal before the first step is finished, saves nothing. SIGTERM",
+        "waits 5 s for the step, then saves the one before.",
     ]
     return "\n".join(lines)
 

@@ -1,16 +1,15 @@
 """The program: python -m nst_tf.judge --content=... --style=... RESULT."""
 
-import sys
+import signal
 
 
 def cli() -> None:
     """Runs the console script nst-tf-judge."""
-    try:
-        from nst_tf import terminal
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of imports
+    from nst_tf import terminal
 
-        terminal.run_program("nst_tf.judge.command")
-    except KeyboardInterrupt:  # before anything handles it
-        sys.exit(130)
+    terminal.run_program("nst_tf.judge.command")
 
 
 if __name__ == "__main__":

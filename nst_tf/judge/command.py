@@ -14,7 +14,7 @@ from nst_tf.images import sources
 from nst_tf.judge import judging
 from nst_tf.plan import settings
 
-DONE, WRONG_INPUT, OUT_OF_MEMORY, INTERRUPTED = 0, 1, 3, 130
+DONE, WRONG_INPUT, OUT_OF_MEMORY = 0, 1, 3
 COLUMNS = ("style", "moments", "content", "ssim", "chroma", "border")
 # Flags that are fields of `Job`, and --size, in the order of --help.
 FLAGS = ("content", "style", *judging.SETTINGS, "size")
@@ -66,8 +66,7 @@ def main(arguments: Sequence[str]) -> int:
         arguments: The command line, without the program's name.
 
     Returns:
-        The exit status: 0 done, 1 wrong input, 3 out of memory, 130
-        interrupted.
+        The exit status: 0 done, 1 wrong input, 3 out of memory.
     """
     if {"--help", "-h", "-help"} & set(arguments):
         terminal.print_line(*format_usage().split("\n"))
@@ -92,8 +91,6 @@ def main(arguments: Sequence[str]) -> int:
     except MemoryError as error:
         terminal.print_error(str(error) or "out of memory.")
         return OUT_OF_MEMORY
-    except KeyboardInterrupt:
-        return INTERRUPTED
 
 
 def parse(arguments: Sequence[str]) -> Request:

@@ -155,7 +155,8 @@ def run_job(
     path = confirm_path(path, job, run)
     step, state = run.follow(callback)
     if replicas.is_writer():
-        path = results.save(path, job, run, step, state=state).path
+        finished = results.copy_step(run, step)
+        path = results.save(path, job, run, finished, state=state).path
         if state == "done":
             run.written.forget()
     return Result(path, run.seconds, results.read_losses(step))

@@ -144,6 +144,7 @@ class CheckpointFolder:
         try:
             self._path.mkdir(parents=True, exist_ok=True)
             self._mark = locks.hold(path)
+            locks.own(path)
             self._mark.truncate(0)
             self._mark.write(json.dumps({**note, "process": os.getpid()}))
             self._mark.flush()
@@ -159,6 +160,7 @@ class CheckpointFolder:
         for path in (*self._marks, *self._parts):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
+            locks.disown(path)
         locks.remove_leftovers(self._path)
         if self._mark:
             with contextlib.suppress(OSError):

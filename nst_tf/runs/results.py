@@ -1,12 +1,15 @@
 """What was painted -> a picture, and a file with the record of how."""
 
+import contextlib
 import logging
+import math
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nst_tf.backend import device
+from nst_tf.backend import device, host_memory
 from nst_tf.images import color, image_io, painting, transparency, writing
 from nst_tf.metadata import exif, xmp
 from nst_tf.plan import initial, planning, settings
@@ -16,6 +19,17 @@ if TYPE_CHECKING:
     from nst_tf.optimize import descent
 
 log = logging.getLogger("nst_tf")
+
+COPY_SECONDS, COPY_SHARE = 2.0, 0.01  # between two copies, and of all the time
+COPY_BYTES = 48  # a pixel, for a copy to be kept and saved
+
+
+class FinishedStep(NamedTuple):
+    """A step in the host's memory: nothing of a device is needed to save it."""
+
+    image: np.ndarray  # [h, w, 3] in [0, 1]
+    outcome: records.Outcome  # as if the run had ended with it
+    taken_back: bool  # whether its evaluation was
 
 
 class SavedPicture(NamedTuple):
@@ -29,7 +43,7 @@ def save(
     path: Path,
     asked: settings.Job,
     run: runner.Run,
-    step: "descent.Step",
+    finished: FinishedStep,
     *,
     state: str = "done",
 ) -> SavedPicture:
@@ -41,25 +55,24 @@ def save(
         path: Where to, as in `outputs.save_result`.
         asked: The job as it was asked for.
         run: Its run.
-        step: The last one.
+        finished: Its last step, as `copy_step` returns it.
         state: "done" or "unfinished".
 
     Returns:
         Where it was written, and what it looks like.
 
     Raises:
-        FloatingPointError: If it is not made of numbers any more.
         OSError: If it cannot be written anywhere.
     """
     plan = run.plan
-    image, share = make_output(step, plan)
+    image, share = finish(image_io.resize(finished.image, *plan.size), plan)
     if share:
         log.info(
             "%.2f%% of the pixels are lighter or darker than they were "
             "painted, to keep the content's colors",
             100 * share,
         )
-    record, options = _describe(asked, run, step, state)
+    record, options = _describe(asked, plan, finished.outcome, state)
     path = outputs.save_result(
         path,
         image,
@@ -90,6 +103,57 @@ def make_options(plan: planning.Plan) -> writing.Options:
     )
 
 
+def copy_step(run: runner.Run, step: "descent.Step") -> FinishedStep:
+    """Copies what `save` needs of the last step of a run to the host's memory.
+
+    Raises:
+        FloatingPointError: If it is not made of numbers any more.
+    """
+    outcome = records.Outcome(
+        steps=list(run.taken),
+        state="unfinished",
+        losses=read_losses(step),
+        rescues=int(step.optimizer.rescues),
+        seconds=run.seconds,
+        device=device.describe(),
+    )
+    taken_back = int(step.optimizer.failures) > 0
+    return FinishedStep(read_image(step), outcome, taken_back)
+
+
+class Copier:
+    """Copies finished steps, to save one while a device is at the next.
+
+    Where steps take seconds, each is copied; of faster ones as many as take
+    one percent of the time, and the last one of each level.
+    """
+
+    def __init__(self) -> None:
+        self._copied = -math.inf
+        self._cost = 0.0  # seconds that a copy takes
+
+    def copy_if_due(
+        self, run: runner.Run, step: "descent.Step"
+    ) -> FinishedStep | None:
+        """Copies the last step of a run, if it is time, and there is memory."""
+        pause = max(COPY_SECONDS, self._cost / COPY_SHARE)
+        ends_level = step.index == run.plan.levels[step.level].steps
+        if time.monotonic() - self._copied < pause and not ends_level:
+            return None
+        float(step.evaluation.loss)  # waits for the device
+        began = time.monotonic()
+        height, width = run.plan.size
+        free = host_memory.find_free()
+        if free is not None and free < COPY_BYTES * height * width:
+            return None
+        copied = None
+        with contextlib.suppress(FloatingPointError):
+            copied = copy_step(run, step)
+        self._copied = time.monotonic()
+        self._cost = self._copied - began
+        return copied
+
+
 def make_painting(
     asked: settings.Job,
     run: runner.Run,
@@ -111,8 +175,9 @@ def make_painting(
     Raises:
         FloatingPointError: If it is not made of numbers any more.
     """
-    image = make_output(step, run.plan).image
-    record, options = _describe(asked, run, step, state)
+    finished, plan = copy_step(run, step), run.plan
+    image = finish(image_io.resize(finished.image, *plan.size), plan).image
+    record, options = _describe(asked, plan, finished.outcome, state)
     if options.alpha is not None:
         image = transparency.fill(image, options.alpha)
     # What is still the device's own memory can only be read.
@@ -123,22 +188,18 @@ def make_painting(
 
 
 def _describe(
-    asked: settings.Job, run: runner.Run, step: "descent.Step", state: str
+    asked: settings.Job,
+    plan: planning.Plan,
+    outcome: records.Outcome,
+    state: str,
 ) -> tuple[dict[str, Any], writing.Options]:
     """Makes a picture's record, and says how it is written."""
-    outcome = records.Outcome(
-        steps=run.taken,
-        state=state,
-        losses=read_losses(step),
-        rescues=int(step.optimizer.rescues),
-        seconds=run.seconds,
-        device=device.describe(),
-    )
-    options = make_options(run.plan)
+    options = make_options(plan)
     if options.alpha is not None:
-        alpha = image_io.resize_alpha(options.alpha, *run.plan.size)
+        alpha = image_io.resize_alpha(options.alpha, *plan.size)
         options = options._replace(alpha=alpha)
-    return records.make_record(asked, run.plan, outcome), options
+    outcome = outcome._replace(state=state)
+    return records.make_record(asked, plan, outcome), options
 
 
 def make_output(

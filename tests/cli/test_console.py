@@ -1,7 +1,6 @@
-"""What the program says on standard error, and what signals do to it."""
+"""What the program says on standard error."""
 
 import logging
-import signal
 
 import pytest
 import tensorflow as tf
@@ -46,38 +45,6 @@ def test_a_closed_standard_error_is_no_failure(monkeypatch):
     monkeypatch.setattr(terminal.sys, "stderr", None)
     with terminal.print_notes():
         LOG.warning("trouble")
-
-
-@pytest.mark.usefixtures("default_signals")
-def test_the_first_signal_is_noted_and_the_second_ends():
-    with console.Signals() as signals:
-        assert signals.status == 0
-        with pytest.raises(console.Stopped):
-            signal.raise_signal(signal.SIGTERM)
-        assert signals.status == 143
-    with console.Signals() as signals:
-        signals.wait = True
-        signal.raise_signal(signal.SIGINT)
-        assert (signals.received, signals.status) == (signal.SIGINT, 130)
-        signal.signal(signal.SIGTERM, signals._receive)
-        monkey = []
-        default, signal.raise_signal = signal.raise_signal, monkey.append
-        try:
-            signals._receive(signal.SIGTERM, None)
-        finally:
-            signal.raise_signal = default
-        assert monkey == [signal.SIGTERM]
-        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-@pytest.mark.usefixtures("default_signals")
-def test_a_signal_that_is_ignored_stays_so():
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as by nohup
-    with console.Signals() as signals:
-        signal.raise_signal(signal.SIGHUP)
-        assert signals.received == 0
-    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def test_a_file_that_was_changed_is_kept(folder, painter, capsys):
     assert _run(painter, *typed, number=signal.SIGTERM) == 143
     film = Path("a.gif").read_bytes()
     Path("a.gif").write_bytes(b"mine")
-    assert _run(painter, *typed, number=signal.SIGTERM, count=1) == 143
+    assert _run(painter, *typed, number=signal.SIGTERM, count=2) == 143
     assert Path("a.gif").read_bytes() == b"mine"
     assert Path("a-2.gif").exists() and film
     picture = Image.open("a.png")

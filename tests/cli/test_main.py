@@ -359,14 +359,23 @@ def test_a_signal_ends_the_run_with_the_picture_saved(
 
 
 @pytest.mark.usefixtures("default_signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_before_work_ends_at_once(flag_file, monkeypatch, number):
-    def prepare(*_):
-        signal.raise_signal(number)
-        pytest.fail("went on")
+def test_a_signal_before_the_first_finished_step_saves_nothing(
+    flag_file, painter, monkeypatch
+):
+    _signal_at(painter, 1, signal.SIGINT)
+    before = set(os.listdir())
+    with pytest.raises(KeyboardInterrupt):
+        main.main([flag_file])
+    assert set(os.listdir()) == before
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "draft_files", _interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            main.main([flag_file])
 
-    monkeypatch.setattr(api, "draft_files", prepare)
-    assert main.main([flag_file]) == 128 + number
+
+def _interrupt(*_):
+    signal.raise_signal(signal.SIGINT)
+    pytest.fail("went on")
 
 
 @pytest.mark.usefixtures("default_signals")

@@ -4,12 +4,13 @@ import dataclasses
 import itertools
 import types
 
+import numpy as np
 import pretend
 import pytest
 
 from nst_tf.backend import device, replicas
 from nst_tf.plan import planning, pyramid
-from nst_tf.runs import checkpoint, runner
+from nst_tf.runs import checkpoint, results, runner
 from nst_tf.transfer import method
 
 
@@ -21,6 +22,42 @@ WHOLE = list(itertools.product(range(3), range(1, 4)))
 
 
 # Steps
+
+
+def test_finished_steps_are_copied_for_a_percent_of_the_time(
+    toy, painter, monkeypatch
+):
+    now = [100.0]
+    copy = results.copy_step
+
+    def copy_slowly(run, step):
+        now[0] += 0.05
+        return copy(run, step)
+
+    monkeypatch.setattr(results, "copy_step", copy_slowly)
+    monkeypatch.setattr(results.time, "monotonic", lambda: now[0])
+    copier, copied = results.Copier(), {}
+    run = runner.start_run(pretend.draft(toy, steps=(4, 3, 6)))
+    for step in run.steps():
+        now[0] += 3.0  # a copy takes 1/60 of it
+        copied[step.level, step.index] = copier.copy_if_due(run, step)
+        if found := copied[step.level, step.index]:
+            assert found.outcome.steps == run.taken
+            image = results.read_image(step)
+            np.testing.assert_array_equal(found.image, image)
+    # Every second one, and the last one of each level.
+    assert [place for place, found in copied.items() if found] == [
+        *((0, 1), (0, 3), (0, 4), (1, 2), (1, 3), (2, 2), (2, 4), (2, 6))
+    ]
+    assert copied[0, 1].outcome.steps == [1, 0, 0]
+    assert not np.array_equal(copied[0, 1].image, copied[0, 3].image)
+
+
+def test_no_step_is_copied_where_memory_is_short(toy, painter, monkeypatch):
+    monkeypatch.setattr(results.host_memory, "find_free", lambda: 1e5)
+    run = runner.start_run(pretend.draft(toy))
+    copier = results.Copier()
+    assert not any(copier.copy_if_due(run, step) for step in run.steps())
 
 
 def test_a_run_counts_what_it_takes(toy, painter):
