@@ -128,13 +128,6 @@ def test_a_file_of_the_working_directory_comes_before_a_preset(
     assert flags.parse(["--flagfile=starry"]).size == 77
 
 
-def test_a_file_with_windows_line_ends_and_mark_is_read(tmp_path):
-    path = tmp_path / "a.cfg"
-    path.write_bytes(b"\xef\xbb\xbf--size=31\r\n--style=\xc3\xa9.jpg\r\n")
-    job = flags.parse([f"--flagfile={path}"])
-    assert (job.size, job.style) == (31, ("é.jpg",))
-
-
 def test_a_job_is_written_as_flags_that_make_it():
     job = settings.Job(
         content="a b.jpg",
@@ -210,31 +203,12 @@ def test_mistakes_in_files_get_a_sentence(tmp_path, line, words):
         flags.parse([file])
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be", "utf-32"])
-def test_a_file_may_say_that_it_is_utf_16(tmp_path, encoding):
-    text = "--size=31\r\n--style=é.jpg\r\n"
-    if encoding == "utf-16-be":
-        text = f"\ufeff{text}"
-    (tmp_path / "a.cfg").write_bytes(text.encode(encoding))
-    job = flags.parse([f"--flagfile={tmp_path / 'a.cfg'}"])
-    assert (job.size, job.style) == (31, ("é.jpg",))
-
-
-@pytest.mark.parametrize(
-    ("data", "words"),
-    [
-        ("--size=3\n--style=é.jpg\n".encode("latin-1"), "line 2 is not text "),
-        ("--size=3\n--seed=4".encode("utf-16")[:-1], "line 2 is not text in "),
-        ("--size=3\n".encode("utf-16-le"), "not a text file in UTF-8; save"),
-        (b"--size=3\n" * 2**17, "too large for a flag file"),
-    ],
-)
-def test_a_file_in_another_encoding_gets_a_sentence(tmp_path, data, words):
+def test_a_file_of_a_megabyte_is_no_flag_file(tmp_path):
     path = tmp_path / "a.cfg"
-    path.write_bytes(data)
-    with pytest.raises(ValueError, match=re.escape(f"flag file {path} ")) as e:
+    path.write_bytes(b"--size=3\n" * 2**17)
+    words = re.escape(f"flag file {path} ") + ".*too large for a flag file"
+    with pytest.raises(ValueError, match=words):
         flags.parse([f"--flagfile={path}"])
-    assert words in str(e.value)
 
 
 def _write(tmp_path, monkeypatch, line):
@@ -413,13 +387,6 @@ def test_files_may_be_nested_eight_deep(tmp_path):
 )
 def test_values_are_read(typed, name, value):
     assert getattr(flags.parse(typed), name) == value
-
-
-def test_a_picture_is_no_flag_file(tmp_path):
-    path = tmp_path / "a.cfg"
-    path.write_bytes(b"\x89PNG\r\n\x1a\n\xff\xfe")
-    with pytest.raises(ValueError, match="cannot be read"):
-        flags.parse([f"--flagfile={path}"])
 
 
 def test_help_explains_every_flag():

@@ -662,7 +662,7 @@ def test_other_inputs_are_warned_of(painter, capsys, monkeypatch):
     _again("a.png", *typed, "--weights=other.h5", "--output=b.png")
     out, err = capsys.readouterr()
     assert "warning" not in out
-    assert err.splitlines() == [
+    assert [line for line in err.splitlines() if line[:4] == "warn"] == [
         "warning   the content image is not the town.png of then: another "
         "file, and so another picture",
         "warning   the keep_mask image is not the mask.png of then: another "
@@ -680,7 +680,7 @@ def test_another_device_is_warned_of(painter, capsys):
     capsys.readouterr()
     _again("a.png", "--output=b.png")
     words = f"warning   made on a card, and here is {record['device']}\n"
-    assert capsys.readouterr().err == words
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
