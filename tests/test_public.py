@@ -218,16 +218,20 @@ losses.GramLos
 
 
 @pytest.mark.slow
-def test_mypy_takes_a_program_and_rejects_what_is_misspelled(tmp_path):
+def test_mypy_takes_what_is_documented_and_rejects_what_is_misspelled(tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM + MISTAKES)
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        (tmp_path / f"{path.stem}_page.py").write_text(_code(path))
+    files = [each.name for each in tmp_path.iterdir()]
     result = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", "program.py"],
+        [sys.executable, "-m", "mypy", "--strict", *files],
         cwd=tmp_path,
         env={"MYPYPATH": str(ROOT), "PATH": ""},
         capture_output=True,
         text=True,
     )
     first = PROGRAM.count("\n") + 1
+    assert not re.findall(r"^\w+_page\.py.*$", result.stdout, re.M)
     errors = re.findall(r"^program.py:(\d+): error: (.*)$", result.stdout, re.M)
     assert [int(line) for line, _ in errors] == [*range(first, first + 6)]
     words = ("keyword argument \"sise\"", '"size"', "missing", '"contnet"',
@@ -239,16 +243,24 @@ def test_mypy_takes_a_program_and_rejects_what_is_misspelled(tmp_path):
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("nst_tf.stylize(content, style, si", {"size="}),
+        ("nst_tf.sty", {"stylize", "stylize_steps"}),
+        ("nst_tf.stylize(si", {"size="}),
+        ("nst_tf.stylize(content, style, call", {"callback="}),
         ("nst_tf.stylize_steps(content, style, sty", {"style_weight="}),
-        ("nst_tf.Job(outp", {"output="}),
+        ("nst_tf.Job(si", {"size="}),
+        (
+            "for step in nst_tf.stylize_steps(a, b):\n    step.",
+            {"level", "index", "evaluation", "image", "size"},
+        ),
+        ("image = nst_tf.stylize(a, b)\nimage.sa", {"save"}),
         ("nst_tf.stylize(a, b).sha", {"shape"}),
         ("nst_tf.exam", {"example_images"}),
         ("nst_tf.losses.Gra", {"GramLoss"}),
     ],
 )
 def test_editors_complete_settings_and_names(code, expected):
-    jedi = pytest.importorskip("jedi")
+    import jedi
+
     project = jedi.Project(ROOT / "tests", added_sys_path=[str(ROOT)])
     script = jedi.Script(f"import nst_tf\n{code}", project=project)
     assert expected <= {each.name for each in script.complete()}
