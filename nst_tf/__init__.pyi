@@ -28,6 +28,7 @@ def stylize(
     style: ImageLike | Sequence[ImageLike],
     *,
     callback: runner.Callback | None = None,
+    progress: bool = False,
     extra_losses: method.ExtraLosses | None = None,
     size: int = 512,
     print_size: str = "",

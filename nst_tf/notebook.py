@@ -6,14 +6,13 @@ it runs already.
 
 import math
 import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_tf import display, screens, terminal, watcher
+from nst_tf import cells, display, terminal, watcher
 from nst_tf.backend import device
 from nst_tf.images import captions, image_io, painting, sizes
 from nst_tf.plan import arrays
@@ -62,10 +61,10 @@ def show(
         raise ValueError(f"every is {every}, expected at least 1.")
     began = time.monotonic()
     job, draft = api.draft_images(content, style, settings)
-    cell = _Cell() if _in_notebook() else None
+    cell = _Cell() if cells.is_notebook() else None
     device.prepare()
     end = began + draft.stop.seconds if draft.stop.seconds else math.inf
-    with display.use(_CellLine(cell) if cell else "auto"):
+    with display.use(cells.Line(cell) if cell else "auto"):
         run = runner.start_run(draft, began=began)
         report = progress.Progress([run.plan], began, end)
         # TensorFlow makes other errors of an exception while it traces.
@@ -151,59 +150,21 @@ def _captioned(
     return captions.CaptionedImage((caption,), height, width, pixels)
 
 
-class _Cell:
+class _Cell(cells.Cell):
     """A line and a picture in a notebook's cell, renewed in their places."""
 
     def __init__(self) -> None:
-        self._handles: dict[str, Any] = {}
+        super().__init__()
         self._drawn = -math.inf
-
-    def write(self, line: str) -> None:
-        """Renews the line."""
-        from IPython import display
-
-        self._renew("line", display.Pretty(line))
 
     def draw(self, image: np.ndarray) -> None:
         """Renews the picture, [h, w, 3] in [0, 1]."""
         from IPython import display
 
         data = painting.encode(image, LONGEST, ".jpg")
-        self._renew("picture", display.Image(data=data, format="jpeg"))
+        self.renew("picture", display.Image(data=data, format="jpeg"))
         self._drawn = time.monotonic()
 
     def is_due(self) -> bool:
         """Whether the last picture has been seen for some time."""
         return time.monotonic() - self._drawn >= SECONDS
-
-    def _renew(self, name: str, shown: object) -> None:
-        """Shows something in the place of what was there by that name."""
-        from IPython import display
-
-        if name in self._handles:
-            self._handles[name].update(shown)
-        else:
-            self._handles[name] = display.display(shown, display_id=True)
-
-
-class _CellLine(screens.Display):
-    """A display that renews the line of a cell, as steps are read."""
-
-    interval = 0.2
-
-    def __init__(self, cell: _Cell):
-        super().__init__()
-        self._cell, self._began = cell, time.monotonic()
-
-    def show(self, status: screens.Status, is_milestone: bool = False) -> None:
-        """Renews the line."""
-        super().show(status)
-        now = time.monotonic()
-        self._cell.write(screens.describe(status, now, now - self._began))
-
-
-def _in_notebook() -> bool:
-    """Whether this runs in a kernel, which shows pictures."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return getattr(shell, "kernel", None) is not None

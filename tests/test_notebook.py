@@ -14,7 +14,7 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import notebook
+from nst_tf import cells, notebook
 from nst_tf.images import image_io, painting
 from nst_tf.optimize import descent
 from nst_tf.runs import results
@@ -52,7 +52,7 @@ def cell(monkeypatch):
         return handle
 
     monkeypatch.setattr(display, "display", show)
-    monkeypatch.setattr(notebook, "_in_notebook", lambda: True)
+    monkeypatch.setattr(cells, "is_notebook", lambda: True)
     monkeypatch.setattr(notebook, "SECONDS", 0.0)
     return shown
 
@@ -230,7 +230,7 @@ def test_the_first_picture_comes_soon_and_others_in_their_time(monkeypatch):
     monkeypatch.setattr(notebook, "time", times)
     cell = notebook._Cell()
     assert cell.is_due()
-    monkeypatch.setattr(cell, "_renew", lambda *_: None)
+    monkeypatch.setattr(cell, "renew", lambda *_: None)
     pytest.importorskip("IPython")
     cell.draw(np.zeros((4, 4, 3)))
     now[0] += 0.49
@@ -266,8 +266,8 @@ def test_tensorflows_warnings_of_traces_are_off_while_it_paints(
     ],
 )
 def test_a_notebook_has_a_kernel(monkeypatch, ipython, expected):
-    monkeypatch.setitem(notebook.sys.modules, "IPython", ipython)
-    assert notebook._in_notebook() is expected
+    monkeypatch.setitem(cells.sys.modules, "IPython", ipython)
+    assert cells.is_notebook() is expected
 
 
 def test_pictures_are_drawn_beside_each_other():

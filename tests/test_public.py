@@ -62,9 +62,9 @@ NAMES = {
     "optimize.Lbfgs": "image learning_rate history bounds",
     "optimize.Sgd": "image learning_rate average settings",
     "optimize.Step": "level index evaluation optimizer",
-    "run_job": "job callback",
+    "run_job": "job callback progress",
     "save_image": "path image bit_depth quality dpi alpha",
-    "stylize": f"content style callback extra_losses {KEYWORDS}",
+    "stylize": f"content style callback progress extra_losses {KEYWORDS}",
     "stylize_steps": f"content style extra_losses {KEYWORDS}",
 }
 FUNCTIONS = ("stylize", "stylize_steps", "notebook.show")

@@ -46,28 +46,28 @@ def stylize(
     style: arrays.ImageLike | Sequence[arrays.ImageLike],
     *,
     callback: "runner.Callback | None" = None,
+    progress: bool = False,
     extra_losses: "method.ExtraLosses | None" = None,
     **settings: Any,
 ) -> painting.Painting:
     """Paints a content image in the manner of style images.
 
     Args:
-        content: Content image: a path or an address, or an array, [H, W, 3],
-            of uint8 or of floats in [0, 1], RGB; or with alpha, [H, W, 4]; or
-            a Pillow image of any mode; or gray, [H, W]; or a tensor, or a
-            batch of one. Transparent parts count for nothing.
+        content: Content image: a path, an address, a Pillow image, or an array
+            or tensor of uint8 or of floats in [0, 1]: RGB, [H, W, 3], gray,
+            [H, W], with alpha, [H, W, 4], or a batch of one. Transparent parts
+            count for nothing.
         style: One style image or several, likewise; a folder counts as one.
             `styles`, its old name, may be written too.
         callback: Is called with each step, as `stylize_steps` yields it. If it
             returns False (None is not), the picture so far is returned.
+        progress: Shows a bar on standard error, or a line in a cell.
         extra_losses: (height, width) -> further losses of an image of that
             size, as docs/adding_a_loss.md describes them.
         **settings: Fields of `Job`, such as size=512 or style_weight=200.
             Masks (content_mask, strength_map, keep_mask, and those of
-            style_mask) are paths or addresses, or arrays: gray, [H, W], or
-            RGB, [H, W, 3], or with alpha, of bool, uint8, or floats in [0, 1],
-            or Pillow images. What is started from (init, continue_from) may be
-            one of these, too, as `content`.
+            style_mask) and what is started from (init, continue_from) may be
+            pictures like `content`, and masks also of bool.
 
     Returns:
         The generated image, [h, w, 3], float32 in [0, 1]; its long side is
@@ -85,10 +85,12 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
-    job, draft = draft_images(content, style, settings)
-    run = runner.start_run(draft)
-    step, state = run.follow(callback, extra_losses)
-    return results.make_painting(job, run, step, state=state)
+    began = time.monotonic()
+    with runner.show(progress):
+        job, draft = draft_images(content, style, settings)
+        run = runner.start_run(draft, began=began)
+        step, state = run.follow(callback, progress, extra_losses)
+        return results.make_painting(job, run, step, state=state)
 
 
 @arrays.take_settings
@@ -121,12 +123,15 @@ def stylize_steps(
         FloatingPointError: As it is read, if evaluations give no numbers any
             more.
     """
-    _, draft = draft_images(content, style, settings)
+    draft = draft_images(content, style, settings)[1]
     return runner.start_run(draft).steps(extra_losses)
 
 
 def run_job(
-    job: settings.Job, *, callback: "runner.Callback | None" = None
+    job: settings.Job,
+    *,
+    callback: "runner.Callback | None" = None,
+    progress: bool = False,
 ) -> Result:
     """Makes the picture of a job, from file to file.
 
@@ -134,8 +139,8 @@ def run_job(
 
     Args:
         job: What is asked for.
-        callback: As in `stylize`; a picture that it stops is written as
-            unfinished.
+        callback: As in `stylize`; the picture is "unfinished" if it stops it.
+        progress: As in `stylize`.
 
     Raises:
         ValueError: If a file or a setting is not as it should be.
@@ -149,16 +154,17 @@ def run_job(
             raise ValueError(f"{name} is for the program, not for run_job.")
     conflicts.check(job)
     began = time.monotonic()
-    path, draft = draft_files(job)
-    log_notes(draft)
-    run = runner.start_run(draft, began=began)
-    path = confirm_path(path, job, run)
-    step, state = run.follow(callback)
-    if replicas.is_writer():
-        finished = results.copy_step(run, step)
-        path = results.save(path, job, run, finished, state=state).path
-        if state == "done":
-            run.written.forget()
+    with runner.show(progress):
+        path, draft = draft_files(job)
+        log_notes(draft)
+        run = runner.start_run(draft, began=began)
+        path = confirm_path(path, job, run)
+        step, state = run.follow(callback, progress)
+        if replicas.is_writer():
+            finished = results.copy_step(run, step)
+            path = results.save(path, job, run, finished, state=state).path
+            if state == "done":
+                run.written.forget()
     return Result(path, run.seconds, results.read_losses(step))
 
 
@@ -313,18 +319,16 @@ def open_reporters(
     """
     if job.dry_run or not replicas.is_writer():
         return reporters.Reporters(draft, began)
-    kept = draft.checkpoints
+    kept, log_file = draft.checkpoints, None
+    if job.log:
+        resumes = bool(kept.folder) and kept.resume != "never"
+        log_file = run_log.Log(
+            job.log, job.log_every, overwrite=job.overwrite, resumes=resumes
+        )
     return reporters.Reporters(
         draft,
         began,
-        log=run_log.Log(
-            job.log,
-            job.log_every,
-            overwrite=job.overwrite,
-            resumes=bool(kept.folder) and kept.resume != "never",
-        )
-        if job.log
-        else None,
+        log=log_file,
         summary_dir=job.summary_dir,
         timelapse_name=job.timelapse,
         flags=settings.format_flags(job),

@@ -8,15 +8,17 @@ import dataclasses
 import hashlib
 import itertools
 import logging
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from nst_tf import cells, display
 from nst_tf.backend import device, host_memory, interrupts, replicas
 from nst_tf.images import sizes
 from nst_tf.optimize import stopping
 from nst_tf.plan import planning, pyramid, tile_size
-from nst_tf.runs import outputs, resume
+from nst_tf.runs import outputs, progress, resume
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -120,21 +122,29 @@ class Run:
     def follow(
         self,
         callback: Callback | None = None,
+        is_shown: bool = False,
         extra_losses: "method.ExtraLosses | None" = None,
     ) -> "tuple[descent.Step, str]":
         """Reads the steps, up to where a callback says False.
 
         Args:
             callback: Is called with each step; False, and only that, stops.
+            is_shown: Whether to tell the display of each step.
             extra_losses: As in `method.Painter.paint`.
 
         Returns:
             The last step, and whether its picture is "done" or "unfinished".
         """
-        stopped = False
+        stopped, report = False, None
+        if is_shown:
+            limit = self.plan.stop.seconds or math.inf
+            end = self.began + limit
+            report = progress.Progress([self.plan], self.began, end)
 
         def follow(step: "descent.Step") -> None:
             nonlocal stopped
+            if report:
+                report.update(step.level, step.index, step.evaluation.loss)
             stopped = callback is not None and callback(step) is False
 
         step = self.read(follow, lambda: stopped, extra_losses)
@@ -203,6 +213,18 @@ def measure_machine(
         host,
         device.is_gpu(),
     )
+
+
+def show(is_shown: bool) -> contextlib.AbstractContextManager[object]:
+    """Opens a display for a caller of the library, if one is asked for.
+
+    A bar on standard error, or a line in a notebook's cell.
+    """
+    if not is_shown:
+        return contextlib.nullcontext()
+    if cells.is_notebook():
+        return display.use(cells.Line(cells.Cell()))
+    return display.use("auto")
 
 
 def _take(steps: "Iterator[descent.Step]") -> "descent.Step | None":

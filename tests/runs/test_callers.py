@@ -11,7 +11,7 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import run
+from nst_tf import cells, display, run
 from nst_tf.cli import main
 from nst_tf.images import image_io
 from nst_tf.plan import settings
@@ -167,3 +167,36 @@ def test_where_it_cannot_be_saved_is_said(folder, toy, painter):
     with pytest.raises(OSError, match="none"):
         image.save("none/a.png")
     assert not Path("a.gif").exists()
+
+
+# Progress
+
+
+def test_nothing_is_shown_unless_it_is_asked_for(toy, painter, capsys):
+    _stylize(toy)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("of_files", [False, True])
+def test_progress_is_shown_on_standard_error(
+    folder, toy, painter, capsys, of_files
+):
+    if of_files:
+        job = pretend.job(toy, content="town.png", style="paint.png")
+        nst_tf.run_job(job, progress=True)
+    else:
+        _stylize(toy, progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and "96 x 72" in err and "loss 7" in err
+    assert display._current is None
+
+
+def test_progress_is_a_line_in_a_notebooks_cell(
+    toy, painter, monkeypatch, capsys
+):
+    lines = []
+    monkeypatch.setattr(cells, "is_notebook", lambda: True)
+    monkeypatch.setattr(cells.Cell, "write", lambda self, s: lines.append(s))
+    _stylize(toy, progress=True)
+    assert "96 x 72" in lines[-1] and "step 3/3" in lines[-1]
+    assert capsys.readouterr() == ("", "")
