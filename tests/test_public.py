@@ -144,6 +144,7 @@ def test_style_is_given_once(name):
         ({"sise": 3}, TypeError, "has no setting 'sise'; did you mean 'size'?"),
         ({"sizes": 3}, TypeError, "no setting 'sizes'; did you mean 'size'?"),
         ({"qwx": 3}, TypeError, "no setting 'qwx'; help(nst_tf.Job) lists"),
+        ({"iterations": 9}, TypeError, "'iterations'; did you mean 'steps'?"),
         ({"output": "a.png"}, TypeError, "output is for the program, not for"),
         ({"dpi": 72}, TypeError, "dpi is for the program, not for"),
         ({"size": "3"}, TypeError, "size is '3' of type str, expected int"),
