@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import nst_tf
-from nst_tf import errors, terminal, web
+from nst_tf import terminal, web
 from nst_tf.backend import device
 from nst_tf.images import sources
 from nst_tf.judge import judging
@@ -71,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
     if {"--help", "-h", "-help"} & set(arguments):
         terminal.print_line(*format_usage().split("\n"))
         return DONE
-    if "--version" in arguments:
+    if {"--version", "-V"} & set(arguments):
         terminal.print_line(f"nst-tf-judge {nst_tf.__version__}")
         return DONE
     try:
@@ -116,12 +116,13 @@ def parse(arguments: Sequence[str]) -> Request:
         if argument == sources.STANDARD_INPUT or not argument.startswith("-"):
             pictures.append(argument)
             continue
-        name, equals, value = argument.lstrip("-").partition("=")
+        typed, equals, value = argument.partition("=")
+        name = typed.lstrip("-").replace("-", "_")
         if name in ("json", "nojson") and not equals:
             as_json = name == "json"
         elif name not in FLAGS:
-            near = errors.did_you_mean(name, [*FLAGS, "json"])
-            raise ValueError(f"unknown flag --{name}{near}; --help lists them.")
+            near = settings.suggest(name, [*FLAGS, "json"])
+            raise ValueError(f"unknown flag {typed}{near}; --help lists them.")
         elif not equals and not queue:
             raise ValueError(f"flag --{name} has no value; write --{name}=.")
         else:

@@ -74,7 +74,7 @@ def test_flags_and_pictures_come_in_any_order():
     request = command.parse(
         [
             *("a.png", "--content", "c.png", "--style=s.png", "b.png"),
-            *("--style", "t.png", "--style_scale=1,0.5", "--size=99"),
+            *("--style", "t.png", "--style-scale=1,0.5", "--size=99"),
             *("--json", "--nojson", "--", "--odd.png"),
         ]
     )
@@ -93,6 +93,7 @@ def test_flags_and_pictures_come_in_any_order():
             ["a.png", "--stlye=b.png"],
             "unknown flag --stlye; did you mean 'style'",
         ),
+        (["--image-size=9"], "unknown flag --image-size; did you mean 'size'"),
         (["a.png", "--content"], "flag --content has no value"),
         (["FLAGS"], "no picture to judge; name one with PICTURE."),
         (["FLAGS", "no.png"], "there is no file no.png"),
