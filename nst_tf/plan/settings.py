@@ -61,9 +61,9 @@ def setting(
         **rules: Limits of a number (low, high, above, below); choices; path
             ("picture", "mask", "start" or "weights") with keywords that are no
             paths; examples of its values; writes, if it names a file or folder
-            to write; of_styles, if the i-th value is the i-th style's; network,
-            if the network is built by it; absent, what a record without it
-            means, if that is not the default: the default of before, or off;
+            to write; of_styles, if the i-th value is the i-th style's; absent,
+            what a record without it means, if that is not the default: the
+            default of before, or off;
             short, the letter of its flag; synonyms, what other programs call
             it; and where it departs from its role (recorded, identity, keyword,
             swept, rerun, in_sheets). Choices may be a table, whose later
@@ -695,7 +695,6 @@ class Job:
         "The network",
         "Network that sees the pictures.",
         choices=architectures.NETWORKS,
-        network=True,
         synonyms="arch backbone model net network",
     )
     weights: str = setting(
@@ -706,14 +705,12 @@ class Job:
         "the path of an HDF5 file.",
         keywords=("auto", "imagenet", "small"),
         path="weights",
-        network=True,
     )
     pooling: str = setting(
         "average",
         "The network",
         "Pooling of the network.",
         choices=architectures.POOLINGS,
-        network=True,
     )
     padding: str = setting(
         "symmetric_first",
@@ -721,7 +718,6 @@ class Job:
         "What a convolution sees beyond the border: zeros, or the mirrored "
         "map, at the first layer or at all.",
         choices=architectures.PADDINGS,
-        network=True,
     )
     precision: str = setting(
         "auto",
@@ -729,7 +725,6 @@ class Job:
         "Type that the network computes in; auto: the fastest that is safe.",
         choices=device.PRECISIONS,
         identity=False,  # what it comes to stands for it
-        network=True,
         synonyms="amp dtype fp16 half",
     )
     convolution: str = setting(
@@ -740,7 +735,6 @@ class Job:
         "winograd where it is fast, on a CPU that computes in float32.",
         choices=("auto", *architectures.CONVOLUTIONS),
         identity=False,  # what it comes to stands for it
-        network=True,
     )
     memory: float = setting(
         0.0,
@@ -884,7 +878,6 @@ PROGRAM_SETTINGS = _select("", lambda role, path: role is Role.PROGRAM)
 MASKS: frozenset[str] = _select("", lambda role, path: path == "mask")
 STARTS: frozenset[str] = _select("", lambda role, path: path == "start")
 PER_STYLE_SETTINGS = _select("of_styles", lambda role, path: False)
-NETWORK_SETTINGS = _select("network", lambda role, path: False)
 
 
 def list_absent_values() -> dict[str, Any]:
