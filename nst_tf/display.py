@@ -17,11 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from nst_tf import screens, terminal
 
-# Arguments that ask for something else than a picture, or for no live line.
-_OTHERS = {
-    *("h", "help", "helpfull", "helpshort", "V", "version", "describe"),
-    *("completion", "q", "quiet", "progress"),
-}
+_CHOICES = {"q", "quiet", "progress"}  # flags that may want no live line
 
 
 class _Amount:
@@ -45,17 +41,17 @@ _current: screens.Display | None = None
 
 
 def start(arguments: Sequence[str]) -> None:
-    """Opens the display of a program at once, before anything is imported.
+    """Opens the display of a program that works, before NumPy is imported.
 
-    Not for arguments that ask for something else; what flag files ask for is
-    left to `use`.
+    Not where arguments choose a display; what flag files choose is left to
+    `use`.
     """
     names = {
         each.lstrip("-").partition("=")[0]
         for each in arguments
         if each.startswith("-")
     }
-    if names.isdisjoint(_OTHERS) and os.name != "nt" and screens.is_live():
+    if names.isdisjoint(_CHOICES) and os.name != "nt" and screens.is_live():
         _open(screens.Live())
 
 

@@ -8,9 +8,9 @@ def cli() -> None:
     """Runs the console script nst-tf."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of imports
-    from nst_tf import display, terminal
+    from nst_tf import terminal
 
-    terminal.run_program("nst_tf.cli.answers", display.start)
+    terminal.run_program("nst_tf.cli.answers")
 
 
 def main(arguments: Sequence[str]) -> int:

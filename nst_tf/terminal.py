@@ -11,7 +11,7 @@ import re
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Protocol
 
 from nst_tf import watcher
@@ -58,9 +58,7 @@ def format_clock(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
-def run_program(
-    module: str, start: Callable[[Sequence[str]], None] = lambda arguments: None
-) -> None:
+def run_program(module: str) -> None:
     """Runs a program on the command line, and exits with its status.
 
     A signal ends it as the system does, unless `main` enters a
@@ -69,7 +67,6 @@ def run_program(
     Args:
         module: Its module; `main` of it takes the arguments, without the
             program's name, and returns the exit status.
-        start: Is called with the arguments before the module is imported.
     """
     _fill_descriptors()
     watcher.start(clear_live)
@@ -77,7 +74,6 @@ def run_program(
         try:
             # Each level is traced anew, which TensorFlow takes for a mistake.
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
-            start(sys.argv[1:])
             with watcher.at_once():
                 program = importlib.import_module(module)
             status = program.main(sys.argv[1:])

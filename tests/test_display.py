@@ -238,14 +238,9 @@ def test_erasing_waits_for_nobody(show):
         (["--content=a.png", "--size", "64"], True),
         (["a.png", "b.png"], True),
         *(
-            ([argument], False)
-            for argument in ("--help", "-h", "--version", "--describe=a.png")
-        ),
-        *(
             (["a.png", argument], False)
             for argument in ("-q", "--quiet", "--progress=none", "-progress")
         ),
-        (["--completion=bash"], False),
     ],
 )
 def test_the_first_frame_is_for_pictures(show, arguments, begins):

@@ -60,7 +60,7 @@ ARROWS = {
         *("backend", "cells", "display", "images", "optimize", "plan"),
         *("runs", "terminal", "watcher"),
     },
-    "run": {"cli", "display", "terminal"},
+    "run": {"cli", "terminal"},
     "__main__": {"run"},
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import metadata
 
 import nst_tf
-from nst_tf import terminal, watcher
+from nst_tf import display, terminal, watcher
 
 HELP = {"--help", "-help", "--helpfull", "--helpshort"}
 VERSION = {"--version", "-version", "-V"}
@@ -51,6 +51,7 @@ def main(arguments: Sequence[str]) -> int:
     except (ValueError, OSError) as error:
         terminal.print_error(str(error))
         return 1
+    display.start(arguments)
     with watcher.at_once():
         from nst_tf.cli import main as program
 

@@ -53,6 +53,7 @@ def main(arguments: Sequence[str]) -> int:
     began, signals = time.monotonic(), watcher.Signals(terminal.print_note)
     is_right = False  # what was asked for
     with contextlib.ExitStack() as shown:  # errors are, too
+        shown.callback(display.close)
         try:
             with signals, terminal.print_notes():
                 request = flags.read(arguments)
