@@ -7,7 +7,7 @@ from nst_tf import files
 from nst_tf.plan import settings
 
 SUMMARY = """\
-Neural style transfer: one picture's content in another's manner.
+Neural style transfer: repaint a photograph in a painting's style.
 
   nst-tf photo.jpg painting.jpg [more styles] [--name=value ...]
   nst-tf --flagfile=starry [photo.jpg] [--name=value ...]
@@ -17,37 +17,38 @@ Neural style transfer: one picture's content in another's manner.
       --strength=0.7    from 0, the photograph, to 1, the painting
       --style_scale=2   broader strokes; below 1, finer ones
       --color=content   the photograph's colors
-      --print_size=A4   a size on paper, in place of --size
-      --sheet           small pictures to choose from, with their flags
-      --weights=small   a smaller network: quicker, for previews
-      --device=cpu      what computes: cpu, gpu, gpu:1 (default: auto)
+      --print_size=A4   a paper size instead of --size
+      --sheet           a contact sheet: small pictures to choose from
+      --weights=small   a smaller, faster network for previews
+      --device=cpu      cpu, gpu, or gpu:1 for the second one (default: auto)
   -y, --overwrite       replace the output if it exists
 
--q prints errors and the path alone, -v the plan and the losses by layer.
---help explains all flags, --describe=PICTURE how a picture was made,
---version -v what is installed; --completion=bash completes flags (zsh, fish).
+-q prints only errors and the path, -v also the plan and the losses.
+--help lists all options; --describe=PICTURE shows how a picture was made;
+--version -v prints versions; --completion=bash (zsh, fish) completes options.
 More: README.md and docs/, starting with docs/choosing.md."""
 
 
 def format_usage() -> str:
     """Writes the text of --help."""
     lines = [
-        "Neural style transfer: one picture's content in another's manner.",
+        "Neural style transfer: repaint a photograph in a painting's style.",
         "",
         "  nst-tf photo.jpg painting.jpg [more styles] [--name=value ...]",
         "  nst-tf --content=PICTURE --style=PICTURE [--name=value ...]",
         "  nst-tf --flagfile=starry [photo.jpg] [--name=value ...]",
         "",
-        "python -m nst_tf is the same as nst-tf. Pictures without a flag are",
-        "the content and the styles, in this order; - is standard input, and",
-        "after -- there are only pictures. A picture may be a file, or an",
-        "address with http or https. A flag is written --name=value or",
-        "--name value; - and _ in its name are the same. A flag file holds one",
-        "--name=value a line, and lines that begin with #; what is typed",
-        "replaces what a file says. -h prints the flags that matter most,",
-        "--help this, --version (-V) the version, with -v what is installed,",
+        "python -m nst_tf is the same as nst-tf. The first picture is the",
+        "content, the others are styles: files, http or https addresses, or -",
+        "for standard input; after -- there are only pictures. Options are",
+        "written --name=value or --name value; - and _ in names are the same.",
+        "A flag file has one --name=value per line, and comments that begin",
+        "with #; typed options override it.",
+        "",
+        "-h prints the most important options, --help all of them, --version",
+        "(-V) the version, --version -v the versions of all packages,",
         "--describe=PICTURE how a picture was made, --completion=bash (zsh,",
-        "fish) a script that completes flags.",
+        "fish) a completion script.",
         "Presets:",
         *textwrap.wrap(
             ", ".join(files.list_presets()),
@@ -64,11 +65,11 @@ def format_usage() -> str:
         lines += _flag_usage(field)
     lines += [
         "",
-        "Exit status: 0 done; 1 wrong input, or no place for the picture; and,",
-        "with the picture so far saved: 3 out of memory; 4 a step failed; 129,",
-        "130 and 143 stopped by SIGHUP, Ctrl-C and SIGTERM. A second Ctrl-C,",
-        "or a signal before the first step is finished, saves nothing. SIGTERM",
-        "waits 5 s for the step, then saves the one before.",
+        "Exit status: 0 done; 1 invalid input, or no place for the output.",
+        "After these the picture so far is saved: 3 out of memory; 4 a step",
+        "failed; 129, 130, 143 stopped by SIGHUP, Ctrl-C, SIGTERM. A second",
+        "Ctrl-C, or a signal before the first step is finished, saves nothing.",
+        "SIGTERM waits 5 s for the current step, then saves the one before.",
     ]
     return "\n".join(lines)
 

@@ -34,14 +34,14 @@ class StyleLossKind(NamedTuple):
 STYLE_LOSSES = {
     "mix": StyleLossKind(
         "nst_tf.losses.style_losses:GramLoss",
-        "products of channels, and neighbors beside them",
+        "Gram matrices and nearest neighbors",
         strength_scale=0.5,
         step_bytes=200,
         beside="neighbors",
     ),
     "gram": StyleLossKind(
         "nst_tf.losses.style_losses:GramLoss",
-        "products of channels",
+        "Gram matrices",
         strength_scale=1.0,
     ),
     "moments": StyleLossKind(
@@ -56,14 +56,14 @@ STYLE_LOSSES = {
     ),
     "sliced_wasserstein": StyleLossKind(
         "nst_tf.losses.wasserstein:SlicedWassersteinLoss",
-        "all of the distribution, along some directions",
+        "whole distributions, along directions",
         strength_scale=7.0,
         additive=False,
         step_bytes=900,  # 32 sorted directions
     ),
     "neighbors": StyleLossKind(
         "nst_tf.losses.neighbors:NeighborsLoss",
-        "each feature with its nearest in the style",
+        "nearest neighbors",
         strength_scale=1.0,
         step_bytes=200,
         layers=NEIGHBORS_LAYERS,

@@ -134,7 +134,7 @@ class Job:
     content: str = setting(
         "",
         "Pictures",
-        "Content image: what is to be seen.",
+        "Photograph to repaint: a file, an address, or - for standard input.",
         path="picture",
         keyword=False,
         synonyms="content_image content_img content_path image input photo",
@@ -142,9 +142,9 @@ class Job:
     style: tuple[str, ...] = setting(
         (),
         "Pictures",
-        "Style image: how it is painted; or a folder of them, which count as "
-        "one. Repeat it for several: the i-th style_scale and style_layers are "
-        "then the i-th style's, or one is for all.",
+        "Painting to imitate: a picture, or a folder of pictures that count "
+        "as one. Repeat for several styles; style_scale and style_layers may "
+        "then be given once for all, or once per style, in order.",
         path="picture",
         keyword=False,
         synonyms="painting style_image style_images style_img style_path",
@@ -152,8 +152,8 @@ class Job:
     output: str = setting(
         "",
         "Pictures",
-        "Picture to write; its extension names the format. By default "
-        "<content>-<style>.png in the working directory, numbered if that "
+        "Picture to write; the extension sets the format. Default: "
+        "<content>-<style>.png in the working directory, numbered if it "
         "exists. -: a PNG on standard output.",
         role=Role.FILE,
         recorded=False,
@@ -173,7 +173,7 @@ class Job:
     size: int = setting(
         512,
         "Pictures",
-        "Long side of the output, in pixels; may enlarge the content.",
+        "Long side of the output in pixels; may be larger than the content.",
         low=1,
         high=LARGEST_SIZE,
         short="s",
@@ -182,17 +182,17 @@ class Job:
     print_size: str = setting(
         "",
         "Pictures",
-        "Size on paper that the output fits into, either way round, such as "
-        "30x40cm, 300x400mm or 12x16in; its long side, such as 40cm; or A2, "
-        "A3, A4, A5, letter, legal or tabloid. In place of size.",
+        "Paper size that the output must fit, portrait or landscape, such as "
+        "30x40cm, 300x400mm or 12x16in; or its long side, such as 40cm; or "
+        "A2, A3, A4, A5, letter, legal or tabloid. Replaces size.",
         examples=("A2", "A3", "A4", "A5", "letter", "legal", "tabloid"),
         swept=False,
     )
     dpi: float = setting(
         0.0,
         "Pictures",
-        "Pixels an inch: those of print_size, and what the output's file says; "
-        "0: 300 with a print_size, and else as the content image's file says.",
+        "Pixels per inch, used by --print_size and stored in the file. 0: 300 "
+        "with --print_size, otherwise the content image's value.",
         low=0,
         high=1e4,
         role=Role.FILE,
@@ -200,14 +200,14 @@ class Job:
     preview_every: int = setting(
         0,
         "Pictures",
-        "Write <output>.preview.png every so many steps; 0: never.",
+        "Write <output>.preview.png every N steps; 0: never.",
         low=0,
         role=Role.PROGRAM,
     )
     dry_run: bool = setting(
         False,
         "Pictures",
-        "Print the plan, and stop. Nothing is downloaded.",
+        "Print the plan and stop. Nothing is downloaded.",
         role=Role.PROGRAM,
         in_sheets=True,
         synonyms="plan simulate",
@@ -215,9 +215,9 @@ class Job:
     progress: str = setting(
         "auto",
         "What is shown",
-        "How far it is, on standard error: auto, a bar on a terminal, and "
-        "elsewhere a line every 10 seconds (plain); json, a JSON object a "
-        "line, for other programs; none.",
+        "Progress on standard error. auto: a bar on a terminal, else plain; "
+        "plain: a line every 10 seconds; json: JSON lines, for other "
+        "programs; none.",
         choices=screens.MODES,
         role=Role.PROGRAM,
         in_sheets=True,
@@ -225,7 +225,7 @@ class Job:
     quiet: bool = setting(
         False,
         "What is shown",
-        "Print errors, warnings and the picture's path only.",
+        "Print only errors, warnings and the picture's path.",
         role=Role.PROGRAM,
         in_sheets=True,
         short="q",
@@ -233,7 +233,7 @@ class Job:
     verbose: bool = setting(
         False,
         "What is shown",
-        "Print the whole plan, and in the end the losses by layer.",
+        "Also print the whole plan, and at the end the losses by layer.",
         role=Role.PROGRAM,
         in_sheets=True,
         short="v",
@@ -241,18 +241,18 @@ class Job:
     sheet: bool = setting(
         False,
         "Contact sheets",
-        "Paint a sheet of small pictures instead, quickly: one for each value "
-        "of --sweep, with its flags under it.",
+        "Make a contact sheet instead: a small picture for each value of "
+        "--sweep, with its options below it.",
         role=Role.PROGRAM,
         in_sheets=True,
     )
     sweep: tuple[str, ...] = setting(
         (),
         "Contact sheets",
-        "A flag and the values that a sheet shows, such as "
-        "strength:0.2,0.5,0.8, or with commas in them "
-        "style_blend:1,0;0.5,0.5. Twice: every value of one with every value "
-        "of the other. Without it: strength and style_scale.",
+        "An option and its values for a sheet, such as strength:0.2,0.5,0.8; "
+        "separate values that contain commas by semicolons, as in "
+        "style_blend:1,0;0.5,0.5. Give it twice for a grid. Default: strength "
+        "and style_scale.",
         role=Role.PROGRAM,
         in_sheets=True,
     )
@@ -268,16 +268,16 @@ class Job:
     sheet_scores: bool = setting(
         False,
         "Contact sheets",
-        "Write scores under each picture of a sheet: distances of style and "
-        "content, and SSIM, as python -m nst_tf.judge has them, by the network "
-        "of --weights.",
+        "Write scores under each picture of a sheet: style and content "
+        "distance and SSIM, as by python -m nst_tf.judge, with the network of "
+        "--weights.",
         role=Role.PROGRAM,
         in_sheets=True,
     )
     bit_depth: int = setting(
         8,
         "Files",
-        "Bits a channel of the output, 8 or 16; .png and .tif hold 16.",
+        "Bits per channel of the output, 8 or 16; 16 for .png and .tif only.",
         choices=(8, 16),
         role=Role.FILE,
     )
@@ -292,23 +292,23 @@ class Job:
     keep_location: bool = setting(
         False,
         "Files",
-        "Keep the place where the content image was taken; who made it, when, "
-        "and with what, is always kept.",
+        "Keep the content's GPS position. Author, date and camera are always "
+        "kept.",
         role=Role.FILE,
         recorded=False,
     )
     mark: bool = setting(
         True,
         "Files",
-        "Say in the output that it is generated, as IPTC's DigitalSourceType "
-        "(compositeWithTrainedAlgorithmicMedia).",
+        "State in the output that it is generated, as IPTC's "
+        "DigitalSourceType (compositeWithTrainedAlgorithmicMedia).",
         role=Role.FILE,
         recorded=False,
     )
     record_paths: bool = setting(
         False,
         "Files",
-        "Record the paths of the pictures and weights in the output, not only "
+        "Record the paths of pictures and weights in the output, not only "
         "their names.",
         role=Role.FILE,
         recorded=False,
@@ -316,23 +316,23 @@ class Job:
     rerun: str = setting(
         "",
         "Files",
-        "Picture made by this program, to be made again: as it was decided "
-        "then. --content and --style say where the pictures are now.",
+        "Repeat the run that made this picture, with the choices recorded in "
+        "it. --content and --style say where the inputs are now.",
         role=Role.PROGRAM,
         path="picture",
     )
     log: str = setting(
         "",
         "Files",
-        "File to log the run to, in lines of JSON: a header, each step with "
-        "its losses by layer, time and memory, and how it ended (docs/log.md). "
-        "The same job, killed, goes on in it.",
+        "Log the run to this file, in lines of JSON: a header, each step with "
+        "its losses by layer, time and memory, and the end (docs/log.md). A "
+        "killed run of the same job continues it.",
         role=Role.PROGRAM,
     )
     log_every: int = setting(
         1,
         "Files",
-        "Steps from one line of the log to the next.",
+        "Log every N-th step.",
         low=1,
         role=Role.PROGRAM,
         writes=True,
@@ -340,17 +340,17 @@ class Job:
     summary_dir: str = setting(
         "",
         "Files",
-        "Folder for TensorBoard, one for each run: losses by layer, pictures, "
-        "steps a second, flags. Needs nst-tf[tensorboard].",
+        "Folder for TensorBoard, one per run: losses by layer, pictures, "
+        "steps per second, options. Needs nst-tf[tensorboard].",
         role=Role.PROGRAM,
         writes=True,
     )
     timelapse: str = setting(
         "",
         "Files",
-        "Film of the picture as it grows, to write: a .gif or .webp file, or "
-        ".mp4, which needs nst-tf[video]; numbered if that exists, unless "
-        "--overwrite. About 100 frames, of at most 512 pixels.",
+        "Film of the picture as it grows: .gif, .webp, or .mp4, which needs "
+        "nst-tf[video]. About 100 frames of at most 512 pixels; numbered if "
+        "it exists, unless --overwrite.",
         role=Role.PROGRAM,
         writes=True,
         synonyms="animation film gif video",
@@ -358,7 +358,7 @@ class Job:
     max_megapixels: float = setting(
         200.0,
         "Files",
-        "Largest picture that is read, in millions of pixels.",
+        "Largest input picture, in millions of pixels.",
         above=0,
         high=1e5,
         role=Role.RUN,
@@ -367,9 +367,8 @@ class Job:
         -1.0,
         "What is minimized",
         "From 0, the photograph, to 1, the painting: sets content_weight, "
-        "style_weight and tv_weight in your place, below 0.9 raises min_size, "
-        "and below 0.4 takes shorter steps; below 0: they are as you set "
-        "them.",
+        "style_weight, tv_weight and min_size, and below 0.4 a smaller "
+        "learning rate. -1: off.",
         low=-1,
         high=1,
     )
@@ -393,16 +392,16 @@ class Job:
     neighbors_weight: float = setting(
         0.5,
         "What is minimized",
-        "Mix: weight of the loss of nearest neighbors, over style_weight.",
+        "mix: weight of the nearest-neighbor loss, relative to style_weight.",
         low=0,
         high=1e12,
     )
     grain_weight: float = setting(
         -1.0,
         "What is minimized",
-        "Weight of the loss of grain, over style_weight: no more of the finest "
-        "detail, in each color, than the style has. Below 0: 0.05, or with the "
-        "convention of a source 0.",
+        "Weight of the grain loss, relative to style_weight: it limits fine "
+        "detail, in each color, to that of the style. -1: 0.05, or 0 with a "
+        "source's convention.",
         low=-1,
         high=1e12,
         absent=0.0,
@@ -410,7 +409,7 @@ class Job:
     tv_weight: float = setting(
         50.0,
         "What is minimized",
-        "Weight of the total variation: smooths the picture.",
+        "Weight of total variation, which smooths the picture.",
         low=0,
         high=1e12,
         synonyms="smoothness total_variation total_variation_weight tv tv_loss",
@@ -418,16 +417,15 @@ class Job:
     convention: str = setting(
         "relative",
         "What is minimized",
-        "What losses are divided by: their targets, or as a source does it, so "
-        "that weights are the source's.",
+        "Loss normalization: relative, or that of a published implementation; "
+        "weights are then in its units.",
         choices=tuple(conventions.CONVENTIONS),
     )
     style_loss: str = setting(
         "auto",
         "What is minimized",
-        "What of style is compared: "
-        f"{', '.join(_STYLE_LOSSES[:-1])}, or {_STYLE_LOSSES[-1]}. auto: mix, "
-        "or what the source of the convention compares.",
+        f"Style statistics to compare: {', '.join(_STYLE_LOSSES[:-1])}, or "
+        f"{_STYLE_LOSSES[-1]}. auto: mix, or those of the convention's source.",
         choices=collections.ChainMap[str, Any](
             style_kinds.STYLE_LOSSES,  # type: ignore[arg-type]
             {"auto": None},
@@ -437,15 +435,15 @@ class Job:
     style_fit: str = setting(
         "keep",
         "What is minimized",
-        "How a style image is resized: to as many pixels as the output, its "
-        "shape kept; to its long side, likewise; stretched to its size; or "
-        "cropped to it.",
+        "How style images are resized. keep: same pixel count as the output; "
+        "side: same long side; stretch: same size, distorted; crop: same "
+        "size, cropped.",
         choices=("keep", "side", "stretch", "crop"),
     )
     style_blend: tuple[float, ...] = setting(
         (),
         "What is minimized",
-        "Shares of several styles, such as 0.7,0.3; by default all alike.",
+        "Proportions of several styles, such as 0.7,0.3. Default: equal.",
         low=0,
         high=1e9,
         repeated=True,
@@ -454,8 +452,7 @@ class Job:
     style_scale: tuple[float, ...] = setting(
         (1.0,),
         "What is minimized",
-        "Size of the strokes: the sides of a style image, as it is resized at "
-        "each level, are multiplied by this.",
+        "Stroke size: scales the style image. 2 gives strokes twice as large.",
         low=0.1,
         high=4,
         repeated=True,
@@ -464,8 +461,8 @@ class Job:
     style_size: tuple[int, ...] = setting(
         (),
         "What is minimized",
-        "Long side of a style image, in pixels, beside the finished output; in "
-        "place of style_scale.",
+        "Long side of a style image in pixels, relative to the finished "
+        "output; replaces style_scale.",
         low=16,
         high=LARGEST_SIZE,
         repeated=True,
@@ -474,67 +471,69 @@ class Job:
     color: str = setting(
         "style",
         "What is minimized",
-        "Whose colors: those of the style; the content's, under the lightness "
-        "of what is painted (content), or where only lightness is painted "
-        "(luminance); or the style's, brought to the content's mean and "
-        "covariance (match), or to its histograms (histogram).",
+        "Colors of the result. style: the painting's; content: the content's, "
+        "with the lightness of the result; luminance: the same, with only "
+        "lightness passed to the network; match: the painting's, shifted to "
+        "the content's mean and covariance; histogram: mapped to its "
+        "histograms.",
         choices=("style", "content", "luminance", "match", "histogram"),
         synonyms="colors colour keep_colors original_colors preserve_color",
     )
     content_layers: str = setting(
         "block4_conv2",
         "What is minimized",
-        "Layers of the content loss, as name:weight,name:weight; shares of "
-        "the content weight.",
+        "Layers of the content loss, as name:weight,name:weight; the weights "
+        "are shares of content_weight.",
     )
     style_layers: tuple[str, ...] = setting(
         (),
         "What is minimized",
-        "Layers of the style loss, as name:weight,name:weight; shares of the "
-        "style weight. Fine strokes and colors are in the first, what they "
-        f"make up in the last. By default {style_kinds.LAYERS}; of neighbors "
-        f"{style_kinds.NEIGHBORS_LAYERS}.",
+        "Layers of the style loss, as name:weight,name:weight; the weights are "
+        "shares of style_weight. The first layers hold colors and fine "
+        f"strokes, the last larger shapes. Default: {style_kinds.LAYERS}, or "
+        f"for neighbors {style_kinds.NEIGHBORS_LAYERS}.",
         of_styles=True,
         absent=(style_kinds.LAYERS,),
     )
     neighbors_layers: str = setting(
         style_kinds.NEIGHBORS_LAYERS,
         "What is minimized",
-        "Mix: layers of the loss of nearest neighbors, likewise.",
+        "mix: layers of the nearest-neighbor loss, likewise.",
     )
     content_mask: str = setting(
         "",
         "Where",
-        "Picture of the content's shape that says which style goes where: "
-        "gray, one style in white, another or none in black; or a color for "
-        "each region. Styles go from its lightest region to its darkest.",
+        "Mask of the content's shape for several styles. In gray, white gets "
+        "the first style and black the second, or none. In color, each color "
+        "is a region; styles go from the lightest region to the darkest.",
         path="mask",
     )
     style_mask: tuple[str, ...] = setting(
         (),
         "Where",
-        "Picture of a style's shape, with the colors of content_mask: a region "
-        "is painted as those of its color are. Repeat it for several styles.",
+        "Mask of a style's shape, in the colors of content_mask: each region "
+        "of the content takes its style from the same color here. Repeat for "
+        "several styles.",
         path="mask",
     )
     strength_map: str = setting(
         "",
         "Where",
-        "Gray picture of the content's shape: how strongly each place is "
-        "painted, from black, the photograph, to white.",
+        "Gray mask of the content's shape: how strongly each place is "
+        "painted, from black (not at all) to white.",
         path="mask",
     )
     keep_mask: str = setting(
         "",
         "Where",
-        "Gray picture of the content's shape: what is white stays as it is.",
+        "Gray mask of the content's shape: white areas stay unchanged.",
         path="mask",
     )
     steps: tuple[int, ...] = setting(
         (),
         "How it is minimized",
-        "Steps at each level, from the coarsest; the last number is repeated. "
-        "Empty: 50,50,40,50, or of adam 100,80,50.",
+        "Steps at each level, from the smallest; the last number is repeated. "
+        "Default: 50,50,40,50 (L-BFGS) or 100,80,50 (Adam).",
         low=1,
         high=10**6,
         identity=False,  # levels stand for it
@@ -544,30 +543,30 @@ class Job:
     max_seconds: float = setting(
         0.0,
         "How it is minimized",
-        "Seconds that the run may take, in all: there are fewer steps, at all "
-        "levels, if need be; 0: no limit.",
+        "Time limit in seconds; steps are reduced at all levels to meet it. "
+        "0: no limit.",
         low=0,
         identity=False,  # a run that goes on may take longer
     )
     tolerance: float = setting(
         0.0,
         "How it is minimized",
-        "A level ends when a step changes the picture less than this: root "
-        "mean square, of the range from black to white; 0: never.",
+        "End a level when a step changes the picture by less than this (root "
+        "mean square, 1 is black to white). 0: never.",
         low=0,
         below=1,
     )
     levels: int = setting(
         0,
         "How it is minimized",
-        "Levels from coarse to fine, at most; 0: as many as fit.",
+        "Maximum number of levels; 0: as many as fit.",
         low=0,
         identity=False,
     )
     min_size: int = setting(
         128,
         "How it is minimized",
-        "Long side of the coarsest level.",
+        "Long side of the first level.",
         low=16,
         high=LARGEST_SIZE,
         identity=False,
@@ -575,7 +574,7 @@ class Job:
     growth: float = setting(
         2.0,
         "How it is minimized",
-        "Long side of a level over that of the one before, about.",
+        "Approximate ratio between the sizes of successive levels.",
         low=1.1,
         high=16,
         identity=False,
@@ -583,8 +582,8 @@ class Job:
     init: str = setting(
         "content",
         "How it is minimized",
-        "Where to start: content, noise, style, gray, mean (the mean color of "
-        "the pictures that the network was trained on), or a picture's path.",
+        "Starting image: content, noise, style, gray, mean (the mean color of "
+        "the network's training pictures), or a file.",
         keywords=("content", "noise", "style", "gray", "mean"),
         path="start",
         recorded=True,  # it may be a keyword
@@ -593,8 +592,8 @@ class Job:
     continue_from: str = setting(
         "",
         "How it is minimized",
-        "Picture of a smaller run of the same content, such as a preview: the "
-        "levels above its size go on from it, instead of from init.",
+        "Start from this smaller result of the same content, and run only the "
+        "larger levels.",
         path="start",
         in_sheets=False,
         swept=False,
@@ -602,14 +601,14 @@ class Job:
     init_noise: float = setting(
         0.0,
         "How it is minimized",
-        "Share of noise mixed into the start, from 0 to 1.",
+        "Proportion of noise mixed into the starting image, from 0 to 1.",
         low=0,
         high=1,
     )
     seed: int = setting(
         0,
         "How it is minimized",
-        "Seed of the noise; the same seed gives the same picture.",
+        "Seed of the noise.",
         low=0,
         high=2**32 - 1,
         synonyms="random_seed rng",
@@ -617,9 +616,8 @@ class Job:
     optimizer: str = setting(
         "auto",
         "How it is minimized",
-        "Optimizer; lbfgs reaches lower losses, and needs more memory. auto: "
-        "lbfgs up to 512 pixels, and adam above, or where a setting of adam's "
-        "is given.",
+        "Optimizer; lbfgs reaches lower losses and needs more memory. auto: "
+        "lbfgs up to 512 pixels, adam above or with a setting of adam.",
         choices=collections.ChainMap[str, Any](
             optimizers.OPTIMIZERS,
             {"auto": None},  # listed from the last on
@@ -628,8 +626,8 @@ class Job:
     learning_rate: float = setting(
         0.02,
         "How it is minimized",
-        "Step size, in units of the range from black to white; for lbfgs that "
-        "of the first step.",
+        "Step size; 1 is the range from black to white. For lbfgs, of the "
+        "first step.",
         above=0,
         high=1e6,
         synonyms="lr step_size",
@@ -637,72 +635,71 @@ class Job:
     beta_1: float = setting(
         0.9,
         "How it is minimized",
-        "Adam: decay of the mean gradient.",
+        "Adam: decay of the first moment.",
         low=0,
         below=1,
     )
     beta_2: float = setting(
         0.99,
         "How it is minimized",
-        "Adam: decay of the mean squared gradient.",
+        "Adam: decay of the second moment.",
         low=0,
         below=1,
     )
     epsilon: float = setting(
         1e-8,
         "How it is minimized",
-        "Adam: added to the root of the mean squared gradient.",
+        "Adam: added to the square root of the second moment.",
         above=0,
     )
     average: float = setting(
         0.95,
         "How it is minimized",
-        "Adam, SGD: decay of the average of the iterates, which is the result; "
-        "0: off.",
+        "Adam, SGD: decay of the running average that becomes the result; 0: "
+        "off.",
         low=0,
         below=1,
     )
     decay_rate: float = setting(
         1.0,
         "How it is minimized",
-        "Adam, SGD: factor of the learning rate in decay_steps steps.",
+        "Adam, SGD: factor of the learning rate per decay_steps steps.",
         low=1e-6,
         high=1,
     )
     decay_steps: int = setting(
         100,
         "How it is minimized",
-        "Adam, SGD: steps in which the learning rate falls by decay_rate.",
+        "Adam, SGD: steps per factor of decay_rate.",
         low=1,
         high=10**6,
     )
     bounds: str = setting(
         "box",
         "How it is minimized",
-        "box: clipped to black and white after each step; none: only when it "
-        "is saved.",
+        "box: clip to black and white after each step; none: only when saving.",
         choices=("box", "none"),
     )
     history: int = setting(
         10,
         "How it is minimized",
-        "L-BFGS: changes of the image that are kept.",
+        "L-BFGS: number of past updates to remember.",
         low=1,
         high=1000,
     )
     extractor: str = setting(
         "vgg19",
         "The network",
-        "Network that sees the pictures.",
+        "Network that computes the features.",
         choices=architectures.NETWORKS,
         synonyms="arch backbone model net network",
     )
     weights: str = setting(
         "auto",
         "The network",
-        "Network weights: auto, the VGG19 that ships; small, a narrow one that "
-        "ships, for previews; imagenet, Keras's file, which is downloaded; or "
-        "the path of an HDF5 file.",
+        "Network weights. auto: the bundled VGG19; small: a bundled narrow "
+        "VGG19, for previews; imagenet: Keras's file, which is downloaded; or "
+        "an HDF5 file.",
         keywords=("auto", "imagenet", "small"),
         path="weights",
     )
@@ -715,14 +712,14 @@ class Job:
     padding: str = setting(
         "symmetric_first",
         "The network",
-        "What a convolution sees beyond the border: zeros, or the mirrored "
-        "map, at the first layer or at all.",
+        "Padding: zeros, mirrored at the first layer only, or mirrored at "
+        "every layer.",
         choices=architectures.PADDINGS,
     )
     precision: str = setting(
         "auto",
         "The network",
-        "Type that the network computes in; auto: the fastest that is safe.",
+        "Data type of the network; auto: the fastest accurate one.",
         choices=device.PRECISIONS,
         identity=False,  # what it comes to stands for it
         synonyms="amp dtype fp16 half",
@@ -730,17 +727,16 @@ class Job:
     convolution: str = setting(
         "auto",
         "The network",
-        "How convolutions are computed: direct; or winograd, with fewer "
-        "multiplications, in float32 and between 128 channels and more; auto: "
-        "winograd where it is fast, on a CPU that computes in float32.",
+        "Convolution algorithm: direct; winograd, faster, for float32 and "
+        "layers of 128 channels or more; auto: winograd for float32 on a CPU.",
         choices=("auto", *architectures.CONVOLUTIONS),
         identity=False,  # what it comes to stands for it
     )
     memory: float = setting(
         0.0,
         "Memory",
-        "GB that the run may take, in all; larger pictures are worked on in "
-        "tiles, to the same result. 0: what is free, less a reserve.",
+        "Memory limit of the run in GB; larger pictures are processed in "
+        "tiles, with the same result. 0: 90 % of the free memory.",
         low=0,
         high=1e6,
         role=Role.RUN,
@@ -749,8 +745,8 @@ class Job:
     tile: int = setting(
         0,
         "Memory",
-        "Side of a square of as many pixels as a tile has at most, for a "
-        "picture of more pixels; 0: as large as memory allows.",
+        "Maximum tile size: at most N x N pixels. 0: as large as memory "
+        "allows.",
         low=0,
         high=LARGEST_SIZE,
         identity=False,  # tiles only round otherwise
@@ -758,18 +754,17 @@ class Job:
     content_target: str = setting(
         "auto",
         "Memory",
-        "What the content is compared with, for a picture in tiles: its "
-        "features are kept (keep), or seen anew in each tile, which takes less "
-        "memory and more time (recompute); auto: as memory asks for it.",
+        "With tiles: keep the content's features in memory, or recompute them "
+        "for each tile (slower, less memory). auto: depends on the memory.",
         choices=("auto", "keep", "recompute"),
         identity=False,
     )
     device: str = setting(
         "auto",
         "Devices",
-        "What computes: auto, a GPU if there is one; cpu; gpu, the first one; "
-        "or gpu:1, the second, and so on. In Python the first picture decides "
-        "for all of the process.",
+        "Device: auto, a GPU if there is one; cpu; gpu, the first GPU; gpu:1, "
+        "the second, and so on. In Python, the first picture decides for the "
+        "process.",
         role=Role.RUN,
         examples=("auto", "cpu", "gpu", "gpu:1"),
         synonyms="cpu cuda gpu gpu_id",
@@ -777,8 +772,7 @@ class Job:
     devices: int = setting(
         1,
         "Devices",
-        "How many GPUs work on the picture, each on tiles of its own; 0: all. "
-        "TF_CONFIG, as TensorFlow reads it, adds other machines.",
+        "Number of GPUs to use; 0: all. TF_CONFIG adds other machines.",
         low=0,
         role=Role.RUN,
         synonyms="gpus num_gpus",
@@ -786,7 +780,7 @@ class Job:
     checkpoint_dir: str = setting(
         "",
         "Checkpoints",
-        "Folder of checkpoints, from which a killed run goes on; empty: none.",
+        "Folder for checkpoints, from which a killed run resumes. Empty: none.",
         role=Role.RUN,
         rerun=False,
         in_sheets=False,
@@ -795,15 +789,16 @@ class Job:
     checkpoint_every: str = setting(
         "60s",
         "Checkpoints",
-        "How often: in steps, such as 50, or in seconds, such as 60s.",
+        "Interval of checkpoints: in steps, such as 50, or seconds, such as "
+        "60s.",
         role=Role.RUN,
         rerun=False,
     )
     resume: str = setting(
         "auto",
         "Checkpoints",
-        "auto: go on from a checkpoint of the same job, if there is one; "
-        "never; require: fail if there is none.",
+        "auto: resume if a checkpoint of the same job exists; never; require: "
+        "fail if there is none.",
         choices=("auto", "never", "require"),
         role=Role.RUN,
         rerun=False,
