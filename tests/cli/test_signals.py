@@ -106,7 +106,7 @@ class Run:
 
     def wait(self):
         """Waits for the end: status and the files that there are besides."""
-        self.process.communicate(timeout=60)
+        self.process.communicate(timeout=300)
         assert not NOISE.search(self.log.read_text())
         names = {each.name for each in self.folder.iterdir()}
         given = {
