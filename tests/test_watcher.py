@@ -248,6 +248,7 @@ def test_a_thread_of_a_library_sets_no_handler():
 
 def test_only_files_that_are_being_written_are_our_own(tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "MOVING", threading.Lock())
+    monkeypatch.setattr(locks, "_own", set())
     with files.write_atomically(tmp_path / "a") as file:
         file.write(b"whole")
     with pytest.raises(OSError), files.write_atomically(tmp_path / "b"):

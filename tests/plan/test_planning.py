@@ -343,7 +343,7 @@ def test_settings_are_recorded_as_they_were_decided():
     ("chosen", "error", "words"),
     [
         ({"size": 0}, ValueError, "size is 0, expected at least 1"),
-        ({"steps": [3]}, TypeError, r"steps is \[3\] of type list"),
+        ({"steps": ["3"]}, TypeError, r"steps"),
         ({"style_blend": (1.0,) * 3}, ValueError, "style_blend is given 3 ti"),
         ({"strength": 1.5}, ValueError, "strength is 1.5"),
     ],
