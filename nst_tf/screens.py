@@ -314,7 +314,7 @@ def describe(status: Status, now: float, elapsed: float) -> str:
     if loss is not None:
         parts.append(f"loss {loss:.4g}")
     if estimate is None or share is None:
-        parts.append(terminal.format_duration(elapsed))
+        parts.append(f"{terminal.format_duration(elapsed)} so far")
     else:
         left = terminal.format_duration(estimate.remaining(now))
         parts.append(f"about {left} left")

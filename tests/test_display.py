@@ -315,7 +315,7 @@ def test_plain_lines_come_every_ten_seconds(capsys, clock):
             lines.append((second, out))
     bar = f"47%  {SIZE}, step 21/50, loss 4.308, about 12 s left\n"
     assert lines == [
-        (12, "loading TensorFlow, 12 s\n"),
+        (12, "loading TensorFlow, 12 s so far\n"),
         (22, bar),
         (32, bar),
         (44, bar),

@@ -17,7 +17,7 @@ import tensorflow as tf
 import test_laws
 import toys
 
-from nst_tf.cli import flag_values, flags, main
+from nst_tf.cli import answers, flag_values, flags
 from nst_tf.images import image_io
 from nst_tf.judge import command
 from nst_tf.losses import objectives
@@ -168,17 +168,17 @@ def _to_run(path):
 
 @pytest.mark.slow
 @_each([path for path in RUN if _to_run(path)])
-def test_documented_commands_paint(_pictures, capsys, path, request):
+def test_documented_commands_paint(_pictures, capsysbinary, path, request):
     if path.parent != ROOT:  # those of guides without a network, all the same
         request.getfixturevalue("painter")
     for arguments in _to_run(path):
-        assert main.main([*arguments, *_small(arguments)]) == 0, arguments
-        words = "."  # of a path
+        assert answers.main([*arguments, *_small(arguments)]) == 0, arguments
+        words = "PNG" if "-" in arguments else "."  # of a path
         if "--dry_run" in arguments:
             words = "time"
         elif "--describe=town.png" in arguments:
             words = "--content=town.jpg"
-        assert words in capsys.readouterr().out
+        assert words.encode() in capsysbinary.readouterr().out
 
 
 @pytest.mark.slow

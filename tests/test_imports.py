@@ -22,7 +22,10 @@ ARROWS = {
     "backend": {"display", "watcher"},
     "network": {"backend", "display", "errors", "files", "web"},
     "metadata": set(),
-    "images": {"metadata", "backend", "display", "files", "locks", "web"},
+    "images": {
+        *("backend", "display", "errors", "files", "locks", "metadata"),
+        "web",
+    },
     "losses": {"backend", "network"},
     "plan": {
         *("backend", "errors", "images", "losses", "network", "screens"),

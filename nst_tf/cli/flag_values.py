@@ -55,12 +55,26 @@ def split(arguments: Iterable[str]) -> tuple[list[Flag], list[str]]:
                     f"flag {typed} has no value; write {typed}=VALUE."
                 )
             value = queue.popleft()
+            if value.startswith("--") and _is_flag(value):
+                raise ValueError(
+                    f"flag {typed} has no value, but is followed by {value}; "
+                    f"write {typed}=VALUE."
+                )
         elif switched is False and equals:
             raise ValueError(f"flag {typed} takes no value.")
         elif switched is not None and not equals:
             value = str(switched).lower()
         flags.append(Flag(name, value))
     return flags, words
+
+
+def _is_flag(argument: str) -> bool:
+    """Returns whether an argument is a flag that there is."""
+    try:
+        find_name(argument.partition("=")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def find_name(typed: str) -> tuple[str, bool | None]:

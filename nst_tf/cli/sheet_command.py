@@ -68,8 +68,8 @@ def paint(job: settings.Job, began: float, signals: watcher.Signals) -> int:
                 f"{sheet.path} cannot be written: {error}"
             )
         log.info(
-            "the flags under a picture, added to your command without --sheet "
-            "and --sweep, make it"
+            "to paint one of these at full size, replace --sheet and --sweep "
+            "in your command by the options under it"
         )
         seconds = time.monotonic() - began
         picture = console.Saved(saved, drawn.shape[:2], seconds, code)

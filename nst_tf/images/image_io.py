@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 import numpy as np
 from PIL import Image
 
-from nst_tf import files, locks
+from nst_tf import errors, files, locks
 from nst_tf.images import reading, transparency, writing
 from nst_tf.metadata import xmp
 
@@ -76,7 +76,8 @@ def read_file(
         if path.is_dir():
             raise ValueError(f"{path} is a folder, expected an image file.")
         if not path.exists():
-            raise ValueError(f"there is no file {path}.")
+            near = errors.find_near_file(path)
+            raise ValueError(f"there is no file {path}{near or '.'}")
         if not path.is_file():  # to open a pipe could wait for ever
             raise ValueError(f"{path} is not a regular file.")
         with open(path, "rb", opener=locks.open_above_streams) as file:
@@ -203,19 +204,9 @@ def write_image(
     """
     path = Path(os.path.expanduser(path))
     image = np.asarray(image)
-    if not np.issubdtype(image.dtype, np.floating):
-        raise ValueError(
-            f"image has type {image.dtype}, expected floats in [0, 1]; divide "
-            f"those of 0..255 by 255."
-        )
-    if image.ndim != 3 or image.shape[-1] != 3:
-        raise ValueError(
-            f"image has shape {np.shape(image)}, expected (height, width, 3)."
-        )
+    check_pixels(image)
     height, width = image.shape[:2]
     writing.check(path, height, width, options)
-    if not np.isfinite(image).all():
-        raise ValueError("image has values that are not numbers (NaN).")
     alpha = options.alpha
     if alpha is not None and alpha.shape != image.shape[:2]:
         raise ValueError(
@@ -228,6 +219,21 @@ def write_image(
     if options.record and writing.needs_sidecar(path, options.record):
         with files.write_atomically(writing.sidecar_path(path), note) as file:
             file.write(f"{options.record}\n".encode())
+
+
+def check_pixels(image: np.ndarray) -> None:
+    """Raises ValueError unless an array is a picture, [H, W, 3], of floats."""
+    if not np.issubdtype(image.dtype, np.floating):
+        raise ValueError(
+            f"image has type {image.dtype}, expected floats in [0, 1]; divide "
+            f"those of 0..255 by 255."
+        )
+    if image.ndim != 3 or image.shape[-1] != 3:
+        raise ValueError(
+            f"image has shape {image.shape}, expected (height, width, 3)."
+        )
+    if not np.isfinite(image).all():
+        raise ValueError("image has values that are not numbers (NaN).")
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:

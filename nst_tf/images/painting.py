@@ -81,7 +81,12 @@ class Painting(np.ndarray):
         image_io.write_image(path, self, options)
 
     def to_pil(self) -> Image.Image:
-        """Makes a Pillow image of 8 bits: RGB, or RGBA if `save` has alpha."""
+        """Makes a Pillow image of 8 bits: RGB, or RGBA if `save` has alpha.
+
+        Raises:
+            ValueError: If it is no picture, [H, W, 3], of floats.
+        """
+        image_io.check_pixels(np.asarray(self))
         origin = self._find_origin()
         samples = writing.quantize(np.asarray(self), np.uint8)
         if origin and origin.options.alpha is not None:

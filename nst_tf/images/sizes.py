@@ -11,10 +11,13 @@ from typing import NamedTuple
 DPI = 300.0  # of a print whose resolution is not said
 INCHES = {"cm": 1 / 2.54, "mm": 1 / 25.4, "in": 1.0}
 PAPERS = {
+    "a0": "84.1x118.9cm",
+    "a1": "59.4x84.1cm",
     "a2": "42x59.4cm",
     "a3": "29.7x42cm",
     "a4": "21x29.7cm",
     "a5": "14.8x21cm",
+    "a6": "10.5x14.8cm",
     "letter": "8.5x11in",
     "legal": "8.5x14in",
     "tabloid": "11x17in",
@@ -49,7 +52,7 @@ def parse_print_size(text: str) -> Box:
         raise ValueError(
             f"print_size is {text!r}, expected two sides and their unit, such "
             f"as 30x40cm, 300x400mm or 12x16in, or the long side, such as "
-            f"40cm, or a paper: {', '.join(PAPERS)}."
+            f"40cm, or a paper: A0 to A6, letter, legal or tabloid."
         )
     last = sides[-1][1]
     lengths = []

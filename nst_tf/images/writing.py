@@ -72,9 +72,12 @@ def check(
     depth = options.bit_depth if options else 8
     extension = path.suffix.lower()
     if extension not in OUTPUT_FORMATS:
+        words = (
+            f"the extension {path.suffix!r}" if extension else "no extension"
+        )
         raise ValueError(
-            f"output {path} has the extension {path.suffix!r}, expected one "
-            f"of {', '.join(OUTPUT_FORMATS)}."
+            f"output {path} has {words}, expected one of "
+            f"{', '.join(OUTPUT_FORMATS)}."
         )
     form = OUTPUT_FORMATS[extension]
     if max(height, width) > form.longest:

@@ -137,6 +137,11 @@ def _to_picture(
             f"{name} has shape {array.shape}, a batch of {len(array)} "
             f"pictures; pass one of them."
         )
+    if array.ndim == 3 and len(array) in (1, 3) and array.shape[-1] > 4:
+        raise ValueError(
+            f"{name} has shape {array.shape}, expected (height, width, 3); "
+            f"pass numpy.moveaxis(image, 0, -1)."
+        )
     if array.ndim != 3 or array.shape[-1] not in (1, 2, 3, 4):
         raise ValueError(
             f"{name} has shape {array.shape}, expected (height, width), gray, "
@@ -160,6 +165,8 @@ def _to_floats(array: np.ndarray, name: str, expected: str) -> np.ndarray:
         array = array.astype(np.float32) / 255.0
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(f"{name} has type {array.dtype}, expected {expected}.")
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} has values that are NaN or infinite.")
     if not (array.size and array.min() >= 0 and array.max() <= 1):
         raise ValueError(
             f"{name} has values outside [0, 1], or none at all; divide those "

@@ -173,6 +173,8 @@ def _check_print(job: settings.Job) -> None:
 
 def _check_number(name: str, value: float, rules: Mapping[str, Any]) -> None:
     """Raises ValueError if a number breaks the rules of its field."""
+    if value == rules.get("off"):
+        return
     words = []
     fine = not isinstance(value, float) or math.isfinite(value)
     if "low" in rules:

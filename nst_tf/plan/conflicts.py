@@ -262,8 +262,8 @@ CONFLICTS = (
     Conflict(
         "rerun",
         _NOT_IN_RERUNS,
-        "rerun makes a picture again as it was: for another one write its "
-        "flags to a file with --describe, and change them there",
+        "rerun makes a picture again as it was (to change it, save what "
+        "--describe prints, edit it, and run it with --flagfile)",
         lambda job: bool(job.rerun),
     ),
 )

@@ -79,8 +79,8 @@ def read_inputs(
     device.choose(job.device)
     if not job.content:
         raise ValueError(
-            "no content image; name one with --content=PICTURE, or before the "
-            "style: nst-tf photo.jpg painting.jpg."
+            "no content image; name one with --content=PICTURE, or type nst-tf "
+            "photo.jpg painting.jpg; nst-tf -h shows more."
         )
     limit = job.max_megapixels
     load = load or functools.partial(sources.load, may_download=not job.dry_run)

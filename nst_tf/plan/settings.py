@@ -58,7 +58,8 @@ def setting(
         group: Heading in --help and in the documentation.
         text: Its help.
         role: What it is about.
-        **rules: Limits of a number (low, high, above, below); choices; path
+        **rules: Limits of a number (low, high, above, below), off, a value
+            outside of them that switches it off; choices; path
             ("picture", "mask", "start" or "weights") with keywords that are no
             paths; examples of its values; writes, if it names a file or folder
             to write; of_styles, if the i-th value is the i-th style's; absent,
@@ -184,7 +185,7 @@ class Job:
         "Pictures",
         "Paper size that the output must fit, portrait or landscape, such as "
         "30x40cm, 300x400mm or 12x16in; or its long side, such as 40cm; or "
-        "A2, A3, A4, A5, letter, legal or tabloid. Replaces size.",
+        "A0 to A6, letter, legal or tabloid. Replaces size.",
         examples=("A2", "A3", "A4", "A5", "letter", "legal", "tabloid"),
         swept=False,
     )
@@ -369,8 +370,9 @@ class Job:
         "From 0, the photograph, to 1, the painting: sets content_weight, "
         "style_weight, tv_weight and min_size, and below 0.4 a smaller "
         "learning rate. -1: off.",
-        low=-1,
+        low=0,
         high=1,
+        off=-1.0,
     )
     content_weight: float = setting(
         25.0,
@@ -402,8 +404,9 @@ class Job:
         "Weight of the grain loss, relative to style_weight: it limits fine "
         "detail, in each color, to that of the style. -1: 0.05, or 0 with a "
         "source's convention.",
-        low=-1,
+        low=0,
         high=1e12,
+        off=-1.0,
         absent=0.0,
     )
     tv_weight: float = setting(
@@ -920,9 +923,9 @@ def repeat_for_styles(
         return tuple(values) * count
     if len(values) != count:
         raise ValueError(
-            f"{name} is given {len(values)} times, but "
-            f"{errors.format_presence(count, 'style')}; give it once for all, "
-            f"or once for each."
+            f"{name} has {errors.format_count(len(values), 'value')}, but "
+            f"{errors.format_presence(count, 'style')}; give one value for "
+            f"all, or one for each."
         )
     return tuple(values)
 

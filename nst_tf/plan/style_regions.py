@@ -274,7 +274,7 @@ def _check_shape(
     if not masks.has_shape_of((rows, columns), size):
         raise ValueError(
             f"{name} is {columns} x {rows} pixels, but its picture is "
-            f"{size[1]} x {size[0]}; draw it at that size."
+            f"{size[1]} x {size[0]}; expected the same shape, in any size."
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from nst_tf import errors
 from nst_tf.images import color, image_io, sizes
 from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
@@ -58,6 +59,12 @@ def repeat_settings(job: settings.Job, counts: Sequence[int]) -> settings.Job:
 def list_shares(job: settings.Job, count: int) -> tuple[float, ...]:
     """Lists the share of each of so many styles in the blend."""
     blend = job.style_blend or (1.0,)
+    if len(job.style_blend) == 1 < count:
+        styles = errors.format_presence(count, "style")
+        raise ValueError(
+            f"style_blend has 1 value, but {styles}; give one for each, "
+            f"such as 0.7,0.3."
+        )
     return settings.repeat_for_styles(blend, count, "style_blend")
 
 

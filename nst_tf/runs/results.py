@@ -68,8 +68,8 @@ def save(
     image, share = finish(image_io.resize(finished.image, *plan.size), plan)
     if share:
         log.info(
-            "%.2f%% of the pixels are lighter or darker than they were "
-            "painted, to keep the content's colors",
+            "%.0f%% of the pixels were made lighter or darker, because sRGB "
+            "has no color of the content as light or as dark as the paint",
             100 * share,
         )
     record, options = _describe(asked, plan, finished.outcome, state)

@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from nst_tf import cells, display
 from nst_tf.backend import device, host_memory, interrupts, replicas
 from nst_tf.images import sizes
@@ -145,7 +147,7 @@ class Run:
             nonlocal stopped
             if report:
                 report.update(step.level, step.index, step.evaluation.loss)
-            stopped = callback is not None and callback(step) is False
+            stopped = callback is not None and _is_false(callback(step))
 
         step = self.read(follow, lambda: stopped, extra_losses)
         return step, "unfinished" if stopped else "done"
@@ -156,6 +158,14 @@ class Run:
         if strategy is None or replicas.count_workers() == 1:
             return stop
         return lambda level, step: replicas.agree(strategy, stop(level, step))
+
+
+def _is_false(answer: object) -> bool:
+    """Returns whether a callback returned False; None, for one, is not."""
+    if hasattr(answer, "dtype"):  # of a comparison, such as loss > 3
+        value = np.asarray(answer)
+        return value.dtype == np.bool_ and value.ndim == 0 and not value
+    return answer is False
 
 
 def start_run(

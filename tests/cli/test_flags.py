@@ -149,6 +149,10 @@ def test_a_job_is_written_as_flags_that_make_it():
     [
         (["--stlye=a.jpg"], "unknown flag --stlye; did you mean 'style'"),
         (["--lr=1"], "unknown flag --lr; did you mean 'learning_rate'?"),
+        (
+            ["--color", "--size=9"],
+            "--color has no value, but is followed by --s",
+        ),
         (["--num-steps=1"], "unknown flag --num-steps; did you mean 'steps'?"),
         (["--threads=2"], "unknown flag --threads; TensorFlow takes all cor"),
         (["-x"], "unknown flag -x; --help lists them."),

@@ -83,7 +83,7 @@ def test_an_overwritten_file_keeps_its_mode_and_a_link_stays(tmp_path):
     ("name", "image", "words"),
     [
         ("a.gif", np.zeros((4, 4, 3)), "has the extension '.gif'"),
-        ("noext", np.zeros((4, 4, 3)), "has the extension ''"),
+        ("noext", np.zeros((4, 4, 3)), "noext has no extension, expected one"),
         ("a.png", np.zeros((1, 4, 4, 3)), "has shape"),
         ("a.png", np.zeros((4, 4)), "has shape"),
         ("a.png", np.zeros((4, 4, 4)), "has shape"),

@@ -89,7 +89,7 @@ _SIDES = "expected sides above 0 and at most 65536 inches"
         ({"print_size": "A9"}, _FORM),
         (
             {"print_size": "B4"},
-            "or a paper: a2, a3, a4, a5, letter, legal, tab",
+            "or a paper: A0 to A6, letter, legal or tab",
         ),
         ({"print_size": " "}, _FORM),
         ({"print_size": "0x40cm"}, f"'0x40cm', {_SIDES}"),

@@ -338,7 +338,7 @@ def test_pictures_have_the_contents_shape_and_a_window_of_pixels(
         (
             *((40, 60), (40, 60), (9, 9)),
             {"style_scale": (1.0, 2.0)},
-            "style_scale is given 2 times, but there is 1 style;",
+            "style_scale has 2 values, but there is 1 style;",
         ),
         (
             *((40, 60), (40, 60), (9, 9)),

@@ -87,6 +87,10 @@ def test_a_value_of_another_type_is_refused(chosen, words):
         ({"content_layers": "block1_conv1:-1"}, "content_layers has 'block1_"),
         ({"content_layers": "block1_conv1:0"}, "no layer has a weight above 0"),
         ({"content_layers": ",".join(["block1_conv1"] * 2)}, "_conv1 twice"),
+        (
+            {"strength": -0.5},
+            "strength is -0.5, expected at least 0 and at most",
+        ),
         ({"seed": 10**400}, "expected at least 0 and at most 4294967295"),
         ({"extractor": "vgg91"}, "unknown extractor 'vgg91'; did you mean"),
         ({"style_layers": ("block1_conv1", "conv")}, "has no layer 'conv'"),

@@ -344,7 +344,7 @@ def test_settings_are_recorded_as_they_were_decided():
     [
         ({"size": 0}, ValueError, "size is 0, expected at least 1"),
         ({"steps": ["3"]}, TypeError, r"steps"),
-        ({"style_blend": (1.0,) * 3}, ValueError, "style_blend is given 3 ti"),
+        ({"style_blend": (1.0,) * 3}, ValueError, "style_blend has 3 val"),
         ({"strength": 1.5}, ValueError, "strength is 1.5"),
     ],
 )

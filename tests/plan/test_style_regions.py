@@ -323,7 +323,7 @@ def test_one_note_says_which_masks_are_resized(count):
         (
             1,
             {"content_mask": halves(RED, BLUE, (30, 50))},
-            r"content_mask is 50 x 30 pixels, but its picture is 80 x 60; draw",
+            r"content_mask is 50 x 30 pixels, but its picture is 80 x 60; exp",
         ),
         (1, {"strength_map": plain(1, (30, 80))}, "strength_map is 80 x 30 pi"),
         (1, {"keep_mask": plain(1, (60, 40))}, "keep_mask is 40 x 60 pixels"),
@@ -377,7 +377,7 @@ def test_one_note_says_which_masks_are_resized(count):
                 "content_mask": halves(RED, BLUE),
                 "style_mask": [halves(RED, BLUE, (50, 60))] * 2,
             },
-            "style_mask is given 2 times, but there are 3 styles",
+            "style_mask has 2 values, but there are 3 styles",
         ),
     ],
 )

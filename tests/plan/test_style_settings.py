@@ -77,7 +77,7 @@ def test_shares_are_those_of_the_blend_or_equal():
 def test_a_setting_for_another_number_of_styles_is_refused(name):
     values = ("block1_conv1",) * 3 if name == "style_layers" else (1,) * 3
     job = settings.Job(**{name: values})
-    words = f"{name} is given 3 times, but there are 2 styles"
+    words = f"{name} has 3 values, but there are 2 styles"
     with pytest.raises(ValueError, match=words):
         style_settings.repeat_settings(job, [2, 1])
 

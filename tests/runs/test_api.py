@@ -46,6 +46,7 @@ def _draft(job, **changes):
         ({"content": ""}, "no content image; name one with --content"),
         ({"style": ()}, "no style image; name one with --style"),
         ({"content": "none.jpg"}, "there is no file none.jpg"),
+        ({"content": "twon.png"}, "no file twon.png; did you mean 'town.png'?"),
         ({"style": ("none.jpg",)}, "there is no file none.jpg"),
         ({"init": "contnet"}, "there is no file contnet"),
         ({"size": 0}, "size is 0, expected at least 1"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pretend
 import pytest
+import tensorflow as tf
 import toys
 from PIL import Image
 
@@ -26,7 +27,10 @@ def _stylize(toy, content=None, **chosen):
 
 @pytest.mark.parametrize(
     ("answer", "count"),
-    [(None, 9), (0, 9), (np.False_, 9), (True, 9), (False, 1)],
+    [
+        *((None, 9), (0, 9), (np.float32(0), 9), (np.True_, 9), (True, 9)),
+        *((False, 1), (np.False_, 1), (tf.constant(1.0) > 2.0, 1)),
+    ],
 )
 def test_only_false_stops_a_run(toy, painter, answer, count):
     steps = []
@@ -115,6 +119,8 @@ def test_alpha_goes_with_it(folder, toy, painter):
         opaque = np.asarray(shown)[..., 3]
         assert opaque[:, :40].max() < 9 and opaque[:, 56:].min() > 246
     assert (1 - image).to_pil().mode == "RGB"
+    with pytest.raises(ValueError, match="has type uint8, expected floats"):
+        (255 * image).astype("u1").to_pil()
 
 
 def test_its_settings_are_those_that_were_asked_for(folder, toy, painter):
