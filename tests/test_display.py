@@ -150,7 +150,7 @@ def test_notes_of_any_thread_go_above_the_line(show):
     for thread in threads:
         thread.join()
     print("c", "d", file=sys.stderr)  # in parts, as Python's own words are
-    lines = seen.wait_for(lambda lines: len(lines) == 26)
+    lines = seen.wait_for(lambda lines: len(lines) == 26 and "%" in lines[25])
     assert sorted(lines[:24]) == sorted(written) and lines[24] == "c d"
     assert "47%" in lines[25]
 
