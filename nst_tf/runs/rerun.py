@@ -43,7 +43,7 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
     if unknown := record_checks.list_unknown(record):
         raise ValueError(
             f"{asked.rerun} was made by nst_tf {record['nst_tf']}, with "
-            f"{unknown[0]}, which this version does not know."
+            f"{unknown[0][:60]!r}, which this version does not know."
         )
     pictures = record["inputs"]
     recorded = {name.partition("/")[0] for name in pictures}
