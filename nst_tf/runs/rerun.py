@@ -42,8 +42,8 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
     record = records.read_record(asked.rerun)
     if unknown := record_checks.list_unknown(record):
         raise ValueError(
-            f"{asked.rerun} was made by nst_tf {record['nst_tf']}, with "
-            f"{unknown[0][:60]!r}, which this version does not know."
+            f"{asked.rerun} was made by nst_tf {_show(record['nst_tf'])}, with "
+            f"{_show(unknown[0][:60])}, which this version does not know."
         )
     pictures = record["inputs"]
     recorded = {name.partition("/")[0] for name in pictures}
@@ -158,7 +158,8 @@ def list_differences(run: RecordedRun, read: inputs.Inputs) -> list[str]:
         if then["digest"] != now.digest:
             lines.append(
                 f"the {masks.format_title(name)} image is not the "
-                f"{then['name']} of then: another file, and so another picture"
+                f"{_show(then['name'])} of then: another file, and so another "
+                f"picture"
             )
     network = record["network"]
     missing = read.network is not None and read.network.is_missing
@@ -191,7 +192,7 @@ def _miss_weights(picture: str, network: Mapping[str, Any]) -> ValueError:
     """Says that network weights are not here, and what to do."""
     return ValueError(
         f"{picture} was made with network weights that are not here "
-        f"({web.show_source(network['weights'])}, {network['digest']}); name "
+        f"({_show(network['weights'])}, {network['digest']}); name "
         f"their file with --weights=PATH, or take others with --weights=auto, "
         f"for another picture."
     )
@@ -231,16 +232,20 @@ class _Finder:
         title = f"the {masks.format_title(name)} image"
         if not is_bare:
             raise ValueError(
-                f"{title} was {web.show_source(named)}, and what a record "
+                f"{title} was {_show(named)}, and what a record "
                 f"names by a path or an address is not followed; if it is "
                 f"right, type it yourself: --{flag}=PATH."
             )
         others = [path for path in paths if os.path.lexists(path)]
-        words = f"{others[0]} is another file" if others else "it is not there"
+        words = (
+            f"{_show(str(others[0]))} is another file"
+            if others
+            else "it is not there"
+        )
         raise ValueError(
-            f"{title} {named} is looked for beside the picture, here, among "
-            f"the presets' images and among downloads, but {words}; say which "
-            f"it is with --{flag}=PATH."
+            f"{title} {_show(named)} is looked for beside the picture, here, "
+            f"among the presets' images and among downloads, but {words}; say "
+            f"which it is with --{flag}=PATH."
         )
 
     def find_weights(self, network: Mapping[str, Any]) -> str:
@@ -262,3 +267,9 @@ class _Finder:
         limit = weight_files.LARGEST_FILE
         found = (p for p in paths if self._digest(Path(p), limit) == digest)
         return next(found, "")
+
+
+def _show(text: str) -> str:
+    """Writes what a record says in one line, an address without secrets."""
+    shown = web.show_source(text)
+    return shown if shown.isprintable() else ascii(shown)

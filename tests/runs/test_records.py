@@ -318,7 +318,7 @@ def test_a_damaged_record_is_none(change):
     [
         (
             lambda r: r["flags"].update(wrong=3),
-            "with 'wrong', which this version",
+            "with wrong, which this version",
         ),
         (lambda r: r["decided"]["settings"].update(size="many"), "damaged rec"),
         (lambda r: r["decided"]["settings"].update(optimizer="cube"), "'cube'"),
