@@ -60,8 +60,8 @@ def use(display: screens.Display | str) -> Iterator[screens.Display]:
     """Opens a display, in the place of another one; closes it at the end.
 
     Args:
-        display: One of `MODES`, or a display of another kind. "auto" is a live
-            line on a terminal, and plain lines elsewhere.
+        display: One of `screens.MODES`, or a display of another kind. "auto" is
+            a live line on a terminal, and plain lines elsewhere.
     """
     if isinstance(display, str):
         display = _make(display)

@@ -257,7 +257,7 @@ class Plain(_Ticking):
 
 
 class Json(_Ticking):
-    """Lines of JSON, for other programs; docs/watching.md has the fields."""
+    """Lines of JSON, for other programs; docs/progress.md has the fields."""
 
     interval = tick = 0.5
 

@@ -163,9 +163,7 @@ class Signals:
             number == signal.SIGTERM and self._stage == _STEPS and _watcher
         )
         if self._stage == _STEPS:
-            limit = (
-                f", at most {PATIENCE:g} s" if is_urgent and _watcher else ""
-            )
+            limit = f", at most {PATIENCE:g} s" if is_urgent else ""
             words = f"stopping after this step{limit}, then saving"
         if number == signal.SIGINT:
             words += "; Ctrl-C again quits without saving"

@@ -16,6 +16,7 @@ CPU = Path("/proc/cpuinfo")  # on Linux
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 _LOCK = threading.Lock()  # of the first import of TensorFlow
 _STARTED = threading.Event()
+NO_GPU = " (TensorFlow sees no GPU)"
 _NAME = re.compile(r"auto|cpu|gpu(?::(\d+))?")
 _chosen = "auto"  # by `choose`, for `prepare`
 # Its words on a machine where all is well, with and without a GPU: 303 is the
@@ -36,7 +37,7 @@ def describe() -> str:
         import tensorflow as tf
 
         hidden = tf.config.list_physical_devices("GPU")
-        words = "" if hidden else " (TensorFlow sees no GPU)"
+        words = "" if hidden else NO_GPU
         return f"the CPU, {os.cpu_count()} cores{words}"
     return _details(gpus[0]).get("device_name", gpus[0].name)
 

@@ -1,6 +1,6 @@
 """The program: reads flags, makes the picture, and returns an exit status.
 
-Signals and console are in `console`, contact sheets in `sheet_command`.
+What it says at the end is in `console`, contact sheets are in `sheet_command`.
 """
 
 import contextlib
@@ -180,6 +180,7 @@ def _describe(commission: Commission, seconds: float = 0.0) -> list[str]:
         output = "standard output"
     if not (job.verbose or job.dry_run):
         pictures = _name_pictures(job)
+        here = here.removeprefix("the ").replace(device.NO_GPU, "")
         return progress.describe_start(plan, pictures, output, here)
     unit = "cm"
     if job.print_size:

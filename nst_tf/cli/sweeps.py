@@ -30,12 +30,7 @@ def make_grid(job: settings.Job) -> list[list[SweepPoint]]:
     Raises:
         ValueError: If a sweep is not as it should be, or has no effect.
     """
-    for name, field in settings.FIELDS.items():
-        is_set = getattr(job, name) != field.default
-        if is_set and name not in settings.SHEET_SETTINGS:
-            raise ValueError(
-                f"{name} has no part in a contact sheet; leave it out."
-            )
+    conflicts.check(job)
     sweeps = [_parse(text) for text in job.sweep or DEFAULT]
     if len(sweeps) > 2:
         raise ValueError(

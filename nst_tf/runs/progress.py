@@ -16,7 +16,6 @@ TRACE_STEPS = 50  # of the coarsest level, as long as the compilation
 PAUSE_STEPS = 6  # which targets take the time of, and the first step
 LARGEST_SHARE = 0.99  # before the picture is saved
 SAVING_SECONDS = 0.5
-NO_GPU = " (TensorFlow sees no GPU)"  # a detail
 
 
 def describe_plan(
@@ -81,7 +80,6 @@ def describe_start(
     """
     last, network = plan.levels[-1], plan.inputs.network
     origin = network and network.origin
-    device = device.removeprefix("the ").replace(NO_GPU, "")
     memory = tile_size.estimate_memory(plan) / 1e9
     tiles = tile_size.describe_tiles(plan, last)
     return [

@@ -68,7 +68,7 @@ def save(
     image, share = finish(image_io.resize(finished.image, *plan.size), plan)
     if share:
         log.info(
-            "%.0f%% of the pixels were made lighter or darker, because sRGB "
+            "%.2f%% of the pixels were made lighter or darker, because sRGB "
             "has no color of the content as light or as dark as the paint",
             100 * share,
         )

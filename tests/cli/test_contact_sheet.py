@@ -96,8 +96,11 @@ def test_values_are_read_as_flags_are(sweep, values):
         ({"sweep": ("seed:1", "seed:2")}, "twice for seed"),
         ({"sweep": ("seed:1", "strength:1", "size:64")}, "given 3 times"),
         ({"sweep": "seed:" + ",".join("1" * 101)}, "101 pictures"),
-        ({"sweep": "seed:1", "checkpoint_dir": "a"}, "checkpoint_dir has no"),
-        ({"sweep": "seed:1", "preview_every": 5}, "preview_every has no part"),
+        (
+            {"sweep": "seed:1", "checkpoint_dir": "a"},
+            "no part for checkpoint_dir",
+        ),
+        ({"sweep": "seed:1", "preview_every": 5}, "no part for preview_every"),
     ],
 )
 def test_a_sweep_that_is_wrong_is_refused(chosen, words):

@@ -243,7 +243,7 @@ def test_a_print_tiles_and_times_are_described(toy, monkeypatch):
 def test_the_start_is_two_lines(toy, monkeypatch):
     monkeypatch.setattr(tile_size, "estimate_memory", lambda plan: 1.26e9)
     plan = pretend.draft(toy)
-    here = "the CPU, 2 cores (TensorFlow sees no GPU), 4 devices"
+    here = "CPU, 2 cores, 4 devices"
     names = ("a.png in the style of b.png", "c.png", here)
     assert progress.describe_start(plan, *names) == [
         "a.png in the style of b.png -> c.png, 96 x 72",
