@@ -270,9 +270,9 @@ def clear_live() -> None:
 
 def print_error(sentence: str) -> None:
     """Prints an error on standard error, in one line, without secrets."""
-    from nst_tf import web
+    from nst_tf import urls
 
-    sentence = web.hide_addresses(" ".join(sentence.split()))
+    sentence = urls.hide_addresses(" ".join(sentence.split()))
     print_note(f"nst-tf: {sentence}")
 
 

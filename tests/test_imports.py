@@ -13,23 +13,23 @@ ARROWS = {
     "errors": set(),
     "locks": set(),
     "files": {"locks"},
-    "web": set(),
+    "urls": set(),
     "watcher": {"locks"},
-    "terminal": {"watcher", "web"},
+    "terminal": {"watcher", "urls"},
     "screens": {"terminal"},
     "display": {"screens", "terminal"},
     "cells": {"screens"},
     "backend": {"display", "watcher"},
-    "network": {"backend", "display", "errors", "files", "web"},
+    "network": {"backend", "display", "errors", "files", "urls"},
     "metadata": set(),
     "images": {
         *("backend", "display", "errors", "files", "locks", "metadata"),
-        "web",
+        "urls",
     },
     "losses": {"backend", "network"},
     "plan": {
         *("backend", "errors", "images", "losses", "network", "screens"),
-        "web",
+        "urls",
     },
     "tiling": {"backend", "losses", "network", "plan"},
     "optimize": {"backend", "display", "losses", "plan"},
@@ -39,12 +39,12 @@ ARROWS = {
     },
     "runs": {
         *("backend", "errors", "files", "images", "locks", "network"),
-        *("metadata", "optimize", "plan", "terminal", "transfer", "web"),
+        *("metadata", "optimize", "plan", "terminal", "transfer", "urls"),
         *("cells", "display", "screens"),
     },
     "judge": {
         *("backend", "errors", "images", "losses", "network", "plan"),
-        *("terminal", "transfer", "web"),
+        *("terminal", "transfer", "urls"),
     },
     "cli": {
         *(
@@ -56,7 +56,7 @@ ARROWS = {
             "judge",
             "network",
         ),
-        *("optimize", "plan", "runs", "terminal", "transfer", "web"),
+        *("optimize", "plan", "runs", "terminal", "transfer", "urls"),
         "watcher",
     },
     "notebook": {

@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from nst_tf import errors, files, web
+from nst_tf import errors, files, urls
 from nst_tf.cli import flag_values
 from nst_tf.images import image_io, sources
 from nst_tf.plan import checks, settings
@@ -100,11 +100,11 @@ def find_flag_file(name: str, folder: Path | None = None) -> Path:
     if not name or any(map(os.path.exists, places)):
         kind = "is no file" if name else "has no name"
         raise ValueError(
-            f"flag file {web.show_source(name)} {kind}; name a text file, or a "
-            f"preset: {', '.join(names)}."
+            f"flag file {urls.show_source(name)} {kind}; name a text file, or "
+            f"a preset: {', '.join(names)}."
         )
     raise ValueError(
-        f"there is no flag file {web.show_source(name)}"
+        f"there is no flag file {urls.show_source(name)}"
         f"{errors.did_you_mean(given.stem, names)}; "
         f"the presets are {', '.join(names)}."
     )
@@ -126,7 +126,7 @@ def _read(path: Path) -> list[flag_values.Flag]:
         _check_comment(line, path.parent, where)
         if not line.strip("-") or not _NAME.match(line):
             raise ValueError(
-                f"{where} has {web.hide_addresses(line)!r}; expected "
+                f"{where} has {urls.hide_addresses(line)!r}; expected "
                 f"--name=value, or a comment that begins with #."
             )
         (flag,), _ = flag_values.split([_unquote(line, path.parent)])
@@ -176,7 +176,7 @@ def _check_comment(line: str, folder: Path, where: str) -> None:
         bare = line[: comment.start()].rstrip()
         if _is_right(bare, folder):
             raise ValueError(
-                f"{where} has a comment after {web.hide_addresses(bare)!r}, "
+                f"{where} has a comment after {urls.hide_addresses(bare)!r}, "
                 f"where it is a part of the value; give it a line of its own."
             )
 

@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nst_tf import web
+from nst_tf import urls
 from nst_tf.plan import settings
 
 SHORT: Mapping[str, str] = {
@@ -109,7 +109,7 @@ def find_name(typed: str) -> tuple[str, bool | None]:
         meant = "flagfile" if name in _FLAG_FILE else name
         near = settings.suggest(meant, [*fields, "flagfile"])
     raise ValueError(
-        f"unknown flag {web.show_source(typed)}{near}; --help lists them."
+        f"unknown flag {urls.show_source(typed)}{near}; --help lists them."
     )
 
 

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from nst_tf import files, web
+from nst_tf import files, urls
 from nst_tf.cli import flag_files, flag_values
 from nst_tf.plan import conflicts, settings
 
@@ -63,7 +63,7 @@ def _take_pictures(
     names = ["content", *["style"] * (len(words) - 1)][: len(words)]
     given = {flag.name for flag in typed}
     for name, word in zip(names, words, strict=True):
-        shown = web.show_source(word)
+        shown = urls.show_source(word)
         if not word:
             raise ValueError("an argument is empty, expected a picture.")
         if hint := _find_flag(word):
@@ -92,5 +92,5 @@ def _find_flag(word: str) -> str:
     if name in settings.FIELDS and (
         equals or settings.FIELDS[name].type is bool
     ):
-        return f"--{name}{equals}{web.show_source(value)}"
+        return f"--{name}{equals}{urls.show_source(value)}"
     return ""

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from nst_tf import errors, web
+from nst_tf import errors, urls
 from nst_tf.cli import flags
 from nst_tf.network import architectures
 from nst_tf.plan import conflicts, settings
@@ -88,7 +88,7 @@ def _parse(text: str) -> list[tuple[str, str]]:
     """Reads "strength:0.2,0.5": pairs of a flag and a value."""
     name, _, values = text.partition(":")
     name = name.strip().lstrip("-").replace("-", "_")
-    text = web.hide_addresses(text)
+    text = urls.hide_addresses(text)
     if name not in settings.FIELDS:
         raise ValueError(
             f"sweep is {text!r}, but there is no flag --{name}"
@@ -122,7 +122,7 @@ def _cell(job: settings.Job, values: list[tuple[str, str]]) -> SweepPoint:
         dataclasses.replace(given, **changes), distances
     )
     return SweepPoint(
-        tuple(f"--{name}={web.show_source(value)}" for name, value in values),
+        tuple(f"--{name}={urls.show_source(value)}" for name, value in values),
         chosen,
         notes,
     )

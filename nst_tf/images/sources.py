@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nst_tf import display, files, locks, web
+from nst_tf import display, files, locks, urls
 from nst_tf.images import image_io, reading
 
 STANDARD_INPUT = "-"
@@ -63,11 +63,11 @@ def _read(
         return image_io.read_picture(
             data, "standard input", max_megapixels, memory
         )
-    if web.is_address(source):
+    if urls.is_address(source):
         return _fetch(source, max_megapixels, may_download, memory)
-    if web.has_scheme(source) and not os.path.exists(source):
+    if urls.has_scheme(source) and not os.path.exists(source):
         raise ValueError(
-            f"{web.show_address(source)} is no file, and no address with http "
+            f"{urls.show_address(source)} is no file, and no address with http "
             f"or https; download it first."
         )
     display.show_stage(f"reading {find_name(source)}")
@@ -128,7 +128,7 @@ def find_name(source: str) -> str:
     """What to call a source: a file's name, without folders or queries."""
     if source == STANDARD_INPUT:
         return "standard-input"
-    if web.is_address(source):
+    if urls.is_address(source):
         path = urllib.parse.unquote(urllib.parse.urlsplit(source).path)
         last = path.rstrip("/").rpartition("/")[2].replace("\\", "")
         return "".join(filter(str.isprintable, last)).lstrip(".-") or "download"
@@ -137,7 +137,7 @@ def find_name(source: str) -> str:
 
 def is_file(source: str) -> bool:
     """Whether a source is the path of a file."""
-    return source != STANDARD_INPUT and not web.is_address(source)
+    return source != STANDARD_INPUT and not urls.is_address(source)
 
 
 def find_cached(url: str) -> Path | None:
@@ -160,7 +160,7 @@ def _fetch(
     url: str, max_megapixels: float, may_download: bool, memory: float | None
 ) -> image_io.Picture:
     """Reads a picture from our cache, or from its address."""
-    path, named = find_cached(url), web.show_address(url)
+    path, named = find_cached(url), urls.show_address(url)
     if path and path.is_file():
         _LOG.info("%s was downloaded before, to %s", named, path)
         with (
@@ -175,7 +175,7 @@ def _fetch(
         )
     _LOG.info("downloading %s ...", named)
     try:
-        parts = web.download(
+        parts = urls.download(
             url,
             limit=reading.find_largest_file(max_megapixels),
             seconds=SECONDS,

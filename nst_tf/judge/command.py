@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import nst_tf
-from nst_tf import terminal, web
+from nst_tf import terminal, urls
 from nst_tf.backend import device
 from nst_tf.images import sources
 from nst_tf.judge import judging
@@ -157,7 +157,7 @@ def write_table(
     by_layer = [["style by layer", *judgements[0].style_by_layer]]
     for name, judgement in zip(request.pictures, judgements, strict=True):
         numbers = [format_number(getattr(judgement, c)) for c in COLUMNS]
-        shown = web.show_source(name)
+        shown = urls.show_source(name)
         rows.append(
             [shown, f"{judgement.width} x {judgement.height}", *numbers]
         )
@@ -171,11 +171,11 @@ def write_json(
 ) -> list[str]:
     """Writes figures as lines of JSON."""
     found = {
-        "content": web.show_source(request.content),
-        "style": list(map(web.show_source, request.styles)),
+        "content": urls.show_source(request.content),
+        "style": list(map(urls.show_source, request.styles)),
         "network": network,
         "pictures": [
-            {"picture": web.show_source(name), **dataclasses.asdict(judgement)}
+            {"picture": urls.show_source(name), **dataclasses.asdict(judgement)}
             for name, judgement in zip(
                 request.pictures, judgements, strict=True
             )
@@ -211,7 +211,7 @@ def _judge(judge: judging.Judge, request: Request) -> list[judging.Judgement]:
     subject = judge.read_subject(request.content, request.styles)
     limit = judge.job.max_megapixels
     pictures = [sources.load(name, limit) for name in request.pictures]
-    shown = map(web.show_source, request.pictures)
+    shown = map(urls.show_source, request.pictures)
     named = list(zip(pictures, shown, strict=True))
     for picture, name in named:
         judge.check(picture, subject, name)

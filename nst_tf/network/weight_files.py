@@ -17,7 +17,7 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from nst_tf import display, errors, files, web
+from nst_tf import display, errors, files, urls
 from nst_tf.network import architectures, bundled, hdf5
 
 log = logging.getLogger("nst_tf")
@@ -87,9 +87,9 @@ def _load(network: str, source: str, may_download: bool) -> NetworkWeights:
         layers = bundled.read_vgg19(known.shipped)
         return NetworkWeights(layers, "bundled")
     if source not in ("auto", "imagenet"):
-        if web.has_scheme(source):
+        if urls.has_scheme(source):
             raise ValueError(
-                f"weights is the address {web.show_address(source)}, expected "
+                f"weights is the address {urls.show_address(source)}, expected "
                 f"an HDF5 file; download it first."
             )
         path = Path(os.path.expanduser(source))
@@ -182,7 +182,7 @@ def _download(url: str, folder: Path, md5: str, size: float) -> Path:
     digest = hashlib.md5(usedforsecurity=False)
     path = folder / url.rpartition("/")[-1]
     with files.write_atomically(path) as file:
-        for chunk in web.download(
+        for chunk in urls.download(
             url,
             limit=LARGEST_DOWNLOAD,
             seconds=DOWNLOAD_SECONDS,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nst_tf import errors, web
+from nst_tf import errors, urls
 from nst_tf.backend import device
 from nst_tf.images import sizes
 from nst_tf.losses import conventions, style_kinds
@@ -154,9 +154,9 @@ def _check_address(name: str, value: object, kind: str) -> None:
     """Raises ValueError if anything but a picture to read is an address."""
     if kind in ("picture", "mask", "start") or not isinstance(value, str):
         return
-    if web.has_scheme(value):
+    if urls.has_scheme(value):
         raise ValueError(
-            f"{name} is the address {web.show_address(value)}, but only "
+            f"{name} is the address {urls.show_address(value)}, but only "
             f"pictures may be addresses; name a file or a folder here."
         )
 

@@ -25,7 +25,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, get_args
 
-from nst_tf import errors, screens, web
+from nst_tf import errors, screens, urls
 from nst_tf.backend import device
 from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
@@ -1007,7 +1007,7 @@ def share_weight(layers: str, weight: float) -> dict[str, float]:
 def format_flags(job: Job) -> list[str]:
     """Writes a job as flags: those that are not as they are by default.
 
-    Addresses are written as `web.show_address` does.
+    Addresses are written as `urls.show_address` does.
     """
     lines = []
     for name, field in FIELDS.items():
@@ -1017,9 +1017,9 @@ def format_flags(job: Job) -> list[str]:
         if field.type is bool:
             lines.append(f"--{'' if value else 'no'}{name}")
         elif field.type == tuple[str, ...]:
-            lines += [f"--{name}={web.show_source(each)}" for each in value]
+            lines += [f"--{name}={urls.show_source(each)}" for each in value]
         elif field.type in ITEM_TYPES:
             lines.append(f"--{name}={','.join(map(str, value))}")
         else:
-            lines.append(f"--{name}={web.show_source(str(value))}")
+            lines.append(f"--{name}={urls.show_source(str(value))}")
     return lines

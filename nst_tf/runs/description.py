@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nst_tf import terminal, web
+from nst_tf import terminal, urls
 from nst_tf.plan import conflicts, schedule, settings, style_settings
 from nst_tf.runs import record_checks, records
 
@@ -49,12 +49,12 @@ def describe(path: str | os.PathLike[str]) -> list[str]:
         f"{record['seconds']} s, on {record['device']}, {decided['precision']}"
         f"{in_tiles}",
         *(
-            f"{name}: {web.show_source(each['name'])}, {each['size'][0]} x "
+            f"{name}: {urls.show_source(each['name'])}, {each['size'][0]} x "
             f"{each['size'][1]}, {each['digest']}"
             for name, each in named
         ),
         f"network: {network['name']}, weights "
-        f"{web.show_source(network['weights'])}, {network['digest']}",
+        f"{urls.show_source(network['weights'])}, {network['digest']}",
         f"steps at each size: {levels}; rescues: {record['rescues']}; seed: "
         f"{decided['seed']}",
         f"losses of the last step: {losses}",
@@ -145,7 +145,7 @@ def _flag(name: str, value: Any) -> list[str]:
     is_path = "path" in settings.FIELDS[name].metadata
     if is_path and not settings.is_keyword(name, value):
         if not record_checks.is_bare_name(value):
-            shown = web.show_source(value)
+            shown = urls.show_source(value)
             return [f"# --{name}= is left to you, if you know it: {shown}"]
         if value.startswith("~"):  # the file, and nobody's home
             value = f"./{value}"

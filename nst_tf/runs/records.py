@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nst_tf
-from nst_tf import web
+from nst_tf import urls
 from nst_tf.images import decoders, image_io, sources, writing
 from nst_tf.plan import inputs, planning, settings
 from nst_tf.runs import record_checks, resume
@@ -131,9 +131,9 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
         ValueError: If there is no such file, or it has no record, or one with
             settings that they cannot have.
     """
-    if web.has_scheme(str(path)):
+    if urls.has_scheme(str(path)):
         raise ValueError(
-            f"{web.show_address(str(path))} is an address, expected the file "
+            f"{urls.show_address(str(path))} is an address, expected the file "
             f"of a picture; download it first."
         )
     path = Path(os.path.expanduser(path))
@@ -212,7 +212,7 @@ class _Names:
             return path if self._paths else name
         if source == sources.STANDARD_INPUT:
             return source
-        return web.show_address(source)
+        return urls.show_address(source)
 
 
 def _means_something(name: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nst_tf import errors, files, web
+from nst_tf import errors, files, urls
 from nst_tf.images import image_io, masks, reading, sources
 from nst_tf.network import architectures, weight_files
 from nst_tf.plan import checks, inputs, planning, schedule, settings
@@ -271,5 +271,5 @@ class _Finder:
 
 def _show(text: str) -> str:
     """Writes what a record says in one line, an address without secrets."""
-    shown = web.show_source(text)
+    shown = urls.show_source(text)
     return shown if shown.isprintable() else ascii(shown)

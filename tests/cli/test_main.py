@@ -21,7 +21,7 @@ import toys
 from PIL import Image
 
 import nst_tf
-from nst_tf import run, terminal, web
+from nst_tf import run, terminal, urls
 from nst_tf.backend import device, replicas
 from nst_tf.cli import console, flags, main
 from nst_tf.images import image_io
@@ -131,7 +131,7 @@ def test_a_dry_run_downloads_nothing(
     def ask(url, **limits):
         raise AssertionError(f"{url} is asked")
 
-    monkeypatch.setattr(web, "download", ask)
+    monkeypatch.setattr(urls, "download", ask)
     chosen = [flag_file, "--dry_run", *more]
     assert main.main([*chosen, "--content=http://host/a.png"]) == 1
     assert "http://host/a.png is not in the cache" in capsys.readouterr().err

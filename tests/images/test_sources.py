@@ -13,7 +13,7 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf import web
+from nst_tf import urls
 from nst_tf.cli import main
 from nst_tf.images import image_io, reading, sources
 from nst_tf.plan import checks, settings
@@ -171,14 +171,14 @@ def test_a_host_that_is_slow_is_left(monkeypatch, length, words):
 
     opener = SimpleNamespace(open=open_)
     clock = SimpleNamespace(monotonic=itertools.count(0, 30).__next__)
-    monkeypatch.setattr(web.urllib.request, "build_opener", lambda *_: opener)
-    monkeypatch.setattr(web, "time", clock)
+    monkeypatch.setattr(urls.urllib.request, "build_opener", lambda *_: opener)
+    monkeypatch.setattr(urls, "time", clock)
     with pytest.raises(ValueError, match=words) as caught:
         sources.load("http://host/a.png")
     assert str(caught.value).startswith("http://host/a.png cannot be downl")
     # The first byte, after which the clock says 30 seconds, and four more.
     assert answer.length == (95 if length == 100 else 0)
-    assert timeouts == [web.STALL_SECONDS]
+    assert timeouts == [urls.STALL_SECONDS]
 
 
 @pytest.mark.parametrize(

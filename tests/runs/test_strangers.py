@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import toys
 
-from nst_tf import files, web
+from nst_tf import files, urls
 from nst_tf.cli import flags, main
 from nst_tf.images import image_io, reading, sources, writing
 from nst_tf.network import weight_files
@@ -29,7 +29,7 @@ def offline(monkeypatch):
     def ask(address, **_):
         raise AssertionError(address)
 
-    monkeypatch.setattr(web, "download", ask)
+    monkeypatch.setattr(urls, "download", ask)
 
 
 def _make_record(*typed):

@@ -11,7 +11,7 @@ import pytest
 import toys
 from PIL import Image
 
-from nst_tf import run, web
+from nst_tf import run, urls
 from nst_tf.cli import flags, main, sweeps
 from nst_tf.images import sources
 from nst_tf.judge import command, judging
@@ -79,14 +79,14 @@ def _hide(host, path="/a.png"):
     ],
 )
 def test_an_address_is_shown_without_what_may_be_secret(address, shown):
-    assert web.show_address(address) == web.show_source(address) == shown
-    assert web.hide_addresses(f"in {address.strip()}") == f"in {shown}"
+    assert urls.show_address(address) == urls.show_source(address) == shown
+    assert urls.hide_addresses(f"in {address.strip()}") == f"in {shown}"
 
 
 def test_addresses_are_hidden_in_any_text_in_no_time():
     text = "a" * 1_000_000 + " unknown flag --http://user:SECRET@host/ of us"
     began = time.process_time()
-    hidden = web.hide_addresses(text)
+    hidden = urls.hide_addresses(text)
     assert time.process_time() - began < 5
     assert hidden.endswith(" unknown flag --http://host/ of us")
     for address in (
@@ -94,7 +94,7 @@ def test_addresses_are_hidden_in_any_text_in_no_time():
         *("http://user:12#SECRET@host/p", "http://user:SECRET?12@host/p"),
         "http:///user:SECRET@host/p",
     ):
-        assert "SECRET" not in web.show_address(address)
+        assert "SECRET" not in urls.show_address(address)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,8 @@ def test_an_address_that_is_no_value_tells_no_secret(argument, capsys):
 
 def test_a_path_is_shown_as_it_is():
     for path in ("a b.png", "-", "C://a.png", "a?b#c@d.png", "/a/http"):
-        assert web.show_source(path) == path
-        assert not web.is_address(path)
+        assert urls.show_source(path) == path
+        assert not urls.is_address(path)
 
 
 ADDRESSES = [
@@ -191,7 +191,7 @@ def test_the_host_that_is_asked_is_the_one_that_is_shown(host, caplog):
     sources.load(f"http://{host}?x=@good.example/")
     # Its port could be the beginning of a password.
     assert caplog.messages == ["downloading http://... ..."]
-    shown = web.show_address("http://127.0.0.1?x=@good.example/")
+    shown = urls.show_address("http://127.0.0.1?x=@good.example/")
     assert shown == "http://127.0.0.1"
 
 

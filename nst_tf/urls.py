@@ -1,4 +1,4 @@
-"""The web: addresses, what may be shown of them, and downloads.
+"""Addresses, what may be shown of them, and downloads.
 
 User, password, query and fragment of an address may be secrets. Whatever a
 program shows, writes or records of an address passes `show_address`.
