@@ -1,9 +1,9 @@
-"""Writes docs/api.md: the public functions and the fields of Job.
+"""Writes docs/api.md, the public functions, and docs/flags.md, the flags.
 
     python scripts/api_reference.py
 
 All of it is read from the package: signatures, docstrings, and the help and the
-rules of the settings. A test holds the file that is committed to this.
+rules of the settings. A test compares the committed files with it.
 """
 
 import dataclasses
@@ -13,12 +13,12 @@ import operator
 import re
 import sys
 import textwrap
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-PATH = ROOT / "docs" / "api.md"
+DOCS = ROOT / "docs"
 FUNCTIONS = (
     "stylize",
     "stylize_steps",
@@ -66,22 +66,56 @@ and `save` writes no record.
 JOB = """\
 ## Settings
 
-A `Job` is a request in plain data, one picture to make. Its fields are the
-keywords of `stylize` and `stylize_steps`, and each is a flag of the program,
-`--name=value`. `Job` is frozen; `dataclasses.replace` makes another one. Where
-several values go, one may stand for itself: `steps=100`.
+A `Job` describes one picture to make, in plain data. Its fields are the
+keywords of `stylize` and `stylize_steps`; [flags.md](flags.md) lists them with
+their types and defaults. `Job` is frozen; `dataclasses.replace` makes another
+one. A single value may be given without a tuple: `steps=100`.
 """
+FLAGS = """\
+# Flags
+
+Written by `scripts/api_reference.py` from the table of settings and the
+programs' `--help`. In Python, the flags of `nst-tf` are keywords of
+`nst_tf.stylize`, with these types and defaults ([API](api.md#settings)).
+
+## nst-tf
+
+A flag is written `--name=value` or `--name value`; `-` and `_` in names are
+the same. `--overwrite` switches on, `--nooverwrite` off. Numbers are separated
+by commas, as in `--steps=100,80,50`; flags of styles are repeated, once for
+each style. `python -m nst_tf` is the same as `nst-tf`.
+
+### Presets and questions
+
+| Flag | |
+|---|---|
+"""
+# The flags that are no settings.
+QUESTIONS = {
+    "flagfile": "Read flags from this file, or from a "
+    "[preset](../configs/README.md). Typed flags override it "
+    "([format](recipes.md#writing-your-own)).",
+    "describe": "Print how this picture was made, as a flag file "
+    "([record](reproducing.md)).",
+    "completion": "Print a script that completes flags: bash, zsh or fish.",
+    "help": "Print all flags; `-h` prints the most important ones.",
+    "version": "Print the version (also `-V`); with `-v`, those of all "
+    "packages.",
+}
+# The other programs: the module that writes their --help.
+PROGRAMS = {"nst-tf-judge": "judge.command"}
 
 
 def main() -> int:
-    """Writes the file."""
-    PATH.write_text(reference(), encoding="utf-8")
+    """Writes the files."""
+    sys.path.insert(0, str(ROOT))
+    for name, write in PAGES.items():
+        (DOCS / name).write_text(write(), encoding="utf-8")
     return 0
 
 
-def reference() -> str:
-    """Makes the text of the file."""
-    sys.path.insert(0, str(ROOT))
+def write_api() -> str:
+    """Writes the page of the public functions."""
     import nst_tf
     from nst_tf.images import painting
     from nst_tf.plan import settings
@@ -110,14 +144,41 @@ def reference() -> str:
         f"`run_job` takes all but {_listed(settings.PROGRAM_SETTINGS)}.",
     ):
         parts.append(textwrap.fill(words, 80))
+    return _join(parts)
+
+
+def write_flags() -> str:
+    """Writes the page of the flags, each with an anchor."""
+    from nst_tf.plan import settings
+
     groups: dict[str, list[str]] = {}
     for field in dataclasses.fields(settings.Job):
         groups.setdefault(field.metadata["group"], []).append(_row(field))
+    rows = [f"| {_anchor(name)} | {QUESTIONS[name]} |" for name in QUESTIONS]
+    parts = [FLAGS + "\n".join(rows)]
     for group, rows in groups.items():
-        table = "\n".join(
-            ["| Field | Type | Default | |", "|---|---|---|---|", *rows]
-        )
-        parts.append(f"### {group}\n\n{table}")
+        head = ["| Flag | Type | Default | |", "|---|---|---|---|"]
+        parts.append(f"### {group}\n\n" + "\n".join([*head, *rows]))
+    for program, path in PROGRAMS.items():
+        text = importlib.import_module(f"nst_tf.{path}").format_usage()
+        prefix = program.removeprefix("nst-tf-")
+        rows = [
+            f"| {_anchor(name, prefix + '-')} "
+            f"| {_cell(' '.join(words.split()))} |"
+            for name, words in re.findall(
+                r"^  --(\w+)=?\s+(.*(?:\n {10,}.*)*)", text, re.M
+            )
+        ]
+        head = ["| Flag | |", "|---|---|"]
+        parts.append(f"## {program}\n\n" + "\n".join([*head, *rows]))
+    return _join(parts)
+
+
+PAGES = {"api.md": write_api, "flags.md": write_flags}
+
+
+def _join(parts: Sequence[str]) -> str:
+    """Joins the parts of a page."""
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
@@ -209,8 +270,18 @@ def _row(field: Any) -> str:
     kind = str(getattr(field.type, "__name__", field.type))
     if kind == "tuple":
         kind = str(field.type)
-    cells = [f"`{field.name}`", f"`{kind}`", f"`{field.default!r}`"]
+    short = f", `-{rules['short']}`" if "short" in rules else ""
+    cells = [
+        f"{_anchor(field.name)}{short}",
+        f"`{kind}`",
+        f"`{field.default!r}`",
+    ]
     return f"| {' | '.join(cells)} | {_cell(' '.join(words))} |"
+
+
+def _anchor(name: str, prefix: str = "") -> str:
+    """A flag, with an anchor for links to it."""
+    return f'<a id="{prefix}{name}"></a>`--{name}`'
 
 
 def _number(value: float) -> str:

@@ -1,6 +1,8 @@
 """What the documents say: commands and code run, links lead somewhere."""
 
 import ast
+import configparser
+import importlib
 import os
 import re
 import shlex
@@ -17,7 +19,7 @@ import tensorflow as tf
 import test_laws
 import toys
 
-from nst_tf.cli import answers, flag_values, flags
+from nst_tf.cli import answers, completion, flag_values, flags, usage
 from nst_tf.images import image_io
 from nst_tf.judge import command
 from nst_tf.losses import objectives
@@ -46,9 +48,9 @@ def _each(paths):
 
 
 def _anchors(path):
-    """The anchors of a document's headings, as GitHub names them."""
+    """The anchors of a document: its own, and its headings', as on GitHub."""
     text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.M | re.S)
-    found = []
+    found = re.findall(r'<a id="([\w-]+)"></a>', text)
     for heading in re.findall(r"^#+ +(.*?) *$", text, re.M):
         words = re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
         again = found.count(words)
@@ -342,14 +344,39 @@ def test_the_documented_loss_has_an_effect(_pictures):
     assert golden < 0.9 * plain
 
 
-def test_the_api_reference_is_what_the_package_says(monkeypatch):
+def test_the_reference_is_what_the_package_says(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "scripts")
     import api_reference
 
-    committed = api_reference.PATH.read_text(encoding="utf-8")
-    assert api_reference.reference() == committed, (
-        "run: python scripts/api_reference.py"
-    )
+    for name, write in api_reference.PAGES.items():
+        committed = (ROOT / "docs" / name).read_text(encoding="utf-8")
+        assert write() == committed, "run: python scripts/api_reference.py"
+
+
+def test_each_flag_of_each_program_has_an_anchor_in_the_reference(
+    monkeypatch,
+):
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    import api_reference
+
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    scripts = config["options.entry_points"]["console_scripts"]
+    programs = re.findall(r"^([\w-]+) =", scripts, re.M)
+    assert programs == ["nst-tf", *api_reference.PROGRAMS]
+    anchors = _anchors(ROOT / "docs" / "flags.md")
+    assert len(anchors) == len(set(anchors))
+    usages = {"": usage.format_usage()}
+    for program, path in api_reference.PROGRAMS.items():
+        module = importlib.import_module(f"nst_tf.{path}")
+        usages[program[len("nst-tf-") :] + "-"] = module.format_usage()
+    for prefix, text in usages.items():
+        found = re.findall(r"^  (?:-\w, )?--(?:\[no\])?(\w+)", text, re.M)
+        assert len(found) > 5
+        for name in found:
+            assert f"{prefix}{name}" in anchors
+    for name in re.findall(r" -l (\S+)", completion.write("fish")):
+        assert name.replace("-", "_") in anchors
 
 
 @pytest.mark.slow
