@@ -2,10 +2,85 @@
 
     import nst_tf
     image = nst_tf.stylize("town.jpg", "painting.jpg", size=512)
+    image.save("town-painting.png")
 
-Nothing happens on import: TensorFlow is loaded when a picture is made. The
-parts that a run is made of are in `nst_tf.losses`, `nst_tf.optimize` and
-`nst_tf.network`. Editors read `__init__.pyi`, by `scripts/write_stub.py`.
+Pictures are paths, addresses, Pillow images, arrays or tensors. Nothing happens
+on import: TensorFlow is loaded when a picture is made.
+
+To make pictures; help(nst_tf.stylize) has the details:
+
+    stylize(content, style, *, callback, progress, extra_losses, **settings)
+        Paints a content image in the manner of style images; returns an array
+        with save(path), to_pil() and settings.
+    stylize_steps(content, style, *, extra_losses, **settings)
+        Paints as stylize does, and yields each step as it is taken.
+    notebook.show(content, style, *, every, **settings)
+        Paints as stylize does, and shows the picture in a cell as it grows.
+    notebook.beside(pictures, *, side)
+        Draws pictures beside each other, with a caption under each.
+
+To make and judge files:
+
+    Job(**settings)
+        One picture to make, in strings and numbers only.
+    run_job(job, *, callback, progress)
+        Makes the picture of a job, from file to file.
+    judge_image(image, content, styles, *, size, **settings)
+        Judges a picture against its content image and its style images.
+    load_image(path)
+        Reads an image file as an array, [H, W, 3], float32 in [0, 1].
+    save_image(path, image, *, bit_depth, quality, dpi, alpha)
+        Writes an image file.
+    example_images()
+        Lists the pictures that ship with the package: name -> path.
+
+To put a run together:
+
+    make_plan(job, read, machine)
+        Decides everything that a run needs, before any of it is computed.
+    Painter(strategy, *, remember)
+        Carries out plans: Painter().paint(plan) yields the steps.
+    losses, optimize, network
+        What a run is made of; help(nst_tf.losses) lists the losses.
+
+Settings are keywords of stylize, and flags of the program, --size=512;
+help(nst_tf.Job) explains each:
+
+    Pictures:
+        size=512, print_size=""
+    Files:
+        max_megapixels=200.0
+    What is minimized:
+        strength=-1.0, content_weight=25.0, style_weight=100.0,
+        neighbors_weight=0.5, grain_weight=-1.0, tv_weight=50.0,
+        convention="relative", style_loss="auto", style_fit="keep",
+        style_blend=(), style_scale=(1.0,), style_size=(), color="style",
+        content_layers="block4_conv2", style_layers=(),
+        neighbors_layers="block3_conv1,block4_conv1"
+    Where:
+        content_mask="", style_mask=(), strength_map="", keep_mask=""
+    How it is minimized:
+        steps=(), max_seconds=0.0, tolerance=0.0, levels=0, min_size=128,
+        growth=2.0, init="content", continue_from="", init_noise=0.0, seed=0,
+        optimizer="auto", learning_rate=0.02, beta_1=0.9, beta_2=0.99,
+        epsilon=1e-08, average=0.95, decay_rate=1.0, decay_steps=100,
+        bounds="box", history=10
+    The network:
+        extractor="vgg19", weights="auto", pooling="average",
+        padding="symmetric_first", precision="auto", convolution="auto"
+    Memory:
+        memory=0.0, tile=0, content_target="auto"
+    Devices:
+        device="auto", devices=1
+    Checkpoints:
+        checkpoint_dir="", checkpoint_every="60s", resume="auto"
+    Of Job alone:
+        content="", style=(), output="", overwrite=False, dpi=0.0,
+        preview_every=0, dry_run=False, progress="auto", quiet=False,
+        verbose=False, sheet=False, sweep=(), sheet_size=256,
+        sheet_scores=False, bit_depth=8, quality=95, keep_location=False,
+        mark=True, record_paths=False, rerun="", log="", log_every=1,
+        summary_dir="", timelapse=""
 """
 
 from collections.abc import Callable, Mapping
@@ -14,34 +89,45 @@ __version__ = "0.1.0"
 
 
 def import_lazily(
-    package: str, names: Mapping[str, str]
+    package: str,
+    names: Mapping[str, str],
+    of_tensorflow: Mapping[str, str],
 ) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
     """Makes a package import its public names when they are first used.
 
     Args:
         package: Its `__name__`.
         names: Public name -> "module:name" in the package, or "module".
+        of_tensorflow: Likewise, where the module imports TensorFlow.
 
     Returns:
         Its `__all__`, `__getattr__` and `__dir__`.
     """
-    public = sorted(names)
+    places = {**names, **of_tensorflow}
+    public = sorted(places)
 
     def get(name: str) -> object:
-        if name in names:
-            import pkgutil
+        if name not in places:
+            raise AttributeError(
+                f"module {package!r} has no attribute {name!r}"
+            )
+        import pkgutil
 
-            return pkgutil.resolve_name(f"{package}.{names[name]}")
-        raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        if name in of_tensorflow:
+            from nst_tf.backend import device
+
+            device.prepare()  # without a word of TensorFlow's
+        return pkgutil.resolve_name(f"{package}.{places[name]}")
 
     return public, get, lambda: public
 
 
-__all__, __getattr__, __dir__ = import_lazily(
+# There is no `__all__`: with it help() would print every docstring, and the
+# settings five times.
+__getattr__, __dir__ = import_lazily(
     __name__,
     {
         "Job": "plan.settings:Job",
-        "Painter": "transfer.method:Painter",
         "example_images": "files:example_images",
         "judge_image": "judge.judging:judge_image",
         "load_image": "images.image_io:load_image",
@@ -55,4 +141,5 @@ __all__, __getattr__, __dir__ = import_lazily(
         "stylize": "runs.api:stylize",
         "stylize_steps": "runs.api:stylize_steps",
     },
-)
+    {"Painter": "transfer.method:Painter"},
+)[1:]

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from typing import Literal
 
 from nst_tf import losses as losses
 from nst_tf import network as network
@@ -12,13 +13,11 @@ from nst_tf.images.image_io import load_image as load_image
 from nst_tf.images.image_io import save_image as save_image
 from nst_tf.images.painting import Painting
 from nst_tf.judge.judging import judge_image as judge_image
-from nst_tf.optimize import descent
 from nst_tf.plan import settings
 from nst_tf.plan.arrays import ImageLike, PathOrArray
 from nst_tf.runs import runner
 from nst_tf.runs.api import make_plan as make_plan
 from nst_tf.runs.api import run_job as run_job
-from nst_tf.transfer import method
 from nst_tf.transfer.method import Painter as Painter
 
 __version__: str
@@ -29,7 +28,7 @@ def stylize(
     *,
     callback: runner.Callback | None = None,
     progress: bool = False,
-    extra_losses: method.ExtraLosses | None = None,
+    extra_losses: runner.ExtraLosses | None = None,
     size: int = 512,
     print_size: str = "",
     dpi: float = 0.0,
@@ -40,13 +39,34 @@ def stylize(
     neighbors_weight: float = 0.5,
     grain_weight: float = -1.0,
     tv_weight: float = 50.0,
-    convention: str = "relative",
-    style_loss: str = "auto",
-    style_fit: str = "keep",
+    convention: Literal[
+        "relative",
+        "gatys2016",
+        "gatys2016_code",
+        "neural_style",
+        "neural_style_pt",
+        "tensorflow",
+        "keras",
+        "pytorch_course",
+        "towards_data_science",
+        "crowson_w2",
+    ] = "relative",
+    style_loss: Literal[
+        "auto",
+        "mix",
+        "gram",
+        "moments",
+        "wasserstein",
+        "sliced_wasserstein",
+        "neighbors",
+    ] = "auto",
+    style_fit: Literal["keep", "side", "stretch", "crop"] = "keep",
     style_blend: float | Sequence[float] = (),
     style_scale: float | Sequence[float] = (1.0,),
     style_size: int | Sequence[int] = (),
-    color: str = "style",
+    color: Literal[
+        "style", "content", "luminance", "match", "histogram"
+    ] = "style",
     content_layers: str = "block4_conv2",
     style_layers: str | Sequence[str] = (),
     neighbors_layers: str = ...,
@@ -64,7 +84,7 @@ def stylize(
     continue_from: PathOrArray = "",
     init_noise: float = 0.0,
     seed: int = 0,
-    optimizer: str = "auto",
+    optimizer: Literal["auto", "adam", "lbfgs", "sgd"] = "auto",
     learning_rate: float = 0.02,
     beta_1: float = 0.9,
     beta_2: float = 0.99,
@@ -72,28 +92,30 @@ def stylize(
     average: float = 0.95,
     decay_rate: float = 1.0,
     decay_steps: int = 100,
-    bounds: str = "box",
+    bounds: Literal["box", "none"] = "box",
     history: int = 10,
-    extractor: str = "vgg19",
+    extractor: Literal["vgg16", "vgg19"] = "vgg19",
     weights: str | os.PathLike[str] = "auto",
-    pooling: str = "average",
-    padding: str = "symmetric_first",
-    precision: str = "auto",
-    convolution: str = "auto",
+    pooling: Literal["max", "average", "average_rescaled"] = "average",
+    padding: Literal[
+        "zeros", "symmetric_first", "symmetric"
+    ] = "symmetric_first",
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    convolution: Literal["auto", "direct", "winograd"] = "auto",
     memory: float = 0.0,
     tile: int = 0,
-    content_target: str = "auto",
+    content_target: Literal["auto", "keep", "recompute"] = "auto",
     device: str = "auto",
     devices: int = 1,
     checkpoint_dir: str | os.PathLike[str] = "",
     checkpoint_every: str = "60s",
-    resume: str = "auto",
+    resume: Literal["auto", "never", "require"] = "auto",
 ) -> Painting: ...
 def stylize_steps(
     content: ImageLike,
     style: ImageLike | Sequence[ImageLike],
     *,
-    extra_losses: method.ExtraLosses | None = None,
+    extra_losses: runner.ExtraLosses | None = None,
     size: int = 512,
     print_size: str = "",
     dpi: float = 0.0,
@@ -104,13 +126,34 @@ def stylize_steps(
     neighbors_weight: float = 0.5,
     grain_weight: float = -1.0,
     tv_weight: float = 50.0,
-    convention: str = "relative",
-    style_loss: str = "auto",
-    style_fit: str = "keep",
+    convention: Literal[
+        "relative",
+        "gatys2016",
+        "gatys2016_code",
+        "neural_style",
+        "neural_style_pt",
+        "tensorflow",
+        "keras",
+        "pytorch_course",
+        "towards_data_science",
+        "crowson_w2",
+    ] = "relative",
+    style_loss: Literal[
+        "auto",
+        "mix",
+        "gram",
+        "moments",
+        "wasserstein",
+        "sliced_wasserstein",
+        "neighbors",
+    ] = "auto",
+    style_fit: Literal["keep", "side", "stretch", "crop"] = "keep",
     style_blend: float | Sequence[float] = (),
     style_scale: float | Sequence[float] = (1.0,),
     style_size: int | Sequence[int] = (),
-    color: str = "style",
+    color: Literal[
+        "style", "content", "luminance", "match", "histogram"
+    ] = "style",
     content_layers: str = "block4_conv2",
     style_layers: str | Sequence[str] = (),
     neighbors_layers: str = ...,
@@ -128,7 +171,7 @@ def stylize_steps(
     continue_from: PathOrArray = "",
     init_noise: float = 0.0,
     seed: int = 0,
-    optimizer: str = "auto",
+    optimizer: Literal["auto", "adam", "lbfgs", "sgd"] = "auto",
     learning_rate: float = 0.02,
     beta_1: float = 0.9,
     beta_2: float = 0.99,
@@ -136,23 +179,25 @@ def stylize_steps(
     average: float = 0.95,
     decay_rate: float = 1.0,
     decay_steps: int = 100,
-    bounds: str = "box",
+    bounds: Literal["box", "none"] = "box",
     history: int = 10,
-    extractor: str = "vgg19",
+    extractor: Literal["vgg16", "vgg19"] = "vgg19",
     weights: str | os.PathLike[str] = "auto",
-    pooling: str = "average",
-    padding: str = "symmetric_first",
-    precision: str = "auto",
-    convolution: str = "auto",
+    pooling: Literal["max", "average", "average_rescaled"] = "average",
+    padding: Literal[
+        "zeros", "symmetric_first", "symmetric"
+    ] = "symmetric_first",
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+    convolution: Literal["auto", "direct", "winograd"] = "auto",
     memory: float = 0.0,
     tile: int = 0,
-    content_target: str = "auto",
+    content_target: Literal["auto", "keep", "recompute"] = "auto",
     device: str = "auto",
     devices: int = 1,
     checkpoint_dir: str | os.PathLike[str] = "",
     checkpoint_every: str = "60s",
-    resume: str = "auto",
-) -> Iterator[descent.Step]: ...
+    resume: Literal["auto", "never", "require"] = "auto",
+) -> Iterator[optimize.Step]: ...
 
 class Job(settings.Job):
     """One picture to make, in strings and numbers only."""
@@ -168,14 +213,14 @@ class Job(settings.Job):
         dpi: float = 0.0,
         preview_every: int = 0,
         dry_run: bool = False,
-        progress: str = "auto",
+        progress: Literal["auto", "plain", "json", "none"] = "auto",
         quiet: bool = False,
         verbose: bool = False,
         sheet: bool = False,
         sweep: str | Sequence[str] = (),
         sheet_size: int = 256,
         sheet_scores: bool = False,
-        bit_depth: int = 8,
+        bit_depth: Literal[8, 16] = 8,
         quality: int = 95,
         keep_location: bool = False,
         mark: bool = True,
@@ -192,13 +237,34 @@ class Job(settings.Job):
         neighbors_weight: float = 0.5,
         grain_weight: float = -1.0,
         tv_weight: float = 50.0,
-        convention: str = "relative",
-        style_loss: str = "auto",
-        style_fit: str = "keep",
+        convention: Literal[
+            "relative",
+            "gatys2016",
+            "gatys2016_code",
+            "neural_style",
+            "neural_style_pt",
+            "tensorflow",
+            "keras",
+            "pytorch_course",
+            "towards_data_science",
+            "crowson_w2",
+        ] = "relative",
+        style_loss: Literal[
+            "auto",
+            "mix",
+            "gram",
+            "moments",
+            "wasserstein",
+            "sliced_wasserstein",
+            "neighbors",
+        ] = "auto",
+        style_fit: Literal["keep", "side", "stretch", "crop"] = "keep",
         style_blend: float | Sequence[float] = (),
         style_scale: float | Sequence[float] = (1.0,),
         style_size: int | Sequence[int] = (),
-        color: str = "style",
+        color: Literal[
+            "style", "content", "luminance", "match", "histogram"
+        ] = "style",
         content_layers: str = "block4_conv2",
         style_layers: str | Sequence[str] = (),
         neighbors_layers: str = ...,
@@ -216,7 +282,7 @@ class Job(settings.Job):
         continue_from: str = "",
         init_noise: float = 0.0,
         seed: int = 0,
-        optimizer: str = "auto",
+        optimizer: Literal["auto", "adam", "lbfgs", "sgd"] = "auto",
         learning_rate: float = 0.02,
         beta_1: float = 0.9,
         beta_2: float = 0.99,
@@ -224,20 +290,22 @@ class Job(settings.Job):
         average: float = 0.95,
         decay_rate: float = 1.0,
         decay_steps: int = 100,
-        bounds: str = "box",
+        bounds: Literal["box", "none"] = "box",
         history: int = 10,
-        extractor: str = "vgg19",
+        extractor: Literal["vgg16", "vgg19"] = "vgg19",
         weights: str = "auto",
-        pooling: str = "average",
-        padding: str = "symmetric_first",
-        precision: str = "auto",
-        convolution: str = "auto",
+        pooling: Literal["max", "average", "average_rescaled"] = "average",
+        padding: Literal[
+            "zeros", "symmetric_first", "symmetric"
+        ] = "symmetric_first",
+        precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto",
+        convolution: Literal["auto", "direct", "winograd"] = "auto",
         memory: float = 0.0,
         tile: int = 0,
-        content_target: str = "auto",
+        content_target: Literal["auto", "keep", "recompute"] = "auto",
         device: str = "auto",
         devices: int = 1,
         checkpoint_dir: str = "",
         checkpoint_every: str = "60s",
-        resume: str = "auto",
+        resume: Literal["auto", "never", "require"] = "auto",
     ) -> None: ...

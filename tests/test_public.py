@@ -4,15 +4,20 @@ import ast
 import inspect
 import json
 import operator
+import pydoc
 import re
 import subprocess
 import sys
+import typing
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 
 import nst_tf
+from nst_tf.images import painting
 from nst_tf.plan import settings
 from nst_tf.runs import api
 
@@ -73,7 +78,6 @@ ROOMS = ("losses", "network", "optimize")
 
 def test_public_names_and_their_parameters_are_these():
     assert set(dir(nst_tf)) == {name.partition(".")[0] for name in NAMES}
-    assert nst_tf.__all__ == dir(nst_tf)
     for room in ROOMS:
         assert dir(getattr(nst_tf, room)) == [
             name.partition(".")[2] for name in NAMES if name.startswith(room)
@@ -87,6 +91,83 @@ def test_public_names_and_their_parameters_are_these():
         thing = operator.attrgetter(name)(nst_tf)
         actual = " ".join(inspect.signature(thing).parameters)
         assert actual == expected, name
+
+
+@pytest.mark.parametrize("name", [*NAMES, "notebook", *ROOMS])
+def test_types_of_public_names_can_be_read(name):
+    thing = operator.attrgetter(name)(nst_tf)
+    if inspect.ismodule(thing):
+        return
+    hints = typing.get_type_hints(thing)
+    if not inspect.isclass(thing):
+        assert {*inspect.signature(thing).parameters} - {"self"} <= {*hints}
+        return
+    for member in (thing.__init__, *vars(thing).values()):
+        if inspect.isfunction(member):
+            typing.get_type_hints(member)
+
+
+def test_types_of_settings_are_those_that_the_signature_has():
+    hints = typing.get_type_hints(nst_tf.stylize)
+    assert hints["style_fit"] == Literal["keep", "side", "stretch", "crop"]
+    assert hints["steps"] == int | Sequence[int]
+    assert hints["return"] is painting.Painting
+
+
+def test_help_is_short_and_lists_each_name_and_setting_once():
+    text = pydoc.plain(pydoc.render_doc(nst_tf))
+    names, _, listed = text.partition("help(nst_tf.Job) explains each:")
+    for name in (*dir(nst_tf), "notebook.show", "notebook.beside"):
+        if inspect.ismodule(thing := operator.attrgetter(name)(nst_tf)):
+            assert name in names
+            continue
+        plain = "(**settings)"
+        if name != "Job":
+            own = inspect.signature(inspect.unwrap(thing)).parameters.values()
+            bare = [inspect.Parameter(each.name, each.kind) for each in own]
+            plain = str(inspect.Signature(bare))
+        assert names.count(f"    {name}{plain}\n") == 1, name
+    for name in settings.FIELDS:
+        assert len(re.findall(rf"(?<!\w){name}=", listed)) == 1, name
+    lines = listed.partition("PACKAGE CONTENTS")[0].strip().splitlines()
+    assert len(text.splitlines()) - len(lines) <= 120
+    explained = inspect.getdoc(nst_tf.Job)
+    for name, field in settings.FIELDS.items():
+        assert f"    {name}: {field.metadata['help']}" in explained
+
+
+def test_tensorflow_is_loaded_in_silence_and_by_the_names_that_need_it():
+    code = """
+import sys, nst_tf
+from nst_tf.backend import device
+class Prepared(Exception): pass
+def prepare(): raise Prepared
+device.prepare, sys.modules["tensorflow"] = prepare, None
+for room in (nst_tf, nst_tf.losses, nst_tf.network, nst_tf.optimize):
+    for name in dir(room):
+        try:
+            getattr(room, name)
+        except Prepared:
+            print(room.__name__, name)
+"""
+    shown = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    rooms = [f"nst_tf.{each}" for each in ("losses", "optimize")]
+    assert [line for line in shown if not line.startswith((*rooms,))] == [
+        "nst_tf Painter", "nst_tf.network Extractor", "nst_tf.network vgg"
+    ]  # fmt: skip
+    assert len(shown) == 3 + len(dir(nst_tf.losses)) + len(dir(nst_tf.optimize))
+
+
+@pytest.mark.slow
+def test_help_prints_nothing_of_tensorflow():
+    shown = subprocess.run(
+        [sys.executable, "-c", "import nst_tf; help(nst_tf)"],
+        capture_output=True,
+        text=True,
+    )
+    assert (shown.returncode, shown.stderr) == (0, "")
 
 
 def test_a_misspelled_public_name_is_an_attribute_error():
@@ -174,14 +255,17 @@ def test_a_misspelled_field_of_a_job_gets_a_suggestion(name, words):
         nst_tf.Job(**{name: 3})
 
 
-def test_the_stub_is_what_the_package_says(monkeypatch):
+def test_stub_and_help_are_what_the_table_of_settings_says(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "scripts")
     import write_stub
 
-    committed = write_stub.PATH.read_text(encoding="utf-8")
-    assert write_stub.make_stub() == committed, (
-        "run: python scripts/write_stub.py"
-    )
+    for path, make in (
+        (write_stub.PATH, write_stub.make_stub),
+        (write_stub.PACKAGE, write_stub.make_package),
+    ):
+        assert make() == path.read_text(encoding="utf-8"), (
+            "run: python scripts/write_stub.py"
+        )
 
 
 PROGRAM = """\
@@ -212,6 +296,8 @@ MISTAKES = """\
 nst_tf.stylize(town, "a.jpg", sise=512)
 nst_tf.stylize(town, "a.jpg", size="512")
 nst_tf.stylize(town)
+nst_tf.stylize(town, "a.jpg", style_loss="grm")
+nst_tf.Job(color="styles")
 nst_tf.Job(contnet="town.jpg")
 nst_tf.stilyze(town, "a.jpg")
 losses.GramLos
@@ -234,9 +320,9 @@ def test_mypy_takes_what_is_documented_and_rejects_what_is_misspelled(tmp_path):
     first = PROGRAM.count("\n") + 1
     assert not re.findall(r"^\w+_page\.py.*$", result.stdout, re.M)
     errors = re.findall(r"^program.py:(\d+): error: (.*)$", result.stdout, re.M)
-    assert [int(line) for line, _ in errors] == [*range(first, first + 6)]
-    words = ("keyword argument \"sise\"", '"size"', "missing", '"contnet"',
-             "stilyze", "GramLos")  # fmt: skip
+    assert [int(line) for line, _ in errors] == [*range(first, first + 8)]
+    words = ("keyword argument \"sise\"", '"size"', "missing", "'gram'",
+             "'histogram'", '"contnet"', "stilyze", "GramLos")  # fmt: skip
     for word, (_, message) in zip(words, errors, strict=True):
         assert word.lower() in message.lower()
 
@@ -265,6 +351,22 @@ def test_editors_complete_settings_and_names(code, expected):
     project = jedi.Project(ROOT / "tests", added_sys_path=[str(ROOT)])
     script = jedi.Script(f"import nst_tf\n{code}", project=project)
     assert expected <= {each.name for each in script.complete()}
+
+
+def test_editors_show_the_choices_of_a_setting():
+    import jedi
+
+    project = jedi.Project(ROOT / "tests", added_sys_path=[str(ROOT)])
+    for call, setting, choice in (
+        ("stylize(a, b, ", "style_loss", '"gram"'),
+        ("stylize_steps(a, b, ", "style_fit", '"crop"'),
+        ("Job(", "color", '"histogram"'),
+    ):
+        code = f"import nst_tf\nnst_tf.{call}{setting}="
+        (signature,) = jedi.Script(code, project=project).get_signatures()
+        shown = signature.params[signature.index]
+        assert shown.name == setting
+        assert choice in shown.description
 
 
 def _code(path):

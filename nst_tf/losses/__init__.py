@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 else:
     __all__, __getattr__, __dir__ = nst_tf.import_lazily(
         __name__,
+        {},
         {
             "ContentLoss": "content_loss:ContentLoss",
             "Evaluation": "objectives:Evaluation",

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 else:
     __all__, __getattr__, __dir__ = nst_tf.import_lazily(
         __name__,
-        {
-            "Extractor": "extractors:Extractor",
-            "load_weights": "weight_files:load",
-            "vgg": "extractors:vgg",
-        },
+        {"load_weights": "weight_files:load"},
+        {"Extractor": "extractors:Extractor", "vgg": "extractors:vgg"},
     )

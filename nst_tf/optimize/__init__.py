@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 else:
     __all__, __getattr__, __dir__ = nst_tf.import_lazily(
         __name__,
+        {},
         {
             "Adam": "first_order:Adam",
             "Lbfgs": "lbfgs:Lbfgs",

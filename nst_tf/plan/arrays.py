@@ -4,7 +4,7 @@ import functools
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar, cast, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import numpy as np
 from PIL import Image
@@ -199,9 +199,12 @@ def take_settings(function: Function) -> Function:
 
     signature = inspect.signature(function)
     own = list(signature.parameters.values())[:-1]  # without **settings
-    call.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*own, *_list_parameters()]
-    )
+    listed = signature.replace(parameters=[*own, *_list_parameters()])
+    call.__signature__ = listed  # type: ignore[attr-defined]
+    call.__annotations__ = {
+        **{name: each.annotation for name, each in listed.parameters.items()},
+        "return": listed.return_annotation,
+    }
     return cast(Function, call)
 
 
@@ -213,23 +216,33 @@ def _list_parameters() -> Sequence[inspect.Parameter]:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=field.default,
-            annotation=_annotate(name),
+            annotation=annotate(name),
         )
         for name, field in settings.FIELDS.items()
         if name in settings.KEYWORDS or name == "dpi"  # with a print_size
     ]
 
 
-def _annotate(name: str) -> Any:
-    """Returns what a setting may be: paths and arrays beside its own type."""
+def annotate(name: str, *, is_plain: bool = False) -> Any:
+    """Returns the type of what a setting may be.
+
+    Args:
+        name: Its name.
+        is_plain: Whether paths and arrays are left out: in a `Job` there are
+            strings and numbers only.
+    """
     field = settings.FIELDS[name]
-    item = field.type
-    if name in settings.MASKS | settings.STARTS:
+    item: Any = field.type
+    if "choices" in field.metadata:
+        return Literal[tuple(field.metadata["choices"])]
+    if field.type in settings.ITEM_TYPES:
+        item = get_args(item)[0]
+    if is_plain:
+        pass
+    elif name in settings.MASKS | settings.STARTS:
         item = PathOrArray
     elif "path" in field.metadata or name.endswith("_dir"):
         item = str | os.PathLike[str]
-    if field.type not in settings.ITEM_TYPES:
-        return item
-    if item is field.type:
-        item = get_args(item)[0]
-    return item | Sequence[item]  # type: ignore[valid-type]
+    if field.type in settings.ITEM_TYPES:
+        return item | Sequence[item]
+    return item

@@ -111,7 +111,10 @@ def check_names(
 
 
 def _suggest(job: type[T]) -> type[T]:
-    """Decorates a class of settings: a misspelled one gets a suggestion."""
+    """Decorates a class of settings: a misspelled one gets a suggestion.
+
+    Its docstring explains each setting.
+    """
     take = job.__init__
 
     @functools.wraps(take)
@@ -120,6 +123,15 @@ def _suggest(job: type[T]) -> type[T]:
         take(self, *args, **chosen)
 
     job.__init__ = initialize  # type: ignore[assignment]
+    job.__doc__ = "\n".join(
+        [
+            f"{job.__doc__}\n    Attributes:",
+            *(
+                f"        {name}: {each.metadata['help']}"
+                for name, each in job.__dataclass_fields__.items()  # type: ignore[attr-defined]
+            ),
+        ]
+    )
     return job
 
 
@@ -129,7 +141,7 @@ class Job:
     """One picture to make, in strings and numbers only.
 
     The fields are the flags of the program and the keywords of
-    `nst_tf.stylize`; `python -m nst_tf.run --help` explains each.
+    `nst_tf.stylize`.
     """
 
     content: str = setting(

@@ -9,8 +9,9 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+import nst_tf
 from nst_tf.backend import replicas
 from nst_tf.images import painting
 from nst_tf.plan import arrays, conflicts, inputs, planning, settings
@@ -24,10 +25,6 @@ from nst_tf.runs import (
     summaries,
     timelapse,
 )
-
-if TYPE_CHECKING:
-    from nst_tf.optimize import descent
-    from nst_tf.transfer import method
 
 log = logging.getLogger("nst_tf")
 
@@ -45,9 +42,9 @@ def stylize(
     content: arrays.ImageLike,
     style: arrays.ImageLike | Sequence[arrays.ImageLike],
     *,
-    callback: "runner.Callback | None" = None,
+    callback: runner.Callback | None = None,
     progress: bool = False,
-    extra_losses: "method.ExtraLosses | None" = None,
+    extra_losses: runner.ExtraLosses | None = None,
     **settings: Any,
 ) -> painting.Painting:
     """Paints a content image in the manner of style images.
@@ -98,9 +95,9 @@ def stylize_steps(
     content: arrays.ImageLike,
     style: arrays.ImageLike | Sequence[arrays.ImageLike],
     *,
-    extra_losses: "method.ExtraLosses | None" = None,
+    extra_losses: runner.ExtraLosses | None = None,
     **settings: Any,
-) -> "Iterator[descent.Step]":
+) -> "Iterator[nst_tf.optimize.Step]":
     """Paints as `stylize` does, and yields each step as it is taken.
 
     Stop reading to stop the run. Each step has its level, its index, its
@@ -130,7 +127,7 @@ def stylize_steps(
 def run_job(
     job: settings.Job,
     *,
-    callback: "runner.Callback | None" = None,
+    callback: runner.Callback | None = None,
     progress: bool = False,
 ) -> Result:
     """Makes the picture of a job, from file to file.

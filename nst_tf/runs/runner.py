@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+import nst_tf
 from nst_tf import cells, display
 from nst_tf.backend import device, host_memory, interrupts, replicas
 from nst_tf.images import sizes
@@ -30,7 +31,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
-Callback = Callable[["descent.Step"], object]
+# By public names, which typing.get_type_hints finds, and which are imported
+# only then.
+Callback = Callable[["nst_tf.optimize.Step"], object]
+ExtraLosses = Callable[[int, int], Sequence["nst_tf.losses.Loss"]]
 
 PROBE = 256  # long side, in pixels, of the picture that a plan is timed on
 PROBE_STEPS = 5
@@ -74,7 +78,7 @@ class Run:
         return time.monotonic() - self.began
 
     def steps(
-        self, extra_losses: "method.ExtraLosses | None" = None
+        self, extra_losses: ExtraLosses | None = None
     ) -> "Generator[descent.Step, None, None]":
         """Takes the steps, and saves checkpoints on the way.
 
@@ -105,7 +109,7 @@ class Run:
         self,
         follow: "Callable[[descent.Step], None]" = lambda step: None,
         should_stop: Callable[[], bool] = lambda: False,
-        extra_losses: "method.ExtraLosses | None" = None,
+        extra_losses: ExtraLosses | None = None,
     ) -> "descent.Step":
         """Reads all steps, and returns the last one.
 
@@ -125,7 +129,7 @@ class Run:
         self,
         callback: Callback | None = None,
         is_shown: bool = False,
-        extra_losses: "method.ExtraLosses | None" = None,
+        extra_losses: ExtraLosses | None = None,
     ) -> "tuple[descent.Step, str]":
         """Reads the steps, up to where a callback says False.
 
