@@ -71,7 +71,7 @@ help(nst_tf.Job) explains each:
     Memory:
         memory=0.0, tile=0, content_target="auto"
     Devices:
-        device="auto", devices=1
+        device="auto", deterministic=False, devices=1
     Checkpoints:
         checkpoint_dir="", checkpoint_every="60s", resume="auto"
     Of Job alone:

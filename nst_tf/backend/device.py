@@ -18,7 +18,13 @@ _LOCK = threading.Lock()  # of the first import of TensorFlow
 _STARTED = threading.Event()
 NO_GPU = " (TensorFlow sees no GPU)"
 _NAME = re.compile(r"auto|cpu|gpu(?::(\d+))?")
+# Instruction sets that oneDNN may be held to, by their names there.
+_WITHOUT_BFLOAT16 = {
+    *("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2"),
+    *("AVX512_CORE", "AVX512_CORE_VNNI"),
+}
 _chosen = "auto"  # by `choose`, for `prepare`
+_deterministic = False  # likewise
 # Its words on a machine where all is well, with and without a GPU: 303 is the
 # error of a driver that is not installed.
 _BANNER = re.compile(
@@ -42,19 +48,21 @@ def describe() -> str:
     return _details(gpus[0]).get("device_name", gpus[0].name)
 
 
-def choose(name: str) -> None:
+def choose(name: str, deterministic: bool = False) -> None:
     """Chooses what this process computes on; `prepare` makes it so.
 
     Args:
         name: auto, a GPU if there is one, or what was chosen before; cpu; gpu,
             the first one; gpu:1, the second.
+        deterministic: Whether operations must repeat to the bit. TensorFlow
+            cannot switch this off again.
 
     Raises:
         ValueError: If it is none of these.
     """
-    global _chosen
+    global _chosen, _deterministic
     check_name(name)
-    _chosen = name
+    _chosen, _deterministic = name, deterministic
 
 
 def check_name(name: str) -> None:
@@ -94,6 +102,8 @@ def prepare() -> None:
 
         if _chosen != "auto":
             _show_only(_chosen)
+        if _deterministic:
+            tf.config.experimental.enable_op_determinism()
         with contextlib.suppress(RuntimeError):  # a device is in use already
             for gpu in _gpus():
                 tf.config.experimental.set_memory_growth(gpu, True)
@@ -262,6 +272,8 @@ def _details(gpu) -> dict:  # type: ignore[no-untyped-def, type-arg]
 def _cpu_multiplies_bfloat16() -> bool:
     """Returns whether oneDNN multiplies bfloat16 with units of the CPU."""
     if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        return False
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BFLOAT16:
         return False
     try:
         flags = CPU.read_text().split()

@@ -76,7 +76,7 @@ def read_inputs(
         TypeError: If a setting is of another type.
     """
     checks.check(job)
-    device.choose(job.device)
+    device.choose(job.device, job.deterministic)
     if not job.content:
         raise ValueError(
             "no content image; name one with --content=PICTURE, or type nst-tf "
@@ -124,7 +124,7 @@ def take_inputs(
         TypeError: Likewise.
     """
     checks.check(job)
-    device.choose(job.device)
+    device.choose(job.device, job.deterministic)
     limit, memory = job.max_megapixels, job.memory * 1e9 or None
     read = arrays.as_picture(content, "content", limit, memory)
     several: Sequence[Any] = (

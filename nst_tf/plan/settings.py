@@ -784,6 +784,15 @@ class Job:
         examples=("auto", "cpu", "gpu", "gpu:1"),
         synonyms="cpu cuda gpu gpu_id",
     )
+    deterministic: bool = setting(
+        False,
+        "Devices",
+        "Make a GPU repeat a picture to the bit, by TensorFlow's "
+        "deterministic operations, which are slower. CPUs do so anyway. In "
+        "Python it then stays on in this process.",
+        swept=False,
+        synonyms="determinism enable_op_determinism reproducible",
+    )
     devices: int = setting(
         1,
         "Devices",

@@ -278,6 +278,8 @@ def make_identity(plan: planning.Plan) -> dict[str, Any]:
     """
     read, network = plan.inputs, plan.network
     without = set() if plan.grain_weight else {"grain_weight"}
+    if not plan.settings["deterministic"]:  # before, there was no other
+        without |= {"deterministic"}
     if not plan.neighbors:
         without |= {"neighbors_weight", "neighbors_layers"}
     identity = {
@@ -330,9 +332,7 @@ def _open_folder(plan: planning.Plan) -> checkpoint.CheckpointFolder:
 
 def list_arrays(picture: image_io.Picture) -> list[np.ndarray]:
     """Lists what of a picture has a part in the result."""
-    if picture.alpha is None:
-        return [picture.pixels]
-    return [picture.pixels, picture.alpha]
+    return [x for x in (picture.pixels, picture.alpha) if x is not None]
 
 
 def _encode_name(name: str) -> np.ndarray:

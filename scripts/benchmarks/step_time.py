@@ -81,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
     floors = [f"floor_{precision}" for precision in flags.precisions]
     names = [*flags.precisions, *floors]
     if importlib.util.find_spec("torch"):
-        names = [*TORCHES, *names]
+        names = [*_list_torches(flags.precisions), *names]
     else:
         print("PyTorch is not installed: only ours is measured.")
     # A process inherits the peak of the one that starts it, so that these
@@ -117,6 +117,19 @@ def main(arguments: Sequence[str]) -> int:
     else:
         print("Matplotlib is not installed: there is no plot.")
     return 0 if agreed else 1
+
+
+def _list_torches(precisions: Sequence[str]) -> list[str]:
+    """Lists PyTorch's contestants; a step in emulated bfloat16 takes 30 s."""
+    from nst_tf.backend import device
+
+    slow = {
+        precision
+        for precision in precisions
+        if device.describe_emulation(precision)
+    }
+    wanted = {"float32", *precisions} - slow
+    return [name for name, dtype in TORCHES.items() if dtype in wanted]
 
 
 def make_step(name: str, problem: Problem) -> Step:

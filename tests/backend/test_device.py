@@ -14,22 +14,27 @@ from nst_tf.backend import device
 
 
 @pytest.mark.parametrize(
-    ("flags", "onednn", "precision"),
+    ("flags", "environment", "precision"),
     [
-        ("fpu avx512f avx512_bf16 clzero", "1", "bfloat16"),
-        ("fpu avx512f amx_bf16 amx_tile", "1", "bfloat16"),
-        ("fpu avx2 avx512f avx512_vnni", "1", "float32"),
-        ("fpu avx512f avx512_bf16 amx_bf16", "0", "float32"),
-        (None, "1", "float32"),  # it says nothing
+        ("fpu avx512f avx512_bf16 clzero", {}, "bfloat16"),
+        ("fpu avx512f amx_bf16 amx_tile", {}, "bfloat16"),
+        ("fpu avx2 avx512f avx512_vnni", {}, "float32"),
+        ("amx_bf16", {"TF_ENABLE_ONEDNN_OPTS": "0"}, "float32"),
+        ("amx_bf16", {"ONEDNN_MAX_CPU_ISA": "avx2"}, "float32"),
+        ("amx_bf16", {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE_AMX"}, "bfloat16"),
+        (None, {}, "float32"),  # it says nothing
     ],
 )
 def test_auto_is_bfloat16_where_a_cpu_multiplies_it(
-    tmp_path, monkeypatch, flags, onednn, precision
+    tmp_path, monkeypatch, flags, environment, precision
 ):
     if device.is_gpu():
         pytest.skip("a GPU decides")
     monkeypatch.setattr(device, "CPU", tmp_path / "cpuinfo")
-    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", onednn)
+    for name in ("TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
     if flags:
         text = f"processor\t: 0\nflags\t\t: {flags}\n"
         (tmp_path / "cpuinfo").write_text(text)
@@ -92,6 +97,7 @@ def gpus(monkeypatch):
     )
     monkeypatch.setattr(device, "_details", lambda gpu: {})
     monkeypatch.setattr(device, "_chosen", "auto")
+    monkeypatch.setattr(device, "_deterministic", False)
     return visible
 
 
@@ -112,6 +118,21 @@ def test_the_device_that_is_chosen_is_the_one_that_computes(gpus, name, there):
     assert device.is_gpu() == bool(there)
     words = there[0].name if there else f"the CPU, {os.cpu_count()} cores"
     assert device.describe() == words
+
+
+def test_operations_are_deterministic_where_that_is_chosen(gpus, monkeypatch):
+    import tensorflow as tf
+
+    calls = []
+    monkeypatch.setattr(
+        tf.config.experimental, "enable_op_determinism", lambda: calls.append(1)
+    )
+    device.choose("auto")
+    device.prepare()
+    assert not calls
+    device.choose("auto", True)
+    device.prepare()
+    assert calls
 
 
 def test_a_device_that_is_not_there_is_said(gpus, monkeypatch):

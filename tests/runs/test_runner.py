@@ -7,10 +7,11 @@ import types
 import numpy as np
 import pretend
 import pytest
+import toys
 
 from nst_tf.backend import device, replicas
 from nst_tf.plan import planning, pyramid
-from nst_tf.runs import checkpoint, results, runner
+from nst_tf.runs import checkpoint, results, resume, runner
 from nst_tf.transfer import method
 
 
@@ -304,3 +305,41 @@ def test_a_plan_is_timed_on_a_small_picture(toy, painter, monkeypatch):
 def test_a_small_plan_is_timed_at_its_size(toy, painter):
     runner.estimate_seconds(pretend.draft(toy, size=64))
     assert painter.plans[0].levels[0].size == (48, 64)
+
+
+# Deterministic operations
+
+
+@pytest.fixture
+def deterministic():
+    """Lets TensorFlow refuse each operation that does not repeat."""
+    from tensorflow.python.util import _pywrap_determinism as switch
+
+    switch.enable(True)
+    yield
+    switch.enable(False)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"style_loss": "mix", "neighbors_layers": toys.LAYERS[1], "tile": 32},
+        {"optimizer": "lbfgs", "pooling": "max", "init_noise": 0.5},
+        {"style_loss": "sliced_wasserstein", "grain_weight": 0.1},
+    ],
+)
+def test_a_step_is_of_deterministic_operations(toy, deterministic, chosen):
+    images = []
+    for _ in range(2):
+        draft = pretend.draft(toy, size=48, levels=1, steps=2, **chosen)
+        images.append(runner.start_run(draft).read().image.numpy())
+    np.testing.assert_array_equal(*images)
+
+
+def test_what_is_deterministic_is_known_and_another_job(toy, monkeypatch):
+    chosen = []
+    monkeypatch.setattr(device, "choose", lambda *words: chosen.append(words))
+    drafts = [pretend.draft(toy, deterministic=each) for each in (True, False)]
+    assert chosen == [("auto", True), ("auto", False)]
+    one, two = map(resume.make_identity, drafts)
+    assert one.pop("deterministic") is True and one == two
