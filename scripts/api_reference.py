@@ -59,9 +59,9 @@ RESULT = """\
 ## The result
 
 What `stylize` returns is a NumPy array, [h, w, 3], with two methods, and with
-`settings`, the `Job` by which it was painted. What is made of it by slicing or
-arithmetic, or changed in place, has pixels of its own: its `settings` are None,
-and `save` writes no record.
+`settings`, the `Job` by which it was painted. Copies keep them, pickled ones
+too. What is made of it by slicing or arithmetic, or changed in place, has
+pixels of its own: its `settings` are None, and `save` writes no record.
 """
 JOB = """\
 ## Settings

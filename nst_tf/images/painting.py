@@ -28,8 +28,8 @@ class Painting(np.ndarray):
     """A picture, [h, w, 3], float32 in [0, 1]; in all else a NumPy array.
 
     What indexing and arithmetic make of it is a painting too, if it is of a
-    picture's shape and of floats, and else a plain array. A notebook shows it
-    by `_repr_png_`.
+    picture's shape and of floats, and else a plain array. Copies, also pickled
+    ones, keep their settings. A notebook shows it by `_repr_png_`.
     """
 
     _origin: Origin | None = None  # what is made of this one has none
@@ -98,6 +98,26 @@ class Painting(np.ndarray):
         """Returns how it was made, if its pixels are still those of then."""
         origin = self._origin
         return origin if origin and origin.checksum == _sum(self) else None
+
+    def copy(self, order: Any = "C") -> "Painting":
+        """Copies it, and how it was made."""
+        copied = super().copy(order)
+        copied._origin = self._origin
+        return copied
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: Any) -> "Painting":
+        return self.copy()  # the origin is not changed
+
+    def __reduce__(self) -> Any:
+        array: Any = super().__reduce__()
+        make, arguments, state = array
+        return make, arguments, (state, self._origin)
+
+    def __setstate__(self, state: Any) -> None:
+        pixels, self._origin = state
+        super().__setstate__(pixels)
 
     def __getitem__(self, key: Any) -> Any:
         return _unwrap(super().__getitem__(key))

@@ -1,7 +1,9 @@
 """What a caller gets: steps, a picture so far, and how it was made."""
 
+import copy
 import dataclasses
 import json
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -136,12 +138,46 @@ def test_its_settings_are_those_that_were_asked_for(folder, toy, painter):
 
 
 @pytest.mark.parametrize(
+    "make",
+    [
+        copy.copy,
+        copy.deepcopy,
+        lambda image: image.copy(),
+        lambda image: image.copy("F"),
+        *(
+            lambda image, protocol=protocol: pickle.loads(
+                pickle.dumps(image, protocol)
+            )
+            for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+        ),
+    ],
+)
+def test_copies_have_its_settings_and_are_saved_alike(
+    folder, toy, painter, make
+):
+    exif = Image.Exif()
+    exif[0x013B] = "A. Painter"
+    rgba = Image.fromarray((255 * toys.image(60, 80)).astype("u1"))
+    rgba.putalpha(128)
+    rgba.save("rgba.png", exif=exif)
+    image = _stylize(toy, "rgba.png")
+    copied = make(image)
+    assert copied is not image and copied.settings == image.settings
+    for name, each in (("a.png", image), ("b.png", copied)):
+        each.save(name)
+    assert Path("a.png").read_bytes() == Path("b.png").read_bytes()
+    assert Image.open("a.png").mode == "RGBA"
+    assert Image.open("b.png").getexif()[0x013B] == "A. Painter"
+    copied[0] = 0.5
+    assert copied.settings is None and image.settings
+
+
+@pytest.mark.parametrize(
     "change",
     [
         lambda image: image[:],
         lambda image: image[4:, ::-1],
         lambda image: 0.5 * image,
-        lambda image: image.copy(),
         lambda image: image.astype("f8"),
         lambda image: np.clip(image, 0, 0.5),
         lambda image: image.__setitem__(0, 0.5) or image,
