@@ -85,7 +85,7 @@ the same. `--overwrite` switches on, `--nooverwrite` off. Numbers are separated
 by commas, as in `--steps=100,80,50`; flags of styles are repeated, once for
 each style. `python -m nst_tf` is the same as `nst-tf`.
 
-### Presets and questions
+### Presets and information
 
 | Flag | |
 |---|---|
@@ -149,6 +149,7 @@ def write_api() -> str:
 
 def write_flags() -> str:
     """Writes the page of the flags, each with an anchor."""
+    from nst_tf import files
     from nst_tf.plan import settings
 
     groups: dict[str, list[str]] = {}
@@ -171,7 +172,33 @@ def write_flags() -> str:
         ]
         head = ["| Flag | |", "|---|---|"]
         parts.append(f"## {program}\n\n" + "\n".join([*head, *rows]))
+    parts.append(
+        "## Presets\n\nEach of `nst-tf --flagfile=NAME` names pictures, too; "
+        "[their page](../configs/README.md) has its result.\n\n"
+        "| Preset | | Options that differ from the defaults |\n|---|---|---|"
+    )
+    rows = [_preset(name) for name in files.list_presets()]
+    parts[-1] = "\n".join([parts[-1], *rows])
     return _join(parts)
+
+
+def _preset(name: str) -> str:
+    """A preset: what it makes, and what it changes."""
+    from nst_tf import files
+    from nst_tf.cli import flags
+
+    text = (files.presets_folder() / f"{name}.cfg").read_text("utf-8")
+    job = flags.parse([f"--flagfile={name}"])
+    options = []
+    for field in dataclasses.fields(job):
+        value = getattr(job, field.name)
+        is_picture = field.metadata.get("path") in ("picture", "mask")
+        if value != field.default and not is_picture:
+            values = value if isinstance(value, tuple) else (value,)
+            options.append(f"`--{field.name}={','.join(map(str, values))}`")
+    title = text.partition("\n")[0].removeprefix("# ")
+    anchor = f'<a id="preset-{name}"></a>`{name}`'
+    return f"| {anchor} | {_cell(title)} | {' '.join(options)} |"
 
 
 PAGES = {"api.md": write_api, "flags.md": write_flags}

@@ -19,6 +19,7 @@ import tensorflow as tf
 import test_laws
 import toys
 
+from nst_tf import files
 from nst_tf.cli import answers, completion, flag_values, flags, usage
 from nst_tf.images import image_io
 from nst_tf.judge import command
@@ -111,6 +112,14 @@ def test_documented_commands_are_understood(path):
             flags.parse(arguments)
     for arguments in _judgements(path.read_text()):
         command.parse(arguments)
+
+
+@_each([path for path in RUN if path.name not in ("judging.md", "flags.md")])
+def test_flags_within_sentences_are_understood(path):
+    example = re.compile("[A-Z]{4}|--(name|describe|completion|flagfile=again)")
+    for span in re.findall(r"`(--\w+=[^`\n]+)`", path.read_text()):
+        if not example.search(span):
+            flags.parse(["town.jpg", *shlex.split(span)])
 
 
 @_each([*RUN, ROOT / "configs" / "README.md"])
@@ -219,27 +228,6 @@ def test_the_example_of_a_room_runs(_pictures, path):
     assert code or path.parent.name == "cli"
     small = re.sub(r"\bsize=\d+", "size=96, steps=3", code)
     exec(compile(small, _name(path), "exec"), {})
-
-
-def test_the_table_of_recipes_is_what_the_presets_say():
-    text = (ROOT / "docs" / "recipes.md").read_text()
-    rows = [
-        [cell.strip() for cell in line.strip("|").split("|")]
-        for line in text.partition("## What a preset fixes")[2].splitlines()
-        if line.startswith("| `")
-    ]
-    assert len(rows) == 13
-    for preset, *cells in rows:
-        job = flags.parse([f"--flagfile={preset.strip('`')}"])
-        assert cells == [
-            job.extractor,
-            job.content_layers,
-            job.init,
-            job.optimizer,
-            ", ".join(map(str, job.steps)),
-            job.pooling,
-            job.style_fit,
-        ], preset
 
 
 def _said():
@@ -353,9 +341,7 @@ def test_the_reference_is_what_the_package_says(monkeypatch):
         assert write() == committed, "run: python scripts/api_reference.py"
 
 
-def test_each_flag_of_each_program_has_an_anchor_in_the_reference(
-    monkeypatch,
-):
+def test_each_flag_and_preset_has_an_anchor_in_the_reference(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "scripts")
     import api_reference
 
@@ -375,6 +361,8 @@ def test_each_flag_of_each_program_has_an_anchor_in_the_reference(
         assert len(found) > 5
         for name in found:
             assert f"{prefix}{name}" in anchors
+    for name in files.list_presets():
+        assert f"preset-{name}" in anchors
     for name in re.findall(r" -l (\S+)", completion.write("fish")):
         assert name.replace("-", "_") in anchors
 
