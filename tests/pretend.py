@@ -77,12 +77,13 @@ class Painter:
         events: What happens before a step is seen, by its count in a run.
         loss: Of each step.
         tiling: That of a step; None: the plan's.
+        network: Likewise.
     """
 
     def __init__(self):
         self.plans, self.starts, self.events = [], [], {}
         self.loss = 7.0
-        self.tiling = None
+        self.tiling = self.network = None
 
     def list_shapes(self, level):
         return {"image": ((1, *level.size, 3), "f")}

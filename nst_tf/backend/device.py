@@ -125,8 +125,9 @@ def resolve_precision(precision: str) -> str:
     """Chooses the type that the network computes in.
 
     "auto" is bfloat16 where it is fast: on a GPU of compute capability 8 or
-    more, and on a CPU with AMX or AVX-512 BF16, through oneDNN. Elsewhere it is
-    float32: without these units bfloat16 is several times slower.
+    more, and on a CPU with AMX or AVX-512 BF16, through oneDNN. A GPU of
+    capability 7 (T4, V100) has fast units for float16 alone. Elsewhere it is
+    float32: without these units half precision is several times slower.
 
     Args:
         precision: One of `PRECISIONS`.
@@ -138,8 +139,10 @@ def resolve_precision(precision: str) -> str:
         return precision
     gpus = _gpus()
     if gpus:
-        capability = _details(gpus[0]).get("compute_capability", (0, 0))
-        fast = tuple(capability) >= (8, 0)
+        major, _ = _details(gpus[0]).get("compute_capability", (0, 0))
+        if major == 7:
+            return "float16"
+        fast = major >= 8
     else:
         fast = _cpu_multiplies_bfloat16()
     return "bfloat16" if fast else "float32"

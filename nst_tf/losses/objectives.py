@@ -20,6 +20,7 @@ class Evaluation(NamedTuple):
 
 
 Objective = Callable[[canvas.Canvas], Evaluation]
+OVERFLOW = "an evaluation overflowed"  # of the error that is raised then
 
 
 def make_objective(
@@ -99,6 +100,29 @@ def compute_gradient_scale(
     narrow = any(o.dtype == "float16" for o in extractor.model.outputs)
     dtype = extractor.model.inputs[0].dtype
     return tf.constant(pixels if narrow else 1, dtype)
+
+
+def refuse_overflow(objective: Objective) -> Objective:
+    """Makes an objective fail where loss or gradient are not all numbers.
+
+    The error comes before an optimizer changes anything.
+    """
+
+    def evaluate(image: canvas.Canvas) -> Evaluation:
+        evaluation = objective(image)
+        size = canvas.sum_squares(evaluation.gradient)
+        total = tf.cast(evaluation.loss, size.dtype) + size
+        check = tf.debugging.check_numerics(total, OVERFLOW)
+        with tf.control_dependencies([check]):
+            return evaluation._replace(loss=tf.identity(evaluation.loss))
+
+    return evaluate
+
+
+def is_overflow(error: BaseException) -> bool:
+    """Returns whether `refuse_overflow` raised an error."""
+    is_refused = isinstance(error, tf.errors.InvalidArgumentError)
+    return is_refused and OVERFLOW in str(error)
 
 
 def freeze(objective: Objective, keep: np.ndarray) -> Objective:

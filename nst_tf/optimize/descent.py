@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 import tensorflow as tf
 
 from nst_tf import display
-from nst_tf.backend import canvas, device
+from nst_tf.backend import canvas
 from nst_tf.losses import objectives
 from nst_tf.optimize import base
 from nst_tf.plan import pyramid
@@ -60,6 +60,9 @@ class State(NamedTuple):
 
 # (level, the step taken last at it or None) -> whether to take another one.
 StopRule = Callable[[int, Step | None], bool]
+# (an error, height, width) -> whether an objective of that size without this
+# error can be made.
+Recovery = Callable[[tf.errors.OpError, int, int], bool]
 
 
 def descend(
@@ -69,7 +72,7 @@ def descend(
     image: tf.Tensor,
     start: State | None = None,
     should_continue: StopRule = lambda level, step: True,
-    exhausted: Callable[[int, int], bool] = lambda height, width: False,
+    recover: Recovery = lambda error, height, width: False,
     make_canvas: Callable[[tf.Tensor, int, int], canvas.Canvas] = canvas.make,
 ) -> Iterator[Step]:
     """Minimizes an objective over an image, from level to level.
@@ -85,9 +88,8 @@ def descend(
             same to the bit as if the run had not been interrupted.
         should_continue: Is asked before each step; levels end early, or are
             left out, where it says no.
-        exhausted: (height, width) -> whether an objective that needs less
-            memory can be made at that size: it is asked when there is not
-            enough, and the step is taken again, from the same state.
+        recover: Is asked when a step fails; the step is then taken again by
+            another objective, from the same state.
         make_canvas: (image, height, width) -> a canvas of the image resampled
             to that size; the optimizer's others are of its kind.
 
@@ -106,7 +108,7 @@ def descend(
             continue
         display.show_stage(f"compiling {level.width} x {level.height}")
         # First, while there is nothing else: to see the pictures takes memory.
-        take = _Steps(level, make_objective_at, exhausted)
+        take = _Steps(level, make_objective_at, recover)
         enlarged = make_canvas(image, level.height, level.width)
         is_large = canvas.is_large(enlarged)
         optimizer = make_optimizer(enlarged, level)
@@ -140,16 +142,16 @@ def descend(
 
 
 class _Steps:
-    """The train step of a level, made again where memory does not suffice."""
+    """The train step of a level, made again where it fails."""
 
     def __init__(
         self,
         level: pyramid.Level,
         make_objective_at: Callable[[int, int], objectives.Objective],
-        exhausted: Callable[[int, int], bool],
+        recover: Recovery,
     ):
         self._size = level.height, level.width
-        self._make, self._exhausted = make_objective_at, exhausted
+        self._make, self._recover = make_objective_at, recover
         self._objective: objectives.Objective | None = None
         self._train_step: Callable[[], objectives.Evaluation] | None = None
         self._retry(self._get_objective)
@@ -173,15 +175,13 @@ class _Steps:
         return self._objective
 
     def _retry(self, function: Callable[[], T]) -> T:
-        """Calls a function, again with less where memory does not suffice."""
+        """Calls a function, again with another objective where it fails."""
         while True:
             try:
                 return function()
             except tf.errors.OpError as error:
-                if not device.is_out_of_memory(error):
-                    raise
                 self._objective = self._train_step = None
-                if not self._exhausted(*self._size):
+                if not self._recover(error, *self._size):
                     raise
             gc.collect()  # the graph that failed is in a circle
 

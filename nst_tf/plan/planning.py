@@ -53,6 +53,7 @@ class NetworkSpec(NamedTuple):
     padding: str = "symmetric_first"
     precision: str = "float32"  # type that it computes in
     convolution: str = "direct"  # or winograd; in a draft also auto
+    fallback: str = ""  # precision from a step that overflows on; "": the same
 
 
 class Tiling(NamedTuple):
@@ -227,7 +228,7 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         transfers_chroma=job.color in ("content", "luminance"),
         network=NetworkSpec(
             job.extractor,
-            *(getattr(job, name) for name in NetworkSpec._fields[1:]),
+            *(getattr(job, name) for name in NetworkSpec._fields[1:5]),
         ),
         tiling=Tiling(
             job.tile, job.content_target, 1e9 * job.memory or None, job.devices
@@ -271,6 +272,8 @@ def fit_plan(draft: Plan, machine: Machine) -> Plan:
     network, tiling = draft.network, draft.tiling
     if network.precision == "auto":
         network = network._replace(precision=machine.precision)
+        if machine.precision == "float16":
+            network = network._replace(fallback="float32")
     choose = architectures.choose_convolution
     how = choose(network.convolution, network.precision, machine.is_gpu)
     network = network._replace(convolution=how)
@@ -303,9 +306,8 @@ def decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
     """
     checks.check(job)
     job = style_settings.choose_losses(job)
-    job = schedule.apply_strength(
-        schedule.resolve_print_size(job, read.content)
-    )
+    job = schedule.resolve_print_size(job, read.content)
+    job = schedule.apply_strength(job)
     job = style_settings.repeat_settings(job, read.counts)
     checks.check(job)
     return job

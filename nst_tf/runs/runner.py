@@ -102,6 +102,7 @@ class Run:
             while step := _take(steps):
                 self.taken[step.level] = step.index
                 self.count += 1
+                self._revise()
                 self.last = step
                 yield step
 
@@ -124,6 +125,15 @@ class Run:
                 if should_stop():
                     break
         return step
+
+    def _revise(self) -> None:
+        """Notes the tiles and the network that the last step was taken with."""
+        tiling = self._painter.tiling or self.plan.tiling
+        network = self._painter.network or self.plan.network
+        if (tiling, network) != (self.plan.tiling, self.plan.network):
+            self.plan = dataclasses.replace(
+                self.plan, tiling=tiling, network=network
+            )
 
     def follow(
         self,

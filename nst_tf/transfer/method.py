@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 
 import tensorflow as tf
 
-from nst_tf.backend import canvas, replicas
+from nst_tf.backend import canvas, device, replicas
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, protocol
 from nst_tf.network import architectures, extractors, weight_files
@@ -34,6 +34,7 @@ class Painter:
 
     Attributes:
         tiling: How the picture of now is worked on; None before the first.
+        network: What sees it, likewise.
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
@@ -48,6 +49,7 @@ class Painter:
         remember: bool = False,
     ):
         self.tiling: planning.Tiling | None = None
+        self.network: planning.NetworkSpec | None = None
         self._strategy = strategy
         self._remember = remember
         self._networks: dict[
@@ -63,7 +65,8 @@ class Painter:
     ) -> Generator[descent.Step, None, None]:
         """Paints the picture of a plan, step by step.
 
-        Where memory runs out, the step is taken again in smaller tiles.
+        Where memory runs out, the step is taken again in smaller tiles; where
+        it overflows in a precision that has a fallback, in that one.
 
         Args:
             plan: What to paint.
@@ -92,10 +95,29 @@ class Painter:
                 plan, extractor, height, width, extra_losses
             )
 
-        def shrink(height: int, width: int) -> bool:
-            nonlocal plan
+        def recover(error: tf.errors.OpError, height: int, width: int) -> bool:
             if replicas.count_workers() > 1:  # the others would not know
                 return False
+            if device.is_out_of_memory(error):
+                return shrink(height, width)
+            return objectives.is_overflow(error) and widen()
+
+        def widen() -> bool:
+            nonlocal plan, extractor
+            self.network = plan.network._replace(
+                precision=plan.network.fallback, fallback=""
+            )
+            plan = dataclasses.replace(plan, network=self.network)
+            extractor = self._get_extractor(plan)
+            log.warning(
+                "a step overflowed in half precision; it is taken again in %s, "
+                "and so is the rest of this picture",
+                plan.network.precision,
+            )
+            return True
+
+        def shrink(height: int, width: int) -> bool:
+            nonlocal plan
             smaller = tile_size.shrink_tiles(plan, height, width)
             if smaller is None:
                 return False
@@ -114,7 +136,7 @@ class Painter:
             devices = replicas.count_devices(self._strategy)
             return canvas.make(image, height, width, in_tiles, devices)
 
-        self.tiling = plan.tiling
+        self.tiling, self.network = plan.tiling, plan.network
         image = initial.make_initial_image(plan)
         yield from descent.descend(
             make_objective,
@@ -123,7 +145,7 @@ class Painter:
             tf.constant(image[None], extractor.model.inputs[0].dtype),
             start,
             stop,
-            shrink,
+            recover,
             make_canvas,
         )
 
@@ -188,6 +210,8 @@ class Painter:
             )
         else:
             evaluate = objectives.make_objective(extractor, loss_list)
+        if plan.network.fallback and replicas.count_workers() == 1:
+            evaluate = objectives.refuse_overflow(evaluate)
         if plan.keep is None:
             return evaluate
         share = image_io.resize_alpha(plan.keep, height, width)

@@ -45,9 +45,12 @@ def test_auto_is_bfloat16_where_a_cpu_multiplies_it(
 
 @pytest.mark.parametrize(
     ("capability", "precision"),
-    [((7, 5), "float32"), ((8, 0), "bfloat16"), ((9, 0), "bfloat16")],
+    [
+        *[((6, 1), "float32"), ((7, 0), "float16"), ((7, 5), "float16")],
+        *[((8, 0), "bfloat16"), ((8, 9), "bfloat16"), ((12, 0), "bfloat16")],
+    ],
 )
-def test_auto_is_bfloat16_on_a_gpu_that_has_it(
+def test_auto_is_the_half_precision_that_a_gpu_has(
     monkeypatch, capability, precision
 ):
     gpu = types.SimpleNamespace(name="GPU:0")

@@ -31,11 +31,12 @@ def test_where_memory_does_not_suffice_the_objective_is_made_with_less():
             raise _exhausted_error()
         return toys.bowl(toys.image(4, 5, 1)[None])
 
-    def exhausted(height, width):
+    def recover(error, height, width):
+        assert isinstance(error, tf.errors.ResourceExhaustedError)
         asked.append((height, width))
         return True
 
-    steps = list(_descend(make, exhausted=exhausted))
+    steps = list(_descend(make, recover=recover))
     assert [step.index for step in steps] == [1, 2]
     assert asked == [(4, 5)] * 2
     assert made == [(4, 5)] * 3
@@ -43,21 +44,13 @@ def test_where_memory_does_not_suffice_the_objective_is_made_with_less():
 
 @pytest.mark.parametrize("asks", [False, True])
 def test_where_there_is_nothing_less_the_error_is_raised(asks):
-    options = {"exhausted": lambda height, width: False} if asks else {}
+    options = {"recover": lambda *_: False} if asks else {}
 
     def make(height, width):
         raise _exhausted_error()
 
     with pytest.raises(tf.errors.ResourceExhaustedError):
         next(_descend(make, **options))
-
-
-def test_another_error_is_raised_at_once():
-    def make(height, width):
-        raise tf.errors.InvalidArgumentError(None, None, "a bug")
-
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        next(_descend(make, exhausted=lambda height, width: True))
 
 
 def test_a_step_is_asked_for_between_steps_and_before_a_level():

@@ -310,7 +310,7 @@ def test_other_settings_reach_their_places():
         overwrite=True,
     )
     assert plan.style_loss == "moments"
-    assert plan.network == ("vgg19", "max", "zeros", "float16", "direct")
+    assert plan.network == ("vgg19", "max", "zeros", "float16", "direct", "")
     assert plan.tiling == (90, "keep", 3e9, 1)
     assert plan.stop == (12.0, 0.0, 1e-3, None)
     assert plan.checkpoints == ("kept", (7, 0.0), "require")

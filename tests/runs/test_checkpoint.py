@@ -221,10 +221,12 @@ def test_what_is_no_part_of_a_job_is_none_of_its_identity(toy):
 
     same = identity()
     off = {"neighbors_weight", "neighbors_layers", "grain_weight"}
+    off |= {"deterministic"}
     assert set(settings.IDENTITY) - off < set(same)
     assert not off & set(same)
     mix = {"style_loss": "mix", "neighbors_layers": toys.CONTENT_LAYER}
-    assert off < set(identity(**mix, grain_weight=0.1))
+    on = identity(**mix, grain_weight=0.1, deterministic=True)
+    assert off < set(on)
     assert same == identity(checkpoint_every="5s", memory=8.0, tile=64)
     assert same == identity(max_seconds=9.0, steps=(3, 3, 9))
     assert same["level sizes"] == [(32, 48), (48, 64), (72, 96)]

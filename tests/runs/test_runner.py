@@ -101,6 +101,8 @@ def test_further_losses_reach_the_painter(toy, monkeypatch):
     given = []
 
     class Painter:
+        tiling = network = None
+
         def paint(self, plan, start, extra_losses, stop):
             given.append(extra_losses)
             return (each for each in [types.SimpleNamespace(level=0, index=1)])

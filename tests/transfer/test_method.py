@@ -5,15 +5,17 @@ import functools
 import logging
 
 import numpy as np
+import pretend
 import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf.backend import replicas
+from nst_tf.backend import device, replicas
 from nst_tf.losses import objectives, total_variation
 from nst_tf.network import extractors
 from nst_tf.optimize import base, first_order, lbfgs
 from nst_tf.plan import planning, pyramid, style_regions
+from nst_tf.runs import runner
 from nst_tf.tiling import tiled
 from nst_tf.transfer import method, targets
 
@@ -321,6 +323,43 @@ def test_a_step_without_memory_is_taken_again_in_tiles(
             np.testing.assert_allclose(
                 actual[key], value, rtol=1e-5, atol=1e-7, err_msg=key
             )
+
+
+def test_another_error_is_raised_at_once(plan, monkeypatch):
+    def fail(*_):
+        raise tf.errors.InvalidArgumentError(None, None, "a bug")
+
+    monkeypatch.setattr(objectives, "make_objective", fail)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="a bug"):
+        next(method.Painter().paint(plan()))
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("tile", [0, 32])
+def test_a_step_that_overflows_is_taken_again_in_float32(
+    toy, monkeypatch, caplog, optimizer, tile
+):
+    chosen = {"optimizer": optimizer, "tile": tile, "size": 64, "levels": 1}
+
+    def run(machine, **besides):
+        monkeypatch.setattr(device, "resolve_precision", lambda _: machine)
+        chosen_now = {**chosen, "precision": "auto", "convolution": "direct"}
+        draft = pretend.draft(toy, **chosen_now, **besides)
+        return runner.start_run(draft, painter=method.Painter())
+
+    fine = run("float16")
+    fine.read()
+    assert fine.plan.network.precision == "float16" and not caplog.messages
+    # Losses in the middle of what float32 holds are beyond float16.
+    weights = {"style_weight": 1e10, "content_weight": 1e9}
+    images = []
+    for machine in ("float16", "float32"):
+        made = run(machine, **weights)
+        images.append(made.read().image.numpy())
+        assert made.plan.network[3:] == ("float32", "direct", "")
+    np.testing.assert_array_equal(*images)
+    (note,) = caplog.messages
+    assert note.startswith("a step overflowed in half precision; it is taken")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
