@@ -45,8 +45,8 @@ VALUES = {
 }
 # Rooms whose public names make a run, and what a page says of them.
 PARTS = {
-    "losses": "What is minimized; [how to add a loss](adding_a_loss.md).",
-    "optimize": "How it is minimized.",
+    "losses": "The losses; [how to add a loss](adding_a_loss.md).",
+    "optimize": "The optimizers.",
     "network": "What sees the pictures.",
 }
 HEAD = """\

@@ -160,7 +160,7 @@ GRAY_MASKS = {
     "complex": (LEFT + 0j, "type complex128"),
     "text": (np.full(SIZE, "white"), "type <U5"),
     "objects": (np.full(SIZE, None), "type object"),
-    "no pixels": (np.zeros((0, 0)), "none at all"),
+    "no pixels": (np.zeros((0, 0)), "is empty or"),
     "one number": (np.array(1.0), "shape ()"),
     "two masks": (np.ones((2, *SIZE, 3)), "shape"),
     "five channels": (np.ones((*SIZE, 5)), "shape"),
@@ -237,7 +237,7 @@ def test_a_mask_of_colors_has_its_right_answer(tmp_path, monkeypatch, name):
 _PLAIN = "--size=96\n--content=town.png\n"
 _RIGHT = {"size": 96, "content": "town.png"}
 _NOT_FOUND = "no flag file"
-_NO_FILE = "is no file; name a text file, or a preset"
+_NO_FILE = "is not a file; pass a text file, or a preset"
 FLAG_FILES = {
     "UTF-8": (_PLAIN.encode(), _RIGHT),
     "UTF-8 with a mark": (_PLAIN.encode("utf-8-sig"), _RIGHT),

@@ -210,9 +210,9 @@ def test_style_may_be_spelled_styles(monkeypatch, name):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_style_is_given_once(name):
     function = operator.attrgetter(name)(nst_tf)
-    with pytest.raises(TypeError, match="got both style and styles, which are"):
+    with pytest.raises(TypeError, match="got both style and its old name"):
         function("a.jpg", style="b.jpg", styles="b.jpg")
-    with pytest.raises(TypeError, match="got both style and styles, which are"):
+    with pytest.raises(TypeError, match="got both style and its old name"):
         function("a.jpg", "b.jpg", styles="b.jpg")
     with pytest.raises(TypeError, match="missing 1 .* argument: 'style'"):
         function("a.jpg")

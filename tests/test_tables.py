@@ -136,7 +136,7 @@ def test_they_run_are_recorded_and_resumed_to_the_same_bits(register, capsys):
 def test_parts_that_do_not_add_up_are_refused_in_tiles(register, capsys):
     register(means=MEANS._replace(additive=False))
     assert main(ARGUMENTS) == 1
-    assert "style_loss is 'means'" in capsys.readouterr().err
+    assert "style_loss 'means' cannot" in capsys.readouterr().err
     assert main([*ARGUMENTS, "--tile=0", "--dry_run"]) == 0
 
 

@@ -1,4 +1,4 @@
-"""The program's front: what needs no run is answered without NumPy."""
+"""Answers --help, --version and the like without importing NumPy."""
 
 import os
 import platform
@@ -14,13 +14,13 @@ VERBOSE = {"--verbose", "-verbose", "-v"}
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Answers the arguments, or makes the picture that they ask for.
+    """Answers --help and the like, or generates the requested picture.
 
     Args:
         arguments: The command line, without the program's name.
 
     Returns:
-        The exit status, as `main.main`.
+        The exit status, as from `main.main`.
     """
     given = set(arguments)
     try:
@@ -59,9 +59,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def describe_versions() -> list[str]:
-    """Lists, for reports of faults, versions and what this machine computes on.
+    """Lists versions and the device, for bug reports.
 
-    Loads TensorFlow.
+    Imports TensorFlow.
     """
     from nst_tf import files
     from nst_tf.backend import device
@@ -83,10 +83,10 @@ def describe_versions() -> list[str]:
 def _find_value(
     name: str, arguments: Sequence[str], what: str, example: str
 ) -> str:
-    """Reads the value of a flag that is given alone; empty if it is not there.
+    """Returns the value of a flag that must stand alone; "" without the flag.
 
     Raises:
-        ValueError: If something else is given, or it has no value.
+        ValueError: If there are other arguments, or the flag has no value.
     """
     for place, argument in enumerate(arguments):
         typed, equals, value = argument.partition("=")
@@ -97,7 +97,8 @@ def _find_value(
             value = rest.pop(place)
         if not value or rest:
             raise ValueError(
-                f"{name} is given alone, with {what}: --{name}={example}."
+                f"--{name} needs {what} and no other arguments; write "
+                f"--{name}={example}."
             )
         return value
     return ""

@@ -1,4 +1,4 @@
-"""Scripts that complete flags in a shell, from the table of settings."""
+"""Writes shell completion scripts from the table of settings."""
 
 import re
 import shlex
@@ -11,24 +11,24 @@ from nst_tf.plan import settings
 
 
 class _Flag(NamedTuple):
-    """What a shell knows of a flag."""
+    """A flag, as completion scripts need it."""
 
     name: str  # with hyphens
     short: str  # its letter, or empty
     help: str  # the first sentence
     is_switch: bool
-    words: tuple[str, ...]  # that it may be
+    words: tuple[str, ...]  # values to suggest
     takes_file: bool
 
 
 def write(shell: str) -> str:
-    """Writes the script for a shell.
+    """Returns the completion script for a shell.
 
     Args:
         shell: bash, zsh or fish.
 
     Raises:
-        ValueError: If it is another one.
+        ValueError: If the shell is another one.
     """
     writers = {"bash": _write_bash, "zsh": _write_zsh, "fish": _write_fish}
     if shell not in writers:
@@ -40,7 +40,7 @@ def write(shell: str) -> str:
 
 
 def _list_flags() -> list[_Flag]:
-    """Lists all flags, those of settings first."""
+    """Lists all flags, flags of settings first."""
     letters = {name: letter for letter, name in flag_values.SHORT.items()}
     found = []
     for name, field in settings.FIELDS.items():

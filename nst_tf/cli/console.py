@@ -1,4 +1,4 @@
-"""What the program says where it ends, and the status that it ends with."""
+"""Prints the final messages of the program, and chooses its exit status."""
 
 import contextlib
 import logging
@@ -14,25 +14,24 @@ from nst_tf.runs import progress, standard_output
 log = logging.getLogger("nst_tf")
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
-# Stopped by a signal: 128 + its number, as shells count: 129, 130 and 143.
+# After a signal the status is 128 + its number: 129, 130 or 143.
 OUT_OF_MEMORY_ADVICE = (
-    "out of memory; make a smaller picture with --size, or smaller tiles with "
-    "--memory, in GB."
+    "out of memory; reduce --size, or use smaller tiles with --memory, in GB."
 )
 
 
 def print_error(sentence: str) -> int:
-    """Prints an error, in one line, and returns its status."""
+    """Prints an error in one line, and returns its exit status."""
     terminal.print_error(sentence)
     return WRONG_INPUT
 
 
 @contextlib.contextmanager
 def show(job: settings.Job) -> Iterator[None]:
-    """Shows of a job what it asks for: how far it is, and its notes.
+    """Shows progress and notes, as the job's settings ask for.
 
     Raises:
-        ValueError: If there is no such progress.
+        ValueError: If the job's progress mode is unknown.
     """
     checks.check_field(settings.FIELDS["progress"], job.progress)
     if job.quiet:
@@ -47,20 +46,20 @@ class Saved(NamedTuple):
 
     path: Path
     size: tuple[int, int]  # (height, width)
-    seconds: float  # that it took
-    status: int  # of the exit, so far
+    seconds: float  # time of the run
+    status: int  # exit status so far
 
 
 def report_saved(path: Path, picture: Saved, quiet: bool) -> int:
-    """Says where a picture is, and that it is not where it should be.
+    """Prints the path of a picture, with an error if it is a fallback path.
 
     Args:
-        path: Where it should be.
+        path: The requested path.
         picture: The picture.
-        quiet: Whether its path is all that is printed.
+        quiet: Whether to print nothing but the path.
 
     Returns:
-        The exit status; if the picture is elsewhere, that of wrong input.
+        The exit status; `WRONG_INPUT` for a fallback path.
     """
     saved, size, seconds, status = picture
     if not quiet:
@@ -69,27 +68,29 @@ def report_saved(path: Path, picture: Saved, quiet: bool) -> int:
     if saved != standard_output.PATH:
         terminal.print_path(str(saved), quiet)
     if path == standard_output.PATH != saved:
-        return print_error(f"standard output took no picture; it is {saved}")
+        return print_error(
+            f"standard output could not be written; the picture is {saved}"
+        )
     if saved.parent.resolve() != path.parent.resolve():
         return print_error(
-            f"{path.parent} took no file; the picture is {saved}"
+            f"{path.parent} could not be written; the picture is {saved}"
         )
     return status
 
 
 def name_status(status: int) -> str:
-    """Names an exit status, for the log."""
+    """Returns the name of an exit status in the log."""
     if status > 128:
         return "stopped"
     return {DONE: "done", OUT_OF_MEMORY: "out_of_memory"}.get(status, "failed")
 
 
 def report_failure(error: Exception) -> int:
-    """Says why a run cannot go on, and returns the exit status."""
+    """Prints why a run failed, and returns the exit status."""
     if device.is_out_of_memory(error):
         print_error(OUT_OF_MEMORY_ADVICE)
         return OUT_OF_MEMORY
     if not isinstance(error, (FloatingPointError, BlockingIOError)):
         terminal.print_traceback()
-    print_error(f"the run cannot go on: {error}")
+    print_error(f"the run failed: {error}")
     return FAILED

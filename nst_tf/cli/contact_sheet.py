@@ -1,4 +1,4 @@
-"""Contact sheets: small pictures of one job, with the flags under each."""
+"""Generates contact sheets: small pictures of one job, with their flags."""
 
 import dataclasses
 import functools
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
-NO_SCORES = "style 0.00, content 0.00, ssim 0.00"  # as long as most are
+NO_SCORES = "style 0.00, content 0.00, ssim 0.00"  # of typical length
 
 
 class SheetPicture(NamedTuple):
-    """One picture of a sheet, ready to be painted."""
+    """One picture of a sheet, with its plan."""
 
     label: tuple[str, ...]  # the flags that make it
     job: settings.Job
@@ -42,27 +42,27 @@ class SheetPicture(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """A checked request for a sheet, and all that it needs."""
+    """A checked request for a sheet, with its pictures."""
 
     path: Path  # of the output
     rows: Sequence[Sequence[SheetPicture]]
     options: writing.Options
-    judge: "judging.Judge | None" = None  # if scores are written
+    judge: "judging.Judge | None" = None  # None: no scores
 
     @property
     def cells(self) -> list[SheetPicture]:
-        """All pictures, row by row."""
+        """Returns all pictures, row by row."""
         return [cell for row in self.rows for cell in row]
 
 
 def prepare(job: settings.Job) -> Sheet:
-    """Checks every picture of a sheet, and reads each file that they name once.
+    """Checks every picture of a sheet, and reads each input file once.
 
     Args:
         job: A job with sweeps, as in `sweeps.make_grid`.
 
     Raises:
-        ValueError: In one sentence: what was received, what was expected.
+        ValueError: If a setting, a sweep or a picture is invalid.
     """
     checks.check(job)
     grid = sweeps.make_grid(job)
@@ -118,7 +118,7 @@ def prepare(job: settings.Job) -> Sheet:
 
 
 def describe(sheet: Sheet, device_words: str) -> list[str]:
-    """Says in a few lines for people what will be painted, and with what."""
+    """Describes the sheet, its networks and the device, in a few lines."""
     rows, columns = len(sheet.rows), len(sheet.rows[0])
     height, width = draw(sheet, {}).shape[:2]
     sizes = sorted({cell.plan.size[::-1] for cell in sheet.cells})
@@ -139,8 +139,8 @@ def describe(sheet: Sheet, device_words: str) -> list[str]:
         lines.append(f"scores    {words}")
         if set(origins) != {words}:
             log.info(
-                "the network of the scores is not the one that generates the "
-                "pictures"
+                "the network of the scores differs from the network that "
+                "generates the pictures"
             )
     return lines
 
@@ -151,19 +151,20 @@ def paint(
     should_stop: Callable[[], bool],
     follow: "Callable[[int, descent.Step], None]" = lambda number, step: None,
 ) -> Iterator[np.ndarray]:
-    """Paints the pictures of a sheet, row by row; they share what is seen.
+    """Generates the pictures of a sheet, row by row, with shared targets.
 
     Args:
         sheet: The sheet.
-        max_seconds: What all of it may take; 0: no limit.
-        should_stop: Is asked after each step; the picture it was is not shown.
-        follow: Is called with the number of a picture, from 0, and each step.
+        max_seconds: Time limit of the whole sheet; 0: none.
+        should_stop: Called after each step; True stops, and drops the current
+            picture.
+        follow: Called with the number of the picture, from 0, and each step.
 
     Yields:
         Each picture, [h, w, 3] in [0, 1].
 
     Raises:
-        FloatingPointError: If one is not made of numbers any more.
+        FloatingPointError: If a picture has NaN or infinite values.
     """
     from nst_tf.transfer import method
 
@@ -185,14 +186,14 @@ def paint(
 def write_scores(
     judge: "judging.Judge", cell: SheetPicture, image: np.ndarray
 ) -> str:
-    """Judges a picture of a sheet, and writes its scores in a line.
+    """Scores a picture of a sheet, and formats the scores in a line.
 
-    It is judged against the styles at the shares and the scales that its flags
-    ask for.
+    It compares the picture with its styles at the shares and scales of its
+    flags.
 
     Args:
         judge: The judge of the sheet.
-        cell: The picture's.
+        cell: The picture's job and plan.
         image: The picture, [h, w, 3] in [0, 1].
     """
     from nst_tf.judge import judging
@@ -217,13 +218,14 @@ def draw(
     images: Mapping[int, np.ndarray],
     scores: Mapping[int, str] | None = None,
 ) -> np.ndarray:
-    """Draws a sheet: pictures on white, their flags and scores under them.
+    """Draws a sheet on white: pictures with their flags and scores below.
 
     Args:
         sheet: The sheet.
-        images: Its pictures, by their place in `sheet.cells`; a missing one is
-            left gray.
-        scores: Lines of `write_scores`, likewise, if the sheet has a judge.
+        images: The pictures, by their index in `sheet.cells`; a missing one is
+            gray.
+        scores: Lines of `write_scores`, by the same index, if the sheet has a
+            judge.
 
     Returns:
         The sheet, [H, W, 3] in [0, 1].
@@ -243,13 +245,13 @@ def draw(
 def _make_judge(
     job: settings.Job, rows: Sequence[Sequence[SheetPicture]]
 ) -> "judging.Judge":
-    """Makes the judge of a sheet: one for all pictures, whatever is swept."""
+    """Makes the judge of a sheet, the same for all its pictures."""
     from nst_tf.judge import judging
 
     if not all(cell.plan.inputs.styles for row in rows for cell in row):
         raise ValueError(
-            "sheet_scores compares with a style; name one with "
-            "--style=PICTURE, or leave it out."
+            "--sheet_scores needs a style image; pass one with "
+            "--style=PICTURE, or remove --sheet_scores."
         )
     return judging.Judge(
         {
@@ -268,9 +270,9 @@ def _caption(
     images: Mapping[int, np.ndarray],
     scores: Mapping[int, str],
 ) -> captions.CaptionedImage:
-    """Puts a picture on white, its lines under it."""
+    """Puts a picture on white, with its text below."""
     image, lines = images.get(number), cell.label
-    if sheet.judge:  # before there are any, the sheet has the size of later
+    if sheet.judge:  # a placeholder reserves the space
         missing = "" if scores else NO_SCORES
         lines = (*lines, scores.get(number, missing))
     alpha = cell.plan.inputs.content.alpha

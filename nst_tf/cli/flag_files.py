@@ -1,8 +1,8 @@
-"""Flag files: nested ones, presets by name, pictures beside their file.
+"""Reads flag files: nested files, presets, pictures beside the file.
 
-What is nearer to the user wins: a flag that is typed replaces that of a flag
-file, and a flag of a file replaces that of the files it names, whatever their
-order, also for flags that may be repeated.
+A typed flag overrides the same flag of a flag file, and a flag of a file
+overrides the same flag of the files that it includes, in any order. This also
+holds for flags that can be repeated.
 """
 
 import codecs
@@ -18,7 +18,8 @@ from nst_tf.plan import checks, settings
 from nst_tf.runs import timelapse
 
 LARGEST_FILE = 1 << 20  # bytes
-# By their byte order marks. UTF-32's may begin as UTF-16's does, and is first.
+# Byte order mark -> encoding. UTF-32 comes first: its mark begins with
+# UTF-16's.
 _ENCODINGS = {
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF32_LE: "utf-32",
@@ -29,7 +30,7 @@ _ENCODINGS = {
 LONGEST_LINE = 10_000  # characters
 _COMMENT = re.compile(r"(?<=\s)(#|//)")
 _NAME = re.compile(r"-[^\s=]*(=|$)")
-MOST_COMMENTS = 20  # of a line, that are looked at
+MOST_COMMENTS = 20  # checked in one line
 _SPACE = re.compile(r"\s")
 
 
@@ -39,27 +40,27 @@ def expand(
     depth: int = 0,
     known: dict[Path, list[flag_values.Flag]] | None = None,
 ) -> list[flag_values.Flag]:
-    """Replaces flags called flagfile by the flags of that file.
+    """Replaces each flagfile flag by the flags of that file.
 
     Args:
-        flags: As they are typed, or as they stand in a file.
-        folder: Where that file is; relative pictures and flag files are looked
-            for there first. None for the command line.
-        depth: Of nesting.
-        known: The flags of the files read so far: each is read once, since
-            files that name each other often would take for ever.
+        flags: The flags of the command line or of a file.
+        folder: The folder of that file, searched first for relative pictures
+            and flag files. None for the command line.
+        depth: The nesting depth.
+        known: The flags of the files read so far. Each file is read once, since
+            repeated includes could take exponential time.
 
     Returns:
-        Flags, each with its place, from the farthest to the nearest; of one
-        name only those of its nearest place.
+        Flags with their places, from the outermost file to the command line; of
+        each name only the flags of the nearest place.
 
     Raises:
-        ValueError: If a flag file is missing, not text, or names itself.
+        ValueError: If a flag file is missing, not text, or includes itself.
     """
     if depth > 8:
         raise ValueError(
-            f"flag files in {folder} name each other in a circle, or more than "
-            f"8 deep."
+            f"flag files in {folder} include each other in a circle or more "
+            "than 8 levels deep; remove a --flagfile line."
         )
     known = {} if known is None else known
     own: list[flag_values.Flag] = []
@@ -76,10 +77,10 @@ def expand(
 
 
 def find_flag_file(name: str, folder: Path | None = None) -> Path:
-    """Finds a flag file: as named, beside another one, or a preset.
+    """Finds a flag file by its path, beside another flag file, or as a preset.
 
     "configs/starry.cfg", "starry.cfg" and "starry" all name a preset, from any
-    folder, in a checkout and installed.
+    folder, in a checkout or an installed package.
 
     Raises:
         ValueError: If there is none, with a suggestion.
@@ -98,9 +99,9 @@ def find_flag_file(name: str, folder: Path | None = None) -> Path:
                 return path
     names = files.list_presets()
     if not name or any(map(os.path.exists, places)):
-        kind = "is no file" if name else "has no name"
+        kind = "is not a file" if name else "is an empty name"
         raise ValueError(
-            f"flag file {urls.show_source(name)} {kind}; name a text file, or "
+            f"flag file {urls.show_source(name)} {kind}; pass a text file, or "
             f"a preset: {', '.join(names)}."
         )
     raise ValueError(
@@ -120,14 +121,14 @@ def _read(path: Path) -> list[flag_values.Flag]:
         where = f"flag file {path}, line {number},"
         if len(line) > LONGEST_LINE:
             raise ValueError(
-                f"{where} has {len(line)} characters, expected at most "
+                f"{where} has {len(line)} characters; expected at most "
                 f"{LONGEST_LINE}."
             )
         _check_comment(line, path.parent, where)
         if not line.strip("-") or not _NAME.match(line):
             raise ValueError(
                 f"{where} has {urls.hide_addresses(line)!r}; expected "
-                f"--name=value, or a comment that begins with #."
+                "--name=value, or a comment that starts with #."
             )
         (flag,), _ = flag_values.split([_unquote(line, path.parent)])
         found.append(flag._replace(place=str(path)))
@@ -135,7 +136,7 @@ def _read(path: Path) -> list[flag_values.Flag]:
 
 
 def _decode(path: Path) -> str:
-    """Reads a text file in UTF-8, or in what its byte order mark says."""
+    """Reads a text file in UTF-8, or in the encoding of its byte order mark."""
     try:
         with open(path, "rb") as file:
             data = file.read(LARGEST_FILE + 1)
@@ -144,7 +145,10 @@ def _decode(path: Path) -> str:
             f"flag file {path} cannot be read: {error.strerror}."
         ) from error
     if len(data) > LARGEST_FILE:
-        raise ValueError(f"flag file {path} is too large for a flag file.")
+        raise ValueError(
+            f"flag file {path} is larger than 1 MB; pass a text file with one "
+            "--name=value per line."
+        )
     marked = (
         each for mark, each in _ENCODINGS.items() if data.startswith(mark)
     )
@@ -154,20 +158,20 @@ def _decode(path: Path) -> str:
     except UnicodeDecodeError as error:
         line = data[: error.start].decode(encoding, "ignore").count("\n") + 1
         raise ValueError(
-            f"flag file {path} cannot be read: line {line} is not text in "
-            f"UTF-8; save the file as UTF-8."
+            f"flag file {path} cannot be read: line {line} is not valid UTF-8; "
+            "save the file as UTF-8."
         ) from error
     if "\0" in text:
         raise ValueError(
-            f"flag file {path} is not a text file in UTF-8; save it as UTF-8."
+            f"flag file {path} is not a UTF-8 text file; save it as UTF-8."
         )
     return text
 
 
 def _check_comment(line: str, folder: Path, where: str) -> None:
-    """Raises ValueError if a value is right only without the comment after it.
+    """Raises ValueError if a value is valid only without a trailing comment.
 
-    It is never cut: a name may have a # in it.
+    Comments are never stripped: a file name may contain #.
     """
     comments = list(_COMMENT.finditer(line))[:MOST_COMMENTS]
     if not comments or _is_right(line, folder):
@@ -177,12 +181,13 @@ def _check_comment(line: str, folder: Path, where: str) -> None:
         if _is_right(bare, folder):
             raise ValueError(
                 f"{where} has a comment after {urls.hide_addresses(bare)!r}, "
-                f"where it is a part of the value; give it a line of its own."
+                "which would become part of the value; move the comment to "
+                "its own line."
             )
 
 
 def _is_right(line: str, folder: Path) -> bool:
-    """Whether a flag of a file has a value that it may have."""
+    """Returns whether a line of a flag file has a valid value."""
     try:
         ((name, value, _),), _ = flag_values.split([_unquote(line, folder)])
         if name == "flagfile":
@@ -205,7 +210,7 @@ def _is_right(line: str, folder: Path) -> bool:
 
 
 def _unquote(line: str, folder: Path) -> str:
-    """Removes quotes around a value, unless a file is called so."""
+    """Removes quotes around a value, unless a file has that quoted name."""
     name, equals, value = line.partition("=")
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
     if not quoted or _exists(value, folder):
@@ -214,13 +219,13 @@ def _unquote(line: str, folder: Path) -> str:
 
 
 def _exists(name: str, folder: Path) -> bool:
-    """Whether there is a file of a name, beside a flag file or from here."""
+    """Returns whether a file exists, beside a flag file or as named."""
     name = os.path.expanduser(name)
     return os.path.exists(folder / name) or os.path.exists(name)
 
 
 def _resolve(flag: flag_values.Flag, folder: Path | None) -> flag_values.Flag:
-    """Makes a picture's path in a flag file one that is found from here."""
+    """Resolves the path of a picture relative to its flag file."""
     rules = settings.FIELDS[flag.name].metadata
     if folder is None or not rules.get("path") or not flag.value:
         return flag
@@ -233,6 +238,6 @@ def _resolve(flag: flag_values.Flag, folder: Path | None) -> flag_values.Flag:
 def _without(
     inherited: list[flag_values.Flag], nearer: list[flag_values.Flag]
 ) -> list[flag_values.Flag]:
-    """Leaves out the flags that a nearer place sets."""
+    """Removes the flags that a nearer place sets."""
     names = {flag.name for flag in nearer}
     return [flag for flag in inherited if flag.name not in names]

@@ -1,4 +1,4 @@
-"""Arguments -> flags, a name and a text each -> a `Job`."""
+"""Parses arguments into flags, and flags into a `Job`."""
 
 import collections
 import dataclasses
@@ -18,23 +18,23 @@ _SWITCH = {"true": True, "t": True, "1": True, "false": 0, "f": 0, "0": 0}
 
 
 class Flag(NamedTuple):
-    """A flag as it is given."""
+    """A flag of the command line or of a flag file."""
 
-    name: str  # of a setting, or flagfile
-    value: str  # as text; of a switch "true" or "false"
-    place: str = ""  # the flag file that has it; empty: it is typed
+    name: str  # a setting's, or flagfile
+    value: str  # as text; "true" or "false" for a switch
+    place: str = ""  # its flag file; empty: the command line
 
 
 def split(arguments: Iterable[str]) -> tuple[list[Flag], list[str]]:
-    """Separates flags from the words that stand alone, which are pictures.
+    """Separates flags from positional arguments, which are pictures.
 
     Args:
         arguments: --name=value, --name value, --switch, --noswitch, with
-            hyphens or underscores in names; -o value, -o=value; after "--"
-            there are only words. A bare "-" is one, too.
+            hyphens or underscores in names; -o value, -o=value. After "--" all
+            arguments are positional, and so is "-".
 
     Raises:
-        ValueError: If there is no flag of a name, or it lacks its value.
+        ValueError: If a flag is unknown or has no value.
     """
     flags: list[Flag] = []
     words: list[str] = []
@@ -57,11 +57,13 @@ def split(arguments: Iterable[str]) -> tuple[list[Flag], list[str]]:
             value = queue.popleft()
             if value.startswith("--") and _is_flag(value):
                 raise ValueError(
-                    f"flag {typed} has no value, but is followed by {value}; "
+                    f"flag {typed} has no value, since {value} follows it; "
                     f"write {typed}=VALUE."
                 )
         elif switched is False and equals:
-            raise ValueError(f"flag {typed} takes no value.")
+            raise ValueError(
+                f"flag {typed} takes no value; write {typed} alone."
+            )
         elif switched is not None and not equals:
             value = str(switched).lower()
         flags.append(Flag(name, value))
@@ -69,7 +71,7 @@ def split(arguments: Iterable[str]) -> tuple[list[Flag], list[str]]:
 
 
 def _is_flag(argument: str) -> bool:
-    """Returns whether an argument is a flag that there is."""
+    """Returns whether an argument is a known flag."""
     try:
         find_name(argument.partition("=")[0])
     except ValueError:
@@ -78,16 +80,17 @@ def _is_flag(argument: str) -> bool:
 
 
 def find_name(typed: str) -> tuple[str, bool | None]:
-    """Finds the setting that a flag names, such as --size, -s or --no-mark.
+    """Returns the setting of a flag, such as --size, -s or --no-mark.
 
     Args:
         typed: The flag without its value.
 
     Returns:
-        Its name, and what it is if no value follows: None: it needs one.
+        The name of the setting, and its value if none follows; None: the flag
+        needs a value.
 
     Raises:
-        ValueError: If there is none, with a suggestion.
+        ValueError: If the flag is unknown; the message has a suggestion.
     """
     name = typed.lstrip("-").replace("-", "_")
     if len(typed) == 2:
@@ -104,7 +107,7 @@ def find_name(typed: str) -> tuple[str, bool | None]:
     if letters[:1] in SHORT and set(letters) <= {*SHORT, *"0123456789"}:
         first, rest = letters[0], letters[1:]
         more = f" {rest}" if rest.isdigit() else f" -{' -'.join(rest)}"
-        near = f"; short flags stand alone: -{first}{more}"
+        near = f"; short flags cannot be joined: write -{first}{more}"
     else:
         meant = "flagfile" if name in _FLAG_FILE else name
         near = settings.suggest(meant, [*fields, "flagfile"])
@@ -114,10 +117,10 @@ def find_name(typed: str) -> tuple[str, bool | None]:
 
 
 def read_job(flags: Sequence[Flag]) -> settings.Job:
-    """Maps flags, none of which is a flag file, to a `Job`.
+    """Makes a `Job` of flags without flag files.
 
     Raises:
-        ValueError: If a value is not as it should be.
+        ValueError: If a value cannot be parsed.
     """
     texts: dict[str, list[str]] = {}
     for flag in flags:
@@ -131,7 +134,7 @@ def read_job(flags: Sequence[Flag]) -> settings.Job:
 
 
 def _read_value(field: dataclasses.Field, texts: list[str]) -> Any:  # type: ignore[type-arg]
-    """Reads the values of a setting: the last one, or all if it has several."""
+    """Parses the values of a setting; the last one wins, or all count."""
     if field.type == tuple[str, ...]:
         return tuple(texts)
     readers: dict[Any, Any] = {
@@ -162,5 +165,5 @@ def _read_value(field: dataclasses.Field, texts: list[str]) -> Any:  # type: ign
 
 
 def _read_several(kind: Any, text: str) -> tuple[Any, ...]:
-    """Reads "100,80,60"."""
+    """Parses "100,80,60"."""
     return tuple(map(kind, text.split(","))) if text else ()

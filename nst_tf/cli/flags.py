@@ -1,4 +1,4 @@
-"""The command line -> a `Job`."""
+"""Parses the command line into a `Job`."""
 
 import logging
 import os
@@ -13,15 +13,15 @@ log = logging.getLogger("nst_tf")
 
 
 class Request(NamedTuple):
-    """What a command line asks for."""
+    """A parsed command line."""
 
     job: settings.Job
-    names: frozenset[str]  # of the settings that it, or its files, give
-    notes: Sequence[str]  # on what was left out for something nearer
+    names: frozenset[str]  # settings that it or its flag files set
+    notes: Sequence[str]  # on overridden settings
 
 
 def parse(arguments: Sequence[str]) -> settings.Job:
-    """Maps command line arguments, without the program's name, to a `Job`.
+    """Parses command line arguments, without the program's name, into a `Job`.
 
     Raises:
         ValueError: As `read`.
@@ -30,14 +30,14 @@ def parse(arguments: Sequence[str]) -> settings.Job:
 
 
 def read(arguments: Sequence[str]) -> Request:
-    """Reads command line arguments, without the program's name.
+    """Parses command line arguments, without the program's name.
 
-    What is nearer to the user wins: what is typed over what a flag file says,
-    and that over the files that it names.
+    Typed flags override flag files, and a flag file overrides the files that it
+    includes.
 
     Raises:
-        ValueError: If a flag, a flag file or a value is not as it should be, or
-            two settings of one place conflict.
+        ValueError: If a flag, a flag file or a value is invalid, or two
+            settings of one place conflict.
     """
     typed, words = flag_values.split(arguments)
     flags = flag_files.expand([*typed, *_take_pictures(words, typed)])
@@ -55,23 +55,26 @@ def read(arguments: Sequence[str]) -> Request:
 def _take_pictures(
     words: Sequence[str], typed: Sequence[flag_values.Flag]
 ) -> list[flag_values.Flag]:
-    """Makes flags of the words of a command line: content, then styles.
+    """Converts positional arguments to flags: content, then styles.
 
     Raises:
-        ValueError: If they are typed as flags, too, or look like flags.
+        ValueError: If the content or a style is also set by a flag, or an
+            argument looks like a flag.
     """
     names = ["content", *["style"] * (len(words) - 1)][: len(words)]
     given = {flag.name for flag in typed}
     for name, word in zip(names, words, strict=True):
         shown = urls.show_source(word)
         if not word:
-            raise ValueError("an argument is empty, expected a picture.")
+            raise ValueError(
+                "an argument is empty; expected the path of a picture."
+            )
         if hint := _find_flag(word):
-            raise ValueError(f"{shown} is no picture; did you mean {hint}?")
+            raise ValueError(f"{shown} is not a picture; did you mean {hint}?")
         if name in given:
             raise ValueError(
-                f"{shown} is the {name} image, but --{name} is given, too; "
-                f"leave one of them out."
+                f"{shown} is the {name} image, but --{name} is also given; "
+                "remove one of them."
             )
     return [
         flag_values.Flag(name, word)
@@ -80,7 +83,7 @@ def _take_pictures(
 
 
 def _find_flag(word: str) -> str:
-    """Finds the flag that a word looks like: size=512, starry; or nothing."""
+    """Returns the flag that an argument looks like, such as size=512; or ""."""
     name, equals, value = word.partition("=")
     name = name.replace("-", "_")
     if word.endswith(".cfg"):

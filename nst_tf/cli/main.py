@@ -1,6 +1,6 @@
-"""The program: reads flags, makes the picture, and returns an exit status.
+"""Runs the program: parses flags, generates the picture, returns a status.
 
-What it says at the end is in `console`, contact sheets are in `sheet_command`.
+`console` prints the final messages; `sheet_command` makes contact sheets.
 """
 
 import contextlib
@@ -38,21 +38,21 @@ log = logging.getLogger("nst_tf")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Makes the picture that the arguments ask for.
+    """Generates the picture that the arguments ask for.
 
     Args:
         arguments: The command line, without the program's name.
 
     Returns:
-        The exit status: 0 done; 1 wrong input, or a picture that could not be
-        written where it should be; and with the picture so far saved, if there
-        is one, 3 out of memory, 4 a step failed, 129, 130 and 143 stopped by
-        SIGHUP, SIGINT and SIGTERM. Before the first step is finished a signal
-        ends the process as the system does.
+        The exit status: 0 done; 1 invalid input, or the output could not be
+        written. With the picture so far saved: 3 out of memory; 4 a step
+        failed; 129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM. Before
+        the end of the first step a signal kills the process in the system's
+        default way.
     """
     began, signals = time.monotonic(), watcher.Signals(terminal.print_note)
-    is_right = False  # what was asked for
-    with contextlib.ExitStack() as shown:  # errors are, too
+    is_right = False  # the request is valid
+    with contextlib.ExitStack() as shown:  # until after errors
         shown.callback(display.close)
         try:
             with signals, terminal.print_notes():
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
                 is_right = True
                 return _paint(commission, signals)
         except (ValueError, OSError) as error:
-            if is_right:  # this is a bug
+            if is_right:  # a bug: show the traceback
                 raise
             return console.print_error(str(error))
         except MemoryError as error:
@@ -76,17 +76,17 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class Commission(NamedTuple):
-    """A picture that is asked for, ready to be painted."""
+    """A request for a picture, ready to run."""
 
     job: settings.Job
     path: Path  # of the output
     run: runner.Run
     reporters: reporters.Reporters
-    device: str  # that it was painted on, if it is painted again
+    device: str  # with --rerun: the recorded device
 
 
 def _prepare(request: flags.Request, began: float) -> Commission:
-    """Reads and checks what is asked for, and plans it."""
+    """Reads, checks and plans a request."""
     job, recorded = request.job, None
     if job.rerun:
         recorded = rerun.load(job, request.names)
@@ -110,7 +110,7 @@ def _prepare(request: flags.Request, began: float) -> Commission:
 
 
 def _paint(commission: Commission, signals: watcher.Signals) -> int:
-    """Paints, reports and saves a picture."""
+    """Generates, reports and saves a picture."""
     job, run = commission.job, commission.run
     writes = replicas.is_writer()
     if job.dry_run:
@@ -124,7 +124,7 @@ def _paint(commission: Commission, signals: watcher.Signals) -> int:
     end = run.began + stop.seconds if stop.seconds else math.inf
     if not writes:
         log.info(
-            "one of %d processes, of which the first writes",
+            "one of %d processes; the first one writes the picture",
             replicas.count_workers(),
         )
     elif not job.quiet:
@@ -156,7 +156,7 @@ def _paint(commission: Commission, signals: watcher.Signals) -> int:
     status = console.DONE
     try:
         run.read(follow, signals.should_stop)
-    except Exception as error:  # whatever it is, the picture so far is saved
+    except Exception as error:  # on any error, save the picture so far
         status = console.report_failure(error)
     if not writes:
         return status or signals.status
@@ -172,7 +172,7 @@ def _paint(commission: Commission, signals: watcher.Signals) -> int:
 
 
 def _describe(commission: Commission, seconds: float = 0.0) -> list[str]:
-    """Describes what will be done in so many seconds, and with what."""
+    """Describes the plan and the device; 0 seconds: no time estimate."""
     job, plan = commission.job, commission.run.plan
     here = _describe_devices(device.describe(), plan.tiling.devices)
     output = str(commission.path)
@@ -195,7 +195,7 @@ def _describe(commission: Commission, seconds: float = 0.0) -> list[str]:
 
 
 def _announce(commission: Commission) -> None:
-    """Logs what there is to note of the work to do."""
+    """Logs notes on the plan."""
     plan, here = commission.run.plan, device.describe()
     devices = plan.tiling.devices
     api.log_notes(plan)
@@ -205,19 +205,23 @@ def _announce(commission: Commission) -> None:
             log.info(note)
     if devices > 1 and not tile_size.describe_tiles(plan, plan.levels[-1]):
         log.info(
-            "one device is as fast as %d: they share tiles, and what the tiles "
-            "would see twice is too much of this picture",
+            "using one device: with tiles of this picture on %d devices, the "
+            "overlap would cost more time than they save",
             devices,
         )
     if commission.device not in ("", here):
-        log.warning("made on %s, and here is %s", commission.device, here)
+        log.warning(
+            "the picture was made on %s, but this device is %s",
+            commission.device,
+            here,
+        )
     if state := commission.run.state:
         level, step = state.level + 1, state.steps + 1
-        log.info("going on at level %d, step %d", level, step)
+        log.info("resuming at level %d, step %d", level, step)
 
 
 def _name_pictures(job: settings.Job) -> str:
-    """Names the pictures of a job, for people."""
+    """Formats the names of a job's pictures for a message."""
     content, *styles = map(sources.find_name, (job.content, *job.style))
     if not styles:
         return content
@@ -225,7 +229,7 @@ def _name_pictures(job: settings.Job) -> str:
 
 
 def _describe_devices(description: str, devices: int) -> str:
-    """Names the devices of a run, for people."""
+    """Formats the devices of a run for a message."""
     if devices == 1:
         return description
     machines = replicas.count_workers()
@@ -239,7 +243,7 @@ def _conclude(
     copy: Callable[[], results.FinishedStep] | None,
     status: int,
 ) -> int:
-    """Saves the picture of the last step, if there is one, and reports it."""
+    """Saves the picture of the last step, if any, and reports it."""
     run, finished, saved = commission.run, None, None
     with contextlib.closing(commission.reporters) as opened:
         try:
@@ -258,14 +262,14 @@ def _conclude(
 def _save(
     commission: Commission, finished: results.FinishedStep, status: int
 ) -> tuple[int, results.SavedPicture | None]:
-    """Writes the picture of a step; returns the status, and where."""
+    """Writes the picture of a step; returns the exit status and the file."""
     path, run = commission.path, commission.run
     ending = "unfinished" if status else "done"
     rows, columns = finished.image.shape[:2]
     if (rows, columns) != run.plan.size:
         height, width = run.plan.size
         log.info(
-            "stopped at %d x %d; the picture is enlarged to %d x %d",
+            "stopped at %d x %d; enlarged the picture to %d x %d",
             columns,
             rows,
             width,
@@ -288,12 +292,12 @@ def _report(
     saved: results.SavedPicture,
     status: int,
 ) -> int:
-    """Says how a run went, and where its picture is."""
+    """Reports the outcome of a run, and the path of its picture."""
     job, run, outcome = commission.job, commission.run, finished.outcome
     if rescues := outcome.rescues:
         log.info(
-            "rescued %s: the loss exploded, or was no number; the run went on "
-            "from its best picture, with shorter steps",
+            "rolled back %s: the loss exploded or was NaN; the run continued "
+            "from its best picture, with smaller steps",
             "once" if rescues == 1 else f"{rescues} times",
         )
     if job.verbose:
@@ -307,7 +311,7 @@ def _report(
 
 
 def _preview(path: Path, image: np.ndarray, run: runner.Run) -> None:
-    """Writes a preview; a run does not end for want of one."""
+    """Writes a preview; failure does not end the run."""
     preview = outputs.preview_path(path)
     try:
         options = writing.Options(mark=run.plan.file.mark)

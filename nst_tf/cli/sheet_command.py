@@ -1,4 +1,4 @@
-"""The program's contact sheet: painted, reported, saved."""
+"""Generates, reports and saves the program's contact sheet."""
 
 import functools
 import logging
@@ -22,7 +22,7 @@ log = logging.getLogger("nst_tf")
 
 
 def paint(job: settings.Job, began: float, signals: watcher.Signals) -> int:
-    """Paints a contact sheet, as far as it comes."""
+    """Generates a contact sheet, and saves it even if stopped early."""
     check_alone(job)
     sheet = contact_sheet.prepare(job)
     device.prepare()
@@ -68,8 +68,8 @@ def paint(job: settings.Job, began: float, signals: watcher.Signals) -> int:
                 f"{sheet.path} cannot be written: {error}"
             )
         log.info(
-            "to paint one of these at full size, replace --sheet and --sweep "
-            "in your command by the options under it"
+            "to make one of these at full size, replace --sheet and --sweep in "
+            "your command by the options below it"
         )
         seconds = time.monotonic() - began
         picture = console.Saved(saved, drawn.shape[:2], seconds, code)
@@ -90,7 +90,7 @@ def paint(job: settings.Job, began: float, signals: watcher.Signals) -> int:
                 )
             signals.rescue = functools.partial(save, dict(images))
             signals.take_steps()
-    except Exception as error:  # whatever it is, the sheet so far is saved
+    except Exception as error:  # on any error, save the sheet so far
         status = console.report_failure(error)
     if not images:
         return status or signals.status
@@ -101,9 +101,9 @@ def paint(job: settings.Job, began: float, signals: watcher.Signals) -> int:
 
 
 def check_alone(job: settings.Job) -> None:
-    """Raises ValueError if several devices are to paint a sheet."""
+    """Raises ValueError if a sheet is requested on several devices."""
     if job.devices != 1 or replicas.count_workers() > 1:
         raise ValueError(
-            "several devices share one picture, and a sheet has many small "
-            "ones; leave out --devices and TF_CONFIG."
+            "a contact sheet cannot use several devices, since its pictures "
+            "are small; remove --devices and TF_CONFIG."
         )

@@ -1,4 +1,4 @@
-"""Values of flags to compare -> the jobs of a contact sheet."""
+"""Makes the jobs of a contact sheet from the values of one or two flags."""
 
 import dataclasses
 import logging
@@ -19,35 +19,35 @@ MOST = 100  # pictures
 class SweepPoint(NamedTuple):
     """One picture of a sheet."""
 
-    label: tuple[str, ...]  # the flags that make it, as they are typed
+    label: tuple[str, ...]  # its swept flags, as typed
     job: settings.Job
-    notes: Sequence[str] = ()  # on what was left out for what is swept
+    notes: Sequence[str] = ()  # on settings that swept flags override
 
 
 def make_grid(job: settings.Job) -> list[list[SweepPoint]]:
     """Makes the jobs of a sheet, in rows: the first sweep runs along a row.
 
     Raises:
-        ValueError: If a sweep is not as it should be, or has no effect.
+        ValueError: If a sweep is invalid or has no effect.
     """
     conflicts.check(job)
     sweeps = [_parse(text) for text in job.sweep or DEFAULT]
     if len(sweeps) > 2:
         raise ValueError(
-            f"sweep is given {len(sweeps)} times, expected once or twice; a "
-            f"sheet has two sides."
+            f"sweep is given {len(sweeps)} times; expected once or twice, for "
+            "rows and columns."
         )
     along, down = [*sweeps, [("", "")]][:2]
     if along[0][0] == down[0][0]:
         raise ValueError(
-            f"sweep is given twice for {along[0][0]}; name all its values in "
-            f"one, or another flag."
+            f"sweep is given twice for {along[0][0]}; give all its values in "
+            "one, or sweep another flag."
         )
     count = len(along) * len(down)
     if count > MOST:
         raise ValueError(
-            f"sweep asks for {count} pictures, expected at most {MOST}; leave "
-            f"out some values."
+            f"sweep asks for {count} pictures; expected at most {MOST}; remove "
+            "some values."
         )
     grid = [
         [_cell(job, [part for part in (one, two) if part[0]]) for one in along]
@@ -59,15 +59,14 @@ def make_grid(job: settings.Job) -> list[list[SweepPoint]]:
 
 
 def reduce_job(job: settings.Job, cell: SweepPoint) -> settings.Job:
-    """Makes a job of a sheet a small one, at the sheet's size.
+    """Reduces a job to the size of a sheet's pictures.
 
-    A size that is swept stays; the small network that ships takes the place of
-    the extractor's, unless its weights are named.
+    A swept size stays. The small network replaces the extractor, unless the job
+    sets --weights.
 
     Args:
-        job: The job, its print size replaced, as by
-            `schedule.resolve_print_size`.
-        cell: What it was made for.
+        job: The job after `schedule.resolve_print_size`.
+        cell: The point of the sweep.
     """
     size = job.size
     if not any(flag.startswith("--size=") for flag in cell.label):
@@ -85,7 +84,7 @@ def reduce_job(job: settings.Job, cell: SweepPoint) -> settings.Job:
 
 
 def _parse(text: str) -> list[tuple[str, str]]:
-    """Reads "strength:0.2,0.5": pairs of a flag and a value."""
+    """Parses "strength:0.2,0.5" into pairs of a flag and a value."""
     name, _, values = text.partition(":")
     name = name.strip().lstrip("-").replace("-", "_")
     text = urls.hide_addresses(text)
@@ -97,20 +96,20 @@ def _parse(text: str) -> list[tuple[str, str]]:
         )
     if name not in settings.SWEPT:
         raise ValueError(
-            f"sweep is {text!r}, but {name} changes nothing in a sheet's "
-            f"pictures; vary another flag, such as strength."
+            f"sweep is {text!r}, but {name} does not change a sheet's "
+            "pictures; sweep another flag, such as strength."
         )
     parts = values.split(";" if ";" in values else ",")
     if not all(part.strip() for part in parts):
         raise ValueError(
-            f"sweep is {text!r}, expected a flag and its values, such as "
-            f"strength:0.2,0.5,0.8."
+            f"sweep is {text!r}; expected a flag and its values, such as "
+            "strength:0.2,0.5,0.8."
         )
     return [(name, part.strip()) for part in parts]
 
 
 def _cell(job: settings.Job, values: list[tuple[str, str]]) -> SweepPoint:
-    """Makes one job of a sheet: what is swept is nearer than what is given."""
+    """Makes one job of a sheet; swept values override settings."""
     changes: dict[str, Any] = {
         name: getattr(flags.parse([f"--{name}={value}"]), name)
         for name, value in values

@@ -1,4 +1,4 @@
-"""The texts of -h and --help, from the table of settings."""
+"""Writes the texts of -h and --help from the table of settings."""
 
 import dataclasses
 import textwrap
@@ -30,7 +30,7 @@ More: README.md and docs/, starting with docs/choosing.md."""
 
 
 def format_usage() -> str:
-    """Writes the text of --help."""
+    """Returns the text of --help."""
     lines = [
         "Neural style transfer: repaint a photograph in a painting's style.",
         "",
@@ -75,7 +75,7 @@ def format_usage() -> str:
 
 
 def _flag_usage(field: dataclasses.Field) -> list[str]:  # type: ignore[type-arg]
-    """The lines of one flag in --help."""
+    """Returns the lines of one flag in --help."""
     text = field.metadata["help"]
     if "choices" in field.metadata:
         choices = map(str, field.metadata["choices"])
@@ -83,7 +83,7 @@ def _flag_usage(field: dataclasses.Field) -> list[str]:  # type: ignore[type-arg
     default = field.default
     if isinstance(default, tuple):
         default = ",".join(map(str, default))
-    if isinstance(default, str):  # so that a line may be broken
+    if isinstance(default, str):  # to allow line breaks
         default = default.replace(",", ", ")
     if default is not False and default != "":
         text += f" (default: {default})"

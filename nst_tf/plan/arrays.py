@@ -1,4 +1,4 @@
-"""What a caller of `stylize` passes: settings, and pictures as arrays."""
+"""Checks the arguments of `stylize`: settings, and pictures as arrays."""
 
 import functools
 import inspect
@@ -23,18 +23,18 @@ def as_picture(
     max_megapixels: float = reading.MEGAPIXELS,
     memory: float | None = None,
 ) -> image_io.Picture:
-    """Reads a path, an address or a Pillow image, or checks an array.
+    """Converts a path, an address, a Pillow image or an array to a picture.
 
     Args:
-        image: A picture, also one of Pillow, where it is, or an array: gray,
-            [H, W], or RGB, [H, W, 3]; with alpha [H, W, 2] or [H, W, 4]; or a
-            batch of one; of uint8 or of floats in [0, 1].
-        name: What to call it in an error.
-        max_megapixels: Largest file that is read.
-        memory: Bytes that the process may have, in all; None: what is free.
+        image: A path, an address, a Pillow image, or an array: gray, [H, W], or
+            RGB, [H, W, 3]; with alpha [H, W, 2] or [H, W, 4]; or a batch of
+            one; uint8, or floats in [0, 1].
+        name: Name of the image in an error.
+        max_megapixels: Largest accepted file, in millions of pixels.
+        memory: Memory limit of the process, in bytes; None: the free memory.
 
     Raises:
-        ValueError: If it has another shape or other values, or cannot be read.
+        ValueError: If it has a wrong shape or wrong values, or cannot be read.
         TypeError: If it has another type.
     """
     if isinstance(image, image_io.Picture):
@@ -51,16 +51,15 @@ def as_picture(
 
 
 def as_mask(mask: object, name: str) -> image_io.Picture:
-    """Checks an array, or reads a Pillow image, that says where.
+    """Converts an array or a Pillow image to a mask.
 
     Args:
-        mask: Gray, [H, W], or RGB, [H, W, 3]; with alpha [H, W, 2] or
-            [H, W, 4]; or a batch of one; of bool, of uint8, or of floats in
-            [0, 1].
-        name: What to call it in an error.
+        mask: Gray, [H, W], or RGB, [H, W, 3]; with alpha [H, W, 2] or [H, W,
+            4]; or a batch of one; bool, uint8, or floats in [0, 1].
+        name: Name of the image in an error.
 
     Raises:
-        ValueError: If it has another shape, or other values.
+        ValueError: If it has a wrong shape or wrong values.
         TypeError: If it has another type.
     """
     if isinstance(mask, Image.Image):
@@ -68,8 +67,8 @@ def as_mask(mask: object, name: str) -> image_io.Picture:
     array = np.asarray(mask)
     if array.dtype == np.uint8 and array.size and array.max() == 1:
         raise ValueError(
-            f"{name} has type uint8, of which white is 255, and no value above "
-            f"1; pass it as bool."
+            f"{name} has type uint8 but no value above 1, and white is 255; "
+            "pass it as bool."
         )
     if array.dtype == np.bool_:
         array = array.astype(np.float32)
@@ -77,7 +76,7 @@ def as_mask(mask: object, name: str) -> image_io.Picture:
 
 
 def name_source(image: ImageLike) -> str:
-    """Returns the path or the address of a picture; "array" if it has none."""
+    """Returns the path or address of a picture; "array" if it has none."""
     if isinstance(image, (str, os.PathLike)):
         return os.fspath(image)
     return "array"
@@ -86,12 +85,12 @@ def name_source(image: ImageLike) -> str:
 def separate_arrays(
     chosen: Mapping[str, Any],
 ) -> tuple[dict[str, Any], dict[str, image_io.Picture]]:
-    """Separates settings that are arrays from those that are plain.
+    """Separates arrays from the other settings.
 
     Returns:
-        The settings, with the word "array" in the place of each picture that is
-        an array; and these pictures, by the names that they have in
-        `inputs.list_named_pictures`, so that they count as if they were read.
+        The settings, with the word "array" instead of each array; and these
+        arrays as pictures, by their names in `inputs.list_named_pictures`, as
+        if they were read from files.
     """
     plain: dict[str, Any] = {}
     arrays: dict[str, image_io.Picture] = {}
@@ -127,7 +126,7 @@ def separate_arrays(
 def _to_picture(
     array: np.ndarray, name: str, expected: str
 ) -> image_io.Picture:
-    """Makes a picture of an array; hidden colors are as they were passed."""
+    """Converts an array to a picture; keeps colors of transparent pixels."""
     if array.ndim == 4 and len(array) == 1:  # a batch of one
         array = array[0]
     if array.ndim == 2:
@@ -135,7 +134,7 @@ def _to_picture(
     if array.ndim == 4:
         raise ValueError(
             f"{name} has shape {array.shape}, a batch of {len(array)} "
-            f"pictures; pass one of them."
+            "pictures; pass a single one."
         )
     if array.ndim == 3 and len(array) in (1, 3) and array.shape[-1] > 4:
         raise ValueError(
@@ -144,14 +143,18 @@ def _to_picture(
         )
     if array.ndim != 3 or array.shape[-1] not in (1, 2, 3, 4):
         raise ValueError(
-            f"{name} has shape {array.shape}, expected (height, width), gray, "
-            f"or (height, width, 3), RGB; with alpha 2 or 4 channels."
+            f"{name} has shape {array.shape}; expected (height, width) for "
+            "gray or (height, width, 3) for RGB, or 2 or 4 channels with "
+            "alpha."
         )
     array, alpha = _to_floats(array, name, expected), None
     if array.shape[-1] in (2, 4):
         array, alpha = array[..., :-1], array[..., -1]
         if transparency.is_hidden(alpha):
-            raise ValueError(f"{name} is wholly transparent.")
+            raise ValueError(
+                f"{name} is fully transparent; pass an image with visible "
+                "pixels."
+            )
         if alpha.min() == 1:
             alpha = None
     if array.shape[-1] == 1:
@@ -160,27 +163,29 @@ def _to_picture(
 
 
 def _to_floats(array: np.ndarray, name: str, expected: str) -> np.ndarray:
-    """Brings the values of an array to float32 in [0, 1]."""
+    """Converts an array to float32 in [0, 1]."""
     if array.dtype == np.uint8:
         array = array.astype(np.float32) / 255.0
     if not np.issubdtype(array.dtype, np.floating):
         raise TypeError(f"{name} has type {array.dtype}, expected {expected}.")
     if not np.isfinite(array).all():
-        raise ValueError(f"{name} has values that are NaN or infinite.")
+        raise ValueError(
+            f"{name} has NaN or infinite values; expected numbers in [0, 1]."
+        )
     if not (array.size and array.min() >= 0 and array.max() <= 1):
         raise ValueError(
-            f"{name} has values outside [0, 1], or none at all; divide those "
-            f"of 0..255 by 255."
+            f"{name} is empty or has values outside [0, 1]; if its range is 0 "
+            "to 255, divide it by 255."
         )
     return array.astype(np.float32)
 
 
 def take_settings(function: Function) -> Function:
-    """Decorates f(content, style, **settings): signature and spelling.
+    """Decorates f(content, style, **settings): full signature, suggestions.
 
-    The signature lists every setting, so that editors complete them; one that
-    is misspelled gets a suggestion. `styles`, as `style` was called, is still
-    taken.
+    The signature lists every setting, so that editors complete them. A
+    misspelled setting raises an error with a suggestion. `styles`, the old name
+    of `style`, is still accepted.
     """
 
     @functools.wraps(function)
@@ -188,8 +193,8 @@ def take_settings(function: Function) -> Function:
         if "styles" in kwargs:
             if "style" in kwargs or len(args) > 1:
                 raise TypeError(
-                    f"{function.__name__} got both style and styles, which are "
-                    f"the same; pass style."
+                    f"{function.__name__} got both style and its old name "
+                    "styles; pass only style."
                 )
             kwargs["style"] = kwargs.pop("styles")
         unknown = [name for name in kwargs if name not in settings.FIELDS]
@@ -210,7 +215,7 @@ def take_settings(function: Function) -> Function:
 
 @functools.cache
 def _list_parameters() -> Sequence[inspect.Parameter]:
-    """Makes the parameters of all settings, in the order of the table."""
+    """Makes a parameter for each setting, in the order of the table."""
     return [
         inspect.Parameter(
             name,
@@ -219,17 +224,17 @@ def _list_parameters() -> Sequence[inspect.Parameter]:
             annotation=annotate(name),
         )
         for name, field in settings.FIELDS.items()
-        if name in settings.KEYWORDS or name == "dpi"  # with a print_size
+        if name in settings.KEYWORDS or name == "dpi"  # used with print_size
     ]
 
 
 def annotate(name: str, *, is_plain: bool = False) -> Any:
-    """Returns the type of what a setting may be.
+    """Returns the type hint of a setting: its own type, paths and arrays.
 
     Args:
-        name: Its name.
-        is_plain: Whether paths and arrays are left out: in a `Job` there are
-            strings and numbers only.
+        name: The name of the setting.
+        is_plain: Whether to leave out paths and arrays, as in a `Job`, which
+            has only strings and numbers.
     """
     field = settings.FIELDS[name]
     item: Any = field.type

@@ -1,6 +1,6 @@
-"""The rules of a job: what its settings may say, one by one and together.
+"""Checks the settings of a job, one by one and together.
 
-Settings that have no effect beside others are in `conflicts`.
+`conflicts` checks for settings that make others ineffective.
 """
 
 import dataclasses
@@ -21,11 +21,11 @@ from nst_tf.plan import settings
 
 
 def check(job: settings.Job) -> None:
-    """Checks the fields of a job, each by itself and then together.
+    """Checks the fields of a job, one by one and then together.
 
     Raises:
-        ValueError: In one sentence: what was received, what was expected.
-        TypeError: Likewise, if a field holds something of another type.
+        ValueError: If a value, or a combination of values, is invalid.
+        TypeError: If a field has a value of the wrong type.
     """
     for field in dataclasses.fields(job):
         check_field(field, getattr(job, field.name))
@@ -42,36 +42,38 @@ def check(job: settings.Job) -> None:
             layers = settings.parse_layers(text, field_name)
             architectures.check_layers(job.extractor, layers)
     if not job.style_scale:
-        raise ValueError("style_scale is empty, expected one at least.")
+        raise ValueError(
+            "style_scale is empty; expected at least one number, such as 1."
+        )
     if job.style_blend and not sum(job.style_blend):
         raise ValueError("style_blend is 0 for all styles; raise one of them.")
     if job.style_mask and not job.content_mask:
         raise ValueError(
-            "style_mask says what of a style goes where, but there is no "
-            "--content_mask that says where."
+            "style_mask needs a --content_mask with the same colors, and there "
+            "is none."
         )
     _check_print(job)
     device.check_name(job.device)
     settings.parse_interval(job.checkpoint_every, "checkpoint_every")
     if job.resume == "require" and not job.checkpoint_dir:
         raise ValueError(
-            "resume is 'require', but there is no folder of checkpoints; name "
-            "it with --checkpoint_dir=FOLDER."
+            "resume is 'require', but there is no checkpoint folder; pass it "
+            "with --checkpoint_dir=FOLDER."
         )
     if [job.content, *job.style, job.init, job.continue_from].count("-") > 1:
         raise ValueError(
-            "more than one picture is '-', but standard input holds one; name "
+            "several pictures are '-', but standard input holds only one; pass "
             "files for the others."
         )
     if not job.content_weight and not job.style_weight:
         raise ValueError(
-            "content_weight and style_weight are both 0; nothing would be "
-            "painted. Raise one of them."
+            "content_weight and style_weight are both 0, so that there is "
+            "nothing to optimize; raise one of them."
         )
 
 
 def check_field(field: dataclasses.Field, value: Any) -> None:  # type: ignore[type-arg]
-    """Checks a value of a field by itself.
+    """Checks the value of one field.
 
     Raises:
         ValueError: As `check`.
@@ -89,12 +91,12 @@ def check_field(field: dataclasses.Field, value: Any) -> None:  # type: ignore[t
         )
     if "keywords" in rules and not value:
         raise ValueError(
-            f"{field.name} is empty, expected "
+            f"{field.name} is empty; expected "
             f"{errors.list_choices([*rules['keywords'], 'a path'])}."
         )
     for part in value if isinstance(value, tuple) else (value,):
         if field.name == "style" and not part:
-            raise ValueError("style is empty, expected a picture's path.")
+            raise ValueError("style is empty; expected the path of a picture.")
         if not isinstance(part, str):
             _check_number(field.name, part, rules)
 
@@ -114,17 +116,17 @@ def check_image(
 
 
 def check_shape(image: np.ndarray, name: str) -> None:
-    """Raises ValueError if an image is a strip."""
+    """Raises ValueError if an image is a very long strip."""
     height, width = image.shape[:2]
     if max(height, width) > 32 * min(height, width):
         raise ValueError(
-            f"{name} image is {width} x {height} pixels, more than 32 times "
-            f"as long as wide; cut it."
+            f"{name} image is {width} x {height} pixels, more than 32 times as "
+            "long as wide; crop it."
         )
 
 
 def _check_type(field: dataclasses.Field, value: object) -> None:
-    """Raises TypeError if a field does not hold what it is declared for."""
+    """Raises TypeError if a value is not of the declared type of its field."""
     kinds: dict[Any, Any] = {
         str: str,
         bool: bool,
@@ -151,21 +153,21 @@ def _check_type(field: dataclasses.Field, value: object) -> None:
 
 
 def _check_address(name: str, value: object, kind: str) -> None:
-    """Raises ValueError if anything but a picture to read is an address."""
+    """Raises ValueError for an address in a field that is no input picture."""
     if kind in ("picture", "mask", "start") or not isinstance(value, str):
         return
     if urls.has_scheme(value):
         raise ValueError(
-            f"{name} is the address {urls.show_address(value)}, but only "
-            f"pictures may be addresses; name a file or a folder here."
+            f"{name} is the address {urls.show_address(value)}, but only input "
+            "pictures may be addresses; pass a local file or folder."
         )
 
 
 def _check_print(job: settings.Job) -> None:
-    """Raises ValueError unless a job's size on paper is one."""
+    """Raises ValueError if the paper size or the dpi of a job is invalid."""
     if 0 < job.dpi < 1:
         raise ValueError(
-            f"dpi is {job.dpi}, expected 0, for what is usual, or at least 1."
+            f"dpi is {job.dpi}; expected at least 1, or 0 for the default."
         )
     if job.print_size:
         sizes.parse_print_size(job.print_size)

@@ -1,9 +1,10 @@
-"""The table of conflicts: settings that have no effect beside another one.
+"""Resolves conflicts: settings that make other settings ineffective.
 
-Two that are given at one distance (both typed, both in one flag file, both
-keywords) are refused; of two distances the nearer one stays, with a note. What
-a setting decides itself, such as the weights of a strength, is not given. A
-weight of 0 is a value like others: what has no effect beside it is no conflict.
+Every setting has a distance from the user: the command line is nearer than a
+flag file. Two conflicting settings at the same distance (both typed, both in
+one flag file, both keywords) are an error. At different distances the nearer
+one wins, with a note. Values that a setting derives, such as the weights of a
+strength, are not in conflict with it. A weight of 0 conflicts with nothing.
 """
 
 import dataclasses
@@ -15,12 +16,12 @@ from nst_tf.plan import optimizers, schedule, settings
 
 
 class Conflict(NamedTuple):
-    """A setting, and those that have no effect beside it."""
+    """A setting, and the settings that it makes ineffective."""
 
     setting: str
     others: Sequence[str]
-    why: str  # with {value} and {other}, after "are both given, but"
-    holds: Callable[[settings.Job], bool]  # whether the job's values conflict
+    why: str  # follows "are both given, but"; has {value}, {other}
+    holds: Callable[[settings.Job], bool]  # for the values of a job
 
 
 def settle(
@@ -28,19 +29,20 @@ def settle(
     distances: Mapping[str, int],
     places: Mapping[int, str] | None = None,
 ) -> tuple[settings.Job, list[str]]:
-    """Leaves out what has no effect beside a nearer setting, or the contrary.
+    """Resets the farther one of every two settings in conflict.
 
     Args:
         job: The job.
-        distances: How far each setting is that is given; 0 is the nearest.
-        places: What places of a distance are called, such as "flag file a.cfg";
-            those that have no name are the command line, or a call.
+        distances: The distance of each setting that the user set; 0 is the
+            nearest.
+        places: The name of each distance, such as "flag file a.cfg"; the
+            command line and a Python call have none.
 
     Returns:
-        The job without the farther settings, and a note for each nearer one.
+        The job with the farther settings reset, and a note for each nearer one.
 
     Raises:
-        ValueError: If two settings of one distance conflict.
+        ValueError: If two settings at the same distance conflict.
     """
     places = places or {}
     distances = dict(distances)
@@ -56,9 +58,9 @@ def settle(
             where = places.get(distances[other], "")
             why = row.why.format(other=other, value=getattr(job, row.setting))
             raise ValueError(
-                f"{row.setting} and {other} are both given"
-                f"{f' in {where}' if where else ''}, but {why}; leave one of "
-                f"them out."
+                f"{row.setting} and {other} are both "
+                f"given{f' in {where}' if where else ''}, but {why}; remove "
+                "one of them."
             )
         pairs = [
             sorted((row.setting, other), key=distances.__getitem__)
@@ -70,24 +72,24 @@ def settle(
         default: dict[str, Any] = {far: settings.FIELDS[far].default}
         job = dataclasses.replace(job, **default)
     return job, [
-        f"{near} takes the place of {'; '.join(map(_name, far.items()))}"
+        f"{near} overrides {'; '.join(map(_name, far.items()))}"
         for near, far in removed.items()
     ]
 
 
 def _name(far: tuple[str, Sequence[str]]) -> str:
-    """Names settings of one place, for people."""
+    """Formats the names of settings, and their place, for a note."""
     place, names = far
     return ", ".join(names) + (f" of {place}" if place else "")
 
 
 def check(job: settings.Job) -> None:
-    """Raises ValueError if settings conflict that are not as by default."""
+    """Raises ValueError if two settings conflict that differ from defaults."""
     settle(job, dict.fromkeys(list_given(job), 0))
 
 
 def list_given(job: settings.Job) -> list[str]:
-    """Lists the settings of a job that are not as by default."""
+    """Lists the settings of a job that differ from their defaults."""
     return [
         name
         for name, field in settings.FIELDS.items()
@@ -96,7 +98,7 @@ def list_given(job: settings.Job) -> list[str]:
 
 
 def list_without_effect(job: settings.Job) -> set[str]:
-    """Lists the settings, as in an old record, that others make ineffective."""
+    """Lists the settings of a job, such as an old record's, without effect."""
     return {
         other for row in CONFLICTS if row.holds(job) for other in row.others
     }
@@ -105,7 +107,7 @@ def list_without_effect(job: settings.Job) -> set[str]:
 def _find(
     job: settings.Job, given: Mapping[str, int]
 ) -> Iterator[tuple[Conflict, str]]:
-    """Finds the conflicts among the settings that are given."""
+    """Yields the conflicts among the settings that the user set."""
     for row in CONFLICTS:
         if row.setting in given and row.holds(job):
             for other in row.others:
@@ -114,13 +116,13 @@ def _find(
 
 
 def _is_off(job: settings.Job, name: str) -> bool:
-    """Whether a setting says that something is not wanted, as by default."""
+    """Returns whether a setting has a default that switches something off."""
     value = getattr(job, name)
     return not value and value == settings.FIELDS[name].default
 
 
 def _list_optimizer_rows() -> Iterator[Conflict]:
-    """Makes the rows of optimizers, and of their own settings."""
+    """Yields the conflicts of optimizers with settings of other optimizers."""
     known = optimizers.OPTIMIZERS
     every = frozenset[str]().union(*(kind.settings for kind in known.values()))
     for name, kind in known.items():
@@ -134,7 +136,7 @@ def _list_optimizer_rows() -> Iterator[Conflict]:
         yield Conflict(
             name,
             ["history"],
-            f"{name} asks for adam, which has no history",
+            f"{name} selects adam, which has no history",
             lambda job, name=name: (  # type: ignore[misc]
                 job.optimizer == "auto"
                 and getattr(job, name) != getattr(settings.Job, name)
@@ -143,19 +145,19 @@ def _list_optimizer_rows() -> Iterator[Conflict]:
 
 
 def _get_convention(job: settings.Job) -> conventions.Convention:
-    """Gets the convention of a job that is not checked yet."""
+    """Returns the convention of a job; the default if its name is unknown."""
     usual = settings.Job.convention
     known = conventions.CONVENTIONS
     return known.get(job.convention, known[usual])
 
 
 def _has_source(job: settings.Job) -> bool:
-    """Whether the weights of a job are those of a source."""
+    """Returns whether the weights of a job are in the units of a source."""
     return _get_convention(job).style is not None
 
 
 def _lacks_neighbors(job: settings.Job) -> bool:
-    """Whether a job has no loss of neighbors beside its style loss."""
+    """Returns whether a job adds no nearest-neighbor loss to its style loss."""
     style_loss = job.style_loss
     if style_loss == "auto":
         style_loss = _get_convention(job).style_loss
@@ -164,7 +166,7 @@ def _lacks_neighbors(job: settings.Job) -> bool:
 
 
 def _compares_another(job: settings.Job) -> bool:
-    """Whether the style loss of a job is not that of its source."""
+    """Returns whether a job and its convention have different style losses."""
     compared = _get_convention(job).style_loss
     return _has_source(job) and job.style_loss not in ("auto", compared)
 
@@ -176,7 +178,7 @@ _NOT_IN_SHEETS = [
 _NOT_IN_RERUNS = [
     n for n in settings.FIELDS if n not in settings.RERUN_SETTINGS
 ]
-_IN_SHEETS = "a contact sheet has no part for {other}"
+_IN_SHEETS = "contact sheets do not use {other}"
 CONFLICTS = (
     Conflict(
         "strength",
@@ -187,37 +189,37 @@ CONFLICTS = (
     Conflict(
         "strength",
         ("convention",),
-        "the convention of a source has weights of its own",
+        "a source's convention has its own weights",
         lambda job: job.strength >= 0 and _has_source(job),
     ),
     Conflict(
         "convention",
         ("style_loss",),
-        "convention {value!r} counts a style loss of its own",
+        "convention {value!r} has its own style loss",
         _compares_another,
     ),
     Conflict(
         "style_loss",
         _NEIGHBORS,
-        "style_loss {value!r} has no loss of neighbors beside it",
+        "style_loss {value!r} has no nearest-neighbor loss",
         lambda job: job.style_loss != "auto" and _lacks_neighbors(job),
     ),
     Conflict(
         "convention",
         _NEIGHBORS,
-        "convention {value!r} has no loss of neighbors",
+        "convention {value!r} has no nearest-neighbor loss",
         lambda job: job.style_loss == "auto" and _lacks_neighbors(job),
     ),
     Conflict(
         "print_size",
         ("size",),
-        "each says how large the picture is",
+        "each sets the size of the picture",
         lambda job: bool(job.print_size),
     ),
     Conflict(
         "style_size",
         ("style_scale",),
-        "each says how large the strokes are",
+        "each sets the size of the strokes",
         lambda job: bool(job.style_size),
     ),
     Conflict(
@@ -229,26 +231,26 @@ CONFLICTS = (
     Conflict(
         "continue_from",
         ("init", "init_noise"),
-        "continue_from is where the run starts",
+        "the run starts from continue_from",
         lambda job: bool(job.continue_from),
     ),
     Conflict(
         "init",
         ("init_noise",),
-        "the start is all noise",
+        "the initial image is all noise",
         lambda job: job.init == "noise",
     ),
     *_list_optimizer_rows(),
     Conflict(
         "device",
         ("devices",),
-        "device is the only one that computes",
+        "device selects a single device",
         lambda job: job.device != "auto" and job.devices != 1,
     ),
     Conflict(
         "quiet",
         ("verbose",),
-        "quiet prints errors and the path alone",
+        "quiet prints only errors and the path",
         lambda job: job.quiet,
     ),
     Conflict(
@@ -262,8 +264,8 @@ CONFLICTS = (
     Conflict(
         "rerun",
         _NOT_IN_RERUNS,
-        "rerun makes a picture again as it was (to change it, save what "
-        "--describe prints, edit it, and run it with --flagfile)",
+        "rerun repeats a picture unchanged (to change it, save the output of "
+        "--describe, edit it, and run it with --flagfile)",
         lambda job: bool(job.rerun),
     ),
 )

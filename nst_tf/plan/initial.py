@@ -1,4 +1,4 @@
-"""The image that a run starts from."""
+"""Makes the initial image of a run."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +11,9 @@ from nst_tf.plan import planning
 
 
 def make_initial_image(plan: planning.Plan) -> np.ndarray:
-    """Makes the image to start from, at the first level's size.
+    """Makes the initial image, at the size of the first level.
 
-    Parts of the content image that are kept are put back into it.
+    The kept parts of the content image are pasted into it.
 
     Returns:
         [h, w, 3], float32 in [0, 1].
@@ -31,12 +31,12 @@ def make_initial_image(plan: planning.Plan) -> np.ndarray:
 def blend_kept(
     image: np.ndarray, content: np.ndarray, keep: np.ndarray
 ) -> np.ndarray:
-    """Puts the parts of the content image that stay back into a picture.
+    """Pastes the kept parts of the content image into a picture.
 
     Args:
         image: [h, w, 3] in [0, 1].
         content: The content image, [H, W, 3].
-        keep: How much of it stays, [H, W] in [0, 1].
+        keep: Opacity of the content image, [H, W] in [0, 1].
     """
     size = image.shape[:2]
     share = image_io.resize_alpha(keep, *size)[..., None]
@@ -44,7 +44,7 @@ def blend_kept(
 
 
 def _mix_noise(plan: planning.Plan, height: int, width: int) -> np.ndarray:
-    """Makes a start with its share of noise."""
+    """Mixes noise into the initial image."""
     init, size = plan.init, (height, width)
     starts: dict[str, Callable[[], Any]] = {
         "content": lambda: image_io.resize(plan.content, *size),
@@ -58,7 +58,7 @@ def _mix_noise(plan: planning.Plan, height: int, width: int) -> np.ndarray:
         start = np.broadcast_to(starts[init.word](), (*size, 3))
     generator = np.random.default_rng(init.seed)
     mixed, noise = np.empty((*size, 3), np.float32), np.float64(0)
-    for row in range(height):  # random numbers have 64 bits: a row at a time
+    for row in range(height):  # row by row: the noise is float64
         if init.noise or start is None:
             noise = generator.uniform(size=(width, 3))
         own = noise if start is None else start[row]

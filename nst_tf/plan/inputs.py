@@ -12,15 +12,15 @@ from nst_tf.plan import arrays, checks, settings
 
 
 class Inputs(NamedTuple):
-    """The pictures and the network that a job is made from, as they were read.
+    """The pictures and network weights of a job, as read from files.
 
     Attributes:
         content: The content image.
-        styles: The style images; in the place of a folder its pictures.
-        counts: How many pictures each style is that the job names.
-        others: Masks and starts, by the names of `list_named_pictures`.
-        sources: Where each picture was read, by "content", "style/0" and so on,
-            and the names of `others`; "array" for an array.
+        styles: The style images; a folder is replaced by its pictures.
+        counts: The number of pictures of each style of the job.
+        others: Masks and initial images, by the names of `list_named_pictures`.
+        sources: The path or address of each picture, by "content", "style/0"
+            and so on, and the names of `others`; "array" for an array.
         network: The network's weights; None before `load_network`.
     """
 
@@ -32,12 +32,12 @@ class Inputs(NamedTuple):
     network: weight_files.NetworkWeights | None = None
 
     def list_style_sources(self) -> list[str]:
-        """Lists where the style images were read."""
+        """Lists the paths or addresses of the style images."""
         return [self.sources[f"style/{i}"] for i in range(len(self.styles))]
 
     @property
     def size(self) -> int:
-        """The bytes of all pictures; of one that is named twice, once."""
+        """Returns the bytes of all pictures; counts repeated ones once."""
         pictures = [self.content, *self.styles, *self.others.values()]
         arrays = {
             id(array): array.nbytes
@@ -49,13 +49,13 @@ class Inputs(NamedTuple):
 
     @property
     def notes(self) -> list[str]:
-        """What could not be read in the best way."""
+        """Lists notes for the user, such as on converted colors."""
         read = [self.content, *self.styles, *self.others.values()]
         notes = [note for picture in read for note in picture.notes]
         if os.environ.get("NST_TF_WEIGHTS"):
             notes.append(
-                "NST_TF_WEIGHTS is set, but no longer read: VGG19 ships with "
-                "nst_tf; to take another file, use --weights=PATH"
+                "NST_TF_WEIGHTS is set, but nst_tf ignores it now: VGG19 is "
+                "bundled; for another file, use --weights=PATH"
             )
         return notes
 
@@ -68,19 +68,19 @@ def read_inputs(
 
     Args:
         job: The job.
-        load: As `sources.load`; that if None, which downloads nothing in a
-            dry run.
+        load: Function with the signature of `sources.load`; None: that
+            function, without downloads in a dry run.
 
     Raises:
-        ValueError: In one sentence: what was received, what was expected.
-        TypeError: If a setting is of another type.
+        ValueError: If a setting or a picture is invalid.
+        TypeError: If a setting has the wrong type.
     """
     checks.check(job)
     device.choose(job.device, job.deterministic)
     if not job.content:
         raise ValueError(
-            "no content image; name one with --content=PICTURE, or type nst-tf "
-            "photo.jpg painting.jpg; nst-tf -h shows more."
+            "no content image; pass one with --content=PICTURE, or type nst-tf "
+            "photo.jpg painting.jpg; see nst-tf -h."
         )
     limit = job.max_megapixels
     load = load or functools.partial(sources.load, may_download=not job.dry_run)
@@ -114,14 +114,14 @@ def take_inputs(
     """Reads or checks the pictures that a caller passes.
 
     Args:
-        job: The job; its content and style are not looked at.
+        job: The job; its content and style are ignored.
         content: As in `api.stylize`.
         styles: As in `api.stylize`.
-        given: Those of `list_named_pictures` that are arrays, by their names.
+        given: The pictures of `list_named_pictures` that are arrays, by name.
 
     Raises:
-        ValueError: If an image is not as it should be.
-        TypeError: Likewise.
+        ValueError: If an image has a wrong shape or wrong values.
+        TypeError: If an image has a wrong type.
     """
     checks.check(job)
     device.choose(job.device, job.deterministic)
@@ -152,10 +152,10 @@ def take_inputs(
 
 
 def load_network(job: settings.Job, inputs: Inputs) -> Inputs:
-    """Adds the network's weights, which may be downloaded, unless in a dry run.
+    """Adds the network weights; downloads them if needed, except in a dry run.
 
     Raises:
-        ValueError: If they are not there, or are of another network.
+        ValueError: If the weights are missing, or belong to another network.
     """
     load = (
         weight_files.load_without_download if job.dry_run else weight_files.load
@@ -164,7 +164,7 @@ def load_network(job: settings.Job, inputs: Inputs) -> Inputs:
 
 
 def list_input_files(job: settings.Job, inputs: Inputs) -> list[str]:
-    """Lists the files that a job names, none of which is ever replaced."""
+    """Lists the input files of a job, which must never be overwritten."""
     names = [*inputs.sources.values(), job.rerun]
     if not settings.is_keyword("weights", job.weights):
         names.append(job.weights)
@@ -172,19 +172,19 @@ def list_input_files(job: settings.Job, inputs: Inputs) -> list[str]:
 
 
 def is_mask(name: str) -> bool:
-    """Whether a picture of `list_named_pictures` is a mask, by its name."""
+    """Returns whether a name of `list_named_pictures` is that of a mask."""
     return name.partition("/")[0] in settings.MASKS
 
 
 def list_named_pictures(job: settings.Job) -> dict[str, str]:
-    """Lists the pictures besides content and style that a job names.
+    """Lists the pictures of a job other than content and style.
 
     Returns:
-        Where each is, by its setting's name; of style masks, "style_mask/0" and
-        so on. The source of an array is "array".
+        The path or address of each picture, by the name of its setting; style
+        masks are "style_mask/0" and so on. Arrays have the path "array".
     """
     named: dict[str, str] = {}
-    # Those of the content first, then those of each style.
+    # Masks of the content first, then masks of each style.
     for several in (False, True):
         for name in filter(settings.MASKS.__contains__, settings.FIELDS):
             value = getattr(job, name)

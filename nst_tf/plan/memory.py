@@ -1,7 +1,8 @@
-"""Sizes -> bytes: what a run will need.
+"""Estimates the memory that a run needs, from its sizes and settings.
 
-The figures are fitted to runs of scripts/benchmarks/memory.py, whose lines are
-in scripts/benchmarks/results/memory.jsonl; a test holds them to those.
+The constants are fitted to the measurements of scripts/benchmarks/memory.py, in
+scripts/benchmarks/results/memory.jsonl. A test compares the estimates with
+these measurements.
 """
 
 from typing import NamedTuple
@@ -9,9 +10,9 @@ from typing import NamedTuple
 from nst_tf.losses import style_kinds
 from nst_tf.plan import optimizers
 
-# Python, TensorFlow, the network and its compiled steps.
+# Bytes of Python, TensorFlow, the network and its compiled steps.
 _BASE = {"vgg": 1.02e9, "small": 0.83e9}
-# What a step takes for each pixel that it sees at a time.
+# Bytes of a step for each pixel that is processed at once.
 _STEP = {
     ("vgg", "float32"): 2450,
     ("vgg", "bfloat16"): 1380,
@@ -20,17 +21,19 @@ _STEP = {
     ("small", "bfloat16"): 830,
     ("small", "float16"): 830,
 }
-# Of tiles, whose features are cut, and which come after smaller levels.
+# Factor on _STEP for tiles: crops of features are copies, and the allocator
+# keeps gaps from smaller levels.
 _TILING = 1.2
-# Filters of Winograd's convolutions and what they work on, over the filters.
+# Memory of Winograd convolutions (transformed filters and workspace), as a
+# multiple of the filters.
 _WINOGRAD = 2.2
 _FEATURE = {"float32": 4, "bfloat16": 2, "float16": 2}
-_PICTURE = 12  # a pixel of the content, in place of its features
-# A pixel of the output on the host, which has the start and a copy of it,
-# whatever computes.
+_PICTURE = 12  # bytes per content pixel, instead of its features
+# Bytes per output pixel on the host, which holds the initial image and a copy
+# of it on any device.
 _HOST = 24
-# Of what a step takes of a pixel, what it takes to see a style image once, and
-# what a pixel of that takes where it is seen in tiles, before the steps.
+# Targets of a style image, computed before the steps: per style pixel as a
+# share of _STEP, and in tiles in bytes.
 _SEEING = 0.4
 _FITTED = 20
 
@@ -41,39 +44,38 @@ def check_host(height: int, width: int, limit: float | None) -> None:
     Args:
         height: In pixels.
         width: In pixels.
-        limit: Bytes that the process may have on the host; None: unknown.
+        limit: Bytes that the process may use on the host; None: unknown.
     """
     needed = _HOST * height * width
     if limit is not None and needed > limit:
         raise MemoryError(
             f"a picture of {width} x {height} pixels needs at least "
-            f"{needed / 1e9:.1f} GB of the computer's memory, and "
-            f"{limit / 1e9:.1f} GB are free. Make it smaller with --size, or "
-            f"free memory."
+            f"{needed / 1e9:.1f} GB of main memory, but only {limit / 1e9:.1f} "
+            "GB are free. Reduce --size, or free memory."
         )
 
 
 class MemoryModel(NamedTuple):
     """Estimates the memory of a run from its sizes and settings."""
 
-    precision: str  # type that the network computes in
-    small: bool = False  # whether the network is the one that ships
+    precision: str  # data type of the network
+    small: bool = False  # whether the network is the small one
     optimizer: str = "adam"
-    pairs: int = 0  # that L-BFGS keeps
-    style_scale: float = 1.0  # of a style image's sides to the output's
+    pairs: int = 0  # L-BFGS: number of updates in its history
+    style_scale: float = 1.0  # sides of a style image, over the output's
     style_loss: str = "gram"
-    read: float = 0.0  # bytes of the pictures that were read
-    features: float = 8.0  # of the content, that are kept for each pixel
-    recomputes: bool = False  # whether they are not kept, in tiles
-    filters: float = 0.0  # bytes of those of Winograd's convolutions
+    read: float = 0.0  # bytes of the input pictures
+    features: float = 8.0  # content features kept per pixel
+    recomputes: bool = False  # whether tiles recompute these instead
+    filters: float = 0.0  # bytes of the filters of Winograd convolutions
 
     def estimate_peak(self, height: int, width: int, tile: int = 0) -> float:
-        """Estimates the peak of its memory, in bytes, to about a tenth.
+        """Estimates the peak memory of the run in bytes, to about 10 %.
 
         Args:
             height: Of the finest level, in pixels.
             width: Of the finest level, in pixels.
-            tile: Pixels of each of its tiles; 0: it is worked on as a whole.
+            tile: Pixels of each tile of that level; 0: no tiles.
         """
         optimizer = optimizers.OPTIMIZERS[self.optimizer]
         network = "small" if self.small else "vgg"
@@ -93,10 +95,10 @@ class MemoryModel(NamedTuple):
         return _BASE[network] + working + self.read
 
     def find_largest_tile(self, height: int, width: int, limit: float) -> int:
-        """Finds the largest tiles that a limit has room for.
+        """Returns the largest tile size that fits a memory limit.
 
-        Returns the side of a square of as many pixels as they have at most: a
-        multiple of 16; 0 if there is none.
+        The result is the side of a square with the pixel count of the largest
+        tile: a multiple of 16, or 0 if no tile fits.
 
         Args:
             height: Of the finest level, in pixels.
@@ -112,7 +114,7 @@ class MemoryModel(NamedTuple):
 
     @property
     def _target(self) -> float:
-        """What is kept of the content for each pixel of a picture in tiles."""
+        """Returns the bytes of the content target per pixel, with tiles."""
         if self.recomputes:
             return _PICTURE
         return self.features * _FEATURE[self.precision]

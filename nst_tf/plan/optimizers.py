@@ -1,6 +1,6 @@
-"""The table of optimizers: all that is asked of one before it is imported.
+"""Lists the optimizers, with everything that a plan needs of them.
 
-Nothing here needs TensorFlow.
+Nothing here imports TensorFlow.
 """
 
 import pkgutil
@@ -9,22 +9,22 @@ from typing import Any, NamedTuple
 
 
 class OptimizerKind(NamedTuple):
-    """An optimizer: where its class is, and what a plan needs to know.
+    """An optimizer: the location of its class, and its properties.
 
-    The bytes are fitted to runs of scripts/benchmarks/memory.py.
+    The byte counts are fitted to measurements of scripts/benchmarks/memory.py.
     """
 
-    location: str  # of its class, "module:class"
+    location: str  # "module:class"
     settings: frozenset[str]  # the fields of `Job` that it takes
-    steps: tuple[int, ...]  # at each level, from the coarsest, by default
-    # What is kept for each pixel of a picture in tiles: the picture, its
-    # gradient, the average and the best one, two moments, 12 bytes each, and a
-    # quarter of the level before.
+    steps: tuple[int, ...]  # default steps of each level, coarsest first
+    # Bytes of state per pixel with tiles, at 12 bytes an image: the image,
+    # its gradient, the average, the best image, two moments, and a quarter for
+    # the level before.
     state_bytes: int
-    pair_bytes: int = 0  # kept for each pixel of each change in `history`
+    pair_bytes: int = 0  # bytes per pixel of each update in `history`
     conventions: frozenset[str] = (
         frozenset()
-    )  # fields of `Convention`, likewise
+    )  # the fields of `Convention` that it takes
 
     def load(self) -> Callable[..., Any]:
         """Imports its class, an `optimize.base.Optimizer`."""
@@ -43,15 +43,15 @@ OPTIMIZERS = {
         state_bytes=75,
         conventions=frozenset({"scaled", "corrected"}),
     ),
-    # It keeps tensors: TensorFlow's allocator returns nothing, and the gaps
-    # that smaller levels leave do not all fit. A pair is two images of three
-    # float32; all are copied when one is appended.
+    # Its history consists of tensors. TensorFlow's allocator never returns
+    # memory, and does not reuse all gaps that smaller levels leave. A pair is
+    # two float32 images; appending one copies all of them.
     "lbfgs": OptimizerKind(
         "nst_tf.optimize.lbfgs:Lbfgs",
         frozenset({"learning_rate", "history", "bounds"}),
         steps=(50, 50, 40, 50),
         state_bytes=94,
-        pair_bytes=62,  # it steps alike at any scale: no `scaled`
+        pair_bytes=62,  # its steps do not depend on scale: no `scaled`
     ),
     "sgd": OptimizerKind(
         "nst_tf.optimize.first_order:Sgd",

@@ -1,7 +1,7 @@
-"""A job and its pictures -> the plan: all that a run needs, decided.
+"""Makes the plan of a run from a job and its pictures.
 
-`make_plan` is a pure function of the job, the pictures as they were read, and
-the machine. Nothing below this room looks at a job, a flag or a default.
+`make_plan` is a pure function of the job, its input pictures and the machine.
+No module below this room reads a job, a flag or a default.
 """
 
 import dataclasses
@@ -27,60 +27,60 @@ from nst_tf.plan import (
 
 
 class Machine(NamedTuple):
-    """What a plan depends on besides the job and the pictures."""
+    """The properties of the machine that a plan depends on."""
 
-    precision: str = "float32"  # the type that "auto" stands for
+    precision: str = "float32"  # the data type for "auto"
     memory: float | None = None  # bytes that a run may take; None: unknown
-    devices: int = 1  # that share the picture, on all machines
-    host: float | None = None  # bytes beside those of a GPU; None: unknown
+    devices: int = 1  # number of devices, on all machines
+    host: float | None = None  # main memory in bytes, with a GPU; None: unknown
     is_gpu: bool = False
 
 
 class Init(NamedTuple):
-    """How a run starts; `initial.make_initial_image` makes the array."""
+    """The kind of initial image; `initial.make_initial_image` makes it."""
 
     word: str = "content"  # or style, gray, mean, noise, picture, smaller
     seed: int = 0
-    noise: float = 0.0  # share of it
-    picture: Any = None  # [H, W, 3], of "style", "picture" and "smaller"
+    noise: float = 0.0  # share of noise, in [0, 1]
+    picture: Any = None  # [H, W, 3], for style, picture, smaller
 
 
 class NetworkSpec(NamedTuple):
-    """The network that sees the pictures."""
+    """The network that computes the features."""
 
     name: str = "vgg19"
     pooling: str = "average"
     padding: str = "symmetric_first"
-    precision: str = "float32"  # type that it computes in
-    convolution: str = "direct"  # or winograd; in a draft also auto
-    fallback: str = ""  # precision from a step that overflows on; "": the same
+    precision: str = "float32"  # data type of the network
+    convolution: str = "direct"  # or winograd; auto only in a draft
+    fallback: str = ""  # precision after an overflow; "": unchanged
 
 
 class Tiling(NamedTuple):
-    """How an image that is too large for memory is worked on."""
+    """How an image that is too large for memory is cut into tiles."""
 
-    side: int = 0  # of a square of as many pixels as a tile has; 0: no tiles
+    side: int = 0  # a tile has at most side x side pixels; 0: no tiles
     content_target: str = "auto"  # or keep, recompute
     memory: float | None = None  # bytes that the run may take; None: unknown
-    devices: int = 1  # that share the tiles; in a draft as asked, 0: all
+    devices: int = 1  # that share the tiles; 0, only in a draft: all
 
 
 class StopSettings(NamedTuple):
-    """When a run ends before all its steps are taken."""
+    """The rules that end a run before its last step."""
 
-    seconds: float = 0.0  # that it may take; 0: no limit
-    reserve: float = 0.0  # of them for what follows the last step
-    tolerance: float = 0.0  # change in a step, below which a level ends
-    steps: Sequence[int] | None = None  # exactly so many at each level
+    seconds: float = 0.0  # time limit; 0: none
+    reserve: float = 0.0  # seconds of the limit kept for saving
+    tolerance: float = 0.0  # a level ends when steps change less; 0: never
+    steps: Sequence[int] | None = None  # exact steps of each level
 
     @property
     def may_end_early(self) -> bool:
-        """Whether fewer steps may be taken than the levels have."""
+        """Returns whether a run may take fewer steps than its levels have."""
         return bool(self.seconds or self.tolerance or self.steps)
 
 
 class Checkpoints(NamedTuple):
-    """Where checkpoints are saved, and how often."""
+    """The folder and the interval of checkpoints."""
 
     folder: str = ""  # empty: none
     every: settings.Interval = settings.Interval(0, 60.0)
@@ -88,11 +88,11 @@ class Checkpoints(NamedTuple):
 
 
 class FileOptions(NamedTuple):
-    """How the picture is written."""
+    """Options of the output file."""
 
     bit_depth: int = 8
     quality: int = 95
-    dpi: float = 0.0  # 0: as the content image's file says
+    dpi: float = 0.0  # 0: the value of the content image's file
     keep_location: bool = False
     mark: bool = True
     record_paths: bool = False
@@ -101,33 +101,32 @@ class FileOptions(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """Everything that a run needs.
+    """All decisions that a run needs.
 
     Attributes:
-        inputs: The pictures and network weights, as they were read.
-        content: The content image as the losses see it, [H, W, 3] in [0, 1].
+        inputs: The pictures and network weights, as read from files.
+        content: The content image of the losses, [H, W, 3] in [0, 1].
         levels: Sizes from coarse to fine, with steps and optimizer.
         content_weights: Weight of the content loss, by layer.
-        regions: Parts of the image with their styles; none: no style counts.
-        neighbors: Weight of the loss of nearest neighbors beside it, by layer.
-        grain_weight: Weight of the loss of grain.
-        tv_weight: Weight of the total variation.
-        layers: Every layer that the job names, whatever its weight.
-        extra_layers: Layers that losses of the caller look at.
-        convention: What losses are divided by.
+        regions: Parts of the image with their styles; empty: no style loss.
+        neighbors: Weight of the nearest-neighbor loss, by layer.
+        grain_weight: Weight of the grain loss.
+        tv_weight: Weight of total variation.
+        layers: Every layer that the job names, even at a weight of 0.
+        extra_layers: Layers that the caller's extra losses read.
+        convention: The normalization of losses.
         style_loss: Key of the table of style losses.
         style_fit: How style images are resized.
-        keep: How much of the content image stays, [H, W] in [0, 1]; None: none.
-        init: How to start.
-        transfers_chroma: Whether the result gets the content's chroma.
-        network: Which network sees the pictures.
-        tiling: How it is worked on in tiles.
-        stop: When it ends early.
-        checkpoints: Where it is saved on the way.
-        file: How the result is written.
-        settings: Each setting that is recorded or makes a job this one, as it
-            was decided.
-        notes: What was decided that the user should know.
+        keep: Opacity of the kept content image, [H, W]; None: nothing kept.
+        init: The kind of initial image.
+        transfers_chroma: Whether the result takes the content's chroma.
+        network: The network that computes the features.
+        tiling: The tiles of a large image.
+        stop: The rules that end a run early.
+        checkpoints: The folder and the interval of checkpoints.
+        file: Options of the output file.
+        settings: The settings that are recorded or part of a job's identity.
+        notes: Notes for the user on these decisions.
     """
 
     inputs: inputs.Inputs
@@ -158,32 +157,32 @@ class Plan:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the result."""
+        """Returns the (height, width) of the result."""
         return self.levels[-1].size
 
     @property
     def deepest(self) -> architectures.Convolution:
-        """The last convolution that the losses need."""
+        """Returns the deepest convolution that the losses need."""
         return architectures.find_deepest(self.network.name, self.layers)
 
 
 def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
-    """Decides everything but what depends on the machine.
+    """Decides everything that does not depend on the machine.
 
     Args:
         job: The job.
-        read: Its pictures; the network is not needed yet.
+        read: The pictures of the job; the network weights may be missing.
 
     Raises:
-        ValueError: In one sentence: what was received, what was expected.
-        TypeError: If a setting is of another type.
+        ValueError: If a setting or a picture is invalid.
+        TypeError: If a setting has the wrong type.
     """
     job = decide_settings(job, read)
     others = {n: read.others[n] for n in inputs.list_named_pictures(job)}
     read = read._replace(others=others)
     content, styles = read.content, read.styles
     if not styles and (job.style_weight or job.init == "style"):
-        raise ValueError("no style image; name one with --style=PICTURE.")
+        raise ValueError("no style image; pass one with --style=PICTURE.")
     kind = style_kinds.STYLE_LOSSES[job.style_loss]
     neighbors = settings.share_weight(
         job.neighbors_layers, job.style_weight * job.neighbors_weight
@@ -248,8 +247,8 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         notes=[
             *style_regions.describe_resized(content, styles, others),
             *[
-                f"{clipped:.2%} of the style's values are clipped, with the "
-                f"content's colors"
+                f"{clipped:.2%} of the style's values were clipped, in the "
+                "content's colors"
             ]
             * bool(clipped),
         ],
@@ -257,16 +256,17 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
 
 
 def fit_plan(draft: Plan, machine: Machine) -> Plan:
-    """Decides what depends on the machine: precision and tiles.
+    """Decides the precision and the tiles, which depend on the machine.
 
     Args:
-        draft: What `draft_plan` made; its inputs have the network.
-        machine: What computes.
+        draft: The plan of `draft_plan`, whose inputs include the network.
+        machine: The machine to compute on.
 
     Raises:
-        MemoryError: If there is not enough for the smallest tiles.
-        ValueError: If the tiles that were asked for are too small, the picture
-            cannot be worked on in tiles, or convolutions not in the precision.
+        MemoryError: If the memory is too small for the smallest tiles.
+        ValueError: If the requested tiles are too small, a loss cannot be
+            computed tile by tile, or the convolution does not support the
+            precision.
     """
     memory.check_host(*draft.size, machine.host)
     network, tiling = draft.network, draft.tiling
@@ -286,7 +286,7 @@ def fit_plan(draft: Plan, machine: Machine) -> Plan:
 
 
 def make_plan(job: settings.Job, read: inputs.Inputs, machine: Machine) -> Plan:
-    """Decides all of a run before it is computed: a draft, fitted.
+    """Makes the plan of a run: drafts it and fits it to the machine.
 
     Raises:
         MemoryError, ValueError, TypeError: As `draft_plan` and `fit_plan`.
@@ -295,14 +295,14 @@ def make_plan(job: settings.Job, read: inputs.Inputs, machine: Machine) -> Plan:
 
 
 def decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
-    """Decides the settings that others stand for: size, weights, shares.
+    """Replaces settings that stand for others: print size, strength, folders.
 
-    The print size becomes a size in pixels, the strength weights and levels,
-    and a folder of styles one style for each of its pictures.
+    A print size becomes a size in pixels. A strength becomes weights and
+    levels. A folder of styles becomes one style per picture.
 
     Raises:
-        ValueError: In one sentence: what was received, what was expected.
-        TypeError: If a setting is of another type.
+        ValueError: If a setting or a picture is invalid.
+        TypeError: If a setting has the wrong type.
     """
     checks.check(job)
     job = style_settings.choose_losses(job)
@@ -316,15 +316,14 @@ def decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
 def _make_levels(
     job: settings.Job, read: inputs.Inputs, deepest: architectures.Convolution
 ) -> list[pyramid.Level]:
-    """Lists the levels of a job, those above a smaller run's picture."""
+    """Lists the levels of a job; only those above continue_from, if set."""
     rows, columns = read.content.pixels.shape[:2]
     height, width = sizes.scale_to_side(rows, columns, job.size)
     if min(height, width) < deepest.stride:
         raise ValueError(
-            f"size is {job.size}, so that the output would be {width} x "
-            f"{height} pixels, but {deepest.name} needs at least "
-            f"{deepest.stride} x {deepest.stride}; raise the size, or the dpi "
-            f"of a print."
+            f"size is {job.size}, which makes the output {width} x {height} "
+            f"pixels, but {deepest.name} needs at least {deepest.stride} x "
+            f"{deepest.stride}; raise --size, or --dpi with --print_size."
         )
     levels = schedule.list_levels(job, height, width)
     if job.continue_from:
@@ -338,7 +337,7 @@ def _choose_init(
     others: Mapping[str, image_io.Picture],
     painted: Sequence[style_regions.StyleRegion],
 ) -> Init:
-    """Says how a run starts."""
+    """Chooses the kind of initial image."""
     if job.continue_from:
         return Init("smaller", picture=others["continue_from"].pixels)
     word, picture = job.init, None

@@ -1,7 +1,7 @@
-"""Sizes from coarse to fine, and the steps at each.
+"""Lists the levels of a run: sizes from coarse to fine, with their steps.
 
-Large structures are found where they are cheap, on a small image; each level
-then starts from the enlarged picture of the one below.
+Large structures form on a small image, where steps are cheap. Each further
+level starts from the enlarged image of the level before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 from nst_tf.images import sizes
 
 GROWTH = 2.0  # from the long side of one level to that of the next
-NEAR = 2.0**0.25  # growth that would save little
+NEAR = 2.0**0.25  # a level this near to the next one saves little time
 MULTIPLE = 16  # pixels; the stride of VGG's last block
-STEP_PIXELS = 6000  # in the time of which a step does what each step does
-LARGE = 512  # pixels; levels above it take shorter steps,
-LARGE_RATE = 0.3  # of the learning rate: what is found below them stays
-SHORTEST_SIDE = 32  # pixels; coarser levels hold nothing to optimize
+STEP_PIXELS = 6000  # fixed cost of a step, in pixels
+LARGE = 512  # pixels; above it levels keep the shapes of the level before,
+LARGE_RATE = 0.3  # by this factor of the learning rate
+SHORTEST_SIDE = 32  # pixels; smaller images hold too little detail
 
 
 class Level(NamedTuple):
@@ -25,26 +25,28 @@ class Level(NamedTuple):
     width: int
     steps: int
     optimizer: str = "adam"
-    settings: Mapping[str, Any] = {}  # the optimizer's
+    settings: Mapping[str, Any] = {}  # of the optimizer
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width of the image."""
+        """Returns (height, width) in pixels."""
         return self.height, self.width
 
     @property
     def pixels(self) -> int:
-        """Of the image."""
+        """Returns the number of pixels."""
         return self.height * self.width
 
     @property
     def work(self) -> int:
-        """To which the time of a step is in proportion, about."""
+        """Returns a number that is proportional to the time of a step."""
         return self.pixels + STEP_PIXELS
 
 
 def is_size_of(height: int, width: int, rows: int, columns: int) -> bool:
-    """Returns whether rows x columns is an output, or a level, of a size."""
+    """Returns whether rows x columns can be a result of a height x width
+    image.
+    """
     size = rows, columns
     if min(size) < SHORTEST_SIDE and min(size) < min(height, width):
         return False
@@ -63,27 +65,27 @@ def make_levels(
     max_levels: int = 0,
     growth: float = GROWTH,
 ) -> list[Level]:
-    """Lists the levels of an output of height x width, from coarse to fine.
+    """Lists the levels of an output, from coarse to fine.
 
-    Long sides are min_size * growth^k and, last, the output's own. A size so
-    near to the output's that it would save little is left out, unless it is
-    the last one before steps are short. So the levels of a large output contain
-    those of a small one, for sizes min_size * growth^k, where the small one's
-    short side is a multiple of `MULTIPLE` (4:3, 16:9, square); else they nearly
-    do.
+    Long sides are min_size * growth^k; the last is the output's. A size too
+    near to the output's to save time is left out, unless it is the last one
+    with full step lengths. For sizes min_size * growth^k the levels of a large
+    output therefore contain the levels of a small one: exactly if the small
+    output's short side is a multiple of `MULTIPLE` (4:3, 16:9, square),
+    otherwise nearly.
 
-    All sides but the output's are rounded to multiples of `MULTIPLE`: four
-    poolings drop up to 15 pixels of others at the right and the bottom, which
-    are then not seen by the deep layers, and a strip shows along the side.
+    All sides except the output's are rounded to multiples of `MULTIPLE`. With
+    other sides, four poolings drop up to 15 pixels at the right and the bottom:
+    deep layers do not see these, and a strip shows along the edge.
 
     Args:
         height: Of the output, in pixels.
         width: Of the output, in pixels.
-        steps: Steps at each level, from the coarsest on; the last number is
-            repeated for all finer levels.
+        steps: Steps of each level, coarsest first; the last number is repeated
+            for all finer levels.
         min_size: Long side of the coarsest level.
-        max_levels: At most so many, the finest; 0 for all.
-        growth: From the long side of one level to that of the next.
+        max_levels: Maximum number of levels; the finest are kept. 0: all.
+        growth: Ratio of the long sides of successive levels.
 
     Returns:
         At least one level; the last is the output's size.
@@ -110,7 +112,7 @@ def make_levels(
 
 
 def round_size(height: int, width: int, side: float) -> tuple[int, int]:
-    """Scales to about a long side, both sides multiples of `MULTIPLE`."""
+    """Scales a size to about a long side, in multiples of `MULTIPLE`."""
     long_side = MULTIPLE * max(1, round(side / MULTIPLE))
     size = sizes.scale_to_side(height, width, long_side)
     rows, columns = (MULTIPLE * round(length / MULTIPLE) for length in size)
@@ -120,27 +122,28 @@ def round_size(height: int, width: int, side: float) -> tuple[int, int]:
 def select_above(
     levels: Sequence[Level], content: tuple[int, int], smaller: tuple[int, int]
 ) -> list[Level]:
-    """Selects the levels that are larger than the picture of a smaller run.
+    """Selects the levels above the size of a smaller run's result.
 
     Args:
-        levels: Those of the output.
+        levels: The levels of the output.
         content: (height, width) of the content image.
         smaller: (height, width) of the picture to continue from.
 
     Raises:
-        ValueError: If that is of another shape, or there is no such level.
+        ValueError: If `smaller` has another aspect ratio, or no level is
+            larger.
     """
     (height, width), (rows, columns) = levels[-1].size, smaller
     if not is_size_of(*content, rows, columns):
         raise ValueError(
             f"continue_from is {columns} x {rows} pixels, but the output is "
-            f"{width} x {height}, of another shape; pass what a run on this "
-            f"content image has made."
+            f"{width} x {height}, another aspect ratio; pass the result of a "
+            "run with this content image."
         )
     above = [each for each in levels if max(each.size) > max(smaller)]
     if not above:
         raise ValueError(
-            f"continue_from is {columns} x {rows} pixels, and the output is "
-            f"{width} x {height}; raise --size."
+            f"continue_from is {columns} x {rows} pixels, and the output would "
+            f"be {width} x {height}, no larger; raise --size."
         )
     return above

@@ -1,17 +1,18 @@
-"""Which optimizer takes how many steps at which size; strength, print size.
+"""Chooses optimizers and steps by size; resolves strength and print size.
 
-Up to 512 pixels L-BFGS: it comes to the loss of Adam in less than half of the
-time. Above them Adam, in short steps: it keeps what was found below, and takes
-less memory. `scripts/benchmarks/schedule.py` measures what comes of it.
+Up to 512 pixels the default is L-BFGS, which reaches Adam's loss in less than
+half the time. Above 512 pixels it is Adam with small steps, which keeps the
+shapes of the levels before and needs less memory.
+scripts/benchmarks/schedule.py measures this.
 
-Strength goes from the photograph, 0, to the painting, 1. It sets the weights,
-and the size of the coarsest level: what is to stay near the photograph starts
-at its own size, where its details are, and in shorter steps, since Adam's are
-as long however small a gradient is. Pictures are never mixed. Equal steps of
-the knob change the structural similarity to the photograph by about as much:
-calibrated for Gram matrices on six pairs of pictures
-(scripts/benchmarks/consistency.py measures it), for other style losses, with
-longer steps, on one.
+Strength goes from 0, the photograph, to 1, the painting. It sets the weights
+and the size of the coarsest level: low strengths start at the full size, which
+has the photograph's details, and with small steps, since Adam's step size does
+not depend on the size of the gradient. Images are never cross-faded. Equal
+differences of strength change the structural similarity to the photograph by
+about the same amount. The calibration for Gram matrices used six pairs of
+pictures (scripts/benchmarks/consistency.py measures it), for other style losses
+one pair and coarser steps.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ from nst_tf.images import image_io, sizes
 from nst_tf.losses import conventions, style_kinds
 from nst_tf.plan import checks, optimizers, pyramid, settings, style_settings
 
-# The settings that L-BFGS has not, or means otherwise; one of them asks for
+# Settings that L-BFGS lacks or interprets differently; setting one selects
 # Adam.
 ADAM_SETTINGS = optimizers.OPTIMIZERS["adam"].settings - {"bounds"}
 
@@ -32,12 +33,12 @@ ADAM_SETTINGS = optimizers.OPTIMIZERS["adam"].settings - {"bounds"}
 def choose_optimizer(
     job: settings.Job, long_side: int, by_size: bool = False
 ) -> str:
-    """Names the optimizer of a level.
+    """Returns the name of a level's optimizer.
 
     Args:
         job: The job.
         long_side: Of the level, in pixels.
-        by_size: Whether "auto" goes by size alone, whatever the settings are.
+        by_size: Whether "auto" depends on the size only, not on other settings.
     """
     if job.optimizer != "auto":
         return job.optimizer
@@ -49,7 +50,7 @@ def choose_optimizer(
 
 
 def list_steps(job: settings.Job) -> tuple[int, ...]:
-    """Lists the steps of a job by level; the last number is repeated."""
+    """Lists the steps of each level; the last number is repeated."""
     first = optimizers.OPTIMIZERS[choose_optimizer(job, 0)]
     return job.steps or first.steps
 
@@ -57,7 +58,7 @@ def list_steps(job: settings.Job) -> tuple[int, ...]:
 def list_levels(
     job: settings.Job, height: int, width: int
 ) -> list[pyramid.Level]:
-    """Lists the levels of a job of an output of height x width pixels."""
+    """Lists the levels of a job for an output of height x width pixels."""
     return pyramid.make_levels(
         height,
         width,
@@ -73,13 +74,13 @@ def choose_optimizers(
 ) -> list[pyramid.Level]:
     """Chooses the optimizer of each level, with its settings.
 
-    On large levels above others its steps are shorter: with steps as long as
-    below, a picture at 1024 forgets what it was at 512, and ends at higher
-    losses of style and of content (scripts/benchmarks/consistency.py).
+    Large levels that follow others take smaller steps: with full steps, a
+    picture at 1024 pixels loses the shapes that it had at 512, and ends with
+    higher style and content losses (scripts/benchmarks/consistency.py).
 
     Args:
         job: The job.
-        levels: Its sizes and steps.
+        levels: The levels of the job, with sizes and steps.
         by_size: As in `choose_optimizer`.
     """
     convention = conventions.CONVENTIONS[job.convention]
@@ -98,11 +99,11 @@ def choose_optimizers(
     return found
 
 
-# The ratio of the weights of style and content at some strengths; between them
-# its logarithm is linear.
+# Ratios of style weight to content weight at these strengths; their logarithm
+# is interpolated linearly.
 STRENGTHS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 1.0)
 RATIOS = (0.001, 0.012, 0.052, 0.15, 0.33, 0.72, 60.0)
-# Strength was calibrated with these; a job may set others.
+# Strength was calibrated with these settings; a job may override them.
 STRENGTH_SCHEDULE: dict[str, Any] = {
     "optimizer": "adam",
     "steps": (100, 80, 70, 60, 50),
@@ -111,19 +112,19 @@ STRENGTH_SCHEDULE: dict[str, Any] = {
 STYLE_WEIGHT = 100.0
 CONTENT_WEIGHT = 5.0
 TV_WEIGHT = 50.0
-ONE_LEVEL, ALL_LEVELS = 0.5, 0.9  # strengths up to which, and from which
-FULL_STEPS = 0.4  # the strength from which steps are as long as asked for
+ONE_LEVEL, ALL_LEVELS = 0.5, 0.9  # one level up to 0.5, all from 0.9
+FULL_STEPS = 0.4  # from this strength on, learning_rate is not reduced
 
 
 def apply_strength(job: settings.Job) -> settings.Job:
-    """Replaces weights, rate and levels of a job by those of its strength.
+    """Sets the weights, learning rate and levels of a job by its strength.
 
-    A strength of 0 is the photograph itself, after one evaluation. A job
-    without a strength is returned as it is.
+    Strength 0 returns the photograph itself, after one evaluation. A job
+    without a strength is returned unchanged.
 
     Raises:
         ValueError: As `checks.check`.
-        TypeError: Likewise.
+        TypeError: As `checks.check`.
     """
     checks.check(job)
     strength = job.strength
@@ -134,7 +135,7 @@ def apply_strength(job: settings.Job) -> settings.Job:
             job,
             strength=-1.0,
             continue_from="",
-            optimizer="lbfgs",  # its result is the best image evaluated
+            optimizer="lbfgs",  # returns the best evaluated image
             init="content",
             init_noise=0.0,
             levels=1,
@@ -168,10 +169,10 @@ def apply_strength(job: settings.Job) -> settings.Job:
 def resolve_print_size(
     job: settings.Job, content: image_io.Picture
 ) -> settings.Job:
-    """Replaces a print size by a size in pixels and a resolution.
+    """Replaces a print size by a size in pixels and dpi.
 
     Raises:
-        ValueError: If no picture can be of that size.
+        ValueError: If that size is out of range.
     """
     if not job.print_size:
         return job
@@ -181,8 +182,8 @@ def resolve_print_size(
     size = sizes.fit_print(rows, columns, box, dpi)
     if not 1 <= size <= settings.LARGEST_SIZE:
         raise ValueError(
-            f"print_size is {job.print_size!r}, {size} pixels on the long "
-            f"side at {dpi:g} dpi, expected 1 to {settings.LARGEST_SIZE}; "
-            f"change --print_size or --dpi."
+            f"print_size is {job.print_size!r}, which is {size} pixels on the "
+            f"long side at {dpi:g} dpi; expected 1 to {settings.LARGEST_SIZE}. "
+            "Change --print_size or --dpi."
         )
     return dataclasses.replace(job, print_size="", size=size, dpi=dpi)

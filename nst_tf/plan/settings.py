@@ -1,8 +1,8 @@
-"""The table of all settings: `Job`, one picture to make, in plain data.
+"""Defines all settings, as the fields of `Job`, the request for one picture.
 
-A setting is a field of `Job`: its default, help, limits and role. Its flag, its
-keyword of `stylize`, its place in the record of a picture and in a checkpoint,
-and its line in the documentation follow from that. What a role means:
+A field states its default, help, limits and role. From it follow the flag, the
+keyword of `stylize`, the entries in records and checkpoints, and the
+documentation. Roles decide:
 
     role      recorded   identity   keyword   swept   beside --rerun
     PIXELS    yes        yes        yes       yes     no
@@ -10,9 +10,8 @@ and its line in the documentation follow from that. What a role means:
     RUN       no         no         yes       no      yes
     PROGRAM   no         no         no        no      yes
 
-A path is no setting of its own: the record names the picture, its digest is
-part of the identity, and --rerun may be told where it is now. A field says
-where it departs from its role.
+Paths are exceptions: the record has the picture's name, the identity its
+digest, and --rerun accepts a new path. A field may override its role.
 """
 
 import collections
@@ -32,16 +31,16 @@ from nst_tf.network import architectures
 from nst_tf.plan import optimizers
 
 T = TypeVar("T")
-LARGEST_SIZE = 65536  # pixels, a side; beyond it Pillow's formats end
+LARGEST_SIZE = 65536  # pixels per side; the limit of Pillow's formats
 
 
 class Role(enum.Enum):
-    """What a setting is about; the table is at the top of this module."""
+    """The purpose of a setting; the module's docstring has the table."""
 
     PIXELS = enum.auto()  # it changes the picture
     FILE = enum.auto()  # it changes how the picture is written
     RUN = enum.auto()  # it changes how the picture is computed
-    PROGRAM = enum.auto()  # it is about what the program does besides
+    PROGRAM = enum.auto()  # it changes what else the program does
 
 
 def setting(
@@ -54,21 +53,19 @@ def setting(
     """Declares a field of `Job`.
 
     Args:
-        default: Its value where nothing is said.
-        group: Heading in --help and in the documentation.
-        text: Its help.
-        role: What it is about.
-        **rules: Limits of a number (low, high, above, below), off, a value
-            outside of them that switches it off; choices; path
-            ("picture", "mask", "start" or "weights") with keywords that are no
-            paths; examples of its values; writes, if it names a file or folder
-            to write; of_styles, if the i-th value is the i-th style's; absent,
-            what a record without it means, if that is not the default: the
-            default of before, or off;
-            short, the letter of its flag; synonyms, what other programs call
-            it; and where it departs from its role (recorded, identity, keyword,
-            swept, rerun, in_sheets). Choices may be a table, whose later
-            entries count too.
+        default: Its value if the user does not set it.
+        group: Heading in --help and in the reference.
+        text: Its help text.
+        role: Its purpose.
+        **rules: low, high, above, below: limits of a number; off: a value
+            outside these that switches it off; choices, which may be a table
+            that grows later; path: kind of path ("picture", "mask", "start" or
+            "weights"), with keywords that are not paths; examples: for
+            completion; writes: names a file or folder to write; of_styles: the
+            i-th value belongs to the i-th style; absent: the value for a record
+            without it, if not the default; short: the letter of its flag;
+            synonyms: its names in other programs; recorded, identity, keyword,
+            swept, rerun, in_sheets: override its role.
     """
     return dataclasses.field(
         default=default,
@@ -79,7 +76,7 @@ def setting(
 _STYLE_LOSSES = [
     f"{k.words} ({name})" for name, k in style_kinds.STYLE_LOSSES.items()
 ]
-# What is one of the several values of a field.
+# Type of a field with several values -> type of one value.
 ITEM_TYPES: Mapping[Any, Any] = {
     tuple[str, ...]: str,
     tuple[int, ...]: numbers.Integral,
@@ -93,12 +90,12 @@ def check_names(
     """Checks the names of keywords.
 
     Args:
-        function: Name of what they are passed to.
+        function: Name of the function or class that they are passed to.
         names: The names.
-        known: Those that it takes.
+        known: The names that it accepts.
 
     Raises:
-        TypeError: If one is unknown: with the nearest name that is known.
+        TypeError: If a name is unknown; the message suggests the nearest one.
     """
     words = list(known)
     for name in names:
@@ -111,9 +108,10 @@ def check_names(
 
 
 def _suggest(job: type[T]) -> type[T]:
-    """Decorates a class of settings: a misspelled one gets a suggestion.
+    """Decorates a class of settings: suggestions for names, a docstring.
 
-    Its docstring explains each setting.
+    Misspelled settings raise an error with a suggestion. The docstring of the
+    class explains each setting.
     """
     take = job.__init__
 
@@ -138,7 +136,7 @@ def _suggest(job: type[T]) -> type[T]:
 @_suggest
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """One picture to make, in strings and numbers only.
+    """A request for one picture, in strings and numbers only.
 
     The fields are the flags of the program and the keywords of
     `nst_tf.stylize`.
@@ -227,7 +225,7 @@ class Job:
     )
     progress: str = setting(
         "auto",
-        "What is shown",
+        "Progress and messages",
         "Progress on standard error. auto: a bar on a terminal, else plain; "
         "plain: a line every 10 seconds; json: JSON lines, for other "
         "programs; none.",
@@ -237,7 +235,7 @@ class Job:
     )
     quiet: bool = setting(
         False,
-        "What is shown",
+        "Progress and messages",
         "Print only errors, warnings and the picture's path.",
         role=Role.PROGRAM,
         in_sheets=True,
@@ -245,7 +243,7 @@ class Job:
     )
     verbose: bool = setting(
         False,
-        "What is shown",
+        "Progress and messages",
         "Also print the whole plan, and at the end the losses by layer.",
         role=Role.PROGRAM,
         in_sheets=True,
@@ -378,7 +376,7 @@ class Job:
     )
     strength: float = setting(
         -1.0,
-        "What is minimized",
+        "Losses",
         "From 0, the photograph, to 1, the painting: sets content_weight, "
         "style_weight, tv_weight and min_size, and below 0.4 a smaller "
         "learning rate. -1: off.",
@@ -388,7 +386,7 @@ class Job:
     )
     content_weight: float = setting(
         25.0,
-        "What is minimized",
+        "Losses",
         "Weight of the content loss.",
         low=0,
         high=1e12,
@@ -397,7 +395,7 @@ class Job:
     )
     style_weight: float = setting(
         100.0,
-        "What is minimized",
+        "Losses",
         "Weight of the style loss.",
         low=0,
         high=1e12,
@@ -405,14 +403,14 @@ class Job:
     )
     neighbors_weight: float = setting(
         0.5,
-        "What is minimized",
+        "Losses",
         "mix: weight of the nearest-neighbor loss, relative to style_weight.",
         low=0,
         high=1e12,
     )
     grain_weight: float = setting(
         -1.0,
-        "What is minimized",
+        "Losses",
         "Weight of the grain loss, relative to style_weight: it limits fine "
         "detail, in each color, to that of the style. -1: 0.05, or 0 with a "
         "source's convention.",
@@ -423,7 +421,7 @@ class Job:
     )
     tv_weight: float = setting(
         50.0,
-        "What is minimized",
+        "Losses",
         "Weight of total variation, which smooths the picture.",
         low=0,
         high=1e12,
@@ -431,14 +429,14 @@ class Job:
     )
     convention: str = setting(
         "relative",
-        "What is minimized",
+        "Losses",
         "Loss normalization: relative, or that of a published implementation; "
         "weights are then in its units.",
         choices=tuple(conventions.CONVENTIONS),
     )
     style_loss: str = setting(
         "auto",
-        "What is minimized",
+        "Losses",
         f"Style statistics to compare: {', '.join(_STYLE_LOSSES[:-1])}, or "
         f"{_STYLE_LOSSES[-1]}. auto: mix, or those of the convention's source.",
         choices=collections.ChainMap[str, Any](
@@ -449,7 +447,7 @@ class Job:
     )
     style_fit: str = setting(
         "keep",
-        "What is minimized",
+        "Losses",
         "How style images are resized. keep: same pixel count as the output; "
         "side: same long side; stretch: same size, distorted; crop: same "
         "size, cropped.",
@@ -457,7 +455,7 @@ class Job:
     )
     style_blend: tuple[float, ...] = setting(
         (),
-        "What is minimized",
+        "Losses",
         "Proportions of several styles, such as 0.7,0.3. Default: equal.",
         low=0,
         high=1e9,
@@ -466,7 +464,7 @@ class Job:
     )
     style_scale: tuple[float, ...] = setting(
         (1.0,),
-        "What is minimized",
+        "Losses",
         "Stroke size: scales the style image. 2 gives strokes twice as large.",
         low=0.1,
         high=4,
@@ -475,7 +473,7 @@ class Job:
     )
     style_size: tuple[int, ...] = setting(
         (),
-        "What is minimized",
+        "Losses",
         "Long side of a style image in pixels, relative to the finished "
         "output; replaces style_scale.",
         low=16,
@@ -485,7 +483,7 @@ class Job:
     )
     color: str = setting(
         "style",
-        "What is minimized",
+        "Losses",
         "Colors of the result. style: the painting's; content: the content's, "
         "with the lightness of the result; luminance: the same, with only "
         "lightness passed to the network; match: the painting's, shifted to "
@@ -496,13 +494,13 @@ class Job:
     )
     content_layers: str = setting(
         "block4_conv2",
-        "What is minimized",
+        "Losses",
         "Layers of the content loss, as name:weight,name:weight; the weights "
         "are shares of content_weight.",
     )
     style_layers: tuple[str, ...] = setting(
         (),
-        "What is minimized",
+        "Losses",
         "Layers of the style loss, as name:weight,name:weight; the weights are "
         "shares of style_weight. The first layers hold colors and fine "
         f"strokes, the last larger shapes. Default: {style_kinds.LAYERS}, or "
@@ -512,12 +510,12 @@ class Job:
     )
     neighbors_layers: str = setting(
         style_kinds.NEIGHBORS_LAYERS,
-        "What is minimized",
+        "Losses",
         "mix: layers of the nearest-neighbor loss, likewise.",
     )
     content_mask: str = setting(
         "",
-        "Where",
+        "Masks",
         "Mask of the content's shape for several styles. In gray, white gets "
         "the first style and black the second, or none. In color, each color "
         "is a region; styles go from the lightest region to the darkest.",
@@ -525,7 +523,7 @@ class Job:
     )
     style_mask: tuple[str, ...] = setting(
         (),
-        "Where",
+        "Masks",
         "Mask of a style's shape, in the colors of content_mask: each region "
         "of the content takes its style from the same color here. Repeat for "
         "several styles.",
@@ -533,39 +531,39 @@ class Job:
     )
     strength_map: str = setting(
         "",
-        "Where",
+        "Masks",
         "Gray mask of the content's shape: how strongly each place is "
         "painted, from black (not at all) to white.",
         path="mask",
     )
     keep_mask: str = setting(
         "",
-        "Where",
+        "Masks",
         "Gray mask of the content's shape: white areas stay unchanged.",
         path="mask",
     )
     steps: tuple[int, ...] = setting(
         (),
-        "How it is minimized",
+        "Optimization",
         "Steps at each level, from the smallest; the last number is repeated. "
         "Default: 50,50,40,50 (L-BFGS) or 100,80,50 (Adam).",
         low=1,
         high=10**6,
-        identity=False,  # levels stand for it
+        identity=False,  # the levels are
         synonyms="epochs iter iterations iters max_iter num_iterations "
         "num_steps",
     )
     max_seconds: float = setting(
         0.0,
-        "How it is minimized",
+        "Optimization",
         "Time limit in seconds; steps are reduced at all levels to meet it. "
         "0: no limit.",
         low=0,
-        identity=False,  # a run that goes on may take longer
+        identity=False,  # a resumed run may take longer
     )
     tolerance: float = setting(
         0.0,
-        "How it is minimized",
+        "Optimization",
         "End a level when a step changes the picture by less than this (root "
         "mean square, 1 is black to white). 0: never.",
         low=0,
@@ -573,14 +571,14 @@ class Job:
     )
     levels: int = setting(
         0,
-        "How it is minimized",
+        "Optimization",
         "Maximum number of levels; 0: as many as fit.",
         low=0,
         identity=False,
     )
     min_size: int = setting(
         128,
-        "How it is minimized",
+        "Optimization",
         "Long side of the first level.",
         low=16,
         high=LARGEST_SIZE,
@@ -588,7 +586,7 @@ class Job:
     )
     growth: float = setting(
         2.0,
-        "How it is minimized",
+        "Optimization",
         "Approximate ratio between the sizes of successive levels.",
         low=1.1,
         high=16,
@@ -596,7 +594,7 @@ class Job:
     )
     init: str = setting(
         "content",
-        "How it is minimized",
+        "Optimization",
         "Starting image: content, noise, style, gray, mean (the mean color of "
         "the network's training pictures), or a file.",
         keywords=("content", "noise", "style", "gray", "mean"),
@@ -606,7 +604,7 @@ class Job:
     )
     continue_from: str = setting(
         "",
-        "How it is minimized",
+        "Optimization",
         "Start from this smaller result of the same content, and run only the "
         "larger levels.",
         path="start",
@@ -615,14 +613,14 @@ class Job:
     )
     init_noise: float = setting(
         0.0,
-        "How it is minimized",
+        "Optimization",
         "Proportion of noise mixed into the starting image, from 0 to 1.",
         low=0,
         high=1,
     )
     seed: int = setting(
         0,
-        "How it is minimized",
+        "Optimization",
         "Seed of the noise.",
         low=0,
         high=2**32 - 1,
@@ -630,17 +628,17 @@ class Job:
     )
     optimizer: str = setting(
         "auto",
-        "How it is minimized",
+        "Optimization",
         "Optimizer; lbfgs reaches lower losses and needs more memory. auto: "
         "lbfgs up to 512 pixels, adam above or with a setting of adam.",
         choices=collections.ChainMap[str, Any](
             optimizers.OPTIMIZERS,
-            {"auto": None},  # listed from the last on
+            {"auto": None},  # ChainMap lists it first
         ),
     )
     learning_rate: float = setting(
         0.02,
-        "How it is minimized",
+        "Optimization",
         "Step size; 1 is the range from black to white. For lbfgs, of the "
         "first step.",
         above=0,
@@ -649,27 +647,27 @@ class Job:
     )
     beta_1: float = setting(
         0.9,
-        "How it is minimized",
+        "Optimization",
         "Adam: decay of the first moment.",
         low=0,
         below=1,
     )
     beta_2: float = setting(
         0.99,
-        "How it is minimized",
+        "Optimization",
         "Adam: decay of the second moment.",
         low=0,
         below=1,
     )
     epsilon: float = setting(
         1e-8,
-        "How it is minimized",
+        "Optimization",
         "Adam: added to the square root of the second moment.",
         above=0,
     )
     average: float = setting(
         0.95,
-        "How it is minimized",
+        "Optimization",
         "Adam, SGD: decay of the running average that becomes the result; 0: "
         "off.",
         low=0,
@@ -677,41 +675,41 @@ class Job:
     )
     decay_rate: float = setting(
         1.0,
-        "How it is minimized",
+        "Optimization",
         "Adam, SGD: factor of the learning rate per decay_steps steps.",
         low=1e-6,
         high=1,
     )
     decay_steps: int = setting(
         100,
-        "How it is minimized",
+        "Optimization",
         "Adam, SGD: steps per factor of decay_rate.",
         low=1,
         high=10**6,
     )
     bounds: str = setting(
         "box",
-        "How it is minimized",
+        "Optimization",
         "box: clip to black and white after each step; none: only when saving.",
         choices=("box", "none"),
     )
     history: int = setting(
         10,
-        "How it is minimized",
+        "Optimization",
         "L-BFGS: number of past updates to remember.",
         low=1,
         high=1000,
     )
     extractor: str = setting(
         "vgg19",
-        "The network",
+        "Network",
         "Network that computes the features.",
         choices=architectures.NETWORKS,
         synonyms="arch backbone model net network",
     )
     weights: str = setting(
         "auto",
-        "The network",
+        "Network",
         "Network weights. auto: the bundled VGG19; small: a bundled narrow "
         "VGG19, for previews; imagenet: Keras's file, which is downloaded; or "
         "an HDF5 file.",
@@ -720,32 +718,32 @@ class Job:
     )
     pooling: str = setting(
         "average",
-        "The network",
+        "Network",
         "Pooling of the network.",
         choices=architectures.POOLINGS,
     )
     padding: str = setting(
         "symmetric_first",
-        "The network",
+        "Network",
         "Padding: zeros, mirrored at the first layer only, or mirrored at "
         "every layer.",
         choices=architectures.PADDINGS,
     )
     precision: str = setting(
         "auto",
-        "The network",
+        "Network",
         "Data type of the network; auto: the fastest accurate one.",
         choices=device.PRECISIONS,
-        identity=False,  # what it comes to stands for it
+        identity=False,  # the resolved value is
         synonyms="amp dtype fp16 half",
     )
     convolution: str = setting(
         "auto",
-        "The network",
+        "Network",
         "Convolution algorithm: direct; winograd, faster, for float32 and "
         "layers of 128 channels or more; auto: winograd for float32 on a CPU.",
         choices=("auto", *architectures.CONVOLUTIONS),
-        identity=False,  # what it comes to stands for it
+        identity=False,  # the resolved value is
     )
     memory: float = setting(
         0.0,
@@ -764,7 +762,7 @@ class Job:
         "allows.",
         low=0,
         high=LARGEST_SIZE,
-        identity=False,  # tiles only round otherwise
+        identity=False,  # tiles only change rounding
     )
     content_target: str = setting(
         "auto",
@@ -829,16 +827,16 @@ class Job:
     )
 
     def __post_init__(self) -> None:
-        """Takes what means the same: 100 or [100] for (100,), 64.0 for 64."""
+        """Accepts equivalent values: 100 or [100] for (100,), 64.0 for 64."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             object.__setattr__(self, field.name, _convert(field.type, value))
 
 
 def _convert(kind: Any, value: Any) -> Any:
-    """Converts a value to its setting's type, if it means the same.
+    """Converts a value to its setting's type if they are equivalent.
 
-    Numbers and lists of numbers may be NumPy's, and paths be objects.
+    Accepts NumPy numbers and arrays, and path objects.
     """
     several = kind in ITEM_TYPES
     if hasattr(value, "tolist") and getattr(value, "ndim", 9) <= several:
@@ -861,12 +859,12 @@ FIELDS = {field.name: field for field in dataclasses.fields(Job)}
 
 
 def _select(rule: str, by_role: Callable[[Role, str], bool]) -> frozenset[str]:
-    """Lists the settings for which a rule says yes, or else their role does.
+    """Lists the settings whose rule, or else whose role, says yes.
 
     Args:
         rule: Name of the rule, which a setting may have.
-        by_role: (role, kind of path, empty if it is none) -> the answer for a
-            setting that does not have it.
+        by_role: (role, kind of path or "") -> the answer for a setting without
+            that rule.
     """
     rules = {name: field.metadata for name, field in FIELDS.items()}
     return frozenset(
@@ -900,7 +898,7 @@ PER_STYLE_SETTINGS = _select("of_styles", lambda role, path: False)
 
 
 def list_absent_values() -> dict[str, Any]:
-    """Lists what a record means that does not have a recorded setting."""
+    """Returns the value of each recorded setting in a record without it."""
     return {
         name: field.metadata.get("absent", field.default)
         for name, field in FIELDS.items()
@@ -909,7 +907,7 @@ def list_absent_values() -> dict[str, Any]:
 
 
 def is_keyword(name: str, value: str) -> bool:
-    """Returns whether a field holds a word with a meaning, and no path."""
+    """Returns whether the value of a path setting is one of its keywords."""
     return value in FIELDS[name].metadata.get("keywords", ())
 
 
@@ -917,13 +915,13 @@ def suggest(name: str, names: Iterable[str]) -> str:
     """Returns "; did you mean ...?" for an unknown setting, or nothing.
 
     Args:
-        name: What there is no setting of; other programs may have it.
-        names: What could have been meant.
+        name: The unknown name, such as one from another program.
+        names: The candidates to suggest.
     """
     if name in ("threads", "num_threads", "workers"):
         return (
-            "; TensorFlow takes all cores, or as many as the environment's "
-            "TF_NUM_INTRAOP_THREADS says"
+            "; TensorFlow uses all cores, or as many as the environment "
+            "variable TF_NUM_INTRAOP_THREADS says"
         )
     known = set(names)
     for meant in sorted(known & FIELDS.keys()):
@@ -935,38 +933,38 @@ def suggest(name: str, names: Iterable[str]) -> str:
 def repeat_for_styles(
     values: Sequence[Any], count: int, name: str
 ) -> tuple[Any, ...]:
-    """Gives each of so many styles its value; one value serves all.
+    """Returns one value for each of `count` styles; repeats a single value.
 
     Raises:
-        ValueError: If there is another number of them.
+        ValueError: If there are neither 1 nor `count` values.
     """
     if len(values) == 1:
         return tuple(values) * count
     if len(values) != count:
         raise ValueError(
             f"{name} has {errors.format_count(len(values), 'value')}, but "
-            f"{errors.format_presence(count, 'style')}; give one value for "
-            f"all, or one for each."
+            f"{errors.format_presence(count, 'style')}; give one value for all "
+            "styles, or one per style."
         )
     return tuple(values)
 
 
 class Interval(NamedTuple):
-    """How often something is done; one of the two is 0."""
+    """An interval in steps or in seconds; the other field is 0."""
 
     steps: int
     seconds: float
 
     def is_over(self, steps: int, seconds: float) -> bool:
-        """Returns whether so many steps, or seconds, are enough."""
+        """Returns whether the interval has passed."""
         return (0 < self.steps <= steps) or (0 < self.seconds <= seconds)
 
 
 def parse_interval(text: str, name: str = "interval") -> Interval:
-    """Reads "50", steps, or "60s", seconds.
+    """Parses "50" as steps and "60s" as seconds.
 
     Raises:
-        ValueError: If it is neither, or not above 0.
+        ValueError: If the text is neither, or not above 0.
     """
     try:
         interval = (
@@ -985,18 +983,18 @@ def parse_interval(text: str, name: str = "interval") -> Interval:
 
 
 def parse_layers(text: str, name: str = "layers") -> dict[str, float]:
-    """Reads "block1_conv1:1,block2_conv1:0.8"; a weight left out is 1.
+    """Parses "block1_conv1:1,block2_conv1:0.8"; the default weight is 1.
 
     Args:
         text: Layers and their weights.
-        name: What to call the text in an error.
+        name: Name of the text in an error.
 
     Returns:
         Layer -> weight, in the order given.
 
     Raises:
-        ValueError: If a weight is not a number of at least 0, a layer is named
-            twice, or none has a weight.
+        ValueError: If a weight is not a number of at least 0, a layer is
+            repeated, or all weights are 0.
     """
     layers: dict[str, float] = {}
     for part in text.split(","):
@@ -1011,24 +1009,26 @@ def parse_layers(text: str, name: str = "layers") -> dict[str, float]:
                 f"weight of at least 0 and at most 1e9."
             )
         if layer in layers:
-            raise ValueError(f"{name} has {layer} twice.")
+            raise ValueError(f"{name} has {layer} twice; name each layer once.")
         layers[layer] = value
     if not sum(layers.values()):
-        raise ValueError(f"{name} is {text!r}: no layer has a weight above 0.")
+        raise ValueError(
+            f"{name} is {text!r}; give at least one layer a weight above 0."
+        )
     return layers
 
 
 def share_weight(layers: str, weight: float) -> dict[str, float]:
-    """Shares a weight among layers, "name:weight,...", in proportion."""
+    """Divides a weight among layers in proportion to "name:weight,..."."""
     shares = parse_layers(layers)
     total = sum(shares.values())
     return {layer: weight * share / total for layer, share in shares.items()}
 
 
 def format_flags(job: Job) -> list[str]:
-    """Writes a job as flags: those that are not as they are by default.
+    """Formats the settings of a job that differ from defaults, as flags.
 
-    Addresses are written as `urls.show_address` does.
+    Addresses are shortened as by `urls.show_address`.
     """
     lines = []
     for name, field in FIELDS.items():

@@ -1,4 +1,4 @@
-"""Which style goes where: masks of the content and of the styles, by color."""
+"""Assigns styles to regions, by the colors of content and style masks."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from nst_tf import errors
 from nst_tf.images import image_io, masks
 from nst_tf.plan import settings, style_settings
 
-LEAST = 1e-4  # share of a picture that a region has, at least
+LEAST = 1e-4  # smallest region, as a share of the picture
 
 
 class Style(NamedTuple):
@@ -17,25 +17,25 @@ class Style(NamedTuple):
 
     image: np.ndarray  # [H, W, 3] in [0, 1]
     weight: float = 1.0
-    alpha: np.ndarray | None = None  # how much a pixel counts, [H, W] in [0, 1]
-    layers: Mapping[str, float] = {}  # their weights
-    scale: float = 1.0  # of its sides: the size of the strokes
+    alpha: np.ndarray | None = None  # weight of each pixel, [H, W] in [0, 1]
+    layers: Mapping[str, float] = {}  # layer -> weight
+    scale: float = 1.0  # factor of the sides: stroke size
 
 
 class Region(NamedTuple):
-    """A part of the output that is painted in styles of its own."""
+    """A part of the output, with weighted styles."""
 
     styles: Sequence[Style]
-    mask: np.ndarray | None = None  # of the content's size, [H, W]; None: all
+    mask: np.ndarray | None = None  # [H, W] of the content; None: everywhere
     name: str = ""
 
 
 class StyleRegion(NamedTuple):
-    """A part of the output, and the styles that it is painted in."""
+    """A part of the output, with its style pictures, before weighting."""
 
-    name: str  # of the region: its color as #rrggbb; empty for all of it
-    mask: np.ndarray | None  # on the content image, [H, W]; None for all of it
-    styles: Sequence[tuple[int, image_io.Picture]]  # which, and its part
+    name: str  # color of the region as #rrggbb; empty: everywhere
+    mask: np.ndarray | None  # [H, W] of the content image; None: everywhere
+    styles: Sequence[tuple[int, image_io.Picture]]  # (index, picture)
 
 
 def find_regions(
@@ -44,21 +44,21 @@ def find_regions(
     styles: Sequence[image_io.Picture],
     others: Mapping[str, image_io.Picture],
 ) -> tuple[list[StyleRegion], float]:
-    """Finds the regions of a job, and gives their styles their colors.
+    """Finds the regions of a job, and recolors their styles.
 
     Args:
         job: The job.
         content: Its content image.
         styles: Its style images.
-        others: The masks that it names.
+        others: Its masks.
 
     Returns:
         The regions that have a style, and the largest share of a style's values
-        that are clipped after their colors were changed.
+        that were clipped after recoloring.
 
     Raises:
-        ValueError: If a mask has not its picture's shape, or masks and styles
-            do not agree.
+        ValueError: If a mask has another aspect ratio than its picture, or
+            masks and styles do not match.
     """
     size = content.pixels.shape[:2]
     if not settings.MASKS & set(others):
@@ -85,8 +85,8 @@ def find_regions(
         places.append(StyleRegion(name, None if whole else mask, painted))
     if styles and not places:
         raise ValueError(
-            "the masks leave nothing to paint: no region has a style and is "
-            "not kept."
+            "the masks leave nothing to paint: each region has no style or is "
+            "kept by keep_mask. Change a mask."
         )
     return places, clipped
 
@@ -96,7 +96,7 @@ def _recolor_all(
     content: image_io.Picture,
     styles: Iterable[tuple[int, image_io.Picture]],
 ) -> tuple[list[tuple[int, image_io.Picture]], float]:
-    """Gives styles their colors; the largest share of values not in [0, 1]."""
+    """Recolors styles; also returns the largest share of clipped values."""
     painted, clipped = [], 0.0
     for index, style in styles:
         changed, share = style_settings.recolor(job, style, content)
@@ -110,10 +110,10 @@ def weigh_styles(
     painted: Sequence[StyleRegion],
     scales: Sequence[float],
 ) -> list[Region]:
-    """Gives the styles of each region their shares, layers and scales.
+    """Adds shares, layers and scales to the styles of each region.
 
     Raises:
-        ValueError: If a setting is given for another number of styles.
+        ValueError: If the number of a setting's values and of styles differ.
     """
     count = len(scales)
     blend = style_settings.list_shares(job, count)
@@ -148,7 +148,7 @@ def describe_resized(
     styles: Sequence[image_io.Picture],
     others: Mapping[str, image_io.Picture],
 ) -> list[str]:
-    """Says in one note which masks are resized; in none if no one is.
+    """Lists the resized masks in one note; returns no note if none is resized.
 
     Args:
         content: The content image.
@@ -167,13 +167,15 @@ def describe_resized(
         if any(mask.pixels.shape != each.pixels.shape for each in pictures):
             rows, columns = mask.pixels.shape[:2]
             resized.append(f"{masks.format_title(name)}, {columns} x {rows}")
-    return [f"resized to their pictures: {'; '.join(resized)}"] * bool(resized)
+    return [f"masks resized to their pictures: {'; '.join(resized)}"] * bool(
+        resized
+    )
 
 
 def read_keep_mask(
     content: image_io.Picture, others: Mapping[str, image_io.Picture]
 ) -> np.ndarray:
-    """Reads how much of each pixel of the content image is kept, [H, W]."""
+    """Returns the opacity of the kept content image, [H, W] in [0, 1]."""
     size = content.pixels.shape[:2]
     if "keep_mask" not in others:
         return np.zeros(size, np.float32)
@@ -186,7 +188,7 @@ def _members(
     others: Mapping[str, image_io.Picture],
     parts: Sequence[masks.MaskRegion],
 ) -> list[list[tuple[int, image_io.Picture]]]:
-    """Lists the styles of each region, with how much their pixels count."""
+    """Lists the styles of each region, with their pixel weights as alpha."""
     if "content_mask" not in others:
         return [list(enumerate(styles))]
     if not job.style_mask:
@@ -209,7 +211,7 @@ def _members(
             if not fitting:
                 raise ValueError(
                     f"{name} has the color {region.name}, but content_mask has "
-                    f"{_list_names(parts)}; use its colors."
+                    f"{_list_names(parts)}; use the same colors."
                 )
             alpha = _product(style.alpha, region.weights)
             fitting[0].append((index, style._replace(alpha=alpha)))
@@ -217,7 +219,7 @@ def _members(
         if not its and part.color != (0, 0, 0) and part.weights.mean() > LEAST:
             raise ValueError(
                 f"content_mask has the color {part.name}, but no style_mask "
-                f"has; only black may be left without a style."
+                "has it; add it to one. Only black needs no style."
             )
     return members
 
@@ -225,16 +227,16 @@ def _members(
 def _in_order(
     styles: Sequence[image_io.Picture], parts: Sequence[masks.MaskRegion]
 ) -> list[list[tuple[int, image_io.Picture]]]:
-    """Gives the i-th style to the i-th region, from the lightest on."""
+    """Assigns the i-th style to the i-th region, lightest first."""
     used = [part for part in parts if part.weights.mean() > LEAST]
     rest = len(used) - len(styles)
     if rest and not (rest == 1 and used[-1].color == (0, 0, 0)):
         raise ValueError(
             f"content_mask has {errors.format_count(len(used), 'region')} "
             f"({_list_names(used)}), but "
-            f"{errors.format_presence(len(styles), 'style')}; name one for "
-            f"each, from the lightest color to the darkest; black may be left "
-            f"without one."
+            f"{errors.format_presence(len(styles), 'style')}; pass one for "
+            "each, from the lightest color to the darkest. Only black needs "
+            "no style."
         )
     rows = {
         part.name: [(index, style)]
@@ -246,9 +248,9 @@ def _in_order(
 def _regions(
     picture: image_io.Picture, name: str, size: tuple[int, ...]
 ) -> list[masks.MaskRegion]:
-    """Finds the regions of a mask, in its picture's size.
+    """Finds the regions of a mask, resized to its picture.
 
-    They are found before it is resized: at edges that would make new colors.
+    It finds them before it resizes, since resizing makes new colors at edges.
     """
     _check_shape(picture, name, size)
     return [
@@ -260,7 +262,7 @@ def _regions(
 def _gray(
     picture: image_io.Picture, name: str, size: tuple[int, ...]
 ) -> np.ndarray:
-    """Reads a gray mask, in the content image's size."""
+    """Reads a gray mask, resized to the content image."""
     _check_shape(picture, name, size)
     gray = masks.read_gray(picture.pixels, name, picture.alpha)
     return masks.resize(gray, *size)
@@ -269,20 +271,21 @@ def _gray(
 def _check_shape(
     picture: image_io.Picture, name: str, size: tuple[int, ...]
 ) -> None:
-    """Raises ValueError if a mask has not the shape of its picture."""
+    """Raises ValueError if a mask and its picture differ in aspect ratio."""
     rows, columns = picture.pixels.shape[:2]
     if not masks.has_shape_of((rows, columns), size):
         raise ValueError(
             f"{name} is {columns} x {rows} pixels, but its picture is "
-            f"{size[1]} x {size[0]}; expected the same shape, in any size."
+            f"{size[1]} x {size[0]}; pass a mask of the same aspect ratio, in "
+            "any size."
         )
 
 
 def _product(alpha: np.ndarray | None, weights: np.ndarray) -> np.ndarray:
-    """Multiplies an alpha channel, if there is one, by weights."""
+    """Multiplies an alpha channel, or 1 without one, by weights."""
     return weights if alpha is None else alpha * weights
 
 
 def _list_names(parts: Sequence[masks.MaskRegion]) -> str:
-    """Names regions for people."""
+    """Formats the colors and shares of regions for a message."""
     return ", ".join(f"{p.name} {p.weights.mean():.0%}" for p in parts)

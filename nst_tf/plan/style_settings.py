@@ -1,4 +1,4 @@
-"""The styles of a job: their shares, sizes and colors."""
+"""Computes the shares, sizes and colors of a job's styles."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from nst_tf.plan import pyramid, settings
 
 
 def choose_losses(job: settings.Job) -> settings.Job:
-    """Chooses the style loss, its layers and the weight of grain by default."""
+    """Replaces defaults by a style loss, its layers and a grain weight."""
     convention = conventions.CONVENTIONS[job.convention]
     chosen: dict[str, Any] = {}
     style_loss = job.style_loss
@@ -28,10 +28,10 @@ def choose_losses(job: settings.Job) -> settings.Job:
 
 
 def repeat_settings(job: settings.Job, counts: Sequence[int]) -> settings.Job:
-    """Gives each style of a job to so many pictures, which share as one does.
+    """Expands each style to its pictures, which divide its share equally.
 
     Raises:
-        ValueError: If a setting of styles is given for another number of them.
+        ValueError: If the number of a setting's values and of styles differ.
     """
     if all(count == 1 for count in counts):
         return job
@@ -57,13 +57,13 @@ def repeat_settings(job: settings.Job, counts: Sequence[int]) -> settings.Job:
 
 
 def list_shares(job: settings.Job, count: int) -> tuple[float, ...]:
-    """Lists the share of each of so many styles in the blend."""
+    """Lists the share of each of `count` styles in the blend."""
     blend = job.style_blend or (1.0,)
     if len(job.style_blend) == 1 < count:
         styles = errors.format_presence(count, "style")
         raise ValueError(
-            f"style_blend has 1 value, but {styles}; give one for each, "
-            f"such as 0.7,0.3."
+            f"style_blend has 1 value, but {styles}; give one value per style, "
+            "such as 0.7,0.3."
         )
     return settings.repeat_for_styles(blend, count, "style_blend")
 
@@ -71,7 +71,7 @@ def list_shares(job: settings.Job, count: int) -> tuple[float, ...]:
 def recolor(
     job: settings.Job, style: image_io.Picture, content: image_io.Picture
 ) -> tuple[image_io.Picture, float]:
-    """Gives a style image its colors to paint with; the share not in [0, 1]."""
+    """Recolors a style image; also returns the share of clipped values."""
     if job.color == "luminance":
         pixels = color.to_gray(style.pixels, content.pixels)
         return style._replace(pixels=pixels), 0.0
@@ -88,10 +88,10 @@ def recolor(
 def compute_scales(
     job: settings.Job, styles: Sequence[image_io.Picture], level: pyramid.Level
 ) -> list[float]:
-    """Computes the factor of each style image's sides.
+    """Computes the scale factor of each style image's sides.
 
     Raises:
-        ValueError: If a style_size is out of proportion to the output.
+        ValueError: If a style_size is too small or too large for the output.
     """
     if not job.style_size:
         return list(
@@ -109,8 +109,9 @@ def compute_scales(
         rules = settings.FIELDS["style_scale"].metadata
         if not rules["low"] <= scale <= rules["high"]:
             raise ValueError(
-                f"style_size is {length}, {scale:.2g} times what fits this "
-                f"output, expected {rules['low']} to {rules['high']} times."
+                f"style_size is {length}, {scale:.2g} times the size that fits "
+                f"this output; expected {rules['low']} to {rules['high']} "
+                "times."
             )
         found.append(scale)
     return found
@@ -123,21 +124,21 @@ def check_fits(
     level: pyramid.Level,
     deepest: architectures.Convolution,
 ) -> None:
-    """Raises ValueError if a style is too small, or hidden, at a level."""
+    """Raises ValueError if a style is too small or transparent at a level."""
     for style, scale in zip(styles, scales, strict=True):
         rows, columns = style.pixels.shape[:2]
         height, width = fit_size(job, rows, columns, level, scale)
         if job.style_fit == "crop" and is_hidden(style, height, width):
             raise ValueError(
-                "style image is wholly transparent where it is cropped; use "
+                "style image is fully transparent in the cropped area; use "
                 "--style_fit=keep."
             )
         if min(height, width) < deepest.stride:
             raise ValueError(
-                f"style image is {columns} x {rows} pixels, {width} x "
-                f"{height} at the first level, but {deepest.name} needs "
+                f"style image is {columns} x {rows} pixels, {width} x {height} "
+                f"at the first level, but {deepest.name} needs "
                 f"{deepest.stride} x {deepest.stride}; raise --min_size or "
-                f"--style_scale, or cut it."
+                "--style_scale, or crop it."
             )
 
 
@@ -151,7 +152,7 @@ def fit_size(
     """Computes the (height, width) of a style image at a level.
 
     Args:
-        job: The job; its style_fit counts.
+        job: The job; only its style_fit is used.
         rows: Height of the style image, in pixels.
         columns: Width of the style image, in pixels.
         level: Level of the output.
@@ -166,7 +167,7 @@ def fit_size(
 
 
 def is_hidden(picture: image_io.Picture, height: int, width: int) -> bool:
-    """Returns whether a picture cropped to a size is wholly transparent."""
+    """Returns whether a picture cropped to a size is fully transparent."""
     if picture.alpha is None:
         return False
     alpha = image_io.cover(picture.alpha[..., None], height, width)

@@ -1,7 +1,7 @@
 """Chooses the tile size from the memory budget.
 
-And whether the content's features are kept for the tiles or recomputed in each.
-When memory runs out all the same, tiles are halved.
+It also chooses whether to keep the content's features or to recompute them in
+each tile. If memory runs out during the run, it halves the tiles.
 """
 
 import dataclasses
@@ -18,23 +18,22 @@ if TYPE_CHECKING:
 
 
 def fit_tiles(plan: "planning.Plan") -> "planning.Plan":
-    """Gives a plan the tiles that its memory has room for.
+    """Adds tiles to a plan so that it fits its memory limit.
 
-    A plan that fits, as a whole or in the tiles that it names, is returned as
-    it is.
+    A plan that already fits, with or without tiles, is returned unchanged.
 
     Raises:
-        MemoryError: If there is not enough for the smallest tiles.
-        ValueError: If the named tiles are too small, or the picture cannot be
-            worked on in tiles.
+        MemoryError: If the smallest tiles do not fit.
+        ValueError: If the requested tiles are too small, or a loss cannot be
+            computed tile by tile.
     """
     height, width = plan.size
     side, least = plan.tiling.side, find_smallest_side(plan)
     if side:
         if side < least:
             raise ValueError(
-                f"tile is {side}, expected at least {least} pixels: a "
-                f"tile is cut with all that its layers see around it."
+                f"tile is {side}, expected at least {least} pixels, so that it "
+                "includes the surroundings that its layers read."
             )
         if tiles.is_cut(height, width, side):
             _check_additive(plan)
@@ -45,8 +44,8 @@ def fit_tiles(plan: "planning.Plan") -> "planning.Plan":
     if peak <= limit:
         return plan
     words = (
-        f"a picture of {width} x {height} pixels needs about "
-        f"{peak / 1e9:.1f} GB, and {limit / 1e9:.1f} GB are there"
+        f"a picture of {width} x {height} pixels needs about {peak / 1e9:.1f} "
+        f"GB, but only {limit / 1e9:.1f} GB are available"
     )
     fitting = []
     for each in _list_targets(plan):
@@ -61,8 +60,8 @@ def fit_tiles(plan: "planning.Plan") -> "planning.Plan":
             for each in _list_targets(plan)
         )
         raise MemoryError(
-            f"{words}; in the smallest tiles it needs {at_least / 1e9:.1f} "
-            f"GB. Make it smaller with --size, or free memory."
+            f"{words}; with the smallest tiles it needs {at_least / 1e9:.1f} "
+            "GB. Reduce --size, or free memory."
         )
     _check_additive(plan, words)
     alone = [_retile(each, devices=1) for each in fitting]
@@ -73,7 +72,7 @@ def fit_tiles(plan: "planning.Plan") -> "planning.Plan":
 def take_tiles(
     plan: "planning.Plan", side: int, content_target: str
 ) -> "planning.Plan | None":
-    """Gives a plan the tiles of a run before; None if they do not fit."""
+    """Applies the tiles of an earlier run; returns None if they do not fit."""
     taken = _retile(plan, side=side, content_target=content_target)
     if side and (side < find_smallest_side(plan) or not is_additive(plan)):
         return None
@@ -84,14 +83,14 @@ def take_tiles(
 
 
 def halve_tiles(plan: "planning.Plan", died: int) -> "planning.Plan":
-    """Gives a plan smaller tiles than those with which a run of it died.
+    """Shrinks the tiles of a plan whose earlier run was killed.
 
-    Whether it died for want of memory nobody knows; a run that had more than
-    twice what it needs did not.
+    Lack of memory is the likely cause, unless the limit was more than twice the
+    estimated need.
 
     Args:
-        plan: A plan in the tiles that memory has room for.
-        died: The tiles of that run; 0: it had none.
+        plan: A plan whose tiles fit the memory limit.
+        died: Tile size of the killed run; 0: no tiles.
     """
     limit = plan.tiling.memory
     if limit is None or not is_additive(plan):
@@ -103,7 +102,7 @@ def halve_tiles(plan: "planning.Plan", died: int) -> "planning.Plan":
     side = max(before // 2, find_smallest_side(plan))
     if tiles.is_cut(height, width, plan.tiling.side):
         side = min(side, plan.tiling.side)
-    if side == before:  # there are no smaller ones
+    if side == before:  # already the smallest
         plan = _list_targets(plan)[-1]
     return _retile(plan, side=side)
 
@@ -111,10 +110,10 @@ def halve_tiles(plan: "planning.Plan", died: int) -> "planning.Plan":
 def shrink_tiles(
     plan: "planning.Plan", height: int, width: int
 ) -> "planning.Plan | None":
-    """Halves the tiles of an image that memory did not suffice for.
+    """Halves the tiles of an image after it ran out of memory.
 
     Returns:
-        The plan with smaller tiles; None if there can be no smaller ones.
+        The plan with smaller tiles; None if its tiles are the smallest.
     """
     side = plan.tiling.side
     whole = not tiles.is_cut(height, width, side)
@@ -125,7 +124,7 @@ def shrink_tiles(
 
 
 def estimate_memory(plan: "planning.Plan") -> float:
-    """Estimates the bytes that a plan needs in the tiles that it has."""
+    """Estimates the peak memory of a plan with its tiles, in bytes."""
     level = plan.levels[-1]
     cut = _cut(_retile(plan, devices=1), level)
     tile = cut.rows.size * cut.columns.size if cut else 0
@@ -133,10 +132,10 @@ def estimate_memory(plan: "planning.Plan") -> float:
 
 
 def make_memory_model(plan: "planning.Plan") -> memory.MemoryModel:
-    """Makes the memory model of a plan; its inputs have the network.
+    """Makes the memory model of a plan.
 
     Raises:
-        ValueError: If they do not.
+        ValueError: If the plan's inputs do not include the network.
     """
     read, level = plan.inputs, plan.levels[-1]
     if read.network is None:
@@ -163,7 +162,7 @@ def make_memory_model(plan: "planning.Plan") -> memory.MemoryModel:
 def _measure_filters(
     plan: "planning.Plan", layers: "weight_files.Layers"
 ) -> float:
-    """Measures the filters of Winograd's convolutions, in bytes."""
+    """Computes the size of the filters of Winograd convolutions, in bytes."""
     if plan.network.convolution != "winograd":
         return 0.0
     total = 0.0
@@ -177,18 +176,18 @@ def _measure_filters(
 
 
 def describe_tiles(plan: "planning.Plan", level: pyramid.Level) -> str:
-    """Says how a level is cut, for people; nothing if it is not."""
+    """Describes the tiles of a level for a person; empty without tiles."""
     cut = _cut(plan, level)
     if cut is None:
         return ""
     words = f"{cut.number} tiles of {cut.columns.size} x {cut.rows.size}"
     if is_recomputed(plan, *level.size):
-        words += ", in which the content is seen anew"
+        words += ", which recompute the content's features"
     return words
 
 
 def estimate_cost(plan: "planning.Plan", level: pyramid.Level) -> float:
-    """Estimates how many times longer a step takes in tiles than without."""
+    """Estimates the time of a step with tiles, relative to one without."""
     cut = _cut(plan, level)
     if cut is None:
         return 1.0
@@ -209,17 +208,17 @@ def is_recomputed(plan: "planning.Plan", height: int, width: int) -> bool:
 
 
 def find_smallest_side(plan: "planning.Plan") -> int:
-    """Returns the least side of the tiles of a plan, in pixels."""
+    """Returns the smallest possible tile side of a plan, in pixels."""
     return tiles.find_smallest_side(*_measure_reach(plan))
 
 
 def is_additive(plan: "planning.Plan") -> bool:
-    """Returns whether all losses of a plan are sums over positions."""
+    """Returns whether the style loss of a plan can be computed tile by tile."""
     return style_kinds.STYLE_LOSSES[plan.style_loss].additive
 
 
 def _list_targets(plan: "planning.Plan") -> "list[planning.Plan]":
-    """Lists a plan and, if it is open, one that recomputes its targets."""
+    """Lists the plan, and if allowed a variant that recomputes targets."""
     if plan.tiling.content_target != "auto":
         return [plan]
     return [plan, _retile(plan, content_target="recompute")]
@@ -231,7 +230,7 @@ def _retile(plan: "planning.Plan", **changes: Any) -> "planning.Plan":
 
 
 def _estimate_recomputed_share(plan: "planning.Plan") -> float:
-    """Estimates the work down to the content's layers, of that of all."""
+    """Estimates the work up to the content layers, as a share of all work."""
     name = plan.network.name
     deepest = architectures.find_deepest(name, plan.content_weights)
     return architectures.count_work(
@@ -240,7 +239,7 @@ def _estimate_recomputed_share(plan: "planning.Plan") -> float:
 
 
 def _cut(plan: "planning.Plan", level: pyramid.Level) -> tiles.Tiles | None:
-    """Cuts a level into tiles; None if it is worked on as a whole."""
+    """Cuts a level into tiles; returns None if it needs none."""
     return tiles.choose_tiles(
         *level.size,
         plan.tiling.side,
@@ -250,7 +249,7 @@ def _cut(plan: "planning.Plan", level: pyramid.Level) -> tiles.Tiles | None:
 
 
 def _measure_reach(plan: "planning.Plan") -> tuple[int, int]:
-    """Returns what tiles begin at multiples of, and the deepest reach."""
+    """Returns the grid of tile starts and the reach of the deepest layer."""
     spec = plan.network
     grid = architectures.find_grid(
         spec.name, plan.deepest.name, spec.convolution
@@ -259,13 +258,13 @@ def _measure_reach(plan: "planning.Plan") -> tuple[int, int]:
 
 
 def _check_additive(plan: "planning.Plan", words: str = "") -> None:
-    """Raises ValueError if a plan cannot be worked on in tiles."""
+    """Raises ValueError if a loss of a plan cannot be computed tile by tile."""
     if is_additive(plan):
         return
     height, width = plan.size
     raise ValueError(
-        f"style_loss is {plan.style_loss!r}, which is no sum over "
-        f"positions, so that {width} x {height} pixels cannot be worked on in "
+        f"style_loss {plan.style_loss!r} cannot be computed tile by tile, and "
+        f"{width} x {height} pixels would need "
         f"tiles{f': {words}' if words else ''}; choose another --style_loss, "
-        f"or a smaller --size."
+        "or a smaller --size."
     )

@@ -1,59 +1,60 @@
-"""How an image is cut into tiles, each with a halo of what a network sees.
+"""Plans how to cut an image into tiles, each with a halo.
 
-All tiles have one size. Those at a border of the image end there, where the
-network pads, and begin further inside.
+The halo is the margin that the network reads around the pixels that a tile
+owns. All tiles have the same size: a tile at the image border ends there, where
+the network pads, and starts further inside.
 """
 
 import itertools
 import math
 from typing import NamedTuple
 
-PASSES = 1.5  # of a step in tiles, over the two of a step on the whole
-STRIDE, REACH = 2, 3  # at least: what the losses of the image itself see
+PASSES = 1.5  # time of a step with tiles, over a step without
+STRIDE, REACH = 2, 3  # smallest values: the losses on pixels need them
 
 
 class Cut(NamedTuple):
-    """How one side of an image is cut into tiles."""
+    """The cut of one side of an image into tiles."""
 
     length: int  # of the side, in pixels
     size: int  # of every tile, with its halo
-    starts: tuple[int, ...]  # of the tiles, multiples of the stride
+    starts: tuple[int, ...]  # of each tile, multiples of the stride
     bounds: tuple[int, ...]  # tile i owns bounds[i] to bounds[i + 1]
 
 
 class Tiles(NamedTuple):
-    """How an image is cut: rows of tiles, and columns of them."""
+    """The cut of an image into rows and columns of tiles."""
 
     rows: Cut
     columns: Cut
 
     @property
     def number(self) -> int:
-        """How many tiles there are."""
+        """Returns the number of tiles."""
         return len(self.rows.starts) * len(self.columns.starts)
 
 
 def cover_image_losses(stride: int, reach: int) -> tuple[int, int]:
-    """Widens a stride and a reach to those that losses of the image need."""
+    """Raises a stride and a reach to the minimum of the losses on pixels."""
     return max(stride, STRIDE), max(reach, REACH)
 
 
 def is_cut(height: int, width: int, tile: int) -> bool:
-    """Returns whether an image has more pixels than a tile; 0: any size."""
+    """Returns whether an image has more pixels than a tile; 0: no limit."""
     return 0 < tile**2 < height * width
 
 
 def cut_side(length: int, largest: int, stride: int, reach: int) -> Cut:
-    """Cuts a side into as few tiles as may be, then as small ones as may be.
+    """Cuts a side into as few tiles as possible, then as small as possible.
 
     Args:
         length: Of the side, in pixels.
-        largest: Size of a tile with its halo, at most.
-        stride: Of the deepest layer: tiles begin at its multiples.
-        reach: Pixels that are seen beyond what a tile owns.
+        largest: Maximum size of a tile with its halo.
+        stride: Of the deepest layer; tiles start at its multiples.
+        reach: Pixels around the owned ones that the network reads.
 
     Raises:
-        ValueError: If a tile of that size is all halo.
+        ValueError: If a tile of that size has no pixel besides its halo.
     """
     if length <= largest:
         return Cut(length, length, (0,), (0, length))
@@ -68,7 +69,8 @@ def cut_side(length: int, largest: int, stride: int, reach: int) -> Cut:
     while True:
         count += 1
         size = math.ceil((length + (count - 1) * (reach + halo)) / count)
-        # The last tile begins at a multiple of the stride, and ends the side.
+        # The last tile starts at a multiple of the stride and ends at the
+        # border.
         size += (length - size) % stride
         while size <= largest:
             found = _spread(length, size, count, stride, reach, halo)
@@ -85,24 +87,24 @@ def choose_tiles(
     reach: int,
     devices: int = 1,
 ) -> Tiles | None:
-    """Cuts an image if it is too large, or if several devices are faster then.
+    """Cuts an image if it is too large, or if several devices gain from it.
 
-    Halos are seen twice, and the statistics come before the gradient: on a
-    small image one device is as fast alone.
+    Tiles compute their halos twice, and need a first pass for the statistics:
+    on a small image a single device is as fast.
 
     Args:
         height: Of the image, in pixels.
         width: Of the image, in pixels.
-        largest: As for `make_tiles`; 0: of any size.
-        stride: Of the deepest layer: tiles begin at its multiples.
-        reach: Pixels that are seen beyond what a tile owns.
-        devices: How many see tiles at a time.
+        largest: As for `make_tiles`; 0: no limit.
+        stride: Of the deepest layer; tiles start at its multiples.
+        reach: Pixels around the owned ones that the network reads.
+        devices: Number of devices that process tiles in parallel.
 
     Returns:
-        How it is cut; None: it is worked on as a whole, by one device.
+        The tiles; None: one device processes the whole image.
 
     Raises:
-        ValueError: If a tile of that size is all halo.
+        ValueError: If a tile of that size has no pixel besides its halo.
     """
     whole = not is_cut(height, width, largest)
     if devices == 1 and whole:
@@ -133,7 +135,7 @@ def choose_tiles(
 
 
 def _into(length: int, count: int, stride: int, reach: int) -> Cut:
-    """Cuts a side into so many tiles, or fewer that are the smallest."""
+    """Cuts a side into `count` tiles, or fewer if they would be too small."""
     halo = math.ceil(reach / stride) * stride
     size = math.ceil((length + (count - 1) * (reach + halo)) / count)
     largest = max(size + 2 * stride, find_smallest_side(stride, reach))
@@ -141,14 +143,14 @@ def _into(length: int, count: int, stride: int, reach: int) -> Cut:
 
 
 def find_smallest_side(stride: int, reach: int) -> int:
-    """Finds the least side of a tile, with its halo, that owns something."""
+    """Returns the smallest side of a tile that is more than its halo."""
     return math.ceil(reach / stride) * stride + reach + 2 * stride
 
 
 def _spread(
     length: int, size: int, count: int, stride: int, reach: int, halo: int
 ) -> Cut | None:
-    """Spreads tiles evenly; None if they are too few to own the side."""
+    """Spaces tiles evenly; returns None if they do not cover the side."""
     last = (length - size) // stride
     starts = [round(last * i / (count - 1)) * stride for i in range(count)]
     bounds = [0]
@@ -164,18 +166,18 @@ def _spread(
 def make_tiles(
     height: int, width: int, largest: int, stride: int, reach: int
 ) -> Tiles:
-    """Cuts an image so that least is seen twice.
+    """Cuts an image so that halos overlap least.
 
     Args:
         height: Of the image, in pixels.
         width: Of the image, in pixels.
-        largest: Side of the square that has as many pixels as a tile with its
-            halo may have: memory goes by these, and strips have less halo.
-        stride: Of the deepest layer: tiles begin at its multiples.
-        reach: Pixels that are seen beyond what a tile owns.
+        largest: Maximum size of a tile with its halo, as the side of a square;
+            strips of the same pixel count are allowed and have smaller halos.
+        stride: Of the deepest layer; tiles start at its multiples.
+        reach: Pixels around the owned ones that the network reads.
 
     Raises:
-        ValueError: If a tile of that size is all halo.
+        ValueError: If a tile of that size has no pixel besides its halo.
     """
     best = Tiles(
         cut_side(height, largest, stride, reach),
@@ -190,12 +192,12 @@ def make_tiles(
             found = Tiles(rows, cut_side(width, across, stride, reach))
             if _seen(found) < _seen(best):
                 best = found
-        # Lower rows than this do not leave room for wider tiles.
+        # Lower rows do not allow wider tiles.
         if rows.size <= find_smallest_side(stride, reach) or across >= width:
             break
     return best
 
 
 def _seen(tiles: Tiles) -> int:
-    """Counts the pixels that are seen, those in halos more than once."""
+    """Counts the pixels of all tiles, halos included."""
     return tiles.number * tiles.rows.size * tiles.columns.size

@@ -129,7 +129,7 @@ def test_they_paint_the_picture_of_one(several, tmp_path, toy, monkeypatch):
                 for index in range(2)
             )
         )
-        assert "the first writes" in texts[1]
+        assert "the first one writes" in texts[1]
     assert "in 2 tiles of 54 x 72" in texts[0]
     # Nine steps of Adam amplify rounding; a level of gray is its most.
     one, both = map(image_io.load_image, ("one.png", "both.png"))

@@ -58,7 +58,7 @@ def test_versions_are_those_for_a_report_of_faults(capsys, monkeypatch):
     ("arguments", "words"),
     [
         (["--completion=bsh"], "completion is 'bsh'; did you mean 'bash'?"),
-        (["--completion", "zsh", "-y"], "completion is given alone, with a sh"),
+        (["--completion", "zsh", "-y"], "--completion needs a sh"),
     ],
 )
 def test_a_wrong_question_gets_a_sentence(capsys, arguments, words):

@@ -50,16 +50,16 @@ def test_a_closed_standard_error_is_no_failure(monkeypatch):
 @pytest.mark.parametrize(
     ("error", "status", "words", "traced"),
     [
-        (MemoryError(), 3, "out of memory; make a smaller picture", False),
+        (MemoryError(), 3, "out of memory; reduce --size", False),
         (
             tf.errors.ResourceExhaustedError(None, None, "OOM"),
             3,
             "out of memory",
             False,
         ),
-        (RuntimeError("a\n bug"), 4, "cannot go on: a bug\n", True),
-        (FloatingPointError("none"), 4, "cannot go on: none\n", False),
-        (BlockingIOError("another"), 4, "cannot go on: another\n", False),
+        (RuntimeError("a\n bug"), 4, "run failed: a bug\n", True),
+        (FloatingPointError("none"), 4, "run failed: none\n", False),
+        (BlockingIOError("another"), 4, "run failed: another\n", False),
     ],
 )
 def test_failures_have_their_status(capsys, error, status, words, traced):

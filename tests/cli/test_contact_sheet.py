@@ -89,18 +89,18 @@ def test_values_are_read_as_flags_are(sweep, values):
         ({"sweep": "strength"}, "expected a flag and its values, such as"),
         ({"sweep": "strength:0.5,"}, "expected a flag and its values"),
         ({"sweep": "strength:a"}, "strength is 'a', expected a number"),
-        ({"sweep": "output:a.png"}, "output changes nothing"),
-        ({"sweep": "bit_depth:8,16"}, "bit_depth changes nothing"),
-        ({"sweep": "sheet_size:64"}, "sheet_size changes nothing"),
+        ({"sweep": "output:a.png"}, "output does not change"),
+        ({"sweep": "bit_depth:8,16"}, "bit_depth does not change"),
+        ({"sweep": "sheet_size:64"}, "sheet_size does not change"),
         ({"sweep": "flagfile:glass"}, "no flag --flagfile"),
         ({"sweep": ("seed:1", "seed:2")}, "twice for seed"),
         ({"sweep": ("seed:1", "strength:1", "size:64")}, "given 3 times"),
         ({"sweep": "seed:" + ",".join("1" * 101)}, "101 pictures"),
         (
             {"sweep": "seed:1", "checkpoint_dir": "a"},
-            "no part for checkpoint_dir",
+            "do not use checkpoint_dir",
         ),
-        ({"sweep": "seed:1", "preview_every": 5}, "no part for preview_every"),
+        ({"sweep": "seed:1", "preview_every": 5}, "do not use preview_every"),
     ],
 )
 def test_a_sweep_that_is_wrong_is_refused(chosen, words):
@@ -280,7 +280,7 @@ def test_scores_are_those_of_the_judge(flag_file, toy, capsys):
     err = capsys.readouterr().err
     assert f"scores    toy, {toy}" in err
     assert f"picture 1 of 2, --style_scale=1, {scores[0]}" in err
-    assert "is not the one that" not in err  # one network paints and judges
+    assert "differs from the network" not in err  # one network
     assert image_io.load_image("a.png").shape == size
 
 
@@ -290,14 +290,14 @@ def test_scores_need_a_style_and_say_what_network_judges(
     sweep = ["--sweep=seed:1,2", "--sheet_scores"]
     arguments = ["--content=town.png", "--style_weight=0", *sweep]
     assert main.main(arguments) == 1
-    assert "sheet_scores compares with a style" in capsys.readouterr().err
+    assert "--sheet_scores needs a style image" in capsys.readouterr().err
     prepared = _prepare(*sweep)
     other = prepared.judge.network._replace(origin="elsewhere")
     prepared.judge.network = other
     with caplog.at_level("INFO", "nst_tf"):
         lines = contact_sheet.describe(prepared, "the CPU")
     assert "scores    toy, elsewhere" in lines
-    assert "is not the one that generates" in caplog.text
+    assert "differs from the network that generates" in caplog.text
 
 
 def test_a_style_may_be_swept(flag_file, painter):
@@ -396,7 +396,7 @@ def test_several_devices_paint_no_sheet(
     monkeypatch.setattr(replicas, "count_workers", lambda: workers)
     typed = [flag_file, "--sweep=seed:1,2", f"--devices={devices}"]
     assert main.main(typed) == 1
-    words = "several devices share one picture, and a sheet has many"
+    words = "a contact sheet cannot use several devices"
     assert words in capsys.readouterr().err
 
 

@@ -151,24 +151,39 @@ def test_a_job_is_written_as_flags_that_make_it():
         (["--lr=1"], "unknown flag --lr; did you mean 'learning_rate'?"),
         (
             ["--color", "--size=9"],
-            "--color has no value, but is followed by --s",
+            "--color has no value, since --s",
         ),
         (["--num-steps=1"], "unknown flag --num-steps; did you mean 'steps'?"),
-        (["--threads=2"], "unknown flag --threads; TensorFlow takes all cor"),
+        (["--threads=2"], "unknown flag --threads; TensorFlow uses all cor"),
         (["-x"], "unknown flag -x; --help lists them."),
-        (["-ys"], "unknown flag -ys; short flags stand alone: -y -s; --he"),
-        (["-s512"], "unknown flag -s512; short flags stand alone: -s 512;"),
+        (
+            ["-ys"],
+            "unknown flag -ys; short flags cannot be joined: write -y -s",
+        ),
+        (
+            ["-s512"],
+            "unknown flag -s512; short flags cannot be joined: write -s 512;",
+        ),
         (["--no-size"], "unknown flag --no-size"),
         (["-o"], "flag -o has no value; write -o=VALUE."),
-        (["--no-dry-run=1"], "flag --no-dry-run takes no value."),
-        (["size=512"], "size=512 is no picture; did you mean --size=512?"),
-        (["--", "dry-run"], "dry-run is no picture; did you mean --dry_run?"),
-        (["starry"], "starry is no picture; did you mean --flagfile=starry?"),
-        (["a.cfg"], "a.cfg is no picture; did you mean --flagfile=a.cfg?"),
+        (
+            ["--no-dry-run=1"],
+            "flag --no-dry-run takes no value; ",
+        ),
+        (["size=512"], "size=512 is not a picture; did you mean --size=512?"),
+        (
+            ["--", "dry-run"],
+            "dry-run is not a picture; did you mean --dry_run?",
+        ),
+        (
+            ["starry"],
+            "starry is not a picture; did you mean --flagfile=starry?",
+        ),
+        (["a.cfg"], "a.cfg is not a picture; did you mean --flagfile=a.cfg?"),
         (
             ["a.jpg", "--content=b.jpg"],
-            "a.jpg is the content image, but --content is given, too; leave "
-            "one of them out.",
+            "a.jpg is the content image, but --content is also given; remove "
+            "one of them.",
         ),
         (["a.jpg", "b.jpg", "--style=c.jpg"], "b.jpg is the style image, but"),
         (["--size=1e9"], "size is '1e9', expected a whole number"),
@@ -181,7 +196,7 @@ def test_a_job_is_written_as_flags_that_make_it():
         (["--preset=starry"], "unknown flag --preset; did you mean 'flagfile'"),
         (["--flagflie=a"], "unknown flag --flagflie; did you mean 'flagfile'"),
         (["--style_blend=a"], "expected numbers, such as 0.7,0.3"),
-        ([""], "an argument is empty, expected a picture."),
+        ([""], "an argument is empty; expected the path of a picture."),
     ],
 )
 def test_mistakes_get_a_sentence(arguments, words):
@@ -193,12 +208,12 @@ def test_mistakes_get_a_sentence(arguments, words):
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("a\0b", "is not a text file"),
+        ("a\0b", "is not a UTF-8 text"),
         ("--steps 7", "line 2, has '--steps 7'; expected --name=value"),
         ("size=7", "line 2, has 'size=7'"),
         ("--size", "flag --size has no value"),
         ("--siez=7", "unknown flag --siez; did you mean 'size'"),
-        ("--flagfile=a.cfg", "name each other in a circle"),
+        ("--flagfile=a.cfg", "include each other in a circle"),
     ],
 )
 def test_mistakes_in_files_get_a_sentence(tmp_path, line, words):
@@ -210,7 +225,7 @@ def test_mistakes_in_files_get_a_sentence(tmp_path, line, words):
 def test_a_file_of_a_megabyte_is_no_flag_file(tmp_path):
     path = tmp_path / "a.cfg"
     path.write_bytes(b"--size=3\n" * 2**17)
-    words = re.escape(f"flag file {path} ") + ".*too large for a flag file"
+    words = re.escape(f"flag file {path} ") + ".*larger than 1 MB"
     with pytest.raises(ValueError, match=words):
         flags.parse([f"--flagfile={path}"])
 
@@ -268,7 +283,7 @@ def test_quotes_are_removed_unless_a_file_is_called_so(
 def test_a_comment_after_a_value_is_named(tmp_path, monkeypatch, line):
     file = _write(tmp_path, monkeypatch, line)
     bare = re.sub(r"\s+(# |//|#1$).*", "", line)
-    words = f"one.cfg, line 1, has a comment after {bare!r}, where it is"
+    words = f"one.cfg, line 1, has a comment after {bare!r}, which"
     with pytest.raises(ValueError, match=re.escape(words)):
         flags.parse([file])
 
@@ -367,7 +382,7 @@ def test_files_may_be_nested_eight_deep(tmp_path):
         text = f"--flagfile={number + 1}.cfg\n" if number < 9 else "--seed=4\n"
         (tmp_path / f"{number}.cfg").write_text(text)
     assert flags.parse([f"--flagfile={tmp_path}/2.cfg"]).seed == 4
-    with pytest.raises(ValueError, match="in a circle, or more than 8 deep"):
+    with pytest.raises(ValueError, match="in a circle or more than 8 levels"):
         flags.parse([f"--flagfile={tmp_path}/1.cfg"])
 
 

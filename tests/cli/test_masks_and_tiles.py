@@ -168,7 +168,7 @@ def test_a_picture_in_tiles_is_that_painted_as_a_whole(capsys):
     err = capsys.readouterr().err
     assert re.search(r"; about 1\.0 GB, in \d+ tiles of \d+ x \d+\n", err)
     _run(LEVEL, "--tile=40", "--content_target=recompute", "--output=anew.png")
-    assert "in which the content is seen anew" in capsys.readouterr().err
+    assert "which recompute the content's features" in capsys.readouterr().err
     whole, tiled_, anew = _load("whole.png", "tiled.png", "anew.png")
     # In float32, which Adam amplifies, and one level of 8 bits.
     assert np.abs(tiled_ - whole).max() <= 1
@@ -203,7 +203,7 @@ def test_the_tiles_that_memory_decided_are_recorded_and_taken_again(
 @pytest.mark.parametrize(
     ("flags", "status", "words"),
     [
-        (["--memory=0.5"], 3, "in the smallest tiles it needs"),
+        (["--memory=0.5"], 3, "with the smallest tiles it needs"),
         (["--tile=14"], 1, "tile is 14, expected at least 15 pixels"),
         (
             ["--style_loss=sliced_wasserstein", "--tile=50"],
@@ -270,8 +270,8 @@ def test_a_program_that_has_no_memory_for_the_smallest_tiles_ends(
     out, err = capsys.readouterr()
     assert re.findall(rf"{AGAIN} (\d+)\n", err) == ["48", "24"]  # then 12
     assert (
-        "nst-tf: out of memory; make a smaller picture with --size, or smaller "
-        "tiles with --memory, in GB.\n"
+        "nst-tf: out of memory; reduce --size, or use smaller tiles with "
+        "--memory, in GB.\n"
     ) in err
     assert "saved town-paint.png (96 x 72, unfinished) in" in err
     assert out == "town-paint.png\n"

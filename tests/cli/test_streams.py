@@ -135,7 +135,7 @@ def test_where_no_picture_can_go_is_refused(
 def test_a_reader_that_leaves_loses_no_picture(flags, monkeypatch, capsys):
     monkeypatch.setattr(sys, "stdout", _Output(buffer=_Full()))
     assert main.main([*flags, PNG]) == 1
-    words = "standard output took no picture; it is picture.png"
+    words = "standard output could not be written; the picture is picture.png"
     assert words in capsys.readouterr().err
     assert Image.open("picture.png").width >= 96
 

@@ -98,7 +98,7 @@ _SIDES = "expected sides above 0 and at most 65536 inches"
         ({"dpi": -1.0}, "dpi is -1.0, expected at least 0 and at most"),
         ({"dpi": float("nan")}, "dpi is nan, expected at least 0"),
         ({"dpi": 1e5}, "dpi is 100000.0, expected at least 0 and at most"),
-        ({"dpi": 0.5}, "dpi is 0.5, expected 0, for what is usual, or at"),
+        ({"dpi": 0.5}, "dpi is 0.5; expected at least 1, or 0"),
     ],
 )
 def test_wrong_sizes_are_refused_in_a_sentence(changes, words):
@@ -112,7 +112,7 @@ def test_wrong_sizes_are_refused_in_a_sentence(changes, words):
     [
         ("10x12in", 9000.0, "108000 pixels on the long side at 9000 dpi"),
         ("1200cm", 0.0, "141732 pixels on the long side at 300 dpi"),
-        ("0.001x40cm", 0.0, "0 pixels on the long side at 300 dpi, expected 1"),
+        ("0.001x40cm", 0.0, "0 pixels on the long side at 300 dpi; expected 1"),
     ],
 )
 def test_sizes_beyond_the_limits_of_pictures_are_refused(text, dpi, words):

@@ -246,7 +246,7 @@ def test_standard_input_that_is_no_picture_is_refused(
 
 def test_standard_input_holds_one_picture():
     request = settings.Job(content="-", style=("-",))
-    with pytest.raises(ValueError, match="more than one picture is '-'"):
+    with pytest.raises(ValueError, match="several pictures are '-'"):
         checks.check(request)
 
 

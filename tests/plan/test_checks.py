@@ -64,14 +64,14 @@ def test_a_value_of_another_type_is_refused(chosen, words):
     [
         ({"optimizer": "lbgfs"}, "unknown optimizer 'lbgfs'; did you mean 'lb"),
         ({"bit_depth": 9}, "unknown bit_depth 9; expected 8 or 16."),
-        ({"init": ""}, "init is empty, expected content, noise, style, gray"),
+        ({"init": ""}, "init is empty; expected content, noise, style, gray"),
         (
             {"weights": ""},
-            "weights is empty, expected auto, imagenet, small",
+            "weights is empty; expected auto, imagenet, small",
         ),
         (
             {"style": ("a.png", "")},
-            "style is empty, expected a picture's",
+            "style is empty; expected the path",
         ),
         ({"size": 0}, "size is 0, expected at least 1 and at most 65536."),
         ({"size": 65537}, "size is 65537, expected at least 1 and at most 655"),
@@ -85,7 +85,10 @@ def test_a_value_of_another_type_is_refused(chosen, words):
         ({"content_layers": "conv"}, "vgg19 has no layer 'conv'"),
         ({"content_layers": ","}, "content_layers has '', expected name:wei"),
         ({"content_layers": "block1_conv1:-1"}, "content_layers has 'block1_"),
-        ({"content_layers": "block1_conv1:0"}, "no layer has a weight above 0"),
+        (
+            {"content_layers": "block1_conv1:0"},
+            "give at least one layer a weight",
+        ),
         ({"content_layers": ",".join(["block1_conv1"] * 2)}, "_conv1 twice"),
         (
             {"strength": -0.5},
@@ -94,23 +97,29 @@ def test_a_value_of_another_type_is_refused(chosen, words):
         ({"seed": 10**400}, "expected at least 0 and at most 4294967295"),
         ({"extractor": "vgg91"}, "unknown extractor 'vgg91'; did you mean"),
         ({"style_layers": ("block1_conv1", "conv")}, "has no layer 'conv'"),
-        ({"style_scale": ()}, "style_scale is empty, expected one at least."),
+        (
+            {"style_scale": ()},
+            "style_scale is empty; expected at least one number, such as 1.",
+        ),
         ({"style_blend": (0.0, 0.0)}, "style_blend is 0 for all styles; raise"),
-        ({"style_mask": ("a.png",)}, "there is no --content_mask that says wh"),
-        ({"dpi": 0.5}, "dpi is 0.5, expected 0, for what is usual, or at leas"),
+        ({"style_mask": ("a.png",)}, "style_mask needs a --content_mask"),
+        ({"dpi": 0.5}, "dpi is 0.5; expected at least 1, or 0 for the defaul"),
         ({"print_size": "big"}, "print_size is 'big'"),
         ({"checkpoint_every": "0s"}, "checkpoint_every is '0s', expected ste"),
-        ({"resume": "require"}, "resume is 'require', but there is no folder"),
+        (
+            {"resume": "require"},
+            "resume is 'require', but there is no checkpoint",
+        ),
         (
             {"device": "cuda:1"},
             "unknown device 'cuda:1'; did you mean 'gpu:1'?",
         ),
-        ({"content": "-", "style": ("-",)}, "more than one picture is '-'"),
-        ({"content": "-", "continue_from": "-"}, "more than one picture"),
-        ({"style": ("-",), "init": "-"}, "more than one picture"),
+        ({"content": "-", "style": ("-",)}, "several pictures are '-'"),
+        ({"content": "-", "continue_from": "-"}, "several pictures are"),
+        ({"style": ("-",), "init": "-"}, "several pictures are"),
         (
             {"content_weight": 0.0, "style_weight": 0.0},
-            "content_weight and style_weight are both 0; nothing would be",
+            "content_weight and style_weight are both 0, so that there",
         ),
     ],
 )
@@ -169,7 +178,7 @@ def test_layers_are_read_with_their_weights():
         ("a:2e9", "at most 1e9"),
         (":1", "layers has ':1'"),
         ("a,a", "layers has a twice."),
-        ("a:0", "layers is 'a:0': no layer has a weight above 0."),
+        ("a:0", "layers is 'a:0'; give at least one layer a weight above 0."),
     ):
         with pytest.raises(ValueError, match=words):
             parse(text)

@@ -80,7 +80,7 @@ def test_a_start_that_is_a_word_is_no_picture():
 
 
 def test_what_cannot_be_read_is_said(folder):
-    with pytest.raises(ValueError, match="no content image; name one with"):
+    with pytest.raises(ValueError, match="no content image; pass one with"):
         _read(content="")
     Path("empty").mkdir()
     with pytest.raises(ValueError, match="style folder empty has no pictures"):
@@ -95,7 +95,9 @@ def test_notes_of_every_picture_are_kept(monkeypatch):
     assert read.notes == words
     monkeypatch.setenv("NST_TF_WEIGHTS", "a.h5")
     assert read.notes[:3] == words
-    assert read.notes[3].startswith("NST_TF_WEIGHTS is set, but no longer read")
+    assert read.notes[3].startswith(
+        "NST_TF_WEIGHTS is set, but nst_tf ignores it now"
+    )
 
 
 def _take(styles, given=None, content=None, **chosen):

@@ -69,8 +69,8 @@ def test_a_print_is_as_large_as_its_paper_at_its_resolution():
     with pytest.raises(ValueError) as raised:
         _make(A, size=512, print_size="400x300in")
     assert str(raised.value) == (
-        "print_size is '400x300in', 120000 pixels on the long side at 300 dpi, "
-        "expected 1 to 65536; change --print_size or --dpi."
+        "print_size is '400x300in', which is 120000 pixels on the long side at "
+        "300 dpi; expected 1 to 65536. Change --print_size or --dpi."
     )
 
 
@@ -146,7 +146,7 @@ def test_a_size_of_the_style_is_that_beside_the_output():
 def test_a_plan_may_be_of_no_style():
     assert _make(style_weight=0.0, init="gray").regions == []
     for chosen in ({}, {"style_weight": 0.0, "init": "style"}):
-        with pytest.raises(ValueError, match="no style image; name one"):
+        with pytest.raises(ValueError, match="no style image; pass one"):
             _make(**chosen)
 
 
@@ -194,8 +194,8 @@ def test_a_note_says_which_share_of_values_is_clipped():
     extreme = CONTENT._replace(pixels=np.round(CONTENT.pixels))
     changed = color.match_moments(A.pixels, extreme.pixels)
     assert _make(A, content=extreme, color="match").notes == [
-        f"{changed.share:.2%} of the style's values are clipped, with the "
-        f"content's colors"
+        f"{changed.share:.2%} of the style's values were clipped, in the "
+        "content's colors"
     ]
     assert _make(A).notes == []
 
@@ -241,7 +241,10 @@ def test_a_run_goes_on_from_a_smaller_one():
     assert [(each.width, each.steps) for each in plan.levels] == [
         (96, 2), (128, 2)
     ]  # fmt: skip
-    for size, words in (((60, 64), "another shape"), ((96, 128), "raise --si")):
+    for size, words in (
+        ((60, 64), "another aspect"),
+        ((96, 128), "raise --si"),
+    ):
         with pytest.raises(ValueError, match=words):
             _make(A, others={"continue_from": toys.picture(*size)}, **chosen)
 
@@ -272,8 +275,8 @@ def test_pictures_are_as_large_as_a_position_and_no_strips(name):
 def test_an_output_is_as_large_as_a_position():
     assert _make(A, size=3).size == (2, 3)
     words = (
-        "size is 2, so that the output would be 2 x 1 pixels, but block3_conv1 "
-        "needs at least 4 x 4; raise the size, or the dpi of a print."
+        "size is 2, which makes the output 2 x 1 pixels, but block3_conv1 "
+        "needs at least 4 x 4; raise --size, or --dpi with --print_size."
     )
     flat = toys.picture(20, 40)
     with pytest.raises(ValueError, match=words):

@@ -16,7 +16,7 @@ ROOT = PACKAGE.parent
 TOY = """\
     toy_{name}: float = setting(
         0.0,
-        "What is minimized",
+        "Losses",
         "A setting that changes nothing.",
         low=0,
         high=1,

@@ -307,7 +307,7 @@ def test_one_note_says_which_masks_are_resized(count):
     styles = [B, other][:count]
     others = {"style_mask/0": plain(1, (50, 60)), "keep_mask": plain(1)}
     notes = style_regions.describe_resized(CONTENT, styles, others)
-    words = ["resized to their pictures: style mask 1, 60 x 50"]
+    words = ["masks resized to their pictures: style mask 1, 60 x 50"]
     assert notes == (words if count == 2 else [])
     others["keep_mask"] = plain(1, (6, 8))
     (note,) = style_regions.describe_resized(CONTENT, styles, others)
@@ -323,14 +323,14 @@ def test_one_note_says_which_masks_are_resized(count):
         (
             1,
             {"content_mask": halves(RED, BLUE, (30, 50))},
-            r"content_mask is 50 x 30 pixels, but its picture is 80 x 60; exp",
+            r"content_mask is 50 x 30 pixels, but its picture is 80 x 60; pas",
         ),
         (1, {"strength_map": plain(1, (30, 80))}, "strength_map is 80 x 30 pi"),
         (1, {"keep_mask": plain(1, (60, 40))}, "keep_mask is 40 x 60 pixels"),
         (
             1,
             {"content_mask": plain(0), "strength_map": plain(0)},
-            "the masks leave nothing to paint: no region has a style and is",
+            "the masks leave nothing to paint: each region has no style or is",
         ),
         (1, {"strength_map": plain(0)}, "the masks leave nothing to paint"),
         (1, {"keep_mask": plain(1)}, "the masks leave nothing to paint"),
@@ -338,8 +338,8 @@ def test_one_note_says_which_masks_are_resized(count):
             1,
             {"content_mask": halves(RED, BLUE)},
             r"content_mask has 2 regions \(#ff0000 50%, #0000ff 50%\), but "
-            r"there is 1 style; name one for each, from the lightest color "
-            r"to the darkest; black may be left without one\.",
+            r"there is 1 style; pass one for each, from the lightest color "
+            r"to the darkest. Only black needs no style\.",
         ),
         (2, {"content_mask": _thirds()}, r"has 3 regions \(#00ff00 50%, #ff"),
         (3, {"content_mask": halves(RED, BLACK)}, "has 2 regions .* are 3 st"),
@@ -357,7 +357,7 @@ def test_one_note_says_which_masks_are_resized(count):
                 "content_mask": _thirds(),
                 "style_mask": [halves(BLUE, RED, (50, 60))],
             },
-            "content_mask has the color #00ff00, but no style_mask has; only",
+            "content_mask has the color #00ff00, but no style_mask has it",
         ),
         (
             2,
@@ -369,7 +369,7 @@ def test_one_note_says_which_masks_are_resized(count):
                 ],
             },
             "style mask 2 has the color #ff0000, but content_mask has #ffffff "
-            "50%, #000000 50%; use its colors",
+            "50%, #000000 50%; use the same colors",
         ),
         (
             3,

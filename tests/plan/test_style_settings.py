@@ -155,7 +155,7 @@ def test_a_style_that_cropping_hides_is_refused():
     hidden = toys.picture(300, 30)._replace(alpha=alpha)
     _check_fits(hidden, style_fit="side", scales=[4.0])
     _check_fits(hidden._replace(alpha=1 - alpha), style_fit="crop")
-    with pytest.raises(ValueError, match="transparent where it is cropped"):
+    with pytest.raises(ValueError, match="transparent in the cropped area"):
         _check_fits(hidden, style_fit="crop")
     assert not style_settings.is_hidden(A, 48, 64)
     for value, is_hidden in ((0.003, True), (1 / 255, False)):

@@ -100,8 +100,8 @@ def test_named_tiles_that_are_all_halo_are_refused():
     assert more == pytest.approx(2.2 * model.filters)
     assert _fit(LEAST).tiling.side == LEAST
     words = (
-        "tile is 11, expected at least 12 pixels: a tile is cut with all that "
-        "its layers see around it."
+        "tile is 11, expected at least 12 pixels, so that it includes the "
+        "surroundings that its layers read."
     )
     with pytest.raises(ValueError, match=words):
         _fit(LEAST - 1)
@@ -118,24 +118,26 @@ def test_sorted_values_are_refused_only_where_tiles_are_needed():
             tile_size.fit_tiles(cut)
         message = str(raised.value)
         assert message.startswith(
-            "style_loss is 'sliced_wasserstein', which is no sum over "
-            "positions, so that 96 x 72 pixels cannot be worked on in tiles"
+            "style_loss 'sliced_wasserstein' cannot be computed tile by tile, "
+            "and 96 x 72 pixels would need tiles"
         )
         assert message.endswith("choose another --style_loss, or a smaller "
                                 "--size.") and "\n" not in message  # fmt: skip
-        assert ("1.0 GB are there" in message) == (not cut.tiling.side)
+        assert ("1.0 GB are available" in message) == (not cut.tiling.side)
 
 
 def test_not_even_the_smallest_tiles_fit():
     words = (
-        r"a picture of 96 x 72 pixels needs about 1\.0 GB, and 1\.0 GB are "
-        r"there; in the smallest tiles it needs 1\.0 GB\. Make it smaller with "
+        r"a picture of 96 x 72 pixels needs about 1\.0 GB, but only 1\.0 GB "
+        r"are available; with the smallest tiles it needs 1\.0 GB\. Reduce "
         r"--size, or free memory\.$"
     )
     with pytest.raises(MemoryError, match=words):
         _fit(limit=1e9)
     read = READ._replace(content=toys.picture(900, 1200, 0))
-    words = "1200 x 900 pixels needs about 3.7 GB, and 1.0 .* it needs 1.1 GB"
+    words = (
+        "1200 x 900 pixels needs about 3.7 GB, but only 1.0 .* it needs 1.1 GB"
+    )
     with pytest.raises(MemoryError, match=words):
         _fit(limit=1e9, read=read, size=1200)
 
@@ -298,9 +300,9 @@ def test_the_content_is_seen_anew_where_memory_asks_for_it():
     assert plan.tiling.content_target == "recompute"
     assert plan.tiling.side >= LEAST
     words = tile_size.describe_tiles(plan, plan.levels[-1])
-    assert words.endswith(", in which the content is seen anew")
+    assert words.endswith(", which recompute the content's features")
     assert _fit(limit=limit, target="recompute") == plan
-    with pytest.raises(MemoryError, match="in the smallest tiles it needs"):
+    with pytest.raises(MemoryError, match="with the smallest tiles it needs"):
         _fit(limit=limit, target="keep")
 
 

@@ -43,14 +43,14 @@ def _draft(job, **changes):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"content": ""}, "no content image; name one with --content"),
-        ({"style": ()}, "no style image; name one with --style"),
+        ({"content": ""}, "no content image; pass one with --content"),
+        ({"style": ()}, "no style image; pass one with --style"),
         ({"content": "none.jpg"}, "there is no file none.jpg"),
         ({"content": "twon.png"}, "no file twon.png; did you mean 'town.png'?"),
         ({"style": ("none.jpg",)}, "there is no file none.jpg"),
         ({"init": "contnet"}, "there is no file contnet"),
         ({"size": 0}, "size is 0, expected at least 1"),
-        ({"size": 1}, "size is 1, so that the output would be 1 x 1 pixels"),
+        ({"size": 1}, "size is 1, which makes the output 1 x 1 pixels"),
         ({"style_layers": "block1_conv9"}, "toy has no layer 'block1_conv9'"),
         ({"weights": "none.h5"}, "there is no weights file none.h5"),
         ({"output": "none/a.png"}, "output folder none does not exist"),
@@ -477,7 +477,7 @@ def test_the_library_logs_once_and_prints_nothing(
             nst_tf.stylize("town.png", "paint.png", **chosen)
     records = [(each.levelname, each.getMessage()) for each in caplog.records]
     assert [level for level, _ in records] == ["INFO", "WARNING"]
-    assert "NST_TF_WEIGHTS is set, but no longer read" in records[0][1]
+    assert "NST_TF_WEIGHTS is set, but nst_tf ignores it now" in records[0][1]
     assert "bfloat16 is emulated on this CPU" in records[1][1]
     assert capsys.readouterr() == ("", "")
 

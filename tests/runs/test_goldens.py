@@ -65,7 +65,7 @@ def _resume(name, monkeypatch, capsys):
     out, err = capsys.readouterr()
     level, step = head["level"] + 1, head["steps"] + 1
     assert level == 2 or step > 1
-    assert f"going on at level {level}, step {step}\n" in err
+    assert f"resuming at level {level}, step {step}\n" in err
     assert out == "again.png\n"
     _check_close("again.png", f"{name}.png")
 

@@ -256,9 +256,9 @@ def test_the_weights_are_named(typed, expected):
         (["--describe=none.png"], "there is no file none.png"),
         (["--describe=town.png"], "town.png does not say how it was made"),
         (["--describe=toy.cfg"], "toy.cfg does not say how it was made"),
-        (["--describe", "a.png", "--size=3"], "describe is given alone"),
-        (["--describe"], "describe is given alone, with a picture"),
-        (["--describe="], "describe is given alone, with a picture"),
+        (["--describe", "a.png", "--size=3"], "describe needs a picture"),
+        (["--describe"], "describe needs a picture"),
+        (["--describe="], "describe needs a picture"),
         (["--rerun=none.png"], "there is no file none.png"),
         (["--rerun=town.png"], "town.png does not say how it was made"),
     ],
@@ -679,7 +679,7 @@ def test_another_device_is_warned_of(painter, capsys):
     _save({**record, "device": "a card"})
     capsys.readouterr()
     _again("a.png", "--output=b.png")
-    words = f"warning   made on a card, and here is {record['device']}\n"
+    words = f"made on a card, but this device is {record['device']}\n"
     assert words in capsys.readouterr().err
 
 
@@ -722,11 +722,17 @@ def test_other_weights_are_taken_only_if_they_are_named(painter, capsys):
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        (["--size=128"], "rerun and size are both given, but rerun makes a pi"),
-        (["--init=noise"], "rerun makes a picture again"),
-        (["--continue_from=paint.png"], "rerun makes a picture again"),
+        (
+            ["--size=128"],
+            "rerun and size are both given, but rerun repeats a pi",
+        ),
+        (["--init=noise"], "rerun repeats a picture"),
+        (["--continue_from=paint.png"], "rerun repeats a picture"),
         (["--keep_mask=paint.png"], "keep_mask is set, but rerun"),
-        (["--resume=auto"], "rerun and resume are both given, but rerun makes"),
+        (
+            ["--resume=auto"],
+            "rerun and resume are both given, but rerun repeats",
+        ),
         (["--checkpoint_dir=a"], "rerun and checkpoint_dir are both given"),
         (["--style=paint.png", "--style=town.png"], "style names 2 pictures"),
         (["--content=none.png"], "there is no file none.png"),
@@ -921,7 +927,7 @@ def test_a_style_that_is_cropped_to_nothing_is_refused(capsys):
     options = writing.Options(alpha=alpha)
     image_io.write_image("paint.png", toys.image(64, 300), options)
     assert main.main(["--flagfile=toy.cfg", "--style_fit=crop"]) == 1
-    assert "wholly transparent where it is cropped" in capsys.readouterr().err
+    assert "fully transparent in the cropped area" in capsys.readouterr().err
 
 
 def test_flags_that_choose_by_default_are_told_as_they_were_typed():

@@ -276,5 +276,6 @@ def test_of_several_processes_the_first_writes(painter, monkeypatch, capsys):
     assert _paint("--timelapse=f.gif", "--log=run.jsonl") == 0
     assert set(os.listdir()) == before
     out, err = capsys.readouterr()
-    assert err == "note      one of 1 processes, of which the first writes\n"
+    words = "note      one of 1 processes; the first one writes the picture\n"
+    assert err == words
     assert out == ""
