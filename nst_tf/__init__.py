@@ -25,6 +25,8 @@ To make and judge files:
         One picture to make, in strings and numbers only.
     run_job(job, *, callback, progress)
         Makes the picture of a job, from file to file.
+    run_jobs(jobs, *, workers, judge, results_dir, progress)
+        Makes the pictures of many jobs; yields each result as it comes.
     judge_image(image, content, styles, *, size, **settings)
         Judges a picture against its content image and its style images.
     load_image(path)
@@ -137,6 +139,7 @@ __getattr__, __dir__ = import_lazily(
         "notebook": "notebook",
         "optimize": "optimize",
         "run_job": "runs.api:run_job",
+        "run_jobs": "batch.api:run_jobs",
         "save_image": "images.image_io:save_image",
         "stylize": "runs.api:stylize",
         "stylize_steps": "runs.api:stylize_steps",

@@ -8,6 +8,7 @@ from nst_tf import losses as losses
 from nst_tf import network as network
 from nst_tf import notebook as notebook
 from nst_tf import optimize as optimize
+from nst_tf.batch.api import run_jobs as run_jobs
 from nst_tf.files import example_images as example_images
 from nst_tf.images.image_io import load_image as load_image
 from nst_tf.images.image_io import save_image as save_image

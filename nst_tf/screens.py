@@ -309,7 +309,7 @@ def describe(status: Status, now: float, elapsed: float) -> str:
     label, estimate, loss, facts, _ = status
     share = estimate.share(now) if estimate else None
     parts = [label if share is None else f"{100 * share:.0f}%  {label}"]
-    if facts:
+    if "step" in facts:
         parts.append(f"step {facts['step']}/{facts['steps']}")
     if loss is not None:
         parts.append(f"loss {loss:.4g}")

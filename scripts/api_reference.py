@@ -23,6 +23,7 @@ FUNCTIONS = (
     "stylize",
     "stylize_steps",
     "run_job",
+    "run_jobs",
     "make_plan",
     "Painter",
     "Painter.paint",
@@ -41,6 +42,7 @@ VALUES = {
     "plan.pyramid.Level": "What a plan has several of, as `levels`.",
     "plan.planning.Tiling": "What a plan has as `tiling`.",
     "runs.api.Result": "What `run_job` returns.",
+    "batch.ledger.Result": "What `run_jobs` yields.",
     "judge.judging.Judgement": "What `judge_image` returns.",
 }
 # Rooms whose public names make a run, and what a page says of them.
@@ -103,7 +105,10 @@ QUESTIONS = {
     "packages.",
 }
 # The other programs: the module that writes their --help.
-PROGRAMS = {"nst-tf-judge": "judge.command"}
+PROGRAMS = {
+    "nst-tf-judge": "judge.command",
+    "nst-tf-batch": "batch.options",
+}
 
 
 def main() -> int:

@@ -20,6 +20,7 @@ import test_laws
 import toys
 
 from nst_tf import files
+from nst_tf.batch import options
 from nst_tf.cli import answers, completion, flag_values, flags, usage
 from nst_tf.images import image_io
 from nst_tf.judge import command
@@ -128,11 +129,11 @@ def test_flags_in_documents_exist(path):
     text = re.sub(
         r"`(python scripts/|tensorboard |docker )[^`]*`", "", path.read_text()
     )
-    judge = command.format_usage()
+    others = command.format_usage() + options.format_usage()
     for flag in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text):
         if flag in ("help", "version", "describe", "completion", "name"):
             continue
-        if f"--{flag}" not in judge:
+        if f"--{flag}" not in others:
             flag_values.find_name(f"--{flag}")
 
 

@@ -68,6 +68,7 @@ NAMES = {
     "optimize.Sgd": "image learning_rate average settings",
     "optimize.Step": "level index evaluation optimizer",
     "run_job": "job callback progress",
+    "run_jobs": "jobs workers judge results_dir progress",
     "save_image": "path image bit_depth quality dpi alpha",
     "stylize": f"content style callback progress extra_losses {KEYWORDS}",
     "stylize_steps": f"content style extra_losses {KEYWORDS}",

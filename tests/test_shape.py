@@ -15,7 +15,9 @@ MOST_LINES = 350
 MOST_PARAMETERS = 8
 # Below `runs`, only `plan` sees a job: all else gets a plan. The judge has one
 # of its own, for the pictures that it compares.
-ROOMS_WITH_JOBS = {"plan", "cli", "judge", "__init__.py", "notebook.py"}
+ROOMS_WITH_JOBS = {
+    *("plan", "cli", "judge", "batch", "__init__.py", "notebook.py"),
+}
 RUNS_WITH_JOBS = {
     f"runs/{name}.py"
     for name in ("api", "records", "rerun", "results", "run_log", "description")

@@ -16,7 +16,11 @@ import nst_tf
 from nst_tf import terminal
 
 ROOT = Path(nst_tf.__file__).parent.parent
-MODULES = {"nst-tf": "nst_tf.run", "nst-tf-judge": "nst_tf.judge"}
+MODULES = {
+    "nst-tf": "nst_tf.run",
+    "nst-tf-batch": "nst_tf.batch",
+    "nst-tf-judge": "nst_tf.judge",
+}
 # Sends SIGINT as a module begins to be imported.
 INTERRUPT = """
 import os, signal, sys, time

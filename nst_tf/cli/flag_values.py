@@ -127,13 +127,13 @@ def read_job(flags: Sequence[Flag]) -> settings.Job:
         texts.setdefault(flag.name, []).append(flag.value)
     return settings.Job(
         **{
-            name: _read_value(settings.FIELDS[name], values)
+            name: read_value(settings.FIELDS[name], values)
             for name, values in texts.items()
         }
     )
 
 
-def _read_value(field: dataclasses.Field, texts: list[str]) -> Any:  # type: ignore[type-arg]
+def read_value(field: dataclasses.Field, texts: Sequence[str]) -> Any:  # type: ignore[type-arg]
     """Parses the values of a setting; the last one wins, or all count."""
     if field.type == tuple[str, ...]:
         return tuple(texts)

@@ -49,11 +49,7 @@ def make_record(
         outcome: How it ended.
     """
     shown, read = _Names(plan.file.record_paths), plan.inputs
-    flags = {
-        name: getattr(asked, name)
-        for name, field in settings.FIELDS.items()
-        if name in settings.RECORDED and getattr(asked, name) != field.default
-    }
+    flags = list_flags(asked)
     if "init" in inputs.list_named_pictures(asked):
         flags["init"] = shown.find(asked.init)
     decided = {
@@ -114,6 +110,15 @@ def make_record(
         "seconds": round(outcome.seconds, 1),
         "device": outcome.device,
         "versions": list_versions(),
+    }
+
+
+def list_flags(asked: settings.Job) -> dict[str, Any]:
+    """Lists the settings that a record has as they were asked for."""
+    return {
+        name: getattr(asked, name)
+        for name, field in settings.FIELDS.items()
+        if name in settings.RECORDED and getattr(asked, name) != field.default
     }
 
 

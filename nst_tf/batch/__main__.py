@@ -1,0 +1,16 @@
+"""The program: python -m nst_tf.batch --manifest=jobs.csv."""
+
+import signal
+
+
+def cli() -> None:
+    """Runs the console script nst-tf-batch."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of imports
+    from nst_tf import terminal
+
+    terminal.run_program("nst_tf.batch.command")
+
+
+if __name__ == "__main__":
+    cli()

@@ -1,0 +1,169 @@
+"""Jobs -> results as they come: what `nst_tf` and the program offer of batches.
+
+Everything is checked before anything is painted.
+"""
+
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nst_tf import files
+from nst_tf.batch import (
+    checking,
+    ledger,
+    local,
+    manifest,
+    order,
+    painting,
+    report,
+    tasks,
+)
+from nst_tf.plan import settings
+from nst_tf.runs import runner
+
+MOST_SHOWN = 1000  # faults that are written out
+
+
+class Options(NamedTuple):
+    """How a batch is painted."""
+
+    workers: int = 0  # processes; 0: this one
+    judge: bool = False
+
+
+def run_jobs(
+    jobs: Iterable[settings.Job],
+    *,
+    workers: int = 0,
+    judge: bool = False,
+    results_dir: str | None = None,
+    progress: bool = False,
+) -> Iterator[ledger.Result]:
+    """Makes the pictures of many jobs, and yields results as they come.
+
+    Jobs that share a network, a size and a style come one after another. A
+    picture that is there, by the same settings and inputs, is not painted
+    again. One that fails does not stop the others. Stop reading to stop.
+
+    With workers, a script needs `if __name__ == "__main__":` around its own
+    work, since each process imports it.
+
+    Args:
+        jobs: Jobs with an output each; "{content}-{style}.png" if it is empty.
+        workers: Processes of this machine; 0: this one.
+        judge: Whether each picture is judged, as by `judge_image`.
+        results_dir: Folder of results.jsonl and failed.jsonl; None: no files.
+            Only a file that it has the digest of is replaced, unless the job
+            says overwrite.
+        progress: Shows a bar on standard error, or a line in a cell.
+
+    Yields:
+        A `Result` for each job: line (its number, from 1), status ("done",
+        "skipped", "unfinished" or "failed"), output, seconds, error, judge.
+
+    Raises:
+        ValueError: If any job is not as it should be: all faults, in lines.
+    """
+    options = Options(workers, judge)
+    check_options(options)
+    book = ledger.Ledger(Path(results_dir)) if results_dir else None
+    written = ledger.Written(book.path if book else None)
+    checked = checking.Checker(written).check_all(tasks.take_jobs(jobs))
+    if checked.faults:
+        raise ValueError("\n".join(describe_faults(checked.faults, "job")))
+    return _run(checked, options, book, written, progress)
+
+
+def _run(
+    checked: checking.Checked,
+    options: Options,
+    book: ledger.Ledger | None,
+    written: ledger.Written,
+    progress: bool,
+) -> Iterator[ledger.Result]:
+    """Paints what has been checked."""
+    with runner.show(progress):
+        for _, result in paint(checked, options, book, written):
+            yield result
+
+
+def paint(
+    checked: checking.Checked,
+    options: Options,
+    book: ledger.Ledger | None,
+    written: ledger.Written,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Generator[tuple[order.Unit | None, ledger.Result], None, None]:
+    """Paints what has been checked; notes and shows each result.
+
+    Args:
+        checked: What there is to paint, and what is done.
+        options: How.
+        book: Where results are noted; None: nowhere.
+        written: Tells which files may be replaced.
+        should_stop: Whether to save what is under way and to end.
+
+    Yields:
+        The unit of each picture, None of one that was done, and its result.
+    """
+    work = sum(group.work * len(each) for group, each in checked.found.items())
+    shown = report.Report(checked.number, work)
+    watch = local.Watch(should_stop, shown.follow)
+    setup = painting.Setup(options.judge, results=book.path if book else None)
+    queue = order.Queue(checked.found)
+    with contextlib.ExitStack() as stack:
+        if book:
+            book.open()
+            stack.callback(book.close)
+        for task in checked.done:
+            path = Path(task.output)
+            result = ledger.Result(task.number, ledger.SKIPPED, path)
+            if book and not written.list_digests(task.output):
+                book.add(result._replace(digest=files.digest_file(path)))
+            yield None, result
+        if not len(queue):
+            return
+        engine = _open_engine(options, queue, setup, written, watch)
+        stack.callback(engine.close)
+        for unit, result in engine:
+            if book:
+                book.add(result)
+            shown.finish(unit, result)
+            yield unit, result
+
+
+def check_options(options: Options) -> None:
+    """Raises ValueError unless a batch can be painted so."""
+    if options.workers < 0:
+        raise ValueError(f"workers is {options.workers}, expected 0 or more.")
+
+
+def describe_faults(
+    faults: Sequence[manifest.Fault], word: str = "line"
+) -> list[str]:
+    """Says in lines what is wrong."""
+    lines = [
+        f"{word} {fault.number}: {fault.sentence}"
+        if fault.number
+        else fault.sentence
+        for fault in faults[:MOST_SHOWN]
+    ]
+    if len(faults) > MOST_SHOWN:
+        lines.append(f"and {len(faults) - MOST_SHOWN} more")
+    return lines
+
+
+def _open_engine(
+    options: Options,
+    queue: order.Queue,
+    setup: painting.Setup,
+    written: ledger.Written,
+    watch: local.Watch,
+) -> Generator[local.Outcome, None, None]:
+    """Starts what paints."""
+    if options.workers:
+        from nst_tf.batch import workers
+
+        return workers.paint(queue, setup, written, watch, options.workers)
+    return local.paint(queue, setup, written, watch)

@@ -1,0 +1,190 @@
+"""The program nst-tf-batch: checks a batch, paints it, returns a status."""
+
+import contextlib
+import itertools
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import nst_tf
+from nst_tf import display, errors, terminal, watcher
+from nst_tf.backend import device
+from nst_tf.batch import (
+    api,
+    checking,
+    ledger,
+    manifest,
+    options,
+    tasks,
+)
+from nst_tf.cli import console
+from nst_tf.plan import settings
+
+log = logging.getLogger("nst_tf")
+
+SOME_FAILED = 5
+SHOWN = 5  # lines of a dry run
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Paints the batch that the arguments ask for.
+
+    Args:
+        arguments: The command line, without the program's name.
+
+    Returns:
+        The exit status: 0 all done; 1 wrong input, of which all faults are
+        printed; 5 some failed; 129, 130 and 143 stopped by a signal.
+    """
+    if {"--help", "-h", "-help"} & set(arguments):
+        terminal.print_line(*options.format_usage().split("\n"))
+        return console.DONE
+    if {"--version", "-V"} & set(arguments):
+        terminal.print_line(f"nst-tf-batch {nst_tf.__version__}")
+        return console.DONE
+    signals = watcher.Signals(terminal.print_note)
+    with contextlib.ExitStack() as shown:
+        shown.callback(display.close)
+        try:
+            with signals, terminal.print_notes():
+                request = options.read(arguments)
+                shown.enter_context(console.show(request.program))
+                for note in request.notes:
+                    log.info(note)
+                if request.own["merge"]:
+                    return _merge(request)
+                return _run(request, signals)
+        except (ValueError, OSError) as error:
+            return console.print_error(str(error))
+        except MemoryError as error:
+            console.print_error(str(error) or console.OUT_OF_MEMORY_ADVICE)
+            return console.OUT_OF_MEMORY
+
+
+def _merge(request: options.Request) -> int:
+    """Merges the results of shards."""
+    folder = Path(request.own["results_dir"])
+    counts = ledger.merge(folder, [Path(word) for word in request.words])
+    words = ", ".join(f"{count} {name}" for name, count in counts.items())
+    terminal.print_result(f"{folder / 'results.jsonl'}: {words}")
+    return console.DONE
+
+
+def _run(request: options.Request, signals: watcher.Signals) -> int:
+    """Checks all lines, and paints them."""
+    program = request.program
+    book = ledger.Ledger(Path(request.own["results_dir"]), request.shard)
+    written = ledger.Written(book.path)
+    display.show_stage("checking the manifest")
+    root = request.own["output_root"]
+    checker = checking.Checker(written, Path(root) if root else None)
+    maker = tasks.Maker(request.defaults, options.find_folder(request))
+    checked = checker.check_all(_list_tasks(request, maker))
+    for note in maker.notes:
+        log.info(note)
+    word = "line" if request.own["manifest"] else "picture"
+    for line in api.describe_faults(checked.faults, word):
+        console.print_error(line)
+    if checked.faults and not request.own["skip_bad"]:
+        return console.WRONG_INPUT
+    if any(not fault.number for fault in checked.faults):
+        return console.WRONG_INPUT
+    if program.dry_run:
+        terminal.print_result(*_describe(checked, checker))
+        return console.DONE
+    failed = [fault.task for fault in checked.faults if fault.task]
+    counts = dict.fromkeys(ledger.STATUSES, 0)
+    counts[ledger.FAILED] = len(checked.faults)
+    signals.rescue = lambda: signals.status  # the picture before is written
+    with contextlib.closing(
+        api.paint(checked, request.options, book, written, signals.should_stop)
+    ) as results:
+        for unit, result in results:
+            signals.take_steps()
+            counts[result.status] += 1
+            if unit and result.status == ledger.FAILED:
+                failed.append(unit.task)
+            _report(result, program)
+    is_its_own = (
+        Path(request.own["manifest"]).resolve() == book.failed.resolve()
+    )
+    if not (signals.received and is_its_own):
+        book.write_failed(failed)
+    signals.end_saving()
+    if not program.quiet:
+        words = ", ".join(
+            f"{counts[status]} {status}"
+            for status in ledger.STATUSES
+            if counts[status]
+        )
+        terminal.print_note(f"{words or 'nothing to paint'}; {book.path}")
+    if signals.status:
+        return signals.status
+    return SOME_FAILED if counts[ledger.FAILED] else console.DONE
+
+
+def _list_tasks(
+    request: options.Request, maker: tasks.Maker
+) -> Iterator[tasks.Task | manifest.Fault]:
+    """Makes the tasks of a manifest, or of patterns; of a shard its part.
+
+    Raises:
+        ValueError: If there is none, or the manifest cannot be read.
+    """
+    name, job = request.own["manifest"], request.defaults
+    if name:
+        made = maker.make_all(manifest.read(Path(name).expanduser()))
+    else:
+        made = maker.make_all(manifest.combine(job.content, job.style))
+    if request.shard:
+        part, count = request.shard
+        made = itertools.islice(made, part - 1, None, count)
+    return made
+
+
+def _report(result: ledger.Result, program: settings.Job) -> None:
+    """Says what became of a picture."""
+    for note in result.notes:
+        log.info("%s: %s", result.output, note)
+    if result.status == ledger.FAILED:
+        console.print_error(f"line {result.line}: {result.error}")
+    elif result.status == ledger.SKIPPED:
+        return
+    elif program.quiet or program.verbose:
+        terminal.print_path(str(result.output), program.quiet)
+
+
+def _describe(
+    checked: checking.Checked, checker: checking.Checker
+) -> list[str]:
+    """Says what would be painted: how many, the first, time, memory, disk."""
+    from nst_tf.batch import estimates
+
+    todo = checked.found
+    lines = [
+        f"pictures  {checked.number}"
+        + (f", and {len(checked.done)} are done" if checked.done else "")
+        + (f"; {len(checked.faults)} bad" if checked.faults else "")
+    ]
+    first = sorted(task for each in todo.values() for task in each[:SHOWN])
+    for task in sorted(first, key=lambda task: task.number)[:SHOWN]:
+        styles = errors.list_items(list(task.get("style")) or ["no style"])
+        lines.append(
+            f"  {task.number:6}  {task.get('content')} in the style of "
+            f"{styles} -> {task.output}"
+        )
+    if not todo:
+        return lines
+    device.prepare()
+    seconds = estimates.estimate_seconds(todo, checker.networks)
+    memory = max(
+        group.estimate_memory(checker.networks.find(group.kind.job))
+        for group in todo
+    )
+    words = terminal.format_duration(seconds)
+    return [
+        *lines,
+        f"time      about {words}, by a few steps of the first picture",
+        f"memory    about {memory / 1e9:.1f} GB a picture, less in tiles",
+        f"disk      at most {checked.disk / 1e9:.2f} GB",
+    ]

@@ -1,0 +1,237 @@
+"""The engine of this machine: a process for each worker, with its share.
+
+A worker that dies is started again, and its picture is painted again: in tiles
+of half the side, if memory was what it died of. A worker whose parent is gone
+ends at once.
+"""
+
+import contextlib
+import glob
+import logging
+import multiprocessing
+import os
+import queue as queues
+import signal
+import threading
+import time
+from collections.abc import Generator
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any
+
+from nst_tf import locks
+from nst_tf.backend import host_memory
+from nst_tf.batch import ledger, local, order, painting
+
+log = logging.getLogger("nst_tf")
+
+MOST_TRIES = 3
+_STOP = "stop"
+_SHOWN_SECONDS = 0.5  # between two shares that a worker tells
+_WAIT = 0.2  # seconds, after which the parent asks whether to stop
+
+
+def paint(
+    queue: order.Queue,
+    setup: painting.Setup,
+    written: ledger.Written,
+    watch: local.Watch,
+    count: int,
+) -> Generator[local.Outcome, None, None]:
+    """Paints all pictures of a queue, by so many processes."""
+    count = max(1, min(count, len(queue)))
+    memory = host_memory.find_limit()
+    if memory and not setup.memory:
+        setup = setup._replace(memory=memory / count / 1e9)
+    workers = [
+        _Worker(setup, choose_environment(number, count))
+        for number in range(count)
+    ]
+    kills = host_memory.count_kills()
+    try:
+        while True:
+            stops = watch.should_stop()
+            for worker in workers:
+                if stops:
+                    worker.stop()
+                elif worker.unit is None and (unit := queue.take(worker)):
+                    request = local.make_request(unit, written)
+                    worker.start(unit, request)
+            busy = {w.connection: (w, w.unit) for w in workers if w.unit}
+            if not busy:
+                return
+            for ready in connection.wait(list(busy), timeout=_WAIT):
+                worker, unit = busy[ready]  # type: ignore[index]
+                try:
+                    kind, value = worker.connection.recv()
+                except (EOFError, OSError):
+                    now = host_memory.count_kills()
+                    result = _retry(queue, worker, unit, now != kills)
+                    kills = now
+                    if result:
+                        yield unit, result
+                    continue
+                if kind == "share":
+                    watch.follow(worker, value)
+                    continue
+                worker.unit = None
+                yield unit, value
+    finally:
+        for worker in workers:
+            worker.close()
+
+
+def halve_tile(unit: order.Unit) -> order.Unit:
+    """Gives a unit tiles of half the side, after a lack of memory."""
+    side = unit.tile or max(unit.group.size)
+    return unit._replace(tile=max(1, side // 2))
+
+
+def retry(unit: order.Unit, is_shortage: bool, words: str) -> Any:
+    """Decides what becomes of a unit whose worker ended.
+
+    Returns:
+        The unit, to be painted again; or the result that it failed.
+
+    Args:
+        unit: The unit.
+        is_shortage: Whether memory is what it ended for.
+        words: How it ended.
+    """
+    unit = unit._replace(tries=unit.tries + 1)
+    if unit.tries >= MOST_TRIES:
+        return ledger.Result(
+            unit.task.number,
+            ledger.FAILED,
+            Path(unit.task.output),
+            error=f"its worker ended {unit.tries} times, at last {words}",
+        )
+    # Twice in a row is hardly somebody's kill.
+    return halve_tile(unit) if is_shortage or unit.tries > 1 else unit
+
+
+def choose_environment(number: int, count: int) -> dict[str, str]:
+    """Gives a worker its share of this machine: cores, and a GPU if any.
+
+    Args:
+        number: Which worker, from 0.
+        count: How many there are.
+    """
+    cores = (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
+    threads = str(max(1, cores // count))
+    found = {
+        "TF_NUM_INTRAOP_THREADS": threads,
+        "TF_NUM_INTEROP_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+    }
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    gpus = visible.split(",") if visible else []
+    if visible is None:
+        there = glob.glob("/dev/nvidia[0-9]*")
+        gpus = [str(index) for index in range(len(there))]
+    if gpus:
+        found["CUDA_VISIBLE_DEVICES"] = gpus[number % len(gpus)]
+    return found
+
+
+class _Worker:
+    """A process with a station.
+
+    Attributes:
+        unit: What it paints; None: nothing.
+        connection: To it.
+    """
+
+    def __init__(self, setup: painting.Setup, environment: dict[str, str]):
+        self.unit: order.Unit | None = None
+        self._arguments = setup, environment
+        self._stopped = False
+        self._process: Any = None
+        self.connection: Any = None
+
+    def start(self, unit: order.Unit, request: painting.Request) -> None:
+        """Gives it a picture; starts its process if there is none."""
+        if self._process is None:
+            context = multiprocessing.get_context("spawn")
+            self.connection, theirs = context.Pipe()
+            self._process = context.Process(
+                target=_work, args=(theirs, *self._arguments), daemon=True
+            )
+            self._process.start()
+            theirs.close()
+        self.unit = unit
+        self.connection.send(request)
+
+    def stop(self) -> None:
+        """Makes it save its picture after its step."""
+        if self.unit and not self._stopped:
+            self._stopped = True
+            with contextlib.suppress(OSError):  # it has ended
+                self.connection.send(_STOP)
+
+    def end(self) -> str:
+        """Notes that it has ended; says how."""
+        self._process.join(5)
+        code, self._process, self.unit = self._process.exitcode, None, None
+        self.connection.close()
+        if code is not None and code < 0:
+            return f"by {signal.Signals(-code).name}"
+        return f"with status {code}"
+
+    def close(self) -> None:
+        """Ends its process."""
+        if self._process:
+            self.connection.close()  # which it sees
+            self._process.join(2)
+            self._process.kill()
+
+
+def _retry(
+    queue: order.Queue, worker: _Worker, unit: order.Unit, is_shortage: bool
+) -> ledger.Result | None:
+    """Puts the unit of a worker that ended back; or gives up."""
+    words = worker.end()
+    found = retry(unit, is_shortage, words)
+    if isinstance(found, ledger.Result):
+        return found
+    queue.put_back(found)
+    log.warning(
+        "a worker ended %s; %s is painted again%s",
+        words,
+        found.task.output,
+        f", in tiles of {found.tile}" if found.tile else "",
+    )
+    return None
+
+
+def _work(own: Any, setup: painting.Setup, environment: dict[str, str]) -> None:
+    """Is the worker's process: paints what comes until the parent is gone."""
+    os.environ.update(environment)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says what to do
+    requests: queues.Queue[painting.Request] = queues.Queue()
+    stop = threading.Event()
+
+    def listen() -> None:
+        try:
+            while True:
+                message = own.recv()
+                stop.set() if message == _STOP else requests.put(message)
+        except (EOFError, OSError):
+            locks.remove_own()
+            os._exit(0)
+
+    threading.Thread(target=listen, daemon=True).start()
+    station, told = painting.Station(setup), 0.0
+
+    def follow(share: float) -> None:
+        nonlocal told
+        if time.monotonic() - told > _SHOWN_SECONDS:
+            told = time.monotonic()
+            own.send(("share", share))
+
+    while True:
+        own.send(("result", station.paint(requests.get(), stop.is_set, follow)))
