@@ -1,17 +1,84 @@
 """Words that sentences share."""
 
+import contextlib
 import difflib
+import logging
 import os
-from collections.abc import Iterable, Sequence
+import re
+import reprlib
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 MOST_NAMES = 1000  # of a folder that are compared
+_FLAG = re.compile(r"(?<![^\s'(])--(?=[a-z]+_?[a-z]+)")
+
+
+@contextlib.contextmanager
+def name_keywords() -> Iterator[None]:
+    """Names settings as Python's callers write them: size=64, not --size=64.
+
+    Sentences name them as flags do. This is for the functions of the package's
+    front: errors that pass through it and notes that are logged meanwhile.
+    """
+    log = logging.getLogger("nst_tf")
+
+    def rename(record: logging.LogRecord) -> bool:
+        record.msg, record.args = _FLAG.sub("", record.getMessage()), ()
+        return True
+
+    log.addFilter(rename)
+    try:
+        yield
+    except Exception as error:
+        error.args = tuple(
+            _FLAG.sub("", each) if isinstance(each, str) else each
+            for each in error.args
+        )
+        raise
+    finally:
+        log.removeFilter(rename)
+
+
+def name_keywords_in(items: Iterator[T]) -> Iterator[T]:
+    """Yields what an iterator does; its errors are as by `name_keywords`."""
+    with name_keywords():
+        yield from items
+
+
+def check_type(name: str, value: object, kind: Any, expected: str) -> None:
+    """Raises TypeError if what a caller passes is not of a kind.
+
+    Args:
+        name: The parameter's.
+        value: What is passed.
+        kind: A type or several, as `isinstance` takes them.
+        expected: The kind, in words.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"{name} is {reprlib.repr(value)} of type {type(value).__name__}, "
+            f"expected {expected}."
+        )
+
+
+def check_path(name: str, value: object) -> None:
+    """Raises TypeError if what a caller passes is no path."""
+    check_type(name, value, (str, os.PathLike), "a path")
 
 
 def did_you_mean(word: str, words: Iterable[str]) -> str:
     """Returns '; did you mean ...?' for a near miss, else nothing."""
     near = difflib.get_close_matches(word, list(words), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def go_on(hint: str, rest: str) -> str:
+    """Goes on in a sentence after what `did_you_mean` returned, or nothing."""
+    if hint.endswith("?"):
+        return f"{hint} {rest[0].upper()}{rest[1:]}"
+    return f"{hint}; {rest}"
 
 
 def find_near_file(path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nst_tf import cells, display, terminal, watcher
+from nst_tf import cells, display, errors, terminal, watcher
 from nst_tf.backend import device
 from nst_tf.images import captions, image_io, painting, sizes
 from nst_tf.plan import arrays
@@ -57,6 +57,7 @@ def show(
         TypeError: As `stylize`.
         KeyboardInterrupt: If it is interrupted twice, or before any work.
     """
+    errors.check_type("every", every, int, "a number of steps")
     if every < 1:
         raise ValueError(f"every is {every}, expected at least 1.")
     began = time.monotonic()
@@ -84,6 +85,7 @@ def show(
     return picture
 
 
+@errors.name_keywords()
 def beside(
     pictures: Mapping[str, arrays.ImageLike], *, side: int = SIDE
 ) -> painting.Painting:
@@ -101,6 +103,8 @@ def beside(
     Raises:
         ValueError: If there is none, or one is not as it should be.
     """
+    kind = "a dictionary of pictures by their captions"
+    errors.check_type("pictures", pictures, Mapping, kind)
     if not pictures:
         raise ValueError("there are no pictures, expected one at least.")
     shown = [

@@ -19,7 +19,7 @@ ARROWS = {
     "screens": {"terminal"},
     "display": {"screens", "terminal"},
     "cells": {"screens"},
-    "backend": {"display", "watcher"},
+    "backend": {"display", "errors", "watcher"},
     "network": {"backend", "display", "errors", "files", "urls"},
     "metadata": set(),
     "images": {
@@ -34,7 +34,7 @@ ARROWS = {
     "tiling": {"backend", "losses", "network", "plan"},
     "optimize": {"backend", "display", "losses", "plan"},
     "transfer": {
-        *("backend", "images", "losses", "network", "optimize"),
+        *("backend", "errors", "images", "losses", "network", "optimize"),
         *("plan", "tiling"),
     },
     "runs": {
@@ -65,8 +65,8 @@ ARROWS = {
         *("terminal", "transfer", "urls", "watcher"),
     },
     "notebook": {
-        *("backend", "cells", "display", "images", "optimize", "plan"),
-        *("runs", "terminal", "watcher"),
+        *("backend", "cells", "display", "errors", "images", "optimize"),
+        *("plan", "runs", "terminal", "watcher"),
     },
     "run": {"cli", "terminal"},
     "__main__": {"run"},

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import json
+import logging
 import operator
 import pydoc
 import re
@@ -17,6 +18,7 @@ import numpy as np
 import pytest
 
 import nst_tf
+from nst_tf import errors, run
 from nst_tf.images import painting
 from nst_tf.plan import settings
 from nst_tf.runs import api
@@ -242,6 +244,102 @@ def test_wrong_settings_are_named_at_once(name, keywords, error, words):
         function("a.jpg", "b.jpg", **keywords)
     if "no setting" in words:
         assert str(raised.value).startswith(f"{name.rpartition('.')[2]}() has")
+
+
+@pytest.mark.parametrize(
+    ("typed", "chosen", "flags"),
+    [
+        (["--size=0"], {"size": 0}, {"size"}),
+        (["--style_blend=0"], {"style_blend": [0]}, {"style_blend"}),
+        (["--precision=float8"], {"precision": "float8"}, set()),
+        (["--size=9", "--print_size=A4"], {"size": 9, "print_size": "A4"},
+         {"size", "print_size"}),
+        (["--resume=require"], {"resume": "require"},
+         {"resume", "checkpoint_dir"}),
+        (["--weights=small", "--extractor=vgg16"],
+         {"weights": "small", "extractor": "vgg16"}, {"weights", "extractor"}),
+        (["--continue_from=small.png", "--size=32"],
+         {"continue_from": "small.png", "size": 32}, {"continue_from", "size"}),
+        (["--convolution=winograd", "--precision=bfloat16"],
+         {"convolution": "winograd", "precision": "bfloat16"},
+         {"convolution", "precision"}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_settings_are_named_as_they_were_typed(
+    tmp_path, monkeypatch, capsys, typed, chosen, flags
+):
+    monkeypatch.chdir(tmp_path)
+    for path in ("a.png", "b.png", "small.png"):
+        nst_tf.save_image(path, np.full((32, 48, 3), 0.5))
+    assert run.main(["a.png", "b.png", *typed]) == 1
+    error = capsys.readouterr().err
+    assert {*re.findall(r"--(\w+)", error)} == flags
+    calls = [
+        lambda: nst_tf.stylize("a.png", "b.png", **chosen),
+        lambda: nst_tf.notebook.show("a.png", "b.png", **chosen),
+        lambda: nst_tf.run_job(
+            nst_tf.Job(content="a.png", style="b.png", **chosen)
+        ),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=r"\.$") as raised:
+            call()
+        assert "--" not in str(raised.value)
+        assert all(re.search(rf"\b{n}\b", str(raised.value)) for n in flags)
+
+
+def test_notes_and_late_errors_name_keywords_too(caplog):
+    def steps():
+        logging.getLogger("nst_tf").warning("use --precision=%s", "auto")
+        yield 1
+        raise FloatingPointError("try --precision=float32; --x and a--size")
+
+    with caplog.at_level("INFO"), pytest.raises(FloatingPointError) as raised:
+        assert [*errors.name_keywords_in(steps())] == [1]
+    assert caplog.messages == ["use precision=auto"]
+    assert str(raised.value) == "try precision=float32; --x and a--size"
+    logging.getLogger("nst_tf").warning("--size")
+    assert caplog.messages[1:] == ["--size"]
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda f, i: f.run_job("a.jpg"), "job is 'a.jpg' of type str"),
+        (lambda f, i: f.make_plan({}), "job is {} of type dict, expected an n"),
+        (lambda f, i: f.run_job(f.Job(), progress="json"), "progress is 'js"),
+        (lambda f, i: f.run_job(f.Job(), callback=3), "callback is 3 of type"),
+        (lambda f, i: f.stylize(None, i), "content image is None of type None"),
+        (lambda f, i: f.stylize(i, i, callback="x"), "callback is 'x' of type"),
+        (lambda f, i: f.stylize(i, i, progress="no"), "expected True or False"),
+        (lambda f, i: f.stylize_steps(i, i, extra_losses=[]), "extra_losses"),
+        (lambda f, i: f.notebook.show(i, i, every="a"), "every is 'a' of type"),
+        (lambda f, i: f.notebook.beside([i]), "pictures is [array(["),
+        (lambda f, i: f.judge_image(i, i, 3), "style image is 3 of type int"),
+        (lambda f, i: f.load_image(None), "path is None of type NoneType"),
+        (lambda f, i: f.save_image(i, "a.png"), "expected a path"),
+        (lambda f, i: f.save_image("a.jpg", i, quality="x"), "quality is 'x'"),
+        (lambda f, i: f.save_image("a.jpg", i, dpi="x"), "dpi is 'x' of type"),
+        (lambda f, i: painting.make_painting(i).save(3), "path is 3 of type"),
+    ],
+)  # fmt: skip
+def test_wrong_types_get_a_sentence(call, words):
+    image = np.full((32, 32, 3), 0.5, np.float32)
+    with pytest.raises(TypeError, match=re.escape(words)) as raised:
+        call(nst_tf, image)
+    assert str(raised.value).endswith(".")
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_is_for_the_program_is_said_of_the_function_called(name):
+    function = operator.attrgetter(name)(nst_tf)
+    called = name.rpartition(".")[2]
+    with pytest.raises(TypeError, match=rf"quiet is .* not for {called}\."):
+        function("a.jpg", "b.jpg", quiet=True)
+    if called != "stylize":
+        with pytest.raises(TypeError, match=rf"progress .* for {called}\."):
+            function("a.jpg", "b.jpg", progress=True)
 
 
 @pytest.mark.parametrize(

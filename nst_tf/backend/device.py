@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from nst_tf import display, watcher
+from nst_tf import display, errors, watcher
 
 CPU = Path("/proc/cpuinfo")  # on Linux
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -71,7 +71,8 @@ def check_name(name: str) -> None:
         meant = name.lower().replace("cuda", "gpu")
         near = f"; did you mean {meant!r}?" if _NAME.fullmatch(meant) else ""
         raise ValueError(
-            f"unknown device {name!r}{near}; expected auto, cpu, gpu or gpu:1."
+            f"unknown device {name!r}"
+            + errors.go_on(near, "expected auto, cpu, gpu or gpu:1.")
         )
 
 
@@ -243,7 +244,7 @@ def _show_only(name: str) -> None:
     if name != "cpu" and not wanted:
         names = [f"gpu:{index}" for index in range(len(there))]
         raise ValueError(
-            f"device is {name!r}, but TensorFlow sees "
+            f"--device is {name!r}, but TensorFlow sees "
             f"{', '.join(names) or 'no GPU'}; take one that is there, or cpu."
         )
     if _gpus() == wanted:
@@ -252,7 +253,7 @@ def _show_only(name: str) -> None:
         tf.config.set_visible_devices(wanted, "GPU")
     except RuntimeError:
         raise ValueError(
-            f"device is {name!r}, but this process computes on {describe()} "
+            f"--device is {name!r}, but this process computes on {describe()} "
             f"already; choose the device of its first picture, or start Python "
             f"again."
         ) from None

@@ -209,6 +209,6 @@ def _check_number(devices: int, there: int) -> None:
     """Raises ValueError if there are not so many devices."""
     if devices > there:
         raise ValueError(
-            f"devices is {devices}, but TensorFlow sees {there}; 0 takes all "
+            f"--devices is {devices}, but TensorFlow sees {there}; 0 takes all "
             f"that there are."
         )

@@ -33,8 +33,11 @@ def write(shell: str) -> str:
     writers = {"bash": _write_bash, "zsh": _write_zsh, "fish": _write_fish}
     if shell not in writers:
         raise ValueError(
-            f"completion is {shell!r}{errors.did_you_mean(shell, writers)}; "
-            f"expected {errors.list_choices([*writers])}."
+            f"--completion is {shell!r}"
+            + errors.go_on(
+                errors.did_you_mean(shell, writers),
+                f"expected {errors.list_choices([*writers])}.",
+            )
         )
     return writers[shell](_list_flags())
 

@@ -106,8 +106,10 @@ def find_flag_file(name: str, folder: Path | None = None) -> Path:
         )
     raise ValueError(
         f"there is no flag file {urls.show_source(name)}"
-        f"{errors.did_you_mean(given.stem, names)}; "
-        f"the presets are {', '.join(names)}."
+        + errors.go_on(
+            errors.did_you_mean(given.stem, names),
+            f"the presets are {', '.join(names)}.",
+        )
     )
 
 

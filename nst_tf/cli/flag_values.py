@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nst_tf import urls
+from nst_tf import errors, urls
 from nst_tf.plan import settings
 
 SHORT: Mapping[str, str] = {
@@ -110,9 +110,10 @@ def find_name(typed: str) -> tuple[str, bool | None]:
         near = f"; short flags cannot be joined: write -{first}{more}"
     else:
         meant = "flagfile" if name in _FLAG_FILE else name
-        near = settings.suggest(meant, [*fields, "flagfile"])
+        near = settings.suggest(meant, [*fields, "flagfile"], "--")
     raise ValueError(
-        f"unknown flag {urls.show_source(typed)}{near}; --help lists them."
+        f"unknown flag {urls.show_source(typed)}"
+        + errors.go_on(near, "--help lists all flags.")
     )
 
 
@@ -157,7 +158,7 @@ def read_value(field: dataclasses.Field, texts: Sequence[str]) -> Any:  # type: 
             values.append(read(text))
         except (KeyError, ValueError):
             raise ValueError(
-                f"{field.name} is {text!r}, expected {words}."
+                f"--{field.name} is {text!r}, expected {words}."
             ) from None
     if field.metadata.get("repeated"):
         return tuple(value for several in values for value in several)

@@ -61,6 +61,11 @@ def main(arguments: Sequence[str]) -> int:
                 shown.enter_context(console.show(job))
                 for note in request.notes:
                     log.info(note)
+                if not job.content and not job.rerun:
+                    raise ValueError(
+                        "no content image; type nst-tf photo.jpg painting.jpg, "
+                        "or see nst-tf -h."
+                    )
                 if job.sheet or job.sweep:
                     return sheet_command.paint(job, began, signals)
                 commission = _prepare(request, began)

@@ -34,20 +34,20 @@ def make_grid(job: settings.Job) -> list[list[SweepPoint]]:
     sweeps = [_parse(text) for text in job.sweep or DEFAULT]
     if len(sweeps) > 2:
         raise ValueError(
-            f"sweep is given {len(sweeps)} times; expected once or twice, for "
-            "rows and columns."
+            f"--sweep is given {len(sweeps)} times; expected once or twice, "
+            "for rows and columns."
         )
     along, down = [*sweeps, [("", "")]][:2]
     if along[0][0] == down[0][0]:
         raise ValueError(
-            f"sweep is given twice for {along[0][0]}; give all its values in "
+            f"--sweep is given twice for {along[0][0]}; give all its values in "
             "one, or sweep another flag."
         )
     count = len(along) * len(down)
     if count > MOST:
         raise ValueError(
-            f"sweep asks for {count} pictures; expected at most {MOST}; remove "
-            "some values."
+            f"--sweep asks for {count} pictures; expected at most {MOST}; "
+            "remove some values."
         )
     grid = [
         [_cell(job, [part for part in (one, two) if part[0]]) for one in along]
@@ -90,19 +90,21 @@ def _parse(text: str) -> list[tuple[str, str]]:
     text = urls.hide_addresses(text)
     if name not in settings.FIELDS:
         raise ValueError(
-            f"sweep is {text!r}, but there is no flag --{name}"
-            f"{errors.did_you_mean(name, sorted(settings.FIELDS))}; expected a "
-            f"flag and its values, such as strength:0.2,0.5,0.8."
+            f"--sweep is {text!r}, but there is no flag --{name}"
+            + errors.go_on(
+                settings.suggest(name, settings.FIELDS, "--"),
+                "expected a flag and its values, such as strength:0.2,0.5,0.8.",
+            )
         )
     if name not in settings.SWEPT:
         raise ValueError(
-            f"sweep is {text!r}, but {name} does not change a sheet's "
+            f"--sweep is {text!r}, but {name} does not change a sheet's "
             "pictures; sweep another flag, such as strength."
         )
     parts = values.split(";" if ";" in values else ",")
     if not all(part.strip() for part in parts):
         raise ValueError(
-            f"sweep is {text!r}; expected a flag and its values, such as "
+            f"--sweep is {text!r}; expected a flag and its values, such as "
             "strength:0.2,0.5,0.8."
         )
     return [(name, part.strip()) for part in parts]

@@ -2,6 +2,7 @@
 
 import functools
 import io
+import numbers
 import os
 import warnings
 from collections.abc import Callable
@@ -47,6 +48,7 @@ def load_image(path: str | os.PathLike[str]) -> np.ndarray:
     Raises:
         ValueError: If there is no such file, or it is not a whole image.
     """
+    errors.check_path("path", path)
     return load_picture(path).pixels
 
 
@@ -158,6 +160,7 @@ def _take_options(save: _Save) -> _Save:
 
 
 @_take_options
+@errors.name_keywords()
 def save_image(
     path: str | os.PathLike[str],
     image: np.ndarray,
@@ -185,9 +188,8 @@ def save_image(
         ValueError: If that is no image, or the format cannot hold it.
         OSError: If the file cannot be written; nothing is left behind.
     """
-    if isinstance(dpi, (int, float)):
-        dpi = dpi, dpi
-    options = writing.Options(alpha, bit_depth, quality, dpi=dpi)
+    across_and_down = dpi if isinstance(dpi, tuple | None) else (dpi, dpi)
+    options = writing.Options(alpha, bit_depth, quality, dpi=across_and_down)
     write_image(path, image, options)
 
 
@@ -202,10 +204,16 @@ def write_image(
     A record that the file cannot hold goes into one beside it. `note` is that
     of `files.write_atomically`.
     """
-    path = Path(os.path.expanduser(path))
-    image = np.asarray(image)
+    errors.check_path("path", path)
+    path, image = Path(os.path.expanduser(path)), np.asarray(image)
     check_pixels(image)
     height, width = image.shape[:2]
+    number = "a number from 1 to 100"
+    errors.check_type("quality", options.quality, numbers.Real, number)
+    if not 1 <= options.quality <= 100:
+        raise ValueError(f"quality is {options.quality}, expected {number}.")
+    for dpi in options.dpi or ():
+        errors.check_type("dpi", dpi, numbers.Real, "one number, or two")
     writing.check(path, height, width, options)
     alpha = options.alpha
     if alpha is not None and alpha.shape != image.shape[:2]:
@@ -214,6 +222,10 @@ def write_image(
         )
     if alpha is not None and not (alpha.max() > 0 and alpha.min() >= 0):
         raise ValueError("alpha is 0 everywhere, or not in [0, 1].")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            f"{path} cannot be written: there is no folder {path.parent}."
+        )
     with files.write_atomically(path, note) as file:
         writing.encode(file, path.suffix.lower(), image, options)
     if options.record and writing.needs_sidecar(path, options.record):

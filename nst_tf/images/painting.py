@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
+from nst_tf import errors
 from nst_tf.images import image_io, sizes, writing
 
 LONGEST = 1024  # pixels, the long side of what a notebook shows
@@ -43,6 +44,7 @@ class Painting(np.ndarray):
         origin = self._find_origin()
         return origin and origin.settings
 
+    @errors.name_keywords()
     def save(
         self,
         path: str | os.PathLike[str],
@@ -71,7 +73,7 @@ class Painting(np.ndarray):
         origin = self._find_origin()
         options = origin.options if origin else writing.Options()
         options = options._replace(bit_depth=bit_depth, quality=quality)
-        if dpi:
+        if dpi is not None:
             options = options._replace(dpi=(dpi, dpi))
         if origin:
             # As if they had been asked for.

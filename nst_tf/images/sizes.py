@@ -50,8 +50,8 @@ def parse_print_size(text: str) -> Box:
     sides = [match.groups() for match in found if match]
     if len(sides) < len(found) or len(sides) > 2:
         raise ValueError(
-            f"print_size is {text!r}, expected two sides and their unit, such "
-            f"as 30x40cm, 300x400mm or 12x16in, or the long side, such as "
+            f"--print_size is {text!r}, expected two sides and their unit, "
+            f"such as 30x40cm, 300x400mm or 12x16in, or the long side, such as "
             f"40cm, or a paper: A0 to A6, letter, legal or tabloid."
         )
     last = sides[-1][1]
@@ -60,13 +60,13 @@ def parse_print_size(text: str) -> Box:
         if unit not in INCHES:
             words = f"in {unit!r}" if unit else "without a unit"
             raise ValueError(
-                f"print_size is {text!r}, {words}, expected one of "
+                f"--print_size is {text!r}, {words}, expected one of "
                 f"{', '.join(INCHES)}, such as 30x40cm."
             )
         lengths.append(float(number) * INCHES[unit])
     if not 0 < min(lengths) <= max(lengths) <= LONGEST:
         raise ValueError(
-            f"print_size is {text!r}, expected sides above 0 and at most "
+            f"--print_size is {text!r}, expected sides above 0 and at most "
             f"{LONGEST} inches."
         )
     return Box(min(lengths), max(lengths), last)

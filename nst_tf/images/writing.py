@@ -86,10 +86,10 @@ def check(
             f"{extension} files end at {form.longest}; write a .png."
         )
     if depth not in (8, 16):
-        raise ValueError(f"bit_depth is {depth}, expected 8 or 16.")
+        raise ValueError(f"--bit_depth is {depth}, expected 8 or 16.")
     if depth == 16 and not form.deep:
         raise ValueError(
-            f"bit_depth is 16, but {extension} files have 8 bits a channel; "
+            f"--bit_depth is 16, but {extension} files have 8 bits a channel; "
             f"write a .png or a .tif."
         )
 

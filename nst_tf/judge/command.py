@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import nst_tf
-from nst_tf import terminal, urls
+from nst_tf import errors, terminal, urls
 from nst_tf.backend import device
 from nst_tf.images import sources
 from nst_tf.judge import judging
@@ -121,8 +121,11 @@ def parse(arguments: Sequence[str]) -> Request:
         if name in ("json", "nojson") and not equals:
             as_json = name == "json"
         elif name not in FLAGS:
-            near = settings.suggest(name, [*FLAGS, "json"])
-            raise ValueError(f"unknown flag {typed}{near}; --help lists them.")
+            near = settings.suggest(name, [*FLAGS, "json"], "--")
+            raise ValueError(
+                f"unknown flag {typed}"
+                + errors.go_on(near, "--help lists all flags.")
+            )
         elif not equals and not queue:
             raise ValueError(f"flag --{name} has no value; write --{name}=.")
         else:

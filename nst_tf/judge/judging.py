@@ -86,6 +86,7 @@ class _Targets(NamedTuple):
     energies: np.ndarray  # of the styles' Laplacians, [3]
 
 
+@errors.name_keywords()
 def judge_image(
     image: arrays.ImageLike,
     content: arrays.ImageLike,
@@ -152,12 +153,14 @@ class Judge:
             if name not in SETTINGS:
                 raise TypeError(
                     f"{name} is not a setting of judge_image"
-                    f"{errors.did_you_mean(name, SETTINGS)}; expected "
-                    f"{errors.list_choices(SETTINGS)}."
+                    + errors.go_on(
+                        errors.did_you_mean(name, SETTINGS),
+                        f"expected {errors.list_choices(SETTINGS)}.",
+                    )
                 )
         if not 0 <= size <= settings.LARGEST_SIZE:
             raise ValueError(
-                f"size is {size}, expected 0, for the picture's own, to "
+                f"--size is {size}, expected 0, for the picture's own, to "
                 f"{settings.LARGEST_SIZE}."
             )
         job = settings.Job(style_loss="gram", **chosen)
@@ -165,7 +168,7 @@ class Judge:
         self.job = style_settings.choose_losses(job)
         if len(self.job.style_layers) > 1:
             raise ValueError(
-                f"style_layers is given {len(self.job.style_layers)} times, "
+                f"--style_layers is given {len(self.job.style_layers)} times, "
                 f"but a picture is judged at the same layers for all styles; "
                 f"give it once."
             )

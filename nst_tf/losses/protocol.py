@@ -59,6 +59,25 @@ def drop_absent(**maps: canvas.Canvas | Recomputed | None) -> Mapping[str, Any]:
     return {name: value for name, value in maps.items() if value is not None}
 
 
+def check_names(known: Sequence[Loss], added: Sequence[Loss]) -> None:
+    """Raises ValueError if added losses have a name that there is already.
+
+    The distances of a step are told apart by these names.
+    """
+    by_name = {loss.name: loss for loss in known}
+    for loss in added:
+        other = by_name.setdefault(loss.name, loss)
+        if other is not loss:
+            kinds = [
+                f"a {type(each).__name__} of {each.layer}"
+                for each in (other, loss)
+            ]
+            raise ValueError(
+                f"two losses are called {loss.name!r}, {kinds[0]} and "
+                f"{kinds[1]}; give each a name of its own."
+            )
+
+
 def are_additive(loss_list: Sequence[Loss]) -> bool:
     """Returns whether all losses are additive.
 

@@ -77,8 +77,10 @@ def check_layers(network: str, layers: Iterable[str]) -> None:
         if layer not in names:
             raise ValueError(
                 f"{network} has no layer {layer!r}"
-                f"{errors.did_you_mean(layer, names)}; its layers are "
-                f"{names[0]} to {names[-1]}."
+                + errors.go_on(
+                    errors.did_you_mean(layer, names),
+                    f"its layers are {names[0]} to {names[-1]}.",
+                )
             )
 
 
@@ -118,8 +120,8 @@ def choose_convolution(
         return "winograd" if is_fast else "direct"
     if convolution == "winograd" and precision != "float32":
         raise ValueError(
-            f"convolution is 'winograd', which computes in float32, but "
-            f"precision is {precision!r}; choose --precision=float32 or "
+            f"--convolution is 'winograd', which computes in float32, but "
+            f"--precision is {precision!r}; choose --precision=float32 or "
             f"--convolution=auto."
         )
     return convolution

@@ -76,7 +76,7 @@ def _load(network: str, source: str, may_download: bool) -> NetworkWeights:
         if known.small is None:
             other = _name_networks("small")
             raise ValueError(
-                f"weights is 'small', which is a small {other}, but the "
+                f"--weights is 'small', which is a small {other}, but the "
                 f"extractor is {network}; use --extractor={other}, or name "
                 f"other weights with --weights=PATH."
             )
@@ -89,8 +89,8 @@ def _load(network: str, source: str, may_download: bool) -> NetworkWeights:
     if source not in ("auto", "imagenet"):
         if urls.has_scheme(source):
             raise ValueError(
-                f"weights is the address {urls.show_address(source)}, expected "
-                f"an HDF5 file; download it first."
+                f"--weights is the address {urls.show_address(source)}, "
+                f"expected an HDF5 file; download it first."
             )
         path = Path(os.path.expanduser(source))
         layers = read(path, network)

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar, cast, get_args
 import numpy as np
 from PIL import Image
 
+from nst_tf import errors
 from nst_tf.images import image_io, masks, reading, sources, transparency
 from nst_tf.plan import settings
 
@@ -44,7 +45,7 @@ def as_picture(
     if isinstance(image, Image.Image):
         picture = image_io.read_image(image, f"{name} image")
         return image_io.fill_transparent(picture)
-    array = np.asarray(image)
+    array = _as_array(image, f"{name} image")
     return image_io.fill_transparent(
         _to_picture(array, f"{name} image", "uint8 or floats in [0, 1]")
     )
@@ -64,7 +65,7 @@ def as_mask(mask: object, name: str) -> image_io.Picture:
     """
     if isinstance(mask, Image.Image):
         return image_io.read_image(mask, name)
-    array = np.asarray(mask)
+    array = _as_array(mask, name)
     if array.dtype == np.uint8 and array.size and array.max() == 1:
         raise ValueError(
             f"{name} has type uint8 but no value above 1, and white is 255; "
@@ -121,6 +122,18 @@ def separate_arrays(
         else:
             plain[name] = value
     return plain, arrays
+
+
+def _as_array(value: object, name: str) -> np.ndarray:
+    """Makes an array of one, or of a tensor.
+
+    Raises:
+        TypeError: If it is something else.
+    """
+    if not hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
+        expected = "a path, an address, a Pillow image, an array or a tensor"
+        errors.check_type(name, value, (), expected)
+    return np.asarray(value)
 
 
 def _to_picture(
@@ -197,10 +210,9 @@ def take_settings(function: Function) -> Function:
                     "styles; pass only style."
                 )
             kwargs["style"] = kwargs.pop("styles")
-        unknown = [name for name in kwargs if name not in settings.FIELDS]
-        known = [*settings.KEYWORDS, *(each.name for each in own)]
-        settings.check_names(function.__name__, unknown, known)
-        return function(*args, **kwargs)
+        _check_keywords(function.__name__, kwargs, [e.name for e in own])
+        with errors.name_keywords():
+            return function(*args, **kwargs)
 
     signature = inspect.signature(function)
     own = list(signature.parameters.values())[:-1]  # without **settings
@@ -211,6 +223,36 @@ def take_settings(function: Function) -> Function:
         "return": listed.return_annotation,
     }
     return cast(Function, call)
+
+
+def check_arguments(
+    callback: object = None,
+    progress: object = False,
+    extra_losses: object = None,
+) -> None:
+    """Raises TypeError unless what is passed besides settings is of a kind."""
+    takes_size = "height and width, which returns losses"
+    for name, value, takes in (
+        ("callback", callback, "a step"),
+        ("extra_losses", extra_losses, takes_size),
+    ):
+        if value is not None:
+            errors.check_type(name, value, Callable, f"a function of {takes}")
+    errors.check_type("progress", progress, (bool, np.bool_), "True or False")
+
+
+def _check_keywords(
+    function: str, chosen: Mapping[str, Any], own: Sequence[str]
+) -> None:
+    """Raises TypeError for a keyword that a function does not take."""
+    known = [*settings.KEYWORDS, *own]
+    unknown = [name for name in chosen if name not in settings.FIELDS]
+    settings.check_names(function, unknown, known)
+    for name in chosen:
+        if name == "dpi" and chosen.get("print_size"):
+            continue
+        if name not in known:
+            raise TypeError(f"{name} is for the program, not for {function}.")
 
 
 @functools.cache

@@ -39,25 +39,27 @@ def check(job: settings.Job) -> None:
         ("style_layers", job.style_layers),
     ):
         for text in texts:
-            layers = settings.parse_layers(text, field_name)
+            layers = settings.parse_layers(text, f"--{field_name}")
             architectures.check_layers(job.extractor, layers)
     if not job.style_scale:
         raise ValueError(
-            "style_scale is empty; expected at least one number, such as 1."
+            "--style_scale is empty; expected at least one number, such as 1."
         )
     if job.style_blend and not sum(job.style_blend):
-        raise ValueError("style_blend is 0 for all styles; raise one of them.")
+        raise ValueError(
+            "--style_blend is 0 for all styles; raise one of them."
+        )
     if job.style_mask and not job.content_mask:
         raise ValueError(
-            "style_mask needs a --content_mask with the same colors, and there "
-            "is none."
+            "--style_mask needs a --content_mask with the same colors, and "
+            "there is none."
         )
     _check_print(job)
     device.check_name(job.device)
-    settings.parse_interval(job.checkpoint_every, "checkpoint_every")
+    settings.parse_interval(job.checkpoint_every, "--checkpoint_every")
     if job.resume == "require" and not job.checkpoint_dir:
         raise ValueError(
-            "resume is 'require', but there is no checkpoint folder; pass it "
+            "--resume is 'require', but there is no checkpoint folder; pass it "
             "with --checkpoint_dir=FOLDER."
         )
     if [job.content, *job.style, job.init, job.continue_from].count("-") > 1:
@@ -67,7 +69,7 @@ def check(job: settings.Job) -> None:
         )
     if not job.content_weight and not job.style_weight:
         raise ValueError(
-            "content_weight and style_weight are both 0, so that there is "
+            "--content_weight and --style_weight are both 0, so that there is "
             "nothing to optimize; raise one of them."
         )
 
@@ -86,17 +88,21 @@ def check_field(field: dataclasses.Field, value: Any) -> None:  # type: ignore[t
         words = [str(choice) for choice in rules["choices"]]
         raise ValueError(
             f"unknown {field.name} {value!r}"
-            f"{errors.did_you_mean(str(value), words)}; "
-            f"expected {errors.list_choices(words)}."
+            + errors.go_on(
+                errors.did_you_mean(str(value), words),
+                f"expected {errors.list_choices(words)}.",
+            )
         )
     if "keywords" in rules and not value:
         raise ValueError(
-            f"{field.name} is empty; expected "
+            f"--{field.name} is empty; expected "
             f"{errors.list_choices([*rules['keywords'], 'a path'])}."
         )
     for part in value if isinstance(value, tuple) else (value,):
         if field.name == "style" and not part:
-            raise ValueError("style is empty; expected the path of a picture.")
+            raise ValueError(
+                "--style is empty; expected the path of a picture."
+            )
         if not isinstance(part, str):
             _check_number(field.name, part, rules)
 
@@ -147,7 +153,7 @@ def _check_type(field: dataclasses.Field, value: object) -> None:
             else (str(field.type))
         )
         raise TypeError(
-            f"{field.name} is {reprlib.repr(value)} of type "
+            f"--{field.name} is {reprlib.repr(value)} of type "
             f"{type(value).__name__}, expected {name}."
         )
 
@@ -158,8 +164,8 @@ def _check_address(name: str, value: object, kind: str) -> None:
         return
     if urls.has_scheme(value):
         raise ValueError(
-            f"{name} is the address {urls.show_address(value)}, but only input "
-            "pictures may be addresses; pass a local file or folder."
+            f"--{name} is the address {urls.show_address(value)}, but only "
+            "input pictures may be addresses; pass a local file or folder."
         )
 
 
@@ -167,7 +173,7 @@ def _check_print(job: settings.Job) -> None:
     """Raises ValueError if the paper size or the dpi of a job is invalid."""
     if 0 < job.dpi < 1:
         raise ValueError(
-            f"dpi is {job.dpi}; expected at least 1, or 0 for the default."
+            f"--dpi is {job.dpi}; expected at least 1, or 0 for the default."
         )
     if job.print_size:
         sizes.parse_print_size(job.print_size)
@@ -192,4 +198,6 @@ def _check_number(name: str, value: float, rules: Mapping[str, Any]) -> None:
         fine &= value < rules["below"]
         words.append(f"below {rules['below']}")
     if not fine:
-        raise ValueError(f"{name} is {value}, expected {' and '.join(words)}.")
+        raise ValueError(
+            f"--{name} is {value}, expected {' and '.join(words)}."
+        )

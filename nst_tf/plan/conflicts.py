@@ -56,9 +56,11 @@ def settle(
         if not uneven:
             row, other = found[0]
             where = places.get(distances[other], "")
-            why = row.why.format(other=other, value=getattr(job, row.setting))
+            why = row.why.format(
+                other=f"--{other}", value=getattr(job, row.setting)
+            )
             raise ValueError(
-                f"{row.setting} and {other} are both "
+                f"--{row.setting} and --{other} are both "
                 f"given{f' in {where}' if where else ''}, but {why}; remove "
                 "one of them."
             )
@@ -72,7 +74,7 @@ def settle(
         default: dict[str, Any] = {far: settings.FIELDS[far].default}
         job = dataclasses.replace(job, **default)
     return job, [
-        f"{near} overrides {'; '.join(map(_name, far.items()))}"
+        f"--{near} overrides {'; '.join(map(_name, far.items()))}"
         for near, far in removed.items()
     ]
 
@@ -80,7 +82,9 @@ def settle(
 def _name(far: tuple[str, Sequence[str]]) -> str:
     """Formats the names of settings, and their place, for a note."""
     place, names = far
-    return ", ".join(names) + (f" of {place}" if place else "")
+    return ", ".join(f"--{name}" for name in names) + (
+        f" of {place}" if place else ""
+    )
 
 
 def check(job: settings.Job) -> None:
@@ -136,7 +140,7 @@ def _list_optimizer_rows() -> Iterator[Conflict]:
         yield Conflict(
             name,
             ["history"],
-            f"{name} selects adam, which has no history",
+            f"--{name} selects adam, which has no history",
             lambda job, name=name: (  # type: ignore[misc]
                 job.optimizer == "auto"
                 and getattr(job, name) != getattr(settings.Job, name)
@@ -183,7 +187,7 @@ CONFLICTS = (
     Conflict(
         "strength",
         ("content_weight", "style_weight", "tv_weight"),
-        "strength sets {other} itself",
+        "--strength sets {other} itself",
         lambda job: job.strength >= 0,
     ),
     Conflict(
@@ -195,19 +199,19 @@ CONFLICTS = (
     Conflict(
         "convention",
         ("style_loss",),
-        "convention {value!r} has its own style loss",
+        "--convention={value} has its own style loss",
         _compares_another,
     ),
     Conflict(
         "style_loss",
         _NEIGHBORS,
-        "style_loss {value!r} has no nearest-neighbor loss",
+        "--style_loss={value} has no nearest-neighbor loss",
         lambda job: job.style_loss != "auto" and _lacks_neighbors(job),
     ),
     Conflict(
         "convention",
         _NEIGHBORS,
-        "convention {value!r} has no nearest-neighbor loss",
+        "--convention={value} has no nearest-neighbor loss",
         lambda job: job.style_loss == "auto" and _lacks_neighbors(job),
     ),
     Conflict(
@@ -231,7 +235,7 @@ CONFLICTS = (
     Conflict(
         "continue_from",
         ("init", "init_noise"),
-        "the run starts from continue_from",
+        "the run starts from --continue_from",
         lambda job: bool(job.continue_from),
     ),
     Conflict(
@@ -244,19 +248,19 @@ CONFLICTS = (
     Conflict(
         "device",
         ("devices",),
-        "device selects a single device",
+        "--device selects a single device",
         lambda job: job.device != "auto" and job.devices != 1,
     ),
     Conflict(
         "quiet",
         ("verbose",),
-        "quiet prints only errors and the path",
+        "--quiet prints only errors and the path",
         lambda job: job.quiet,
     ),
     Conflict(
         "quiet",
         ("progress",),
-        "quiet shows no progress",
+        "--quiet shows no progress",
         lambda job: job.quiet and job.progress not in ("auto", "none"),
     ),
     Conflict("sheet", _NOT_IN_SHEETS, _IN_SHEETS, lambda job: job.sheet),
@@ -264,7 +268,7 @@ CONFLICTS = (
     Conflict(
         "rerun",
         _NOT_IN_RERUNS,
-        "rerun repeats a picture unchanged (to change it, save the output of "
+        "--rerun repeats a picture unchanged (to change it, save the output of "
         "--describe, edit it, and run it with --flagfile)",
         lambda job: bool(job.rerun),
     ),

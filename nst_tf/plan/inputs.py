@@ -78,10 +78,7 @@ def read_inputs(
     checks.check(job)
     device.choose(job.device, job.deterministic)
     if not job.content:
-        raise ValueError(
-            "no content image; pass one with --content=PICTURE, or type nst-tf "
-            "photo.jpg painting.jpg; see nst-tf -h."
-        )
+        raise ValueError("no content image; pass one with --content=PICTURE.")
     limit = job.max_megapixels
     load = load or functools.partial(sources.load, may_download=not job.dry_run)
     load = functools.partial(load, memory=job.memory * 1e9 or None)

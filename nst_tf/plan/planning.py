@@ -321,7 +321,7 @@ def _make_levels(
     height, width = sizes.scale_to_side(rows, columns, job.size)
     if min(height, width) < deepest.stride:
         raise ValueError(
-            f"size is {job.size}, which makes the output {width} x {height} "
+            f"--size is {job.size}, which makes the output {width} x {height} "
             f"pixels, but {deepest.name} needs at least {deepest.stride} x "
             f"{deepest.stride}; raise --size, or --dpi with --print_size."
         )

@@ -136,14 +136,14 @@ def select_above(
     (height, width), (rows, columns) = levels[-1].size, smaller
     if not is_size_of(*content, rows, columns):
         raise ValueError(
-            f"continue_from is {columns} x {rows} pixels, but the output is "
+            f"--continue_from is {columns} x {rows} pixels, but the output is "
             f"{width} x {height}, another aspect ratio; pass the result of a "
             "run with this content image."
         )
     above = [each for each in levels if max(each.size) > max(smaller)]
     if not above:
         raise ValueError(
-            f"continue_from is {columns} x {rows} pixels, and the output would "
-            f"be {width} x {height}, no larger; raise --size."
+            f"--continue_from is {columns} x {rows} pixels, and the output "
+            f"would be {width} x {height}, no larger; raise --size."
         )
     return above

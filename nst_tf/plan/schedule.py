@@ -182,8 +182,8 @@ def resolve_print_size(
     size = sizes.fit_print(rows, columns, box, dpi)
     if not 1 <= size <= settings.LARGEST_SIZE:
         raise ValueError(
-            f"print_size is {job.print_size!r}, which is {size} pixels on the "
-            f"long side at {dpi:g} dpi; expected 1 to {settings.LARGEST_SIZE}. "
-            "Change --print_size or --dpi."
+            f"--print_size is {job.print_size!r}, which is {size} pixels on "
+            f"the long side at {dpi:g} dpi; expected 1 to "
+            f"{settings.LARGEST_SIZE}. Change --print_size or --dpi."
         )
     return dataclasses.replace(job, print_size="", size=size, dpi=dpi)

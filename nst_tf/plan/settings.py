@@ -911,12 +911,13 @@ def is_keyword(name: str, value: str) -> bool:
     return value in FIELDS[name].metadata.get("keywords", ())
 
 
-def suggest(name: str, names: Iterable[str]) -> str:
+def suggest(name: str, names: Iterable[str], dashes: str = "") -> str:
     """Returns "; did you mean ...?" for an unknown setting, or nothing.
 
     Args:
         name: The unknown name, such as one from another program.
         names: The candidates to suggest.
+        dashes: The prefix of flags, "--"; empty for keywords.
     """
     if name in ("threads", "num_threads", "workers"):
         return (
@@ -926,8 +927,8 @@ def suggest(name: str, names: Iterable[str]) -> str:
     known = set(names)
     for meant in sorted(known & FIELDS.keys()):
         if name in FIELDS[meant].metadata.get("synonyms", "").split():
-            return f"; did you mean {meant!r}?"
-    return errors.did_you_mean(name, known)
+            return f"; did you mean '{dashes}{meant}'?"
+    return errors.did_you_mean(name, known).replace(" '", f" '{dashes}")
 
 
 def repeat_for_styles(
@@ -942,7 +943,7 @@ def repeat_for_styles(
         return tuple(values) * count
     if len(values) != count:
         raise ValueError(
-            f"{name} has {errors.format_count(len(values), 'value')}, but "
+            f"--{name} has {errors.format_count(len(values), 'value')}, but "
             f"{errors.format_presence(count, 'style')}; give one value for all "
             "styles, or one per style."
         )

@@ -210,16 +210,16 @@ def _members(
             ]
             if not fitting:
                 raise ValueError(
-                    f"{name} has the color {region.name}, but content_mask has "
-                    f"{_list_names(parts)}; use the same colors."
+                    f"{name} has the color {region.name}, but --content_mask "
+                    f"has {_list_names(parts)}; use the same colors."
                 )
             alpha = _product(style.alpha, region.weights)
             fitting[0].append((index, style._replace(alpha=alpha)))
     for part, its in zip(parts, members, strict=True):
         if not its and part.color != (0, 0, 0) and part.weights.mean() > LEAST:
             raise ValueError(
-                f"content_mask has the color {part.name}, but no style_mask "
-                "has it; add it to one. Only black needs no style."
+                f"--content_mask has the color {part.name}, but no "
+                "--style_mask has it; add it to one. Only black needs no style."
             )
     return members
 
@@ -232,7 +232,7 @@ def _in_order(
     rest = len(used) - len(styles)
     if rest and not (rest == 1 and used[-1].color == (0, 0, 0)):
         raise ValueError(
-            f"content_mask has {errors.format_count(len(used), 'region')} "
+            f"--content_mask has {errors.format_count(len(used), 'region')} "
             f"({_list_names(used)}), but "
             f"{errors.format_presence(len(styles), 'style')}; pass one for "
             "each, from the lightest color to the darkest. Only black needs "

@@ -62,8 +62,8 @@ def list_shares(job: settings.Job, count: int) -> tuple[float, ...]:
     if len(job.style_blend) == 1 < count:
         styles = errors.format_presence(count, "style")
         raise ValueError(
-            f"style_blend has 1 value, but {styles}; give one value per style, "
-            "such as 0.7,0.3."
+            f"--style_blend has 1 value, but {styles}; give one value per "
+            "style, such as 0.7,0.3."
         )
     return settings.repeat_for_styles(blend, count, "style_blend")
 
@@ -109,8 +109,8 @@ def compute_scales(
         rules = settings.FIELDS["style_scale"].metadata
         if not rules["low"] <= scale <= rules["high"]:
             raise ValueError(
-                f"style_size is {length}, {scale:.2g} times the size that fits "
-                f"this output; expected {rules['low']} to {rules['high']} "
+                f"--style_size is {length}, {scale:.2g} times the size that "
+                f"fits this output; expected {rules['low']} to {rules['high']} "
                 "times."
             )
         found.append(scale)

@@ -62,8 +62,8 @@ def cut_side(length: int, largest: int, stride: int, reach: int) -> Cut:
     least = find_smallest_side(stride, reach)
     if largest < least:
         raise ValueError(
-            f"tile is {largest} pixels, expected at least {least}: the network "
-            f"reaches {reach} pixels to each side."
+            f"--tile is {largest} pixels, expected at least {least}: the "
+            f"network reaches {reach} pixels to each side."
         )
     count = 1
     while True:

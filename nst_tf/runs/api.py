@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nst_tf
+from nst_tf import errors
 from nst_tf.backend import replicas
 from nst_tf.images import painting
 from nst_tf.plan import arrays, conflicts, inputs, planning, settings
@@ -82,6 +83,7 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
+    arrays.check_arguments(callback, progress, extra_losses)
     began = time.monotonic()
     with runner.show(progress):
         job, draft = draft_images(content, style, settings)
@@ -120,10 +122,12 @@ def stylize_steps(
         FloatingPointError: As it is read, if evaluations give no numbers any
             more.
     """
+    arrays.check_arguments(extra_losses=extra_losses)
     draft = draft_images(content, style, settings)[1]
-    return runner.start_run(draft).steps(extra_losses)
+    return errors.name_keywords_in(runner.start_run(draft).steps(extra_losses))
 
 
+@errors.name_keywords()
 def run_job(
     job: settings.Job,
     *,
@@ -145,6 +149,8 @@ def run_job(
         MemoryError: If there is not enough for the smallest tiles.
         FloatingPointError: If evaluations give no numbers any more.
     """
+    errors.check_type("job", job, settings.Job, "an nst_tf.Job")
+    arrays.check_arguments(callback, progress)
     for name, field in settings.FIELDS.items():
         default = getattr(job, name) == field.default
         if name in settings.PROGRAM_SETTINGS and not default:
@@ -165,6 +171,7 @@ def run_job(
     return Result(path, run.seconds, results.read_losses(step))
 
 
+@errors.name_keywords()
 def make_plan(
     job: settings.Job,
     read: inputs.Inputs | None = None,
@@ -184,6 +191,7 @@ def make_plan(
         ValueError: In one sentence: what was received, what was expected.
         TypeError: If a setting is of another type.
     """
+    errors.check_type("job", job, settings.Job, "an nst_tf.Job")
     conflicts.check(job)
     read = read or inputs.read_inputs(job)
     draft = planning.draft_plan(job, read)
@@ -211,11 +219,6 @@ def draft_images(
         ValueError: As `stylize`.
         TypeError: As `stylize`.
     """
-    for name in chosen:
-        if name == "dpi" and chosen.get("print_size"):
-            continue
-        if name in settings.FIELDS and name not in settings.KEYWORDS:
-            raise TypeError(f"{name} is for the program, not for stylize.")
     plain, given = arrays.separate_arrays(chosen)
     job = settings.Job(**plain)
     conflicts.settle(job, dict.fromkeys(plain, 0))

@@ -68,7 +68,7 @@ class CheckpointFolder:
             files.check_folder_writable(place)
         except OSError as error:
             raise ValueError(
-                f"checkpoint_dir is {self._path}, but {place} is no folder "
+                f"--checkpoint_dir is {self._path}, but {place} is no folder "
                 f"that can be written to: {error.strerror}; name another."
             ) from error
 

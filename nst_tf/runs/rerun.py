@@ -50,9 +50,9 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
     others = record_checks.OTHERS - recorded
     if changed := sorted(set(names) & others):
         raise ValueError(
-            f"{changed[0]} is set, but rerun repeats a picture unchanged; to "
-            "change it, save the output of --describe as a flag file and edit "
-            "that."
+            f"--{changed[0]} is given, but --rerun repeats a picture "
+            "unchanged; to change it, save the output of --describe as a flag "
+            "file and edit that."
         )
     folder = os.path.dirname(os.path.expanduser(asked.rerun)) or "."
     finder = _Finder(folder, asked.max_megapixels)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Hashable, Sequence
 
 import tensorflow as tf
 
+from nst_tf import errors
 from nst_tf.backend import canvas, device, replicas
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, protocol
@@ -85,7 +86,8 @@ class Painter:
             FloatingPointError: If evaluations give no numbers any more.
         """
         if extra_losses is not None:
-            plan = _add_layers(plan, extra_losses(*plan.levels[0].size))
+            size = plan.levels[0].size
+            plan = _add_layers(plan, _read_extra(extra_losses, *size))
         extractor = self._get_extractor(plan)
         if stop is None:
             stop = stopping.Stop(plan.stop, plan.levels, start)
@@ -195,7 +197,9 @@ class Painter:
         """Makes the objective of one size, in tiles if need be."""
         loss_list = targets.perceptual_losses(plan, extractor, height, width)
         if extra_losses is not None:
-            loss_list += extra_losses(height, width)
+            added = _read_extra(extra_losses, height, width)
+            protocol.check_names(loss_list, added)
+            loss_list += added
         devices = (
             replicas.count_devices(self._strategy)
             if protocol.are_additive(loss_list)
@@ -225,6 +229,20 @@ def make_optimizer(
     kind = optimizers.OPTIMIZERS[level.optimizer]
     made: base.Optimizer = kind.load()(image, **level.settings)
     return made
+
+
+def _read_extra(
+    extra_losses: ExtraLosses, height: int, width: int
+) -> list[protocol.Loss]:
+    """Asks a caller for losses of an image of height x width.
+
+    Raises:
+        TypeError: If it is no list that is returned.
+    """
+    made = extra_losses(height, width)
+    kind = "a list of losses"
+    errors.check_type("what extra_losses returns", made, (list, tuple), kind)
+    return [*made]
 
 
 def _add_layers(

@@ -150,9 +150,7 @@ def test_a_device_that_is_not_there_is_said(gpus, monkeypatch):
     with pytest.raises(ValueError, match="TensorFlow sees no GPU; take one"):
         device.prepare()
     for name in ("cuda", "GPU:1", "gpu:x", "tpu", ""):
-        with pytest.raises(
-            ValueError, match="expected auto, cpu, gpu or gpu:1"
-        ):
+        with pytest.raises(ValueError, match="xpected auto, cpu, gpu or gpu:1"):
             device.choose(name)
 
 

@@ -84,7 +84,7 @@ def test_values_are_read_as_flags_are(sweep, values):
     [
         (
             {"sweep": "strenght:1"},
-            "no flag --strenght; did you mean 'strength'",
+            "no flag --strenght; did you mean '--strength'",
         ),
         ({"sweep": "strength"}, "expected a flag and its values, such as"),
         ({"sweep": "strength:0.5,"}, "expected a flag and its values"),
@@ -98,9 +98,9 @@ def test_values_are_read_as_flags_are(sweep, values):
         ({"sweep": "seed:" + ",".join("1" * 101)}, "101 pictures"),
         (
             {"sweep": "seed:1", "checkpoint_dir": "a"},
-            "do not use checkpoint_dir",
+            "do not use --checkpoint_dir",
         ),
-        ({"sweep": "seed:1", "preview_every": 5}, "do not use preview_every"),
+        ({"sweep": "seed:1", "preview_every": 5}, "do not use --preview_every"),
     ],
 )
 def test_a_sweep_that_is_wrong_is_refused(chosen, words):

@@ -147,15 +147,18 @@ def test_a_job_is_written_as_flags_that_make_it():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--stlye=a.jpg"], "unknown flag --stlye; did you mean 'style'"),
-        (["--lr=1"], "unknown flag --lr; did you mean 'learning_rate'?"),
+        (["--stlye=a.jpg"], "unknown flag --stlye; did you mean '--style'"),
+        (["--lr=1"], "unknown flag --lr; did you mean '--learning_rate'?"),
         (
             ["--color", "--size=9"],
             "--color has no value, since --s",
         ),
-        (["--num-steps=1"], "unknown flag --num-steps; did you mean 'steps'?"),
+        (
+            ["--num-steps=1"],
+            "unknown flag --num-steps; did you mean '--steps'?",
+        ),
         (["--threads=2"], "unknown flag --threads; TensorFlow uses all cor"),
-        (["-x"], "unknown flag -x; --help lists them."),
+        (["-x"], "unknown flag -x; --help lists all flags."),
         (
             ["-ys"],
             "unknown flag -ys; short flags cannot be joined: write -y -s",
@@ -193,8 +196,14 @@ def test_a_job_is_written_as_flags_that_make_it():
         (["--tv_weight="], "tv_weight is '', expected a number"),
         (["--flagfile=stary"], "no flag file stary; did you mean 'starry'"),
         (["--flagfile=/none/a.cfg"], "there is no flag file /none/a.cfg"),
-        (["--preset=starry"], "unknown flag --preset; did you mean 'flagfile'"),
-        (["--flagflie=a"], "unknown flag --flagflie; did you mean 'flagfile'"),
+        (
+            ["--preset=starry"],
+            "unknown flag --preset; did you mean '--flagfile'",
+        ),
+        (
+            ["--flagflie=a"],
+            "unknown flag --flagflie; did you mean '--flagfile'",
+        ),
         (["--style_blend=a"], "expected numbers, such as 0.7,0.3"),
         ([""], "an argument is empty; expected the path of a picture."),
     ],
@@ -212,7 +221,7 @@ def test_mistakes_get_a_sentence(arguments, words):
         ("--steps 7", "line 2, has '--steps 7'; expected --name=value"),
         ("size=7", "line 2, has 'size=7'"),
         ("--size", "flag --size has no value"),
-        ("--siez=7", "unknown flag --siez; did you mean 'size'"),
+        ("--siez=7", "unknown flag --siez; did you mean '--size'"),
         ("--flagfile=a.cfg", "include each other in a circle"),
     ],
 )

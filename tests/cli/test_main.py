@@ -269,7 +269,7 @@ def test_a_run_may_end_before_its_steps(flag_file, painter, flag, steps):
     ("arguments", "words"),
     [
         ([], "no content image"),
-        (["--sise=3"], "unknown flag --sise; did you mean 'size'"),
+        (["--sise=3"], "unknown flag --sise; did you mean '--size'"),
         (
             ["toy.cfg"],
             "toy.cfg is not a picture; did you mean --flagfile=toy.c",

@@ -276,7 +276,7 @@ def test_a_print_is_made_again_from_its_record(folder, painter, capsys):
         np.testing.assert_array_equal(read.pixels, image_io.load_image("a.png"))
     capsys.readouterr()
     assert main.main(["--rerun=a.png", "--print_size=40cm"]) == 1
-    assert "rerun and print_size are both given" in capsys.readouterr().err
+    assert "--rerun and --print_size are both given" in capsys.readouterr().err
     assert run.main(["--describe=a.png"]) == 0
     text = capsys.readouterr().out
     assert "--print_size=8x6mm\n" in text and "--size=" not in text

@@ -91,9 +91,12 @@ def test_flags_and_pictures_come_in_any_order():
         (["--content=town.png", "a.png"], "no style image; name one with"),
         (
             ["a.png", "--stlye=b.png"],
-            "unknown flag --stlye; did you mean 'style'",
+            "unknown flag --stlye; did you mean '--style'",
         ),
-        (["--image-size=9"], "unknown flag --image-size; did you mean 'size'"),
+        (
+            ["--image-size=9"],
+            "unknown flag --image-size; did you mean '--size'",
+        ),
         (["a.png", "--content"], "flag --content has no value"),
         (["FLAGS"], "no picture to judge; name one with PICTURE."),
         (["FLAGS", "no.png"], "there is no file no.png"),

@@ -42,7 +42,7 @@ def test_work_counts_channels_at_each_position(last, work):
 
 def test_a_layer_that_there_is_not_is_said():
     architectures.check_layers("toy", toys.LAYERS)
-    words = "toy has no layer 'block1_conv7'; did you mean 'block1_conv1'?; "
-    words += "its layers are block1_conv1 to block2_conv2."
+    words = "toy has no layer 'block1_conv7'; did you mean 'block1_conv1'? "
+    words += "Its layers are block1_conv1 to block2_conv2."
     with pytest.raises(ValueError, match=re.escape(words)):
         architectures.check_layers("toy", ["block2_conv1", "block1_conv7"])

@@ -119,7 +119,7 @@ def test_a_value_of_another_type_is_refused(chosen, words):
         ({"style": ("-",), "init": "-"}, "several pictures are"),
         (
             {"content_weight": 0.0, "style_weight": 0.0},
-            "content_weight and style_weight are both 0, so that there",
+            "--content_weight and --style_weight are both 0, so that there",
         ),
     ],
 )

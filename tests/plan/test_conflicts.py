@@ -61,7 +61,7 @@ def test_two_settings_that_conflict_are_refused_at_one_distance(
 ):
     job = _find(row, other)
     both = settings.format_flags(job)
-    words = f"{row.setting} and {other} are both given"
+    words = f"--{row.setting} and --{other} are both given"
     with pytest.raises(
         ValueError, match=f"^{words}, but .*remove one of them.$"
     ):
@@ -75,6 +75,7 @@ def test_two_settings_that_conflict_are_refused_at_one_distance(
     if {row.setting, other} <= settings.KEYWORDS:
         chosen = {n: getattr(job, n) for n in (row.setting, other)}
         image = np.zeros((32, 32, 3), np.float32)
+        words = words.replace("--", "")
         with pytest.raises(ValueError, match=f"^{words}, but"):
             nst_tf.stylize(image, image, **chosen)
 
@@ -90,7 +91,7 @@ def test_of_two_distances_the_nearer_one_stays_with_one_note(
             settings.format_flags(settings.Job(**{name: getattr(job, name)}))
             for name in (near, far)
         )
-        note = f"{near} overrides {far} of flag file "
+        note = f"--{near} overrides --{far} of flag file "
         default = getattr(settings.Job, far)
         path.write_text("\n".join(filed))
         request = flags.read([*typed, f"--flagfile={path}"])
@@ -133,8 +134,8 @@ def test_a_nearer_setting_takes_the_place_of_all_that_it_decides():
     request = flags.read(["--flagfile=neural_style_pt", "--strength=0.7"])
     job, (note,) = request.job, request.notes
     assert note.replace(f"{files.presets_folder()}/", "") == (
-        "strength overrides content_weight, style_weight of flag file "
-        "neural_style.cfg; tv_weight, convention of flag file "
+        "--strength overrides --content_weight, --style_weight of flag file "
+        "neural_style.cfg; --tv_weight, --convention of flag file "
         "neural_style_pt.cfg"
     )
     assert (job.strength, job.convention) == (0.7, "relative")
@@ -147,7 +148,7 @@ def test_a_sweep_takes_the_place_of_what_is_given(caplog):
     (row,) = sweeps.make_grid(job)
     assert [point.job.strength for point in row] == [0.2, 0.8]
     assert {point.job.style_weight for point in row} == {100.0}
-    assert caplog.messages == ["strength overrides style_weight"]
+    assert caplog.messages == ["--strength overrides --style_weight"]
     job = flags.parse(["--print_size=A4", "--sweep=size:64,96"])
     (row,) = sweeps.make_grid(job)
     assert [(p.job.size, p.job.print_size) for p in row] == [(64, ""), (96, "")]

@@ -69,8 +69,8 @@ def test_a_print_is_as_large_as_its_paper_at_its_resolution():
     with pytest.raises(ValueError) as raised:
         _make(A, size=512, print_size="400x300in")
     assert str(raised.value) == (
-        "print_size is '400x300in', which is 120000 pixels on the long side at "
-        "300 dpi; expected 1 to 65536. Change --print_size or --dpi."
+        "--print_size is '400x300in', which is 120000 pixels on the long side "
+        "at 300 dpi; expected 1 to 65536. Change --print_size or --dpi."
     )
 
 

@@ -46,6 +46,7 @@ def is_allowed(use):
         return False
     return True
 
+taken = arrays.take_settings(lambda content, style, **settings: None)
 NETWORK = api.draft_images(IMAGE, IMAGE, COMMON)[1].inputs.network
 READ = inputs.Inputs(
     arrays.as_picture(IMAGE, "content"),
@@ -63,7 +64,7 @@ for name in ("toy_pixels", "toy_file", "toy_run", "toy_program"):
         checks.check(nst_tf.Job(**{name: 2.0}))
     except ValueError as error:
         words = "is 2.0, expected at least 0 and at most 1."
-        assert str(error) == f"{name} {words}"
+        assert str(error) == f"--{name} {words}"
     else:
         raise AssertionError(name)
     job = nst_tf.Job(
@@ -74,8 +75,7 @@ for name in ("toy_pixels", "toy_file", "toy_run", "toy_program"):
         name,
         name in records.make_record(job, plan, OUTCOME)["flags"],
         name in resume.make_identity(plan),
-        is_allowed(lambda: api.draft_images(
-            IMAGE, IMAGE, {**COMMON, name: 0.5})),
+        is_allowed(lambda: taken(IMAGE, IMAGE, **COMMON, **{name: 0.5})),
         is_allowed(lambda: sweeps.make_grid(
             nst_tf.Job(sweep=(f"{name}:0.1,0.2",)))),
     )

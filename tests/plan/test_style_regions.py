@@ -337,7 +337,7 @@ def test_one_note_says_which_masks_are_resized(count):
         (
             1,
             {"content_mask": halves(RED, BLUE)},
-            r"content_mask has 2 regions \(#ff0000 50%, #0000ff 50%\), but "
+            r"--content_mask has 2 regions \(#ff0000 50%, #0000ff 50%\), but "
             r"there is 1 style; pass one for each, from the lightest color "
             r"to the darkest. Only black needs no style\.",
         ),
@@ -357,7 +357,7 @@ def test_one_note_says_which_masks_are_resized(count):
                 "content_mask": _thirds(),
                 "style_mask": [halves(BLUE, RED, (50, 60))],
             },
-            "content_mask has the color #00ff00, but no style_mask has it",
+            "--content_mask has the color #00ff00, but no --style_mask has it",
         ),
         (
             2,
@@ -368,8 +368,8 @@ def test_one_note_says_which_masks_are_resized(count):
                     halves(BLUE, RED, (50, 60)),
                 ],
             },
-            "style mask 2 has the color #ff0000, but content_mask has #ffffff "
-            "50%, #000000 50%; use the same colors",
+            "style mask 2 has the color #ff0000, but --content_mask has "
+            "#ffffff 50%, #000000 50%; use the same colors",
         ),
         (
             3,

@@ -724,16 +724,16 @@ def test_other_weights_are_taken_only_if_they_are_named(painter, capsys):
     [
         (
             ["--size=128"],
-            "rerun and size are both given, but rerun repeats a pi",
+            "--rerun and --size are both given, but --rerun repeats a",
         ),
-        (["--init=noise"], "rerun repeats a picture"),
-        (["--continue_from=paint.png"], "rerun repeats a picture"),
-        (["--keep_mask=paint.png"], "keep_mask is set, but rerun"),
+        (["--init=noise"], "--rerun repeats a picture"),
+        (["--continue_from=paint.png"], "--rerun repeats a picture"),
+        (["--keep_mask=paint.png"], "--keep_mask is given, but --rerun"),
         (
             ["--resume=auto"],
-            "rerun and resume are both given, but rerun repeats",
+            "--rerun and --resume are both given, but --rerun repeats",
         ),
-        (["--checkpoint_dir=a"], "rerun and checkpoint_dir are both given"),
+        (["--checkpoint_dir=a"], "--rerun and --checkpoint_dir are both given"),
         (["--style=paint.png", "--style=town.png"], "style names 2 pictures"),
         (["--content=none.png"], "there is no file none.png"),
         (["--output=a.png", "--overwrite"], "output a.png is one of the inp"),

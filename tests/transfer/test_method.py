@@ -249,6 +249,32 @@ def test_a_loss_of_a_layer_that_is_not_there_is_refused(plan):
         next(steps)
 
 
+def test_losses_of_one_name_are_refused(plan):
+    for extra, kinds in (
+        ([_variation(), _variation("block1_conv1")],
+         "a TotalVariationLoss of image and a .* of block1_conv1"),
+        ([_variation(name="total_variation")],
+         "a TotalVariationLoss of image and a TotalVariationLoss of image"),
+    ):  # fmt: skip
+        steps = method.Painter().paint(
+            plan(), extra_losses=lambda *_, extra=extra: extra
+        )
+        with pytest.raises(ValueError, match=rf"^two losses are .*, {kinds};"):
+            next(steps)
+
+
+def test_what_extra_losses_return_is_a_list(plan):
+    for made, words in (
+        (None, "None of type"),
+        (_variation(), "of type Total"),
+    ):
+        steps = method.Painter().paint(
+            plan(), extra_losses=lambda *_, made=made: made
+        )
+        with pytest.raises(TypeError, match=f"what extra_.*{words}.* a list"):
+            next(steps)
+
+
 # When memory runs out
 
 
