@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,6 +14,8 @@ SHORT: Mapping[str, str] = {
     for name, field in settings.FIELDS.items()
     if "short" in field.metadata
 }
+# -s128 and -oout.png; -out, without a dot or a slash, is a misspelled name.
+_ATTACHED = re.compile(r"-(s\d+|o(-|[^=]*[./][^=]*))")
 _FLAG_FILE = ("cfg", "config", "config_file", "preset")
 _SWITCH = {"true": True, "t": True, "1": True, "false": 0, "f": 0, "0": 0}
 
@@ -30,8 +33,8 @@ def split(arguments: Iterable[str]) -> tuple[list[Flag], list[str]]:
 
     Args:
         arguments: --name=value, --name value, --switch, --noswitch, with
-            hyphens or underscores in names; -o value, -o=value. After "--" all
-            arguments are positional, and so is "-".
+            hyphens or underscores in names; -o value, -o=value, -s128. After
+            "--" all arguments are positional, and so is "-".
 
     Raises:
         ValueError: If a flag is unknown or has no value.
@@ -48,6 +51,8 @@ def split(arguments: Iterable[str]) -> tuple[list[Flag], list[str]]:
             words.append(argument)
             continue
         typed, equals, value = argument.partition("=")
+        if _ATTACHED.fullmatch(argument):
+            typed, equals, value = argument[:2], "=", argument[2:]
         name, switched = find_name(typed)
         if switched is None and not equals:
             if not queue:
@@ -104,10 +109,8 @@ def find_name(typed: str) -> tuple[str, bool | None]:
     if negates and fields[positive].type is bool:
         return positive, False
     letters = typed[1:]
-    if letters[:1] in SHORT and set(letters) <= {*SHORT, *"0123456789"}:
-        first, rest = letters[0], letters[1:]
-        more = f" {rest}" if rest.isdigit() else f" -{' -'.join(rest)}"
-        near = f"; short flags cannot be joined: write -{first}{more}"
+    if set(letters) <= SHORT.keys():
+        near = f"; short flags cannot be joined: write -{' -'.join(letters)}"
     else:
         meant = "flagfile" if name in _FLAG_FILE else name
         near = settings.suggest(meant, [*fields, "flagfile"], "--")

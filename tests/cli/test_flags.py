@@ -163,10 +163,8 @@ def test_a_job_is_written_as_flags_that_make_it():
             ["-ys"],
             "unknown flag -ys; short flags cannot be joined: write -y -s",
         ),
-        (
-            ["-s512"],
-            "unknown flag -s512; short flags cannot be joined: write -s 512;",
-        ),
+        (["-s5x"], "unknown flag -s5x"),
+        (["-out"], "unknown flag -out; did you mean '--output'?"),
         (["--no-size"], "unknown flag --no-size"),
         (["-o"], "flag -o has no value; write -o=VALUE."),
         (
@@ -407,6 +405,10 @@ def test_files_may_be_nested_eight_deep(tmp_path):
         (["--style_blend=1", "--style_blend=2,3"], "style_blend", (1, 2, 3)),
         (["-size=7"], "size", 7),
         (["-s=7"], "size", 7),
+        (["-s7"], "size", 7),
+        (["-oa.png"], "output", "a.png"),
+        (["-oout/b-2.jpg"], "output", "out/b-2.jpg"),
+        (["-o-"], "output", "-"),
         (["-o", "-"], "output", "-"),
         (["-y"], "overwrite", True),
         (["--size", "7", "--"], "size", 7),
