@@ -134,7 +134,9 @@ def _read(
             cell.draw(results.read_image(step))
 
     last = run.read(follow, signals.should_stop)
-    if signals.received:
+    if not signals.received:
+        report.finish()
+    else:
         terminal.print_note("interrupted: this is the picture so far")
     return last
 

@@ -161,6 +161,8 @@ def _paint(commission: Commission, signals: watcher.Signals) -> int:
     status = console.DONE
     try:
         run.read(follow, signals.should_stop)
+        if not signals.status:
+            report.finish()
     except Exception as error:  # on any error, save the picture so far
         status = console.report_failure(error)
     if not writes:

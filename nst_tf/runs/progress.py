@@ -12,7 +12,8 @@ from nst_tf.plan import planning, tile_size
 from nst_tf.runs import standard_output
 
 TIMED_STEP = 11  # of a level, which is read: there is a time to forecast from
-TRACE_STEPS = 50  # of the coarsest level, as long as the compilation
+TRACE_STEPS = 30  # of the coarsest level, at least as long as a compilation
+TRACE_SECONDS = 6.0  # a longer pause is that of slow steps
 PAUSE_STEPS = 6  # which targets take the time of, and the first step
 LARGEST_SHARE = 0.99  # before the picture is saved
 SAVING_SECONDS = 0.5
@@ -131,15 +132,17 @@ class Forecast:
             if self._rate:
                 pause -= PAUSE_STEPS * self._rate * work
             self._trace = max(0.0, pause if self._rate else pause / 2)
+            if not self._rate:  # a guess, until two steps are over
+                step = max(
+                    self._trace / TRACE_STEPS,
+                    (pause - TRACE_SECONDS) / PAUSE_STEPS,
+                )
+                self._rate = step / work
             self._level, self._first = level, (index, now)
         elif index > self._first[0]:
             taken = index - self._first[0]
             self._rate = (now - self._first[1]) / (taken * work)
-        if index == steps and not self._rate:  # there was one step: a guess
-            self._rate = self._trace / (TRACE_STEPS * work)
         self._last = now
-        if not self._rate:
-            return
         seconds = [
             (self._trace + PAUSE_STEPS * self._rate * each, self._rate * each)
             for each, _ in self._works
@@ -154,6 +157,10 @@ class Forecast:
             unit = seconds[level + 1][0]
         self._moment = now, left, unit
 
+    def finish(self) -> None:
+        """Takes note that no step is left."""
+        self._moment, self._shown = (self._last, 0.0, 0.0), 1.0
+
     def remaining(self, now: float) -> float:
         """Estimates the seconds left; the clock runs between two steps."""
         if self._moment is None:
@@ -165,8 +172,7 @@ class Forecast:
     def share(self, now: float) -> float | None:
         """Estimates the share of the run's time that is over.
 
-        It never falls, and is None before two steps of a level are over, which
-        tell how long one takes.
+        It never falls, and is None before the first step is over.
         """
         if self._moment is None:
             return None
@@ -208,6 +214,13 @@ class Progress:
         self._place = (-1, -1)  # of the run and the level of the last step
         self._taken = 0  # steps at the level
         self._read = now
+        self._status: screens.Status | None = None
+
+    def finish(self) -> None:
+        """Takes note that all is done, if a rule stopped it before its end."""
+        if self._status and self._forecast.share(time.monotonic()) != 1.0:
+            self._forecast.finish()
+            display.show_status(self._status, is_milestone=True)
 
     def update(
         self, level: int, index: int, loss: SupportsFloat, run: int = 0
@@ -235,6 +248,8 @@ class Progress:
         value = float(loss)
         self._read = now = time.monotonic()
         self._forecast.add_step(number, index, now)
+        if is_last and number + 1 == len(self._levels):
+            self._forecast.finish()
         levels = self._starts[run + 1] - self._starts[run]
         short = f"{level + 1} of {levels}"
         label = f"{here.width} x {here.height} ({short})"
@@ -249,6 +264,7 @@ class Progress:
             "steps": here.steps,
         }
         status = screens.Status(label, self._forecast, value, facts, short)
+        self._status = status
         is_end = is_last and (len(self._starts) == 2 or level + 1 == levels)
         display.show_status(status, is_milestone=is_end)
         return value

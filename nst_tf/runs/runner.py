@@ -164,6 +164,8 @@ class Run:
             stopped = callback is not None and _is_false(callback(step))
 
         step = self.read(follow, lambda: stopped, extra_losses)
+        if report and not stopped:
+            report.finish()
         return step, "unfinished" if stopped else "done"
 
     def _agreed(self, stop: "descent.StopRule") -> "descent.StopRule":

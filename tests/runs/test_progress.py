@@ -79,7 +79,7 @@ def test_what_is_shown_of_a_step(toy, clock):
     report.update(0, 1, 7.5)
     status = display._current.status
     assert status[0] == "48 x 32 (1 of 3)" and status.short == "1 of 3"
-    assert status.loss == 7.5 and status.estimate.share(clock[0]) is None
+    assert status.loss == 7.5 and 0 < status.estimate.share(clock[0]) < 0.9
     assert status.facts == {
         **{"level": 1, "levels": 3, "width": 48, "height": 32},
         **{"step": 1, "steps": 3},
@@ -143,16 +143,35 @@ def test_a_share_of_the_time_is_right_within_15_points(name, factor):
     assert max(stalls) < 0.1 * true[-1] / (true[1] - true[0])
 
 
-def test_the_bar_begins_with_the_second_step():
-    found = _replay(TRACES["small, 256"], 1.0)
+def test_the_bar_begins_with_the_first_step():
+    found = _replay(TRACES["one level, slow"], 1.0)
     first = next(seconds for seconds, share, _ in found if share is not None)
-    assert 5.9 < first < 6.2
+    assert 35.0 <= first < 35.1
+
+
+@pytest.mark.parametrize("mode", ["plain", "json"])
+@pytest.mark.parametrize("steps", [3, 50])  # to the end, and up to a stop rule
+def test_the_last_line_of_a_finished_run_says_100_percent(
+    toy, capsys, mode, steps
+):
+    with display.use(mode):
+        report = _follow(toy, steps=steps)
+        for level in (0, 1, 2):
+            for index in (1, 2, 3):
+                report.update(level, index, 7.5)
+        before = capsys.readouterr().err.splitlines()
+        report.finish()
+    lines = capsys.readouterr().err.splitlines()
+    words = '"percent": 100.0' if mode == "json" else "100%  "
+    last = (lines or before)[-1]
+    assert words in last and sum(words in each for each in before + lines) == 1
+    assert bool(lines) == (steps == 50)
 
 
 def test_remaining_time_counts_work_steps_and_pauses():
     forecast = progress.Forecast([(1.0, 30), (4.0, 5)], 0.0, 10.0)
     forecast.add_step(0, 1, 12.0)
-    assert forecast.share(12.0) is None and forecast.remaining(12.0) == 0
+    assert forecast.share(12.0) == pytest.approx(12 / 14.8, abs=0.1)
     forecast.add_step(0, 11, 13.0)
     # 19 steps here; a pause of a second and six steps; 4 of a larger level.
     left = 19 * 0.1 + (1.0 + 6 * 0.4) + 4 * 0.4
