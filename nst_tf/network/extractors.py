@@ -189,6 +189,8 @@ def _convolve(
         3,
         padding="valid" if mirrored else "same",
         data_format="channels_last",
+        # By default they begin as random numbers, which take a second.
+        kernel_initializer="zeros",
         dtype=dtype,
         name=layer.name,
     )
@@ -241,6 +243,14 @@ class _Rectified(tf.keras.layers.Layer):
 
         outputs: list[tf.Tensor] = rectified(values)
         return outputs
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Lists the shapes of the outputs, so that Keras need not trace."""
+        onward = shape
+        if self._average:
+            sides = [side and side // 2 for side in shape[1:3]]
+            onward = (shape[0], *sides, shape[3])
+        return [onward] * self._followed + [shape] * self._wanted
 
     def get_config(self) -> dict[str, Any]:
         """What a copy is made with."""

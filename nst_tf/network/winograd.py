@@ -60,8 +60,11 @@ class Convolution(tf.keras.layers.Layer):
         super().__init__(dtype="float32", name=name)
         self._border = border
         filters = transform_kernel(kernel)
-        self._filters = self.add_weight(filters.shape, name="filters")
-        self._bias = self.add_weight(bias.shape, name="bias")
+        # By default they begin as random numbers, which take a second.
+        self._filters, self._bias = (
+            self.add_weight(each.shape, initializer="zeros", name=name)
+            for name, each in {"filters": filters, "bias": bias}.items()
+        )
         self.set_weights([filters, bias])
 
     def call(self, features: tf.Tensor) -> tf.Tensor:
@@ -69,6 +72,12 @@ class Convolution(tf.keras.layers.Layer):
         filters = tf.convert_to_tensor(self._filters)
         results = convolve(features, filters, self._border)
         return tf.nn.bias_add(results, tf.convert_to_tensor(self._bias))
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """Returns the shape of the results, so that Keras need not trace."""
+        margin = 2 * self._border - 2
+        sides = [side and side + margin for side in shape[1:3]]
+        return (shape[0], *sides, self._filters.shape[-1])
 
 
 def transform_kernel(kernel: np.ndarray) -> np.ndarray:
@@ -81,8 +90,15 @@ def transform_kernel(kernel: np.ndarray) -> np.ndarray:
         [36, in, out], float32.
     """
     wide = kernel.astype(np.float64)
-    filters = np.einsum("ai,bj,ijck->abck", _KERNEL, _KERNEL, wide)
-    return filters.reshape(36, *kernel.shape[2:]).astype(np.float32)
+    filters = np.empty((36, *kernel.shape[2:]), np.float32)
+    for row, own in zip(np.kron(_KERNEL, _KERNEL), filters, strict=True):
+        # Added up in order: a product of matrices would round otherwise.
+        own[:] = sum(
+            weight * wide[divmod(place, 3)]
+            for place, weight in enumerate(row)
+            if weight
+        )
+    return filters
 
 
 def convolve(
@@ -125,17 +141,35 @@ def _convolve(
     below = (rows + 1) * _RESULTS - height + border - 2
     right = (columns + 1) * _RESULTS - width + border - 2
     padded = tf.pad(features[0], [[border, below], [border, right], [0, 0]])
-    parts = []
-    for group in range(GROUPS):
+
+    def convolve_group(group: Any) -> tf.Tensor:
         first = rows * group // GROUPS
         last = rows * (group + 1) // GROUPS
-        if isinstance(rows, int) and first == last:
-            continue
         part = padded[first * _RESULTS : (last + 1) * _RESULTS]
-        parts.append(
-            _convolve_blocks(part, filters, last - first, columns, backward)
-        )
-    return tf.concat(parts, axis=0)[None, :height, :width]
+        return _convolve_blocks(part, filters, last - first, columns, backward)
+
+    if isinstance(rows, int):
+        ends = [rows * group // GROUPS for group in range(GROUPS + 1)]
+        some = [g for g in range(GROUPS) if ends[g] < ends[g + 1]]
+        results = tf.concat([convolve_group(group) for group in some], axis=0)
+    else:  # a loop: its body is traced once
+        results = _loop(convolve_group)
+    return results[None, :height, :width]
+
+
+def _loop(convolve_group: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """Convolves all groups of rows, and joins their results."""
+    results = tf.TensorArray(tf.float32, GROUPS, infer_shape=False)
+    _, results = tf.while_loop(
+        lambda group, results: group < GROUPS,
+        lambda group, results: (
+            group + 1,
+            results.write(group, convolve_group(group)),
+        ),
+        [tf.constant(0), results],
+    )
+    joined: tf.Tensor = results.concat()
+    return joined
 
 
 @functools.partial(tf.function, autograph=False)

@@ -93,6 +93,25 @@ def test_a_network_sees_the_same(wide, padding):
         assert is_same == (name == "block1_conv1")  # it sees three channels
 
 
+@pytest.mark.parametrize("padding", architectures.PADDINGS)
+@pytest.mark.parametrize("pooling", architectures.POOLINGS)
+def test_a_network_is_built_untraced(wide, monkeypatch, padding, pooling):
+    def call(self, features):
+        raise AssertionError(self)
+
+    with monkeypatch.context() as patch:
+        for kind in (winograd.Convolution, extractors._Rectified):
+            patch.setattr(kind, "call", call)
+        network = wide(padding=padding, pooling=pooling, convolution="winograd")
+    stated = {n: each.shape for n, each in network.model.output.items()}
+    assert stated == {n: (None, None, None, 128) for n in LAYERS}
+    (layer,) = [
+        each for each in network.model.layers if each.name == "block2_conv1"
+    ]
+    found = layer(tf.zeros([1, 8, 9, 128]))
+    assert found.shape == layer.compute_output_shape((1, 8, 9, 128))
+
+
 def test_tiles_round_as_the_whole(wide):
     network = wide(convolution="winograd", pooling="average")
     image = tf.constant(toys.image(90, 70, 1)[None])
