@@ -117,7 +117,7 @@ class _Ticking(Display):
 class Live(_Ticking):
     """One line at the end of a terminal."""
 
-    interval = 2 * LIVE_SECONDS
+    interval = 5 * LIVE_SECONDS
 
     def __init__(self) -> None:
         super().__init__()
@@ -163,10 +163,9 @@ class Live(_Ticking):
         width = max(1, _measure_columns() - 1)
         from rich import cells
 
-        if self._painter is None:  # in the thread: rich takes 0.1 s
-            self._painter = _Painter(
-                getattr(sys.stderr, "encoding", None) or "utf-8"
-            )
+        encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+        # In the thread: to import rich takes 0.1 s.
+        self._painter = self._painter or _Painter(encoding)
         label, estimate, loss, _, short = self.status
         elapsed = terminal.format_clock(now - self.began)
         share = estimate.share(now) if estimate else None
@@ -176,12 +175,9 @@ class Live(_Ticking):
             return self._painter.paint([f"{frame} {label}", elapsed], width)
         left = terminal.format_clock(estimate.remaining(now))
         words = f"{100 * share:3.0f}%  {elapsed} < {left}"
-        all_words = words if loss is None else f"{words}  loss {loss:.3g}"
-        for head, tail in (
-            (label, all_words),
-            (short, all_words),
-            (short, words),
-        ):
+        share = (int(2 * LONGEST_LINE * share) + 1) / LONGEST_LINE / 2
+        more = words if loss is None else f"{words}  loss {loss:.3g}"
+        for head, tail in ((label, more), (short, more), (short, words)):
             if cells.cell_len(head + tail) + SHORTEST_LINE <= width:
                 return self._painter.paint([head, share, tail], width)
         return self._painter.paint([words], width)
@@ -201,9 +197,12 @@ class _Painter:
             force_jupyter=False,
             legacy_windows=False,
         )
+        self._last: tuple[object, str] = None, ""  # columns and width; a line
 
     def paint(self, columns: Sequence[str | float], width: int) -> str:
         """Formats columns: text, which is cut, or a share, which is a bar."""
+        if self._last[0] == (columns, width):  # rich takes 0.5 ms
+            return self._last[1]
         from rich import progress_bar, table, text
 
         grid = table.Table.grid(padding=(0, 2), expand=True)
@@ -226,7 +225,8 @@ class _Painter:
         self._console.width = min(width, LONGEST_LINE)
         with self._console.capture() as capture:
             self._console.print(grid, no_wrap=True, end="")
-        return capture.get().rstrip("\n")
+        self._last = (columns, width), capture.get().rstrip("\n")
+        return self._last[1]
 
 
 class Plain(_Ticking):

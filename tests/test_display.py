@@ -100,6 +100,14 @@ def test_then_there_is_one_bar_that_fits(show, columns, start):
     seen.wait_for(lambda lines: lines == [""])
 
 
+def test_what_looks_the_same_is_not_formatted_again():
+    painter = screens._Painter("utf-8")
+    line = painter.paint(["256 x 192", 0.5, "50%"], 60)
+    assert painter.paint(["256 x 192", 0.5, "50%"], 60) is line
+    for columns, width in ((["256 x 192", 0.505, "50%"], 60), ([line], 50)):
+        assert painter.paint(columns, width) != line
+
+
 def test_a_line_without_room_is_cut(show):
     seen = show(20)
     display.show_status(BAR)
