@@ -87,6 +87,10 @@ def test_every_guide_is_in_the_index():
     assert "(docs/README.md)" in (ROOT / "README.md").read_text()
 
 
+def test_the_readme_has_two_screens():
+    assert len((ROOT / "README.md").read_text().split()) <= 900
+
+
 def _commands(text):
     """Indented lines of a document that run the program."""
     program = r"^    (?:nst-tf|python -m nst_tf(?:\.run)?) (.*)$"
