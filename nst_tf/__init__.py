@@ -25,7 +25,8 @@ To make and judge files:
         One picture to make, in strings and numbers only.
     run_job(job, *, callback, progress)
         Makes the picture of a job, from file to file.
-    run_jobs(jobs, *, workers, judge, results_dir, progress)
+    run_jobs(jobs, *, engine, workers, judge, results_dir, address,
+        gpus_per_job, progress)
         Makes the pictures of many jobs; yields each result as it comes.
     judge_image(image, content, styles, *, size, **settings)
         Judges a picture against its content image and its style images.

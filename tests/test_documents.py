@@ -105,6 +105,13 @@ def _judgements(text):
     return [shlex.split(line, comments=True)[3:] for line in found]
 
 
+def _batches(text):
+    """Indented lines of a document that paint a batch."""
+    text = re.sub(r"\$\w+", "1", text.replace("\\\n", " "))
+    found = re.findall(r"^    nst-tf-batch (.*)$", text, re.M)
+    return [shlex.split(line) for line in found]
+
+
 def _blocks(text):
     """The Python code of a document."""
     return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
@@ -117,6 +124,9 @@ def test_documented_commands_are_understood(path):
             flags.parse(arguments)
     for arguments in _judgements(path.read_text()):
         command.parse(arguments)
+    for arguments in _batches(path.read_text()):
+        if "--engine=ray" not in arguments or files.is_installed("ray"):
+            options.read(arguments)
 
 
 @_each([path for path in RUN if path.name not in ("judging.md", "flags.md")])
@@ -124,14 +134,20 @@ def test_flags_within_sentences_are_understood(path):
     example = re.compile("[A-Z]{4}|--(name|describe|completion|flagfile=again)")
     for span in re.findall(r"`(--\w+=[^`\n]+)`", path.read_text()):
         if not example.search(span):
-            flags.parse(["town.jpg", *shlex.split(span)])
+            if path.name == "batches.md":
+                options.read(shlex.split(span))
+            else:
+                flags.parse(["town.jpg", *shlex.split(span)])
 
 
 @_each([*RUN, ROOT / "configs" / "README.md"])
 def test_flags_in_documents_exist(path):
     # Other programs of the project have flags of their own.
     text = re.sub(
-        r"`(python scripts/|tensorboard |docker )[^`]*`", "", path.read_text()
+        r"`(python scripts/|tensorboard |docker )[^`]*`|^    (srun|#SBATCH).*$",
+        "",
+        path.read_text(),
+        flags=re.M,
     )
     others = command.format_usage() + options.format_usage()
     for flag in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text):

@@ -1,10 +1,10 @@
-"""Many pictures: a manifest, painted by one process or by several.
+"""Many pictures: a manifest, painted by one machine or by a Ray cluster.
 
 `manifest` reads lines, `tasks` makes a job of each, `checking` checks them
 all before any work, `order` puts pictures side by side that share a network,
-a size and a style. A `Station` of `painting` paints them one by one; `local`
-has one, `workers` one in each of several processes. `ledger` notes what became
-of each line.
+a size and a style. A `Station` of `painting` paints them one by one: in
+this process or in `workers`, or, by `ray_engine`, in each `actor` of a cluster.
+`ledger` notes what became of each line.
 
     import nst_tf
     job = nst_tf.Job("town.jpg", "painting.jpg", "out/a.png", size=512)

@@ -8,36 +8,44 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nst_tf import files
+from nst_tf import errors, files
 from nst_tf.batch import (
     checking,
+    cluster,
     ledger,
-    local,
     manifest,
     order,
     painting,
     report,
     tasks,
+    workers,
 )
 from nst_tf.plan import settings
 from nst_tf.runs import runner
 
+ENGINES = ("local", "ray")
 MOST_SHOWN = 1000  # faults that are written out
 
 
 class Options(NamedTuple):
     """How a batch is painted."""
 
-    workers: int = 0  # processes; 0: this one
+    workers: int = 0  # processes or actors; 0: this one, or all there are
     judge: bool = False
+    engine: str = "local"
+    address: str = "auto"  # of a Ray cluster, or "local"
+    gpus_per_job: float = -1.0  # of an actor; -1: one, if there are any
 
 
 def run_jobs(
     jobs: Iterable[settings.Job],
     *,
+    engine: str = "local",
     workers: int = 0,
     judge: bool = False,
     results_dir: str | None = None,
+    address: str = "auto",
+    gpus_per_job: float = -1.0,
     progress: bool = False,
 ) -> Iterator[ledger.Result]:
     """Makes the pictures of many jobs, and yields results as they come.
@@ -51,11 +59,16 @@ def run_jobs(
 
     Args:
         jobs: Jobs with an output each; "{content}-{style}.png" if it is empty.
-        workers: Processes of this machine; 0: this one.
+        engine: "local"; or "ray", which needs nst-tf[batch].
+        workers: Processes of this machine, or actors of the cluster; 0: this
+            process, or as many actors as the cluster has room for.
         judge: Whether each picture is judged, as by `judge_image`.
         results_dir: Folder of results.jsonl and failed.jsonl; None: no files.
             Only a file that it has the digest of is replaced, unless the job
             says overwrite.
+        address: Of a Ray cluster: "auto", "local", or HOST:PORT.
+        gpus_per_job: GPUs of an actor, fractions allowed; -1: one, if the
+            cluster has any.
         progress: Shows a bar on standard error, or a line in a cell.
 
     Yields:
@@ -65,7 +78,7 @@ def run_jobs(
     Raises:
         ValueError: If any job is not as it should be: all faults, in lines.
     """
-    options = Options(workers, judge)
+    options = Options(workers, judge, engine, address, gpus_per_job)
     check_options(options)
     book = ledger.Ledger(Path(results_dir)) if results_dir else None
     written = ledger.Written(book.path if book else None)
@@ -109,7 +122,7 @@ def paint(
     """
     work = sum(group.work * len(each) for group, each in checked.found.items())
     shown = report.Report(checked.number, work)
-    watch = local.Watch(should_stop, shown.follow)
+    watch = workers.Watch(should_stop, shown.follow)
     setup = painting.Setup(options.judge, results=book.path if book else None)
     queue = order.Queue(checked.found)
     with contextlib.ExitStack() as stack:
@@ -135,6 +148,14 @@ def paint(
 
 def check_options(options: Options) -> None:
     """Raises ValueError unless a batch can be painted so."""
+    if options.engine not in ENGINES:
+        near = errors.did_you_mean(options.engine, ENGINES)
+        raise ValueError(
+            f"unknown engine {options.engine!r}{near}; expected "
+            f"{errors.list_choices(ENGINES)}."
+        )
+    if options.engine == "ray":
+        cluster.check(options.address, options.gpus_per_job)
     if options.workers < 0:
         raise ValueError(f"workers is {options.workers}, expected 0 or more.")
 
@@ -159,11 +180,13 @@ def _open_engine(
     queue: order.Queue,
     setup: painting.Setup,
     written: ledger.Written,
-    watch: local.Watch,
-) -> Generator[local.Outcome, None, None]:
+    watch: workers.Watch,
+) -> Generator[workers.Outcome, None, None]:
     """Starts what paints."""
-    if options.workers:
-        from nst_tf.batch import workers
+    if options.engine == "ray":
+        from nst_tf.batch import ray_engine
 
+        return ray_engine.paint(queue, written, watch, options)
+    if options.workers:
         return workers.paint(queue, setup, written, watch, options.workers)
-    return local.paint(queue, setup, written, watch)
+    return workers.paint_here(queue, setup, written, watch)

@@ -12,6 +12,7 @@ from nst_tf.backend import device
 from nst_tf.batch import (
     api,
     checking,
+    groups,
     ledger,
     manifest,
     options,
@@ -158,8 +159,6 @@ def _describe(
     checked: checking.Checked, checker: checking.Checker
 ) -> list[str]:
     """Says what would be painted: how many, the first, time, memory, disk."""
-    from nst_tf.batch import estimates
-
     todo = checked.found
     lines = [
         f"pictures  {checked.number}"
@@ -176,7 +175,7 @@ def _describe(
     if not todo:
         return lines
     device.prepare()
-    seconds = estimates.estimate_seconds(todo, checker.networks)
+    seconds = groups.estimate_seconds(todo, checker.networks)
     memory = max(
         group.estimate_memory(checker.networks.find(group.kind.job))
         for group in todo

@@ -4,7 +4,7 @@ The painter compiles it once, too.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,8 +12,10 @@ from nst_tf.batch import tasks
 from nst_tf.images import image_io
 from nst_tf.network import weight_files
 from nst_tf.plan import inputs, planning, settings, tile_size
+from nst_tf.runs import runner
 
 _GRAY = np.float32(0.5)
+STARTING = 6.0  # seconds, to import and to read, once
 
 Size = tuple[int, int]  # height and width in pixels
 
@@ -109,3 +111,27 @@ def draft(
 def _make_picture(size: Size) -> image_io.Picture:
     """Makes a gray picture that takes no memory."""
     return image_io.Picture(np.broadcast_to(_GRAY, (*size, 3)))
+
+
+def estimate_seconds(
+    todo: Mapping[Group, Sequence[tasks.Task]],
+    networks: Networks,
+) -> float:
+    """Estimates the time of all pictures in one process.
+
+    The first picture of the largest group is timed; that of the others is in
+    proportion to their work.
+
+    Args:
+        todo: What there is to paint.
+        networks: Where the network's weights come from.
+    """
+    group = max(todo, key=lambda each: each.work * len(todo[each]))
+    job = todo[group][0].make_job()
+    read = inputs.read_inputs(job)
+    read = read._replace(network=networks.find(job))
+    draft = planning.draft_plan(job, read)
+    plan = planning.fit_plan(draft, runner.measure_machine())
+    seconds = runner.estimate_seconds(plan)
+    work = sum(each.work * len(todo[each]) for each in todo)
+    return STARTING + seconds * work / group.work

@@ -38,7 +38,8 @@ FLAGS = {
         int,
         0,
         "Processes on this machine, each with its share of cores and memory, "
-        "or a GPU. 0: this process.",
+        "or a GPU; with --engine=ray the most actors. 0: this process, or as "
+        "many actors as the cluster has room for.",
     ),
     "shard": Flag(
         str,
@@ -52,9 +53,22 @@ FLAGS = {
         "Merge the results of shards in --results_dir, or of the files named, "
         "into results.jsonl, and stop.",
     ),
+    "engine": Flag(str, "local", "local, or ray, which needs nst-tf[batch]."),
+    "address": Flag(
+        str,
+        "auto",
+        "Ray cluster: auto, the one of this machine or of RAY_ADDRESS; local, "
+        "a new one on this machine; or HOST:PORT.",
+    ),
+    "gpus_per_job": Flag(
+        float,
+        -1.0,
+        "Ray: GPUs for each picture, such as 0.5. -1: one, if the cluster has "
+        "any.",
+    ),
 }
 USAGE = """\
-Neural style transfer of many pictures, in one process or in several.
+Neural style transfer of many pictures, by one machine or by a Ray cluster.
 
   nst-tf-batch --manifest=jobs.csv [--name=value ...]
   nst-tf-batch --content='photos/*.jpg' --style='paintings/*.jpg' \\

@@ -82,9 +82,9 @@ class Queue:
         for owners in self._owners.values():
             owners.discard(worker)
 
-    def list_groups(self) -> list[groups.Group]:
-        """Lists the groups that have pictures left."""
-        return list(self._left)
+    def list_outputs(self) -> list[str]:
+        """Lists the outputs of what is left."""
+        return [u.task.output for each in self._left.values() for u in each]
 
 
 def _rank_group(group: groups.Group) -> tuple[Any, ...]:

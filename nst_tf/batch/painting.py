@@ -150,8 +150,6 @@ class Station:
 
     def _start(self, request: Request) -> runner.Run:
         """Reads and plans a picture."""
-        from nst_tf.transfer import method
-
         job = _use_own_folder(request.job)
         if self._setup.memory and not job.memory:
             job = dataclasses.replace(job, memory=self._setup.memory)
@@ -173,6 +171,8 @@ class Station:
         for note in (*read.notes, *draft.notes):
             log.info(note)
         device.prepare()
+        from nst_tf.transfer import method
+
         if self._painter is None:
             self._painter = method.Painter()
         return runner.start_run(draft, painter=self._painter)

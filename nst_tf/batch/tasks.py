@@ -194,28 +194,29 @@ def take_jobs(jobs: Iterable[settings.Job]) -> Iterator[Task | manifest.Fault]:
     return Maker(settings.Job()).make_all(lines)
 
 
+def make_absolute(job: settings.Job) -> settings.Job:
+    """Names the files of a job by absolute paths, for other folders."""
+
+    def resolve(name: str, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(resolve(name, each) for each in value)
+        if not value or urls.has_scheme(value) or _is_keyword(name, value):
+            return value
+        return os.path.abspath(os.path.expanduser(value))
+
+    changes: dict[str, Any] = {
+        name: resolve(name, getattr(job, name)) for name in _FILES
+    }
+    return dataclasses.replace(job, **changes)
+
+
 def write_line(task: Task) -> dict[str, Any]:
     """Writes a task as a line of a manifest that any folder may hold."""
-    job = task.make_job()
+    job = make_absolute(task.make_job())
     found = {name: getattr(job, name) for name in conflicts.list_given(job)}
-    for name in set(found) & set(_FILES):
-        value = found[name]
-        several = isinstance(value, tuple)
-        parts = value if several else (value,)
-        paths = [
-            each
-            if urls.has_scheme(each) or _is_keyword(name, each)
-            else os.path.abspath(each)
-            for each in parts
-        ]
-        found[name] = tuple(paths) if several else paths[0]
     if "output" in found:
         found["output"] = re.sub(r"[{}]", r"\g<0>\g<0>", found["output"])
-    return {
-        name: value
-        for name, value in found.items()
-        if name not in settings.PROGRAM_SETTINGS
-    }
+    return found
 
 
 def _read_value(name: str, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The engine of this machine: a process for each worker, with its share.
+"""The engines of this machine: this process, or one for each worker.
 
 A worker that dies is started again, and its picture is painted again: in tiles
 of half the side, if memory was what it died of. A worker whose parent is gone
@@ -14,14 +14,15 @@ import queue as queues
 import signal
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nst_tf import locks
 from nst_tf.backend import host_memory
-from nst_tf.batch import ledger, local, order, painting
+from nst_tf.batch import ledger, order, painting
+from nst_tf.images import writing
 
 log = logging.getLogger("nst_tf")
 
@@ -31,13 +32,58 @@ _SHOWN_SECONDS = 0.5  # between two shares that a worker tells
 _WAIT = 0.2  # seconds, after which the parent asks whether to stop
 
 
+class Watch(NamedTuple):
+    """What an engine asks and tells while it works."""
+
+    should_stop: Callable[[], bool] = lambda: False
+    # Who, and the share of its picture that is painted.
+    follow: Callable[[object, float], None] = lambda worker, share: None
+
+
+Outcome = tuple[order.Unit, ledger.Result]
+
+
+def make_request(
+    unit: order.Unit, written: ledger.Written, network: str = ""
+) -> painting.Request:
+    """Makes what a worker is given of a unit.
+
+    Args:
+        unit: The unit.
+        written: Tells which files may be replaced.
+        network: Digest that its network must have; empty: any.
+    """
+    task = unit.task
+    paths = task.output, str(writing.sidecar_path(Path(task.output)))
+    replaces = {path: written.list_digests(path) for path in paths}
+    return painting.Request(
+        task.number, task.make_job(), unit.tile, replaces, network
+    )
+
+
+def paint_here(
+    queue: order.Queue,
+    setup: painting.Setup,
+    written: ledger.Written,
+    watch: Watch,
+) -> Generator[Outcome, None, None]:
+    """Paints all pictures of a queue, one by one."""
+    station = painting.Station(setup)
+    while not watch.should_stop() and (unit := queue.take(0)):
+        request = make_request(unit, written)
+        result = station.paint(
+            request, watch.should_stop, lambda share: watch.follow(0, share)
+        )
+        yield unit, result
+
+
 def paint(
     queue: order.Queue,
     setup: painting.Setup,
     written: ledger.Written,
-    watch: local.Watch,
+    watch: Watch,
     count: int,
-) -> Generator[local.Outcome, None, None]:
+) -> Generator[Outcome, None, None]:
     """Paints all pictures of a queue, by so many processes."""
     count = max(1, min(count, len(queue)))
     memory = host_memory.find_limit()
@@ -55,7 +101,7 @@ def paint(
                 if stops:
                     worker.stop()
                 elif worker.unit is None and (unit := queue.take(worker)):
-                    request = local.make_request(unit, written)
+                    request = make_request(unit, written)
                     worker.start(unit, request)
             busy = {w.connection: (w, w.unit) for w in workers if w.unit}
             if not busy:

@@ -171,10 +171,8 @@ def test_a_dry_run_says_what_there_is_to_do(run, folder, capsys, monkeypatch):
     monkeypatch.setattr(
         command.device, "prepare", lambda: None
     )  # nothing is painted
-    from nst_tf.batch import estimates
-
     monkeypatch.setattr(
-        estimates.runner, "estimate_seconds", lambda plan: 1000.0
+        command.groups.runner, "estimate_seconds", lambda plan: 1000.0
     )
     before = sorted(folder.rglob("*"))
     assert run("--dry_run") == 0
