@@ -68,7 +68,7 @@ def show(monkeypatch):
 @pytest.mark.parametrize("columns", [120, 80, 50])
 def test_before_the_first_step_a_spinner_moves(show, columns):
     seen = show(columns)
-    seen.wait_for(lambda lines: lines == ["starting"])
+    seen.wait_for(lambda lines: "starting" in lines[0])
     display.show_stage("loading TensorFlow")
     line = rf"\S loading TensorFlow +{CLOCK}"
     frames = set()
@@ -104,7 +104,7 @@ def test_what_looks_the_same_is_not_formatted_again():
     painter = screens._Painter("utf-8")
     line = painter.paint(["256 x 192", 0.5, "50%"], 60)
     assert painter.paint(["256 x 192", 0.5, "50%"], 60) is line
-    for columns, width in ((["256 x 192", 0.505, "50%"], 60), ([line], 50)):
+    for columns, width in ((["256 x 192", 0.6, "50%"], 60), ([line], 50)):
         assert painter.paint(columns, width) != line
 
 
