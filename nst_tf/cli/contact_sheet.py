@@ -145,6 +145,14 @@ def describe(sheet: Sheet, device_words: str) -> list[str]:
     return lines
 
 
+def estimate_seconds(sheet: Sheet) -> float:
+    """Estimates the time of a sheet from a few steps of its first picture."""
+    plans = [cell.plan for cell in sheet.cells]
+    works = [sum(e.steps * e.work for e in plan.levels) for plan in plans]
+    first = planning.fit_plan(plans[0], runner.measure_machine())
+    return runner.estimate_seconds(first) * sum(works) / works[0]
+
+
 def paint(
     sheet: Sheet,
     max_seconds: float,

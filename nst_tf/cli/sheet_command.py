@@ -28,6 +28,11 @@ def paint(job: settings.Job, began: float, signals: watcher.Signals) -> int:
     device.prepare()
     lines = contact_sheet.describe(sheet, device.describe())
     if job.dry_run:
+        seconds = contact_sheet.estimate_seconds(sheet)
+        time_words = f"about {terminal.format_duration(seconds)}"
+        if 0 < job.max_seconds < seconds:
+            time_words = f"at most {terminal.format_duration(job.max_seconds)}"
+        lines.append(f"time      {time_words}")
         terminal.print_result(*lines, paths=[str(sheet.path)])
     elif not job.quiet:
         terminal.print_note(*lines)
@@ -66,6 +71,12 @@ def paint(job: settings.Job, began: float, signals: watcher.Signals) -> int:
         except (OSError, ValueError) as error:
             return console.print_error(
                 f"{sheet.path} cannot be written: {error}"
+            )
+        if len(images) < count:
+            log.info(
+                "%d of %d pictures were made; the others are gray",
+                len(images),
+                count,
             )
         log.info(
             "to make one of these at full size, replace --sheet and --sweep in "

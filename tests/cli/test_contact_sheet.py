@@ -311,9 +311,19 @@ def test_a_style_may_be_swept(flag_file, painter):
     )
 
 
-def test_a_dry_run_paints_nothing(flag_file, capsys):
-    assert main.main([flag_file, "--sheet", "--dry_run"]) == 0
-    assert "3 x 3 pictures of 96 x 72" in capsys.readouterr().out
+def test_a_dry_run_paints_nothing_and_says_the_time(
+    flag_file, capsys, monkeypatch
+):
+    monkeypatch.setattr(runner, "estimate_seconds", lambda plan: 6.0)
+    typed = [flag_file, "--sweep=seed:1,2,3", "--dry_run"]
+    for more, words in (
+        ([], "about 18 s"),
+        (["--max_seconds=10"], "at most 10 s"),
+    ):
+        assert main.main([*typed, *more]) == 0
+        shown = capsys.readouterr().out
+        assert "3 x 1 pictures of 96 x 72" in shown
+        assert f"time      {words}" in shown
     assert not Path("town-paint-sheet.png").exists()
 
 
@@ -335,6 +345,7 @@ def test_a_signal_leaves_the_sheet_so_far(flag_file, painter, capsys):
     assert main.main([flag_file, "--sweep=seed:1,2,3"]) == 143
     out, err = capsys.readouterr()
     assert out == "town-paint-sheet.png\n" and ", unfinished) in" in err
+    assert "1 of 3 pictures were made; the others are gray" in err
     drawn = image_io.load_image("town-paint-sheet.png")
     gray = np.abs(drawn - 0.8).max(-1) < 0.01
     assert 2 * 96 * 72 <= gray.sum() < 2.2 * 96 * 72
