@@ -61,6 +61,7 @@ def test_every_group_around_that_of_the_process_counts(groups):
     _group(folder.parent, version, 700, 650)
     _group(folder.parent.parent, version, 5000, 100)
     _group(folder.parent / "other", version, 10, 9)  # not around it
+    _group(folder.parents[2], version, 10, 9)  # no group, above them all
     assert left() == [600, 50, 4900]
 
 

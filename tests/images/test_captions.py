@@ -69,3 +69,7 @@ def test_letters_shrink_before_words_are_cut():
     )
     large = len(captions.draw([[_picture(1, "w", width=1000)]]))
     assert long <= short < large
+
+
+def test_a_picture_too_narrow_for_any_letter_has_a_caption_all_the_same():
+    assert captions.draw([[_picture(1, "words", width=4)]]).ndim == 3

@@ -406,3 +406,17 @@ def _gray_of_lightness(lightness):
         above > 6 / 29, above**3, 3 * (6 / 29) ** 2 * (above - 4 / 29)
     )
     return colors_by_hand.encode_srgb(luminance)
+
+
+def test_a_gray_profile_counts_with_transparency_as_without(tmp_path):
+    data = raw_files.profile({b"kTRC": raw_files.curv(256)}, b"GRAY")
+    gray = np.arange(0, 250, dtype="u1").reshape(10, 25)
+    found = []
+    for name, samples in ("L", gray), ("LA", np.dstack([gray, 200 + gray // 5])):
+        path = tmp_path / f"{name}.png"
+        Image.fromarray(samples).save(path, icc_profile=data)
+        picture = image_io.load_picture(path)
+        assert picture.notes == ()
+        found.append(picture.pixels[..., :3])
+    np.testing.assert_array_equal(*found)
+    assert found[0][5, 0, 0] > gray[5, 0] / 255 + 0.1  # a gamma of 1

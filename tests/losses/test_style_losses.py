@@ -277,6 +277,10 @@ def test_the_variance_of_one_value_is_what_rounding_leaves(value, least):
     target = style_losses.MomentsLoss.measure(flat)
     found = style_losses.find_mean_variance(target, tf.zeros(2, tf.float64))
     np.testing.assert_allclose(found, least, rtol=1e-9)
+    # Each channel counts.
+    target = tf.constant([[4.0, 0], [0, 8.0], [2.0, 3.0]], tf.float64)
+    found = style_losses.find_mean_variance(target, tf.zeros(2, tf.float64))
+    np.testing.assert_allclose(found, style_losses.ROUNDING * 6.0)
     # Negative variances are rounding too.
     variances = tf.constant([-5.0, 3.0], tf.float64)
     assert style_losses.find_mean_variance(target, variances) == 1.5

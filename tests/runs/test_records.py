@@ -280,6 +280,7 @@ def test_a_picture_without_a_record_is_said(capsys, arguments, words):
         lambda r: r["decided"].update(sizes=[["a", 2]], steps=[1]),
         lambda r: r["decided"].update(sizes=[[0, 2]], steps=[1]),
         lambda r: r["decided"].update(sizes=[[1, 2]], steps=[-1]),
+        lambda r: r["decided"].update(sizes=[[1, 2]], steps=[1.5]),
         lambda r: r["decided"].update(sizes=[[1, 2, 3]], steps=[1]),
         lambda r: r["decided"].update(sizes=[[True, 2]], steps=[1]),
         lambda r: r["decided"].update(seed="a"),
