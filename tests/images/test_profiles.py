@@ -412,7 +412,8 @@ def test_a_gray_profile_counts_with_transparency_as_without(tmp_path):
     data = raw_files.profile({b"kTRC": raw_files.curv(256)}, b"GRAY")
     gray = np.arange(0, 250, dtype="u1").reshape(10, 25)
     found = []
-    for name, samples in ("L", gray), ("LA", np.dstack([gray, 200 + gray // 5])):
+    both = ("L", gray), ("LA", np.dstack([gray, 200 + gray // 5]))
+    for name, samples in both:
         path = tmp_path / f"{name}.png"
         Image.fromarray(samples).save(path, icc_profile=data)
         picture = image_io.load_picture(path)
