@@ -101,6 +101,7 @@ def main(arguments: Sequence[str]) -> int:
             row |= peaks.get((size, name), {})
         record = {
             **harness.describe_machine(),
+            "isa": os.environ.get("ONEDNN_MAX_CPU_ISA", "all"),
             "size": [size, problem.init.shape[0]],
             "pooling": flags.pooling,
             "padding": PADDING,

@@ -5,9 +5,13 @@ import pytest
 import tensorflow as tf
 import toys
 
+from nst_tf import files
+from nst_tf.images import image_io
 from nst_tf.losses import objectives, style_losses, sums
-from nst_tf.network import architectures, extractors, winograd
+from nst_tf.network import architectures, extractors, weight_files, winograd
+from nst_tf.runs import api
 from nst_tf.tiling import tiled, views
+from nst_tf.transfer import targets
 
 SIZES = [(1, 1), (4, 5), (16, 16), (17, 40), (130, 15), (150, 34)]
 LAYERS = ("block1_conv1", "block2_conv1", "block2_conv2")
@@ -150,3 +154,77 @@ def test_it_is_chosen_for_float32_on_a_cpu():
     assert choose("auto", "float32") == "winograd"
     assert choose("auto", "float32", True) == "direct"
     assert choose("auto", "bfloat16") == choose("direct", "float32") == "direct"
+
+
+# VGG19 itself
+
+VGG19_LAYERS = [f"block{block}_conv1" for block in range(1, 6)]
+SIZE = 96, 128
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    folder = files.presets_folder() / "images"
+    return [
+        image_io.cover(image_io.load_image(folder / name), *SIZE)
+        for name in ("harbor_at_dusk.jpg", "swirling_night.jpg")
+    ]
+
+
+@pytest.mark.slow
+def test_vgg19_has_the_gradient_of_direct_convolutions(pictures):
+    content, style = pictures
+    weights = weight_files.load("vgg19", "auto").layers
+    layers = [*VGG19_LAYERS, "block4_conv2"]
+    gradients = {}
+    for kind in ("direct", "winograd", "float64"):
+        network = extractors.vgg(
+            "vgg19",
+            layers,
+            weights,
+            pooling="average",
+            dtype="float64" if kind == "float64" else "float32",
+            convolution="winograd" if kind == "winograd" else "direct",
+        )
+        wide = content.astype(network.model.inputs[0].dtype)
+        plan = toys.plan(
+            wide,
+            toys.style(style, layers=dict.fromkeys(VGG19_LAYERS, 20.0)),
+            content_weights={"block4_conv2": 25.0},
+        )
+        losses = targets.perceptual_losses(plan, network, *SIZE)
+        image = tf.constant(0.9 * wide[None])
+        whole = objectives.make_objective(network, losses)
+        gradients[kind] = tf.function(whole)(image).gradient.numpy()
+    direct, fast, exact = (
+        gradients[kind].ravel().astype("f8")
+        for kind in ("direct", "winograd", "float64")
+    )
+    norms = np.linalg.norm(direct) * np.linalg.norm(fast)
+    assert direct @ fast / norms > 0.9999
+    # ReLUs flip, so that direct convolutions are off, too.
+    largest = np.abs(exact).max()
+    errors = [np.abs(each - exact).max() / largest for each in (direct, fast)]
+
+    assert errors[1] < 1e-4  # 1.0e-6; direct ones 0.9e-6
+
+
+@pytest.mark.slow
+def test_runs_end_at_the_losses_of_direct_convolutions(pictures):
+    losses = [
+        [
+            float(step.evaluation.loss)
+            for step in api.stylize_steps(
+                *pictures,
+                size=SIZE[1],
+                levels=1,
+                steps=30,
+                precision="float32",
+                convolution=convolution,
+            )
+        ]
+        for convolution in ("direct", "winograd", "winograd")
+    ]
+
+    assert losses[1] == losses[2]  # to the bit
+    assert losses[1][-1] == pytest.approx(losses[0][-1], rel=5e-3)
