@@ -26,6 +26,7 @@ from nst_tf.images import image_io
 from nst_tf.judge import command
 from nst_tf.losses import objectives
 from nst_tf.tiling import tiled, views
+from nst_tf.web import command as web_command
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = sorted(
@@ -129,7 +130,13 @@ def test_documented_commands_are_understood(path):
             options.read(arguments)
 
 
-@_each([path for path in RUN if path.name not in ("judging.md", "flags.md")])
+@_each(
+    [
+        path
+        for path in RUN
+        if path.name not in ("judging.md", "flags.md", "web.md")
+    ]
+)
 def test_flags_within_sentences_are_understood(path):
     example = re.compile("[A-Z]{4}|--(name|describe|completion|flagfile=again)")
     for span in re.findall(r"`(--\w+=[^`\n]+)`", path.read_text()):
@@ -150,6 +157,7 @@ def test_flags_in_documents_exist(path):
         flags=re.M,
     )
     others = command.format_usage() + options.format_usage()
+    others += web_command.format_usage()
     for flag in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text):
         if flag in ("help", "version", "describe", "completion", "name"):
             continue
@@ -246,7 +254,7 @@ def test_documented_python_runs(_pictures, capsys, path):
 def test_the_example_of_a_room_runs(_pictures, path):
     text = ast.get_docstring(ast.parse(path.read_text()))
     code = "\n".join(re.findall(r"^    ((?!python ).*)$", text, re.M))
-    assert code or path.parent.name == "cli"
+    assert code or path.parent.name in ("cli", "web")
     small = re.sub(r"\bsize=\d+", "size=96, steps=3", code)
     exec(compile(small, _name(path), "exec"), {})
 

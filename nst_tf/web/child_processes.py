@@ -1,0 +1,82 @@
+"""The processes of a server: one that paints, and one for each upload."""
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+CHECK_SECONDS = 60.0  # that an upload may take to be read
+LEAVE_SECONDS = 20.0  # that the painting process has to save a checkpoint
+
+
+class PaintingProcess:
+    """The process that paints, as the server sees it."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def run(self, root: Path) -> AsyncIterator[dict[str, Any]]:
+        """Starts the process, and yields what it says until it ends.
+
+        Args:
+            root: The studio's folder, in which painting.log has its errors.
+        """
+        with open(root / "painting.log", "wb") as errors:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "nst_tf.web.painting_process"),
+                str(root.absolute()),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=errors,
+                env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ},
+                start_new_session=True,  # Ctrl-C is for the server
+            )
+        if self._process.stdout:
+            async for line in self._process.stdout:
+                yield json.loads(line)
+        await self._process.wait()
+
+    def send(self, command: Mapping[str, Any]) -> None:
+        """Sends the process a line; none to one that has ended."""
+        pipe = self._process and self._process.stdin
+        if pipe and not pipe.is_closing():
+            pipe.write(f"{json.dumps(command)}\n".encode())
+
+    async def close(self) -> None:
+        """Lets the process save a checkpoint, and end."""
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), LEAVE_SECONDS)
+        except asyncio.TimeoutError:
+            process.kill()
+
+
+async def check_upload(path: Path) -> dict[str, Any]:
+    """Reads a picture in a process of its own; a hostile one ends that only.
+
+    Returns:
+        What `upload_check.main` prints.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "nst_tf.web.upload_check", str(path)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        out = (await asyncio.wait_for(process.communicate(), CHECK_SECONDS))[0]
+        answer: dict[str, Any] = json.loads(out)
+        return answer
+    except (asyncio.TimeoutError, ValueError):
+        return {"error": "the picture could not be read in time."}
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()

@@ -1,0 +1,237 @@
+"""Who may ask the server for what, and how much they may send.
+
+Any page that the user visits can send requests to 127.0.0.1, and can give its
+own name that address (DNS rebinding). So the server answers to names of this
+machine only, and to its own pages only; to everybody else it says nothing.
+"""
+
+import ipaddress
+import json
+import secrets
+import urllib.parse
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from typing import Any, NamedTuple
+
+LARGEST_BODY = 200_000_000  # bytes, of an upload
+LARGEST_TEXT = 200_000  # bytes, of any other request
+UPLOADS = "/api/pictures"
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    "content-security-policy": _POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[
+    [MutableMapping[str, Any], Receive, Send], Awaitable[Any]
+]
+
+
+class Access(NamedTuple):
+    """To whom the server answers.
+
+    Attributes:
+        names: Further hosts, besides those of this machine alone.
+        is_public: Whether any address may be the host, as in a network.
+        token: What one has to know; empty: nothing.
+    """
+
+    names: frozenset[str] = frozenset()
+    is_public: bool = False
+    token: str = ""
+
+
+class RefusedError(Exception):
+    """A request that is not answered.
+
+    Args:
+        status: Of HTTP.
+        reason: For people, in one sentence.
+    """
+
+    def __init__(self, status: int, reason: str):
+        super().__init__(reason)
+        self.status = status
+
+
+def check(
+    access: Access, method: str, path: str, headers: Mapping[str, str]
+) -> None:
+    """Checks where a request comes from, and how long it says to be.
+
+    Args:
+        access: To whom the server answers.
+        method: Of HTTP.
+        path: Without the query.
+        headers: By their names in lower case.
+
+    Raises:
+        RefusedError: If it is not answered.
+    """
+    host = headers.get("host", "")
+    if not _is_known(access, host):
+        raise RefusedError(
+            403,
+            "this host is not known here; name it with --allow_host when you "
+            "start the server.",
+        )
+    origin = headers.get("origin")
+    if origin is not None and not _is_own(access, origin, host):
+        raise RefusedError(403, "requests of other sites are not answered.")
+    site = headers.get("sec-fetch-site", "none")
+    # A link on another page may lead here, to the page and to nothing else.
+    is_link = (method, path, headers.get("sec-fetch-dest")) == (
+        *("GET", "/"),
+        "document",
+    )
+    if site not in ("same-origin", "none") and not is_link:
+        raise RefusedError(403, "requests of other sites are not answered.")
+    limit = LARGEST_BODY if path == UPLOADS else LARGEST_TEXT
+    length = headers.get("content-length", "0")
+    if not length.isdecimal() or len(length) > 12 or int(length) > limit:
+        raise _describe_large(limit)
+
+
+def _is_known(access: Access, host: str) -> bool:
+    """Whether a Host header names this machine."""
+    name = _find_name(f"//{host}")
+    if name == "localhost" or name in access.names:
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or access.is_public
+
+
+def _is_own(access: Access, origin: str, host: str) -> bool:
+    """Whether a page of an origin is ours, by the host that it asks."""
+    scheme, _, rest = origin.partition("://")
+    if scheme not in ("http", "https"):
+        return False
+    return rest == host or _find_name(f"//{rest}") in access.names
+
+
+def _find_name(address: str) -> str:
+    """Finds the name of a host in an address; empty if there is none."""
+    try:
+        return urllib.parse.urlsplit(address).hostname or ""
+    except ValueError:
+        return ""
+
+
+def _describe_large(limit: int) -> RefusedError:
+    """Makes the error of a body that is too long."""
+    return RefusedError(413, f"at most {limit / 1e6:g} MB are taken.")
+
+
+class Guard:
+    """Passes on the requests that are answered, and no more of their bodies.
+
+    Args:
+        application: What answers them.
+        access: To whom.
+        cookie: The name of the cookie that holds the token.
+    """
+
+    def __init__(self, application: Application, access: Access, cookie: str):
+        self._application, self._access = application, access
+        self._cookie = cookie
+
+    async def __call__(
+        self, scope: MutableMapping[str, Any], receive: Receive, send: Send
+    ) -> None:
+        """Answers one request, as ASGI has it."""
+        if scope["type"] == "lifespan":
+            await self._application(scope, receive, send)
+            return
+        own, path = dict(_HEADERS), scope.get("path", "")
+        has_begun = False
+
+        async def send_more(message: Message) -> None:
+            nonlocal has_begun
+            if message["type"] == "http.response.start":
+                has_begun = True
+                added = [(n.encode(), v.encode()) for n, v in own.items()]
+                message["headers"] = [*message.get("headers", []), *added]
+            await send(message)
+
+        try:
+            if scope["type"] != "http":
+                raise RefusedError(403, "only HTTP is spoken here.")
+            headers = {
+                name.decode("latin-1"): value.decode("latin-1")
+                for name, value in scope["headers"]
+            }
+            check(self._access, scope["method"], path, headers)
+            if new := self._check_token(scope, headers):
+                own["set-cookie"] = new
+            limit = LARGEST_BODY if path == UPLOADS else LARGEST_TEXT
+            await self._application(scope, _limit(receive, limit), send_more)
+        except RefusedError as error:
+            if scope["type"] == "http" and not has_begun:
+                await _answer(send_more, path, error)
+
+    def _check_token(
+        self, scope: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> str:
+        """Checks the token, in the address of the page or in the cookie.
+
+        Returns:
+            The cookie to set; empty: none.
+
+        Raises:
+            RefusedError: If it is missing or wrong.
+        """
+        token = self._access.token
+        if not token:
+            return ""
+        query = urllib.parse.parse_qs(scope["query_string"].decode("latin-1"))
+        given = query.get("token", [""])[0] if scope["path"] == "/" else ""
+        if secrets.compare_digest(given.encode(), token.encode()):
+            rules = "HttpOnly; SameSite=Strict; Path=/; Max-Age=2592000"
+            return f"{self._cookie}={token}; {rules}"
+        for part in headers.get("cookie", "").split(";"):
+            name, _, value = part.strip().partition("=")
+            if name == self._cookie and secrets.compare_digest(
+                value.encode(), token.encode()
+            ):
+                return ""
+        raise RefusedError(
+            401, "open the address that the server has printed, with its token."
+        )
+
+
+def _limit(receive: Receive, limit: int) -> Receive:
+    """Limits how many bytes of a body are received, whatever it says."""
+    taken = 0
+
+    async def receive_some() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > limit:
+            raise _describe_large(limit)
+        return message
+
+    return receive_some
+
+
+async def _answer(send: Send, path: str, error: RefusedError) -> None:
+    """Answers with the reason of a refusal, and closes the connection."""
+    kind, body = "text/plain; charset=utf-8", f"{error}\n"
+    if path.startswith("/api/"):
+        kind, body = "application/json", json.dumps({"error": str(error)})
+    headers = [(b"content-type", kind.encode()), (b"connection", b"close")]
+    start = {"type": "http.response.start", "status": error.status}
+    await send({**start, "headers": headers})
+    await send({"type": "http.response.body", "body": body.encode()})

@@ -1,0 +1,316 @@
+"""The process that paints: python -m nst_tf.web.painting_process FOLDER.
+
+Lines of JSON come on standard input, {"do": "paint", "job": number, ...}, and
+go out on standard output; pictures go into the job's folder. Networks and
+compiled steps are kept from one picture to the next. When its standard input
+ends, the server has ended: the picture of now is resumed later, from its
+checkpoint.
+"""
+
+import contextlib
+import dataclasses
+import json
+import math
+import os
+import queue
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TextIO
+
+import numpy as np
+
+from nst_tf import display, files, locks, screens
+from nst_tf.images import image_io, painting, sizes
+from nst_tf.plan import planning, settings
+from nst_tf.runs import api, progress, results, runner
+from nst_tf.web import storage, upload_check
+
+if TYPE_CHECKING:
+    from nst_tf.optimize import descent
+    from nst_tf.transfer import method
+
+PREVIEW_SECONDS = 0.5  # between two previews, at least
+PREVIEW_SHARE = 0.03  # of the time goes into previews, at most
+PREVIEW_SIDE, SMALL_SIDE = 768, 320  # pixels, of a preview and of a result
+JUDGED_SIZE = 512  # pixels, a side; as many take 1.5 GB
+OTHER_SECONDS = 60.0  # that another painting process has to end
+
+
+class Commands:
+    """What the server asks for; read by a thread, while a picture is painted.
+
+    Attributes:
+        has_left: Whether the server has ended.
+    """
+
+    def __init__(self, stream: TextIO):
+        self.has_left = False
+        self._stream = stream
+        self._stopped = ""  # the job that is to end after its step of now
+        self._waiting: queue.Queue[dict[str, Any]] = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        while not self.has_left:
+            yield self._waiting.get()
+
+    def is_stopped(self, job: str) -> bool:
+        """Returns whether a job is to end after its step of now."""
+        return self._stopped == job
+
+    def _read(self) -> None:
+        for line in self._stream:
+            command = json.loads(line)
+            if command["do"] == "stop":
+                self._stopped = command["job"]
+                continue
+            if self._stopped == command["job"]:  # it is to go on
+                self._stopped = ""
+            self._waiting.put(command)
+        self.has_left = True
+        self._waiting.put({"do": "leave", "job": ""})
+
+
+class _Stages(screens.Display):
+    """A display that tells the server each stage, and keeps an estimate."""
+
+    interval = 0.25
+
+    def __init__(self, tell: Callable[..., None]):
+        super().__init__()
+        self._tell = tell
+
+    def show(self, status: screens.Status, is_milestone: bool = False) -> None:
+        """Tells the server of a new stage."""
+        is_new = status.label != self.status.label
+        super().show(status)
+        if is_new:
+            self._tell("stage", label=status.label)
+
+    def estimate_left(self) -> float | None:
+        """Estimates the seconds left; None: not known yet."""
+        estimate, now = self.status.estimate, time.monotonic()
+        if estimate is None or estimate.share(now) is None:
+            return None
+        return round(estimate.remaining(now), 1)
+
+
+class Process:
+    """Paints and judges, one job after the other.
+
+    Args:
+        root: The studio's folder.
+        commands: What is asked for.
+        out: Where to tell what is done.
+    """
+
+    def __init__(self, root: Path, commands: Commands, out: TextIO):
+        self._root, self._commands, self._out = root, commands, out
+        self._number = ""  # of the job that is under way
+        self._painter: method.Painter | None = None
+        self._networks: dict[tuple[str, str], Any] = {}
+
+    def run(self) -> None:
+        """Does what is asked for, until the server ends."""
+        from nst_tf.transfer import method  # it takes seconds: before a job
+
+        self._painter = method.Painter()
+        self.tell("ready")
+        for command in self._commands:
+            if command["do"] == "leave":
+                return
+            self._number = command["job"]
+            job = settings.Job(**command["settings"])
+            try:
+                stages = _Stages(self.tell)
+                with display.use(stages):
+                    if command["do"] == "judge":
+                        self._judge(job)
+                    else:
+                        self._paint(job, command["names"], stages)
+            except (ValueError, OSError, MemoryError, ArithmeticError) as error:
+                words = str(error) or "there is not enough memory for it."
+                self.tell("failed", message=" ".join(words.split()))
+
+    def tell(self, event: str, **more: Any) -> None:
+        """Tells the server something of the job that is under way."""
+        line = json.dumps({"event": event, "job": self._number, **more})
+        with contextlib.suppress(OSError):  # the server has ended
+            self._out.write(f"{line}\n")
+            self._out.flush()
+
+    def _paint(
+        self, job: settings.Job, names: Mapping[str, str], stages: _Stages
+    ) -> None:
+        """Paints a job, and writes what has come of it into its folder."""
+        began = time.monotonic()
+        draft = self._keep_network(job, api.draft_files(job)[1])
+        height, width = draft.size
+        if height * width > 1e6 * upload_check.MEGAPIXELS:
+            raise ValueError(
+                f"the picture would have {height * width / 1e6:.0f} "
+                f"megapixels, and at most {upload_check.MEGAPIXELS:.0f} are "
+                f"painted; choose a smaller size."
+            )
+        sources = {**draft.inputs.sources, **names}  # as the user calls them
+        read = draft.inputs._replace(sources=sources)
+        draft = dataclasses.replace(draft, inputs=read)
+        run = runner.start_run(draft, began=began, painter=self._painter)
+        folder = self._root / "jobs" / self._number
+        step = run.read(
+            self._follow(run, folder, stages),
+            lambda: (
+                self._commands.has_left
+                or self._commands.is_stopped(self._number)
+            ),
+        )
+        if self._commands.has_left:  # its checkpoint is saved
+            return
+        is_done = not self._commands.is_stopped(self._number)
+        display.show_stage("saving")
+        word = "done" if is_done else "unfinished"
+        made = results.make_painting(job, run, step, state=word)
+        _write_results(folder, made, job.quality)
+        if is_done:
+            shutil.rmtree(job.checkpoint_dir, ignore_errors=True)
+        self.tell(
+            "ended",
+            state=storage.DONE if is_done else storage.STOPPED,
+            width=width,
+            height=height,
+            steps=sum(run.taken),
+            seconds=round(run.seconds, 1),
+        )
+
+    def _follow(
+        self, run: runner.Run, folder: Path, stages: _Stages
+    ) -> "Callable[[descent.Step], None]":
+        """Makes what tells the server of each step, and writes previews."""
+        plan = run.plan
+        end = run.began + (plan.stop.seconds or math.inf)
+        report = progress.Progress([plan], run.began, end)
+        small = _shrink(plan)
+        steps = sum(level.steps for level in plan.levels)
+        due, number = 0.0, 0
+
+        def follow(step: "descent.Step") -> None:
+            nonlocal due, number
+            loss = report.update(step.level, step.index, step.evaluation.loss)
+            began = time.monotonic()
+            if began < due and loss is None:
+                return
+            loss = float(step.evaluation.loss) if loss is None else loss
+            if began >= due:
+                with contextlib.suppress(FloatingPointError, OSError):
+                    _write_preview(folder / "preview.jpg", small, step)
+                    number += 1
+                end = time.monotonic()
+                due = end + max(PREVIEW_SECONDS, (end - began) / PREVIEW_SHARE)
+            count = sum(run.taken)
+            with (
+                contextlib.suppress(OSError),
+                open(folder / "losses.txt", "a", encoding="ascii") as file,
+            ):
+                file.write(f"{count} {loss:.6g}\n")
+            self.tell(
+                "step",
+                step=count,
+                steps=steps,
+                loss=loss if math.isfinite(loss) else None,
+                left=stages.estimate_left(),
+                preview=number,
+            )
+
+        return follow
+
+    def _judge(self, job: settings.Job) -> None:
+        """Judges a result, at 512 pixels a side at most."""
+        from nst_tf.judge import judging
+
+        display.show_stage("judging")
+        chosen = {
+            name: getattr(job, name)
+            for name in ("style_blend", "style_scale", "weights", "extractor")
+        }
+        judge = judging.Judge(chosen, size=JUDGED_SIZE)
+        subject = judge.read_subject(job.content, list(job.style))
+        picture = image_io.load_picture(job.output)
+        figures = dataclasses.asdict(judge.judge(picture, subject))
+        self.tell("judged", figures=figures)
+
+    def _keep_network(
+        self, job: settings.Job, draft: planning.Plan
+    ) -> planning.Plan:
+        """Gives a draft the weights of pictures before, if they are its own."""
+        key = job.extractor, job.weights
+        kept = self._networks.setdefault(key, draft.inputs.network)
+        read = draft.inputs._replace(network=kept)
+        return dataclasses.replace(draft, inputs=read)
+
+
+def _shrink(plan: planning.Plan) -> planning.Plan:
+    """Gives a plan a content image as small as previews are."""
+    content = plan.inputs.content
+    shape = _preview_size(plan)
+    content = content._replace(pixels=image_io.resize(content.pixels, *shape))
+    read = plan.inputs._replace(content=content)
+    return dataclasses.replace(plan, inputs=read)
+
+
+def _preview_size(plan: planning.Plan) -> tuple[int, int]:
+    """Returns the (height, width) of the previews of a plan."""
+    side = min(PREVIEW_SIDE, max(plan.size))
+    return sizes.scale_to_side(*plan.size, side)
+
+
+def _write_preview(
+    path: Path, small: planning.Plan, step: "descent.Step"
+) -> None:
+    """Writes the picture of a step, as small as previews are."""
+    image = image_io.resize(results.read_image(step), *_preview_size(small))
+    view = upload_check.make_view(results.finish(image, small).image, 1 << 16)
+    with files.write_atomically(path) as file:
+        view.save(file, "JPEG", quality=85)
+
+
+def _write_results(folder: Path, made: painting.Painting, quality: int) -> None:
+    """Writes a result in the formats that a page offers, and a small one."""
+    made.save(folder / "result.tif", bit_depth=16)
+    made.save(folder / "result.jpg", quality=quality)
+    made.save(folder / "result.png")
+    view = upload_check.make_view(np.asarray(made), SMALL_SIDE)
+    with files.write_atomically(folder / "small.jpg") as file:
+        view.save(file, "JPEG", quality=85)
+
+
+def _wait_for_folder(path: Path) -> IO[str]:
+    """Locks a file, once the process of a server that was killed has ended."""
+    end = time.monotonic() + OTHER_SECONDS
+    while True:
+        try:
+            return locks.hold(path)
+        except BlockingIOError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.2)
+
+
+def main(name: str) -> None:
+    """Paints for a server until it ends.
+
+    Args:
+        name: The studio's folder.
+    """
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # libraries that print do not disturb the lines
+    root = Path(name)
+    with _wait_for_folder(root / "painting.lock"):
+        Process(root, Commands(sys.stdin), out).run()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

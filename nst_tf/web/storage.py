@@ -1,0 +1,319 @@
+"""Pictures and jobs on disk: whole files, in a folder of the studio's own.
+
+Names of folders and files are numbers that the studio draws. What a user calls
+a picture is text in a file of JSON, and never part of a path.
+"""
+
+import contextlib
+import dataclasses
+import json
+import logging
+import math
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nst_tf import files, locks
+from nst_tf.plan import settings
+from nst_tf.web import form_fields
+
+log = logging.getLogger("nst_tf")
+
+UNUSED = 60  # uploads that no job names, at most
+LONGEST_NAME = 80  # characters of what a user calls a picture
+QUEUED, PAINTING, INTERRUPTED = "queued", "painting", "interrupted"
+DONE, STOPPED, FAILED = "done", "stopped", "failed"
+WAITING = (INTERRUPTED, QUEUED)  # in the order in which they are taken
+CHECKPOINTS = "10s"  # between two of them
+RESULTS = {"png": "image/png", "jpg": "image/jpeg", "tif": "image/tiff"}
+
+
+class Picture(NamedTuple):
+    """A picture that a job may name: an upload, or a sample."""
+
+    name: str  # what the user calls it
+    path: Path
+    view: Path  # the same, of a size for a page
+    width: int = 0
+    height: int = 0
+    created: float = 0.0
+
+
+@dataclasses.dataclass
+class Entry:
+    """A job of the queue or of the history, as its file has it."""
+
+    id: str
+    created: float
+    settings: dict[str, Any]  # as the form sent them
+    pictures: dict[str, list[str]]  # numbers of pictures, by setting
+    state: str = QUEUED
+    origin: str = ""  # the job whose result it starts from
+    start: str = ""  # the setting that names this result
+    message: str = ""  # why it failed
+    deaths: int = 0  # of painting processes, while they painted it
+    width: int = 0
+    height: int = 0
+    steps: int = 0
+    seconds: float = 0.0
+    figures: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Storage:
+    """The folder of a studio; no other server has it at the same time.
+
+    Args:
+        root: The folder; it is made.
+        limit: Bytes that it may hold before it takes no more.
+
+    Raises:
+        OSError: If it cannot be written to, or another server has it.
+    """
+
+    def __init__(self, root: Path, limit: float):
+        self.root, self._limit = root, limit
+        for name in ("pictures", "jobs"):
+            (root / name).mkdir(parents=True, exist_ok=True)
+        self._lock = locks.hold(root / "server.lock")
+        self.pictures = list_samples()
+        for path in (root / "pictures").glob("*/picture.json"):
+            self._load_picture(path)
+        self.entries: dict[str, Entry] = {}
+        found = [_read_entry(p) for p in (root / "jobs").glob("*/job.json")]
+        for entry in sorted(filter(None, found), key=lambda e: e.created):
+            self.entries[entry.id] = entry
+
+    def close(self) -> None:
+        """Lets another server have the folder."""
+        self._lock.close()
+
+    def check_room(self) -> None:
+        """Raises ValueError if the folder is as full as it may be."""
+        used = _measure(self.root)
+        free = shutil.disk_usage(self.root).free
+        if used >= self._limit:
+            raise ValueError(
+                f"the studio's folder holds {used / 1e9:.1f} GB, as much as "
+                f"--disk allows; delete results that you no longer need."
+            )
+        if free < 1e9:
+            raise ValueError(
+                f"the disk has {free / 1e9:.1f} GB free; the studio needs 1 GB."
+            )
+
+    def make_picture_folder(self) -> Path:
+        """Makes the folder of a new upload, under a number of its own."""
+        folder = self.root / "pictures" / secrets.token_hex(8)
+        folder.mkdir()
+        return folder
+
+    def add_picture(self, folder: Path, name: str, size: list[int]) -> str:
+        """Keeps an upload that is in its folder, and returns its number."""
+        shown = "".join(filter(str.isprintable, name))[:LONGEST_NAME]
+        shown = shown.replace("/", "_").replace("\\", "_").strip(" .-")
+        note = {"name": shown or "picture", "size": size}
+        _write_json(folder / "picture.json", {**note, "created": time.time()})
+        self._load_picture(folder / "picture.json")
+        self._drop_unused()
+        return folder.name
+
+    def drop_folder(self, folder: Path) -> None:
+        """Removes the folder of an upload that was refused."""
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def find_pictures(
+        self, named: Mapping[str, list[str]]
+    ) -> dict[str, list[Picture]]:
+        """Finds pictures by their numbers.
+
+        Raises:
+            ValueError: If there is no such picture.
+        """
+        found: dict[str, list[Picture]] = {}
+        for setting, numbers in named.items():
+            if setting not in form_fields.PICTURES:
+                raise ValueError(f"{setting[:60]!r} is no picture of a job.")
+            for number in numbers:
+                if number not in self.pictures:
+                    raise ValueError(
+                        f"the picture of {setting} is not here any more; "
+                        f"choose it again."
+                    )
+            found[setting] = [self.pictures[number] for number in numbers]
+        return found
+
+    def list_values(self, entry: Entry) -> dict[str, Any]:
+        """Lists the values of an entry's job, by the names of its settings.
+
+        Raises:
+            ValueError: In one sentence: what was received, what was expected.
+        """
+        found = self.find_pictures(entry.pictures)
+        paths = {n: [p.path for p in each] for n, each in found.items() if each}
+        folder = self.folder(entry)
+        decided = {
+            "output": str(folder / "result.png"),
+            "overwrite": True,
+            "checkpoint_dir": str(folder / "checkpoints"),
+            "checkpoint_every": CHECKPOINTS,
+        }
+        if entry.start:
+            decided[entry.start] = str(folder / "start.png")
+        return form_fields.list_values(entry.settings, paths, decided)
+
+    def list_names(self, entry: Entry) -> dict[str, str]:
+        """Lists what the user calls the pictures of an entry.
+
+        Returns:
+            Names by "content", "style/0" and so on, as in `inputs.Inputs`.
+        """
+        names = {entry.start: "result.png"} if entry.start else {}
+        for setting, pictures in self.find_pictures(entry.pictures).items():
+            several = settings.FIELDS[setting].type in settings.ITEM_TYPES
+            for i, picture in enumerate(pictures):
+                key = f"{setting}/{i}" if several else setting
+                names[key] = picture.name
+        return names
+
+    def find_title(self, entry: Entry) -> str:
+        """Returns what to call an entry: the names of its pictures."""
+        numbers = (*entry.pictures["content"], *entry.pictures["style"])
+        found = [self.pictures[n].name for n in numbers if n in self.pictures]
+        stems = [Path(each).stem.replace("_", " ") for each in found]
+        return f"{stems[0]} in {' + '.join(stems[1:])}" if found else entry.id
+
+    def write_command(self, entry: Entry) -> str:
+        """Writes the command line of an entry; empty if a picture is gone."""
+        try:
+            found = self.find_pictures(entry.pictures)
+        except ValueError:
+            return ""
+        names = {n: [p.name for p in each] for n, each in found.items()}
+        if entry.start:
+            names[entry.start] = ["result.png"]
+        return form_fields.write_command(entry.settings, names)
+
+    def folder(self, entry: Entry) -> Path:
+        """The folder of a job."""
+        return self.root / "jobs" / entry.id
+
+    def add(self, entry: Entry) -> None:
+        """Keeps a new job; `start` is a copy of the result of its origin."""
+        folder = self.folder(entry)
+        folder.mkdir()
+        if entry.start:
+            result = self.folder(self.entries[entry.origin]) / "result.png"
+            shutil.copyfile(result, folder / "start.png")
+        self.save(entry)
+        self.entries[entry.id] = entry
+
+    def save(self, entry: Entry) -> None:
+        """Writes a job to its file."""
+        path = self.folder(entry) / "job.json"
+        _write_json(path, dataclasses.asdict(entry))
+
+    def remove(self, entry: Entry) -> None:
+        """Deletes a job and its result."""
+        del self.entries[entry.id]
+        folder = self.folder(entry)
+        # Without its file it is no job, even if the rest stays behind.
+        (folder / "job.json").unlink(missing_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    def _load_picture(self, path: Path) -> None:
+        """Takes an upload as it is on disk; a damaged one is left out."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            note = json.loads(path.read_bytes())
+            width, height = note["size"]
+            self.pictures[path.parent.name] = Picture(
+                str(note["name"]),
+                path.parent / "original",
+                path.parent / "view.jpg",
+                int(width),
+                int(height),
+                float(note["created"]),
+            )
+
+    def _drop_unused(self) -> None:
+        """Removes the oldest uploads that no job names."""
+        used = {
+            number
+            for entry in self.entries.values()
+            for numbers in entry.pictures.values()
+            for number in numbers
+        }
+        unused = [
+            number
+            for number, picture in self.pictures.items()
+            if picture.created and number not in used
+        ]
+        unused.sort(key=lambda number: self.pictures[number].created)
+        for number in unused[:-UNUSED]:
+            self.drop_folder(self.pictures.pop(number).path.parent)
+
+
+def list_losses(path: Path) -> list[tuple[int, float]]:
+    """Reads the losses of a job by step; of a step taken twice, the last.
+
+    Args:
+        path: The file that the painting process writes.
+    """
+    found: dict[int, float] = {}
+    with contextlib.suppress(OSError):
+        for line in path.read_text(encoding="ascii").splitlines():
+            step, _, loss = line.partition(" ")
+            with contextlib.suppress(ValueError):
+                found[int(step)] = float(loss)
+    return sorted((n, loss) for n, loss in found.items() if loss < math.inf)
+
+
+def make_id() -> str:
+    """Draws the number of a job."""
+    return secrets.token_hex(8)
+
+
+def list_samples() -> dict[str, Picture]:
+    """Lists the pictures that ship with the package."""
+    return {
+        name: Picture(path.name, path, path)
+        for name, path in files.example_images().items()
+    }
+
+
+def _read_entry(path: Path) -> Entry | None:
+    """Reads a job from its file; None, with a note, if it is damaged."""
+    try:
+        entry = Entry(**json.loads(path.read_bytes()))
+        numbers = [*entry.pictures["content"], *entry.pictures["style"]]
+        if entry.id != path.parent.name or not numbers:
+            raise ValueError("it is another's")
+        entry.created = float(entry.created)
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        log.warning("job %s is left out: %s", path, error)
+        return None
+    return entry
+
+
+def _write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Writes a file of JSON in one move."""
+    with files.write_atomically(path) as file:
+        file.write(json.dumps(value).encode())
+
+
+def _measure(folder: Path) -> int:
+    """Adds up the bytes of all files of a folder."""
+
+    def walk(place: str) -> Iterator[int]:
+        with contextlib.suppress(OSError), os.scandir(place) as each:
+            for entry in each:
+                if entry.is_dir(follow_symlinks=False):
+                    yield from walk(entry.path)
+                else:
+                    with contextlib.suppress(OSError):
+                        yield entry.stat(follow_symlinks=False).st_size
+
+    return sum(walk(str(folder)))

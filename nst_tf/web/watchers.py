@@ -1,0 +1,78 @@
+"""Those who watch: server-sent events of what has changed, for any number."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
+
+UPDATE_SECONDS = 0.5  # between two updates of one who watches
+PING_SECONDS = 15.0  # after which a silent connection may be taken for dead
+
+
+class Watchers:
+    """Tells of each job that has changed, as it is by then.
+
+    Nothing is kept for one who reads slowly: he misses what is between.
+
+    Args:
+        describe: A job's number -> what there is to tell; None: it is gone.
+        numbers: Of the jobs that there are.
+    """
+
+    def __init__(
+        self,
+        describe: Callable[[str], dict[str, Any] | None],
+        numbers: Iterable[str],
+    ):
+        self.count = 0
+        self._describe = describe
+        self._versions = dict.fromkeys(numbers, 0)
+        self._written: dict[str, tuple[int, str]] = {}  # once, for all
+        self._version = 0
+        self._changed = asyncio.Event()
+        self._has_ended = False
+
+    def note(self, number: str) -> None:
+        """Notes that a job has changed."""
+        self._version += 1
+        self._versions[number] = self._version
+        self._wake()
+
+    def close(self) -> None:
+        """Ends all streams."""
+        self._has_ended = True
+        self._wake()
+
+    async def follow(self) -> AsyncIterator[str]:
+        """Yields events: all jobs at first, then each that has changed."""
+        self.count += 1
+        seen = -1
+        try:
+            while not self._has_ended:
+                changes = self._changed
+                news = [n for n, v in self._versions.items() if v > seen]
+                seen = self._version
+                for number in news:
+                    yield self._write(number)
+                if not news:
+                    yield ": still here\n\n"
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(changes.wait(), PING_SECONDS)
+                await asyncio.sleep(UPDATE_SECONDS)
+        finally:
+            self.count -= 1
+
+    def _write(self, number: str) -> str:
+        """Writes the event of a job."""
+        version = self._versions[number]
+        if self._written.get(number, (-1,))[0] != version:
+            told = self._describe(number)
+            data = json.dumps(told or {"id": number})
+            text = f"event: {'job' if told else 'gone'}\ndata: {data}\n\n"
+            self._written[number] = version, text
+        return self._written[number][1]
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()

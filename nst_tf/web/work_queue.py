@@ -1,0 +1,329 @@
+"""The queue of a studio: jobs on disk, and a process that paints them.
+
+All of it runs in one thread, the server's loop. What a page asks for changes an
+entry and its file at once; the painting process is told, and answers in lines.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nst_tf.web import child_processes, storage, watchers
+
+log = logging.getLogger("nst_tf")
+
+MOST_WAITING = 20  # jobs
+MOST_DEATHS = 4  # of painting processes, by one job
+CHECKS, MOST_CHECKS = 2, 12  # uploads that are read at a time, and that wait
+_FINISHED = (storage.DONE, storage.STOPPED)
+
+
+class BusyError(Exception):
+    """There is too much to do; to be tried again later."""
+
+
+class MissingError(Exception):
+    """There is no such job, or picture."""
+
+
+class Studio:
+    """Keeps the queue going, and tells everybody who watches.
+
+    Args:
+        kept: Where jobs and pictures are.
+    """
+
+    def __init__(self, kept: storage.Storage):
+        self.kept = kept
+        self.watchers = watchers.Watchers(self._describe, kept.entries)
+        self.preview = b""  # of the job that is under way
+        self._current = ""  # the job that is painted, or judged
+        self._live: dict[str, dict[str, Any]] = {}  # what is known of a run
+        self._judging: list[str] = []
+        self._process = child_processes.PaintingProcess()
+        self._is_ready = self._is_closing = False
+        self._checks = asyncio.Semaphore(CHECKS)
+        self._checking = 0
+        for entry in kept.entries.values():
+            if entry.state == storage.PAINTING:  # the server was killed
+                self._set(entry, state=storage.INTERRUPTED)
+
+    def find(self, number: str) -> storage.Entry:
+        """Finds a job by its number.
+
+        Raises:
+            MissingError: If there is none.
+        """
+        if number not in self.kept.entries:
+            raise MissingError("this picture is not in the history any more.")
+        return self.kept.entries[number]
+
+    def describe(self, entry: storage.Entry) -> dict[str, Any]:
+        """Describes a job, for a page."""
+        return {
+            **dataclasses.asdict(entry),
+            "title": self.kept.find_title(entry),
+            "command": self.kept.write_command(entry),
+            "live": self._live.get(entry.id, {}),
+        }
+
+    def submit(
+        self,
+        chosen: Mapping[str, Any],
+        pictures: Mapping[str, list[str]],
+        origin: str = "",
+        start: str = "",
+    ) -> storage.Entry:
+        """Adds a job to the queue.
+
+        Args:
+            chosen: Its settings, as `form_fields.list_values` takes them.
+            pictures: The numbers of its pictures, by setting.
+            origin: The job whose result it starts from.
+            start: The setting that names that result.
+
+        Raises:
+            ValueError: In one sentence: what was received, what was expected.
+            BusyError: If the queue is full.
+        """
+        entries = self.kept.entries.values()
+        if sum(e.state in storage.WAITING for e in entries) >= MOST_WAITING:
+            raise BusyError(
+                f"{MOST_WAITING} pictures are waiting already; wait for one, "
+                f"or delete one."
+            )
+        entry = storage.Entry(
+            storage.make_id(),
+            time.time(),
+            dict(chosen),
+            {name: list(each) for name, each in pictures.items() if each},
+            origin=origin,
+            start=start,
+        )
+        self.kept.list_values(entry)
+        self.kept.check_room()
+        self.kept.add(entry)
+        self.watchers.note(entry.id)
+        self._feed()
+        return entry
+
+    def stop(self, entry: storage.Entry) -> None:
+        """Ends a job after its step of now; its picture is kept.
+
+        Raises:
+            ValueError: If it is not under way.
+        """
+        if entry.state != storage.PAINTING:
+            raise ValueError("this picture is not being painted.")
+        self._live.setdefault(entry.id, {})["stage"] = "stopping"
+        self._process.send({"do": "stop", "job": entry.id})
+        self.watchers.note(entry.id)
+
+    def resume(self, entry: storage.Entry) -> None:
+        """Puts a job that was stopped, or has failed, into the queue again.
+
+        Raises:
+            ValueError: If it was not.
+        """
+        if entry.state not in (storage.STOPPED, storage.FAILED):
+            raise ValueError(
+                "this picture has no steps left; go on with more steps, or "
+                "with a larger size."
+            )
+        self._set(entry, state=storage.QUEUED, deaths=0, message="")
+        self._feed()
+
+    def go_on(
+        self, entry: storage.Entry, size: int = 0, steps: int = 0
+    ) -> storage.Entry:
+        """Starts a picture from another one: larger, or with more steps.
+
+        Args:
+            entry: The job of the other one.
+            size: Long side in pixels; 0: the same.
+            steps: At the same size.
+
+        Raises:
+            ValueError: If there is no picture, or it is as large.
+        """
+        if entry.state not in _FINISHED:
+            raise ValueError("this picture is not finished yet.")
+        now = max(entry.width, entry.height)
+        if size and size <= now:
+            raise ValueError(f"size is {size}, expected more than {now}.")
+        left_out = {"init", "init_noise", "size", "print_size"}
+        more: dict[str, Any] = {"size": size or now}
+        if not size:
+            more |= {"steps": [steps], "levels": 1}
+            left_out |= {"steps", "levels", "min_size", "growth"}
+        chosen = {n: v for n, v in entry.settings.items() if n not in left_out}
+        pictures = {n: v for n, v in entry.pictures.items() if n != "init"}
+        start = "continue_from" if size else "init"
+        return self.submit({**chosen, **more}, pictures, entry.id, start)
+
+    def judge(self, entry: storage.Entry) -> None:
+        """Has a result judged, as soon as nothing is painted.
+
+        Raises:
+            ValueError: If there is no result.
+        """
+        if entry.state not in _FINISHED:
+            raise ValueError("this picture is not finished yet.")
+        if entry.id not in (*self._judging, self._current):
+            self._judging.append(entry.id)
+            self._live[entry.id] = {"stage": "to be judged"}
+            self.watchers.note(entry.id)
+        self._feed()
+
+    def delete(self, entry: storage.Entry) -> None:
+        """Deletes a job, with its result.
+
+        Raises:
+            ValueError: If it is under way.
+        """
+        if entry.id == self._current:
+            raise ValueError("this picture is under way; stop it first.")
+        self.kept.remove(entry)
+        self.watchers.note(entry.id)
+
+    async def add_picture(self, folder: Path, name: str) -> str:
+        """Reads an upload, and keeps it.
+
+        Args:
+            folder: Its folder, with the file "original".
+            name: What the user calls it.
+
+        Returns:
+            Its number.
+
+        Raises:
+            ValueError: In one sentence: why it cannot be read.
+            BusyError: If too many uploads are being read.
+        """
+        if self._checking >= MOST_CHECKS:
+            raise BusyError("many pictures are being read; try again.")
+        self._checking += 1
+        try:
+            async with self._checks:
+                found = await child_processes.check_upload(folder / "original")
+        finally:
+            self._checking -= 1
+        if "error" in found:
+            raise ValueError(str(found["error"]))
+        return self.kept.add_picture(folder, name, found["size"])
+
+    async def run(self) -> None:
+        """Keeps a painting process going, until this is closed."""
+        while not self._is_closing:
+            async for line in self._process.run(self.kept.root):
+                self._take(line)
+            self._is_ready = False
+            if entry := self.kept.entries.get(self._current):
+                self._bury(entry)
+            await asyncio.sleep(1.0)
+
+    async def close(self) -> None:
+        """Has the painting process save a checkpoint and end."""
+        self._is_closing = True
+        self.watchers.close()
+        await self._process.close()
+        self.kept.close()
+
+    def _describe(self, number: str) -> dict[str, Any] | None:
+        """Describes a job for those who watch; None if it is gone."""
+        entry = self.kept.entries.get(number)
+        return self.describe(entry) if entry else None
+
+    def _bury(self, entry: storage.Entry) -> None:
+        """Takes note that the painting process has ended in a job."""
+        if entry.state != storage.PAINTING:  # it was judged
+            words = "" if self._is_closing else "the judge ran out of memory."
+            changes: dict[str, Any] = {"message": words}
+        elif self._is_closing:
+            changes = {"state": storage.INTERRUPTED}
+        elif entry.deaths + 1 < MOST_DEATHS:
+            deaths = entry.deaths + 1
+            changes = {"state": storage.INTERRUPTED, "deaths": deaths}
+        else:
+            log.warning("see %s", self.kept.root / "painting.log")
+            words = (
+                f"the painting process has died {MOST_DEATHS} times, perhaps "
+                f"for want of memory; choose a smaller size."
+            )
+            changes = {"state": storage.FAILED, "message": words}
+        self._end(entry, **changes)
+
+    def _take(self, line: Mapping[str, Any]) -> None:
+        """Takes what the painting process says."""
+        event, entry = line["event"], self.kept.entries.get(line["job"])
+        if event == "ready":
+            self._is_ready = True
+            self._feed()
+        if entry is None:
+            return
+        live = self._live.setdefault(entry.id, {})
+        if event == "stage" and live.get("stage") != "stopping":
+            live["stage"] = line["label"]
+        elif event == "step":
+            if line["preview"] != live.get("preview"):  # once, for all
+                with contextlib.suppress(OSError):
+                    path = self.kept.folder(entry) / "preview.jpg"
+                    self.preview = path.read_bytes()
+            names = ("step", "steps", "loss", "left", "preview")
+            live |= {name: line[name] for name in names}
+        elif event == "judged":
+            self._end(entry, figures=line["figures"])
+        elif event == "ended":
+            names = ("state", "width", "height", "steps", "seconds")
+            self._end(entry, deaths=0, **{name: line[name] for name in names})
+        elif event == "failed":
+            is_painted = entry.state == storage.PAINTING
+            state = storage.FAILED if is_painted else entry.state
+            self._end(entry, state=state, message=line["message"])
+        self.watchers.note(entry.id)
+
+    def _end(self, entry: storage.Entry, **changes: Any) -> None:
+        """Ends what is under way, and goes on with the next one."""
+        self._current = ""
+        self._live.pop(entry.id, None)
+        self._set(entry, **changes)
+        self._feed()
+
+    def _feed(self) -> None:
+        """Gives the painting process the next work, if it has none."""
+        if not self._is_ready or self._current or self._is_closing:
+            return
+        while self._judging:
+            entry = self.kept.entries.get(self._judging.pop(0))
+            if entry:
+                return self._give(entry, "judge")
+        for state in storage.WAITING:
+            for entry in self.kept.entries.values():
+                if entry.state == state:
+                    return self._give(entry, "paint")
+
+    def _give(self, entry: storage.Entry, work: str) -> None:
+        """Gives the painting process a job."""
+        try:
+            values = self.kept.list_values(entry)
+            names = self.kept.list_names(entry)
+        except ValueError as error:  # a picture has been removed from disk
+            self._end(entry, state=storage.FAILED, message=str(error))
+            return
+        self._current = entry.id
+        if work == "paint":
+            self._set(entry, state=storage.PAINTING)
+        command = {"do": work, "job": entry.id, "settings": values}
+        self._process.send({**command, "names": names})
+
+    def _set(self, entry: storage.Entry, **changes: Any) -> None:
+        """Changes a job, and its file."""
+        for name, value in changes.items():
+            setattr(entry, name, value)
+        self.kept.save(entry)
+        self.watchers.note(entry.id)
