@@ -151,8 +151,8 @@ def check_options(options: Options) -> None:
     if options.engine not in ENGINES:
         near = errors.did_you_mean(options.engine, ENGINES)
         raise ValueError(
-            f"unknown engine {options.engine!r}{near}; expected "
-            f"{errors.list_choices(ENGINES)}."
+            f"unknown engine {options.engine!r}"
+            + errors.go_on(near, f"expected {errors.list_choices(ENGINES)}.")
         )
     if options.engine == "ray":
         cluster.check(options.address, options.gpus_per_job)

@@ -265,9 +265,12 @@ def _name_output(pattern: str, task: Task, index: int) -> str:
         if name not in settings.FIELDS or width:
             near = errors.did_you_mean(name, [*settings.FIELDS, "index"])
             raise ValueError(
-                f"output is {pattern!r}, with {match[0]}{near}; expected "
-                f"{{content}}, {{style}}, {{index}}, {{index:04}} or another "
-                f"setting in braces."
+                f"output is {pattern!r}, with {match[0]}"
+                + errors.go_on(
+                    near,
+                    "expected {content}, {style}, {index}, {index:04} or "
+                    "another setting in braces.",
+                )
             )
         return _word(name, task)
 
