@@ -21,6 +21,14 @@ def _alone(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _no_painters():
+    """Forgets what other tests have compiled, with what they had replaced."""
+    yield
+    if painters := sys.modules.get("nst_tf.transfer.painters"):
+        painters.clear()
+
+
 @pytest.fixture
 def no_home(monkeypatch):
     """Makes a user who has no home, as in a container."""

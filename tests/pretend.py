@@ -80,6 +80,8 @@ class Painter:
         network: Likewise.
     """
 
+    size = 0  # of what it keeps
+
     def __init__(self):
         self.plans, self.starts, self.events = [], [], {}
         self.loss = 7.0

@@ -165,7 +165,7 @@ def test_an_interrupt_while_tensorflow_traces_is_put_off(
 ):
     make = descent.make_train_step
 
-    def interrupted(optimizer, objective):
+    def interrupted(optimizer, objective, *rest):
         def evaluate(image):
             signal.raise_signal(signal.SIGINT)
             return objective(image)

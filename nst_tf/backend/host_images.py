@@ -5,6 +5,7 @@ TensorFlow's allocator keeps what it had, in pieces that do not all fit the
 images of the next level.
 """
 
+import itertools
 import math
 import weakref
 from collections.abc import Callable
@@ -13,16 +14,25 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from nst_tf.backend import reuse
+
 ALIGNMENT = 64  # bytes, without which TensorFlow takes copies
 
 Place = tf.Tensor | int  # a row, a column or a number of them, []
 
+_IMAGES: weakref.WeakValueDictionary[int, "HostImage"] = (
+    weakref.WeakValueDictionary()
+)
+_NUMBERS = itertools.count()
 
+
+@reuse.by_value(omitted=["_array"])
 class HostImage:
     """An array, [1, H, W, C], of which graphs read and change parts.
 
-    Graphs do not keep it: whoever runs them does. Where it is changed, a graph
-    does all in the order of its lines, as with a `tf.Variable`.
+    Graphs know it by a number, and do not keep it: whoever runs them does.
+    Where it is changed, a graph does all in the order of its lines, as with a
+    `tf.Variable`.
     """
 
     device = "/device:CPU:0"
@@ -32,8 +42,11 @@ class HostImage:
         self.shape = tf.TensorShape(array.shape)
         self.dtype = tf.as_dtype(array.dtype)
         self.turn = None
-        if is_changeable:
-            with tf.device(self.device):
+        number = next(_NUMBERS)
+        _IMAGES[number] = self
+        with tf.device(self.device):
+            self._number = tf.constant(number, tf.int64)
+            if is_changeable:
                 zero = tf.zeros([], tf.int64)
                 self.turn = tf.Variable(zero, trainable=False)
 
@@ -87,15 +100,13 @@ class HostImage:
         self, function: Callable[..., Any], inputs: list[Any], dtype: tf.DType
     ) -> tf.Tensor:
         """Calls a function of the array and of inputs, also from graphs."""
-        this = weakref.ref(self)  # graphs live until garbage is collected
 
-        def call(*arguments: Any) -> Any:
-            image: Any = this()
-            return function(image._array, *arguments)
+        def call(number: Any, *arguments: Any) -> Any:
+            return function(_IMAGES[int(number)]._array, *arguments)
 
         before = [] if self.turn is None else [self.turn.read_value()]
         with tf.device(self.device), tf.control_dependencies(before):
-            found = tf.numpy_function(call, inputs, dtype)
+            found = tf.numpy_function(call, [self._number, *inputs], dtype)
         if self.turn is not None:
             with tf.control_dependencies([found]):
                 self.turn.assign_add(1)

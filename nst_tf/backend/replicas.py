@@ -113,7 +113,7 @@ def give_each(
     strategy: "tf.distribute.Strategy | None",
     first: T,
     another: Callable[[], T],
-) -> Callable[[int], T]:
+) -> dict[int, T]:
     """Gives each replica of this process something of its own.
 
     Args:
@@ -122,12 +122,12 @@ def give_each(
         another: Makes the others', on their devices.
 
     Returns:
-        The number of a replica, among those of all machines -> its own.
+        What each has, by its number among those of all machines.
     """
     import tensorflow as tf
 
     if strategy is None:
-        return {0: first}.__getitem__
+        return {0: first}
     found: dict[int, T] = {}
     numbers = strategy.experimental_local_results(_number_replicas(strategy))
     for number, device in zip(
@@ -135,7 +135,7 @@ def give_each(
     ):
         with tf.device(device):
             found[number] = another() if found else first
-    return found.__getitem__
+    return found
 
 
 def gather(

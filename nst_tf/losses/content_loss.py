@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import canvas
+from nst_tf.backend import canvas, reuse
 from nst_tf.losses import protocol, sums
 from nst_tf.network import projections
 
 POSITIONS = 2**16  # of a target that are measured at a time
 
 
+@reuse.by_value(numbers=["weight"])
 class ContentLoss:
     """Mean squared difference to the content's features, relative.
 

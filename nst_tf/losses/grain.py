@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import canvas, ops
+from nst_tf.backend import canvas, ops, reuse
 from nst_tf.losses import style_losses, sums
 
 SCALES = 2  # the image, and the means of its squares of 2 x 2 pixels
@@ -34,6 +34,7 @@ ROUNDING = np.concatenate(
 )
 
 
+@reuse.by_value(numbers=["weight"])
 class GrainLoss(style_losses.StyleLoss):
     """Relative excess of the energies of fine details over the style's.
 
@@ -65,9 +66,13 @@ class GrainLoss(style_losses.StyleLoss):
 
     def _difference(self, means: tf.Tensor) -> tf.Tensor:
         floor = tf.constant(ROUNDING, means.dtype)
-        ratio = (means + floor) / (self._target + floor)
+        ratio = tf.multiply(  # TensorFlow adds up losses by names of operations
+            means + floor, tf.math.reciprocal(self._target + floor), "truediv"
+        )
         excess = tf.nn.relu(tf.sqrt(ratio) - 1.0)
-        return tf.reduce_mean(tf.square(excess))
+        return tf.math.divide_no_nan(
+            tf.reduce_sum(tf.square(excess)), float(len(ROUNDING)), "Mean"
+        )
 
     def _of_zeros(self) -> tf.Tensor:
         return tf.ones([], self._target.dtype)

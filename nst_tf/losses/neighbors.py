@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import canvas, device, ops
+from nst_tf.backend import canvas, device, ops, reuse
 from nst_tf.losses import style_losses, sums
 from nst_tf.network import projections
 
@@ -21,6 +21,7 @@ LENGTH_FLOOR = 1e-6  # of the mean square of features: what a squared length is
 # at least, so that a feature at the mean has no direction
 
 
+@reuse.by_value(numbers=["weight"], varying=["_target", "_units"])
 class NeighborsLoss(style_losses.StyleLoss):
     """Half the squared distance to the nearest feature of the style.
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import canvas
+from nst_tf.backend import canvas, reuse
 from nst_tf.losses import protocol
 from nst_tf.network import extractors
 
@@ -38,20 +38,35 @@ def make_objective(
         A function of an image, [1, H, W, 3], RGB in [0, 1]. It is not yet
         compiled: whoever steps compiles it together with the step.
     """
+    return _Sum(extractor, list(loss_list))
 
-    def objective(image: canvas.Canvas) -> Evaluation:
+
+@reuse.by_value()
+class _Sum:
+    """The objective of losses of a whole image."""
+
+    def __init__(
+        self,
+        extractor: extractors.Extractor,
+        loss_list: Sequence[protocol.Loss],
+    ):
+        self._extractor = extractor
+        self._losses = loss_list
+
+    def __call__(self, image: canvas.Canvas) -> Evaluation:
+        """Evaluates an image."""
         image = canvas.read_whole(image)
         scale = compute_gradient_scale(
-            extractor, image.shape.num_elements() // 3
+            self._extractor, image.shape.num_elements() // 3
         )
         # Of three gradients the order in which they are added up is not fixed:
         # those of the image itself are added to that of the network.
         pixels = tf.identity(image)
         with tf.GradientTape() as tape:
             tape.watch([image, pixels])
-            features = {**extractor.model(image), "image": pixels}
+            features = {**self._extractor.model(image), "image": pixels}
             total, terms = sum_weighted(
-                loss_list,
+                self._losses,
                 [
                     protocol.compare(
                         loss,
@@ -59,7 +74,7 @@ def make_objective(
                             loss, features[loss.layer], None, loss.maps
                         ),
                     )
-                    for loss in loss_list
+                    for loss in self._losses
                 ],
             )
             scaled = total * tf.cast(scale, total.dtype)
@@ -71,8 +86,6 @@ def make_objective(
         gradient = (slopes[0] + slopes[1]) / scale
         return Evaluation(total, gradient, terms)
 
-    return objective
-
 
 def sum_weighted(
     loss_list: Sequence[protocol.Loss], distances: Sequence[tf.Tensor]
@@ -80,7 +93,10 @@ def sum_weighted(
     """Adds up distances, [], by their weights; returns these by name, too."""
     total = tf.add_n(
         [
-            tf.constant(loss.weight, distance.dtype) * distance
+            tf.cast(
+                tf.convert_to_tensor(loss.weight, tf.float64), distance.dtype
+            )
+            * distance
             for loss, distance in zip(loss_list, distances, strict=True)
         ]
     )
@@ -107,16 +123,24 @@ def refuse_overflow(objective: Objective) -> Objective:
 
     The error comes before an optimizer changes anything.
     """
+    return _Checked(objective)
 
-    def evaluate(image: canvas.Canvas) -> Evaluation:
-        evaluation = objective(image)
+
+@reuse.by_value()
+class _Checked:
+    """An objective that fails where it overflows."""
+
+    def __init__(self, objective: Objective):
+        self._objective = objective
+
+    def __call__(self, image: canvas.Canvas) -> Evaluation:
+        """Evaluates an image."""
+        evaluation = self._objective(image)
         size = canvas.sum_squares(evaluation.gradient)
         total = tf.cast(evaluation.loss, size.dtype) + size
         check = tf.debugging.check_numerics(total, OVERFLOW)
         with tf.control_dependencies([check]):
             return evaluation._replace(loss=tf.identity(evaluation.loss))
-
-    return evaluate
 
 
 def is_overflow(error: BaseException) -> bool:
@@ -132,15 +156,23 @@ def freeze(objective: Objective, keep: np.ndarray) -> Objective:
         objective: Of an image of h x w pixels.
         keep: How much each pixel stays as it is, [h, w] in [0, 1].
     """
-    moves = tf.constant(1 - keep[None, ..., None])
+    return _Frozen(objective, tf.constant(1 - keep[None, ..., None]))
 
-    def freeze_gradient(image: canvas.Canvas) -> Evaluation:
-        evaluation = objective(image)
+
+@reuse.by_value()
+class _Frozen:
+    """An objective, and how much each pixel moves, [1, h, w, 1]."""
+
+    def __init__(self, objective: Objective, moves: tf.Tensor):
+        self._objective = objective
+        self._moves = moves
+
+    def __call__(self, image: canvas.Canvas) -> Evaluation:
+        """Evaluates an image."""
+        evaluation = self._objective(image)
         gradient = canvas.update(
             evaluation.gradient,
             lambda part, moves: part * moves,
-            tf.cast(moves, evaluation.gradient.dtype),
+            tf.cast(self._moves, evaluation.gradient.dtype),
         )
         return evaluation._replace(gradient=gradient)
-
-    return freeze_gradient

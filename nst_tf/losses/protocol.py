@@ -15,10 +15,11 @@ from typing import Any, Protocol
 
 import tensorflow as tf
 
-from nst_tf.backend import canvas
+from nst_tf.backend import canvas, reuse
 from nst_tf.losses import sums
 
 
+@reuse.by_value()
 @dataclasses.dataclass(frozen=True, eq=False)
 class Recomputed:
     """Stands for the map of a picture at a loss's layer: tiles compute it."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from nst_tf.backend import reuse
 from nst_tf.losses import protocol, sums
 from nst_tf.network import projections
 
@@ -113,6 +114,7 @@ class StyleLoss:
         return self._difference(tf.zeros_like(self._target))
 
 
+@reuse.by_value(numbers=["weight"])
 class GramLoss(StyleLoss):
     """Squared difference of two Gram matrices, relative to the target's.
 
@@ -136,6 +138,7 @@ class GramLoss(StyleLoss):
         return tf.reduce_sum(tf.square(matrix))
 
 
+@reuse.by_value(numbers=["weight"])
 class MomentsLoss(StyleLoss):
     """Squared difference of means and standard deviations of the channels.
 

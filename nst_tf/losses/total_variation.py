@@ -10,12 +10,13 @@ from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from nst_tf.backend import canvas, ops
+from nst_tf.backend import canvas, ops, reuse
 from nst_tf.losses import protocol, sums
 
 Derived = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # a value, and derivatives
 
 
+@reuse.by_value(numbers=["weight"])
 class TotalVariationLoss:
     """The mean difference of neighboring pixels.
 
@@ -112,7 +113,7 @@ def _sum_neighbors(
             both = (_pad(rows, 1, 1, 0) - _pad(rows, 1, 0, 1)) + (
                 _pad(columns, 2, 1, 0) - _pad(columns, 2, 0, 1)
             )
-            return upstream / channels * both
+            return tf.math.divide_no_nan(upstream, channels) * both
 
         return tf.reduce_sum(mask * value) / channels, gradient
 
@@ -165,7 +166,7 @@ def _sum_eight_neighbors(
             both = tf.raw_ops.MirrorPadGrad(
                 input=straight + oblique, paddings=border, mode="SYMMETRIC"
             )
-            return 2.0 * upstream / channels * both
+            return tf.math.divide_no_nan(2.0 * upstream, channels) * both
 
         return value / channels, gradient
 

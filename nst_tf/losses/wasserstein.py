@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import ops
+from nst_tf.backend import ops, reuse
 from nst_tf.losses import style_kinds, style_losses, sums
 from nst_tf.network import projections
 
@@ -21,6 +21,7 @@ DIRECTIONS = 32  # of `sliced_wasserstein`, at most
 QUANTILES = 4096  # that are kept of a style image, at most
 
 
+@reuse.by_value(numbers=["weight"])
 class WassersteinLoss(style_losses.StyleLoss):
     """Squared Wasserstein-2 distance of two Gaussian distributions, relative.
 
@@ -82,6 +83,7 @@ class WassersteinLoss(style_losses.StyleLoss):
         return distance + tf.stop_gradient(tf.nn.relu(-distance))
 
 
+@reuse.by_value(numbers=["weight"], varying=["_target"])
 class SlicedWassersteinLoss(style_losses.StyleLoss):
     """Mean squared Wasserstein-2 distance along fixed random directions.
 
@@ -134,10 +136,11 @@ class SlicedWassersteinLoss(style_losses.StyleLoss):
         values, levels, weights = _sort(
             features, sums.multiply_masks(mask, region), self._projection
         )
-        count = len(self._target)
+        rows = tf.shape(self._target)[0]
+        count = tf.cast(rows, levels.dtype)
         places = tf.clip_by_value(levels * count - 0.5, 0.0, count - 1.0)
-        below = tf.minimum(tf.cast(places, tf.int32), max(count - 2, 0))
-        above = tf.minimum(below + 1, count - 1)
+        below = tf.minimum(tf.cast(places, tf.int32), tf.maximum(rows - 2, 0))
+        above = tf.minimum(below + 1, rows - 1)
         share = places - tf.cast(below, places.dtype)
         targets = (1 - share) * _gather(self._target, below)
         targets += share * _gather(self._target, above)

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import ops
+from nst_tf.backend import ops, reuse
 from nst_tf.network import architectures, winograd
 
 
+@reuse.by_identity
 class Extractor(NamedTuple):
     """A network with intermediate outputs, and the geometry of each layer.
 

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from nst_tf import display, errors, files, urls
-from nst_tf.network import architectures, bundled, hdf5
+from nst_tf.network import architectures, bundled, hdf5, loaded
 
 log = logging.getLogger("nst_tf")
 
@@ -80,12 +80,15 @@ def _load(network: str, source: str, may_download: bool) -> NetworkWeights:
                 f"extractor is {network}; use --extractor={other}, or name "
                 f"other weights with --weights=PATH."
             )
-        layers, projections = bundled.read_small(known.small)
-        origin = "small, bundled"
-        return NetworkWeights(layers, origin, projections)
+        small = known.small
+        found = loaded.read_once(small.path, lambda: bundled.read_small(small))
+        return NetworkWeights(found, "small, bundled", found.projections)
     if source == "auto" and known.shipped:
-        layers = bundled.read_vgg19(known.shipped)
-        return NetworkWeights(layers, "bundled")
+        shipped = known.shipped
+        found = loaded.read_once(
+            shipped.path, lambda: (bundled.read_vgg19(shipped), None)
+        )
+        return NetworkWeights(found, "bundled")
     if source not in ("auto", "imagenet"):
         if urls.has_scheme(source):
             raise ValueError(
@@ -93,9 +96,11 @@ def _load(network: str, source: str, may_download: bool) -> NetworkWeights:
                 f"expected an HDF5 file; download it first."
             )
         path = Path(os.path.expanduser(source))
-        layers = read(path, network)
+        found = loaded.read_once(
+            path, lambda: (read(path, network), None), network
+        )
         digest = files.digest_file(path)
-        return NetworkWeights(layers, source, file_digest=digest)
+        return NetworkWeights(found, source, file_digest=digest)
     return _load_keras(network, known.keras_md5, may_download)
 
 

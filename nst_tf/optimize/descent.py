@@ -12,12 +12,13 @@ from typing import Any, NamedTuple, TypeVar
 import tensorflow as tf
 
 from nst_tf import display
-from nst_tf.backend import canvas
+from nst_tf.backend import canvas, reuse
 from nst_tf.losses import objectives
 from nst_tf.optimize import base
 from nst_tf.plan import pyramid
 
 T = TypeVar("T")
+TrainStep = Callable[[], objectives.Evaluation]
 FAILURES = 25  # in a row, after which no evaluation will be sound any more
 
 
@@ -67,13 +68,13 @@ Recovery = Callable[[tf.errors.OpError, int, int], bool]
 
 def descend(
     make_objective_at: Callable[[int, int], objectives.Objective],
-    make_optimizer: Callable[[canvas.Canvas, pyramid.Level], base.Optimizer],
+    make_optimizer: Callable[[tf.Tensor, pyramid.Level], base.Optimizer],
     levels: Sequence[pyramid.Level],
     image: tf.Tensor,
     start: State | None = None,
     should_continue: StopRule = lambda level, step: True,
     recover: Recovery = lambda error, height, width: False,
-    make_canvas: Callable[[tf.Tensor, int, int], canvas.Canvas] = canvas.make,
+    compile_step: Callable[..., TrainStep] | None = None,
 ) -> Iterator[Step]:
     """Minimizes an objective over an image, from level to level.
 
@@ -81,7 +82,8 @@ def descend(
 
     Args:
         make_objective_at: (height, width) -> the objective at that size.
-        make_optimizer: (image, level) -> the optimizer of a level's image.
+        make_optimizer: (image, level) -> the optimizer of a level's image: of
+            that one, resampled.
         levels: Sizes and steps, from coarse to fine.
         image: Where to start, [1, H, W, 3] in [0, 1], of any size.
         start: A state of such a run, to go on after it: what follows is the
@@ -90,8 +92,7 @@ def descend(
             left out, where it says no.
         recover: Is asked when a step fails; the step is then taken again by
             another objective, from the same state.
-        make_canvas: (image, height, width) -> a canvas of the image resampled
-            to that size; the optimizer's others are of its kind.
+        compile_step: As `make_train_step`; that if None.
 
     Yields:
         A `Step` after each update.
@@ -108,11 +109,9 @@ def descend(
             continue
         display.show_stage(f"compiling {level.width} x {level.height}")
         # First, while there is nothing else: to see the pictures takes memory.
-        take = _Steps(level, make_objective_at, recover)
-        enlarged = make_canvas(image, level.height, level.width)
-        is_large = canvas.is_large(enlarged)
-        optimizer = make_optimizer(enlarged, level)
-        del enlarged
+        take = _Steps(level, make_objective_at, recover, compile_step)
+        optimizer = make_optimizer(image, level)
+        is_large = canvas.is_large(optimizer.image)
         if finished:
             finished.hand_over(optimizer)
         index = 0
@@ -149,11 +148,13 @@ class _Steps:
         level: pyramid.Level,
         make_objective_at: Callable[[int, int], objectives.Objective],
         recover: Recovery,
+        compile_step: Callable[..., TrainStep] | None,
     ):
         self._size = level.height, level.width
         self._make, self._recover = make_objective_at, recover
+        self._compile = compile_step or make_train_step
         self._objective: objectives.Objective | None = None
-        self._train_step: Callable[[], objectives.Evaluation] | None = None
+        self._train_step: TrainStep | None = None
         self._retry(self._get_objective)
 
     def __call__(self, optimizer: base.Optimizer) -> objectives.Evaluation:
@@ -162,7 +163,7 @@ class _Steps:
         def step() -> objectives.Evaluation:
             objective = self._get_objective()
             if self._train_step is None:
-                self._train_step = make_train_step(optimizer, objective)
+                self._train_step = self._compile(optimizer, objective)
             return self._train_step()
 
         # The evaluation comes before anything is changed.
@@ -196,18 +197,29 @@ def _check(optimizer: base.Optimizer, failures: int) -> None:
 
 
 def make_train_step(
-    optimizer: base.Optimizer, objective: objectives.Objective
-) -> Callable[[], objectives.Evaluation]:
+    optimizer: base.Optimizer,
+    objective: objectives.Objective,
+    compiler: reuse.Compiler | None = None,
+) -> TrainStep:
     """Compiles one step: evaluation, gradient, update and projection.
 
     An evaluation whose gradient is changed in place comes without it.
+
+    Args:
+        optimizer: Of the image.
+        objective: Of an image of its size.
+        compiler: Has compiled such steps before, and keeps this one.
     """
+    compiler = compiler or reuse.Compiler()
+    return compiler.bind(_take_step, optimizer, objective)
 
-    def step() -> objectives.Evaluation:
-        evaluation = optimizer.step(objective)
-        if canvas.is_changeable(evaluation.gradient):
-            none = tf.zeros([0], evaluation.gradient.dtype)
-            return evaluation._replace(gradient=none)
-        return evaluation
 
-    return tf.function(step, autograph=False)
+def _take_step(
+    optimizer: base.Optimizer, objective: objectives.Objective
+) -> objectives.Evaluation:
+    """Takes one step."""
+    evaluation = optimizer.step(objective)
+    if canvas.is_changeable(evaluation.gradient):
+        none = tf.zeros([0], evaluation.gradient.dtype)
+        return evaluation._replace(gradient=none)
+    return evaluation

@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_tf.backend import canvas, ops
+from nst_tf.backend import canvas, ops, reuse
 from nst_tf.losses import objectives
 from nst_tf.optimize import base, safeguards
 
@@ -57,7 +57,9 @@ class FirstOrder(tf.Module):
         # Tensors of the image's type, so that no Python number is traced.
         self._learning_rate = tf.constant(learning_rate, image.dtype)
         self._decay_rate = tf.constant(decay_rate, image.dtype)
-        self._decay_steps = tf.constant(decay_steps, image.dtype)
+        self._decay_speed = tf.math.reciprocal(
+            tf.constant(decay_steps, image.dtype)
+        )
         self._decay = tf.constant(average, image.dtype)
         self._averaging = average > 0
         zero = tf.constant(0, tf.int64)
@@ -136,7 +138,7 @@ class FirstOrder(tf.Module):
         rate = (
             self._cut
             * self._learning_rate
-            * self._decay_rate ** (taken / self._decay_steps)
+            * self._decay_rate ** (taken * self._decay_speed)
         )
         step = tf.cast(self._step, self.image.dtype)
         pixels = self.image.shape.num_elements() // 3
@@ -177,6 +179,7 @@ class FirstOrder(tf.Module):
         return tf.no_op()
 
 
+@reuse.by_value()
 class Adam(FirstOrder):
     """Adam, projected on the box [0, 1], with an average of the iterates.
 
@@ -238,6 +241,7 @@ class Adam(FirstOrder):
         return direction, {"_mean": mean, "_square": square}
 
 
+@reuse.by_value()
 class Sgd(FirstOrder):
     """Steps along the gradient, projected on the box [0, 1].
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_tf.backend import canvas
+from nst_tf.backend import canvas, reuse
 from nst_tf.losses import objectives
 from nst_tf.optimize import safeguards
 
@@ -15,6 +15,7 @@ SHORTEST = 1e-3  # length of a step below which the curvature is forgotten
 CURVATURE = 1e-6  # cosine of a pair's changes below which it tells nothing
 
 
+@reuse.by_value()
 class Lbfgs(tf.Module):
     """Limited-memory BFGS in the box [0, 1], a new image for each evaluation.
 

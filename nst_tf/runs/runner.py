@@ -56,7 +56,7 @@ class Run:
     def __init__(
         self,
         plan: planning.Plan,
-        painter: "method.Painter",
+        painter: "method.Painter | None" = None,
         *,
         state: "descent.State | None" = None,
         strategy: "tf.distribute.Strategy | None" = None,
@@ -85,24 +85,30 @@ class Run:
         Args:
             extra_losses: As in `method.Painter.paint`.
         """
+        from nst_tf.transfer import painters
+
         plan = self.plan
         stop = stopping.Stop(plan.stop, plan.levels, self.state, self.began)
-        steps = self._painter.paint(
-            plan, self.state, extra_losses, self._agreed(stop)
-        )
-        if plan.checkpoints.folder and replicas.is_writer():
-            steps = resume.save_checkpoints(
-                steps,
-                plan,
-                self.state,
-                stop.arrays,
-                lambda: self._painter.tiling or plan.tiling,
+        with contextlib.ExitStack() as stack:
+            painter = self._painter or stack.enter_context(
+                painters.borrow(self._strategy)
             )
-        with contextlib.closing(steps):
+            steps = painter.paint(
+                plan, self.state, extra_losses, self._agreed(stop)
+            )
+            if plan.checkpoints.folder and replicas.is_writer():
+                steps = resume.save_checkpoints(
+                    steps,
+                    plan,
+                    self.state,
+                    stop.arrays,
+                    lambda: painter.tiling or plan.tiling,
+                )
+            stack.enter_context(contextlib.closing(steps))
             while step := _take(steps):
                 self.taken[step.level] = step.index
                 self.count += 1
-                self._revise()
+                self._revise(painter)
                 self.last = step
                 yield step
 
@@ -126,10 +132,10 @@ class Run:
                     break
         return step
 
-    def _revise(self) -> None:
+    def _revise(self, painter: "method.Painter") -> None:
         """Notes the tiles and the network that the last step was taken with."""
-        tiling = self._painter.tiling or self.plan.tiling
-        network = self._painter.network or self.plan.network
+        tiling = painter.tiling or self.plan.tiling
+        network = painter.network or self.plan.network
         if (tiling, network) != (self.plan.tiling, self.plan.network):
             self.plan = dataclasses.replace(
                 self.plan, tiling=tiling, network=network
@@ -195,7 +201,7 @@ def start_run(
     Args:
         draft: What `planning.draft_plan` made; its inputs have the network.
         began: When the run began, by `time.monotonic`; now if None.
-        painter: Of pictures before, whose networks are taken; else a new one.
+        painter: Paints it; one of `transfer.painters` if None.
 
     Raises:
         MemoryError: If there is not enough for the smallest tiles.
@@ -210,8 +216,7 @@ def start_run(
         log.warning(note)
     from nst_tf.transfer import method
 
-    painter = painter or method.Painter(strategy)
-    saved = resume.find_checkpoint(plan, painter.list_shapes)
+    saved = resume.find_checkpoint(plan, method.Painter.list_shapes)
     plan = resume.choose_tiles(plan, saved)
     state = saved.state if saved else None
     plan = _agree_on_tiles(plan, state, strategy)

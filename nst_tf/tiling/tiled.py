@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from nst_tf.backend import canvas, replicas
+from nst_tf.backend import canvas, replicas, reuse
 from nst_tf.losses import objectives, protocol, sums
 from nst_tf.network import extractors
 from nst_tf.plan import tiles
@@ -47,21 +47,52 @@ def make_tiled_objective(
                 f"that fits into memory."
             )
         views.check_reach(extractor, loss)
-    height, width = tiles.rows.length, tiles.columns.length
-    scale = objectives.compute_gradient_scale(extractor, height * width)
-    devices = replicas.count_devices(strategy)
-    dtype = extractor.model.inputs[0].dtype
-    gradient: Any = canvas.make_zeros(height, width, dtype, True, devices)
-    # Each device has a gradient and a network of its own, by its number.
-    gradient_of = replicas.give_each(
-        strategy, gradient, lambda: canvas.make_zeros_like(gradient)
-    )
-    statistics = views.TileStatistics(extractor, loss_list, tiles)
-    statistics_of = replicas.give_each(strategy, statistics, statistics.copy)
+    return _Tiled(extractor, list(loss_list), tiles, strategy)
 
-    def evaluate(image: canvas.Canvas) -> objectives.Evaluation:
+
+@reuse.by_value()
+class _Tiled:
+    """The objective of losses of an image that is seen tile by tile."""
+
+    def __init__(
+        self,
+        extractor: extractors.Extractor,
+        loss_list: Sequence[protocol.Loss],
+        tiles: tiles.Tiles,
+        strategy: tf.distribute.Strategy | None,
+    ):
+        self._extractor = extractor
+        self._losses = loss_list
+        self._tiles = tiles
+        self._strategy = strategy
+        devices = replicas.count_devices(strategy)
+        gradient: Any = canvas.make_zeros(
+            tiles.rows.length,
+            tiles.columns.length,
+            extractor.model.inputs[0].dtype,
+            True,
+            devices,
+        )
+        # Each device has a gradient and a network of its own, by its number.
+        self._gradients = replicas.give_each(
+            strategy, gradient, lambda: canvas.make_zeros_like(gradient)
+        )
+        statistics = views.TileStatistics(extractor, loss_list, tiles)
+        self._statistics = replicas.give_each(
+            strategy, statistics, statistics.copy
+        )
+
+    def __call__(self, image: canvas.Canvas) -> objectives.Evaluation:
+        """Evaluates an image."""
+        tiles, strategy = self._tiles, self._strategy
+        height, width = tiles.rows.length, tiles.columns.length
+        scale = objectives.compute_gradient_scale(
+            self._extractor, height * width
+        )
+        devices = replicas.count_devices(strategy)
+
         def sum_tiles(device: int) -> list[sums.Statistics]:
-            statistics = statistics_of(device)
+            statistics = self._statistics[device]
             return views.sum_over_tiles(
                 tiles,
                 lambda place: statistics(
@@ -74,10 +105,10 @@ def make_tiled_objective(
         with tf.GradientTape() as tape:
             tape.watch([each.total for each in totals])
             loss, terms = objectives.sum_weighted(
-                loss_list,
+                self._losses,
                 [
                     protocol.compare(each, total)
-                    for each, total in zip(loss_list, totals, strict=True)
+                    for each, total in zip(self._losses, totals, strict=True)
                 ],
             )
             scaled = loss * tf.cast(scale, loss.dtype)
@@ -89,7 +120,8 @@ def make_tiled_objective(
 
         def pull_tiles(device: int) -> canvas.Canvas:
             """Computes the gradient of a device's tiles."""
-            part, statistics = gradient_of(device), statistics_of(device)
+            part: Any = self._gradients[device]
+            statistics = self._statistics[device]
             canvas.update(part, tf.zeros_like)
 
             def pull(place: views.TilePosition) -> None:
@@ -118,7 +150,7 @@ def make_tiled_objective(
             total = replicas.sum_over_replicas(
                 strategy, lambda device: canvas.read_whole(pull_tiles(device))
             )
-            gradient.assign(total)
-        return objectives.Evaluation(loss, gradient, terms)
-
-    return evaluate
+            next(iter(self._gradients.values())).assign(total)
+        return objectives.Evaluation(
+            loss, next(iter(self._gradients.values())), terms
+        )

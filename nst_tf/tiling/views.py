@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import canvas, replicas
+from nst_tf.backend import canvas, replicas, reuse
 from nst_tf.losses import protocol, sums
 from nst_tf.network import extractors
 from nst_tf.plan import tiles
+
+reuse.by_value()(tiles.Cut)
+reuse.by_value()(tiles.Tiles)
 
 
 def cut_for_extractor(
@@ -126,6 +129,7 @@ class _Measure(NamedTuple):
         return self.measure(features, sums.multiply_masks(mask, region))
 
 
+@reuse.by_value()
 class TileStatistics:
     """Computes the statistics of what a tile owns from its pixels."""
 
@@ -136,7 +140,7 @@ class TileStatistics:
         tiles: tiles.Tiles,
     ):
         self._extractor = extractor
-        self._losses = loss_list
+        self._losses = list(loss_list)
         self._tiles = tiles
 
     def __call__(

@@ -2,12 +2,13 @@
 
 import dataclasses
 import logging
+import threading
 from collections.abc import Callable, Generator, Hashable, Sequence
 
 import tensorflow as tf
 
 from nst_tf import errors
-from nst_tf.backend import canvas, device, replicas
+from nst_tf.backend import canvas, device, replicas, reuse
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, protocol
 from nst_tf.network import architectures, extractors, weight_files
@@ -22,10 +23,41 @@ log = logging.getLogger("nst_tf")
 ExtraLosses = Callable[[int, int], Sequence[protocol.Loss]]
 
 
-class Painter:
-    """Carries out plans.
+@dataclasses.dataclass
+class _Network:
+    """A network, and what is kept for further pictures that it sees."""
 
-    A network is built once for all plans whose inputs share its weights.
+    weights: weight_files.NetworkWeights  # known by the identity of layers
+    extractor: extractors.Extractor
+    compiler: reuse.Compiler  # of train steps
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        kernels = self.weights.layers.values()
+        seen = tf.nest.flatten(self.extractor.cache or {})
+        kept = [*self.extractor.model.variables, *seen]
+        return (
+            self.compiler.size
+            + sum(each.nbytes for pair in kernels for each in pair)
+            + sum(
+                each.shape.num_elements() * tf.as_dtype(each.dtype).size
+                for each in kept
+            )
+        )
+
+
+class Painter:
+    """Carries out plans, one after the other.
+
+    A network is built once for all plans whose inputs share its weights, and a
+    train step is compiled once for all levels of one size and one set of
+    losses, whatever their pictures, masks, weights and learning rates. Losses
+    of a caller's own class are compiled anew.
+
+    It works on one picture at a time. Where another one is asked for before
+    that is finished, by a thread or an open generator, another painter paints
+    it.
 
     Args:
         strategy: Of the devices that share a picture, where that is faster;
@@ -53,9 +85,8 @@ class Painter:
         self.network: planning.NetworkSpec | None = None
         self._strategy = strategy
         self._remember = remember
-        self._networks: dict[
-            Hashable, tuple[extractors.Extractor, weight_files.NetworkWeights]
-        ] = {}
+        self._networks: dict[Hashable, _Network] = {}  # used last, last
+        self._lock = threading.Lock()
 
     def paint(
         self,
@@ -85,16 +116,33 @@ class Painter:
             ValueError: If an extra loss is of a layer that there is not.
             FloatingPointError: If evaluations give no numbers any more.
         """
+        if not self._lock.acquire(blocking=False):
+            other = Painter(self._strategy, remember=self._remember)
+            yield from other.paint(plan, start, extra_losses, stop)
+            return
+        try:
+            yield from self._paint(plan, start, extra_losses, stop)
+        finally:
+            self._lock.release()
+
+    def _paint(
+        self,
+        plan: planning.Plan,
+        start: descent.State | None,
+        extra_losses: ExtraLosses | None,
+        stop: descent.StopRule | None,
+    ) -> Generator[descent.Step, None, None]:
+        """Paints as `paint` does."""
         if extra_losses is not None:
             size = plan.levels[0].size
             plan = _add_layers(plan, _read_extra(extra_losses, *size))
-        extractor = self._get_extractor(plan)
+        network = self._get_network(plan)
         if stop is None:
             stop = stopping.Stop(plan.stop, plan.levels, start)
 
         def make_objective(height: int, width: int) -> objectives.Objective:
             return self._make_objective(
-                plan, extractor, height, width, extra_losses
+                plan, network.extractor, height, width, extra_losses
             )
 
         def recover(error: tf.errors.OpError, height: int, width: int) -> bool:
@@ -105,12 +153,12 @@ class Painter:
             return objectives.is_overflow(error) and widen()
 
         def widen() -> bool:
-            nonlocal plan, extractor
+            nonlocal plan, network
             self.network = plan.network._replace(
                 precision=plan.network.fallback, fallback=""
             )
             plan = dataclasses.replace(plan, network=self.network)
-            extractor = self._get_extractor(plan)
+            network = self._get_network(plan)
             log.warning(
                 "a step overflowed in half precision; it is taken again in %s, "
                 "and so is the rest of this picture",
@@ -131,28 +179,54 @@ class Painter:
             )
             return True
 
-        def make_canvas(
-            image: tf.Tensor, height: int, width: int
-        ) -> canvas.Canvas:
-            in_tiles = tiles.is_cut(height, width, plan.tiling.side)
+        def resample(image: tf.Tensor, level: pyramid.Level) -> base.Optimizer:
+            in_tiles = tiles.is_cut(*level.size, plan.tiling.side)
             devices = replicas.count_devices(self._strategy)
-            return canvas.make(image, height, width, in_tiles, devices)
+            return make_optimizer(
+                canvas.make(image, *level.size, in_tiles, devices), level
+            )
 
         self.tiling, self.network = plan.tiling, plan.network
+
+        def compile_step(
+            optimizer: base.Optimizer, objective: objectives.Objective
+        ) -> Callable[[], objectives.Evaluation]:
+            return descent.make_train_step(
+                optimizer, objective, network.compiler
+            )
+
         image = initial.make_initial_image(plan)
         yield from descent.descend(
             make_objective,
-            make_optimizer,
+            resample,
             plan.levels,
-            tf.constant(image[None], extractor.model.inputs[0].dtype),
+            tf.constant(image[None], network.extractor.model.inputs[0].dtype),
             start,
             stop,
             recover,
-            make_canvas,
+            compile_step,
         )
 
+    @property
+    def size(self) -> int:
+        """About how many bytes are kept for further pictures."""
+        return sum(network.size for network in self._networks.values())
+
+    @property
+    def traces(self) -> int:
+        """How often a train step was compiled for the networks of now."""
+        return sum(each.compiler.traces for each in self._networks.values())
+
+    def forget(self) -> bool:
+        """Drops the network that was not used for longest; False: none."""
+        if not self._networks:
+            return False
+        del self._networks[next(iter(self._networks))]
+        return True
+
+    @staticmethod
     def list_shapes(
-        self, level: pyramid.Level
+        level: pyramid.Level,
     ) -> dict[str, tuple[tuple[int, ...], str]]:
         """Lists what the optimizer of a level remembers: shapes and kinds."""
         shape = 1, level.height, level.width, 3
@@ -164,13 +238,14 @@ class Painter:
             for name, each in variables.items()
         }
 
-    def _get_extractor(self, plan: planning.Plan) -> extractors.Extractor:
+    def _get_network(self, plan: planning.Plan) -> _Network:
         """Returns the network of a plan; makes it if there is none."""
         layers, weights = targets.list_layers(plan), plan.inputs.network
         if weights is None:
             raise ValueError("the plan's inputs have no network; load it.")
-        key = (tuple(layers), plan.network, id(weights))
-        if key not in self._networks:
+        key = (tuple(layers), plan.network, id(weights.layers))
+        network = self._networks.pop(key, None)
+        if network is None:
             made = extractors.vgg(
                 plan.network.name,
                 layers,
@@ -183,8 +258,9 @@ class Painter:
             )
             if self._remember:
                 made = made._replace(cache={})
-            self._networks[key] = made, weights
-        return self._networks[key][0]
+            network = _Network(weights, made, reuse.Compiler())
+        self._networks[key] = network
+        return network
 
     def _make_objective(
         self,

@@ -207,9 +207,9 @@ def test_what_replicas_find_is_added_up_in_any_structure(alone):
 
 def test_the_first_replica_gets_what_there_is(alone):
     own = replicas.give_each(alone, "first", lambda: "another")
-    assert own(0) == "first"
+    assert own[0] == "first"
     with pytest.raises(KeyError):
-        own(1)
+        own[1]
 
 
 def test_processes_hear_of_each_other(alone):

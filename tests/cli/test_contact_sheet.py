@@ -172,10 +172,10 @@ def test_files_are_read_and_seen_once(flag_file, monkeypatch):
     monkeypatch.setattr(sources, "load", count)
     monkeypatch.setattr(extractors, "vgg", keep)
     prepared = _prepare("--sweep=style_weight:1,10,100", "--steps=1")
-    painters, get = [], method.Painter._get_extractor
+    painters, get = [], method.Painter._get_network
     monkeypatch.setattr(
         method.Painter,
-        "_get_extractor",
+        "_get_network",
         lambda self, plan: painters.append(get(self, plan)) or painters[-1],
     )
     assert len(_paint(prepared)) == 3
@@ -183,7 +183,7 @@ def test_files_are_read_and_seen_once(flag_file, monkeypatch):
     assert len(made) == 1
     assert painters[0] is painters[1] is painters[2]
     # the content and the style image, at each of three levels
-    assert len(painters[0].cache) == 6
+    assert len(painters[0].extractor.cache) == 6
 
 
 def test_a_sheet_has_each_picture_at_its_place(flag_file):

@@ -244,8 +244,8 @@ def _without_memory(monkeypatch):
     """Steps fail from the second on."""
     make, taken = descent.make_train_step, []
 
-    def failing(optimizer, evaluate):
-        step = make(optimizer, evaluate)
+    def failing(*parts):
+        step = make(*parts)
 
         def step_or_fail():
             taken.append(1)

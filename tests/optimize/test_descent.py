@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 import toys
 
+from nst_tf.backend import canvas
 from nst_tf.optimize import descent, first_order
 from nst_tf.plan import pyramid
 
@@ -15,7 +16,7 @@ def _exhausted_error():
 def _descend(make_objective_at, levels=None, **options):
     return descent.descend(
         make_objective_at,
-        lambda image, level: first_order.Adam(image),
+        lambda image, level: first_order.Adam(canvas.make(image, *level.size)),
         levels or [pyramid.Level(4, 5, 2)],
         tf.constant(toys.image(4, 5, 2)[None]),
         **options,

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 import toys
 
+from nst_tf.backend import canvas
 from nst_tf.losses import objectives
 from nst_tf.optimize import base, descent, first_order
 from nst_tf.plan import optimizers, pyramid
@@ -180,7 +181,9 @@ def test_where_no_evaluation_gives_numbers_the_descent_says_so():
         seen = []
         run = descent.descend(
             lambda height, width: nothing,
-            lambda image, level: first_order.Adam(image),
+            lambda image, level: first_order.Adam(
+                canvas.make(image, *level.size)
+            ),
             [pyramid.Level(4, 5, steps)],
             start,
         )

@@ -12,7 +12,6 @@ import toys
 from nst_tf.backend import device, replicas
 from nst_tf.plan import planning, pyramid
 from nst_tf.runs import checkpoint, results, resume, runner
-from nst_tf.transfer import method
 
 
 def _places(steps):
@@ -155,16 +154,12 @@ def test_only_the_writer_saves_checkpoints(
 # What a run starts with
 
 
-def test_a_painter_is_taken_or_made(toy, monkeypatch):
-    made, new, mine = [], pretend.Painter(), pretend.Painter()
-    monkeypatch.setattr(
-        method, "Painter", lambda strategy: made.append(strategy) or new
-    )
-    draft = pretend.draft(toy)
-    assert runner.start_run(draft, painter=mine)._painter is mine
-    assert made == []
-    assert runner.start_run(draft)._painter is new
-    assert made == [None]
+def test_a_painter_is_given_or_borrowed(toy, painter, monkeypatch):
+    mine, draft = pretend.Painter(), pretend.draft(toy)
+    runner.start_run(draft, painter=mine).read()
+    assert len(mine.plans) == 1 and not painter.plans
+    runner.start_run(draft).read()
+    assert len(mine.plans) == len(painter.plans) == 1
 
 
 def test_a_draft_is_fitted_to_this_machine(toy, painter, monkeypatch):

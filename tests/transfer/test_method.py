@@ -129,7 +129,7 @@ def test_the_network_is_that_of_the_plan_and_made_once(plan, monkeypatch):
     }
     layers = (toys.CONTENT_LAYER, *toys.STYLE_LAYERS)
     assert made == [("toy", layers, options)]
-    other = one.inputs.network._replace(origin="another file")
+    other = one.inputs.network._replace(layers=toys.weights(1))
     for changes in (
         {"network": one.network._replace(pooling="average")},
         {"inputs": one.inputs._replace(network=other)},
@@ -144,8 +144,8 @@ def test_features_of_a_picture_are_kept_only_if_asked(plan):
     for remember in (False, True):
         painter = method.Painter(remember=remember)
         _paint(one, painter)
-        [(network, _)] = painter._networks.values()
-        assert bool(network.cache) == remember
+        [network] = painter._networks.values()
+        assert bool(network.extractor.cache) == remember
 
 
 def test_a_plan_without_a_network_is_refused(plan):
