@@ -57,6 +57,7 @@ class Checker:
         self.networks = groups.Networks()
         self._sizes: dict[str, groups.Size | ValueError] = {}
         self._groups: dict[Any, groups.Group | Exception] = {}
+        self._named: dict[tasks.Kind, dict[str, str]] = {}
         self._parts: dict[str, list[str] | ValueError] = {}
         self._folders: dict[str, Path] = {}
         self._outputs: dict[int, int] = {}  # line by hash of the path
@@ -113,13 +114,13 @@ class Checker:
                 f"output {path} is that of line {first}, too; name another, or "
                 f"tell them apart by {{index}} in --output."
             )
-        if os.path.lexists(path) and done.is_done(
-            task.make_job(), self._digests
-        ):
+        is_there = os.path.lexists(path)
+        if is_there and done.is_done(task.make_job(), self._digests):
             return None
-        outputs.choose_path(
-            task.output, [], overwrite=job.overwrite, written=self._written
-        )
+        if is_there or writing.needs_sidecar(path):
+            outputs.choose_path(
+                task.output, [], overwrite=job.overwrite, written=self._written
+            )
         height, width = group.size
         need = 4 * height * width * job.bit_depth // 8
         self._need[str(folder)] = self._need.get(str(folder), 0) + need
@@ -132,7 +133,13 @@ class Checker:
         if not content:
             raise ValueError("no content image; give it a content.")
         styles = [self._list_parts(each) for each in task.get("style")]
-        named = inputs.list_named_pictures(task.make_job())
+        # To make a job takes long, for a million of them.
+        if {*task.kind.names} - {"content", "style"}:
+            named = inputs.list_named_pictures(task.make_job())
+        else:
+            if task.kind not in self._named:
+                self._named[task.kind] = inputs.list_named_pictures(job)
+            named = self._named[task.kind]
         sizes = [
             self._measure(source, job)
             for source in (content, *(n for part in styles for n in part))
