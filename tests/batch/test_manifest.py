@@ -63,9 +63,12 @@ BAD_CSV = {
     "many cells": (f"{HEAD}{LINE},1,2\n", "line 2: it has 5 cells, expected 3"),
     "wrong number": (
         f"{HEAD[:-1]},size\n{LINE},large\n",
-        "line 2: size is 'large', expected a whole number",
+        "line 2: --size is 'large', expected a whole number",
     ),
-    "not whole": (f"{HEAD[:-1]},size\n{LINE},64.5\n", "line 2: size is '64.5'"),
+    "not whole": (
+        f"{HEAD[:-1]},size\n{LINE},64.5\n",
+        "--size is '64.5', e",
+    ),
     "out of range": (f"{HEAD[:-1]},size\n{LINE},0\n", "size is 0, expected at"),
     "no choice": (f"{HEAD[:-1]},color\n{LINE},kontent\n", "mean 'content'"),
     "no switch": (
@@ -75,7 +78,7 @@ BAD_CSV = {
     "numbers": (f'{HEAD[:-1]},steps\n{LINE},"3;x"\n', "expected whole numbers"),
     "two that conflict": (
         f"{HEAD[:-1]},size,print_size\n{LINE},64,A6\n",
-        "line 2: print_size and size are both given",
+        "line 2: --print_size and --size are both given",
     ),
     "no content": (f"{HEAD},paint.png,a.png\n", "line 2: no content image"),
     "no style": (f"{HEAD}town.png,,a.png\n", "line 2: no style image"),
@@ -106,12 +109,18 @@ BAD_JSON = {
     "nested": (_row(size={"a": 1}), "line 1: size is {'a': 1}, expected a t"),
     "deep": ("[" * 100_000, "line 1: "),
     "key twice": ('{"size": 1, "size": 2}\n', "the key 'size' is there twice"),
-    "type": (_row(size=True), "line 1: size is True of type bool, expected i"),
-    "text": (_row(content=3), "line 1: content is 3 of type int, expected str"),
+    "type": (
+        _row(size=True),
+        "line 1: --size is True of type bool, e",
+    ),
+    "text": (
+        _row(content=3),
+        "line 1: --content is 3 of type int, e",
+    ),
     "not finite": (_row(tv_weight=float("nan")), "tv_weight is nan, expected"),
     "after good ones": (
         _row() + _row(output="b.png", size="x"),
-        "line 2: size is 'x', expected a whole number",
+        "line 2: --size is 'x', expected a whole number",
     ),
 }
 

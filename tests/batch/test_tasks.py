@@ -26,7 +26,7 @@ def test_a_line_is_nearer_than_flags():
     names = "content", "print_size"
     (made,) = maker.make_all([manifest.Line(1, names, ("a.jpg", "A6"))])
     assert made.make_job().print_size == "A6" and made.make_job().size == 512
-    assert [*maker.notes] == ["print_size overrides size"]
+    assert [*maker.notes] == ["--print_size overrides --size"]
 
 
 def test_paths_begin_at_the_manifest(tmp_path):
