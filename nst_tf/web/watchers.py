@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 UPDATE_SECONDS = 0.5  # between two updates of one who watches
+MANY = 10  # beyond it all are told less often: the work stays the same
 PING_SECONDS = 15.0  # after which a silent connection may be taken for dead
 
 
@@ -59,7 +60,7 @@ class Watchers:
                     yield ": still here\n\n"
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(changes.wait(), PING_SECONDS)
-                await asyncio.sleep(UPDATE_SECONDS)
+                await asyncio.sleep(UPDATE_SECONDS * max(1, self.count / MANY))
         finally:
             self.count -= 1
 

@@ -1,5 +1,6 @@
 """The page in a real browser: a server, its painter, and chromium."""
 
+import http.client
 import importlib
 import json
 import os
@@ -527,7 +528,9 @@ def test_twenty_who_watch_cost_the_painter_little(server, painted):
 
     seen = [set() for _ in range(20)]
 
-    def watch(previews):
+    def watch(previews):  # as a browser does, which keeps its connections
+        host = server.address.removeprefix("http://").rstrip("/")
+        connection = http.client.HTTPConnection(host)
         with urllib.request.urlopen(f"{server.address}api/events") as stream:
             for line in stream:
                 if not line.startswith(b"data: "):
@@ -540,9 +543,9 @@ def test_twenty_who_watch_cost_the_painter_little(server, painted):
                 preview = job["live"].get("preview")
                 if preview and preview not in previews:
                     previews.add(preview)
-                    path = f"api/jobs/{number}/preview"
-                    with urllib.request.urlopen(server.address + path) as file:
-                        assert file.read(2) == b"\xff\xd8"
+                    connection.request("GET", f"/api/jobs/{number}/preview")
+                    answer = connection.getresponse().read()
+                    assert answer.startswith(b"\xff\xd8")
 
     number = _submit(server, size=256, steps=[40])["id"]
     server.wait_for(number, "painting")
