@@ -10,21 +10,21 @@ on import: TensorFlow is loaded when a picture is made.
 To make pictures; help(nst_tf.stylize) has the details:
 
     stylize(content, style, *, callback, progress, extra_losses, **settings)
-        Paints a content image in the manner of style images; returns an array
+        Repaints a content image in the style of paintings; returns an array
         with save(path), to_pil() and settings.
     stylize_steps(content, style, *, extra_losses, **settings)
-        Paints as stylize does, and yields each step as it is taken.
+        Runs stylize step by step, as an iterator.
     notebook.show(content, style, *, every, **settings)
-        Paints as stylize does, and shows the picture in a cell as it grows.
+        Runs stylize, and shows the picture in a cell during the run.
     notebook.beside(pictures, *, side)
-        Draws pictures beside each other, with a caption under each.
+        Draws pictures in rows, with a caption below each.
 
 To make and judge files:
 
     Job(**settings)
-        One picture to make, in strings and numbers only.
+        A request for one picture, in strings and numbers only.
     run_job(job, *, callback, progress)
-        Makes the picture of a job, from file to file.
+        Runs a job: reads its input files and writes its output file.
     run_jobs(jobs, *, engine, workers, judge, results_dir, address,
         gpus_per_job, progress)
         Makes the pictures of many jobs; yields each result as it comes.
@@ -40,11 +40,11 @@ To make and judge files:
 To put a run together:
 
     make_plan(job, read, machine)
-        Decides everything that a run needs, before any of it is computed.
+        Makes the plan of a run, before any computation.
     Painter(strategy, *, remember)
-        Carries out plans: Painter().paint(plan) yields the steps.
+        Executes plans: Painter().paint(plan) yields the steps.
     losses, optimize, network
-        What a run is made of; help(nst_tf.losses) lists the losses.
+        The parts of a run; help(nst_tf.losses) lists the losses.
 
 Settings are keywords of stylize, and flags of the program, --size=512;
 help(nst_tf.Job) explains each:

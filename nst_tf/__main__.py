@@ -1,4 +1,4 @@
-"""The program: python -m nst_tf photo.jpg painting.jpg."""
+"""Starts the program: python -m nst_tf photo.jpg painting.jpg."""
 
 from nst_tf import run
 

@@ -1,6 +1,6 @@
-"""A notebook's cell: what is shown in it, and a display that is a line of it.
+"""Shows lines and pictures in a notebook's cell, and progress as a line of it.
 
-Nothing of IPython is imported unless it runs already.
+IPython is imported only if it is already running.
 """
 
 import sys
@@ -11,7 +11,7 @@ from nst_tf import screens
 
 
 class Cell:
-    """What is shown in a cell, each thing renewed in its place."""
+    """Named outputs of a cell, each updated in place."""
 
     def __init__(self) -> None:
         self._handles: dict[str, Any] = {}
@@ -23,7 +23,7 @@ class Cell:
         self.renew("line", display.Pretty(line))
 
     def renew(self, name: str, shown: object) -> None:
-        """Shows something in the place of what was there by that name."""
+        """Shows an object in place of the former one of that name."""
         from IPython import display
 
         if name in self._handles:
@@ -33,7 +33,7 @@ class Cell:
 
 
 class Line(screens.Display):
-    """A display that renews the line of a cell, as steps are read."""
+    """A display that updates a line of a cell at each status."""
 
     interval = 0.2
 

@@ -1,12 +1,11 @@
-"""What a program is doing now, for people who wait.
+"""Keeps the current display, to which any code reports its progress.
 
-A program opens a display by `use`. Any part of the package, in any thread, says
-what it does by `show_stage`; where no display is open, as in a
-library, nothing is shown. `runs/progress` shows how far a run is.
+A program opens a display with `use`. Any part of the package, in any thread,
+reports its work with `show_stage`; without an open display, as in a library,
+nothing is shown. `runs/progress` reports the steps of a run.
 
-Notes of others go above the line that is renewed: `terminal.print_note`, and
-all else that is written to a program's standard error. `terminal.clear_live`
-erases the line, for whoever ends the process.
+Notes and all other text on standard error appear above the live line.
+`terminal.clear_live` erases the line before the process ends.
 """
 
 import contextlib
@@ -17,22 +16,22 @@ from collections.abc import Callable, Iterator, Sequence
 
 from nst_tf import screens, terminal
 
-_CHOICES = {"q", "quiet", "progress"}  # flags that may want no live line
+_CHOICES = {"q", "quiet", "progress"}  # flags that may disable the live line
 
 
 class _Amount:
-    """A share of the bytes of a download."""
+    """The progress of a download."""
 
     def __init__(self, done: int, total: int, began: float):
         self._done, self._total, self._began = done, total, began
         self._now = time.monotonic()
 
     def share(self, now: float) -> float | None:
-        """Returns what is done, in [0, 1]; None if the whole is not known."""
+        """Returns the downloaded share, in [0, 1]; None: unknown total."""
         return min(1.0, self._done / self._total) if self._total else None
 
     def remaining(self, now: float) -> float:
-        """Returns the seconds left, at the speed so far."""
+        """Returns the estimated seconds left."""
         left = max(0, self._total - self._done)
         return (self._now - self._began) * left / max(self._done, 1)
 
@@ -41,10 +40,10 @@ _current: screens.Display | None = None
 
 
 def start(arguments: Sequence[str]) -> None:
-    """Opens the display of a program that works, before NumPy is imported.
+    """Opens the live display of a program, before NumPy is imported.
 
-    Not where arguments choose a display; what flag files choose is left to
-    `use`.
+    It does nothing if arguments choose a display. `use` applies the choice of a
+    flag file.
     """
     names = {
         each.lstrip("-").partition("=")[0]
@@ -57,11 +56,11 @@ def start(arguments: Sequence[str]) -> None:
 
 @contextlib.contextmanager
 def use(display: screens.Display | str) -> Iterator[screens.Display]:
-    """Opens a display, in the place of another one; closes it at the end.
+    """Opens a display instead of the current one, and closes it at the end.
 
     Args:
-        display: One of `screens.MODES`, or a display of another kind. "auto" is
-            a live line on a terminal, and plain lines elsewhere.
+        display: One of `screens.MODES`, or another display. "auto" is a live
+            line on a terminal, and plain lines elsewhere.
     """
     if isinstance(display, str):
         display = _make(display)
@@ -75,7 +74,7 @@ def use(display: screens.Display | str) -> Iterator[screens.Display]:
 
 
 def close() -> None:
-    """Closes the display, if there is one."""
+    """Closes the current display, if any."""
     global _current
     display, _current = _current, None
     if display:
@@ -84,7 +83,7 @@ def close() -> None:
 
 
 def show_stage(label: str) -> None:
-    """Shows what is done now, such as "loading TensorFlow"."""
+    """Shows the current work, such as "loading TensorFlow"."""
     if _current:
         estimate = _current.status.estimate
         if isinstance(estimate, _Amount):
@@ -93,11 +92,11 @@ def show_stage(label: str) -> None:
 
 
 def follow_download(name: str) -> Callable[[int, int], None]:
-    """Shows that a file is downloaded, and how much of it.
+    """Shows the progress of a download.
 
     Returns:
-        What is to be called with the bytes that have come, and with those that
-        there are, or 0.
+        A function to call with the received and the total bytes, or 0 if the
+        total is unknown.
     """
     label, began = f"downloading {name}", time.monotonic()
     show_stage(label)
@@ -111,18 +110,18 @@ def follow_download(name: str) -> Callable[[int, int], None]:
 
 
 def show_status(status: screens.Status, is_milestone: bool = False) -> None:
-    """Shows how far a run is; stages keep its estimate, until it is None."""
+    """Shows the progress of a run; stages keep its estimate."""
     if _current:
         _current.show(status, is_milestone)
 
 
 def get_interval() -> float:
-    """Returns the seconds between two losses that are worth being read."""
+    """Returns the interval, in seconds, at which to read losses."""
     return _current.interval if _current else math.inf
 
 
 def _make(mode: str) -> screens.Display:
-    """Makes the display of a mode; a live one goes on, once it has begun."""
+    """Makes the display of a mode; keeps a live one that is already open."""
     if mode == "auto":
         mode = "live" if screens.is_live() else "plain"
     if mode == "live" and isinstance(_current, screens.Live):
@@ -131,7 +130,7 @@ def _make(mode: str) -> screens.Display:
 
 
 def _open(display: screens.Display) -> None:
-    """Makes a display the one that is shown."""
+    """Makes a display the current one, and starts it."""
     global _current
     _current = display
     terminal.set_display(display)

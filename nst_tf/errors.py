@@ -1,4 +1,4 @@
-"""Words that sentences share."""
+"""Formats parts of error messages."""
 
 import contextlib
 import difflib
@@ -11,16 +11,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
-MOST_NAMES = 1000  # of a folder that are compared
+MOST_NAMES = 1000  # of a folder, to compare
 _FLAG = re.compile(r"(?<![^\s'(])--(?=[a-z]+_?[a-z]+)")
 
 
 @contextlib.contextmanager
 def name_keywords() -> Iterator[None]:
-    """Names settings as Python's callers write them: size=64, not --size=64.
+    """Rewrites settings in messages for Python: size=64, not --size=64.
 
-    Sentences name them as flags do. This is for the functions of the package's
-    front: errors that pass through it and notes that are logged meanwhile.
+    Messages name settings as flags. Public functions use this context to
+    rewrite their errors, and the notes logged meanwhile.
     """
     log = logging.getLogger("nst_tf")
 
@@ -42,19 +42,19 @@ def name_keywords() -> Iterator[None]:
 
 
 def name_keywords_in(items: Iterator[T]) -> Iterator[T]:
-    """Yields what an iterator does; its errors are as by `name_keywords`."""
+    """Yields the items of an iterator; rewrites errors like `name_keywords`."""
     with name_keywords():
         yield from items
 
 
 def check_type(name: str, value: object, kind: Any, expected: str) -> None:
-    """Raises TypeError if what a caller passes is not of a kind.
+    """Raises TypeError if an argument has the wrong type.
 
     Args:
-        name: The parameter's.
-        value: What is passed.
-        kind: A type or several, as `isinstance` takes them.
-        expected: The kind, in words.
+        name: The name of the parameter.
+        value: The argument.
+        kind: A type or several, for `isinstance`.
+        expected: The expected type, in words.
     """
     if not isinstance(value, kind):
         raise TypeError(
@@ -64,7 +64,7 @@ def check_type(name: str, value: object, kind: Any, expected: str) -> None:
 
 
 def check_path(name: str, value: object) -> None:
-    """Raises TypeError if what a caller passes is no path."""
+    """Raises TypeError if an argument is not a path."""
     check_type(name, value, (str, os.PathLike), "a path")
 
 

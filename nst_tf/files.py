@@ -1,4 +1,4 @@
-"""Files: atomic writes, digests, our folders; optional packages."""
+"""Atomic writes, digests, the package's folders, optional packages."""
 
 import contextlib
 import errno
@@ -24,20 +24,21 @@ log = logging.getLogger("nst_tf")
 def write_atomically(
     path: Path, note: Callable[[Path, Path], None] | None = None
 ) -> Iterator[BinaryIO]:
-    """Opens a file that takes its place in one move, when it is whole.
+    """Opens a temporary file that replaces a file when it is complete.
 
-    It is written beside its place. What killed runs left there is removed.
-    Shares that refuse to set permissions, or to sync, are written to as well.
+    The temporary file is in the same folder, where files of killed runs are
+    removed first. It works on network shares that do not support permissions or
+    sync.
 
     Args:
         path: The file.
-        note: Is called with the path and the whole file that is about to take
-            it.
+        note: Called with the path and the complete temporary file, before it is
+            renamed.
 
     Raises:
-        OSError: If it cannot be written; nothing is left behind.
+        OSError: If the file cannot be written; the temporary file is removed.
     """
-    if path.is_symlink():  # the link stays, and what it names is written
+    if path.is_symlink():  # keep the link, write its target
         path = path.resolve()
     locks.remove_leftovers(path.parent)
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else None
@@ -54,8 +55,8 @@ def write_atomically(
                     os.chmod(temporary, mode)
             if note:
                 note(path, temporary)
-            # The lock is held until the file has its place. Windows and some
-            # shares move no open file; they have another try below.
+            # The lock is held until the file is renamed. Windows and some
+            # shares cannot rename open files; these are tried again below.
             with contextlib.suppress(OSError), locks.MOVING:
                 os.replace(temporary, path)
                 return
@@ -69,7 +70,7 @@ def write_atomically(
 
 
 def _sync(file: BinaryIO) -> None:
-    """Waits until a file is on its disk, where the file system can tell."""
+    """Flushes a file to disk, if the file system supports it."""
     try:
         os.fsync(file.fileno())
     except OSError as error:
@@ -78,7 +79,7 @@ def _sync(file: BinaryIO) -> None:
 
 
 def _replace(new: Path, path: Path) -> None:
-    """Moves a file over another, which is moved aside if it must be."""
+    """Moves a file over another one, which is first moved aside if needed."""
     try:
         os.replace(new, path)
         return
@@ -98,7 +99,7 @@ def _replace(new: Path, path: Path) -> None:
 
 
 def check_folder_writable(folder: Path) -> None:
-    """Raises OSError unless a file can be made in a folder that exists."""
+    """Raises OSError if a file cannot be created in an existing folder."""
     with tempfile.TemporaryFile(dir=folder):
         pass
 
@@ -118,13 +119,14 @@ def require_extra(
     """Checks that an optional package is installed.
 
     Args:
-        module: What is imported from it.
-        extra: Of nst_tf's extras, the one that installs it.
-        setting: What needs it, the start of the sentence.
-        otherwise: The end of the sentence, such as what to do without it.
+        module: The module to import.
+        extra: The extra of nst_tf that installs it.
+        setting: The setting that needs it, which starts the sentence.
+        otherwise: The end of the sentence, such as an alternative.
 
     Raises:
-        ValueError: If it is not: with the command that installs it.
+        ValueError: If it is not installed; the message has the command to
+            install it.
     """
     if not is_installed(module):
         raise ValueError(
@@ -143,8 +145,8 @@ def digest_stream(file: BinaryIO, limit: int = sys.maxsize) -> str:
     """Returns the SHA-256 digest of a file, open for reading.
 
     Args:
-        file: The file, which is read from its begin.
-        limit: Bytes of it that are read, at most.
+        file: The file, which is read from the start.
+        limit: Maximum number of bytes to read.
     """
     digest = hashlib.sha256()
     file.seek(0)
@@ -155,10 +157,10 @@ def digest_stream(file: BinaryIO, limit: int = sys.maxsize) -> str:
 
 
 def digest_regular_file(path: Path, limit: int) -> str:
-    """Returns the digest of a file that is safe to read; empty if it is not.
+    """Returns the digest of a regular file; empty for any other file.
 
-    Nothing but a regular file of 1 to `limit` bytes is opened: a pipe may wait
-    for ever, and files that the system makes up, as in /proc, never end.
+    It opens only regular files of 1 to `limit` bytes: a pipe could block, and
+    system files, as in /proc, may be endless.
     """
     try:
         status = os.stat(path)
@@ -166,23 +168,23 @@ def digest_regular_file(path: Path, limit: int) -> str:
             return ""
         with open(path, "rb") as file:
             return digest_stream(file, status.st_size)
-    except (OSError, ValueError):  # no file can have such a name
+    except (OSError, ValueError):  # invalid as a file name
         return ""
 
 
 def find_home() -> Path | None:
-    """Finds the user's home folder; None if the system knows of none."""
+    """Returns the user's home folder; None if the user has none."""
     try:
         return Path.home()
-    except RuntimeError:  # as in a container, whose users have no names
+    except RuntimeError:  # in containers, whose users have no names
         return None
 
 
 def find_cache() -> Path | None:
-    """Finds the folder of our own downloads, which may not exist.
+    """Returns the download cache of nst_tf, which may not exist.
 
     Returns:
-        The folder; None if there is no home folder to have one in.
+        The folder; None without a home folder.
     """
     base, home = os.environ.get("XDG_CACHE_HOME"), find_home()
     if base:
@@ -191,15 +193,15 @@ def find_cache() -> Path | None:
 
 
 def make_cache(name: str = "") -> Path | None:
-    """Makes the folder of our own downloads, or one in it.
+    """Creates the download cache, or a folder in it.
 
     Args:
-        name: Of the one in it; empty: the folder itself.
+        name: Name of the folder in it; empty: the cache itself.
 
     Returns:
-        The folder; None, with a note, if no file can be written to it.
+        The folder; None, with a note, if it is not writable.
     """
-    cache, reason = find_cache(), "no home folder is known"
+    cache, reason = find_cache(), "there is no home folder"
     try:
         if cache:
             folder = cache / name
@@ -207,22 +209,22 @@ def make_cache(name: str = "") -> Path | None:
             check_folder_writable(folder)
             return folder
     except OSError as error:
-        reason = f"{cache} cannot be written to: {error.strerror}"
+        reason = f"{cache} is not writable: {error.strerror}"
     _note_no_cache(reason)
     return None
 
 
-@functools.cache  # once is enough
+@functools.cache  # log each reason once
 def _note_no_cache(reason: str) -> None:
-    """Logs that there is no cache."""
+    """Logs that downloads are not cached."""
     log.info(
-        "downloads are not kept: %s; XDG_CACHE_HOME can name a folder for them",
+        "downloads are not cached: %s; set XDG_CACHE_HOME to a writable folder",
         reason,
     )
 
 
 def presets_folder() -> Path:
-    """The folder of the presets, in the package or beside it."""
+    """Returns the folder of the presets, in the package or beside it."""
     package = Path(__file__).resolve().parent
     inside = package / "configs"
     return inside if inside.is_dir() else package.parent / "configs"

@@ -1,7 +1,7 @@
-"""Files that belong to a process while it lives: temporary files and marks.
+"""Locks temporary files and marks of running processes.
 
-The system lets a lock (flock) go when its process ends, however it ends. So a
-file that is locked is in use, and one that is not was left behind.
+The system releases a lock (flock) when its process ends in any way. So a locked
+file is in use, and an unlocked one was left behind.
 """
 
 import contextlib
@@ -19,8 +19,8 @@ from typing import IO, Any, BinaryIO
 if sys.platform != "win32":
     import fcntl
 
-LEFT_SECONDS = 86400.0  # without locks, a file that is older was left behind
-MOVING = threading.Lock()  # held while a temporary file takes its place
+LEFT_SECONDS = 86400.0  # without locks, the age of an abandoned file
+MOVING = threading.Lock()  # held while a temporary file is renamed
 _own: set[Path] = set()  # temporary files and marks of this process
 _TEMPORARY = re.compile(r"\.nst-[0-9a-f]{8}(\.[a-z0-9]{1,5})?")
 
@@ -30,14 +30,14 @@ def open_above_streams(
 ) -> int:
     """Opens a file, as an opener of `open`, with a descriptor above 2.
 
-    If a standard stream is closed, a file could get its number, and what
-    libraries of C write to that stream.
+    If a standard stream is closed, a file could get its descriptor, and with it
+    the output of C libraries.
     """
     return lift_above_streams(os.open(path, flags, mode))
 
 
 def lift_above_streams(descriptor: int) -> int:
-    """Gives an open file a descriptor above 2, in place of its own."""
+    """Moves an open file to a descriptor above 2."""
     lower = []
     while descriptor <= 2:
         lower.append(descriptor)
@@ -48,15 +48,15 @@ def lift_above_streams(descriptor: int) -> int:
 
 
 def try_lock(file: IO[Any], *, shared: bool = False) -> bool | None:
-    """Locks a file, open for writing, until it is closed.
+    """Locks an open file until it is closed.
 
     Args:
-        file: The file; to share a lock it may be open for reading only.
-        shared: Whether others may have the lock as well, if they share it.
+        file: The file, open for writing; for a shared lock also for reading.
+        shared: Whether other processes may hold a shared lock too.
 
     Returns:
-        Whether it is locked now; False if somebody else has the lock, None if
-        there are no locks here: on Windows and on some shares.
+        True if it is locked now, False if another process has the lock, None if
+        locks are not supported: on Windows and some shares.
     """
     if sys.platform == "win32":
         return None
@@ -71,10 +71,10 @@ def try_lock(file: IO[Any], *, shared: bool = False) -> bool | None:
 
 
 def hold(path: Path) -> IO[str]:
-    """Opens a file for appending, and locks it if there are locks.
+    """Opens a file for appending, and locks it if locks are supported.
 
     Raises:
-        BlockingIOError: If somebody else has locked it.
+        BlockingIOError: If another process has locked it.
         OSError: If it cannot be opened.
     """
     while True:
@@ -82,7 +82,7 @@ def hold(path: Path) -> IO[str]:
             path, "a", encoding="utf-8", opener=open_above_streams
         )
         is_locked = try_lock(file)
-        # Before it was locked its last holder may have removed it.
+        # The last holder may have removed it before it was locked.
         if is_locked is None or (
             is_locked and os.fstat(file.fileno()).st_nlink
         ):
@@ -93,7 +93,7 @@ def hold(path: Path) -> IO[str]:
 
 
 def is_held(path: Path) -> bool | None:
-    """Whether somebody has locked a file; None if that cannot be known."""
+    """Returns whether a file is locked; None if that is unknown."""
     try:
         with open(path, "rb") as file:
             is_free = try_lock(file, shared=True)
@@ -107,21 +107,21 @@ def is_held(path: Path) -> bool | None:
 def create_temporary(
     folder: Path, suffix: str, mode: int
 ) -> tuple[Path, BinaryIO]:
-    """Makes a temporary file, locked, and open for writing.
+    """Creates a temporary file, locked and open for writing.
 
     Args:
-        folder: Where.
+        folder: Its folder.
         suffix: The end of its name.
-        mode: Its permissions, from which the umask is taken.
+        mode: Its permissions, before the umask.
 
     Raises:
-        OSError: If it cannot be made.
+        OSError: If it cannot be created.
     """
     opener = functools.partial(open_above_streams, mode=mode)
     while True:
         path = folder / f".nst-{secrets.token_hex(4)}{suffix}"
         file = open(path, "xb", opener=opener)  # noqa: SIM115
-        # Before it was locked another run may have removed it as left behind.
+        # Another run may have removed it as abandoned before it was locked.
         if try_lock(file) is not False and path.exists():
             own(path)
             return path, file
@@ -129,19 +129,19 @@ def create_temporary(
 
 
 def own(path: Path) -> None:
-    """Notes a file that is to be removed if this process ends at once."""
+    """Registers a file to remove if this process ends abruptly."""
     _own.add(path)
 
 
 def disown(path: Path) -> None:
-    """Notes that a file has been removed, or has its place."""
+    """Unregisters a file that was removed or renamed."""
     _own.discard(path)
 
 
 def remove_own() -> None:
-    """Removes temporary files and marks of this process, which then ends.
+    """Removes the registered files, just before the process ends.
 
-    Another thread that is about to move one waits for the end.
+    A thread that wants to rename one blocks until the process ends.
     """
     MOVING.acquire()
     for path in list(_own):
@@ -150,7 +150,7 @@ def remove_own() -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes temporary files of runs that were killed, as far as it can."""
+    """Removes temporary files of killed runs, as far as possible."""
     with contextlib.suppress(OSError):
         for name in os.listdir(folder):
             if _TEMPORARY.fullmatch(name):
@@ -159,7 +159,7 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def _remove_if_left(path: Path) -> None:
-    """Removes a temporary file, unless somebody is writing it."""
+    """Removes a temporary file, unless a process is writing it."""
     status = path.lstat()
     if not stat.S_ISREG(status.st_mode):
         return

@@ -1,7 +1,7 @@
-"""Painting in a notebook's cell: the picture as it grows, pictures in rows.
+"""Runs and shows pictures in a notebook's cell.
 
-Elsewhere the same functions print lines. Nothing of IPython is imported unless
-it runs already.
+Outside a notebook the same functions print lines. IPython is imported only if
+it is already running.
 """
 
 import math
@@ -21,10 +21,10 @@ from nst_tf.runs import api, progress, results, runner
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
 
-LONGEST = 512  # pixels, the long side of what is shown while it is painted
-SECONDS = 0.5  # at least, from one picture to the next
-SIDE = 256  # pixels, the long side of pictures beside each other
-COLUMNS = 4  # of these in a row, at most
+LONGEST = 512  # pixels, long side of pictures shown during a run
+SECONDS = 0.5  # minimum interval of pictures
+SIDE = 256  # pixels, long side of pictures in rows
+COLUMNS = 4  # maximum of pictures in a row
 
 
 @arrays.take_settings
@@ -35,27 +35,27 @@ def show(
     every: int = 10,
     **settings: Any,
 ) -> painting.Painting:
-    """Paints as `nst_tf.stylize` does, and shows the picture as it grows.
+    """Runs `nst_tf.stylize`, and shows the picture during the run.
 
-    In a notebook's cell there are a line with level, step, loss and the time
-    that is left, and the picture under it; both stay, the picture as it was
-    returned. Elsewhere lines are printed. To interrupt the cell is to get the
-    picture so far, at full size, after the step that is being taken.
+    A notebook's cell shows a line with level, step, loss and time left, and the
+    picture below it; at the end the cell keeps both. Elsewhere lines are
+    printed. Interrupt the cell to get the picture so far, at full size, after
+    the current step.
 
     Args:
         content: As in `stylize`.
         style: As in `stylize`.
-        every: Steps from one picture to the next; twice a second at most. A
-            picture is copied from the device only to be shown.
+        every: Interval of pictures, in steps; at most two per second. Pictures
+            are copied from the device only to be shown.
         **settings: As in `stylize`.
 
     Returns:
-        What `stylize` returns, unless it was interrupted.
+        The result of `stylize`; after an interrupt, the picture so far.
 
     Raises:
         ValueError: As `stylize`, or if `every` is not above 0.
         TypeError: As `stylize`.
-        KeyboardInterrupt: If it is interrupted twice, or before any work.
+        KeyboardInterrupt: If it is interrupted twice, or before the run starts.
     """
     errors.check_type("every", every, int, "a number of steps")
     if every < 1:
@@ -68,9 +68,9 @@ def show(
     with display.use(cells.Line(cell) if cell else "auto"):
         run = runner.start_run(draft, began=began)
         report = progress.Progress([run.plan], began, end)
-        # TensorFlow makes other errors of an exception while it traces.
+        # During tracing, TensorFlow converts exceptions to other errors.
         signals = watcher.Signals(numbers=[signal.SIGINT])
-        signals.take_steps()  # an interrupt waits for the first one, too
+        signals.take_steps()  # also wait for the first step
         with signals:
             step = _read(run, report, cell, every, signals)
         state = "unfinished" if signals.received else "done"
@@ -89,24 +89,24 @@ def show(
 def beside(
     pictures: Mapping[str, arrays.ImageLike], *, side: int = SIDE
 ) -> painting.Painting:
-    """Draws pictures beside each other on white, with a caption under each.
+    """Draws pictures in rows on white, with a caption below each.
 
     Args:
-        pictures: By their captions: paths, addresses or arrays, as in
-            `stylize`; or gray arrays, such as masks, [H, W], of bool, of
-            uint8, or of floats in [0, 1].
-        side: Long side of each, in pixels; smaller ones are not enlarged.
+        pictures: Caption -> picture: a path, an address or an array, as in
+            `stylize`; or a gray array, such as a mask, [H, W], of bool, uint8,
+            or floats in [0, 1].
+        side: Long side of each, in pixels; smaller pictures are not enlarged.
 
     Returns:
-        All of them, at most four in a row, [H, W, 3] in [0, 1].
+        The drawing, at most four pictures per row, [H, W, 3] in [0, 1].
 
     Raises:
-        ValueError: If there is none, or one is not as it should be.
+        ValueError: If there is no picture, or one is invalid.
     """
     kind = "a dictionary of pictures by their captions"
     errors.check_type("pictures", pictures, Mapping, kind)
     if not pictures:
-        raise ValueError("there are no pictures, expected one at least.")
+        raise ValueError("there are no pictures; pass at least one.")
     shown = [
         _captioned(caption, picture, side)
         for caption, picture in pictures.items()
@@ -126,7 +126,7 @@ def _read(
     every: int,
     signals: watcher.Signals,
 ) -> "descent.Step":
-    """Reads and shows steps up to the last one, or to an interrupt."""
+    """Takes and shows steps until the last one or an interrupt."""
 
     def follow(step: "descent.Step") -> None:
         report.update(step.level, step.index, step.evaluation.loss)
@@ -137,14 +137,14 @@ def _read(
     if not signals.received:
         report.finish()
     else:
-        terminal.print_note("interrupted: this is the picture so far")
+        terminal.print_note("interrupted; this is the picture so far")
     return last
 
 
 def _captioned(
     caption: str, picture: arrays.ImageLike, side: int
 ) -> captions.CaptionedImage:
-    """Reads a picture, and reduces it."""
+    """Reads and reduces a picture."""
     if getattr(picture, "ndim", 3) == 2:
         pixels = arrays.as_mask(picture, caption).pixels
     else:
@@ -157,14 +157,14 @@ def _captioned(
 
 
 class _Cell(cells.Cell):
-    """A line and a picture in a notebook's cell, renewed in their places."""
+    """A line and a picture in a notebook's cell, updated in place."""
 
     def __init__(self) -> None:
         super().__init__()
         self._drawn = -math.inf
 
     def draw(self, image: np.ndarray) -> None:
-        """Renews the picture, [h, w, 3] in [0, 1]."""
+        """Updates the picture, [h, w, 3] in [0, 1]."""
         from IPython import display
 
         data = painting.encode(image, LONGEST, ".jpg")
@@ -172,5 +172,5 @@ class _Cell(cells.Cell):
         self._drawn = time.monotonic()
 
     def is_due(self) -> bool:
-        """Whether the last picture has been seen for some time."""
+        """Returns whether the interval since the last picture has passed."""
         return time.monotonic() - self._drawn >= SECONDS

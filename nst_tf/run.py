@@ -1,4 +1,4 @@
-"""The program, nst-tf: also python -m nst_tf, python -m nst_tf.run."""
+"""Starts the program nst-tf, also as python -m nst_tf or nst_tf.run."""
 
 import signal
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Does what the program does, as `cli.answers.main`."""
+    """Runs the program; see `cli.answers.main`."""
     from nst_tf.cli import answers
 
     return answers.main(arguments)

@@ -1,9 +1,8 @@
-"""Displays: a line of a terminal that is renewed, plain lines, JSON.
+"""Shows progress: a live line on a terminal, plain lines, JSON.
 
-The live line is drawn by a thread of its own, so that it moves while TensorFlow
-loads and compiles. The cursor rests at its first column and is never hidden:
-when a terminal is made narrower, whatever it makes of the line is below the
-cursor, and the next frame erases it.
+A thread draws the live line, so that it moves while TensorFlow loads and
+compiles. The cursor stays at its first column: if a narrower terminal wraps the
+line, the rest is below the cursor, and the next frame erases it.
 """
 
 import contextlib
@@ -19,43 +18,43 @@ from typing import NamedTuple, Protocol
 from nst_tf import terminal
 
 MODES = ("auto", "plain", "json", "none")
-LIVE_SECONDS = 0.1  # between two frames, and between two losses that are read
-PLAIN_SECONDS = 10.0  # between two lines where there is no terminal
+LIVE_SECONDS = 0.1  # interval of frames, half the interval of losses
+PLAIN_SECONDS = 10.0  # interval of lines without a terminal
 LONGEST_LINE = 100  # cells
 SHORTEST_LINE = 9  # cells, of a bar and the spaces beside it
 _FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _ASCII_FRAMES = "|/-\\"
 _ERASE = "\r\033[J"  # to the end of the screen
-# The terminal may be narrower by now than it was when it was measured.
+# The terminal may have become narrower since it was measured.
 _NO_WRAP, _WRAP = "\033[?7l", "\033[?7h"
 
 
 class Estimate(Protocol):
-    """How far something is, asked for by the clock, from any thread."""
+    """An estimate of progress that can be read at any time, in any thread."""
 
     def share(self, now: float) -> float | None:
-        """Returns the share of its time, in [0, 1]; None: not known yet."""
+        """Returns the elapsed share of the time, in [0, 1]; None: unknown."""
 
     def remaining(self, now: float) -> float:
         """Returns the seconds left."""
 
 
 class Status(NamedTuple):
-    """What is to be seen; each change replaces it whole."""
+    """The contents of a display; each change replaces all of it."""
 
-    label: str = "starting"  # a stage, or the size of now: "256 x 192 (2 of 3)"
+    label: str = "starting"  # a stage, or the level: "256 x 192 (2 of 3)"
     estimate: Estimate | None = None
     loss: float | None = None
     facts: Mapping[str, int] = {}  # of the step, such as {"step": 21}
-    short: str = ""  # the label where there is no room for it: "2 of 3"
+    short: str = ""  # a shorter label, "2 of 3"
 
 
 class Display:
-    """Shows a status; this kind shows none, and writes notes as they are.
+    """Base class of displays; shows nothing, and writes notes unchanged.
 
     Attributes:
-        interval: Seconds between two losses that are worth being read.
-        status: What is to be seen.
+        interval: Interval at which to read losses, in seconds.
+        status: The current status.
     """
 
     interval = PLAIN_SECONDS
@@ -64,27 +63,27 @@ class Display:
         self.status = Status()
 
     def show(self, status: Status, is_milestone: bool = False) -> None:
-        """Takes what is to be seen; a milestone, as a level's end, at once."""
+        """Sets the status; shows milestones, such as a level's end, at once."""
         self.status = status
 
     def write(self, text: str) -> None:
-        """Writes escaped text of others."""
+        """Writes escaped text from other code."""
         _write(text)
 
     def start(self) -> None:
-        """Begins."""
+        """Starts the display."""
 
     def clear(self) -> None:
-        """Erases what is renewed."""
+        """Erases the live line."""
 
     def close(self) -> None:
-        """Ends."""
+        """Ends the display."""
 
 
 class _Ticking(Display):
-    """A display with a thread, which asks it to draw."""
+    """A display with a thread that calls `draw` at intervals."""
 
-    tick = LIVE_SECONDS  # between two times that it does
+    tick = LIVE_SECONDS  # interval of its thread
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,10 +99,10 @@ class _Ticking(Display):
         self._thread.start()
 
     def draw(self, now: float) -> None:
-        """Draws, if it is time."""
+        """Draws if it is due."""
 
     def close(self) -> None:
-        """Ends the thread, and erases what it drew."""
+        """Ends the thread, and erases the live line."""
         self._ended.set()
         if self._thread.ident:
             self._thread.join(1.0)
@@ -122,17 +121,17 @@ class Live(_Ticking):
     def __init__(self) -> None:
         super().__init__()
         self._line = ""
-        self._in_text = False  # whether a line of others has not ended
+        self._in_text = False  # whether other text ended without a newline
         self._painter: _Painter | None = None
 
     def start(self) -> None:
-        """Draws the first frame, before anything is imported for it."""
+        """Draws the first frame without importing rich."""
         self._line = self.status.label
         _write(f"{self._line}\r")
         super().start()
 
     def draw(self, now: float) -> None:
-        """Renews the line, as wide as the terminal is now."""
+        """Redraws the line at the current width of the terminal."""
         line = self._format(now)
         with self._lock:
             if self._in_text or self._ended.is_set():
@@ -141,7 +140,7 @@ class Live(_Ticking):
             _write(f"\r{self._line}\033[J\r")
 
     def write(self, text: str) -> None:
-        """Writes text of others above the line."""
+        """Writes text from other code above the line."""
         with self._lock:
             before = "" if self._in_text else _ERASE
             self._in_text = not text.endswith("\n")
@@ -149,7 +148,7 @@ class Live(_Ticking):
             _write(f"{before}{text}{after}")
 
     def clear(self) -> None:
-        """Erases the line, for good; does not wait for a terminal."""
+        """Erases the line permanently, without waiting for a stuck terminal."""
         self._ended.set()
         is_mine = self._lock.acquire(timeout=0.2)
         if self._line:
@@ -193,14 +192,14 @@ class _Painter:
         self._encoding = encoding
         self._console = console.Console(
             file=io.TextIOWrapper(io.BytesIO(), encoding=encoding),
-            force_terminal=True,  # whatever FORCE_COLOR says
+            force_terminal=True,  # even without FORCE_COLOR
             force_jupyter=False,
             legacy_windows=False,
         )
         self._last: tuple[object, str] = None, ""  # columns and width; a line
 
     def paint(self, columns: Sequence[str | float], width: int) -> str:
-        """Formats columns: text, which is cut, or a share, which is a bar."""
+        """Formats columns: text, cut to fit, or a share as a bar."""
         if self._last[0] == (columns, width):  # rich takes 0.5 ms
             return self._last[1]
         from rich import progress_bar, table, text
@@ -217,7 +216,7 @@ class _Painter:
                 overflow="ellipsis" if self.is_unicode else "crop",
                 justify="right" if cells else "left",
             )
-            # Not a str, which would be markup. What has no code is escaped.
+            # A str would be markup. Unencodable characters are escaped.
             words = terminal.escape(str(column))
             data = words.encode(self._encoding, "backslashreplace")
             cells.append(text.Text(data.decode(self._encoding)))
@@ -230,7 +229,7 @@ class _Painter:
 
 
 class Plain(_Ticking):
-    """A line every 10 seconds, where there is no terminal."""
+    """A line every 10 seconds, without a terminal."""
 
     tick = 1.0
 
@@ -246,7 +245,7 @@ class Plain(_Ticking):
             self._write_line(now)
 
     def draw(self, now: float) -> None:
-        """Writes a line if no step does."""
+        """Writes a line if no step has written one in time."""
         if now - self._written > PLAIN_SECONDS + self.tick:
             self._write_line(now)
 
@@ -267,7 +266,7 @@ class Json(_Ticking):
         self._text = ""
 
     def show(self, status: Status, is_milestone: bool = False) -> None:
-        """Writes a line at once if another stage begins."""
+        """Writes a line immediately if a new stage begins."""
         begins = status.label != self.status.label
         super().show(status)
         if begins or is_milestone:
@@ -294,7 +293,7 @@ class Json(_Ticking):
                 _write(f"{json.dumps(line)}\n")
 
     def write(self, text: str) -> None:
-        """Writes lines of others as {"message": line}."""
+        """Writes lines from other code as {"message": line}."""
         with self._lock:
             *lines, self._text = f"{self._text}{text}".split("\n")
             for line in lines:
@@ -305,7 +304,7 @@ KINDS = {"live": Live, "plain": Plain, "json": Json, "none": Display}
 
 
 def describe(status: Status, now: float, elapsed: float) -> str:
-    """Describes a status in a line for people, where nothing is renewed."""
+    """Formats a status as a line of text."""
     label, estimate, loss, facts, _ = status
     share = estimate.share(now) if estimate else None
     parts = [label if share is None else f"{100 * share:.0f}%  {label}"]
@@ -322,7 +321,7 @@ def describe(status: Status, now: float, elapsed: float) -> str:
 
 
 def is_live() -> bool:
-    """Returns whether standard error is a terminal that can renew a line."""
+    """Returns whether standard error is a terminal that can redraw a line."""
     stream, kind = sys.stderr, os.environ.get("TERM", "")
     if not stream or not stream.isatty() or kind in ("dumb", "unknown"):
         return False
@@ -334,7 +333,7 @@ def is_live() -> bool:
 
 
 def _measure_columns() -> int:
-    """Measures the terminal; the variable COLUMNS does not follow it."""
+    """Measures the terminal's width; the variable COLUMNS may be outdated."""
     try:
         return os.get_terminal_size(sys.stderr.fileno()).columns or 80
     except (OSError, ValueError, AttributeError):
@@ -342,7 +341,7 @@ def _measure_columns() -> int:
 
 
 def _write(text: str) -> None:
-    """Writes to standard error as it is, if somebody reads."""
+    """Writes text unchanged to standard error; ignores closed streams."""
     stream = sys.stderr
     if stream:
         with contextlib.suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""A program and its terminal: streams, escaped text, Ctrl-C, exit status."""
+"""Runs a program on a terminal: streams, escaped text, exit status."""
 
 import codecs
 import contextlib
@@ -16,21 +16,23 @@ from typing import BinaryIO, Protocol
 
 from nst_tf import watcher
 
-_FAILURES = range(2, 128)  # statuses; 1 is wrong input, from 129 on signals
-# C0, DEL, C1, marks that change the direction of text, lone surrogates.
+_FAILURES = range(
+    2, 128
+)  # exit statuses; 1 is invalid input, 129 and up are signals
+# C0, DEL, C1, bidirectional marks, lone surrogates.
 _CONTROLS = re.compile(
     "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
 
 def escape(text: str, paths: Sequence[str] = ()) -> str:
-    r"""Escapes what could move a terminal's cursor or reorder a line.
+    r"""Escapes characters that could move a terminal's cursor or reorder text.
 
     Escapes are written \uXXXX, so that JSON stays JSON with the same meaning.
 
     Args:
         text: One line of text; line breaks are escaped, too.
-        paths: Parts of it that stay as they are.
+        paths: Parts of it that are not escaped.
     """
     parts = [text]
     if any(paths):
@@ -44,7 +46,7 @@ def escape(text: str, paths: Sequence[str] = ()) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Writes seconds as people do."""
+    """Formats a duration in s, min or h."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 6000:
@@ -53,7 +55,7 @@ def format_duration(seconds: float) -> str:
 
 
 def format_clock(seconds: float) -> str:
-    """Writes seconds as h:mm:ss."""
+    """Formats a duration as h:mm:ss."""
     minutes, rest = divmod(max(0, round(seconds)), 60)
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
@@ -61,18 +63,18 @@ def format_clock(seconds: float) -> str:
 def run_program(module: str) -> None:
     """Runs a program on the command line, and exits with its status.
 
-    A signal ends it as the system does, unless `main` enters a
-    `watcher.Signals`.
+    A signal kills the process in the system's default way, unless `main` enters
+    a `watcher.Signals`.
 
     Args:
-        module: Its module; `main` of it takes the arguments, without the
+        module: Its module, whose `main` takes the arguments, without the
             program's name, and returns the exit status.
     """
     _fill_descriptors()
     watcher.start(clear_live)
     with _keep_stderr() as kept:
         try:
-            # Each level is traced anew, which TensorFlow takes for a mistake.
+            # TensorFlow warns of retracing, which each level needs.
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
             with watcher.at_once():
                 program = importlib.import_module(module)
@@ -90,40 +92,40 @@ def run_program(module: str) -> None:
         try:
             if stream:
                 stream.flush()
-        except OSError:  # nobody reads; Python would complain at its end
+        except OSError:  # closed by the reader; avoid Python's message at exit
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     sys.exit(status)
 
 
 def _fill_descriptors() -> None:
-    """Opens closed standard streams, whose numbers files would get."""
+    """Opens closed standard streams, so that no file gets their descriptors."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
-        except OSError:  # the lowest number is the next one
+        except OSError:  # open uses the lowest free number
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
 
 
 class _Stderr(io.TextIOWrapper):
-    """Standard error of a program: each line of text is escaped."""
+    """Standard error of a program, which escapes each line of text."""
 
     def write(self, text: str) -> int:
-        """Writes text of one line or of several, above what is renewed."""
+        """Writes escaped text above the live line."""
         escaped = "\n".join(map(escape, text.split("\n")))
         _display.write(escaped) if _display else self.write_raw(escaped)
         return len(text)
 
     def write_raw(self, text: str) -> int:
-        """Writes text as it is."""
+        """Writes text unchanged."""
         return super().write(text)
 
 
 @contextlib.contextmanager
 def _keep_stderr() -> Iterator[BinaryIO | None]:
-    """Makes standard error the program's own; libraries of C write to a file.
+    """Redirects the output of C libraries on standard error to a file.
 
     Yields:
-        The file; None if there is no place for one.
+        The file; None if it cannot be created.
     """
     sys.stderr = _Stderr(
         io.BufferedWriter(io.FileIO(os.dup(2), "w")),
@@ -131,7 +133,7 @@ def _keep_stderr() -> Iterator[BinaryIO | None]:
         errors="backslashreplace",
         line_buffering=True,
     )
-    faulthandler.enable(sys.stderr)  # words of a crash in C would be lost
+    faulthandler.enable(sys.stderr)  # or messages of a crash in C are lost
     codecs.register_error("nst_tf", _encode_anything)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="nst_tf")
@@ -144,7 +146,7 @@ def _keep_stderr() -> Iterator[BinaryIO | None]:
 
 
 def _encode_anything(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Writes bytes of a path that are no text as they are, all else escaped."""
+    """Encodes undecodable bytes of a path unchanged, and escapes the rest."""
     try:
         return codecs.lookup_error("surrogateescape")(error)
     except UnicodeError:
@@ -152,7 +154,7 @@ def _encode_anything(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def _show(kept: BinaryIO | None) -> None:
-    """Prints what libraries of C wrote, after a failure."""
+    """Prints the output of C libraries, after a failure."""
     if kept:
         kept.seek(0)
         text = kept.read().decode(errors="backslashreplace")
@@ -160,7 +162,7 @@ def _show(kept: BinaryIO | None) -> None:
 
 
 class Notes(logging.Handler):
-    """Prints the package's records on standard error, a line each."""
+    """Prints the package's log records on standard error, one per line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Prints a note, or a warning."""
@@ -186,16 +188,15 @@ def print_notes() -> Iterator[Notes]:
 
 
 def print_result(*lines: str, paths: Sequence[str] = ()) -> None:
-    """Prints what a program was asked for on standard output.
+    """Prints the requested output of a program on standard output.
 
     Args:
         *lines: Lines of text.
-        paths: Parts of them that are written as they are, for scripts, unless
-            they go to a terminal.
+        paths: Parts of them that are not escaped, for scripts; on a terminal
+            they are.
 
     Raises:
-        OSError: In a sentence: if it cannot be written. That its reader has
-            left is no error.
+        OSError: If it cannot be written. A closed pipe is not an error.
     """
     try:
         if sys.stdout:
@@ -211,7 +212,7 @@ def print_result(*lines: str, paths: Sequence[str] = ()) -> None:
 
 
 def print_line(*lines: str, paths: Sequence[str] = ()) -> None:
-    """Prints on standard output, as `print_result`, if somebody reads."""
+    """Prints lines as `print_result` does, and ignores errors."""
     with contextlib.suppress(OSError):
         print_result(*lines, paths=paths)
 
@@ -219,7 +220,8 @@ def print_line(*lines: str, paths: Sequence[str] = ()) -> None:
 def print_path(path: str, always: bool = False) -> None:
     """Prints the path of a finished picture on standard output, for scripts.
 
-    Unless `always`, a terminal that shows the notes, too, has shown it.
+    Unless `always`, nothing is printed on a terminal that already shows the
+    path in a note.
     """
     streams = sys.stdout, sys.stderr
     if always or not all(stream and stream.isatty() for stream in streams):
@@ -227,9 +229,9 @@ def print_path(path: str, always: bool = False) -> None:
 
 
 def print_note(*lines: str) -> None:
-    """Prints lines on standard error, if somebody reads; from any thread.
+    """Prints lines on standard error, from any thread; ignores errors.
 
-    They come out above the line of a display.
+    They appear above the live line of a display.
     """
     text = "".join(f"{escape(line)}\n" for line in lines)
     if _display:
@@ -241,28 +243,28 @@ def print_note(*lines: str) -> None:
 
 
 class Display(Protocol):
-    """What renews a line of the terminal."""
+    """A display with a live line on the terminal."""
 
     def write(self, text: str) -> None:
-        """Writes escaped text above it."""
+        """Writes escaped text above the line."""
 
     def clear(self) -> None:
-        """Erases it, for good."""
+        """Erases the line permanently."""
 
 
 _display: Display | None = None
 
 
 def set_display(display: Display | None) -> None:
-    """Lets notes pass a display; None: there is none any more."""
+    """Sets the display that notes are written through; None: no display."""
     global _display
     _display = display
 
 
 def clear_live() -> None:
-    """Erases the line of the display, before the process ends.
+    """Erases the live line before the process ends.
 
-    It is best effort, and waits for no other thread for long.
+    It is best effort, and does not wait long for other threads.
     """
     if _display:
         _display.clear()
@@ -277,5 +279,5 @@ def print_error(sentence: str) -> None:
 
 
 def print_traceback() -> None:
-    """Prints the exception that is being handled, on standard error."""
+    """Prints the current exception on standard error."""
     print_note(*traceback.format_exc().splitlines())

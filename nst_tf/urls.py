@@ -1,7 +1,7 @@
-"""Addresses, what may be shown of them, and downloads.
+"""Downloads from addresses, and hides their secrets.
 
-User, password, query and fragment of an address may be secrets. Whatever a
-program shows, writes or records of an address passes `show_address`.
+User, password, query and fragment of an address may be secrets. Every address
+that a program shows, writes or records passes through `show_address`.
 """
 
 import base64
@@ -20,33 +20,33 @@ from typing import IO, Any
 import nst_tf
 
 SCHEMES = ("http", "https")
-FIRST_BYTE_SECONDS = 3.0  # for a host to be looked up, to accept and to answer
-STALL_SECONDS = 10.0  # without a byte, once the answer has begun
+FIRST_BYTE_SECONDS = 3.0  # for DNS, connection and first byte
+STALL_SECONDS = 10.0  # without a byte, after the first
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.-]{1,20}://", re.IGNORECASE)
 _IN_TEXT = re.compile(r"[a-z][a-z0-9+.-]{1,20}://\S*", re.IGNORECASE)
-_NO_ADDRESS = "it is not an address that can be asked"
+_NO_ADDRESS = "it is not a valid address"
 
 
 def is_address(text: str) -> bool:
-    """Returns whether a text is an address that can be asked, and no path."""
+    """Returns whether a text is an http or https address."""
     begins = tuple(f"{name}://" for name in SCHEMES)
     return text.lstrip().lower().startswith(begins)
 
 
 def has_scheme(text: str) -> bool:
-    """Returns whether a text begins as an address does, of whatever scheme."""
+    """Returns whether a text begins like an address of any scheme."""
     return _SCHEME.match(text) is not None
 
 
 def show_address(address: str) -> str:
-    """Writes an address without user, password, query and fragment."""
+    """Formats an address without user, password, query and fragment."""
     try:
         parts = urllib.parse.urlsplit(address)
-        _ = parts.port  # a password with a slash in it is no port
+        _ = parts.port  # raises if a password contains a slash
     except ValueError:
         return f"{address.strip().partition('://')[0]}://..."
     host, rest = parts.netloc, (parts.path, parts.query, parts.fragment)
-    # A password with a slash, ? or # in it ends what looks like the host.
+    # A /, ? or # in a password looks like the end of the host.
     is_cut = "@" in parts.path or (":" in host and "@" in "".join(rest))
     if is_cut or (not host and parts.scheme in SCHEMES):
         return f"{parts.scheme}://..."
@@ -55,12 +55,12 @@ def show_address(address: str) -> str:
 
 
 def show_source(text: str) -> str:
-    """Writes an address as `show_address`; any other text as it is."""
+    """Applies `show_address` to an address; returns other text unchanged."""
     return show_address(text) if has_scheme(text) else text
 
 
 def hide_addresses(text: str) -> str:
-    """Writes each address in a text as `show_address`."""
+    """Applies `show_address` to each address in a text."""
     return _IN_TEXT.sub(lambda match: show_address(match[0]), text)
 
 
@@ -72,20 +72,20 @@ def download(
     first_byte_seconds: float = FIRST_BYTE_SECONDS,
     report: Callable[[int, int], None] = lambda sent, total: None,
 ) -> Iterator[bytes]:
-    """Asks an address, and yields what it sends.
+    """Downloads from an address, and yields the received bytes.
 
     Args:
-        address: With http or https; redirections are followed to such only.
-        limit: Bytes that may be sent.
-        seconds: That all of it may take.
-        first_byte_seconds: That may pass before it begins.
-        report: Is called with the bytes that were sent, and with those that
-            there are, or 0.
+        address: An http or https address; redirections must be, too.
+        limit: Maximum number of bytes.
+        seconds: Time limit of the whole download.
+        first_byte_seconds: Time limit of the first byte.
+        report: Called with the received and the total bytes, or 0 if the total
+            is unknown.
 
     Raises:
-        OSError: If the address is none, the host does not answer in time,
-            stops for `STALL_SECONDS`, breaks off, or goes beyond a limit; in
-            words that hold nothing of the address.
+        OSError: If the address is invalid, the host does not answer in time,
+            pauses for `STALL_SECONDS`, closes the connection early or exceeds a
+            limit. The message does not contain the address.
     """
     end = time.monotonic() + seconds
     sent = 0
@@ -98,22 +98,30 @@ def download(
                 sent += len(chunk)
                 report(sent, total)
                 if sent > limit:
-                    raise OSError(f"it sent more than {limit / 1e6:.0f} MB")
+                    raise OSError(
+                        f"the host sent more than {limit / 1e6:.0f} MB"
+                    )
                 yield chunk
                 if time.monotonic() > end:
-                    raise TimeoutError(f"it took more than {seconds:g} seconds")
+                    raise TimeoutError(
+                        f"the download took more than {seconds:g} seconds"
+                    )
                 chunk = _more(response)
             if response.length:
-                raise OSError(f"it broke off, {response.length} bytes too soon")
+                raise OSError(
+                    f"the connection closed {response.length} bytes too early"
+                )
     except http.client.HTTPException as error:
-        raise OSError(f"it broke off ({type(error).__name__})") from None
+        raise OSError(
+            f"the connection failed ({type(error).__name__})"
+        ) from None
 
 
 def _begin(address: str, seconds: float):  # type: ignore[no-untyped-def]
     """Opens an address and reads its first bytes, within a time limit.
 
-    Neither the look-up of a name nor the second of two addresses respects a
-    socket's time limit, so a thread waits, and is left behind if need be.
+    A socket's timeout does not cover the DNS lookup, nor a second IP address,
+    so a thread waits for them, and is abandoned after the limit.
     """
     answers: queue.Queue[object] = queue.Queue()
 
@@ -137,13 +145,13 @@ def _begin(address: str, seconds: float):  # type: ignore[no-untyped-def]
 
 
 def _explain(error: BaseException) -> str:
-    """Says why nothing was sent; urllib's own words quote the address."""
+    """Explains why a request failed; urllib's messages quote the address."""
     if isinstance(error, urllib.error.HTTPError):
         with contextlib.closing(error):
             if error.code in (301, 302, 303, 307, 308):
-                return "it redirects too often, or in a circle"
+                return "the host redirects too often, or in a circle"
             words = http.client.responses.get(error.code, "")
-            return f"the host answers {error.code} {words}".rstrip()
+            return f"the host answered {error.code} {words}".rstrip()
     if isinstance(error, urllib.error.URLError):
         if not isinstance(error.reason, OSError):
             return _NO_ADDRESS
@@ -152,11 +160,11 @@ def _explain(error: BaseException) -> str:
         return error.strerror or str(error)
     if isinstance(error, ValueError | http.client.InvalidURL):
         return _NO_ADDRESS
-    return f"it does not answer as the web does ({type(error).__name__})"
+    return f"the answer is not HTTP ({type(error).__name__})"
 
 
 def _request(address: str) -> urllib.request.Request:
-    """Writes an address as it is sent: with a name and password apart."""
+    """Makes the request for an address; user and password go into a header."""
     parts = urllib.parse.urlsplit(address)
     user, at, host = parts.netloc.rpartition("@")
     if not host.isascii():
@@ -191,8 +199,8 @@ class _Redirections(urllib.request.HTTPRedirectHandler):
         target = urllib.parse.urljoin(req.full_url, target)
         if not is_address(target):
             raise OSError(
-                f"it redirects to {show_address(target)[:60]}, which is "
-                f"neither http nor https"
+                f"the host redirects to {show_address(target)[:60]}, which is "
+                "neither http nor https"
             )
         return super().http_error_302(req, fp, code, msg, headers)
 
@@ -201,19 +209,19 @@ class _Redirections(urllib.request.HTTPRedirectHandler):
 
 
 def _check_length(announced: int | None, limit: int) -> None:
-    """Raises OSError if an answer says that it is too long."""
+    """Raises OSError if the announced length is above the limit."""
     if announced is not None and announced > limit:
         raise OSError(
-            f"it would send {min(announced, 10**15) / 1e6:.0f} MB, and at "
-            f"most {limit / 1e6:.0f} are read"
+            f"the file has {min(announced, 10**15) / 1e6:.0f} MB, and the "
+            f"limit is {limit / 1e6:.0f} MB"
         )
 
 
 def _more(response: http.client.HTTPResponse) -> bytes:
-    """Reads what has come, and waits for it if need be."""
+    """Reads the next bytes; waits for them if necessary."""
     try:
         return response.read1(1 << 20)
     except TimeoutError:
         raise TimeoutError(
-            f"it stopped for {STALL_SECONDS:g} seconds"
+            f"the host sent nothing for {STALL_SECONDS:g} seconds"
         ) from None

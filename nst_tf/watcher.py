@@ -1,10 +1,10 @@
-"""Signals: what they do to a run, and the thread that answers a program's.
+"""Handles signals: stops a run and saves its picture.
 
-Python calls a handler between two instructions of the main thread: after a
-call into C, which may take minutes. So a program has a thread that reads from
-a pipe which signals came, and answers while TensorFlow computes; the handlers
-do nothing. A library or a notebook has no such thread, and the handlers do
-what it would.
+Python calls a signal handler only between two instructions of the main thread,
+so after a call into C, which may take minutes. A program therefore has a thread
+that reads the signals from a pipe and answers while TensorFlow computes; its
+handlers do nothing. In a library or a notebook there is no such thread, and the
+handlers answer.
 """
 
 import contextlib
@@ -22,19 +22,19 @@ from nst_tf import locks
 NUMBERS = tuple(
     getattr(signal, name)
     for name in ("SIGHUP", "SIGINT", "SIGTERM")
-    if hasattr(signal, name)  # not all on Windows
+    if hasattr(signal, name)  # Windows lacks some
 )
-PATIENCE = 5.0  # seconds for a step after SIGTERM; containers give 10 in all
-_BRIEFLY = 0.2  # seconds for a terminal or a disk, before a program ends
-_NOTHING, _STEPS, _SAVING = range(3)  # what there is to save, and who does
+PATIENCE = 5.0  # seconds for a step after SIGTERM; containers kill after 10
+_BRIEFLY = 0.2  # seconds to wait for a terminal or a disk at the end
+_NOTHING, _STEPS, _SAVING = range(3)  # stages of a run
 
 _watcher: "_Watcher | None" = None
 
 
 def start(clear: Callable[[], None]) -> None:
-    """Starts the thread of a program, in whose main thread this is called.
+    """Starts the signal thread of a program; call it in the main thread.
 
-    Until a `Signals` is entered a signal ends the program as the system does.
+    Without an active `Signals`, a signal kills the program as by default.
 
     Args:
         clear: Clears the terminal, before the program ends.
@@ -47,16 +47,16 @@ def start(clear: Callable[[], None]) -> None:
 
 
 def finish() -> None:
-    """Leaves signals to the system, from the end of a program on."""
+    """Restores the default handlers at the end of a program."""
     for number in _watcher.numbers if _watcher else ():
         signal.signal(number, signal.SIG_DFL)
 
 
 @contextlib.contextmanager
 def at_once() -> Iterator[None]:
-    """Leaves a program's signals to the system, while there is nothing to save.
+    """Uses the default handlers while there is nothing to save.
 
-    For imports of large libraries, which keep other threads from running.
+    It is for imports of large libraries, which block other threads.
     """
     numbers: Sequence[int] = ()
     if (
@@ -74,19 +74,18 @@ def at_once() -> Iterator[None]:
 
 
 class Signals:
-    """Ends a run after its step, with its picture; before the first, at once.
+    """Stops a run after the current step and saves; before the first, at once.
 
-    After a first Ctrl-C a second one ends it without a picture.
+    A second Ctrl-C ends it without saving.
 
     Args:
         say: Prints the answer to a signal, from any thread.
-        numbers: The signals; those that are ignored, as by nohup, stay so.
+        numbers: The signals; ignored ones, as by nohup, stay ignored.
 
     Attributes:
-        received: The signal by which the run ends; 0: none.
-        rescue: Saves the last finished step without the main thread, which is
-            in the middle of another one, and returns the exit status; None:
-            there is none to save.
+        received: The signal that stops the run; 0: none.
+        rescue: Saves the last finished step from another thread, while the main
+            thread computes, and returns the exit status; None: nothing to save.
         turn: Held by the thread that reports or saves.
     """
 
@@ -105,12 +104,12 @@ class Signals:
 
     @property
     def status(self) -> int:
-        """The exit status of a run that goes well, or ends by a signal."""
+        """Returns the exit status: 0, or that of the received signal."""
         return 128 + self.received if self.received else 0
 
     @property
     def can_save(self) -> bool:
-        """Whether a signal leaves something to be saved."""
+        """Returns whether there is something to save."""
         return self._stage != _NOTHING
 
     def __enter__(self) -> "Signals":
@@ -131,18 +130,18 @@ class Signals:
         self._restore()
 
     def take_steps(self) -> None:
-        """Notes that a step is finished, whose picture a signal leaves."""
+        """Notes that a finished step can be saved."""
         if self._stage == _NOTHING:
             self._stage = _STEPS
 
     def should_stop(self) -> bool:
-        """Returns whether to stop now, between two steps, and to save."""
+        """Returns whether to stop now, between two steps, and save."""
         if self.received:
             self.begin_saving()
         return self.received > 0
 
     def begin_saving(self) -> None:
-        """Waits for its turn: from now on the caller saves, and nobody else."""
+        """Takes the lock for saving; from now on only the caller saves."""
         self.turn.acquire()
         self._stage = _SAVING
 
@@ -157,7 +156,7 @@ class Signals:
             self._end(number)
             return
         if again and (self.received == number or number != signal.SIGTERM):
-            return  # some programs send theirs twice
+            return  # some programs send a signal twice
         words = "saving the picture"
         is_urgent = (
             number == signal.SIGTERM and self._stage == _STEPS and _watcher
@@ -169,13 +168,15 @@ class Signals:
             words += "; Ctrl-C again quits without saving"
         else:
             words = f"{signal.Signals(number).name}: {words}"
-        _briefly(lambda: self._say(words))  # first, or the program may be over
+        _briefly(
+            lambda: self._say(words)
+        )  # print first, the program may end soon
         self.received = number
         if is_urgent:
             threading.Thread(target=self._save_late, daemon=True).start()
 
     def _save_late(self) -> None:
-        """Saves the last finished step if the one at work takes too long."""
+        """Saves the last finished step if the current one takes too long."""
         time.sleep(PATIENCE)
         with self.turn:
             if self._stage == _STEPS and self.rescue and _watcher:
@@ -186,11 +187,11 @@ class Signals:
                 os._exit(status)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        """Answers a signal where no thread does."""
+        """Answers a signal without a signal thread."""
         self.receive(number)
 
     def _end(self, number: int) -> None:
-        """Ends the program, or does what was done before this."""
+        """Ends the program, or calls the former handler."""
         if _watcher:
             _watcher.end(number)
         self._restore()
@@ -201,17 +202,17 @@ class Signals:
             signal.raise_signal(number)
 
     def _restore(self) -> None:
-        """Restores the handlers that were there before."""
+        """Restores the former handlers."""
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 
 
 class _Watcher(threading.Thread):
-    """Reads which signals came, and passes them on.
+    """Reads signals from a pipe, and passes them on.
 
     Attributes:
         numbers: The signals that are not ignored.
-        signals: Who answers them; None: they end the program.
+        signals: The object that answers them; None: they end the program.
     """
 
     def __init__(self, clear: Callable[[], None]) -> None:
@@ -223,15 +224,15 @@ class _Watcher(threading.Thread):
         ]
         self.signals: Signals | None = None
         self._clear = clear
-        self._set_handler: Any = None  # of the system; None: it cannot be set
+        self._set_handler: Any = None  # of C; None: unavailable
         self._pipe, end = os.pipe()
         if sys.platform != "win32":
             os.set_blocking(end, False)
         signal.set_wakeup_fd(end, warn_on_full_buffer=False)
 
     def run(self) -> None:
-        """Passes signals on, for ever."""
-        # Not when it is needed: the main thread may be in an import for long.
+        """Passes signals on, until the process ends."""
+        # Import it now: later the main thread may hold the import lock.
         with contextlib.suppress(ImportError, AttributeError):
             import ctypes
 
@@ -250,23 +251,25 @@ class _Watcher(threading.Thread):
         _briefly(locks.remove_own)
 
     def end(self, number: int) -> None:
-        """Ends the program by a signal, whatever the main thread does."""
+        """Kills the process by a signal, even if the main thread is busy."""
         self.clean()
         can_kill = self._set_handler and sys.platform != "win32"
         for _ in range(100 if can_kill else 0):
             # `signal.signal` is for the main thread only.
             self._set_handler(number, None)  # the default
             os.kill(os.getpid(), number)
-            time.sleep(0.01)  # the main thread has just set another one
+            time.sleep(
+                0.01
+            )  # retry: the main thread may have set another handler
         os._exit(128 + number)
 
 
 def _briefly(function: Callable[[], None]) -> None:
-    """Calls a function; a terminal or a disk that is stuck is left behind."""
+    """Calls a function in a thread, and does not wait if it blocks."""
     thread = threading.Thread(target=function, daemon=True)
     thread.start()
     thread.join(_BRIEFLY)
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:
-    """Handles a signal that the thread answers."""
+    """Ignores a signal that the thread answers."""

@@ -133,8 +133,8 @@ def test_without_a_home_there_is_no_cache_and_one_note(no_home, caplog):
     assert files.find_home() is None
     assert files.find_cache() is None
     assert _notes(caplog, 2) == [
-        "downloads are not kept: no home folder is known; XDG_CACHE_HOME can "
-        "name a folder for them"
+        "downloads are not cached: there is no home folder; set XDG_CACHE_HOME "
+        "to a writable folder"
     ]
 
 
@@ -145,7 +145,7 @@ def test_a_cache_that_takes_no_file_is_none(
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / folder))
     [note] = _notes(caplog, 2)
-    assert f"{folder}/nst_tf cannot be written to: N" in note
+    assert f"{folder}/nst_tf is not writable: N" in note
 
 
 def test_hidden_files_are_no_presets_or_pictures(tmp_path, monkeypatch):

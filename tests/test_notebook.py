@@ -151,7 +151,7 @@ def test_an_interrupt_gives_the_picture_so_far(
 ):
     painter.events[6] = _interrupt
     picture = notebook.show(*images, **settings)
-    assert "interrupted: this is the picture so far" in capsys.readouterr().err
+    assert "interrupted; this is the picture so far" in capsys.readouterr().err
     plan = painter.plans[0]
     small = painter.paint_one(plan, plan.levels[1], (1 + 2 / 4) / 3)
     enlarged = image_io.resize(small.astype("f4"), 72, 96)
@@ -217,7 +217,7 @@ def test_it_paints_in_a_thread_too(images, settings, painter):
 
 
 def test_wrong_settings_are_refused_as_by_stylize(images):
-    with pytest.raises(TypeError, match="output is for the program"):
+    with pytest.raises(TypeError, match="output belongs to the command line"):
         notebook.show(*images, output="a.png")
     with pytest.raises(ValueError, match="every is 0, expected at least 1"):
         notebook.show(*images, every=0)
@@ -291,7 +291,7 @@ def test_captions_stand_under_pictures():
 
 
 def test_pictures_are_none_or_wrong():
-    with pytest.raises(ValueError, match="no pictures, expected one"):
+    with pytest.raises(ValueError, match="no pictures; pass at least"):
         notebook.beside({})
     with pytest.raises(ValueError, match="mine image has shape"):
         notebook.beside({"mine": np.zeros((4, 4, 5))})

@@ -231,8 +231,8 @@ def test_style_is_given_once(name):
         ({"sizes": 3}, TypeError, "no setting 'sizes'; did you mean 'size'?"),
         ({"qwx": 3}, TypeError, "no setting 'qwx'; help(nst_tf.Job) lists"),
         ({"iterations": 9}, TypeError, "'iterations'; did you mean 'steps'?"),
-        ({"output": "a.png"}, TypeError, "output is for the program, not for"),
-        ({"dpi": 72}, TypeError, "dpi is for the program, not for"),
+        ({"output": "a.png"}, TypeError, "output belongs to the command line"),
+        ({"dpi": 72}, TypeError, "dpi belongs to the command line"),
         ({"size": "3"}, TypeError, "size is '3' of type str, expected int"),
         ({"size": 0}, ValueError, "size is 0, expected at least 1 and at most"),
         ({"color": "styles"}, ValueError, "'styles'; did you mean 'style'?"),
@@ -337,10 +337,10 @@ def test_wrong_types_get_a_sentence(call, words):
 def test_what_is_for_the_program_is_said_of_the_function_called(name):
     function = operator.attrgetter(name)(nst_tf)
     called = name.rpartition(".")[2]
-    with pytest.raises(TypeError, match=rf"quiet is .* not for {called}\."):
+    with pytest.raises(TypeError, match=rf"quiet belongs .* not to {called};"):
         function("a.jpg", "b.jpg", quiet=True)
     if called != "stylize":
-        with pytest.raises(TypeError, match=rf"progress .* for {called}\."):
+        with pytest.raises(TypeError, match=rf"progress .* not to {called};"):
             function("a.jpg", "b.jpg", progress=True)
 
 

@@ -1,10 +1,9 @@
-"""The machine: its device, several of them, and images that are read in parts.
+"""Manages devices and memory: one device, several, and large images.
 
-`device` names what computes and the type that is fast, `replicas` shares one
-image among several devices, and `ops` has operations with gradients of their
-own. A `canvas` is an image that is read and changed in parts, wherever it is;
-`host_images` is its kind in the host's memory. Nothing here knows a network, a
-loss or a job.
+`device` chooses the device and its fast data type, `replicas` distributes one
+image over several devices, and `ops` has fused operations and custom gradients.
+A `canvas` is an image that is read and changed in parts; `host_images` has
+canvases in host memory. Nothing here depends on a network, a loss or a job.
 
     from nst_tf.backend import device
     device.resolve_precision("auto")  # "bfloat16" where that is fast

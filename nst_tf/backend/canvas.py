@@ -1,12 +1,11 @@
-"""Canvases: images that may be large, read and changed in parts.
+"""Reads and changes large images in parts.
 
-A canvas, [1, H, W, C], is a tensor, which is only read; a `tf.Variable`; or an
-array in the host's memory. Law: the same calls give the same values for all of
-them. Only this module knows which one an image is.
+A canvas, [1, H, W, C], is a read-only tensor, a `tf.Variable`, or an array in
+host memory. Law: the same calls give the same values for all kinds. Only this
+module distinguishes them.
 
-A large canvas is changed some rows at a time, without a copy. Pixels of
-variables are gathered and scattered, since a slice that is assigned to one
-copies all of it.
+A large canvas is changed in bands of rows, without a copy. Pixels of variables
+are gathered and scattered, since assigning a slice copies the whole variable.
 """
 
 import functools
@@ -33,14 +32,14 @@ def make(
     in_tiles: bool = False,
     devices: int = 1,
 ) -> Canvas:
-    """Makes a canvas that is changed in place: an image, resampled.
+    """Makes a changeable canvas of an image, resampled to a size.
 
     Args:
         image: [1, H, W, 3] in [0, 1].
         height: Of the canvas.
         width: Of the canvas.
-        in_tiles: Whether its objective sees it in tiles.
-        devices: How many share them.
+        in_tiles: Whether its objective is computed in tiles.
+        devices: Number of devices that share the tiles.
     """
     size, is_same = (height, width), get_size(image) == (height, width)
     if not _should_host(in_tiles, devices):
@@ -48,7 +47,7 @@ def make(
             return tf.Variable(image, trainable=False)
         resized = tf.image.resize(image, size, "lanczos3", antialias=True)
         new = tf.Variable(tf.cast(resized, image.dtype), trainable=False)
-        del resized  # or what follows would be done on a copy
+        del resized  # or the update would copy it
         update(new, lambda part: tf.clip_by_value(part, 0.0, 1.0))
         return new
     hosted = host_images.make_zeros((1, *size, 3), image.dtype)
@@ -58,7 +57,7 @@ def make(
     rows, columns = get_size(image)
     most = max(1, BAND // width)
     for first in range(0, height, most):
-        # As `tf.image.resize` does, but for some rows.
+        # Like `tf.image.resize`, for some rows.
         part = tf.raw_ops.ScaleAndTranslate(
             images=image,
             size=[min(most, height - first), width],
@@ -82,7 +81,7 @@ def make_zeros(
 
 
 def _should_host(in_tiles: bool, devices: int) -> bool:
-    """Decides on the host's memory: for parts that the host alone computes."""
+    """Returns whether to use host memory: with tiles on a single CPU."""
     return in_tiles and devices == 1 and not _has_gpu()
 
 
@@ -92,9 +91,9 @@ def _has_gpu() -> bool:
 
 
 def keep(array: np.ndarray, on_host: bool = False) -> Canvas:
-    """Makes a canvas that is only read of an array, [1, H, W, C].
+    """Makes a read-only canvas of an array, [1, H, W, C].
 
-    It is on the device that computes, unless `on_host`.
+    It is on the GPU, if any, unless `on_host`.
     """
     if on_host or not _has_gpu():
         return host_images.HostImage(array)
@@ -109,7 +108,7 @@ def make_zeros_like(image: Canvas) -> Canvas:
 
 
 def copy(image: Canvas) -> Canvas:
-    """Makes a canvas of the values and the kind of another one."""
+    """Copies a canvas."""
     if not is_on_host(image):
         return tf.Variable(read_whole(image), trainable=False)
     new = make_zeros_like(image)
@@ -118,7 +117,7 @@ def copy(image: Canvas) -> Canvas:
 
 
 def move_to_device(image: Any) -> tf.Variable:
-    """Brings a canvas to the device, if it is not there."""
+    """Moves a canvas to the device, if needed."""
     if not is_on_host(image):
         return image
     return tf.Variable(image.share(), trainable=False)
@@ -132,12 +131,12 @@ def is_changeable(value: Any) -> bool:
 
 
 def is_on_host(image: Any) -> TypeGuard[host_images.HostImage]:
-    """Returns whether an image is an array, which is best read in parts."""
+    """Returns whether an image is an array in host memory."""
     return isinstance(image, host_images.HostImage)
 
 
 def is_large(*images: Canvas) -> bool:
-    """Returns whether canvases of one size are changed some rows at a time."""
+    """Returns whether canvases of one size are changed in bands."""
     height, width = get_size(images[0])
     return height * width > WHOLE or any(map(is_on_host, images))
 
@@ -157,7 +156,7 @@ def read_whole(image: Canvas) -> tf.Tensor:
 def read(
     image: Canvas, row: Place, column: Place, height: Place, width: int
 ) -> tf.Tensor:
-    """Reads a rectangle, [1, height, width, C], with its first pixel there."""
+    """Reads a rectangle, [1, height, width, C], from (row, column)."""
     if is_on_host(image):
         return image.read(row, column, height, width)
     if isinstance(image, tf.Variable):
@@ -168,7 +167,7 @@ def read(
 
 
 def add(image: Canvas, row: Place, column: Place, part: tf.Tensor) -> None:
-    """Adds a part, [1, h, w, C], with its first pixel there."""
+    """Adds a part, [1, h, w, C], at (row, column)."""
     _put(image, row, column, part, added=True)
 
 
@@ -180,10 +179,10 @@ def change(
     """Changes canvases of one size in place, pixel by pixel.
 
     Args:
-        images: What is changed, each [1, H, W, C].
-        function: (parts of the images, part of each other) -> their new parts,
-            by name; those that it leaves out stay.
-        *others: Canvases of the same size that are only read.
+        images: The canvases to change, each [1, H, W, C].
+        function: (parts of `images`, part of each of `others`) -> new parts by
+            name; omitted ones stay unchanged.
+        *others: Read-only canvases of the same size.
     """
 
     def compute(
@@ -208,7 +207,7 @@ def change(
 def update(
     image: Canvas, function: Callable[..., tf.Tensor], *others: Canvas
 ) -> Canvas:
-    """Changes one canvas as `change` does, or makes a new one of a tensor.
+    """Changes one canvas as `change` does; maps a read-only one to a tensor.
 
     Returns:
         `image`, or function(image, *others) if it cannot be changed.
@@ -224,7 +223,7 @@ def update(
 
 
 def transform(image: Canvas, function: Callable[..., tf.Tensor]) -> tf.Tensor:
-    """Makes a tensor of a canvas, pixel by pixel; not in a graph."""
+    """Maps a canvas to a tensor, pixel by pixel; not in a graph."""
     if not is_on_host(image):
         return function(read_whole(image))
     new = copy(image)
@@ -248,7 +247,7 @@ def _sum_bands(
     function: Callable[[tf.Tensor, tf.Tensor], Any],
     total: tf.Tensor,
 ) -> tf.Tensor:
-    """Adds up a function of the first row of a band and its count, []."""
+    """Sums a function of the first row and the row count of each band, []."""
     height, width = get_size(image)
     most = max(1, BAND // width)
 
@@ -273,7 +272,7 @@ def _read_rows(image: Canvas, first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
 def _put(
     image: Any, row: Place, column: Place, part: tf.Tensor, added: bool
 ) -> None:
-    """Puts or adds a part, [1, h, w, C], with its first pixel there."""
+    """Sets or adds a part, [1, h, w, C], at (row, column)."""
     if is_on_host(image):
         image.put(row, column, part, added)
         return
@@ -285,7 +284,7 @@ def _put(
 def _index(
     image: Canvas, row: Place, column: Place, height: Place, width: int
 ) -> tf.Tensor:
-    """Lists the pixels of a rectangle, [h, w, 3], or its whole rows, [h, 2]."""
+    """Returns the indices of a rectangle, [h, w, 3], or of rows, [h, 2]."""
     rows = row + tf.range(height)
     if width == get_size(image)[1]:
         return tf.stack([tf.zeros_like(rows), rows], axis=-1)

@@ -1,4 +1,4 @@
-"""The device of this machine, and the type that is fast on it."""
+"""Chooses the device of this process, and its fast data type."""
 
 import contextlib
 import logging
@@ -14,19 +14,19 @@ from nst_tf import display, errors, watcher
 
 CPU = Path("/proc/cpuinfo")  # on Linux
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
-_LOCK = threading.Lock()  # of the first import of TensorFlow
+_LOCK = threading.Lock()  # for the first import of TensorFlow
 _STARTED = threading.Event()
 NO_GPU = " (TensorFlow sees no GPU)"
 _NAME = re.compile(r"auto|cpu|gpu(?::(\d+))?")
-# Instruction sets that oneDNN may be held to, by their names there.
+# oneDNN's names of instruction sets without bfloat16.
 _WITHOUT_BFLOAT16 = {
     *("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2"),
     *("AVX512_CORE", "AVX512_CORE_VNNI"),
 }
-_chosen = "auto"  # by `choose`, for `prepare`
+_chosen = "auto"  # set by `choose`, used by `prepare`
 _deterministic = False  # likewise
-# Its words on a machine where all is well, with and without a GPU: 303 is the
-# error of a driver that is not installed.
+# TensorFlow's harmless messages, with and without a GPU: 303 means that no
+# driver is installed.
 _BANNER = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog\(\)"
     rb"|To enable the following instructions:"
@@ -37,7 +37,7 @@ _BANNER = re.compile(
 
 
 def describe() -> str:
-    """Names the device that TensorFlow will use, for people."""
+    """Returns the name of the device that TensorFlow will use."""
     gpus = _gpus()
     if not gpus:
         import tensorflow as tf
@@ -49,16 +49,16 @@ def describe() -> str:
 
 
 def choose(name: str, deterministic: bool = False) -> None:
-    """Chooses what this process computes on; `prepare` makes it so.
+    """Chooses the device of this process; `prepare` applies it.
 
     Args:
-        name: auto, a GPU if there is one, or what was chosen before; cpu; gpu,
-            the first one; gpu:1, the second.
-        deterministic: Whether operations must repeat to the bit. TensorFlow
-            cannot switch this off again.
+        name: auto, a GPU if there is one; cpu; gpu, the first one; gpu:1, the
+            second, and so on.
+        deterministic: Whether results must be bit-identical between runs.
+            TensorFlow cannot switch this off again.
 
     Raises:
-        ValueError: If it is none of these.
+        ValueError: If the name is none of these.
     """
     global _chosen, _deterministic
     check_name(name)
@@ -77,26 +77,25 @@ def check_name(name: str) -> None:
 
 
 def prepare() -> None:
-    """Imports TensorFlow: with its own Keras, and a GPU's memory as needed.
+    """Imports TensorFlow with its own Keras, and enables memory growth.
 
-    A Keras configured for another backend, by environment or by file, could
-    not be imported.
+    It overrides a Keras configuration for another backend, which would fail.
 
     Raises:
-        ValueError: If the device that was chosen is not there, or this process
-            computes on another one already.
+        ValueError: If the chosen device is missing, or this process already
+            uses another one.
     """
     with _LOCK, contextlib.ExitStack() as stack:
         if not _STARTED.is_set() and "tensorflow" not in sys.modules:
             display.show_stage("loading TensorFlow")
             stack.enter_context(_withhold_banner())
             stack.enter_context(watcher.at_once())
-        _STARTED.set()  # once a process: other threads write there, too
+        _STARTED.set()  # once, since other threads write to the stream too
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
         os.environ["KERAS_BACKEND"] = "tensorflow"
         os.environ.pop("TF_USE_LEGACY_KERAS", None)
         if os.path.expanduser("~") == "~" and "KERAS_HOME" not in os.environ:
-            # Without a home it would make a folder of that name, here.
+            # Without a home folder Keras would create a folder "~".
             os.environ["KERAS_HOME"] = os.path.join(os.devnull, "keras")
             stack.callback(os.environ.pop, "KERAS_HOME", None)
         import tensorflow as tf
@@ -111,9 +110,9 @@ def prepare() -> None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Returns whether an error says that memory does not suffice.
+    """Returns whether an error means out of memory.
 
-    oneDNN has a status for it, 1, which TensorFlow passes on as another error.
+    oneDNN reports it as status 1, which TensorFlow raises as AbortedError.
     """
     import tensorflow as tf
 
@@ -123,12 +122,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def resolve_precision(precision: str) -> str:
-    """Chooses the type that the network computes in.
+    """Resolves "auto" to the fastest accurate data type.
 
     "auto" is bfloat16 where it is fast: on a GPU of compute capability 8 or
     more, and on a CPU with AMX or AVX-512 BF16, through oneDNN. A GPU of
-    capability 7 (T4, V100) has fast units for float16 alone. Elsewhere it is
-    float32: without these units half precision is several times slower.
+    capability 7 (T4, V100) has fast units only for float16. Elsewhere it is
+    float32, since emulated half precision is several times slower.
 
     Args:
         precision: One of `PRECISIONS`.
@@ -152,14 +151,14 @@ def resolve_precision(precision: str) -> str:
 def emulates_bfloat16() -> bool:
     """Returns whether the device is a CPU that emulates bfloat16.
 
-    TensorFlow then multiplies in Eigen, which rounds each partial sum of a
-    product of matrices to bfloat16; oneDNN adds up in float32.
+    TensorFlow then uses Eigen, which rounds partial sums of matrix products to
+    bfloat16; oneDNN sums in float32.
     """
     return not _gpus() and not _cpu_multiplies_bfloat16()
 
 
 def describe_emulation(precision: str) -> str:
-    """Returns a note for people if a precision is emulated here, else ""."""
+    """Returns a note if a precision is emulated on this machine, else ""."""
     if precision != "bfloat16" or not emulates_bfloat16():
         return ""
     return (
@@ -174,9 +173,9 @@ def is_gpu() -> bool:
 
 
 def read_peak_memory() -> int | None:
-    """Returns the most bytes that were in use at a time; None if not known.
+    """Returns the peak memory in bytes; None if unknown.
 
-    On a GPU, of its memory.
+    On a GPU it is the GPU's memory.
     """
     import tensorflow as tf
 
@@ -193,7 +192,7 @@ def read_peak_memory() -> int | None:
 
 @contextlib.contextmanager
 def ignore_retraces() -> Iterator[None]:
-    """Drops TensorFlow's warnings of retraces: each level is traced anew."""
+    """Hides TensorFlow's retracing warnings, since each level is traced."""
     logger = logging.getLogger("tensorflow")
 
     def keep(record: logging.LogRecord) -> bool:
@@ -208,13 +207,13 @@ def ignore_retraces() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _withhold_banner() -> Iterator[None]:
-    """Keeps TensorFlow's banner off standard error, whatever its log level.
+    """Hides TensorFlow's banner on standard error.
 
-    All else that is written there meanwhile is passed on afterwards.
+    Other output is passed on afterwards.
     """
     with contextlib.ExitStack() as stack:
         try:
-            saved = os.dup(2)  # first, or the file may become standard error
+            saved = os.dup(2)  # first, so that the file is not descriptor 2
             stack.callback(os.close, saved)
             kept = stack.enter_context(tempfile.TemporaryFile())
         except OSError:  # no temporary folder, or no standard error
@@ -235,7 +234,7 @@ def _withhold_banner() -> Iterator[None]:
 
 
 def _show_only(name: str) -> None:
-    """Makes TensorFlow compute on one device, before it computes at all."""
+    """Restricts TensorFlow to one device, before its first computation."""
     import tensorflow as tf
 
     there = tf.config.list_physical_devices("GPU")
@@ -244,8 +243,8 @@ def _show_only(name: str) -> None:
     if name != "cpu" and not wanted:
         names = [f"gpu:{index}" for index in range(len(there))]
         raise ValueError(
-            f"--device is {name!r}, but TensorFlow sees "
-            f"{', '.join(names) or 'no GPU'}; take one that is there, or cpu."
+            f"--device is {name!r}, but TensorFlow found "
+            f"{', '.join(names) or 'no GPU'}; choose one of these, or cpu."
         )
     if _gpus() == wanted:
         return
@@ -253,28 +252,27 @@ def _show_only(name: str) -> None:
         tf.config.set_visible_devices(wanted, "GPU")
     except RuntimeError:
         raise ValueError(
-            f"--device is {name!r}, but this process computes on {describe()} "
-            f"already; choose the device of its first picture, or start Python "
-            f"again."
+            f"--device is {name!r}, but this process already uses "
+            f"{describe()}; choose the same device, or restart Python."
         ) from None
 
 
 def _gpus() -> list:  # type: ignore[type-arg]
-    """Lists the GPUs that TensorFlow computes on."""
+    """Lists the GPUs that TensorFlow uses."""
     import tensorflow as tf
 
     return tf.config.get_visible_devices("GPU")
 
 
 def _details(gpu) -> dict:  # type: ignore[no-untyped-def, type-arg]
-    """Reads name and compute capability of a GPU."""
+    """Returns the name and compute capability of a GPU."""
     import tensorflow as tf
 
     return tf.config.experimental.get_device_details(gpu)
 
 
 def _cpu_multiplies_bfloat16() -> bool:
-    """Returns whether oneDNN multiplies bfloat16 with units of the CPU."""
+    """Returns whether oneDNN has bfloat16 instructions on this CPU."""
     if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
         return False
     if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BFLOAT16:

@@ -1,8 +1,8 @@
-"""The kind of canvas that is an array in the host's memory.
+"""Implements canvases as arrays in host memory.
 
-NumPy gives large arrays back to the system as soon as nothing needs them.
-TensorFlow's allocator keeps what it had, in pieces that do not all fit the
-images of the next level.
+NumPy returns the memory of large arrays to the system when they are freed.
+TensorFlow's allocator keeps it, in blocks that do not fit all images of the
+next level.
 """
 
 import itertools
@@ -16,9 +16,9 @@ import tensorflow as tf
 
 from nst_tf.backend import reuse
 
-ALIGNMENT = 64  # bytes, without which TensorFlow takes copies
+ALIGNMENT = 64  # bytes; TensorFlow copies unaligned arrays
 
-Place = tf.Tensor | int  # a row, a column or a number of them, []
+Place = tf.Tensor | int  # a row, a column or a count, []
 
 _IMAGES: weakref.WeakValueDictionary[int, "HostImage"] = (
     weakref.WeakValueDictionary()
@@ -28,7 +28,7 @@ _NUMBERS = itertools.count()
 
 @reuse.by_value(omitted=["_array"])
 class HostImage:
-    """An array, [1, H, W, C], of which graphs read and change parts.
+    """An array, [1, H, W, C], whose parts graphs read and change.
 
     Graphs know it by a number, and do not keep it: whoever runs them does.
     Where it is changed, a graph does all in the order of its lines, as with a
@@ -55,7 +55,7 @@ class HostImage:
     ) -> tf.Tensor:
         """Reads a rectangle, [1, height, width, C]."""
         part = self._call(
-            # TensorFlow would take what it can as it is, without a copy.
+            # Copy, since TensorFlow may share memory.
             lambda array, row, column, height: array[
                 :, row : row + height, column : column + width
             ].copy(),
@@ -80,26 +80,26 @@ class HostImage:
         self._call(put, [row, column, part], tf.int64)
 
     def assign(self, value: Any) -> None:
-        """Puts a whole image there, [1, H, W, C]; not in a graph."""
+        """Sets the whole image, [1, H, W, C]; not in a graph."""
         self._array[...] = value
 
     def share(self) -> tf.Tensor:
-        """Returns its memory as a tensor, if it is not changed any more."""
+        """Returns a tensor that shares its memory; only for a final image."""
         return tf.experimental.dlpack.from_dlpack(self._array.__dlpack__())
 
     def __tf_tensor__(self, dtype: Any = None, name: str | None = None) -> Any:
-        """Reads the whole image, as it is when a graph comes to that."""
+        """Reads the whole image at this point of the graph."""
         whole = self.read(0, 0, *self.shape[1:3])
         return whole if dtype is None else tf.cast(whole, dtype)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        """Returns the whole image, not to be changed."""
+        """Returns the whole image, read-only."""
         return np.array(self._array, dtype, copy=copy or None)
 
     def _call(
         self, function: Callable[..., Any], inputs: list[Any], dtype: tf.DType
     ) -> tf.Tensor:
-        """Calls a function of the array and of inputs, also from graphs."""
+        """Calls a function of the array and inputs, also from graphs."""
 
         def call(number: Any, *arguments: Any) -> Any:
             return function(_IMAGES[int(number)]._array, *arguments)
@@ -114,7 +114,7 @@ class HostImage:
 
 
 def make_zeros(shape: Any, dtype: Any) -> HostImage:
-    """Makes an image of zeros to change, aligned as TensorFlow's tensors."""
+    """Makes a changeable image of zeros, aligned for TensorFlow."""
     dtype = tf.as_dtype(dtype)
     count = math.prod(shape) * dtype.size
     memory = np.zeros(count + ALIGNMENT, np.uint8)

@@ -1,21 +1,21 @@
-"""The bytes that a process may have on this machine, and who had too many."""
+"""Measures the memory available to this process, and counts OOM kills."""
 
 import sys
 from pathlib import Path
 
 GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-RESERVE = 0.1  # of what is free, which is left to others
-# Threads and allocators reserve more addresses than they use: so many at first,
-# and so many for each byte.
+RESERVE = 0.1  # share of free memory left to other programs
+# Threads and allocators reserve more addresses than they use: a constant, and a
+# factor per byte.
 ADDRESSES, PER_BYTE = 0.5e9, 2.0
 
 
 def find_limit() -> float | None:
-    """Finds the bytes that this process may have; None if unknown.
+    """Returns the memory limit of this process in bytes; None if unknown.
 
-    The smallest of what the machine has free, what its control groups leave,
-    less a reserve, and its own limit of addresses; each with what the process
-    has already.
+    It is the minimum of the machine's free memory and the rest of its control
+    groups, both minus a reserve, and the address space limit; each plus the
+    memory that the process already uses.
     """
     if not sys.platform.startswith("linux"):
         return None
@@ -29,17 +29,17 @@ def find_limit() -> float | None:
 
 
 def find_free(memory: float | None = None) -> float | None:
-    """Finds the bytes that this process may have besides those it has.
+    """Returns the memory that this process may still allocate, in bytes.
 
     Args:
-        memory: At most so many bytes; None: as many as are free.
+        memory: Upper bound, in bytes; None: none.
 
     Returns:
-        The bytes, below 0 if it has too many already; None if unknown.
+        The bytes, negative if it already uses too much; None if unknown.
     """
     limit = find_limit()
-    # TensorFlow keeps memory from one picture to the next; that is not taken
-    # off what was set for each.
+    # TensorFlow keeps memory between pictures, which is not subtracted from the
+    # limit of each.
     free = None if limit is None else limit - _status("VmRSS")
     known = [each for each in (memory, free) if each is not None]
     return min(known, default=None)
@@ -48,14 +48,14 @@ def find_free(memory: float | None = None) -> float | None:
 def count_kills(
     root: Path = GROUPS, own: Path = OWN_GROUPS, proc: Path = Path("/proc")
 ) -> tuple[str, int] | None:
-    """Counts the processes that the kernel killed for want of memory.
+    """Counts the processes that the kernel killed for lack of memory.
 
-    Those of the control group of this process; where none counts them, those
-    of the machine.
+    It counts in the control group of this process or, if that has no counter,
+    on the machine.
 
     Returns:
-        What was counted where, since which boot; two counts compare if this is
-        the same. And how many. None if nobody counts.
+        An identifier of the counter and the boot, and the count; only counts
+        with equal identifiers are comparable. None without a counter.
     """
     try:
         boot = (proc / "sys/kernel/random/boot_id").read_text().strip()
@@ -76,7 +76,7 @@ def count_kills(
 
 
 def _available() -> float:
-    """Reads the bytes that the machine can give away."""
+    """Reads the machine's available memory, in bytes."""
     return _field(Path("/proc/meminfo"), "MemAvailable")
 
 
@@ -107,9 +107,9 @@ def _address_limit() -> float:
 
 
 def _groups(root: Path = GROUPS, own: Path = OWN_GROUPS) -> list[float]:
-    """Lists the bytes that each control group of this process leaves.
+    """Lists the remaining bytes of each control group of this process.
 
-    Pages of files that are not in use count as free.
+    Inactive file pages count as free.
     """
     found = []
     for folder, old in _list_groups(root, own):
@@ -124,7 +124,7 @@ def _groups(root: Path = GROUPS, own: Path = OWN_GROUPS) -> list[float]:
 
 
 def _list_groups(root: Path, own: Path) -> list[tuple[Path, bool]]:
-    """Lists the control groups of this process, and those above them.
+    """Lists the control groups of this process, and their parents.
 
     Returns:
         The folder of each, and whether it is of version 1.
@@ -148,12 +148,12 @@ def _list_groups(root: Path, own: Path) -> list[tuple[Path, bool]]:
 
 
 def _left(folder: Path, names: tuple[str, str], idle: str) -> float | None:
-    """Computes the bytes that a control group leaves; None: no limit."""
+    """Computes the remaining bytes of a control group; None: no limit."""
     try:
         most, used = (int((folder / name).read_text()) for name in names)
     except (OSError, ValueError):  # "max", or no such group
         return None
-    if most >= 2**60:  # version 1's way to say that there is no limit
+    if most >= 2**60:  # no limit in version 1
         return None
     try:
         stat = (folder / "memory.stat").read_text().split()

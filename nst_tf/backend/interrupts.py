@@ -1,4 +1,4 @@
-"""Ctrl-C while another library works: delayed, or made an error of its own."""
+"""Handles Ctrl-C during calls into other libraries."""
 
 import contextlib
 import signal
@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import TypeVar
 
-_PERIOD = 0.5  # seconds; where locks cannot be interrupted, as on Windows
+_PERIOD = 0.5  # seconds; locks cannot be interrupted on Windows
 Value = TypeVar("Value")
 
 
 @contextlib.contextmanager
 def keep() -> Iterator[None]:
-    """Raises what the handler of SIGINT raised in here, and nothing else.
+    """Re-raises the exception of the SIGINT handler, unchanged.
 
-    An exception that comes while TensorFlow traces ends as a RuntimeError, or
-    is lost in a callback.
+    TensorFlow converts exceptions during tracing to RuntimeError, or loses them
+    in a callback.
     """
     before = signal.getsignal(signal.SIGINT)
     main = threading.current_thread() is threading.main_thread()
-    if not main or not callable(before):  # none comes here, or it is ignored
+    if not main or not callable(before):  # no signals here, or ignored
         yield
         return
     raised: list[BaseException] = []
@@ -45,12 +45,12 @@ def keep() -> Iterator[None]:
 
 
 def call(function: Callable[[], Value]) -> Value:
-    """Calls a function in a thread, and waits for it.
+    """Calls a function in a thread, and waits for the result.
 
-    Python handles signals in the main thread, between two of its own
-    instructions: after a call into C, which may take minutes. If the wait is
-    interrupted, the thread is left behind; it ends with its call, or with the
-    program. So the function must hold no lock, nor change what others see.
+    Python handles signals only between two instructions of the main thread, so
+    after a call into C, which may take minutes. If the wait is interrupted, the
+    thread is abandoned; it ends with its call or with the program. So the
+    function must not hold locks or change shared state.
     """
     if threading.current_thread() is not threading.main_thread():
         return function()

@@ -1,9 +1,8 @@
-"""Operations: passes over memory joined into one, gradients of their own.
+"""Provides fused operations and custom gradients.
 
-What a step does beside convolutions is bound by memory: to add, to spread and
-to mask a gradient reads and writes all of it three times. `fuse` joins such
-passes by XLA where that serves; convolutions are left to the library that has
-the fast ones. `custom_gradient` leaves no graph behind.
+Outside convolutions a step is bound by memory bandwidth: adding, spreading and
+masking a gradient would read and write all of it three times. `fuse` joins such
+passes with XLA if that is faster. `custom_gradient` does not leak graphs.
 """
 
 import functools
@@ -15,15 +14,15 @@ from tensorflow.python.framework import ops
 
 Function = Callable[..., tuple[Any, Callable[..., Any]]]
 
-# Elements that are read from which on a joined pass saves within some hundred
-# steps what its compilation takes, about 0.1 s.
+# Minimum number of elements for which a fused pass saves its compilation time,
+# about 0.1 s, within some hundred steps.
 MIN_FUSED_ELEMENTS = 2**21
 
 
 def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorates a function that works element by element.
+    """Decorates an elementwise function to fuse it with XLA.
 
-    On a GPU, in a TensorFlow without XLA, and for little it stays as it is.
+    On a GPU, without XLA, and for small tensors the function runs unfused.
 
     Args:
         function: Tensors, in any nest -> tensors, in any nest.
@@ -42,17 +41,16 @@ def fuse(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def custom_gradient(function: Function) -> Callable[..., Any]:
-    """Decorates as `tf.custom_gradient` does; for tapes alone.
+    """Decorates like `tf.custom_gradient`, for gradient tapes only.
 
-    In a graph `tf.custom_gradient` also enters the gradient into TensorFlow's
-    table of gradients, where `tf.gradients` would look for it. What is in that
-    table holds the graph, and the images that it captured, as long as the
-    process lives: those of every level of every run. A tape does not look
-    there.
+    In a graph `tf.custom_gradient` also adds the gradient to a global registry
+    for `tf.gradients`, which keeps the graph and its captured images alive
+    until the process ends, for every level of every run. Tapes do not use that
+    registry.
 
     Args:
-        function: Tensors -> (a tensor, a function from the gradient with
-            respect to it to those with respect to them).
+        function: Tensors -> (tensor, function from its gradient to the
+            gradients of the inputs).
     """
     decorated = tf.custom_gradient(function)
 
@@ -71,9 +69,9 @@ def custom_gradient(function: Function) -> Callable[..., Any]:
 
 @functools.cache
 def _can_compile() -> bool:
-    """Returns whether XLA compiles for what computes here.
+    """Returns whether XLA can compile for this device.
 
-    For GPUs it needs files that packages of TensorFlow may come without.
+    For GPUs it needs files that some TensorFlow packages lack.
     """
     if tf.config.get_visible_devices("GPU"):
         return False

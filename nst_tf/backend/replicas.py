@@ -1,8 +1,9 @@
-"""Several devices on one picture, of one machine or of many: by TensorFlow.
+"""Distributes one picture over several devices, of one or many machines.
 
-Each is a replica of a `tf.distribute.Strategy`, and has the network's weights.
-What they find is added up by it. Processes on several machines, as `TF_CONFIG`
-names them, all take the same steps from the same state; the first one writes.
+Each device is a replica of a `tf.distribute.Strategy` with a copy of the
+network, and the strategy sums their results. With several machines, listed in
+`TF_CONFIG`, all processes take the same steps from the same state; the first
+one writes files.
 """
 
 import contextlib
@@ -20,19 +21,19 @@ T = TypeVar("T")
 
 @functools.cache
 def make_strategy(devices: int) -> "tf.distribute.Strategy | None":
-    """Makes the strategy of a run, before anything else is computed.
+    """Makes the strategy of a run, before any computation.
 
-    Waits for the other workers, if `TF_CONFIG` names several. There is one
-    strategy in a process, whatever it paints.
+    It waits for the other workers of `TF_CONFIG`. A process has a single
+    strategy.
 
     Args:
-        devices: How many of this machine work on a picture; 0: all.
+        devices: Number of devices of this machine to use; 0: all.
 
     Returns:
-        None: one device works alone.
+        The strategy; None for a single device.
 
     Raises:
-        ValueError: If there are not so many, or `TF_CONFIG` is damaged.
+        ValueError: If there are fewer devices, or `TF_CONFIG` is invalid.
     """
     import tensorflow as tf
 
@@ -55,12 +56,12 @@ def make_strategy(devices: int) -> "tf.distribute.Strategy | None":
 
 
 def count_devices(strategy: "tf.distribute.Strategy | None") -> int:
-    """Counts the devices that work on one picture, on all machines."""
+    """Returns the number of devices, on all machines."""
     return strategy.num_replicas_in_sync if strategy else 1
 
 
 def count_workers() -> int:
-    """Counts the processes that `TF_CONFIG` names; 1 if there is none."""
+    """Returns the number of processes in `TF_CONFIG`; 1 without it."""
     return max(1, sum(len(tasks) for tasks in _list_workers().values()))
 
 
@@ -74,7 +75,7 @@ def is_writer() -> bool:
 
 
 def use_device_of(value: Any) -> Any:
-    """Computes where a value is: a replica is sent only what is cut of it."""
+    """Places operations on a value's device, so that only crops are copied."""
     import tensorflow as tf
 
     if tf.distribute.has_strategy():
@@ -85,12 +86,12 @@ def use_device_of(value: Any) -> Any:
 def sum_over_replicas(
     strategy: "tf.distribute.Strategy | None", function: Callable[[int], Any]
 ) -> Any:
-    """Calls a function on each replica, in a graph; adds up what it gives.
+    """Calls a function on each replica, in a graph, and sums the results.
 
     Args:
-        strategy: Of the replicas; None: there is one.
-        function: The number of a replica, among those of all machines ->
-            tensors, in any structure.
+        strategy: The strategy; None: a single replica.
+        function: Index of a replica, over all machines -> tensors, in any
+            structure.
     """
     import tensorflow as tf
 
@@ -98,7 +99,7 @@ def sum_over_replicas(
         return function(0)
 
     def replica(number: int) -> Any:
-        # What is read from a variable says of no device that it is there.
+        # Values read from variables have no device; identity gives them one.
         found = tf.nest.map_structure(tf.identity, function(number))
         context = tf.distribute.get_replica_context()
         return context.all_reduce(tf.distribute.ReduceOp.SUM, found)
@@ -114,12 +115,12 @@ def give_each(
     first: T,
     another: Callable[[], T],
 ) -> dict[int, T]:
-    """Gives each replica of this process something of its own.
+    """Creates an object for each replica of this process.
 
     Args:
-        strategy: Of the replicas; None: there is one.
-        first: That of the first one.
-        another: Makes the others', on their devices.
+        strategy: The strategy; None: a single replica.
+        first: The object of the first replica.
+        another: Makes the objects of the others, on their devices.
 
     Returns:
         What each has, by its number among those of all machines.
@@ -141,9 +142,9 @@ def give_each(
 def gather(
     strategy: "tf.distribute.Strategy", values: list[int]
 ) -> list[list[int]]:
-    """Tells every process what each one says, in one order for all.
+    """Gathers the values of all processes, in the same order on each.
 
-    All of them are to ask alike, or they wait for each other.
+    All processes must call it, or they wait for each other.
     """
     import tensorflow as tf
 
@@ -152,7 +153,7 @@ def gather(
 
 
 def agree(strategy: "tf.distribute.Strategy", value: bool) -> bool:
-    """Returns whether all processes say yes; they ask alike, as in `gather`."""
+    """Returns whether a value is true in all processes; all must call it."""
     import tensorflow as tf
 
     said = _compile_sum(strategy)(tf.constant(float(value)))
@@ -173,7 +174,7 @@ def _compile_sum(
 
 
 def _number_replicas(strategy: "tf.distribute.Strategy") -> Any:
-    """Numbers the replicas, by Python integers, for `strategy.run`."""
+    """Returns the index of each replica, for `strategy.run`."""
     import tensorflow as tf
 
     with tf.init_scope():
@@ -183,7 +184,7 @@ def _number_replicas(strategy: "tf.distribute.Strategy") -> Any:
 
 
 def _read_config() -> dict[str, Any]:
-    """Reads what the environment says of the machines."""
+    """Parses the environment variable `TF_CONFIG`."""
     text = os.environ.get("TF_CONFIG") or "{}"
     try:
         config = json.loads(text)
@@ -191,14 +192,14 @@ def _read_config() -> dict[str, Any]:
         config = None
     if not isinstance(config, dict):
         raise ValueError(
-            f"TF_CONFIG is {text!r}, expected an object of JSON with a cluster "
-            f"and a task."
+            f"TF_CONFIG is {text!r}; expected a JSON object with a cluster and "
+            "a task."
         )
     return config
 
 
 def _list_workers() -> dict[str, list[str]]:
-    """Lists the addresses of the processes that paint, by their kind."""
+    """Returns the addresses of chief and workers, by kind."""
     cluster = _read_config().get("cluster", {})
     return {
         kind: cluster[kind] for kind in ("chief", "worker") if kind in cluster
@@ -206,9 +207,9 @@ def _list_workers() -> dict[str, list[str]]:
 
 
 def _check_number(devices: int, there: int) -> None:
-    """Raises ValueError if there are not so many devices."""
+    """Raises ValueError if there are fewer devices."""
     if devices > there:
         raise ValueError(
-            f"--devices is {devices}, but TensorFlow sees {there}; 0 takes all "
-            f"that there are."
+            f"--devices is {devices}, but TensorFlow found {there}; use 0 for "
+            "all of them."
         )

@@ -1,4 +1,4 @@
-"""Pictures in rows on white, with words under each."""
+"""Draws pictures in rows on white, with captions."""
 
 import math
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from typing import NamedTuple, cast
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-_LARGEST_LETTER = 0.06  # height, of a picture's width
+_LARGEST_LETTER = 0.06  # height, as a share of a picture's width
 _SMALLEST_LETTER = 8  # pixels
-_MISSING = np.float32(0.8)  # the gray of a picture that is not there yet
+_MISSING = np.float32(0.8)  # the gray of a missing picture
 
 
 class CaptionedImage(NamedTuple):
-    """A picture, or the place of one, and the lines under it."""
+    """A picture, or a placeholder of its size, with the lines below it."""
 
     lines: tuple[str, ...]
     height: int
@@ -22,14 +22,14 @@ class CaptionedImage(NamedTuple):
 
 
 def draw(rows: Sequence[Sequence[CaptionedImage]]) -> np.ndarray:
-    """Draws pictures on white, their lines under them.
+    """Draws pictures on white, with their lines below.
 
     Args:
-        rows: Pictures, row by row; a row may be shorter than the first. One
-            that is missing is left gray.
+        rows: Pictures, row by row; rows may be shorter than the first. Missing
+            pictures are gray.
 
     Returns:
-        All of them, [H, W, 3] in [0, 1].
+        The drawing, [H, W, 3] in [0, 1].
     """
     widths = [
         max(row[column].width for row in rows if column < len(row))
@@ -61,7 +61,7 @@ def draw(rows: Sequence[Sequence[CaptionedImage]]) -> np.ndarray:
 
 
 def _font(lines: Sequence[str], width: int) -> ImageFont.FreeTypeFont:
-    """Finds the font in which the longest line fits, if it can be read."""
+    """Returns the largest legible font in which the longest line fits."""
     size = max(_SMALLEST_LETTER, round(_LARGEST_LETTER * width))
     while True:
         font = cast("ImageFont.FreeTypeFont", ImageFont.load_default(size))
@@ -74,7 +74,7 @@ def _font(lines: Sequence[str], width: int) -> ImageFont.FreeTypeFont:
 def _draw_line(
     text: str, font: ImageFont.FreeTypeFont, height: int, width: int
 ) -> np.ndarray:
-    """Draws a line, black on white, [height, width, 1]; cut if too long."""
+    """Draws a line, black on white, [height, width, 1]; shortens long ones."""
     kept, shown = len(text), text
     while font.getlength(shown) > width and kept > 2:
         kept -= 1

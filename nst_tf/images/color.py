@@ -1,8 +1,8 @@
-"""Colors of one picture, brought to another.
+"""Transfers colors from one picture to another.
 
-Lightness and chroma are those of Oklab, in which equal steps look equal, and
-gray of any lightness has no chroma. `encode_srgb` and `decode_srgb` are the
-curve of sRGB, from linear light and back.
+Lightness and chroma are Oklab's: equal differences look equal, and grays have
+no chroma. `encode_srgb` applies the transfer function of sRGB to linear light,
+`decode_srgb` its inverse.
 
 Sources:
     Ottosson. A perceptual color space for image processing. 2020 (Oklab).
@@ -29,21 +29,21 @@ TO_LAB = np.array(
         [0.0259040371, 0.7827717662, -0.8086757660],
     ]
 )
-HALVINGS = 24  # of the interval in which a lightness is looked for
-LEAST_VARIANCE = 1e-6  # of colors, below which they are one color
-ROUNDING = 1e-10  # of linear light; its cube root is that of a chroma
-BLOCK = 1 << 18  # pixels that are converted at once
+HALVINGS = 24  # bisection steps for a lightness
+LEAST_VARIANCE = 1e-6  # added to covariances, so that none is singular
+ROUNDING = 1e-10  # of linear light
+BLOCK = 1 << 18  # pixels converted at once
 
 
 class RecoloredImage(NamedTuple):
     """A picture with other colors."""
 
     image: np.ndarray  # [H, W, 3], not yet clipped to [0, 1]
-    share: float  # of the values that gave way, or are outside of [0, 1]
+    share: float  # of values that were changed or are outside [0, 1]
 
 
 def encode_srgb(linear: np.ndarray) -> np.ndarray:
-    """Applies the curve of sRGB to linear light, clipped to [0, 1].
+    """Encodes linear light, clipped to [0, 1], as sRGB.
 
     Source:
         IEC 61966-2-1.
@@ -54,7 +54,7 @@ def encode_srgb(linear: np.ndarray) -> np.ndarray:
 
 
 def decode_srgb(samples: np.ndarray) -> np.ndarray:
-    """Undoes `encode_srgb`: sRGB, in [0, 1], to linear light."""
+    """Decodes sRGB, in [0, 1], to linear light."""
     above = ((np.maximum(samples, 0.0) + 0.055) / 1.055) ** 2.4
     return np.where(samples <= 0.04045, samples / 12.92, above)
 
@@ -66,23 +66,23 @@ def to_oklab(image: np.ndarray) -> np.ndarray:
 
 
 def from_oklab(lab: np.ndarray) -> np.ndarray:
-    """Maps lightness, a and b, [..., 3], to linear sRGB, of any value."""
+    """Maps lightness, a and b, [..., 3], to linear sRGB, not clipped."""
     cones = (lab @ np.linalg.inv(TO_LAB).T) ** 3
     return cones @ np.linalg.inv(TO_CONES).T
 
 
 def transfer_chroma(image: np.ndarray, content: np.ndarray) -> RecoloredImage:
-    """Gives a picture the chroma of another one of its size.
+    """Replaces the chroma of a picture by that of another one of its size.
 
-    Where sRGB has no such color, the lightness gives way, as little as it can,
-    towards that of the other picture; the chroma is kept.
+    Where the color is outside sRGB, the lightness moves towards that of the
+    other picture, as little as possible; the chroma is kept.
 
     Args:
-        image: Gives the lightness, [H, W, 3] in [0, 1], sRGB.
-        content: Gives the chroma, likewise.
+        image: Source of the lightness, [H, W, 3] in [0, 1], sRGB.
+        content: Source of the chroma, of the same shape.
 
     Returns:
-        The picture, and the share of pixels whose lightness gave way.
+        The picture, and the share of pixels whose lightness was changed.
     """
     shape, given = image.shape, 0
     ours, theirs = image.reshape(-1, 3), content.reshape(-1, 3)
@@ -106,12 +106,12 @@ def transfer_chroma(image: np.ndarray, content: np.ndarray) -> RecoloredImage:
 
 
 def to_gray(image: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
-    """Leaves of a picture its lightness.
+    """Converts a picture to gray by its lightness.
 
     Args:
         image: [H, W, 3] in [0, 1], sRGB.
-        like: Another picture, whose mean and deviation of lightness it gets,
-            as a style gets those of the content; its own if None.
+        like: Another picture whose mean and standard deviation of lightness it
+            takes, as a style takes those of the content; None: keep its own.
 
     Returns:
         Gray, [H, W, 3], float32 in [0, 1].
@@ -135,15 +135,15 @@ def match_moments(
     style_weights: np.ndarray | None = None,
     content_weights: np.ndarray | None = None,
 ) -> RecoloredImage:
-    """Gives a style image the mean color and the covariance of the content's.
+    """Matches the mean color and covariance of a style image to the content's.
 
-    Of all linear maps that do, it is that which changes the colors least.
+    It uses the linear map with the smallest change of colors.
 
     Args:
         style: [H, W, 3] in [0, 1].
-        content: Likewise, of any size.
-        style_weights: How much each pixel counts, [H, W]; all alike if None.
-        content_weights: Likewise.
+        content: [h, w, 3] in [0, 1], of any size.
+        style_weights: Weight of each pixel, [H, W]; None: equal.
+        content_weights: Weight of each pixel, [h, w]; None: equal.
 
     Returns:
         The style image, and the share of its values outside of [0, 1].
@@ -168,9 +168,9 @@ def match_histograms(
     style_weights: np.ndarray | None = None,
     content_weights: np.ndarray | None = None,
 ) -> RecoloredImage:
-    """Gives each channel of a style image the histogram of the content's.
+    """Matches the histogram of each channel of a style image to the content's.
 
-    All arguments are those of `match_moments`.
+    The arguments are as in `match_moments`.
 
     Source:
         Gonzalez, Woods. Digital Image Processing, section 3.3 (histogram
@@ -187,7 +187,7 @@ def match_histograms(
 
 
 def _in_gamut(lab: np.ndarray) -> np.ndarray:
-    """Whether sRGB has a color, [N], but for rounding."""
+    """Returns whether colors are inside sRGB, [N], up to rounding."""
     farthest = np.abs(from_oklab(lab) - 0.5).max(axis=-1)
     return np.less(farthest, 0.5 + ROUNDING)
 
@@ -195,7 +195,7 @@ def _in_gamut(lab: np.ndarray) -> np.ndarray:
 def _moments(
     image: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The mean color, [3], and the covariance, [3, 3], never singular."""
+    """Returns the mean color, [3], and a regular covariance, [3, 3]."""
     flat = image.reshape(-1, 3).astype(np.float64)
     shares = None if weights is None else weights.reshape(-1)
     mean = np.average(flat, axis=0, weights=shares)
@@ -204,7 +204,7 @@ def _moments(
 
 
 def _root(matrix: np.ndarray) -> np.ndarray:
-    """The symmetric root of a symmetric, positive matrix."""
+    """Returns the symmetric square root of a symmetric positive matrix."""
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
 
@@ -212,7 +212,7 @@ def _root(matrix: np.ndarray) -> np.ndarray:
 def _cumulative(
     values: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Values that occur, the share of those up to each, and where they are."""
+    """Returns the unique values, their cumulative shares, and their indices."""
     flat = values.reshape(-1)
     shares = np.ones(flat.size) if weights is None else weights.reshape(-1)
     found, places = np.unique(flat, return_inverse=True)

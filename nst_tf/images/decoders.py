@@ -1,6 +1,6 @@
-"""Libraries that decode: opened for headers, kept quiet, and by who waits.
+"""Prepares decoding libraries: header checks, warnings, file handles.
 
-What they share with the whole process is changed once for all threads.
+Process-wide settings are changed once for all threads.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ _HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 def open_header(
     path: str | os.PathLike[str], formats: list[str]
 ) -> Iterator[Image.Image]:
-    """Opens an image file for what it says of itself; decodes no pixel.
+    """Opens an image file to read its metadata; decodes no pixels.
 
     Raises:
-        Exception: Of any kind, if it is damaged.
+        Exception: Any kind, if the file is damaged.
     """
     with open(path, "rb") as file, quiet():
         check_header(file)
@@ -38,11 +38,11 @@ def open_header(
 
 
 def check_header(file: BinaryIO) -> None:
-    """Checks what Pillow reads as it opens a file, which is left at its start.
+    """Checks the parts of a file that Pillow reads on opening; seeks to 0.
 
     Raises:
         ValueError: If a TIFF file has too many tags, or a JPEG file too many
-            segments of EXIF.
+            EXIF segments.
     """
     file.seek(0)
     head = file.read(4)
@@ -54,38 +54,39 @@ def check_header(file: BinaryIO) -> None:
 
 
 def check_exif(image: Image.Image) -> None:
-    """Raises ValueError if EXIF, outside of TIFF files, holds too much."""
+    """Raises ValueError if the EXIF data of an image has too many tags."""
     data = image.info.get("exif", b"").removeprefix(b"Exif\0\0")
     directories.check_tags(io.BytesIO(data))
 
 
 def describe_unknown(head: bytes) -> str:
-    """Says what a file is not, and what would help."""
+    """Explains why a file is not a readable image, and what to do."""
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
         if has_reader("HEIF"):
             return "it is a damaged HEIC file"
-        return f"it is a HEIC file; to read those: {file_samples.EXTRA}"
+        return f"it is a HEIC file; to read it, run {file_samples.EXTRA}"
     start = head.lstrip()[:9].lower()
     if start.startswith((b"<!doctype", b"<html")):
-        return "it is a web page, expected an image"
+        return "it is a web page; expected an image"
     return (
-        "it is not an image that can be read; expected a JPEG, PNG, WebP, "
+        "it is not an image in a supported format; expected a JPEG, PNG, WebP, "
         "TIFF, BMP, GIF or AVIF file"
     )
 
 
 def has_reader(name: str) -> bool:
-    """Whether Pillow has a reader of a format."""
+    """Returns whether Pillow can read a format."""
     Image.init()
     return name in Image.OPEN
 
 
 @contextlib.contextmanager
 def reopen(file: BinaryIO) -> Iterator[BinaryIO]:
-    """Opens a file again, from its begin; a file in memory is yielded itself.
+    """Opens a second handle of a file, at its start; yields in-memory files.
 
-    The thread of an interrupted call goes on after its caller closed the file,
-    and libtiff reads from a number, which may be that of another file by then.
+    The thread of an interrupted call continues after its caller closed the
+    file, and libtiff reads from a descriptor, which may belong to another file
+    by then.
     """
     own = None
     with contextlib.suppress(OSError):
@@ -103,9 +104,9 @@ def reopen(file: BinaryIO) -> Iterator[BinaryIO]:
 
 
 class _Shared:
-    """A context of several threads: the first enters it, the last leaves it.
+    """A context for several threads: the first enters, the last exits it.
 
-    No thread waits for another.
+    Threads do not wait for each other.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class _Shared:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Lifts Pillow's limit of pixels; keeps the libraries from chatting."""
+    """Removes Pillow's pixel limit, and silences the libraries' messages."""
     loggers = [
         logging.getLogger(name) for name in ("tifffile", "PIL.TiffImagePlugin")
     ]

@@ -1,4 +1,4 @@
-"""The memory and the time that decoding a file takes, before it is decoded."""
+"""Estimates the memory and the time of decoding a file, before decoding."""
 
 import os
 import re
@@ -9,17 +9,17 @@ from nst_tf.backend import host_memory
 
 
 class Cost(NamedTuple):
-    """Peak of the memory for each pixel, in bytes, the samples included."""
+    """Peak memory per pixel, in bytes, including the samples."""
 
-    opaque: float  # of 8 bits a channel
-    alpha: float  # likewise, with transparency
-    deep: float  # more than 8 bits a channel, with or without
+    opaque: float  # 8 bits per channel
+    alpha: float  # 8 bits per channel, with transparency
+    deep: float  # more than 8 bits per channel
 
 
-# By Pillow's names of formats, in their dearest cases: progressive scans, a
-# color profile, and an orientation that turns the picture; of an animation the
-# first frame is decoded, on the whole canvas. Measured by
-# scripts/benchmarks/decoding.py, plus 20 %; a test holds them to its lines.
+# Worst cases by Pillow's names of formats: progressive scans, a color profile,
+# a rotation; for an animation the first frame on the whole canvas. Measured by
+# scripts/benchmarks/decoding.py, plus 20 %; a test compares them with its
+# results.
 COSTS = {
     "JPEG": Cost(35, 61, 35),
     "PNG": Cost(35, 61, 66),
@@ -34,17 +34,17 @@ COSTS = {
 _DEAREST = Cost(
     *map(max, zip(*COSTS.values(), strict=True))
 )  # of other formats
-LEAST = 1 << 26  # bytes that any picture may take
-SCANNED = 20.0  # scans of the largest picture that is read; most have 10
+LEAST = 1 << 26  # bytes that every picture may use
+SCANNED = 20.0  # scans of the largest allowed picture; most have 10
 MOST_MARKERS = 100_000  # of a JPEG file
-MOST_SEGMENTS = 256  # of EXIF and XMP: Pillow copies all before, for each
+MOST_SEGMENTS = 256  # of EXIF and XMP; Pillow's time is quadratic in these
 _MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
 _SCAN, _END, _APP1 = 0xDA, 0xD9, 0xE1
 _WITHOUT_LENGTH = (0x01, 0xD8)
 
 
 class Header(NamedTuple):
-    """A file, as far as its cost depends on it."""
+    """The properties of a file that its cost depends on."""
 
     kind: str  # Pillow's name of the format
     width: int
@@ -59,9 +59,9 @@ def check_memory(
     """Raises ValueError if decoding takes more memory than is free.
 
     Args:
-        file: The file; some decoders read it whole.
-        header: What it says of itself.
-        memory: Bytes that it may take at most; None: what is free.
+        file: The file; some decoders load it completely.
+        header: Its properties.
+        memory: Memory limit of the process, in bytes; None: the free memory.
     """
     kind, width, height, has_alpha, is_deep = header
     cost = COSTS.get(kind, _DEAREST)
@@ -70,36 +70,38 @@ def check_memory(
     free = host_memory.find_free(memory)
     if free is not None and needed > max(free, LEAST):
         raise ValueError(
-            f"it is {width} x {height} pixels, and to decode it takes about "
-            f"{needed / 1e9:.1f} GB of memory, but {max(free, 0) / 1e9:.1f} GB "
-            f"are free; pass a smaller picture, or raise --memory if it is set"
+            f"it is {width} x {height} pixels, and decoding needs about "
+            f"{needed / 1e9:.1f} GB of memory, but only "
+            f"{max(free, 0) / 1e9:.1f} GB are free; pass a smaller picture, or "
+            "raise --memory if it is set"
         )
 
 
 def check_scans(
     file: BinaryIO, width: int, height: int, max_megapixels: float
 ) -> None:
-    """Raises ValueError if a JPEG file has more scans than any writer makes.
+    """Raises ValueError if a JPEG file has more scans than any encoder writes.
 
-    Each scan takes time for every pixel, however few bytes it has.
+    Each scan takes time for every pixel, even if it has few bytes.
 
     Args:
-        file: The file; it stays where it is.
+        file: The file; its position is kept.
         width: Of the picture, in pixels.
         height: Of the picture, in pixels.
-        max_megapixels: Largest picture that is read.
+        max_megapixels: Largest allowed picture.
     """
     most = SCANNED * 1e6 * max_megapixels / (width * height)
     scans = count_scans(file)
     if scans > most:
         raise ValueError(
             f"it has {scans} scans of {width} x {height} pixels, which would "
-            f"take minutes, expected at most {most:.0f}; save it again"
+            f"take minutes to decode; expected at most {most:.0f}. Save it "
+            "again"
         )
 
 
 def check_segments(file: BinaryIO) -> None:
-    """Raises ValueError if a JPEG file has more EXIF than any writer makes."""
+    """Raises ValueError if a JPEG file has too many segments of EXIF or XMP."""
     count = list(_list_markers(file)).count(_APP1)
     if count > MOST_SEGMENTS:
         raise ValueError(
@@ -108,10 +110,10 @@ def check_segments(file: BinaryIO) -> None:
 
 
 def count_scans(file: BinaryIO) -> int:
-    """Counts the scans of the first picture of a JPEG file; it stays in place.
+    """Counts the scans of a JPEG file's first picture; keeps the position.
 
     Raises:
-        ValueError: If it has more markers than any writer makes.
+        ValueError: If it has more markers than any encoder writes.
     """
     before = file.tell()
     scans = list(_list_markers(file)).count(_SCAN)
@@ -120,7 +122,7 @@ def count_scans(file: BinaryIO) -> int:
 
 
 def _list_markers(file: BinaryIO) -> Iterator[int]:
-    """Lists the markers of the first picture of a JPEG file.
+    """Yields the markers of the first picture of a JPEG file.
 
     Source:
         ITU-T T.81, annex B.1.1, markers; B.2, their order.
@@ -138,7 +140,7 @@ def _list_markers(file: BinaryIO) -> Iterator[int]:
 
 
 def _find_marker(file: BinaryIO) -> int | None:
-    """Finds the next marker, and goes behind it; None at the end."""
+    """Finds the next marker and seeks past it; returns None at the end."""
     size = 1 << 12
     while part := file.read(size):
         if found := _MARKER.search(part):
@@ -151,7 +153,7 @@ def _find_marker(file: BinaryIO) -> int | None:
 
 
 def _measure(file: BinaryIO) -> int:
-    """Returns the bytes of a file; it stays where it is."""
+    """Returns the size of a file in bytes; keeps the position."""
     before = file.tell()
     size = file.seek(0, os.SEEK_END)
     file.seek(before)

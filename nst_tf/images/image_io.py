@@ -1,4 +1,4 @@
-"""Image files <-> float RGB arrays: [H, W, 3], float32 in [0, 1], sRGB."""
+"""Reads and writes images: [H, W, 3], float32 in [0, 1], sRGB."""
 
 import functools
 import io
@@ -16,37 +16,36 @@ from nst_tf import errors, files, locks
 from nst_tf.images import reading, transparency, writing
 from nst_tf.metadata import xmp
 
-# What an output may be named.
+# Extensions of output files.
 OUTPUT_EXTENSIONS: tuple[str, ...] = tuple(writing.OUTPUT_FORMATS)
 LANCZOS = Image.Resampling.LANCZOS
 _Save = TypeVar("_Save", bound=Callable[..., None])
 
 
 class Picture(NamedTuple):
-    """A picture, and what its file says besides."""
+    """A picture, with metadata of its file."""
 
     pixels: np.ndarray  # [H, W, 3], float32 in [0, 1]
     alpha: np.ndarray | None = None  # [H, W]; None if it is opaque
     exif: Image.Exif | None = None
     dpi: tuple[float, float] | None = None
     digest: str = ""  # of the file, "sha256:..."
-    notes: tuple[str, ...] = ()  # for people: what could not be done best
-    credits: xmp.Properties | None = None  # who made it, and what it shows
+    notes: tuple[str, ...] = ()  # for the user, such as on lost precision
+    credits: xmp.Properties | None = None  # author, title and the like
 
 
 def load_image(path: str | os.PathLike[str]) -> np.ndarray:
-    """Reads an image file, upright, in sRGB; alpha is left out.
+    """Reads an image file, upright, in sRGB; drops the alpha channel.
 
     Args:
-        path: A JPEG, PNG, WebP, TIFF, BMP, GIF (its first picture) or AVIF
-            file.
+        path: A JPEG, PNG, WebP, TIFF, BMP, GIF (first frame) or AVIF file.
 
     Returns:
-        The image, [H, W, 3], float32 in [0, 1]. Where it is transparent it has
-        colors like those that are seen nearby.
+        The image, [H, W, 3], float32 in [0, 1]. Transparent areas are filled
+        with nearby colors.
 
     Raises:
-        ValueError: If there is no such file, or it is not a whole image.
+        ValueError: If the file is missing, or is not a complete image.
     """
     errors.check_path("path", path)
     return load_picture(path).pixels
@@ -57,12 +56,12 @@ def load_picture(
     max_megapixels: float = reading.MEGAPIXELS,
     memory: float | None = None,
 ) -> Picture:
-    """Reads an image file, as `load_image`, with what it says besides.
+    """Reads an image file with alpha and metadata.
 
-    16 bits of a PNG file are kept, those of a TIFF file and floats with the
-    extra "formats", which reads HEIC files, too. A picture of more than
-    `max_megapixels` is refused before it is decoded, as is one that takes more
-    than `memory`, the bytes that the process may have; None: what is free.
+    PNG files are read at 16 bits. With the extra "formats", TIFF files are read
+    at 16 bits or as floats, and HEIC files are supported. Before decoding, a
+    picture is refused if it has more than `max_megapixels`, or needs more than
+    `memory`, the memory limit of the process in bytes (None: the free memory).
     """
     return fill_transparent(read_file(path, max_megapixels, memory))
 
@@ -72,16 +71,18 @@ def read_file(
     max_megapixels: float,
     memory: float | None = None,
 ) -> Picture:
-    """Reads an image file, as `load_picture`; hidden colors are as stored."""
+    """Reads an image file, as `load_picture`; keeps transparent colors."""
     path = Path(os.path.expanduser(path))
     try:
         if path.is_dir():
-            raise ValueError(f"{path} is a folder, expected an image file.")
+            raise ValueError(f"{path} is a folder; expected an image file.")
         if not path.exists():
             near = errors.find_near_file(path)
             raise ValueError(f"there is no file {path}{near or '.'}")
-        if not path.is_file():  # to open a pipe could wait for ever
-            raise ValueError(f"{path} is not a regular file.")
+        if not path.is_file():  # opening a pipe could block
+            raise ValueError(
+                f"{path} is not a regular file; pass an image file."
+            )
         with open(path, "rb", opener=locks.open_above_streams) as file:
             return read_picture(file, str(path), max_megapixels, memory)
     except OSError as error:
@@ -94,12 +95,12 @@ def read_picture(
     max_megapixels: float = reading.MEGAPIXELS,
     memory: float | None = None,
 ) -> Picture:
-    """Reads a picture from a seekable file, or from its bytes.
+    """Reads a picture from a seekable file or from bytes.
 
-    Where it is transparent, its colors are as stored.
+    It keeps the stored colors of transparent areas.
 
     Raises:
-        ValueError: If it is not a whole image, by its `name`.
+        ValueError: If it is not a complete image; the message has `name`.
     """
     if isinstance(file, bytes):
         file = io.BytesIO(file)
@@ -113,11 +114,11 @@ def read_image(image: Image.Image, name: str) -> Picture:
 
 
 def _read(read_samples: Callable[[], Any], name: str) -> Picture:
-    """Makes a picture of what a reader gives; hidden colors are as stored."""
+    """Makes a picture from a reader's result; keeps transparent colors."""
     try:
         read = read_samples()
         if transparency.is_hidden(read.alpha):
-            raise ValueError("it is wholly transparent")
+            raise ValueError("it is fully transparent")
     except ValueError as error:
         raise ValueError(f"{name} cannot be read: {error}.") from error
     opaque = read.alpha is None or read.alpha.min() == 1
@@ -132,7 +133,7 @@ def _read(read_samples: Callable[[], Any], name: str) -> Picture:
 
 
 def fill_transparent(picture: Picture) -> Picture:
-    """Gives what is transparent in a picture the colors seen nearby."""
+    """Fills transparent areas of a picture with nearby colors."""
     if picture.alpha is None:
         return picture
     pixels = transparency.fill(picture.pixels, picture.alpha)
@@ -140,7 +141,7 @@ def fill_transparent(picture: Picture) -> Picture:
 
 
 def _take_options(save: _Save) -> _Save:
-    """Lets `save_image` take a third argument, options, as it once did."""
+    """Lets `save_image` accept its deprecated third argument, options."""
 
     @functools.wraps(save)
     def save_or_warn(
@@ -149,7 +150,7 @@ def _take_options(save: _Save) -> _Save:
         if options is None:
             return save(path, image, **keywords)
         warnings.warn(
-            "save_image takes keywords in place of options; write save_image("
+            "save_image takes keywords instead of options; write save_image("
             "path, image, bit_depth=..., quality=..., dpi=..., alpha=...)",
             DeprecationWarning,
             stacklevel=2,
@@ -170,23 +171,24 @@ def save_image(
     dpi: float | tuple[float, float] | None = None,
     alpha: np.ndarray | None = None,
 ) -> None:
-    """Writes an image file, in sRGB, rounded, in one move.
+    """Writes an image file in sRGB, atomically.
 
-    The file is written beside its place and renamed, so that a file of that
-    name is whole at any time.
+    It writes a temporary file and renames it, so that the file is complete at
+    any time.
 
     Args:
-        path: Where to; the extension, one of `OUTPUT_EXTENSIONS`, names the
-            format.
-        image: [H, W, 3] in [0, 1]; what is outside is clipped.
+        path: The file to write; the extension, one of `OUTPUT_EXTENSIONS`, sets
+            the format.
+        image: [H, W, 3] in [0, 1]; values outside are clipped.
         bit_depth: Of a channel, 8 or 16; 16 in PNG and TIFF files.
         quality: Of JPEG and WebP files, up to 100.
-        dpi: Pixels per inch, or those across and down.
-        alpha: How opaque it is, [H, W] in [0, 1]; wholly if None.
+        dpi: Pixels per inch, or (horizontal, vertical).
+        alpha: Opacity, [H, W] in [0, 1]; None: opaque.
 
     Raises:
-        ValueError: If that is no image, or the format cannot hold it.
-        OSError: If the file cannot be written; nothing is left behind.
+        ValueError: If the image is invalid, or the format does not support an
+            option.
+        OSError: If the file cannot be written; the temporary file is removed.
     """
     across_and_down = dpi if isinstance(dpi, tuple | None) else (dpi, dpi)
     options = writing.Options(alpha, bit_depth, quality, dpi=across_and_down)
@@ -199,10 +201,10 @@ def write_image(
     options: writing.Options,
     note: Callable[[Path, Path], None] | None = None,
 ) -> None:
-    """Writes an image file, as `save_image`, with EXIF and a record besides.
+    """Writes an image file, as `save_image`, with EXIF data and a record.
 
-    A record that the file cannot hold goes into one beside it. `note` is that
-    of `files.write_atomically`.
+    If the format cannot hold the record, it goes into a .json file beside it.
+    `note` is passed to `files.write_atomically`.
     """
     errors.check_path("path", path)
     path, image = Path(os.path.expanduser(path)), np.asarray(image)
@@ -218,10 +220,13 @@ def write_image(
     alpha = options.alpha
     if alpha is not None and alpha.shape != image.shape[:2]:
         raise ValueError(
-            f"alpha has shape {alpha.shape}, expected {image.shape[:2]}."
+            f"alpha has shape {alpha.shape}; expected {image.shape[:2]}."
         )
     if alpha is not None and not (alpha.max() > 0 and alpha.min() >= 0):
-        raise ValueError("alpha is 0 everywhere, or not in [0, 1].")
+        raise ValueError(
+            "alpha is 0 everywhere or has negative values; expected values in "
+            "[0, 1]."
+        )
     if not path.parent.is_dir():
         raise FileNotFoundError(
             f"{path} cannot be written: there is no folder {path.parent}."
@@ -234,30 +239,32 @@ def write_image(
 
 
 def check_pixels(image: np.ndarray) -> None:
-    """Raises ValueError unless an array is a picture, [H, W, 3], of floats."""
+    """Raises ValueError if an array is not a picture, [H, W, 3], of floats."""
     if not np.issubdtype(image.dtype, np.floating):
         raise ValueError(
-            f"image has type {image.dtype}, expected floats in [0, 1]; divide "
-            f"those of 0..255 by 255."
+            f"image has type {image.dtype}; expected floats in [0, 1]. If its "
+            "range is 0 to 255, divide it by 255."
         )
     if image.ndim != 3 or image.shape[-1] != 3:
         raise ValueError(
-            f"image has shape {image.shape}, expected (height, width, 3)."
+            f"image has shape {image.shape}; expected (height, width, 3)."
         )
     if not np.isfinite(image).all():
-        raise ValueError("image has values that are not numbers (NaN).")
+        raise ValueError(
+            "image has NaN or infinite values; expected numbers in [0, 1]."
+        )
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resamples an image, [H, W, 3], with a Lanczos filter, to [h, w, 3].
 
-    When the image shrinks the filter widens with it (no aliases); what it
-    overshoots is clipped to [0, 1].
+    For a smaller size the filter is widened to avoid aliasing. Overshoots are
+    clipped to [0, 1].
     """
     if image.shape[:2] == (height, width):
         return image
     resized = np.empty((height, width, image.shape[-1]), np.float32)
-    for index in range(image.shape[-1]):  # of large images only one is copied
+    for index in range(image.shape[-1]):  # per channel, to save memory
         channel = np.ascontiguousarray(image[..., index], np.float32)
         seen = Image.fromarray(channel).resize((width, height), LANCZOS)
         np.clip(np.asarray(seen), 0.0, 1.0, out=resized[..., index])
@@ -270,7 +277,7 @@ def resize_alpha(alpha: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resamples an image to fill a size, cut at its sides, never stretched."""
+    """Resamples and crops an image to a size, without distortion."""
     scale = max(height / image.shape[0], width / image.shape[1])
     rows = max(height, round(scale * image.shape[0]))
     columns = max(width, round(scale * image.shape[1]))

@@ -1,4 +1,4 @@
-"""What `stylize` returns: an array that a notebook shows as a picture."""
+"""Defines the result of `stylize`, an array that notebooks display."""
 
 import io
 import json
@@ -13,33 +13,33 @@ from PIL import Image
 from nst_tf import errors
 from nst_tf.images import image_io, sizes, writing
 
-LONGEST = 1024  # pixels, the long side of what a notebook shows
+LONGEST = 1024  # pixels, long side in notebooks
 
 
 class Origin(NamedTuple):
-    """How a painting was made."""
+    """The settings, record and file options of a painting."""
 
     settings: Any  # the `Job`
-    record: Mapping[str, Any]  # what its file says of that
-    options: writing.Options  # and what of the content goes with it
+    record: Mapping[str, Any]  # of how it was made
+    options: writing.Options  # with metadata of the content
     checksum: int = 0  # of its pixels
 
 
 class Painting(np.ndarray):
-    """A picture, [h, w, 3], float32 in [0, 1]; in all else a NumPy array.
+    """A NumPy array that is a picture, [h, w, 3], float32 in [0, 1].
 
-    What indexing and arithmetic make of it is a painting too, if it is of a
-    picture's shape and of floats, and else a plain array. Copies, also pickled
-    ones, keep their settings. A notebook shows it by `_repr_png_`.
+    Indexing and arithmetic return a painting if the result has a picture's
+    shape and is of floats, or else a plain array. Copies and pickles keep the
+    settings. Notebooks show it with `_repr_png_`.
     """
 
-    _origin: Origin | None = None  # what is made of this one has none
+    _origin: Origin | None = None  # derived arrays have none
 
     @property
     def settings(self) -> Any:
-        """The `Job` by which it was painted; "array" stands for an array.
+        """Returns the `Job` of the picture, with "array" for array inputs.
 
-        None for what was made of a painting, and once its pixels are changed.
+        It is None for derived arrays, and after its pixels are changed.
         """
         origin = self._find_origin()
         return origin and origin.settings
@@ -53,22 +53,23 @@ class Painting(np.ndarray):
         quality: int = 95,
         dpi: float | None = None,
     ) -> None:
-        """Writes an image file, as the program does, in one move.
+        """Writes an image file, atomically, as the program does.
 
-        With what `settings` are known of: the record, for `--describe` and
-        `--rerun`, the content's alpha channel, and who made it. Else as
-        `save_image`.
+        If `settings` is not None, the file has the record for `--describe` and
+        `--rerun`, and the content's alpha channel and author. Otherwise it is
+        as from `save_image`.
 
         Args:
-            path: Where to; the extension names the format. What is there is
-                replaced.
+            path: The file to write; the extension sets the format. An existing
+                file is overwritten.
             bit_depth: Of a channel, 8 or 16; 16 in PNG and TIFF files.
             quality: Of JPEG and WebP files, up to 100.
-            dpi: Pixels per inch; None: as the content's file says.
+            dpi: Pixels per inch; None: the value of the content's file.
 
         Raises:
-            ValueError: If the format cannot hold it.
-            OSError: If the file cannot be written; nothing is left behind.
+            ValueError: If the format does not support an option.
+            OSError: If the file cannot be written; the temporary file is
+                removed.
         """
         origin = self._find_origin()
         options = origin.options if origin else writing.Options()
@@ -76,17 +77,17 @@ class Painting(np.ndarray):
         if dpi is not None:
             options = options._replace(dpi=(dpi, dpi))
         if origin:
-            # As if they had been asked for.
+            # As if requested.
             own: dict[str, float] = {"bit_depth": bit_depth, "quality": quality}
             own |= {"dpi": float(dpi)} if dpi else {}
             options = options._replace(record=_add_settings(origin.record, own))
         image_io.write_image(path, self, options)
 
     def to_pil(self) -> Image.Image:
-        """Makes a Pillow image of 8 bits: RGB, or RGBA if `save` has alpha.
+        """Returns an 8-bit Pillow image: RGB, or RGBA if `save` writes alpha.
 
         Raises:
-            ValueError: If it is no picture, [H, W, 3], of floats.
+            ValueError: If it is not a picture, [H, W, 3], of floats.
         """
         image_io.check_pixels(np.asarray(self))
         origin = self._find_origin()
@@ -97,12 +98,12 @@ class Painting(np.ndarray):
         return Image.fromarray(samples)
 
     def _find_origin(self) -> Origin | None:
-        """Returns how it was made, if its pixels are still those of then."""
+        """Returns its origin if its pixels are unchanged."""
         origin = self._origin
         return origin if origin and origin.checksum == _sum(self) else None
 
     def copy(self, order: Any = "C") -> "Painting":
-        """Copies it, and how it was made."""
+        """Copies it with its origin."""
         copied = super().copy(order)
         copied._origin = self._origin
         return copied
@@ -132,26 +133,26 @@ class Painting(np.ndarray):
         return repr(np.asarray(self))
 
     def _repr_png_(self) -> bytes | None:
-        """The PNG file that a notebook shows; None if this is no picture."""
+        """Returns a PNG file for notebooks; None if this is not a picture."""
         if not is_picture(self) or not np.isfinite(self).all():
             return None
         return encode(self, LONGEST, ".png")
 
 
 def make_painting(image: np.ndarray, origin: Origin | None = None) -> Painting:
-    """Takes an image, [h, w, 3] in [0, 1], for a painting; nothing is copied.
+    """Makes a painting of an image, [h, w, 3] in [0, 1], without a copy.
 
     Args:
         image: The image.
-        origin: How it was made, but for the checksum.
+        origin: Its origin, without the checksum.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If the image is invalid.
     """
     if not is_picture(image):
         raise ValueError(
-            f"image has shape {image.shape} and type {image.dtype}, expected "
-            f"(height, width, 3) of floats."
+            f"image has shape {image.shape} and type {image.dtype}; expected "
+            "(height, width, 3) of floats."
         )
     painting = image.view(Painting)
     if origin:
@@ -160,7 +161,7 @@ def make_painting(image: np.ndarray, origin: Origin | None = None) -> Painting:
 
 
 def is_picture(array: np.ndarray) -> bool:
-    """Whether an array is of the shape and of the type of a picture."""
+    """Returns whether an array has the shape and type of a picture."""
     return (
         array.ndim == 3
         and array.shape[-1] == 3
@@ -170,11 +171,11 @@ def is_picture(array: np.ndarray) -> bool:
 
 
 def encode(image: np.ndarray, longest: int, extension: str) -> bytes:
-    """Writes a picture into the bytes of a file, reduced where it is large.
+    """Encodes a picture as the bytes of a file; reduces large ones.
 
     Args:
-        image: [H, W, 3] in [0, 1]; what is outside is clipped.
-        longest: Its long side there at most, in pixels.
+        image: [H, W, 3] in [0, 1]; values outside are clipped.
+        longest: Maximum long side, in pixels.
         extension: ".png" or ".jpg".
     """
     image = np.asarray(image)
@@ -193,7 +194,7 @@ def _sum(image: np.ndarray) -> int:
 
 
 def _add_settings(record: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
-    """Writes a record with settings of the file, as if they were asked for."""
+    """Adds settings of the file to a record, as if requested."""
     decided = record["decided"]
     usual = {"bit_depth": 8, "quality": 95}
     flags = {n: each for n, each in chosen.items() if usual.get(n) != each}
@@ -211,6 +212,6 @@ def _add_settings(record: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
 
 
 def _unwrap(value: Any) -> Any:
-    """Makes a plain array of a painting that has no picture's shape."""
+    """Converts a painting without a picture's shape to a plain array."""
     plain = isinstance(value, Painting) and not is_picture(value)
     return np.asarray(value) if plain else value

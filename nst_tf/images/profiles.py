@@ -1,9 +1,9 @@
-"""Color profiles of files: samples -> sRGB, by our own code or by LittleCMS.
+"""Converts samples to sRGB by ICC profiles.
 
-Most cameras, telephones and screens describe their colors by a matrix and
-curves: a curve for each channel, and the colors of the three primaries. Such
-samples are converted here at any depth. Profiles with tables, as those of
-printers, are LittleCMS's, at 8 bits.
+Most profiles of cameras, phones and screens have a matrix and curves: the three
+primaries, and a curve per channel. This module applies them at full precision.
+Profiles with lookup tables, as for printers, are applied by LittleCMS at 8
+bits.
 """
 
 import io
@@ -16,11 +16,10 @@ from PIL import Image, ImageCms
 
 from nst_tf.images import color
 
-# The modes of Pillow that a profile is applied to, and its kind of colors.
+# Pillow's modes that profiles apply to -> color space of the profile.
 SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
-# Linear sRGB -> XYZ under D50, as the profile connection space has it.
-# Source: IEC 61966-2-1, adapted from D65 by the Bradford transform (ICC.1:2022,
-# annex E).
+# Linear sRGB -> XYZ under D50, the profile connection space. Source: IEC
+# 61966-2-1, adapted from D65 by the Bradford transform (ICC.1:2022, annex E).
 SRGB_TO_XYZ = np.array(
     [
         [0.4360747, 0.3850649, 0.1430804],
@@ -28,10 +27,10 @@ SRGB_TO_XYZ = np.array(
         [0.0139322, 0.0971045, 0.7141733],
     ]
 )
-# A profile is sRGB's if its matrix and its curves differ by no more than these.
+# A profile is sRGB if its matrix and curves differ by at most these.
 SAME_MATRIX = 0.001
 SAME_CURVE = 0.0005
-# XYZ -> cone responses, by which whites are adapted, and D50.
+# XYZ -> cone responses, for chromatic adaptation, and D50.
 BRADFORD = np.array(
     [
         [0.8951, 0.2664, -0.1614],
@@ -45,17 +44,17 @@ Curve = Callable[[np.ndarray], np.ndarray]
 
 
 class Profile(NamedTuple):
-    """What a profile says, as far as it is used."""
+    """The used parts of a profile."""
 
     space: str  # "RGB", "GRAY", "CMYK", "Lab" ...
-    curves: Sequence[Curve] = ()  # for each channel; none if it has tables
+    curves: Sequence[Curve] = ()  # per channel; empty with tables
     matrix: np.ndarray | None = None  # linear RGB -> XYZ under D50, [3, 3]
 
 
 def to_srgb(
     samples: np.ndarray, data: bytes | Profile
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Converts samples, [H, W, 1 or 3], by a profile; the rest are notes."""
+    """Converts samples, [H, W, 1 or 3], to sRGB; also returns notes."""
     if isinstance(data, Profile):
         profile, data = data, b""
         if samples.shape[-1] == 1:
@@ -67,7 +66,7 @@ def to_srgb(
             return samples, (f"its color profile is damaged: {error}; ignored",)
     channels = {"GRAY": 1, "RGB": 3}.get(profile.space)
     if channels != samples.shape[-1]:
-        return samples, (f"its color profile is of {profile.space}; ignored",)
+        return samples, (f"its color profile is for {profile.space}; ignored",)
     if not profile.curves:  # with tables: at 8 bits
         pixels = np.rint(255 * samples).astype(np.uint8)
         image = Image.fromarray(pixels[..., 0] if channels == 1 else pixels)
@@ -81,7 +80,7 @@ def to_srgb(
 def convert_by_littlecms(
     image: Image.Image, profile: bytes
 ) -> tuple[Image.Image, tuple[str, ...]]:
-    """Converts to sRGB at 8 bits, by a profile with tables."""
+    """Converts an image to sRGB at 8 bits, with LittleCMS."""
     space = SPACES[image.mode]
     try:
         source: Any = io.BytesIO(profile)
@@ -100,14 +99,14 @@ def convert_by_littlecms(
     except (OSError, ImageCms.PyCMSError):
         if space == "Lab":
             raise ValueError("its Lab colors cannot be converted") from None
-        reason = "is of no use" if profile else "is missing"
+        reason = "is unusable" if profile else "is missing"
         return image.convert("RGB"), (
             f"its {space} profile {reason}; its colors are guessed",
         )
 
 
 def parse_profile(data: bytes) -> Profile:
-    """Reads a profile.
+    """Parses a profile.
 
     Raises:
         ValueError: If it is damaged.
@@ -118,8 +117,8 @@ def parse_profile(data: bytes) -> Profile:
     if len(data) < 132 or data[36:40] != b"acsp":
         raise ValueError("it has no header")
     space = data[16:20].decode("latin-1").strip()
-    if not (space.isascii() and space.isprintable()):  # it would be told
-        raise ValueError("its kind of colors has no name")
+    if not (space.isascii() and space.isprintable()):  # it appears in messages
+        raise ValueError("its color space has no name")
     try:
         (count,) = struct.unpack_from(">I", data, 128)
         tags = {}
@@ -144,14 +143,14 @@ def parse_profile(data: bytes) -> Profile:
 def from_primaries(
     primaries: Sequence[tuple[float, float]], curve: Curve
 ) -> Profile:
-    """Makes the profile of three primaries, a white and a curve.
+    """Makes a profile from three primaries, a white point and a curve.
 
     Args:
         primaries: x and y of red, green, blue and white.
-        curve: From samples to linear light.
+        curve: Function from samples to linear light.
 
     Raises:
-        ValueError: If the primaries span no colors, or white is none.
+        ValueError: If the primaries or the white point are degenerate.
 
     Source:
         SMPTE RP 177-1993, section 3.3; ICC.1:2022, annex E.
@@ -168,12 +167,12 @@ def from_primaries(
 
 
 def make_gamma(gamma: float) -> Curve:
-    """Makes the curve of an exponent."""
+    """Makes the curve x ** gamma."""
     return lambda x: x**gamma
 
 
 def is_srgb(profile: Profile) -> bool:
-    """Whether a profile's colors are those of sRGB, but for rounding."""
+    """Returns whether a profile is sRGB, up to rounding."""
     if not profile.curves:
         return False
     matrix = profile.matrix
@@ -186,10 +185,9 @@ def is_srgb(profile: Profile) -> bool:
 
 
 def convert_by_curves(samples: np.ndarray, profile: Profile) -> np.ndarray:
-    """Converts samples, [H, W, C] in [0, 1], by a profile with curves.
+    """Converts samples, [H, W, C] in [0, 1], to sRGB by a profile with curves.
 
-    Gray ones remain gray; colors outside of sRGB are clipped, channel by
-    channel.
+    Gray samples remain gray. Colors outside sRGB are clipped per channel.
     """
     flat = samples.reshape(-1, samples.shape[-1])
     converted = np.empty(flat.shape, np.float32)
@@ -199,24 +197,24 @@ def convert_by_curves(samples: np.ndarray, profile: Profile) -> np.ndarray:
     for start in range(0, len(flat), color.BLOCK):
         block = slice(start, start + color.BLOCK)
         part = flat[block].astype(np.float64)
-        with np.errstate(all="ignore"):  # poles of curves that nobody made
+        with np.errstate(all="ignore"):  # poles of damaged curves
             channels = zip(profile.curves, part.T, strict=True)
             linear = np.stack([curve(x) for curve, x in channels], axis=-1)
-        # A curve ends in [0, 1] (ICC.1:2022, section 10.18): what is beyond is
-        # clipped, so that 0 times infinity cannot come of it.
+        # Curves map to [0, 1] (ICC.1:2022, section 10.18). Clipping avoids 0
+        # times infinity below.
         linear = np.clip(np.nan_to_num(linear), 0.0, 1.0)
         converted[block] = color.encode_srgb(linear @ matrix.T)
     return converted.reshape(samples.shape)
 
 
 def _curve(tag: bytes) -> Curve:
-    """Reads a curve, from a sample to linear light."""
+    """Parses a curve from samples to linear light."""
     if tag[:4] == b"curv":
         (count,) = struct.unpack_from(">I", tag, 8)
         if count == 0:
             return lambda x: x
         if count > 65536:
-            raise ValueError("it has a curve without end")
+            raise ValueError("it has a curve that is too long")
         values = np.array(struct.unpack_from(f">{count}H", tag, 12), float)
         if count == 1:
             return make_gamma(values[0] / 256)
@@ -228,15 +226,15 @@ def _curve(tag: bytes) -> Curve:
             raise ValueError(f"it has a curve of the unknown type {kind}")
         given = struct.unpack_from(f">{(1, 3, 4, 5, 7)[kind]}i", tag, 12)
         return _parametric(kind, [value / 65536 for value in given])
-    raise ValueError("it has a curve that is none")
+    raise ValueError("it has an invalid curve")
 
 
 def _parametric(kind: int, given: Sequence[float]) -> Curve:
-    """Makes Y = (a X + b)^g + e from d on, and c X + f below it."""
+    """Makes the curve (a x + b)^g + e for x >= d, and c x + f below d."""
     g, a, b, c, d, e, f = (*given, *(0.0,) * (7 - len(given)))
     if kind == 0:
         a = 1.0
-    if kind in (1, 2):  # its third number is an offset; it ends where a X = -b
+    if kind in (1, 2):  # the third number is an offset; d = -b / a
         c, d, e, f = 0.0, -b / a if a else 0.0, c, c
     return lambda x: np.where(
         x >= d, np.maximum(a * x + b, 0.0) ** g + e, c * x + f

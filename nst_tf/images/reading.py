@@ -1,8 +1,8 @@
-"""Image files -> samples at full depth, with what they say of themselves.
+"""Reads image files at full bit depth, with their metadata.
 
-Pillow reads what has 8 bits a channel. It cuts 16-bit colors to 8: those of PNG
-files are read by TensorFlow, those of TIFF files by tifffile, an extra, as are
-floats; HEIC files by pillow-heif, likewise.
+Pillow reads 8 bits per channel, and truncates 16-bit colors to 8. TensorFlow
+reads 16-bit PNG files; tifffile, an extra, TIFF files of 16 bits or floats;
+pillow-heif, another extra, HEIC files.
 """
 
 import contextlib
@@ -28,11 +28,11 @@ PILLOW_READERS = (
     *("JPEG", "MPO", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF", "HEIF"),
     "PPM",
 )
-BYTES_PER_PIXEL = 16  # of a file, at most: four channels of floats
-LEAST_BYTES = 1 << 26  # any file may be so large
-LONGEST_REASON = 300  # characters of what a decoder says
-MEGAPIXELS = 200.0  # of a picture, at most, unless more are allowed
-# Formats in which alpha is often 0 everywhere, and shown as opaque.
+BYTES_PER_PIXEL = 16  # maximum of a file: four channels of floats
+LEAST_BYTES = 1 << 26  # always allowed size of a file
+LONGEST_REASON = 300  # characters of a decoder's message
+MEGAPIXELS = 200.0  # default limit of a picture
+# Formats whose alpha is often 0 everywhere, meaning opaque.
 LYING = ("BMP", "DIB")
 
 
@@ -45,11 +45,12 @@ def decode(
 
     Args:
         file: The file.
-        max_megapixels: Largest picture that is read.
-        memory: Bytes that the process may have, in all; None: what is free.
+        max_megapixels: Largest allowed picture, in millions of pixels.
+        memory: Memory limit of the process, in bytes; None: the free memory.
 
     Raises:
-        ValueError: If it is no picture, damaged, or too large: in a clause.
+        ValueError: If it is not a picture, damaged or too large; the message is
+            a clause such as "it is empty".
     """
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -58,13 +59,13 @@ def decode(
     limit = find_largest_file(max_megapixels)
     if size > limit:
         raise ValueError(
-            f"it has {size / 1e6:.0f} MB, and at most {limit / 1e6:.0f} are "
-            f"read; raise --max_megapixels if that is right"
+            f"it has {size / 1e6:.0f} MB, and the limit is {limit / 1e6:.0f} "
+            "MB; raise --max_megapixels to allow it"
         )
     head = file.read(32)
     file.seek(0)
     try:
-        if _is_deep_png(head):  # no import in a thread that may be left behind
+        if _is_deep_png(head):  # no import in a thread that may be abandoned
             device.prepare()
         with decoders.quiet():
             return interrupts.call(
@@ -73,28 +74,28 @@ def decode(
     except UnidentifiedImageError:
         raise ValueError(decoders.describe_unknown(head)) from None
     except MemoryError:
-        raise ValueError("there is not enough memory for it") from None
-    except ValueError as error:  # ours, or a decoder's in its own style
+        raise ValueError("it does not fit in memory") from None
+    except ValueError as error:  # ours, or a decoder's
         raise ValueError(_clause(error)) from error
     except Exception as error:  # decoders raise anything on damaged files
         raise ValueError(f"it is damaged: {_clause(error)}") from error
 
 
 def _clause(error: Exception) -> str:
-    """Shortens what an error says to a line, without its period."""
+    """Shortens the message of an error to one line, without a period."""
     said = " ".join(str(error).split()).rstrip(".!: ")
     return said[:LONGEST_REASON].rstrip(".!: ") or type(error).__name__
 
 
 def find_largest_file(max_megapixels: float = MEGAPIXELS) -> int:
-    """How many bytes of a file are read, at most."""
+    """Returns the maximum size of an input file, in bytes."""
     return max(LEAST_BYTES, int(BYTES_PER_PIXEL * 1e6 * max_megapixels))
 
 
 def _decode_alone(
     file: BinaryIO, head: bytes, max_megapixels: float, memory: float | None
 ) -> file_samples.FileSamples:
-    """Reads a picture in a thread that may be left behind."""
+    """Reads a picture in a thread that may be abandoned."""
     with decoders.reopen(file) as own:
         return _finish(_decode(own, head, max_megapixels, memory))
 
@@ -102,7 +103,7 @@ def _decode_alone(
 def _decode(
     file: BinaryIO, head: bytes, max_megapixels: float, memory: float | None
 ) -> file_samples.FileSamples:
-    """Reads a picture, by whichever library keeps its depth."""
+    """Reads a picture with the library that keeps its bit depth."""
     with contextlib.suppress(ImportError):
         import pillow_heif
 
@@ -133,7 +134,7 @@ def _decode(
             dpi = _dpi(image, exif)
             bits = tags.get(258, 8)
             deep = max(bits) if isinstance(bits, tuple) else bits
-            # Pillow reads gray of 16 bits, and floats; of 32 bits it is signed.
+            # Pillow keeps 16-bit gray and floats; its 32-bit gray is signed.
             is_cut = deep > 8 and not image.mode.startswith(("I;", "F"))
             kind = str(image.format).replace("MPO", "JPEG")
             header = decoding_cost.Header(
@@ -163,12 +164,13 @@ def _decode(
                     notes=raw.notes + stated.notes,
                 )
             others: tuple[str, ...] = ()
-            with contextlib.suppress(Exception):  # the first one was whole
+            with contextlib.suppress(Exception):  # the first page is complete
                 others = pages.describe_others(image, choice)
             raw = raw._replace(notes=raw.notes + others)
             if is_cut and not files.is_installed("tifffile"):
                 note = (
-                    f"read at 8 bits a channel; for more: {file_samples.EXTRA}"
+                    "read at 8 bits per channel; for more, run "
+                    f"{file_samples.EXTRA}"
                 )
                 raw = raw._replace(notes=(*raw.notes, note))
             credits = iptc.read(iptc.find(image)) | xmp.read(xmp.find(image))
@@ -176,13 +178,13 @@ def _decode(
 
 
 def read_image(image: Image.Image) -> file_samples.FileSamples:
-    """Reads a Pillow image of any mode, as if it were a file: in sRGB.
+    """Reads a Pillow image of any mode, and converts it to sRGB.
 
-    One that was only opened is turned upright; others may have been turned, and
-    stay as they are.
+    An image just opened from a file is rotated upright. Others may already be
+    rotated, and are left as they are.
 
     Raises:
-        ValueError: If it is damaged, in a clause.
+        ValueError: If it is damaged; the message is a clause.
     """
     try:
         exif = _exif(image)
@@ -201,7 +203,7 @@ def read_image(image: Image.Image) -> file_samples.FileSamples:
 
 def _finish(raw: file_samples.FileSamples) -> file_samples.FileSamples:
     """Converts samples to sRGB, [H, W, 3], upright."""
-    # What is replaced is freed: of a large picture two copies are enough.
+    # Replaced arrays are freed, to keep only two copies of a large picture.
     if raw.profile:
         color, more = profiles.to_srgb(raw.color, raw.profile)
         raw = raw._replace(color=color, notes=(*raw.notes, *more), profile=b"")
@@ -216,7 +218,7 @@ def _finish(raw: file_samples.FileSamples) -> file_samples.FileSamples:
 
 
 def rotate_upright(array: np.ndarray, orientation: object) -> np.ndarray:
-    """Turns an array, [H, W, ...], as an EXIF orientation says.
+    """Rotates an array, [H, W, ...], by an EXIF orientation.
 
     Source:
         CIPA DC-008, Exif 3.0, tag 274: 2 to 4 mirror and turn by half, 5 to 8
@@ -232,7 +234,7 @@ def rotate_upright(array: np.ndarray, orientation: object) -> np.ndarray:
 
 
 def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
-    """Reads what has 8 bits a channel, and gray of 16 bits or floats."""
+    """Reads 8 bits per channel, 16-bit gray, or float gray, with Pillow."""
     tiff.check_unsigned(image)
     image.load()
     profile = image.info.get("icc_profile", b"")
@@ -244,7 +246,7 @@ def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
         image = image.convert("RGB") if hidden else image
     if image.has_transparency_data:
         gray = image.mode in ("1", "L", "LA", "La")
-        if image.mode == "La":  # Pillow converts it to nothing else
+        if image.mode == "La":  # Pillow's only conversion from it
             image = image.convert("LA")
         if image.mode != "RGBA":
             image = image.convert("RGBA")
@@ -267,18 +269,18 @@ def _by_pillow(image: Image.Image) -> file_samples.FileSamples:
 
 
 def _scale_transparency(image: Image.Image, bits: int) -> None:
-    """Scales the transparent gray of few bits, as Pillow scales samples."""
+    """Scales the transparent gray level of files below 8 bits to 8 bits."""
     level = image.info.get("transparency")
     if image.mode == "L" and isinstance(level, int) and bits < 8:
         image.info["transparency"] = level * 255 // (2**bits - 1)
 
 
 def _deep_gray(image: Image.Image) -> np.ndarray:
-    """Reads gray of 16 bits, or floats."""
+    """Reads 16-bit gray, or floats."""
     samples = np.asarray(image).astype(np.float32)
     tags = getattr(image, "tag_v2", {})
     if image.mode.startswith("I"):
-        bits = tags.get(258, (16,))[0]  # 12 are stored in 16, too
+        bits = tags.get(258, (16,))[0]  # 12 bits are stored in 16
         if not image.format:
             file_samples.check_deep(samples, image.mode)
         samples /= 2**bits - 1
@@ -291,7 +293,7 @@ def _deep_gray(image: Image.Image) -> np.ndarray:
 def _by_tensorflow(
     file: BinaryIO, image: Image.Image
 ) -> file_samples.FileSamples:
-    """Reads a PNG file of 16 bits a channel."""
+    """Reads a PNG file of 16 bits per channel, with TensorFlow."""
     file.seek(0)
     data = file.read()
     device.prepare()
@@ -309,13 +311,13 @@ def _by_tensorflow(
 
 
 def _exif(image: Image.Image) -> Image.Exif:
-    """Reads what the camera wrote; nothing if it is damaged."""
+    """Reads the EXIF data; empty if it is damaged."""
     exif = Image.Exif()
     with contextlib.suppress(Exception):
         decoders.check_exif(image)
         exif = image.getexif()
-    # Directories are read when they are asked for, when the file may be closed;
-    # damaged ones raise anything.
+    # Pillow reads directories lazily; read them before the file is closed.
+    # Damaged ones raise all kinds of errors.
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
         with contextlib.suppress(Exception):
             exif.get_ifd(directory)
@@ -323,11 +325,11 @@ def _exif(image: Image.Image) -> Image.Exif:
 
 
 def _dpi(image: Image.Image, exif: Image.Exif) -> tuple[float, float] | None:
-    """Reads the resolution, if it says something."""
+    """Reads the resolution; returns None if it is missing or implausible."""
     base = ExifTags.Base
     written: Any = exif.get(base.XResolution), exif.get(base.YResolution)
     unit = exif.get(base.ResolutionUnit)
-    if unit == 1:  # none: only the shape of a pixel
+    if unit == 1:  # no unit: only a pixel aspect ratio
         written = None, None
     scale = 2.54 if unit == 3 else 1.0
     try:
@@ -344,5 +346,5 @@ def _dpi(image: Image.Image, exif: Image.Exif) -> tuple[float, float] | None:
 
 
 def _is_deep_png(head: bytes) -> bool:
-    """Whether a file begins as a PNG file of 16 bits a channel."""
+    """Returns whether a file begins like a PNG file of 16 bits per channel."""
     return head[:8] == b"\x89PNG\r\n\x1a\n" and head[24:25] == b"\x10"

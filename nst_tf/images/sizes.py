@@ -1,14 +1,14 @@
-"""A size on paper <-> pixels.
+"""Converts between paper sizes and pixels.
 
-What is printed keeps its shape: a print size is a box that the picture fits
-into, either way round, and fills along one side at least.
+A print keeps its aspect ratio: a print size is a box that the picture must fit,
+portrait or landscape, and that it fills along at least one side.
 """
 
 import math
 import re
 from typing import NamedTuple
 
-DPI = 300.0  # of a print whose resolution is not said
+DPI = 300.0  # default resolution of prints
 INCHES = {"cm": 1 / 2.54, "mm": 1 / 25.4, "in": 1.0}
 PAPERS = {
     "a0": "84.1x118.9cm",
@@ -22,12 +22,12 @@ PAPERS = {
     "legal": "8.5x14in",
     "tabloid": "11x17in",
 }
-LONGEST = 65536  # inches; no picture is so long at a pixel an inch
+LONGEST = 65536  # inches; the largest picture at one pixel per inch
 _SIDE = re.compile(r"([0-9]+\.?[0-9]*|\.[0-9]+)([a-z]*)")
 
 
 class Box(NamedTuple):
-    """What a print fits into, in inches, and the unit it was written in."""
+    """The size of a print in inches, with the unit that the user wrote."""
 
     short: float
     long: float
@@ -35,12 +35,12 @@ class Box(NamedTuple):
 
 
 def parse_print_size(text: str) -> Box:
-    """Reads "30x40cm", "300 x 400 mm", '12"x16"', "40cm", "A4", "letter".
+    """Parses "30x40cm", "300 x 400 mm", '12"x16"', "40cm", "A4" or "letter".
 
-    One side is the long one.
+    A single length is the long side.
 
     Raises:
-        ValueError: If it is none of these.
+        ValueError: If the text is none of these.
     """
     plain = re.sub(r"\s", "", text.lower())
     plain = PAPERS.get(plain, plain)
@@ -50,9 +50,9 @@ def parse_print_size(text: str) -> Box:
     sides = [match.groups() for match in found if match]
     if len(sides) < len(found) or len(sides) > 2:
         raise ValueError(
-            f"--print_size is {text!r}, expected two sides and their unit, "
-            f"such as 30x40cm, 300x400mm or 12x16in, or the long side, such as "
-            f"40cm, or a paper: A0 to A6, letter, legal or tabloid."
+            f"--print_size is {text!r}; expected two sides and a unit, such as "
+            "30x40cm, 300x400mm or 12x16in, or the long side, such as 40cm, "
+            "or a paper: A0 to A6, letter, legal or tabloid."
         )
     last = sides[-1][1]
     lengths = []
@@ -60,26 +60,26 @@ def parse_print_size(text: str) -> Box:
         if unit not in INCHES:
             words = f"in {unit!r}" if unit else "without a unit"
             raise ValueError(
-                f"--print_size is {text!r}, {words}, expected one of "
+                f"--print_size is {text!r}, {words}; expected one of "
                 f"{', '.join(INCHES)}, such as 30x40cm."
             )
         lengths.append(float(number) * INCHES[unit])
     if not 0 < min(lengths) <= max(lengths) <= LONGEST:
         raise ValueError(
-            f"--print_size is {text!r}, expected sides above 0 and at most "
+            f"--print_size is {text!r}; expected sides above 0 and at most "
             f"{LONGEST} inches."
         )
     return Box(min(lengths), max(lengths), last)
 
 
 def fit_print(height: int, width: int, box: Box, dpi: float) -> int:
-    """Finds the long side, in pixels, at which a picture's shape fills a box.
+    """Computes the long side, in pixels, of a picture that fills a box.
 
-    The box may lie either way round. Its sides are rounded to whole pixels, at
-    `dpi` an inch: A4 at 300 dpi is 2480 x 3508.
+    The box may be portrait or landscape. Its sides are rounded to whole pixels:
+    A4 at 300 dpi is 2480 x 3508.
 
     Returns:
-        As `scale_to_side` takes it; 0 if the box has no pixel.
+        The size for `scale_to_side`; 0 if the box is smaller than a pixel.
     """
     short, long = round(box.short * dpi), round(box.long * dpi)
     return min(long, round(short * max(height, width) / min(height, width)))
@@ -88,7 +88,7 @@ def fit_print(height: int, width: int, box: Box, dpi: float) -> int:
 def describe_print(
     height: int, width: int, dpi: float, unit: str = "cm"
 ) -> str:
-    """Says how large a picture is on paper, for people."""
+    """Formats the paper size of a picture."""
     across, down = (side / dpi / INCHES[unit] for side in (width, height))
     return f"{across:.1f} x {down:.1f} {unit} at {dpi:g} dpi"
 
@@ -100,6 +100,6 @@ def scale_to_side(height: int, width: int, size: int) -> tuple[int, int]:
 
 
 def scale_to_area(height: int, width: int, pixels: int) -> tuple[int, int]:
-    """Scales (height, width) to about so many pixels, the shape kept."""
+    """Scales (height, width) to about `pixels`; keeps the aspect ratio."""
     scale = math.sqrt(pixels / (height * width))
     return max(1, round(height * scale)), max(1, round(width * scale))

@@ -1,4 +1,4 @@
-"""Where pictures come from: files, addresses, and standard input."""
+"""Loads pictures from files, addresses and standard input."""
 
 import contextlib
 import hashlib
@@ -14,15 +14,15 @@ from nst_tf import display, files, locks, urls
 from nst_tf.images import image_io, reading
 
 STANDARD_INPUT = "-"
-# Of the files that count as pictures in a folder.
+# Extensions of pictures in folders.
 INPUT_EXTENSIONS = (
     *image_io.OUTPUT_EXTENSIONS,
     *(".jpe", ".jfif", ".mpo", ".apng", ".dib", ".gif", ".avif", ".avifs"),
     *(".heic", ".heics", ".heif", ".heifs", ".hif"),
     *(".pbm", ".pgm", ".ppm", ".pnm", ".pfm"),
 )
-SECONDS = 120.0  # that a download may take
-FIRST_BYTE_SECONDS = 15.0  # that may pass before it begins
+SECONDS = 120.0  # time limit of a download
+FIRST_BYTE_SECONDS = 15.0  # time limit of its first byte
 _LOG = logging.getLogger("nst_tf")
 
 
@@ -33,21 +33,22 @@ def load(
     may_download: bool = True,
     memory: float | None = None,
 ) -> image_io.Picture:
-    """Reads a picture; logs that a download begins, or is not needed.
+    """Reads a picture; downloads it if its source is an address.
 
-    A download is kept in our cache, once it has been read as a picture, and
-    found there the next time.
+    It caches downloads that are valid pictures, and logs downloads and cache
+    hits.
 
     Args:
         source: The path of a file, an address with http or https, or "-".
         max_megapixels: As in `image_io.load_picture`.
-        is_mask: Where a mask is transparent its colors are as stored; other
-            pictures get those seen nearby.
-        may_download: Whether an address may be asked; else it must be cached.
+        is_mask: Whether to keep the stored colors of transparent areas, as
+            masks need; in other pictures they are filled with nearby colors.
+        may_download: Whether downloads are allowed; otherwise an address must
+            be cached.
         memory: As in `image_io.load_picture`.
 
     Raises:
-        ValueError: If there is none, or it is not a whole picture.
+        ValueError: If the source is missing, or is not a complete picture.
     """
     picture = _read(source, max_megapixels, may_download, memory)
     return picture if is_mask else image_io.fill_transparent(picture)
@@ -56,7 +57,7 @@ def load(
 def _read(
     source: str, max_megapixels: float, may_download: bool, memory: float | None
 ) -> image_io.Picture:
-    """Reads a picture; hidden colors are as stored."""
+    """Reads a picture; keeps the stored colors of transparent areas."""
     if source == STANDARD_INPUT:
         display.show_stage("reading standard input")
         data = _standard_input(reading.find_largest_file(max_megapixels))
@@ -67,20 +68,21 @@ def _read(
         return _fetch(source, max_megapixels, may_download, memory)
     if urls.has_scheme(source) and not os.path.exists(source):
         raise ValueError(
-            f"{urls.show_address(source)} is no file, and no address with http "
-            f"or https; download it first."
+            f"{urls.show_address(source)} is neither a file nor an http or "
+            "https address; download it first."
         )
     display.show_stage(f"reading {find_name(source)}")
     return image_io.read_file(source, max_megapixels, memory)
 
 
 def list_pictures(folder: str | os.PathLike[str]) -> list[str]:
-    """Lists the pictures of a folder, by name; others are passed over.
+    """Lists the pictures of a folder, sorted by name; ignores other files.
 
-    So are hidden files, such as those that macOS leaves beside pictures.
+    It also ignores hidden files, such as those that macOS leaves beside
+    pictures.
 
     Raises:
-        ValueError: If it has none, or cannot be read.
+        ValueError: If the folder has no pictures, or cannot be read.
     """
     path = Path(os.path.expanduser(folder))
     try:
@@ -97,21 +99,21 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[str]:
         ) from error
     if not found:
         raise ValueError(
-            f"style folder {path} has no pictures "
-            f"({', '.join(INPUT_EXTENSIONS)})."
+            f"style folder {path} has no pictures; expected files with the "
+            f"extensions {', '.join(INPUT_EXTENSIONS)}."
         )
     return found
 
 
 def is_folder(source: object) -> bool:
-    """Whether something names a folder."""
+    """Returns whether a source is the path of a folder."""
     return isinstance(source, (str, os.PathLike)) and os.path.isdir(
         os.path.expanduser(source)
     )
 
 
 def expand_folders(styles: Sequence[Any]) -> list[list[Any]]:
-    """Lists the pictures of each style: those of a folder, else itself.
+    """Lists the pictures of each style: a folder's, or the style itself.
 
     Args:
         styles: Paths, addresses, arrays; some of the paths may be folders.
@@ -125,7 +127,7 @@ def expand_folders(styles: Sequence[Any]) -> list[list[Any]]:
 
 
 def find_name(source: str) -> str:
-    """What to call a source: a file's name, without folders or queries."""
+    """Returns the file name of a source, without folders or queries."""
     if source == STANDARD_INPUT:
         return "standard-input"
     if urls.is_address(source):
@@ -136,19 +138,19 @@ def find_name(source: str) -> str:
 
 
 def is_file(source: str) -> bool:
-    """Whether a source is the path of a file."""
+    """Returns whether a source is the path of a file."""
     return source != STANDARD_INPUT and not urls.is_address(source)
 
 
 def find_cached(url: str) -> Path | None:
-    """Finds where a download is kept; None if there is no cache."""
+    """Returns the path of a download in the cache; None without a cache."""
     key = hashlib.sha256(url.encode(errors="surrogatepass")).hexdigest()[:32]
     cache = files.find_cache()
     return cache and cache / "pictures" / key
 
 
 def list_cached() -> list[Path]:
-    """Lists the downloads in our cache."""
+    """Lists the downloads in the cache."""
     cache = files.find_cache()
     try:
         return sorted((cache / "pictures").iterdir()) if cache else []
@@ -159,10 +161,10 @@ def list_cached() -> list[Path]:
 def _fetch(
     url: str, max_megapixels: float, may_download: bool, memory: float | None
 ) -> image_io.Picture:
-    """Reads a picture from our cache, or from its address."""
+    """Reads a picture from the cache, or from its address."""
     path, named = find_cached(url), urls.show_address(url)
     if path and path.is_file():
-        _LOG.info("%s was downloaded before, to %s", named, path)
+        _LOG.info("using the cached download of %s, %s", named, path)
         with (
             contextlib.suppress(ValueError, OSError),
             open(path, "rb", opener=locks.open_above_streams) as file,
@@ -170,8 +172,8 @@ def _fetch(
             return image_io.read_picture(file, named, max_megapixels, memory)
     if not may_download:
         raise ValueError(
-            f"{named} is not in the cache, and --dry_run downloads nothing; "
-            f"download it first, and name the file."
+            f"{named} is not in the cache, and --dry_run does not download; "
+            "download it first, and pass the file."
         )
     _LOG.info("downloading %s ...", named)
     try:
@@ -190,7 +192,7 @@ def _fetch(
     folder = files.make_cache("pictures")
     if folder and path:
         with (
-            contextlib.suppress(OSError),  # a cache is nice to have
+            contextlib.suppress(OSError),  # the cache is optional
             files.write_atomically(path) as file,
         ):
             file.write(data)
@@ -202,10 +204,10 @@ def _standard_input(limit: int) -> bytes:
     stream = getattr(sys.stdin, "buffer", None)
     if stream is None or sys.stdin.isatty():
         raise ValueError(
-            "a picture is '-', but nothing is piped to standard input; write "
-            "... < PICTURE."
+            "a picture is '-', but standard input is a terminal; add < PICTURE "
+            "to the command."
         )
     data = bytes(stream.read(limit + 1))
     if not data:
-        raise ValueError("standard input is empty, expected a picture.")
+        raise ValueError("standard input is empty; expected a picture.")
     return data

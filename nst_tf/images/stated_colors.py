@@ -1,9 +1,9 @@
-"""Colors that a file states by other means than a profile.
+"""Finds color spaces that a file states without an ICC profile.
 
-A camera writes into EXIF that its colors are Adobe RGB. A PNG file has chunks
-for code points, for sRGB, and for a gamma and primaries; AVIF and HEIC files
-have the same code points in a box, nclx. What was meant is one thing in all of
-them: a curve and three primaries, which `profiles` applies.
+Cameras mark Adobe RGB in EXIF. PNG files have chunks for code points, for sRGB,
+and for a gamma and primaries; AVIF and HEIC files have the same code points in
+the box nclx. All of them mean a curve and three primaries, which `profiles`
+applies.
 
 Sources:
     CIPA DC-008, Exif 3.0, tag 40961; CIPA DC-010, DCF 2.0, section 5.7.3.
@@ -27,7 +27,7 @@ SRGB = (0.640, 0.330), (0.300, 0.600), (0.150, 0.060), D65
 ADOBE_RGB = (0.640, 0.330), (0.210, 0.710), (0.150, 0.060), D65
 ADOBE_GAMMA = 563 / 256
 _SMPTE = (0.630, 0.340), (0.310, 0.595), (0.155, 0.070), D65
-# Red, green, blue and white, by code point. 2 says that nothing is known.
+# Code point -> red, green, blue, white. 2 means unspecified.
 PRIMARIES = {
     **{1: SRGB, 2: SRGB, 6: _SMPTE, 7: _SMPTE},
     4: ((0.670, 0.330), (0.210, 0.710), (0.140, 0.080), C),
@@ -39,35 +39,35 @@ PRIMARIES = {
     12: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060), D65),
     22: ((0.630, 0.340), (0.295, 0.605), (0.155, 0.077), D65),
 }
-# Exponents, by code point. The curves of video say what a camera does; pictures
-# in them are shown as sRGB, everywhere.
+# Code point -> exponent. Video curves describe the camera; viewers show such
+# pictures as sRGB.
 GAMMAS = {4: 2.2, 5: 2.8, 8: 1.0}
 _AS_SRGB = (1, 2, 6, 11, 12, 13, 14, 15)
 HDR = {16: "PQ", 18: "HLG"}
-SAME_GAMMA = 0.005  # by which a PNG file's may differ from 1 / 2.2, and be sRGB
-SAME_PRIMARIES = 0.002  # by which theirs may differ from sRGB's
-MOST_CHUNKS = 10_000  # of a PNG file, before its samples
+SAME_GAMMA = 0.005  # tolerance around 1 / 2.2 for sRGB
+SAME_PRIMARIES = 0.002  # tolerance for sRGB's primaries
+MOST_CHUNKS = 10_000  # of a PNG file before its samples
 
 
 class StatedColors(NamedTuple):
-    """What a file states."""
+    """The color space that a file states."""
 
-    profile: profiles.Profile | None = None  # None: they are taken as sRGB
+    profile: profiles.Profile | None = None  # None: sRGB
     notes: tuple[str, ...] = ()
 
 
 def find(
     image: Image.Image, exif: Image.Exif, file: BinaryIO | None = None
 ) -> StatedColors | None:
-    """Finds what a file states of its colors, beside its color profile.
+    """Finds the color space that a file states without a profile.
 
     Args:
         image: The picture, open.
-        exif: What its camera wrote.
-        file: Its file, seekable; it is left at another place.
+        exif: Its EXIF data.
+        file: Its seekable file, whose position changes.
 
     Returns:
-        Its colors; None if it says nothing, or if its color profile counts.
+        The color space; None if the file states none, or has a profile.
     """
     if image.mode in ("CMYK", "LAB"):
         return None
@@ -76,11 +76,11 @@ def find(
         codes = _find_cicp(file)
         stated = _by_codes(codes)
         if list(codes[3:]) == [0]:
-            note = "its samples are of 16 to 235, and were read as full range"
+            note = "its range of 16 to 235 was read as full range"
             stated = stated or StatedColors()
             stated = stated._replace(notes=(*stated.notes, note))
     has_icc = bool(image.info.get("icc_profile"))
-    if has_icc:  # what is more than we can follow is no more than a hint
+    if has_icc:  # an unsupported color space does not override the profile
         return stated if stated and not stated.notes else None
     if file is not None and image.format in ("AVIF", "HEIF"):
         stated = _by_codes(boxes.find_nclx(file))
@@ -88,22 +88,22 @@ def find(
 
 
 def _by_codes(codes: Sequence[int]) -> StatedColors | None:
-    """Looks up code points: primaries, and the curve."""
+    """Looks up the code points of primaries and curve."""
     if len(codes) < 2 or tuple(codes[:2]) == (2, 2):
         return None
     primaries, transfer = codes[:2]
     if transfer in HDR:
         return StatedColors(
             notes=(
-                f"its colors are HDR ({HDR[transfer]}), and were read as sRGB, "
-                f"which makes them flat; export it as SDR",
+                f"its colors are HDR ({HDR[transfer]}), and were read as "
+                "sRGB, which looks flat; export it as SDR",
             )
         )
     if primaries not in PRIMARIES or transfer not in (*_AS_SRGB, *GAMMAS):
         return StatedColors(
             notes=(
                 f"its colors have the code points {primaries} and {transfer}, "
-                f"which are not known here; they were read as sRGB",
+                "which are not supported; they were read as sRGB",
             )
         )
     return _state(PRIMARIES[primaries], GAMMAS.get(transfer))
@@ -117,7 +117,9 @@ def _by_png(image: Image.Image) -> StatedColors | None:
     found = image.info.get("chromaticity")
     if image.format not in ("PNG", None) or (gamma is None and found is None):
         return None
-    ignored = StatedColors(notes=("its gamma or primaries are none; ignored",))
+    ignored = StatedColors(
+        notes=("its gamma or primaries are invalid; ignored",)
+    )
     if gamma is not None and not 0.1 <= gamma <= 10:
         return ignored
     primaries: Sequence[tuple[float, float]] = SRGB
@@ -126,7 +128,7 @@ def _by_png(image: Image.Image) -> StatedColors | None:
             return ignored
         white, *rest = zip(found[::2], found[1::2], strict=True)
         primaries = (*rest, white)
-    # What else states so is sRGB, to programs that know no other curve.
+    # Programs without sRGB's curve write this for sRGB.
     is_srgb = np.abs(np.subtract(primaries, SRGB)).max() < SAME_PRIMARIES
     if is_srgb and gamma and abs(gamma - 1 / 2.2) < SAME_GAMMA:
         gamma = None
@@ -137,12 +139,14 @@ def _by_png(image: Image.Image) -> StatedColors | None:
 
 
 def _by_exif(exif: Image.Exif) -> StatedColors | None:
-    """Reads whether a camera says that its colors are Adobe RGB."""
+    """Finds Adobe RGB in the EXIF data of a camera."""
     space = index = None
-    with contextlib.suppress(Exception):  # damaged ones raise anything
+    with contextlib.suppress(
+        Exception
+    ):  # damaged data raises all kinds of errors
         space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)
         index = exif.get_ifd(ExifTags.IFD.Interop).get(1)
-    # 2 is in no standard, and written all the same.
+    # 2 is not in the standard, but cameras write it.
     if space == 2 or (space == 0xFFFF and str(index).startswith("R03")):
         return _state(ADOBE_RGB, ADOBE_GAMMA)
     return None
@@ -151,13 +155,13 @@ def _by_exif(exif: Image.Exif) -> StatedColors | None:
 def _state(
     primaries: Sequence[tuple[float, float]], gamma: float | None
 ) -> StatedColors:
-    """Makes colors of primaries and an exponent; the curve of sRGB if None."""
+    """Makes a color space from primaries and an exponent; None: sRGB."""
     curve = profiles.make_gamma(gamma) if gamma else color.decode_srgb
     return StatedColors(profiles.from_primaries(primaries, curve))
 
 
 def _find_cicp(file: BinaryIO) -> Sequence[int]:
-    """Finds the code points of a PNG file; none if it has none."""
+    """Returns the code points of a PNG file; empty without any."""
     file.seek(8)
     for _ in range(MOST_CHUNKS):
         head = file.read(8)

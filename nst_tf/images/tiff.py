@@ -1,4 +1,4 @@
-"""TIFF files of 16 bits or floats, by tifffile, an extra."""
+"""Reads TIFF files of 16 bits or floats with tifffile, an extra."""
 
 import importlib.util
 import zlib
@@ -23,9 +23,12 @@ def read(
     index: int = 0,
     memory: float | None = None,
 ) -> file_samples.FileSamples:
-    """Reads a page of a TIFF file, of any depth."""
+    """Reads a page of a TIFF file at any bit depth."""
     if not files.is_installed("tifffile"):
-        raise ValueError(f"it needs another package: {file_samples.EXTRA}")
+        raise ValueError(
+            "it needs a package that is not installed; run "
+            f"{file_samples.EXTRA}"
+        )
     import tifffile
 
     file.seek(0)
@@ -46,15 +49,15 @@ def read(
         decoding_cost.check_memory(file, header, memory)
         if page.samplesperpixel > 5 or page.imagedepth > 1:
             raise ValueError(
-                f"it has {page.samplesperpixel} channels, expected 1 to 5"
+                f"it has {page.samplesperpixel} channels; expected 1 to 5"
             )
         _check_segments(file, page)
         try:
             samples = page.asarray(maxworkers=1)
-        except ValueError as error:  # a compression of another package
+        except ValueError as error:  # a compression that needs another package
             if "imagecodecs" not in str(error):
                 raise
-            raise ValueError(f"{error}: pip install imagecodecs") from error
+            raise ValueError(f"{error}; run pip install imagecodecs") from error
         size = page.imagelength, page.imagewidth
         if page.planarconfig == 2:
             samples = np.moveaxis(samples.reshape(-1, *size), 0, -1)
@@ -66,8 +69,8 @@ def read(
     samples = scale(samples, page.bitspersample)
     if photometric not in _CHANNELS or extra not in ([], [0], [1], [2]):
         raise ValueError(
-            f"its colors are {photometric} with {len(extra)} extra channels, "
-            f"expected gray, RGB or CMYK, with or without transparency"
+            f"its colors are {photometric} with {len(extra)} extra channels; "
+            "expected gray, RGB or CMYK, with or without transparency"
         )
     if photometric == "MINISWHITE":
         samples[..., 0] = 1 - samples[..., 0]
@@ -91,7 +94,7 @@ def read(
 
 
 def scale(samples: np.ndarray, bits: int) -> np.ndarray:
-    """Brings samples of any type, of so many bits, to floats in [0, 1]."""
+    """Converts samples of any type, of `bits` bits, to floats in [0, 1]."""
     floats = samples.astype(np.float32)
     if np.issubdtype(samples.dtype, np.unsignedinteger):
         floats /= np.float32(2**bits - 1)
@@ -99,21 +102,24 @@ def scale(samples: np.ndarray, bits: int) -> np.ndarray:
     if np.issubdtype(samples.dtype, np.floating):
         return file_samples.check_range(floats)
     if samples.dtype != bool:
-        raise ValueError(f"its samples are {samples.dtype}, expected unsigned")
+        raise ValueError(
+            f"its samples are {samples.dtype}; expected unsigned integers or "
+            "floats"
+        )
     return floats
 
 
 def _check_segments(file: BinaryIO, page: Any) -> None:
-    """Raises ValueError for deflated parts that are longer than they may be."""
-    # They would be inflated whole before anybody asks how long they are.
+    """Raises ValueError if a compressed part inflates to more than its size."""
+    # tifffile inflates them completely before it checks their length.
     if page.compression == 1:
         return
     if page.compression not in (8, 32946):
-        # What tifffile undoes without that package may grow without limit.
+        # Without that package, tifffile's decoders have no size limit.
         if importlib.util.find_spec("imagecodecs") is None:
             raise ValueError(
-                f"its compression is {page.compression!s}, which needs a "
-                f"package: pip install imagecodecs"
+                f"its compression is {page.compression!s}, which needs another "
+                "package; run pip install imagecodecs"
             )
         return
     rows = page.tilelength or page.rowsperstrip or page.imagelength
@@ -130,19 +136,21 @@ def _check_segments(file: BinaryIO, page: Any) -> None:
             length += len(inflating.decompress(data, 1 << 20))
             data = inflating.unconsumed_tail
         if length > longest:
-            raise ValueError("it is damaged: a part is longer than it may be")
+            raise ValueError("it is damaged: a part is too long")
 
 
 def check_unsigned(image: Image.Image) -> None:
-    """Raises ValueError if the samples of Pillow's picture have signs."""
+    """Raises ValueError if the samples of a Pillow image are signed."""
     tags = getattr(image, "tag_v2", {})
     if 2 in np.atleast_1d(tags.get(339, 1)):
         bits = np.max(tags.get(258, 8))
-        raise ValueError(f"its samples are int{bits}, expected unsigned")
+        raise ValueError(
+            f"its samples are int{bits}; expected unsigned integers or floats"
+        )
 
 
 def mend_palette(image: Image.Image) -> None:
-    """Takes a palette of Pillow's picture for one of 8 bits if it may be."""
+    """Reads a 16-bit palette as 8 bits if all its values are below 256."""
     values = getattr(image, "tag_v2", {}).get(320, (256,))
     if image.mode in ("P", "PA") and max(values) < 256:  # as libtiff does
         image.palette = ImagePalette.raw("RGB;L", bytes(values))

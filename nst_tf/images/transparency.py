@@ -1,21 +1,21 @@
-"""Transparent parts of a picture: they have no color, and do not count."""
+"""Fills transparent areas with nearby colors, and flattens onto white."""
 
 import numpy as np
 from PIL import Image
 
-TRUSTED = 1 / 8  # alpha from which a pixel's own color is taken as it is
+TRUSTED = 1 / 8  # alpha from which a pixel keeps its own color
 
 
 def fill(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Gives transparent parts colors like those that are seen around them.
+    """Fills transparent areas with the colors around them.
 
-    What was stored there changes nothing. Pixels that are seen keep their
-    color; others get that of coarser and coarser pictures, in which it is the
-    mean of what is seen nearby.
+    The stored colors there have no effect. Visible pixels keep their color;
+    others take it from coarser and coarser levels, where it is the mean of
+    nearby visible pixels.
 
     Args:
         image: [H, W, 3] in [0, 1].
-        alpha: How opaque it is, [H, W] in [0, 1]; not 0 everywhere.
+        alpha: Opacity, [H, W] in [0, 1]; not 0 everywhere.
 
     Returns:
         [H, W, 3], float32.
@@ -37,33 +37,33 @@ def fill(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
         for row, trust in enumerate(map(_trust, alpha)):
             own = _weigh(image[row, :, channel], alpha[row])
             filled[row, :, channel] = own + (1 - trust) * color[row]
-        del color, levels  # before the next ones: of a large picture they count
+        del color, levels  # free the memory before the next channel
     return np.clip(filled, 0.0, 1.0, out=filled)
 
 
 def is_hidden(alpha: np.ndarray | None) -> bool:
-    """Returns whether nothing of a picture can be seen, in 16 bits."""
+    """Returns whether a picture is fully transparent, at 16 bits."""
     return alpha is not None and bool(alpha.max() < 1 / 65535)
 
 
 def _trust(alpha: np.ndarray) -> np.ndarray:
-    """How much of its own color a pixel keeps, in [0, 1]."""
+    """Returns the share of its own color that a pixel keeps, in [0, 1]."""
     trust = alpha / np.float32(TRUSTED)
     return np.minimum(1.0, trust, out=trust)
 
 
 def _weigh(channel: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """A channel times the trust in it; computed twice, so as not to be kept."""
+    """Multiplies a channel by its trust; recomputed to save memory."""
     return (channel * _trust(alpha)).astype(np.float32, copy=False)
 
 
 def put_on_white(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Puts a picture, [H, W, 3], on white paper, for files without alpha."""
+    """Flattens a picture, [H, W, 3], onto white."""
     return 1 + alpha[..., None] * (image - 1)
 
 
 def _shrink(channel: np.ndarray) -> list[np.ndarray]:
-    """Halves a channel, [H, W], down to a pixel: every size after its own."""
+    """Returns a channel, [H, W], at half size, a quarter, ... 1 pixel."""
     levels: list[np.ndarray] = []
     while max(channel.shape) > 1 or not levels:
         size = tuple((side + 1) // 2 for side in channel.shape)
@@ -75,7 +75,7 @@ def _shrink(channel: np.ndarray) -> list[np.ndarray]:
 def _resize(
     channel: np.ndarray, size: tuple[int, ...], filter: Image.Resampling
 ) -> np.ndarray:
-    """Resamples a channel, [H, W], to [h, w]; not to be changed."""
+    """Resamples a channel, [H, W], to a read-only [h, w]."""
     height, width = size
     image = Image.fromarray(np.ascontiguousarray(channel))
     return np.asarray(image.resize((width, height), filter))

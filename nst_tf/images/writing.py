@@ -1,7 +1,6 @@
-"""Pictures -> image files: 8 or 16 bits, in sRGB, and what goes with them.
+"""Encodes pictures as image files of 8 or 16 bits, in sRGB, with metadata.
 
-What a file of one kind cannot hold is left out here; `list_omissions` says
-what, before any work starts.
+Formats drop what they do not support; `list_omissions` lists that before a run.
 """
 
 import io
@@ -20,24 +19,24 @@ from nst_tf.backend import device
 from nst_tf.images import transparency
 from nst_tf.metadata import exif, iptc, xmp
 
-LONGEST_RECORD = 40000  # bytes, in a JPEG or WebP file
-LONGEST_SEGMENT = 65000  # bytes of EXIF or of XMP, in a JPEG file
-LARGEST_TIFF = 3_000_000_000  # bytes of samples; beyond it, a BigTIFF file
-STRIP = 1 << 16  # bytes of a TIFF file's samples that stand together, about
-FULL_COLOR = 90  # JPEG quality from which colors have the full resolution
-_OF_SAMPLES = (b"IHDR", b"IDAT", b"IEND")  # the chunks of a PNG file
-# Where records were before they were in XMP: a PNG file's text, and a comment.
+LONGEST_RECORD = 40000  # bytes in a JPEG or WebP file
+LONGEST_SEGMENT = 65000  # bytes of EXIF or XMP in a JPEG file
+LARGEST_TIFF = 3_000_000_000  # bytes of samples; above it, BigTIFF
+STRIP = 1 << 16  # bytes of a TIFF strip, about
+FULL_COLOR = 90  # JPEG quality from which chroma is not subsampled
+_OF_SAMPLES = (b"IHDR", b"IDAT", b"IEND")  # PNG chunks
+# Places of records in older versions: a PNG text, and an EXIF comment.
 _TEXT, _ASCII = "nst_tf", b"ASCII\0\0\0"
 
 
 class Format(NamedTuple):
-    """What a kind of file can hold."""
+    """The features of a file format."""
 
     name: str  # Pillow's
     alpha: bool = True
-    deep: bool = False  # 16 bits a channel
+    deep: bool = False  # 16 bits per channel
     described: bool = True  # profile, EXIF, and a record
-    longest: float = math.inf  # pixels of a side
+    longest: float = math.inf  # pixels per side
 
 
 OUTPUT_FORMATS = {
@@ -53,22 +52,22 @@ DESCRIBED = [form.name for form in OUTPUT_FORMATS.values() if form.described]
 
 
 class Options(NamedTuple):
-    """How a picture is written, and what goes with it."""
+    """Options and metadata of an output file."""
 
     alpha: np.ndarray | None = None  # [H, W] in [0, 1]
     bit_depth: int = 8  # or 16
     quality: int = 95  # of JPEG and WebP
     exif: Image.Exif | None = None
     dpi: tuple[float, float] | None = None
-    record: str = ""  # the text that says how it was made
+    record: str = ""  # text; see `runs.records`
     credits: xmp.Properties | None = None  # of the content
-    mark: bool = False  # whether the file says that it is generated
+    mark: bool = False  # whether to mark it as generated
 
 
 def check(
     path: Path, height: int, width: int, options: Options | None = None
 ) -> None:
-    """Raises ValueError if a file of that name cannot hold the picture."""
+    """Raises ValueError if a path's format does not support the picture."""
     depth = options.bit_depth if options else 8
     extension = path.suffix.lower()
     if extension not in OUTPUT_FORMATS:
@@ -76,59 +75,60 @@ def check(
             f"the extension {path.suffix!r}" if extension else "no extension"
         )
         raise ValueError(
-            f"output {path} has {words}, expected one of "
+            f"output {path} has {words}; expected one of "
             f"{', '.join(OUTPUT_FORMATS)}."
         )
     form = OUTPUT_FORMATS[extension]
     if max(height, width) > form.longest:
         raise ValueError(
             f"output {path} would be {width} x {height} pixels, but "
-            f"{extension} files end at {form.longest}; write a .png."
+            f"{extension} files are limited to {form.longest} per side; write "
+            "a .png."
         )
     if depth not in (8, 16):
-        raise ValueError(f"--bit_depth is {depth}, expected 8 or 16.")
+        raise ValueError(f"--bit_depth is {depth}; expected 8 or 16.")
     if depth == 16 and not form.deep:
         raise ValueError(
-            f"--bit_depth is 16, but {extension} files have 8 bits a channel; "
-            f"write a .png or a .tif."
+            f"--bit_depth is 16, but {extension} files have only 8 bits; write "
+            "a .png or a .tif."
         )
 
 
 def list_omissions(path: Path, options: Options) -> list[str]:
-    """Says, in lines for people, what such a file cannot hold."""
+    """Lists, in sentences, the metadata that a format drops."""
     form = OUTPUT_FORMATS[path.suffix.lower()]
     lines = []
     if options.alpha is not None and not form.alpha:
         lines.append(
-            f"{path.suffix} files hold no transparency: the picture is put on "
-            f"white; a .png keeps it"
+            f"{path.suffix} files have no transparency: the picture is "
+            "flattened onto white; a .png keeps it"
         )
     if options.mark and not form.described:
         lines.append(
-            f"{path.suffix} files cannot say that the picture is generated, "
-            f"nor who made the content; a .png can"
+            f"{path.suffix} files cannot hold the mark of generated pictures, "
+            f"nor the content's author; a .png can"
         )
     return lines
 
 
 def needs_sidecar(path: Path, record: str = "") -> bool:
-    """Whether the record goes into a file of its own."""
+    """Returns whether the record goes into a separate file."""
     form = OUTPUT_FORMATS.get(path.suffix.lower(), Format(""))
     return not form.described or _is_long(form, record)
 
 
 def sidecar_path(path: Path) -> Path:
-    """Where the record of a picture goes that cannot hold it."""
+    """Returns the path of the separate record of a picture."""
     return path.with_name(f"{path.name}.json")
 
 
 def encode(
     file: BinaryIO, extension: str, image: np.ndarray, options: Options
 ) -> None:
-    """Writes a picture, [H, W, 3] in [0, 1], clipped and rounded."""
+    """Encodes a picture, [H, W, 3] in [0, 1], clipped and rounded."""
     form = OUTPUT_FORMATS[extension]
     alpha = options.alpha
-    if alpha is not None:  # nothing is known of the colors below it
+    if alpha is not None:  # transparent colors are undefined
         image = transparency.fill(image, alpha)
     if alpha is not None and not form.alpha:
         image, alpha = transparency.put_on_white(image, alpha), None
@@ -148,16 +148,16 @@ def encode(
 
 
 def quantize(image: np.ndarray, kind: type[np.unsignedinteger]) -> np.ndarray:
-    """Rounds [0, 1] to the integers of a type; what is outside is clipped."""
+    """Scales [0, 1] to the integers of a type, clipped and rounded."""
     highest = np.iinfo(kind).max
     samples = np.empty(image.shape, kind)
-    for row, values in enumerate(image):  # copies of it all would be large
+    for row, values in enumerate(image):  # by rows, to save memory
         samples[row] = np.rint(highest * np.clip(values, 0.0, 1.0))
     return samples
 
 
 def read_record(image: Image.Image) -> str:
-    """Reads the text that says how a picture was made; "" if there is none."""
+    """Reads the record of a picture; "" without one."""
     record = xmp.read(xmp.find(image)).get(xmp.RECORD)
     if record:
         return record[0]
@@ -174,16 +174,18 @@ def read_record(image: Image.Image) -> str:
 
 
 def make_srgb_profile() -> bytes:
-    """The profile of sRGB, always the same bytes."""
+    """Returns an sRGB profile, always the same bytes."""
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    when = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # it would be now
+    when = struct.pack(
+        ">6H", 2000, 1, 1, 0, 0, 0
+    )  # fixed, not the current time
     return data[:24] + when + data[36:]
 
 
 def _pillow_options(
     form: Format, options: Options, size: tuple[int, int]
 ) -> dict[str, Any]:
-    """Keywords of Pillow's writers, of a picture of (width, height)."""
+    """Returns keywords for Pillow's writer of a (width, height) picture."""
     chosen: dict[str, Any] = {}
     if options.dpi:
         chosen["dpi"] = options.dpi
@@ -208,7 +210,7 @@ def _pillow_options(
 
 
 class _Description(NamedTuple):
-    """What a file says besides its samples."""
+    """The encoded metadata of a file."""
 
     exif: exif.Directories
     xmp: bytes
@@ -218,7 +220,7 @@ class _Description(NamedTuple):
 def _describe(
     form: Format, options: Options, size: tuple[int, int]
 ) -> _Description:
-    """Gathers what a file says; in a JPEG file, what its segments can hold."""
+    """Encodes the metadata of a file; drops what JPEG cannot hold."""
     credits = options.credits or {}
     ours: dict[str, tuple[str, ...]] = {}
     if options.mark:
@@ -243,18 +245,18 @@ def _describe(
 
 
 def _is_long(form: Format, record: str) -> bool:
-    """Whether the XMP of a file cannot hold a record."""
+    """Returns whether a record is too long for the XMP of a file."""
     limited = form.name in ("JPEG", "WEBP")
     longest = LONGEST_RECORD if limited else xmp.LONGEST // 2
     return len(xmp.escape(record)) > longest
 
 
 def _deep_png(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
-    """Writes a PNG file of 16 bits, by TensorFlow."""
+    """Writes a PNG file of 16 bits, with TensorFlow."""
     device.prepare()
     import tensorflow as tf
 
-    # What goes with the samples is taken from a file of one pixel by Pillow.
+    # The metadata chunks come from a one-pixel file by Pillow.
     one = io.BytesIO()
     form, size = OUTPUT_FORMATS[".png"], samples.shape[1::-1]
     Image.fromarray(samples[:1, :1].astype(np.uint8)).save(
@@ -268,7 +270,7 @@ def _deep_png(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Lists the chunks of a PNG file: name, and all its bytes."""
+    """Yields the chunks of a PNG file: name, and all its bytes."""
     place = 8
     while place < len(data):
         (length,) = struct.unpack_from(">I", data, place)
@@ -278,8 +280,9 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _tiff(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
-    """Writes a TIFF file; 8 bits are compressed, in 16 are few to spare."""
-    # Pillow writes no 16 bits, and directories of EXIF only beside raw samples.
+    """Writes a TIFF file; compresses 8 bits, not 16, which shrink little."""
+    # Pillow cannot write 16-bit RGB, and EXIF directories only with raw
+    # samples.
     height, width, channels = samples.shape
     bits, is_large = 8 * samples.itemsize, samples.nbytes > LARGEST_TIFF
     rows = min(height, max(1, STRIP // samples[0].nbytes))
@@ -313,7 +316,7 @@ def _tiff(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
     if said.xmp:
         main[base.XMLPacket] = said.xmp
     if said.iptc:
-        # Once more in a tuple: Pillow takes the first of several for all.
+        # In a tuple: of several values Pillow would take the first.
         main[base.IPTCNAA] = (iptc.encode_integers(said.iptc),)
     head = b"II*\0\x08\0\0\0"
     if is_large:
@@ -324,7 +327,7 @@ def _tiff(file: BinaryIO, samples: np.ndarray, options: Options) -> None:
 
 
 def _compress(samples: np.ndarray, rows: int) -> list[memoryview]:
-    """Compresses samples of 8 bits by LZW, so many rows at a time."""
+    """Compresses 8-bit samples by LZW, in strips of `rows` rows."""
     written = io.BytesIO()
     Image.fromarray(samples).save(
         written,

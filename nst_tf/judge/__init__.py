@@ -1,12 +1,12 @@
-"""Judges pictures: how near to the style, how near to the content.
+"""Scores pictures: distances to the style and to the content.
 
-A picture of any tool, its content image and its style images go in; figures
-come out, each with a formula and a source in `figures` and
-docs/judging.md. The network is VGG19 in float32, whatever painted the picture.
+It compares a picture from any tool with its content image and its style images.
+`figures` and docs/judging.md have the formula and the source of each score. The
+network is always VGG19 in float32.
 
     import nst_tf
     image = nst_tf.stylize("town.jpg", "painting.jpg", size=512)
     judgement = nst_tf.judge_image(image, "town.jpg", "painting.jpg")
 
-`python -m nst_tf.judge`, which is `command.main`, prints the same figures.
+`python -m nst_tf.judge`, which calls `command.main`, prints the same scores.
 """

@@ -1,4 +1,6 @@
-"""The program: python -m nst_tf.judge --content=... --style=... RESULT."""
+"""Starts the program: python -m nst_tf.judge --content=... --style=...
+RESULT.
+"""
 
 import signal
 

@@ -1,4 +1,4 @@
-"""The program: pictures to a table of figures, or to JSON."""
+"""Runs the program nst-tf-judge: prints scores as a table or as JSON."""
 
 import collections
 import dataclasses
@@ -20,14 +20,13 @@ COLUMNS = ("style", "moments", "content", "ssim", "chroma", "border")
 FLAGS = ("content", "style", *judging.SETTINGS, "size")
 _HELP = {
     "content": "Content image of the pictures.",
-    "style": "Style image; or a folder of them, which count as one. Repeat it "
+    "style": "Style image, or a folder of pictures that count as one. Repeat "
     "for several.",
     "style_layers": "Layers of style and moments, as name:weight,name:weight.",
-    "content_layers": "Layers of the content distance, likewise.",
-    "style_scale": "Size of the strokes: the sides of a style image, beside "
-    "the picture, are multiplied by this.",
-    "size": "Long side, in pixels, to which larger pictures are reduced before "
-    "they are judged; 0: they are judged at their own.",
+    "content_layers": "Layers of the content distance, in the same form.",
+    "style_scale": "Stroke size of the picture, as in nst-tf.",
+    "size": "Maximum long side in pixels; larger pictures are reduced before "
+    "scoring. 0: no limit.",
 }
 _USAGE = """\
 Judges pictures: how near to the style, how near to the content.
@@ -49,24 +48,24 @@ docs/judging.md has the formulas, and what each does not say.
 
 
 class Request(NamedTuple):
-    """What the arguments ask for."""
+    """The parsed arguments."""
 
     pictures: Sequence[str]
     content: str
     styles: Sequence[str]
-    chosen: Mapping[str, Any]  # settings, as `judging.Judge` takes them
+    chosen: Mapping[str, Any]  # settings for `judging.Judge`
     size: int
     as_json: bool
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Judges the pictures that the arguments name, and prints the figures.
+    """Scores the pictures of the arguments, and prints the scores.
 
     Args:
         arguments: The command line, without the program's name.
 
     Returns:
-        The exit status: 0 done, 1 wrong input, 3 out of memory.
+        The exit status: 0 done, 1 invalid input, 3 out of memory.
     """
     if {"--help", "-h", "-help"} & set(arguments):
         terminal.print_line(*format_usage().split("\n"))
@@ -94,15 +93,15 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def parse(arguments: Sequence[str]) -> Request:
-    """Reads command line arguments.
+    """Parses command line arguments.
 
     Args:
         arguments: Flags, --name=value or --name value, and pictures, in any
-            order; after "--" there are pictures only.
+            order; after "--" only pictures.
 
     Raises:
-        ValueError: If a flag or a value is not as it should be, or there is no
-            picture, no content image or no style image.
+        ValueError: If a flag or a value is invalid, or a picture, the content
+            image or the style image is missing.
     """
     pictures: list[str] = []
     found: dict[str, list[str]] = {name: [] for name in FLAGS}
@@ -131,16 +130,16 @@ def parse(arguments: Sequence[str]) -> Request:
         else:
             found[name].append(value if equals else queue.popleft())
     for words, values in (
-        ("no content image; name one with --content=", found["content"]),
-        ("no style image; name one with --style=", found["style"]),
-        ("no picture to judge; name one with ", pictures),
+        ("no content image; pass one with --content=", found["content"]),
+        ("no style image; pass one with --style=", found["style"]),
+        ("no picture to judge; pass one with ", pictures),
     ):
         if not values or not all(values):
             raise ValueError(f"{words}PICTURE.")
     content, styles = found["content"][-1], found["style"]
     if [*pictures, content, *styles].count(sources.STANDARD_INPUT) > 1:
         raise ValueError(
-            "more than one picture is '-', but standard input holds one; name "
+            "several pictures are '-', but standard input holds only one; pass "
             "files for the others."
         )
     chosen = {
@@ -155,7 +154,7 @@ def parse(arguments: Sequence[str]) -> Request:
 def write_table(
     request: Request, network: str, judgements: Sequence[judging.Judgement]
 ) -> list[str]:
-    """Writes figures as tables for people: all, and the style by layer."""
+    """Formats scores as tables: all scores, and the style by layer."""
     rows = [["picture", "size", *COLUMNS]]
     by_layer = [["style by layer", *judgements[0].style_by_layer]]
     for name, judgement in zip(request.pictures, judgements, strict=True):
@@ -172,7 +171,7 @@ def write_table(
 def write_json(
     request: Request, network: str, judgements: Sequence[judging.Judgement]
 ) -> list[str]:
-    """Writes figures as lines of JSON."""
+    """Formats scores as JSON."""
     found = {
         "content": urls.show_source(request.content),
         "style": list(map(urls.show_source, request.styles)),
@@ -188,12 +187,12 @@ def write_json(
 
 
 def format_number(value: float) -> str:
-    """Writes a figure with three digits, as tables have it."""
+    """Formats a score with three digits."""
     return f"{value:#.3g}".rstrip(".")
 
 
 def format_usage() -> str:
-    """Writes the text of --help."""
+    """Returns the text of --help."""
     lines = [_USAGE]
     for name in FLAGS:
         field = settings.FIELDS[name]
@@ -201,7 +200,7 @@ def format_usage() -> str:
         default = 0 if name == "size" else field.default
         if isinstance(default, tuple):
             default = ",".join(map(str, default))
-        if default != "":  # with spaces, so that a line may be broken
+        if default != "":  # with spaces, to allow line breaks
             text += f" (default: {str(default).replace(',', ', ')})"
         lines += _wrap(f"--{name}=", text)
     lines += _wrap("--json", "Print JSON instead of tables.")
@@ -210,7 +209,7 @@ def format_usage() -> str:
 
 
 def _judge(judge: judging.Judge, request: Request) -> list[judging.Judgement]:
-    """Reads and checks all pictures, and then judges them."""
+    """Reads and checks all pictures, then scores them."""
     subject = judge.read_subject(request.content, request.styles)
     limit = judge.job.max_megapixels
     pictures = [sources.load(name, limit) for name in request.pictures]
@@ -226,7 +225,7 @@ def _judge(judge: judging.Judge, request: Request) -> list[judging.Judgement]:
 
 
 def _read(field: dataclasses.Field, values: Sequence[str]) -> Any:  # type: ignore[type-arg]
-    """Reads the values of a flag as its field holds them."""
+    """Parses the values of a flag to the type of its field."""
     if field.type == tuple[str, ...]:
         return tuple(values)
     if field.type == tuple[float, ...]:
@@ -238,7 +237,7 @@ def _read(field: dataclasses.Field, values: Sequence[str]) -> Any:  # type: igno
 
 
 def _read_number(name: str, text: str, kind: Callable[[str], Any]) -> Any:
-    """Reads a number, or raises ValueError."""
+    """Parses a number; raises ValueError for other text."""
     try:
         return kind(text)
     except ValueError:
@@ -247,13 +246,13 @@ def _read_number(name: str, text: str, kind: Callable[[str], Any]) -> Any:
 
 
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Writes a table: names to the left, all else to the right."""
+    """Formats a table: names left-aligned, numbers right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     form = f"{{:<{widths[0]}}}" + "".join(f"  {{:>{w}}}" for w in widths[1:])
     return [form.format(*row) for row in rows]
 
 
 def _wrap(flag: str, text: str) -> list[str]:
-    """Writes the lines of one flag in --help."""
+    """Formats the lines of one flag in --help."""
     first, *rest = textwrap.wrap(text, 54, break_on_hyphens=False)
     return [f"  {flag:20}  {first}", *(f"  {'':20}  {line}" for line in rest)]

@@ -1,6 +1,6 @@
-"""Distances between the feature maps of a picture and those of its subject.
+"""Computes distances between the features of a picture and its inputs.
 
-Only this module of the room uses the network and the losses of `transfer`.
+Only this module of the room uses the network and losses.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Network:
-    """VGG in float32, and the layers that are compared.
+    """VGG in float32, with the layers to compare.
 
     TensorFlow is imported when the first losses are made.
 
@@ -27,7 +27,7 @@ class Network:
         job: The settings: extractor, weights, layers.
 
     Raises:
-        ValueError: If there are no weights, or no such layers.
+        ValueError: If weights or layers are missing.
     """
 
     def __init__(self, job: settings.Job):
@@ -43,14 +43,14 @@ class Network:
     def make_losses(
         self, subject: "judging.Subject", height: int, width: int
     ) -> list[list["protocol.Loss"]]:
-        """Makes losses with a subject's targets, for pictures of a size.
+        """Makes losses with the targets of a subject, for pictures of a size.
 
         Returns:
-            Those of Gram matrices, of moments, and of content.
+            The losses of Gram matrices, of moments, and of content.
         """
         from nst_tf.transfer import targets
 
-        # Three lists need the features of a picture; they are computed once.
+        # Three lists share the features of a picture, computed once.
         network = self._build()._replace(cache={})
 
         def make(
@@ -85,7 +85,7 @@ class Network:
     def measure(
         self, pixels: np.ndarray, losses: Sequence[Sequence["protocol.Loss"]]
     ) -> list[dict[str, float]]:
-        """Measures the distances of a picture, [H, W, 3]: by layer, a list."""
+        """Computes a picture's distances, [H, W, 3], by layer, per list."""
         features = self._build().extract(pixels)
 
         def compute_distance(loss: "protocol.Loss") -> float:
@@ -115,7 +115,7 @@ class Network:
 
 
 def average(values: Mapping[str, float], weights: Mapping[str, float]) -> float:
-    """Averages values of layers by their weights."""
+    """Averages values of layers with their weights."""
     total = sum(weight * values[layer] for layer, weight in weights.items())
     return total / sum(weights.values())
 
@@ -134,6 +134,6 @@ def disable_tf32() -> Iterator[None]:
 
 
 def _read_layers(text: str) -> dict[str, float]:
-    """Reads layers and their weights; those of weight 0 are left out."""
+    """Parses layers and weights; drops layers of weight 0."""
     layers = settings.parse_layers(text)
     return {layer: weight for layer, weight in layers.items() if weight}

@@ -1,8 +1,8 @@
-"""Figures of the pixels of pictures: SSIM, energies of the Laplacian, borders.
+"""Computes scores from pixels: SSIM, energy of the Laplacian, borders.
 
-Pure functions of NumPy arrays, in float64. Colors are Y'CbCr of ITU-R BT.601,
-computed from sRGB values in [0, 1]: luma Y', and two opponent colors without
-lightness, Cb, blue against yellow, and Cr, red against cyan.
+All are pure functions of NumPy arrays, in float64. Colors are Y'CbCr of ITU-R
+BT.601, computed from sRGB values in [0, 1]: luma Y', and two opponent colors
+without lightness, Cb, blue against yellow, and Cr, red against cyan.
 """
 
 import numpy as np
@@ -15,13 +15,14 @@ YCBCR = np.array(
         [0.5, -0.418688, -0.081312],
     ]
 )
-ROUNDING = 1 / (12 * 255**2)  # variance of what 8 bits round away
-# The sum of the squares of the Laplacian's coefficients: what it multiplies
-# the variance of white noise by.
+ROUNDING = 1 / (12 * 255**2)  # variance of 8-bit rounding errors
+# Sum of the squares of the Laplacian's coefficients: its gain on the variance
+# of white noise.
 LAPLACIAN_GAIN = 20.0
-# Energy of the Laplacian that 8 bits leave in Cb and Cr, mean of the two.
+# Energy of the Laplacian of 8-bit rounding errors in Cb and Cr, mean of the
+# two.
 CHROMA_FLOOR = LAPLACIAN_GAIN * ROUNDING * float((YCBCR[1:] ** 2).sum() / 2)
-# What two steps between gray neighbors have by 8 bits, root mean square each.
+# Root mean square of two differences of gray neighbors, by 8-bit rounding.
 STEP_FLOOR = 2 * float(np.sqrt(2 * ROUNDING))
 
 WINDOW, SIGMA = 11, 1.5  # of SSIM, in pixels
@@ -39,19 +40,19 @@ def compute_ssim(
 ) -> float:
     """Computes the structural similarity of two pictures, in [-1, 1].
 
-    The mean over all windows of 11 x 11 pixels, weighted by a Gaussian of
-    sigma 1.5, that lie inside of the picture, of
+    It is the mean, over all windows of 11 x 11 pixels inside the picture,
+    weighted by a Gaussian of sigma 1.5, of
 
         (2 m n + c1) (2 cov + c2) / ((m^2 + n^2 + c1) (var + var' + c2))
 
     with the means m and n, c1 = 0.01^2 and c2 = 0.03^2. 1 for equal pictures.
-    The pictures are not reduced first. SSIM does not know what a picture shows:
-    a shift of a pixel, or a texture over everything, lowers it as blur does.
+    The pictures are not reduced first. SSIM ignores meaning: a shift by a
+    pixel, or a texture over the picture, lowers it as blur does.
 
     Args:
         luma: Of one picture, [H, W] in [0, 1], at least 11 x 11.
         other: Of the other, [H, W].
-        alpha: How much each window counts, by its center, [H, W].
+        alpha: Weight of each window, at its center, [H, W].
 
     Source:
         Wang, Bovik, Sheikh, Simoncelli. Image Quality Assessment: From Error
@@ -73,17 +74,17 @@ def compute_ssim(
 def measure_laplacian(
     image: np.ndarray, alpha: np.ndarray | None = None
 ) -> np.ndarray:
-    """Measures the finest detail: mean squares of the Laplacian, [3].
+    """Computes the energy of the finest detail: mean squared Laplacian, [3].
 
-    Those of Y', Cb and Cr. The Laplacian of a pixel is 4 times it less its four
-    neighbors; the picture is mirrored at its sides.
+    The values are for Y', Cb and Cr. The Laplacian of a pixel is 4 times the
+    pixel minus its four neighbors; the picture is mirrored at its sides.
 
     Args:
         image: [H, W, 3] in [0, 1].
         alpha: How much each pixel counts, [H, W].
     """
     energies = []
-    for row in YCBCR:  # one at a time: of large pictures there is one copy
+    for row in YCBCR:  # one channel at a time, to save memory
         color = np.asarray(image, np.float64) @ row
         padded = np.pad(color, 1, "symmetric")
         squares = 4 * color
@@ -94,17 +95,18 @@ def measure_laplacian(
 
 
 def compare_chroma(energies: np.ndarray, style_energies: np.ndarray) -> float:
-    """Divides the chroma energy of a picture by that of its style.
+    """Computes the ratio of the chroma energies of a picture and its style.
 
     max(E, floor) / max(E of the style, floor), where E is the mean of the
-    energies of the Laplacian in Cb and Cr, and the floor is the energy that
-    rounding to 8 bits leaves in them. Above 1 there are more colored dots than
-    in the painting, below 1 color is smoother. It does not say where they are,
-    nor whether colors are right; a style that was enlarged has little of it.
+    energies of the Laplacian in Cb and Cr, and the floor is that energy of
+    8-bit rounding errors. Above 1 the picture has more colored dots than the
+    painting, below 1 its color is smoother. The ratio does not tell where the
+    dots are, nor whether colors are right. An enlarged style has little of this
+    energy.
 
     Args:
-        energies: Of the picture, as `measure_laplacian` gives them, [3].
-        style_energies: Of the style at as many pixels, [3].
+        energies: Of the picture, from `measure_laplacian`, [3].
+        style_energies: Of the style at the same pixel count, [3].
 
     Source:
         Own. The Laplacian as a measure of fine detail: Pech-Pacheco et al.
@@ -118,24 +120,24 @@ def compare_chroma(energies: np.ndarray, style_energies: np.ndarray) -> float:
 
 
 def compare_border(luma: np.ndarray, alpha: np.ndarray | None = None) -> float:
-    """Divides the detail along the sides of a picture by that beside it.
+    """Computes the ratio of detail along the sides to detail inside.
 
-    The mean absolute step to the pixel below plus that to the right, in the
-    outer 16 pixels over that of the next 48, with what rounding to 8 bits makes
-    of it as a floor under both. 1 is even. Of pictures below 128 pixels it is
-    an eighth of the short side and the next three. It does not know what the
-    picture shows: a plain sky along the top lowers it. Compare pictures of one
-    content, or the content's own figure.
+    Detail is the mean absolute difference to the pixel below plus that to the
+    pixel on the right. The ratio compares the outer 16 pixels with the next 48;
+    the level of 8-bit rounding is a floor for both. 1 is even. Below 128 pixels
+    the bands are an eighth of the short side and the next three eighths. The
+    ratio ignores meaning: a plain sky at the top lowers it. Compare pictures of
+    the same content, or with the content's own ratio.
 
     Args:
         luma: [H, W] in [0, 1].
         alpha: How much each pixel counts, [H, W].
 
     Returns:
-        The ratio; 1 where either part is wholly transparent.
+        The ratio; 1 if either band is fully transparent.
 
     Source:
-        Own; as in scripts/benchmarks/boundaries.py, for all sides together.
+        Own; as in scripts/benchmarks/boundaries.py, over all sides.
     """
     steps = np.abs(np.diff(luma, axis=0))[:, :-1]
     steps = steps + np.abs(np.diff(luma, axis=1))[:-1]
@@ -156,7 +158,7 @@ def compare_border(luma: np.ndarray, alpha: np.ndarray | None = None) -> float:
 
 
 def _blur(values: np.ndarray) -> np.ndarray:
-    """Weighted means of the windows of SSIM, [H - 10, W - 10]."""
+    """Returns the weighted means of SSIM's windows, [H - 10, W - 10]."""
     places = np.arange(WINDOW) - WINDOW // 2
     weights = np.exp(-(places**2) / (2 * SIGMA**2))
     weights /= weights.sum()

@@ -1,7 +1,7 @@
-"""A picture, its content and its styles -> figures, by VGG19 in float32.
+"""Scores a picture against its content and styles, with VGG19 in float32.
 
-Nothing here depends on how the picture was made. TensorFlow is imported when
-the first picture is judged.
+The scores do not depend on how the picture was made. TensorFlow is imported for
+the first picture.
 """
 
 import dataclasses
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
-# The settings of a job that a judge takes. Pooling, padding and precision are
-# not among them, so that figures compare.
+# The settings of a job that a judge accepts. Pooling, padding and precision are
+# fixed, so that scores are comparable.
 SETTINGS = (
     "extractor",
     "weights",
@@ -33,17 +33,17 @@ SETTINGS = (
     "style_scale",
     "max_megapixels",
 )
-SLACK = 2  # pixels by which a picture's shape may differ from the content's
-# Bytes: of Python, TensorFlow and the network, and for each pixel of a picture
-# that the network sees as a whole; measured at 512 to 2048 pixels.
+SLACK = 2  # tolerance, in pixels, of a picture's aspect ratio
+# Bytes of Python, TensorFlow and the network, and per pixel of a picture;
+# measured at 512 to 2048 pixels.
 BASE, PER_PIXEL = 0.9e9, 1450
 
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """The figures of a picture; docs/judging.md has their formulas."""
+    """The scores of a picture; docs/judging.md has their formulas."""
 
-    height: int  # of the picture as it was judged, in pixels
+    height: int  # pixels, when scored
     width: int
     style: float  # relative distance of Gram matrices, mean; 0 is the style
     style_by_layer: Mapping[str, float]  # the same at each layer
@@ -55,7 +55,7 @@ class Judgement:
 
 
 class Subject(NamedTuple):
-    """What a picture is judged against."""
+    """The inputs that a picture is scored against."""
 
     content: image_io.Picture
     styles: Sequence[image_io.Picture]
@@ -63,7 +63,7 @@ class Subject(NamedTuple):
     scales: Sequence[float]  # of each style's sides
 
     def fit(self, height: int, width: int) -> list[tuple[int, int]]:
-        """Returns the (height, width) of each style beside a picture."""
+        """Returns the (height, width) of each style, fitted to a picture."""
         level, fitted = pyramid.Level(height, width, 1), []
         for style, scale in zip(self.styles, self.scales, strict=True):
             rows, columns = style.pixels.shape[:2]
@@ -76,14 +76,14 @@ class Subject(NamedTuple):
 
 
 class _Targets(NamedTuple):
-    """What is known of a subject at one size."""
+    """The targets of a subject at one size."""
 
-    key: Sequence[Any]  # as by `_identify`
-    subject: Subject  # so that its arrays live, and their identities with them
-    losses: list[list["protocol.Loss"]]  # of Gram matrices, moments, content
+    key: Sequence[Any]  # from `_identify`
+    subject: Subject  # keeps its arrays, and so their ids, alive
+    losses: list[list["protocol.Loss"]]  # Gram matrices, moments, content
     pixels: np.ndarray  # the content image, [h, w, 3]
     alpha: np.ndarray | None  # its alpha channel, [h, w]
-    energies: np.ndarray  # of the styles' Laplacians, [3]
+    energies: np.ndarray  # of the Laplacians of the styles, [3]
 
 
 @errors.name_keywords()
@@ -95,32 +95,33 @@ def judge_image(
     size: int = 0,
     **settings: Any,
 ) -> Judgement:
-    """Judges a picture against its content image and its style images.
+    """Scores a picture against its content image and its style images.
 
-    The content image is resized to the picture's size, each style image to as
-    many pixels, its shape kept; several styles are blended in equal shares.
-    Transparent parts of content and styles count for nothing. The network is
-    VGG19 in float32, or the one that `weights` names; figures of two networks
-    do not compare.
+    The content image is resized to the picture's size, and each style image to
+    the same pixel count, with its aspect ratio. Several styles are blended
+    equally. Transparent parts of content and styles are ignored. The network is
+    VGG19 in float32, or that of `weights`; scores of different networks are not
+    comparable.
 
     Args:
-        image: The picture, made by any tool: a path or an address, or an array,
-            [H, W, 3], of uint8 or of floats in [0, 1], RGB. It has the
-            content's shape.
-        content: The content image, likewise; alpha may come with it.
-        styles: One style image or several, likewise; a folder counts as one.
-        size: Long side, in pixels, to which larger pictures are reduced before
-            they are judged; 0: they are judged at their own.
+        image: The picture, from any tool: a path, an address, or an RGB array,
+            [H, W, 3], of uint8 or of floats in [0, 1]. It must have the
+            content's aspect ratio.
+        content: The content image, in the same forms; alpha is allowed.
+        styles: One style image or several, in the same forms; a folder counts
+            as one.
+        size: Maximum long side, in pixels; larger pictures are reduced before
+            scoring. 0: no limit.
         **settings: Fields of `Job`: extractor, weights, style_layers (of all
             styles), content_layers, style_blend, style_scale, max_megapixels.
 
     Returns:
-        The figures: style, moments and content distance, SSIM, chroma, border.
+        The scores: style, moments and content distance, SSIM, chroma, border.
 
     Raises:
-        ValueError: If an image or a setting is not as it should be.
-        TypeError: If there is no such setting, or it is of another type.
-        MemoryError: If the picture is too large to be seen as a whole.
+        ValueError: If an image or a setting is invalid.
+        TypeError: If a setting is unknown or has the wrong type.
+        MemoryError: If the picture is too large for the memory.
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
@@ -136,16 +137,15 @@ def judge_image(
 
 
 class Judge:
-    """A network that judges pictures, and its targets of the last subject.
+    """A network that scores pictures, with the targets of the last subject.
 
     Args:
         chosen: Settings, of `SETTINGS`.
         size: As in `judge_image`.
 
     Raises:
-        ValueError: If a setting is not as it should be, or there are no
-            weights.
-        TypeError: If there is no such setting, or it is of another type.
+        ValueError: If a setting is invalid, or weights are missing.
+        TypeError: If a setting is unknown or has the wrong type.
     """
 
     def __init__(self, chosen: Mapping[str, Any], *, size: int = 0):
@@ -160,7 +160,7 @@ class Judge:
                 )
         if not 0 <= size <= settings.LARGEST_SIZE:
             raise ValueError(
-                f"--size is {size}, expected 0, for the picture's own, to "
+                f"--size is {size}; expected 0, for the picture's own, to "
                 f"{settings.LARGEST_SIZE}."
             )
         job = settings.Job(style_loss="gram", **chosen)
@@ -169,8 +169,7 @@ class Judge:
         if len(self.job.style_layers) > 1:
             raise ValueError(
                 f"--style_layers is given {len(self.job.style_layers)} times, "
-                f"but a picture is judged at the same layers for all styles; "
-                f"give it once."
+                "but all styles are scored at the same layers; give it once."
             )
         self._size = size
         self._network = distances.Network(self.job)
@@ -182,15 +181,15 @@ class Judge:
         content: arrays.ImageLike,
         styles: arrays.ImageLike | Sequence[arrays.ImageLike],
     ) -> Subject:
-        """Reads a content image and style images, as `judge_image` takes them.
+        """Reads the content and style images, as `judge_image` accepts them.
 
         Raises:
-            ValueError: If one cannot be read, or a setting of styles is given
-                for another number of them.
+            ValueError: If an image cannot be read, or the number of a setting's
+                values and of styles differ.
         """
         several = styles if isinstance(styles, (list, tuple)) else [styles]
         if not several:
-            raise ValueError("no style image; pass one at least.")
+            raise ValueError("no style image; pass at least one.")
         parts = sources.expand_folders(several)
         job = style_settings.repeat_settings(self.job, list(map(len, parts)))
         pictures = [
@@ -210,11 +209,12 @@ class Judge:
     def check(
         self, image: image_io.Picture, subject: Subject, name: str = "picture"
     ) -> None:
-        """Checks that a picture, called `name`, can be judged.
+        """Checks that a picture can be scored; `name` is its name in errors.
 
         Raises:
-            ValueError: If it is too small, or not of the content's shape.
-            MemoryError: If it is too large to be seen as a whole.
+            ValueError: If it is too small, or has another aspect ratio than the
+                content.
+            MemoryError: If it is too large for the memory.
         """
         height, width = image.pixels.shape[:2]
         rows, columns = subject.content.pixels.shape[:2]
@@ -224,7 +224,7 @@ class Judge:
             raise ValueError(
                 f"{name} is {width} x {height} pixels, but the content image "
                 f"is {columns} x {rows}, which would be {scaled[1]} x "
-                f"{scaled[0]}; crop one of them to the other's shape."
+                f"{scaled[0]}; crop one of them to the same aspect ratio."
             )
         height, width = self._find_size(height, width)
         sides = [(name, height, width)]
@@ -233,31 +233,30 @@ class Judge:
         for title, rows, columns in sides:
             if min(rows, columns) < smallest:
                 raise ValueError(
-                    f"{title} is {columns} x {rows} pixels as it is judged, "
-                    f"expected at least {smallest} x {smallest}; use a larger "
-                    f"one."
+                    f"{title} would be scored at {columns} x {rows} pixels; "
+                    f"expected at least {smallest} x {smallest}. Use a larger "
+                    "one."
                 )
         largest = max(1.0, *(scale**2 for scale in subject.scales))
         needed = BASE + PER_PIXEL * largest * height * width
         limit = host_memory.find_limit()
         if limit and needed > limit:
             raise MemoryError(
-                f"to judge {name} at {width} x {height} pixels takes about "
-                f"{needed / 1e9:.1f} GB, and {limit / 1e9:.1f} GB are free; "
-                f"reduce it with size, such as --size=1024."
+                f"scoring {name} at {width} x {height} pixels needs about "
+                f"{needed / 1e9:.1f} GB, but only {limit / 1e9:.1f} GB are "
+                "free; reduce it with size, such as --size=1024."
             )
 
     def judge(
         self, image: image_io.Picture, subject: Subject, name: str = "picture"
     ) -> Judgement:
-        """Judges a picture; its alpha channel is ignored.
+        """Scores a picture; ignores its alpha channel.
 
-        What is measured of the subject is kept for the next picture of this
-        size.
+        The targets of the subject are cached for the next picture of this size.
 
         Raises:
             ValueError: As `check`.
-            MemoryError: As `check`, or if memory does not suffice.
+            MemoryError: As `check`, or if it runs out of memory.
         """
         self.check(image, subject, name)
         height, width = self._find_size(*image.pixels.shape[:2])
@@ -293,7 +292,7 @@ class Judge:
         )
 
     def _find_size(self, height: int, width: int) -> tuple[int, int]:
-        """Returns the (height, width) at which a picture is judged."""
+        """Returns the (height, width) at which a picture is scored."""
         if 0 < self._size < max(height, width):
             return sizes.scale_to_side(height, width, self._size)
         return height, width
@@ -301,11 +300,11 @@ class Judge:
     def _find_targets(
         self, subject: Subject, height: int, width: int
     ) -> _Targets:
-        """Returns the targets of a subject at a size, measured if new."""
+        """Returns the targets of a subject at a size, cached or computed."""
         key = _identify(subject, height, width)
         if self._targets and self._targets.key == key:
             return self._targets
-        self._targets = None  # before new ones take memory
+        self._targets = None  # free memory for the new ones
         content, alpha = subject.content.pixels, subject.content.alpha
         if alpha is not None:
             alpha = image_io.resize_alpha(alpha, height, width)
@@ -321,7 +320,7 @@ class Judge:
 
 
 def _measure_styles(subject: Subject, height: int, width: int) -> np.ndarray:
-    """Blends the energies of the styles' Laplacians by their shares, [3]."""
+    """Averages the Laplacian energies of the styles by their shares, [3]."""
     energies = []
     fitted = subject.fit(height, width)
     for style, size in zip(subject.styles, fitted, strict=True):
@@ -334,7 +333,7 @@ def _measure_styles(subject: Subject, height: int, width: int) -> np.ndarray:
 
 
 def _identify(subject: Subject, height: int, width: int) -> list[Any]:
-    """Lists what tells targets apart: arrays, shares, scales and size."""
+    """Returns the cache key of targets: arrays, shares, scales and size."""
     pictures = [subject.content, *subject.styles]
     arrays = [id(each) for p in pictures for each in (p.pixels, p.alpha)]
     return [arrays, [*subject.shares], [*subject.scales], height, width]

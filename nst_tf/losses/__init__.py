@@ -1,9 +1,9 @@
-"""The losses: additive statistics of feature maps, and distances of them.
+"""Losses: additive statistics of feature maps, and distances of these.
 
 The statistics of a whole are the sum of those of its parts, so that masks,
-blends of styles and tiles need no special case. `objectives` adds weighted
-losses up to `image -> Evaluation(loss, gradient, terms)`, which is all that an
-optimizer sees.
+blends of styles and tiles need no special case. `objectives` combines weighted
+losses to `image -> Evaluation(loss, gradient, terms)`, the only interface of
+optimizers.
 
     import tensorflow as tf
     from nst_tf import losses

@@ -1,8 +1,7 @@
-"""The content loss: differences of features, relative to the content's.
+"""Implements the content loss, the relative difference of features.
 
-A narrow network comes with projections to the features of the one that it
-stands for. Its statistics stay narrow; its distances are those of the
-projected features.
+The small network has projections to the features of the full one. Its
+statistics are of the small features, its distances of the projected ones.
 """
 
 from collections.abc import Callable
@@ -15,30 +14,29 @@ from nst_tf.backend import canvas, reuse
 from nst_tf.losses import protocol, sums
 from nst_tf.network import projections
 
-POSITIONS = 2**16  # of a target that are measured at a time
+POSITIONS = 2**16  # of a target, processed at once
 
 
 @reuse.by_value(numbers=["weight"])
 class ContentLoss:
-    """Mean squared difference to the content's features, relative.
+    """Relative mean squared difference to the content's features.
 
     distance = sum(mask * (features - target)^2) / sum(mask * target^2)
 
-    Gatys et al. take half of the sum of squared differences; such conventions
-    are this one with a divisor of theirs.
+    Gatys et al. use half the sum of squared differences; a `divisor` gives this
+    and other conventions.
 
     Args:
-        layer: Layer of the extractor that is compared.
-        target: Features of the content image, [1, h, w, C]; for tiles they may
-            be in the host's memory, or be the image itself, of which `square`
-            is known.
+        layer: The compared layer of the extractor.
+        target: Features of the content image, [1, h, w, C]; with tiles they may
+            be in host memory, or be the image itself, if `square` is given.
         weight: Weight in the objective.
-        region: How much each position counts, [1, h, w, 1], in [0, 1].
-        projection: From these features to those that are compared, [C, D].
-        divisor: Divides the mean squared difference over positions and
-            channels that are compared; the target's mean square if None.
-        square: Mean square of the target, [], as `make_square_measure` has it;
-            measured if None.
+        region: Weight of each position, [1, h, w, 1], in [0, 1].
+        projection: From these features to the compared ones, [C, D].
+        divisor: Divides the mean squared difference over positions and compared
+            channels; None: the target's mean square.
+        square: Mean square of the target, [], from `make_square_measure`; None:
+            compute it.
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
@@ -66,8 +64,8 @@ class ContentLoss:
         if isinstance(target, protocol.Recomputed):
             if square is None:
                 raise ValueError(
-                    f"the target of {self.name} is a picture, of which square "
-                    f"is expected too; measure it by make_square_measure."
+                    f"the target of {self.name} is a picture, which needs "
+                    "square; compute it with make_square_measure."
                 )
         elif not canvas.is_on_host(target):
             target = _project(target, projection)
@@ -79,7 +77,7 @@ class ContentLoss:
             else square
         )
         if divisor is not None:
-            if projection is not None:  # statistics are means over channels
+            if projection is not None:  # statistics average over channels
                 channels, compared = projection.shape
                 divisor *= compared / channels
             self._scale = tf.constant(divisor, self._scale.dtype)
@@ -92,7 +90,7 @@ class ContentLoss:
         target: tf.Tensor,
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
-        """Sums squared differences to the target."""
+        """Sums the squared differences to the target."""
         squares = sums.squared_difference(
             _project(features, self._projection),
             _project(target, self._target_projection),
@@ -106,7 +104,7 @@ class ContentLoss:
         )
 
     def _measure_zeros(self) -> sums.Statistics:
-        """Computes the statistics of a map of zeros, in parts."""
+        """Computes the statistics of a map of zeros, in blocks."""
         height, width = canvas.get_size(self.maps["target"])
         rows = max(1, POSITIONS // width)
         measure = make_square_measure(self._target_projection)
@@ -127,13 +125,13 @@ class ContentLoss:
 def make_square_measure(
     projection: np.ndarray | None = None,
 ) -> Callable[..., sums.Statistics]:
-    """Makes a function that measures the mean square of a target, in parts.
+    """Makes a function that computes the mean square of a target, in parts.
 
     Args:
-        projection: From its features to those that are compared, [C, D].
+        projection: From these features to the compared ones, [C, D].
 
     Returns:
-        (features, mask=None) -> sums of which that is the mean.
+        (features, mask=None) -> sums whose mean is the mean square.
     """
 
     def measure(
@@ -147,7 +145,7 @@ def make_square_measure(
 
 
 def _project(features: Any, projection: np.ndarray | None) -> Any:
-    """Projects features, so that differences are those that are compared."""
+    """Projects features to the compared space."""
     if projection is None:
         return features
     features = sums.widen(features)

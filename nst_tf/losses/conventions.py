@@ -1,9 +1,9 @@
-"""How the sources of the field count: what a squared difference is divided by.
+"""Lists the loss normalizations of published implementations.
 
 The losses of `nst_tf.losses` are means, by default relative to their targets.
-A source's loss is one of them times a constant, as long as the sizes of the
-pictures and the network stay as they are; here are these constants. With them
-a weight means what it means in the source.
+For given picture sizes and network, the loss of a source is one of them times a
+constant. This module has these constants, with which weights are in the
+source's units.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 
 class Sizes(NamedTuple):
-    """What a source may divide by, at one layer."""
+    """The sizes that a normalization may depend on, at one layer."""
 
-    channels: int  # N, of the features that are compared
+    channels: int  # N, of the compared features
     positions: int  # M, of the generated image's feature map
     pixels: int  # of the generated image
 
@@ -22,26 +22,26 @@ Divisor = Callable[[Sizes], float]
 
 
 class Convention(NamedTuple):
-    """How one source counts. With nothing given, losses are relative.
+    """The loss normalization of a source; by default losses are relative.
 
     Attributes:
-        content: What the mean squared difference of features is divided by;
-            None for the mean square of the target.
-        style: What the squared norm of the difference of two Gram matrices,
-            each divided by its positions, is divided by; None for the squared
-            norm of the target.
-        style_loss: What the source compares of a style; with the relative
-            convention what is compared by default.
-        grain: Weight of the loss of grain by default, over that of style.
-        floor: What is added to variances; None for a share of the target's.
-        undivided: Gram matrices are sums over positions in the source, so that
-            that of a larger style image counts more.
-        neighbors: What total variation adds up, a name in
+        content: Divisor of the mean squared difference of features; None: the
+            mean square of the target.
+        style: Divisor of the squared norm of the difference of two Gram
+            matrices, each averaged over positions; None: the squared norm of
+            the target.
+        style_loss: The style loss of the source; for the relative convention,
+            the default style loss.
+        grain: Default weight of the grain loss, relative to the style weight.
+        floor: Constant added to variances; None: a share of the target's.
+        undivided: Whether the source's Gram matrices are sums over positions,
+            so that larger style images have more weight.
+        neighbors: The form of total variation, a name in
             `total_variation.FORMS`.
-        summed: What the sum of that, over pixels and channels, is divided by;
-            None for as many as there are, the mean.
-        scaled: Whether the optimizer sees the gradient times the pixels, so
-            that its noise floor means the same at every size.
+        summed: Divisor of its sum over pixels and channels; None: their number,
+            for the mean.
+        scaled: Whether the optimizer multiplies the gradient by the number of
+            pixels, so that its noise floor does not depend on the size.
         corrected: Whether Adam adds epsilon to the corrected root.
     """
 
@@ -58,57 +58,57 @@ class Convention(NamedTuple):
 
 
 def _one(_: Sizes) -> float:
-    """Leaves a mean as it is."""
+    """Returns the divisor for the mean."""
     return 1.0
 
 
 def _half_of_the_mean(_: Sizes) -> float:
-    """Gives mean / 2."""
+    """Returns the divisor for mean / 2."""
     return 2.0
 
 
 def _half_of_the_sum(sizes: Sizes) -> float:
-    """Gives sum / 2."""
+    """Returns the divisor for sum / 2."""
     return 2.0 / (sizes.channels * sizes.positions)
 
 
 def _sum(sizes: Sizes) -> float:
-    """Gives the sum."""
+    """Returns the divisor for the sum."""
     return 1.0 / (sizes.channels * sizes.positions)
 
 
 def _paper(sizes: Sizes) -> float:
-    """Gives sum / (4 N^2 M^2) of Gram matrices that are sums."""
+    """Returns the divisor for sum / (4 N^2 M^2) of summed Gram matrices."""
     return 4.0 * sizes.channels**2
 
 
 def _mean(sizes: Sizes) -> float:
-    """Gives the mean of Gram matrices divided by M."""
+    """Returns the divisor for the mean of Gram matrices divided by M."""
     return float(sizes.channels**2)
 
 
 def _mean_of_means(sizes: Sizes) -> float:
-    """Gives the mean of Gram matrices divided by N M."""
+    """Returns the divisor for the mean of Gram matrices divided by N M."""
     return float(sizes.channels**4)
 
 
 def _over_the_map(sizes: Sizes) -> float:
-    """Gives the mean, divided by N M, of Gram matrices that are sums."""
+    """Returns the divisor for mean / (N M) of summed Gram matrices."""
     return sizes.channels**3 / sizes.positions
 
 
 def _mean_of_sums(sizes: Sizes) -> float:
-    """Gives the mean of Gram matrices that are sums."""
+    """Returns the divisor for the mean of summed Gram matrices."""
     return (sizes.channels / sizes.positions) ** 2
 
 
 def _channels(sizes: Sizes) -> float:
-    """Gives the mean over channels."""
+    """Returns the divisor for the mean over channels."""
     return float(sizes.channels)
 
 
 def _keras(sizes: Sizes) -> float:
-    """Gives sum / (4 * 3^2 * pixels^2) of Gram matrices that are sums."""
+    """Returns the divisor for sum / (36 pixels^2) of summed Gram matrices."""
     return 36.0 * (sizes.pixels / sizes.positions) ** 2
 
 
@@ -120,8 +120,8 @@ CONVENTIONS: Mapping[str, Convention] = {
     ),
     # The authors' code: leongatys/PytorchNeuralStyleTransfer.
     "gatys2016_code": Convention(_one, _mean, scaled=False),
-    # jcjohnson/neural-style: its total variation has a gradient only, that of
-    # half the sum of squares.
+    # jcjohnson/neural-style: it implements only the gradient of total
+    # variation, that of half the sum of squares.
     "neural_style": Convention(
         _one, _mean_of_means, neighbors="inner_square", summed=2.0, scaled=False
     ),
@@ -142,7 +142,7 @@ CONVENTIONS: Mapping[str, Convention] = {
         summed=1.0,
         scaled=False,
     ),
-    # Udacity's course on PyTorch; it has no total variation.
+    # Udacity's course on PyTorch, without total variation.
     "pytorch_course": Convention(
         _one,
         _over_the_map,
@@ -151,12 +151,12 @@ CONVENTIONS: Mapping[str, Convention] = {
         scaled=False,
         corrected=True,
     ),
-    # T. Ganegedara's article in Towards Data Science; likewise.
+    # T. Ganegedara's article in Towards Data Science, without total variation.
     "towards_data_science": Convention(
         _half_of_the_mean, _mean_of_sums, undivided=True, scaled=False
     ),
-    # crowsonkb/style-transfer-pytorch. Its network is torchvision's, which sees
-    # pictures in units of a deviation of 0.226; so the floor of 1e-4.
+    # crowsonkb/style-transfer-pytorch. Its network, torchvision's, divides
+    # pictures by a deviation of 0.226, which also scales the floor of 1e-4.
     "crowson_w2": Convention(
         _one,
         _channels,

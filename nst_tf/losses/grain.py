@@ -1,8 +1,9 @@
-"""The grain of an image: what of its finest detail exceeds the style's.
+"""Implements the grain loss, the excess of fine detail over the style's.
 
-Features hardly see a pattern as fine as a pixel, and an optimizer leaves what
-they do not see as it came: colored fringes, dots and relief. This loss compares
-the energy of the finest details with that of the style image, color by color.
+Features hardly respond to patterns as fine as a pixel, so that an optimizer
+does not remove them: colored fringes, dots and relief. This loss compares the
+energy of the finest details with that of the style image, in each color
+channel.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import tensorflow as tf
 from nst_tf.backend import canvas, ops, reuse
 from nst_tf.losses import style_losses, sums
 
-SCALES = 2  # the image, and the means of its squares of 2 x 2 pixels
+SCALES = 2  # the image, and its 2 x 2 average pooling
 # Lightness and two opponent colors of RGB (Y, U and V of ITU-R BT.601).
 OPPONENT = np.array(
     [
@@ -23,9 +24,9 @@ OPPONENT = np.array(
         [0.615, -0.51499, -0.10001],
     ]
 ).T
-# The energies of an image that is constant but for its rounding to 8 bits: of a
-# step's variance, 1/12, the Laplacian makes 4^2 + 4 times as much; a mean of
-# four pixels has a quarter.
+# Energies of 8-bit rounding errors of a constant image. The Laplacian
+# multiplies their variance, 1/12, by 4^2 + 4; a mean of four pixels divides it
+# by 4.
 ROUNDING = np.concatenate(
     [
         20 / 12 / 255**2 * (OPPONENT**2).sum(axis=0) / 4**scale
@@ -39,19 +40,19 @@ class GrainLoss(style_losses.StyleLoss):
     """Relative excess of the energies of fine details over the style's.
 
     distance = mean(max(sqrt(E / E_s) - 1, 0)^2) over three opponent colors at
-    two scales: E is the mean square of the Laplacian of the image, or of the
-    means of its squares of 2 x 2 pixels, and E_s that of the style image. The
-    energy of rounding to 8 bits is added to both, so that a gray style, which
-    has no energy in colors, asks for no less than files can show.
+    two scales: E is the mean square of the Laplacian of the image, or of its 2
+    x 2 average pooling, and E_s that of the style image. The energy of 8-bit
+    rounding is added to both, so that a gray style, without energy in color,
+    does not demand less than files can show.
 
-    Less than the style has does not count: an optimizer would add what is
-    missing as speckles on flat areas, where it is cheapest.
+    A deficit has no loss: an optimizer would fill it with speckles on flat
+    areas, where they cost least.
 
     Its layer is "image".
     """
 
     group = "grain"
-    reach = 3  # pixels: a square of 2 x 2, and the next one
+    reach = 3  # pixels: 2 x 2, and their neighbors
 
     @staticmethod
     def raw_statistics(
@@ -82,7 +83,7 @@ def _sum_energies(image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """Sums the squared Laplacians at all scales over an image, [6]."""
     matrix = tf.constant(OPPONENT, image.dtype)
     weights = [mask]
-    while len(weights) < SCALES:  # sums over squares
+    while len(weights) < SCALES:  # sums over 2 x 2
         weights.append(4.0 * _halve(weights[-1], "CONSTANT"))
 
     @ops.custom_gradient
@@ -98,7 +99,7 @@ def _sum_energies(image: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
 
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             factors = tf.split(2.0 * upstream, SCALES)
-            # The Laplacian of a map with its border repeated is symmetric.
+            # The Laplacian with repeated borders is symmetric.
             slopes = [
                 _laplacian(factor * weight * detail)
                 for factor, weight, detail in zip(
@@ -121,7 +122,7 @@ def _convert(image: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
 
 
 def _laplacian(values: tf.Tensor) -> tf.Tensor:
-    """Four times each pixel less its neighbors, the border repeated."""
+    """Returns 4 times each pixel minus its neighbors; repeats borders."""
     padded = tf.pad(values, [[0, 0], [1, 1], [1, 1], [0, 0]], "SYMMETRIC")
     vertical = padded[:, :-2, 1:-1] + padded[:, 2:, 1:-1]
     horizontal = padded[:, 1:-1, :-2] + padded[:, 1:-1, 2:]
@@ -131,13 +132,13 @@ def _laplacian(values: tf.Tensor) -> tf.Tensor:
 def _halve(
     values: tf.Tensor, mode: Literal["CONSTANT", "SYMMETRIC"]
 ) -> tf.Tensor:
-    """Averages squares of 2 x 2 of a map, which is padded to even sizes."""
+    """Average-pools a map by 2 x 2, after padding to even sizes."""
     padded = tf.pad(values, _pad_to_even(values), mode)
     return tf.nn.avg_pool2d(padded, 2, 2, "VALID")
 
 
 def _spread(slope: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
-    """The gradient with respect to a map of that of its means."""
+    """Computes the gradient of `_halve` with respect to its map."""
     wide = tf.repeat(tf.repeat(slope / 4.0, 2, axis=1), 2, axis=2)
     paddings = _pad_to_even(values)
     return tf.raw_ops.MirrorPadGrad(
@@ -146,6 +147,6 @@ def _spread(slope: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
 
 
 def _pad_to_even(values: tf.Tensor) -> list[list[int]]:
-    """Lists paddings of [1, h, w, C] to even sizes."""
+    """Returns the paddings of [1, h, w, C] to even sizes."""
     height, width = canvas.get_size(values)
     return [[0, 0], [0, height % 2], [0, width % 2], [0, 0]]

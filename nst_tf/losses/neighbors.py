@@ -1,8 +1,8 @@
-"""The style loss of nearest neighbors: each position by the style's nearest.
+"""Implements the nearest-neighbor style loss.
 
-Gram matrices and distributions say how often something occurs in a style, and
-not together with what; each position of this loss is compared with one whole
-feature of the style, so that contours and patches stay what they are there.
+Gram matrices and distributions describe how often features occur in a style,
+not which occur together. This loss compares each position with a whole feature
+vector of the style, so that contours and patches of the style are kept.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,24 +15,24 @@ from nst_tf.backend import canvas, device, ops, reuse
 from nst_tf.losses import style_losses, sums
 from nst_tf.network import projections
 
-SAMPLE = 2048  # features of a style image that are kept, at most
-BLOCK = 1024  # positions that are matched at a time
-LENGTH_FLOOR = 1e-6  # of the mean square of features: what a squared length is
-# at least, so that a feature at the mean has no direction
+SAMPLE = 2048  # maximum of features of a style image
+BLOCK = 1024  # positions matched at once
+LENGTH_FLOOR = 1e-6  # share of the mean square of features: minimum squared
+# length, so that features at the mean have no direction
 
 
 @reuse.by_value(numbers=["weight"], varying=["_target", "_units"])
 class NeighborsLoss(style_losses.StyleLoss):
-    """Half the squared distance to the nearest feature of the style.
+    """Half the mean squared distance to the nearest features of the style.
 
     distance = mean over positions of min over j of |u - u_j|^2 / 2, for the
-    features u of a position and u_j of the style, less the style's mean and
-    scaled to length 1. That is 1 less the cosine: 0 for a feature of the style,
-    1 for what is at right angles to it. The nearest features are found anew in
-    each evaluation, so that the loss is one function of the image.
+    features u of a position and u_j of the style, minus the style's mean and
+    scaled to length 1. That is 1 minus the cosine similarity: 0 for a feature
+    of the style, 1 for an orthogonal one. Each evaluation searches the nearest
+    features again, so that the loss is a function of the image.
 
-    The target holds the style's mean feature, and below it a sample of the
-    style's features, [1 + N, C].
+    The target is [1 + N, C]: the style's mean feature, and a sample of its
+    features.
 
     Source:
         Kolkin, Kucera, Paris, Sykora, Shechtman, Shakhnarovich. Neural Neighbor
@@ -51,7 +51,7 @@ class NeighborsLoss(style_losses.StyleLoss):
         mask: tf.Tensor | None = None,
         projection: np.ndarray | None = None,
     ) -> tf.Tensor:
-        """The mean and a sample, [1 + N, C], of features, [1, h, w, C]."""
+        """Computes the target, [1 + N, C], of features, [1, h, w, C]."""
         del projection
         chosen = choose_positions(*canvas.get_size(features), mask)
         flat = tf.reshape(sums.widen(features), [-1, features.shape[-1]])
@@ -59,7 +59,7 @@ class NeighborsLoss(style_losses.StyleLoss):
 
     @classmethod
     def collect(cls, sample: tf.Tensor) -> tf.Tensor:
-        """The target, [1 + N, C], of a sample of features, [N, C]."""
+        """Computes the target, [1 + N, C], of sampled features, [N, C]."""
         mean = tf.reduce_mean(sample, axis=0, keepdims=True)
         return tf.concat([mean, sample], axis=0)
 
@@ -67,7 +67,7 @@ class NeighborsLoss(style_losses.StyleLoss):
     def blend(
         cls, targets: Sequence[tf.Tensor], shares: Sequence[float]
     ) -> tf.Tensor:
-        """The mean of the means; samples, thinned by shares that sum to 1."""
+        """Blends means, and thins samples, by shares that sum to 1."""
         if len(targets) == 1:
             return targets[0]
         pairs = list(zip(shares, targets, strict=True))
@@ -86,7 +86,7 @@ class NeighborsLoss(style_losses.StyleLoss):
         *,
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
-        """Sums the squared distances over positions, by mask and region."""
+        """Sums the distances over positions, weighted by mask and region."""
         half = features.dtype == tf.bfloat16 and not device.emulates_bfloat16()
         channels = features.shape[-1]
         flat = tf.reshape(sums.widen(features), [-1, channels])
@@ -131,10 +131,10 @@ class NeighborsLoss(style_losses.StyleLoss):
 def choose_positions(
     height: int, width: int, mask: tf.Tensor | None = None
 ) -> np.ndarray:
-    """Chooses the positions of a style's map that are kept, ascending, [N].
+    """Samples positions of a style's map, ascending, [N].
 
-    Those that do not count are left out; of more than `SAMPLE` a random choice,
-    always the same, is taken, in proportion to how much each counts.
+    It excludes positions of weight 0. Of more than `SAMPLE` it takes a fixed
+    random sample, with probabilities proportional to the weights.
     """
     weights = np.ones(height * width)
     if mask is not None:
@@ -148,7 +148,7 @@ def choose_positions(
 
 
 def _scale_to_unit(values: tf.Tensor, floor: tf.Tensor) -> tf.Tensor:
-    """Scales rows, [N, C], to length 1; shorter ones than the floor less."""
+    """Scales rows, [N, C], to length 1; rows below the floor to less."""
     squares = tf.reduce_sum(values**2, axis=1, keepdims=True)
     return tf.math.divide_no_nan(values, tf.sqrt(tf.maximum(squares, floor)))
 
@@ -156,16 +156,16 @@ def _scale_to_unit(values: tf.Tensor, floor: tf.Tensor) -> tf.Tensor:
 def _match(
     units: tf.Tensor, bank: tf.Tensor, dtype: tf.DType, has_short: bool
 ) -> tf.Tensor:
-    """Finds the row of a bank, [M, C], that is nearest to each unit, [N].
+    """Returns the index of the row of a bank nearest to each unit, [N].
 
-    Products of matrices, a block of positions at a time, so that memory does
-    not grow with the image.
+    It multiplies matrices in blocks of positions, so that memory does not grow
+    with the image.
 
     Args:
         units: [N, C].
         bank: [M, C].
-        dtype: Type of the products, which only choose.
-        has_short: Whether some rows of the bank are shorter than 1.
+        dtype: Data type of the products, which only select.
+        has_short: Whether some rows of the bank have a length below 1.
     """
     columns = tf.transpose(tf.cast(bank, dtype))
     halves = tf.reduce_sum(bank**2, axis=1) / 2
@@ -190,7 +190,7 @@ def _match(
 def _measure_distances(
     values: tf.Tensor, nearest: tf.Tensor, floor: tf.Tensor
 ) -> tf.Tensor:
-    """Half the squared distances of rows, scaled to 1, to others, [N]."""
+    """Computes half the squared distances of scaled rows to others, [N]."""
 
     @ops.custom_gradient
     def measure(values: tf.Tensor) -> tuple[tf.Tensor, Callable[..., Any]]:
@@ -206,7 +206,7 @@ def _measure_distances(
 def _half_squares(
     values: tf.Tensor, nearest: tf.Tensor, floor: tf.Tensor
 ) -> tf.Tensor:
-    """Half the squared distances, [N]."""
+    """Computes half the squared distances, [N]."""
     difference = _scale_to_unit(values, floor) - nearest
     return tf.reduce_sum(difference**2, axis=1) / 2
 
@@ -215,7 +215,7 @@ def _half_squares(
 def _compute_slope(
     upstream: tf.Tensor, values: tf.Tensor, nearest: tf.Tensor, floor: tf.Tensor
 ) -> tf.Tensor:
-    """The gradient of the same with respect to the values, [N, C]."""
+    """Computes the gradient of `_half_squares` for the values, [N, C]."""
     squares = tf.reduce_sum(values**2, axis=1, keepdims=True)
     lengths = tf.sqrt(tf.maximum(squares, floor))
     units = tf.math.divide_no_nan(values, lengths)

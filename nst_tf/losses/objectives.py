@@ -1,4 +1,4 @@
-"""The objective: weighted losses -> value and gradient of an image."""
+"""Makes objectives: functions from an image to its loss and gradient."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -26,17 +26,18 @@ OVERFLOW = "an evaluation overflowed"  # of the error that is raised then
 def make_objective(
     extractor: extractors.Extractor, loss_list: Sequence[protocol.Loss]
 ) -> Objective:
-    """Makes image -> Evaluation(loss, gradient, terms) of a sum of losses.
+    """Makes the objective of a weighted sum of losses.
 
     loss = sum(weight * distance(statistics(features))), over the losses.
 
     Args:
-        extractor: Gives the feature maps; the layer "image" is the image.
+        extractor: Computes the feature maps; the layer "image" is the image
+            itself.
         loss_list: The losses, with weights and targets, for one image size.
 
     Returns:
-        A function of an image, [1, H, W, 3], RGB in [0, 1]. It is not yet
-        compiled: whoever steps compiles it together with the step.
+        A function of an image, [1, H, W, 3], RGB in [0, 1]. It is not compiled:
+        the train step compiles it.
     """
     return _Sum(extractor, list(loss_list))
 
@@ -59,8 +60,8 @@ class _Sum:
         scale = compute_gradient_scale(
             self._extractor, image.shape.num_elements() // 3
         )
-        # Of three gradients the order in which they are added up is not fixed:
-        # those of the image itself are added to that of the network.
+        # The order of a sum of three gradients is not deterministic, so the
+        # gradients of the image and of the network are summed separately.
         pixels = tf.identity(image)
         with tf.GradientTape() as tape:
             tape.watch([image, pixels])
@@ -90,7 +91,7 @@ class _Sum:
 def sum_weighted(
     loss_list: Sequence[protocol.Loss], distances: Sequence[tf.Tensor]
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Adds up distances, [], by their weights; returns these by name, too."""
+    """Returns the weighted sum of distances, [], and the distances by name."""
     total = tf.add_n(
         [
             tf.cast(
@@ -107,11 +108,12 @@ def sum_weighted(
 def compute_gradient_scale(
     extractor: extractors.Extractor, pixels: int
 ) -> tf.Tensor:
-    """Computes what to multiply a loss and divide its gradient by, [].
+    """Computes the loss scale for half precision, [].
 
-    Half floats end at 65504 and at 6e-8. The loss is of order 1, its gradient
-    with respect to one feature of order 1 / (H * W * C): times the number of
-    pixels it is in the middle of their range.
+    float16 ranges from 6e-8 to 65504. The loss is of order 1, its gradient with
+    respect to a feature of order 1 / (H * W * C). Multiplying by the number of
+    pixels moves that to the middle of the range; the gradient is divided by it
+    afterwards.
     """
     narrow = any(o.dtype == "float16" for o in extractor.model.outputs)
     dtype = extractor.model.inputs[0].dtype
@@ -119,7 +121,7 @@ def compute_gradient_scale(
 
 
 def refuse_overflow(objective: Objective) -> Objective:
-    """Makes an objective fail where loss or gradient are not all numbers.
+    """Makes an objective fail if its loss or gradient is NaN or infinite.
 
     The error comes before an optimizer changes anything.
     """
@@ -150,11 +152,11 @@ def is_overflow(error: BaseException) -> bool:
 
 
 def freeze(objective: Objective, keep: np.ndarray) -> Objective:
-    """Takes the gradient from pixels that are to stay.
+    """Sets the gradient of kept pixels to 0.
 
     Args:
         objective: Of an image of h x w pixels.
-        keep: How much each pixel stays as it is, [h, w] in [0, 1].
+        keep: How much each pixel is kept, [h, w] in [0, 1].
     """
     return _Frozen(objective, tf.constant(1 - keep[None, ..., None]))
 

@@ -1,12 +1,13 @@
-"""The protocol of a loss: statistics of a feature map, and their distance.
+"""Defines the protocol of losses: statistics of a map, and a distance.
 
-Every distance is relative: 0 at the target, 1 for a map of zeros (or, for the
-total variation, for steps of one at each pixel), at every size and for every
-network. With a divisor it is a source's instead (`nst_tf.losses.conventions`).
+By default distances are relative: 0 at the target, and 1 for a map of zeros
+(for total variation: for differences of 1 at each pixel), at every size and for
+every network. A divisor gives the scale of a source
+(`nst_tf.losses.conventions`).
 
-`Recomputed` stands for a feature map that is not kept but computed again in
-each tile; `drop_absent` makes the maps of a loss from those that there are.
-`measure` and `compare` call a loss, and name one that breaks the protocol.
+`Recomputed` is a feature map that each tile recomputes; `drop_absent` collects
+the maps of a loss. `measure` and `compare` call a loss, and raise errors that
+name it if it breaks the protocol.
 """
 
 import dataclasses
@@ -22,7 +23,7 @@ from nst_tf.losses import sums
 @reuse.by_value()
 @dataclasses.dataclass(frozen=True, eq=False)
 class Recomputed:
-    """Stands for the map of a picture at a loss's layer: tiles compute it."""
+    """A feature map of a picture that each tile recomputes."""
 
     pixels: canvas.Canvas  # [1, H, W, 3], in [0, 1]
 
@@ -31,18 +32,21 @@ class Loss(Protocol):
     """The protocol of every loss.
 
     Laws: the statistics of parts add up to those of the whole, if it is
-    additive; positions further than `reach` from the mask do not count; the
-    distance is never negative, and zero at the loss's own target. Features of
-    half precision come in float32, unless it has takes_half_precision = True.
+    additive; positions further than `reach` from the mask have no effect; the
+    distance is never negative, and zero at the target of the loss.
+    Half-precision features are converted to float32, unless
+    takes_half_precision is True.
     """
 
     name: str  # "style/block3_conv1", for the log
     layer: str  # a layer of the extractor, or "image"
     weight: float
-    reach: int  # positions it looks beyond its own
+    reach: int  # positions that it reads around its own
     additive: bool  # whether the statistics of parts add up
-    maps: Mapping[str, Any]  # aligned with the feature map, cut with it; or
-    # a `Recomputed`, in tiles
+    maps: Mapping[
+        str, Any
+    ]  # aligned with the feature map, and cropped with it;
+    # or, with tiles, a `Recomputed`
 
     @property
     def statistics(self) -> Callable[..., sums.Statistics]:
@@ -52,18 +56,18 @@ class Loss(Protocol):
         """
 
     def distance(self, statistics: sums.Statistics) -> tf.Tensor:
-        """Compares the statistics of a whole with the target, []."""
+        """Computes the distance of the summed statistics to the target, []."""
 
 
 def drop_absent(**maps: canvas.Canvas | Recomputed | None) -> Mapping[str, Any]:
-    """Leaves out the maps that are absent."""
+    """Collects the maps that are not None."""
     return {name: value for name, value in maps.items() if value is not None}
 
 
 def check_names(known: Sequence[Loss], added: Sequence[Loss]) -> None:
-    """Raises ValueError if added losses have a name that there is already.
+    """Raises ValueError if an added loss has the name of another one.
 
-    The distances of a step are told apart by these names.
+    The distances of a step are keyed by these names.
     """
     by_name = {loss.name: loss for loss in known}
     for loss in added:
@@ -74,8 +78,8 @@ def check_names(known: Sequence[Loss], added: Sequence[Loss]) -> None:
                 for each in (other, loss)
             ]
             raise ValueError(
-                f"two losses are called {loss.name!r}, {kinds[0]} and "
-                f"{kinds[1]}; give each a name of its own."
+                f"two losses have the name {loss.name!r}, {kinds[0]} and "
+                f"{kinds[1]}; give each its own name."
             )
 
 
@@ -83,13 +87,13 @@ def are_additive(loss_list: Sequence[Loss]) -> bool:
     """Returns whether all losses are additive.
 
     Raises:
-        TypeError: If one does not say.
+        TypeError: If a loss has no attribute `additive`.
     """
     for loss in loss_list:
         if not hasattr(loss, "additive"):
             raise TypeError(
-                f"loss {loss.name!r} does not say whether it is additive; set "
-                f"additive = True or False."
+                f"loss {loss.name!r} has no attribute additive; set additive = "
+                "True or False."
             )
     return all(loss.additive for loss in loss_list)
 
@@ -114,7 +118,7 @@ def measure(
         if total is not None and mass is not None:
             return sums.Statistics(total, mass)
     raise TypeError(
-        f"loss {loss.name!r} returned {_describe(found)} as statistics, "
+        f"loss {loss.name!r} returned {_describe(found)} as statistics; "
         f"expected sums.Statistics(total, mass) of {dtype.name} tensors."
     )
 
@@ -131,13 +135,13 @@ def compare(loss: Loss, statistics: sums.Statistics) -> tf.Tensor:
     if distance is not None and distance.shape.rank in (0, None):
         return distance
     raise TypeError(
-        f"loss {loss.name!r} returned {_describe(found)} as distance, expected "
+        f"loss {loss.name!r} returned {_describe(found)} as distance; expected "
         f"one {dtype.name} number, of shape []."
     )
 
 
 def _convert(value: Any, dtype: tf.DType) -> tf.Tensor | None:
-    """Converts a number, or a tensor of that type; returns None for others."""
+    """Converts a number or a tensor of that type; returns None for others."""
     try:
         return tf.convert_to_tensor(value, dtype)
     except (TypeError, ValueError):
@@ -145,7 +149,7 @@ def _convert(value: Any, dtype: tf.DType) -> tf.Tensor | None:
 
 
 def _describe(value: Any) -> str:
-    """Describes what a loss returned."""
+    """Describes the return value of a loss."""
     if tf.is_tensor(value):
         return f"a {value.dtype.name} tensor of shape {value.shape}"
     if isinstance(value, sums.Statistics):

@@ -1,6 +1,6 @@
-"""The table of style losses: all that is asked of one before it is imported.
+"""Lists the style losses, with everything that a plan needs of them.
 
-Nothing here needs TensorFlow.
+Nothing here imports TensorFlow.
 """
 
 import pkgutil
@@ -15,15 +15,15 @@ NEIGHBORS_LAYERS = "block3_conv1,block4_conv1"
 
 
 class StyleLossKind(NamedTuple):
-    """A style loss: where its class is, and what a plan needs to know."""
+    """A style loss: the location of its class, and its properties."""
 
-    location: str  # of its class, "module:class"
-    words: str  # what it compares, for --help
-    strength_scale: float  # style weight over that of "gram", at one strength
-    additive: bool = True  # whether the statistics of parts add up
-    step_bytes: int = 0  # that a step takes besides, for each pixel
-    layers: str = LAYERS  # that it compares by default
-    beside: str = ""  # the loss that is added to it, with a weight of its own
+    location: str  # "module:class"
+    words: str  # its name in --help
+    strength_scale: float  # style weight relative to "gram", at equal strength
+    additive: bool = True  # whether tiles can compute it
+    step_bytes: int = 0  # additional bytes of a step per pixel
+    layers: str = LAYERS  # default layers
+    beside: str = ""  # an additional loss with its own weight
 
     def load(self) -> "type[style_losses.StyleLoss]":
         """Imports its class."""

@@ -1,8 +1,8 @@
-"""Style losses: what of its features an image's style is, and how far it is.
+"""Implements style losses: Gram matrices, means and deviations.
 
-All forget where in the image a feature is. `gram` compares the products of
-every two channels; `moments` the mean and the standard deviation of each. Those
-of whole distributions are in `wasserstein`; `style_kinds` has the table.
+All ignore the positions of features. `gram` compares the products of every two
+channels, `moments` the mean and standard deviation of each channel.
+`wasserstein` has losses of whole distributions; `style_kinds` has the table.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,28 +15,30 @@ from nst_tf.backend import reuse
 from nst_tf.losses import protocol, sums
 from nst_tf.network import projections
 
-DEVIATION_FLOOR = 1e-4  # of the mean variance, added to each, in `moments`
-ROUNDING = 1e-4  # of the mean square, which is no variance in half precision
-TINY = 1e-12  # what a variance is at least
+DEVIATION_FLOOR = (
+    1e-4  # share of the mean variance added to variances in `moments`
+)
+ROUNDING = 1e-4  # share of the mean square: rounding errors of half precision
+TINY = 1e-12  # minimum variance
 
 
 class StyleLoss:
-    """What every style loss is.
+    """Base class of the style losses.
 
     Args:
-        layer: Layer of the extractor that is compared.
-        target: What `measure` gives of the style image; those of several blend
-            linearly.
+        layer: The compared layer of the extractor.
+        target: The result of `measure` for the style image; targets of several
+            styles blend linearly.
         weight: Weight in the objective.
-        region: How much each position counts, [1, h, w, 1], in [0, 1].
-        projection: From these features to those that are compared, [C, D].
-        divisor: Divides the squared difference; that of a map of zeros to the
-            target if None.
-        floor: What is added to variances; a share of the target's mean
-            variance if None. `gram` and `sliced_wasserstein` have none.
+        region: Weight of each position, [1, h, w, 1], in [0, 1].
+        projection: From these features to the compared ones, [C, D].
+        divisor: Divides the squared difference; None: the squared difference of
+            a map of zeros to the target.
+        floor: Constant added to variances; None: a share of the target's mean
+            variance. `gram` and `sliced_wasserstein` ignore it.
     """
 
-    group = "style"  # of its name
+    group = "style"  # prefix of its name
     reach = 0
     additive = True  # whether the statistics of parts add up
     takes_half_precision = True
@@ -72,15 +74,15 @@ class StyleLoss:
         mask: tf.Tensor | None = None,
         projection: np.ndarray | None = None,
     ) -> tf.Tensor:
-        """The target that features, [1, h, w, C], of a style image are."""
-        del projection  # the statistics of a narrow network stay narrow
+        """Computes the target of a style image's features, [1, h, w, C]."""
+        del projection  # the small network's statistics are not projected
         return sums.divide_by_mass(cls.raw_statistics(features, mask))
 
     @classmethod
     def blend(
         cls, targets: Sequence[tf.Tensor], shares: Sequence[float]
     ) -> tf.Tensor:
-        """The mean of several targets, by shares that sum to 1."""
+        """Averages several targets with shares that sum to 1."""
         pairs = zip(shares, targets, strict=True)
         return tf.add_n([share * target for share, target in pairs])
 
@@ -91,26 +93,26 @@ class StyleLoss:
         *,
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
-        """Sums over the positions of a map, those of a mask and the region."""
+        """Sums over the positions of a map, weighted by mask and region."""
         return self.raw_statistics(features, sums.multiply_masks(mask, region))
 
     def distance(self, statistics: sums.Statistics) -> tf.Tensor:
-        """The squared difference over its scale, or the divisor, []."""
+        """Computes the squared difference over its scale or the divisor, []."""
         difference = self._difference(sums.divide_by_mass(statistics))
         return tf.math.divide_no_nan(difference, self._scale)
 
-    # (features, mask) -> the sums of which `measure` gives the mean.
+    # (features, mask) -> sums, whose mean `measure` returns.
     raw_statistics: Callable[..., sums.Statistics]
 
     def _prepare(self) -> None:
-        """Derives from the target what the loss compares."""
+        """Computes constants of the loss from its target."""
 
     def _difference(self, means: tf.Tensor) -> tf.Tensor:
-        """The squared difference of mean statistics to the target, []."""
+        """Computes the squared difference of means to the target, []."""
         raise NotImplementedError
 
     def _of_zeros(self) -> tf.Tensor:
-        """The squared difference of a map of zeros to the target, []."""
+        """Computes the squared difference of zeros to the target, []."""
         return self._difference(tf.zeros_like(self._target))
 
 
@@ -120,8 +122,8 @@ class GramLoss(StyleLoss):
 
     distance = |gram - target|^2 / |target|^2, Frobenius norms. Gatys et al.
     divide the squared difference by 4 N^2 M^2 instead (their E_l), so that it
-    grows with the fourth power of the activations of a layer. With a
-    projection P the Gram matrix G of features F is P' G P, that of F P.
+    grows with the fourth power of the activations of a layer. With a projection
+    P, the Gram matrix G of features F becomes P' G P, that of F P.
 
     Source:
         Gatys, Ecker, Bethge. CVPR 2016, equations 3 to 5.
@@ -163,7 +165,7 @@ class MomentsLoss(StyleLoss):
         self._mean, self._deviation = self._measure_deviation(target)
 
     def _moments(self, means: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and variance of each channel that is compared, [D]."""
+        """Computes mean and variance of each compared channel, [D]."""
         mean, covariance = split_moments(means)
         if self._projection is None:
             return mean, tf.linalg.diag_part(covariance)
@@ -174,7 +176,7 @@ class MomentsLoss(StyleLoss):
     def _measure_deviation(
         self, means: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean and standard deviation of each channel, [D]."""
+        """Computes mean and standard deviation of each channel, [D]."""
         mean, variance = self._moments(means)
         return mean, tf.sqrt(tf.maximum(variance, 0.0) + self._floor)
 
@@ -185,16 +187,16 @@ class MomentsLoss(StyleLoss):
 
 
 def split_moments(means: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mean, [C], and covariance, [C, C], of raw moments, [C + 1, C]."""
+    """Splits raw moments, [C + 1, C], into mean, [C], and covariance."""
     second, mean = means[:-1], means[-1]
     return mean, second - mean[:, None] * mean
 
 
 def find_mean_variance(target: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
-    """The mean variance, [], never below what rounding leaves of squares.
+    """Computes the mean variance, [], at least the rounding error of squares.
 
-    An image of one color has no variance; the difference of its mean square
-    and its squared mean is rounding.
+    For an image of one color, the mean square minus the squared mean is only
+    rounding error.
     """
     squares = tf.linalg.diag_part(target[:-1])
     least = tf.maximum(ROUNDING * tf.reduce_mean(squares), TINY)

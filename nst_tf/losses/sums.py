@@ -1,8 +1,8 @@
-"""Additive sums over the positions of a feature map.
+"""Computes additive sums over the positions of a feature map.
 
 The statistics of a whole are the sum of the statistics of its parts. Masks,
-tiles and blends of styles rest on that law: a mask says how much each position
-counts, and the mean divides by the mass, the sum of the mask.
+tiles and blends of styles rely on that law: a mask weights each position, and
+the mean divides by the mass, the sum of the mask.
 """
 
 from collections.abc import Callable
@@ -16,10 +16,10 @@ BLOCK = 1024  # positions whose products in bfloat16 are added up in bfloat16
 
 
 class Statistics(NamedTuple):
-    """Sums over positions; those of a whole are the sum of its parts'."""
+    """Sums over positions; the sums of parts add up to those of the whole."""
 
     total: tf.Tensor
-    mass: tf.Tensor  # how many positions were summed, []
+    mass: tf.Tensor  # number of summed positions, or their weights, []
 
 
 def gram_matrix(
@@ -28,14 +28,12 @@ def gram_matrix(
     """Averages the product of every two channels over the positions of a map.
 
     gram[i, j] = sum(mask * features[..., i] * features[..., j]) / sum(mask).
-    Gatys et al. sum where we average, so that sizes and regions compare: the
-    mean squared difference of two of ours is 4 times their E_l, for two images
-    of one size.
+    Gatys et al. sum where we average, so that sizes and regions are comparable:
+    our mean squared difference is 4 times their E_l, for images of one size.
 
     Args:
         features: Feature map, [1, H, W, C].
-        mask: How much each position counts, [1, H, W, 1], in [0, 1]; all of
-            them if None.
+        mask: Weight of each position, [1, H, W, 1], in [0, 1]; None: 1.
 
     Returns:
         Gram matrix, [C, C], symmetric, in squared feature units.
@@ -52,12 +50,11 @@ def gram_matrix(
 def gram_statistics(
     features: tf.Tensor, mask: tf.Tensor | None = None
 ) -> Statistics:
-    """Computes the sums of which `gram_matrix` is the quotient, [C, C].
+    """Computes the sums that `gram_matrix` divides by the mass, [C, C].
 
-    Features in bfloat16 are multiplied as they are, in blocks, since a product
-    of matrices is rounded to the type of these: 1024 positions in bfloat16, and
-    their sum in float32. Where the CPU emulates bfloat16 they are multiplied in
-    float32.
+    bfloat16 features are multiplied in blocks of 1024 positions, since matrix
+    products are rounded to bfloat16, and the blocks are summed in float32. If
+    the CPU only emulates bfloat16, they are multiplied in float32.
     """
     _check_mask(features, mask)
     if features.dtype != tf.bfloat16:
@@ -75,7 +72,7 @@ def gram_statistics(
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
             factor = _cast_factor(weighted)
             slope = tf.cast(upstream + tf.transpose(upstream), factor.dtype)
-            # Faster than a product of matrices, which is the same.
+            # Faster than the equivalent matrix product.
             product = tf.nn.conv2d(factor, slope[None, None], 1, "VALID")
             return tf.cast(product, features.dtype)
 
@@ -92,14 +89,14 @@ def _weigh(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
 
 
 def _cast_factor(values: tf.Tensor) -> tf.Tensor:
-    """Casts bfloat16 to float32 if its products would be emulated."""
+    """Casts bfloat16 to float32 if the CPU only emulates it."""
     if values.dtype == tf.bfloat16 and device.emulates_bfloat16():
         return widen(values)
     return values
 
 
 def _sum_products(one: tf.Tensor, two: tf.Tensor) -> tf.Tensor:
-    """Sums the products of channels over positions, [C, C], not rounded."""
+    """Sums the products of channels over positions, [C, C], in float32."""
     channels = one.shape[-1]
     one, two = (tf.reshape(each, [-1, channels]) for each in (one, two))
     if one.dtype != tf.bfloat16:
@@ -116,16 +113,15 @@ def _sum_products(one: tf.Tensor, two: tf.Tensor) -> tf.Tensor:
 def moment_statistics(
     features: tf.Tensor, mask: tf.Tensor | None = None
 ) -> Statistics:
-    """Sums products of channels, and the channels below them.
+    """Sums the products of channels, and the channels.
 
     Args:
         features: Feature map, [1, H, W, C].
-        mask: How much each position counts, [1, H, W, 1], in [0, 1]; all of
-            them if None.
+        mask: Weight of each position, [1, H, W, 1], in [0, 1]; None: 1.
 
     Returns:
-        Sums, [C + 1, C]; their mean are the raw moments of second and first
-        order.
+        Sums, [C + 1, C]; divided by the mass, these are the raw moments of
+        second and first order.
 
     Raises:
         ValueError: If `mask` and `features` differ in height or width.
@@ -154,7 +150,7 @@ def squared_difference(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
     Args:
         features: Feature map, [1, h, w, C].
-        target: What has no gradient, [1, h, w, C].
+        target: Constant map without gradient, [1, h, w, C].
     """
 
     @ops.custom_gradient
@@ -178,7 +174,7 @@ def _average_squares(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 def _compute_slope(
     upstream: tf.Tensor, features: tf.Tensor, target: tf.Tensor
 ) -> tf.Tensor:
-    """Computes the gradient of the same with respect to the features."""
+    """Computes the gradient of `_average_squares` for the features."""
     channels: Any = features.shape[-1]
     upstream *= tf.constant(2 / channels, upstream.dtype)
     slope = upstream * (widen(features) - widen(target))
@@ -186,7 +182,7 @@ def _compute_slope(
 
 
 def masked_sum(values: tf.Tensor, mask: tf.Tensor | None) -> Statistics:
-    """Sums what there is at positions, [1, h, w, 1], by their mask."""
+    """Sums values, [1, h, w, 1], weighted by a mask."""
     if mask is None:
         mass = tf.cast(tf.size(values), values.dtype)
         return Statistics(tf.reduce_sum(values), mass)
@@ -195,7 +191,7 @@ def masked_sum(values: tf.Tensor, mask: tf.Tensor | None) -> Statistics:
 
 
 def divide_by_mass(statistics: Statistics) -> tf.Tensor:
-    """Divides the sums by the mass; nothing counts where the mass is zero."""
+    """Divides the sums by the mass; returns 0 for a mass of 0."""
     return tf.math.divide_no_nan(statistics.total, statistics.mass)
 
 
@@ -209,7 +205,7 @@ def multiply_masks(
 
 
 def widen(values: tf.Tensor) -> tf.Tensor:
-    """Casts half precision to float32: its sums would overflow or round."""
+    """Casts half precision to float32, to avoid overflow and rounding."""
     return values if values.dtype == tf.float64 else tf.cast(values, tf.float32)
 
 
@@ -227,7 +223,7 @@ def _flatten(
 
 
 def _count(features: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
-    """Counts the positions, by their weights, []."""
+    """Sums the weights of positions, 1 without weights, []."""
     if weights is not None:
         return tf.reduce_sum(widen(weights))
     positions = tf.reduce_prod(tf.shape(features)[:-1])
@@ -235,9 +231,10 @@ def _count(features: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
 
 
 def _check_mask(features: tf.Tensor, mask: tf.Tensor | None) -> None:
-    """Raises ValueError if a mask is of another size than a map."""
+    """Raises ValueError if a mask and a map differ in size."""
     if mask is not None and mask.shape[1:3] != features.shape[1:3]:
         raise ValueError(
             f"mask is {mask.shape[2]} x {mask.shape[1]} positions, but the "
-            f"feature map is {features.shape[2]} x {features.shape[1]}."
+            f"feature map is {features.shape[2]} x {features.shape[1]}; pass a "
+            "mask of the map's size."
         )

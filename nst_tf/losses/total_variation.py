@@ -1,9 +1,8 @@
-"""Total variation: how much neighboring pixels differ.
+"""Implements total variation, the difference of neighboring pixels.
 
-The gradients are written out: that of four slices of the image would be four
-terms of a sum, which TensorFlow may add up in the order in which they come, and
-so not twice to the same bits. A product behind the sum keeps it apart from the
-sum with the other gradients of the image.
+The gradients are explicit. Automatic differentiation would sum the gradients of
+four slices of the image in an order that is not deterministic. The final
+product keeps that sum separate from the sum with other gradients of the image.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,26 +12,27 @@ import tensorflow as tf
 from nst_tf.backend import canvas, ops, reuse
 from nst_tf.losses import protocol, sums
 
-Derived = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # a value, and derivatives
+Derived = tuple[tf.Tensor, tf.Tensor, tf.Tensor]  # value and derivatives
 
 
 @reuse.by_value(numbers=["weight"])
 class TotalVariationLoss:
     """The mean difference of neighboring pixels.
 
-    The mean is over all pairs of a pixel and the one below or to the right of
-    it, and over the channels: a checkerboard of 0 and 1 has 1. A pair counts
-    as much as its upper or left pixel.
+    The mean is over channels and over all pairs of a pixel and the pixel below
+    it or to its right: a checkerboard of 0 and 1 has 1. A pair has the weight
+    of its upper or left pixel.
 
     Args:
         weight: Weight in the objective.
-        neighbors: What is averaged, a name in `FORMS`: the squares or the
-            absolute values of the differences; over pixels that have both
-            neighbors only, their squares, or (down^2 + right^2)^1.25; or the
-            squares of those to all eight neighbors, the border repeated.
+        neighbors: The averaged function of differences, a name in `FORMS`:
+            squares (square), absolute values (absolute), over pixels with both
+            neighbors squares (inner_square) or (down^2 + right^2)^1.25 (power),
+            or squares of the differences to all eight neighbors, with repeated
+            borders (nine_point).
         divisor: Divides the mean.
-        region: How much each pixel counts, [1, H, W, 1], in [0, 1].
-        size: (height, width) of the image, where it may be seen in parts.
+        region: Weight of each pixel, [1, H, W, 1], in [0, 1].
+        size: (height, width) of the whole image, if tiles compute the loss.
 
     Source:
         Mahendran, Vedaldi. Understanding Deep Image Representations by
@@ -67,7 +67,7 @@ class TotalVariationLoss:
         *,
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
-        """Sums over neighbors, the mean over channels."""
+        """Sums over pairs, averaged over channels."""
         image = sums.widen(features)
         mask = sums.multiply_masks(mask, region)
         if mask is None:
@@ -97,7 +97,7 @@ class TotalVariationLoss:
 def _sum_neighbors(
     neighbors: str, image: tf.Tensor, mask: tf.Tensor
 ) -> tf.Tensor:
-    """Sums over pixels, the mean over channels, []."""
+    """Sums over pixels, averaged over channels, []."""
     channels = tf.cast(tf.shape(image)[-1], image.dtype)
     mask = tf.stop_gradient(mask)
 
@@ -123,11 +123,11 @@ def _sum_neighbors(
 def _sum_eight_neighbors(
     image: tf.Tensor, mask: tf.Tensor, size: tuple[int, int]
 ) -> tf.Tensor:
-    """Sums 2/3 of the squares to a side and 1/6 of the others, [].
+    """Sums 2/3 of straight and 1/6 of diagonal squared differences, [].
 
-    The border is repeated once, and copies have diagonal neighbors, too: there
-    are (H + 1) (W + 1) diagonals of each kind, whose mean counts, as the mean
-    over the pixels of the others does. `size` is that of the whole image.
+    The border is repeated once, and its copies have diagonal neighbors too:
+    there are (H + 1) (W + 1) diagonals of each kind, which are averaged, as
+    straight differences are over pixels. `size` is that of the whole image.
     """
     height, width = size
     channels = tf.cast(tf.shape(image)[-1], mask.dtype)
@@ -174,7 +174,7 @@ def _sum_eight_neighbors(
 
 
 def _shift(values: tf.Tensor, rows: int, columns: int) -> tf.Tensor:
-    """Moves a map down by rows and right by columns, zeros behind it."""
+    """Shifts a map down and right, and fills with zeros."""
     height, width = (tf.shape(values)[axis] for axis in (1, 2))
     padded = _pad(_pad(values, 1, rows, 0), 2, columns, 0)
     return padded[:, :height, :width]
@@ -188,29 +188,29 @@ def _pad(values: tf.Tensor, axis: int, before: int, after: int) -> tf.Tensor:
 
 
 def _square(down: tf.Tensor, right: tf.Tensor) -> Derived:
-    """down^2 + right^2."""
+    """Computes down^2 + right^2."""
     return down**2 + right**2, 2.0 * down, 2.0 * right
 
 
 def _absolute(down: tf.Tensor, right: tf.Tensor) -> Derived:
-    """|down| + |right|."""
+    """Computes |down| + |right|."""
     return tf.abs(down) + tf.abs(right), tf.sign(down), tf.sign(right)
 
 
 def _power(down: tf.Tensor, right: tf.Tensor) -> Derived:
-    """(down^2 + right^2)^1.25."""
+    """Computes (down^2 + right^2)^1.25."""
     square = down**2 + right**2
     outer = 2.5 * square**0.25
     return square**1.25, outer * down, outer * right
 
 
-# What total variation adds up, of each pixel's differences to its neighbors,
-# with its derivatives by them.
+# Name -> function of the differences to the lower and the right neighbor, with
+# its derivatives.
 NEIGHBORS: Mapping[str, Callable[[tf.Tensor, tf.Tensor], Derived]] = {
     "square": _square,
     "inner_square": _square,
     "absolute": _absolute,
     "power": _power,
 }
-INNER = ("inner_square", "power")  # over pixels that have both neighbors
+INNER = ("inner_square", "power")  # only over pixels with both neighbors
 FORMS = (*NEIGHBORS, "nine_point")

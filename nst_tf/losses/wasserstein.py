@@ -1,8 +1,8 @@
-"""Style losses of distributions.
+"""Implements style losses that compare distributions.
 
-`wasserstein` compares the means and all covariances, as the distance between
-two Gaussian distributions; `sliced_wasserstein` the whole distribution, along
-some directions, and not as a sum over positions.
+`wasserstein` compares means and covariances, as the distance between two
+Gaussian distributions. `sliced_wasserstein` compares whole distributions along
+some directions, and is not a sum over positions.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,21 +14,21 @@ from nst_tf.backend import ops, reuse
 from nst_tf.losses import style_kinds, style_losses, sums
 from nst_tf.network import projections
 
-COVARIANCE_FLOOR = 1e-2  # of the mean variance, added to each: a bound of the
+COVARIANCE_FLOOR = 1e-2  # share of the mean variance added to each: bounds the
 # gradient of `wasserstein`
-EXACT_CHANNELS = 256  # so many are decomposed in float64, which then is cheap
-DIRECTIONS = 32  # of `sliced_wasserstein`, at most
-QUANTILES = 4096  # that are kept of a style image, at most
+EXACT_CHANNELS = 256  # up to these, float64 is cheap
+DIRECTIONS = 32  # maximum of `sliced_wasserstein`
+QUANTILES = 4096  # maximum per style image
 
 
 @reuse.by_value(numbers=["weight"])
 class WassersteinLoss(style_losses.StyleLoss):
-    """Squared Wasserstein-2 distance of two Gaussian distributions, relative.
+    """Relative squared Wasserstein-2 distance of two Gaussian distributions.
 
     distance = |m - m_t|^2 + tr(S + S_t - 2 (R S R)^(1/2)), over that of zeros,
     for means m, covariances S and R = S_t^(1/2). A small share of the target's
-    mean variance is added to all variances, so that the gradient is bounded
-    where features hardly vary.
+    mean variance is added to all variances, which bounds the gradient if
+    features hardly vary.
 
     Source:
         Olkin, Pukelsheim. The Distance between Two Random Vectors with Given
@@ -61,7 +61,7 @@ class WassersteinLoss(style_losses.StyleLoss):
         self._trace = tf.reduce_sum(deviations**2)
 
     def _moments(self, means: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Mean, [C], and covariance, [C, C], as they are compared."""
+        """Computes the compared mean, [C], and covariance, [C, C]."""
         mean, covariance = style_losses.split_moments(means)
         if self._narrow_root is not None:
             mean = tf.linalg.matvec(self._narrow_root, mean, transpose_a=True)
@@ -79,7 +79,7 @@ class WassersteinLoss(style_losses.StyleLoss):
         trace = tf.linalg.trace(covariance) + tf.cast(self._trace, self._dtype)
         of_covariances = trace - 2.0 * trace_of_root(product, floor**2)
         distance = of_means + tf.cast(of_covariances, means.dtype)
-        # Rounding may bring it below zero, which its gradient shall not see.
+        # Rounding may make it negative; clip it without changing the gradient.
         return distance + tf.stop_gradient(tf.nn.relu(-distance))
 
 
@@ -87,12 +87,12 @@ class WassersteinLoss(style_losses.StyleLoss):
 class SlicedWassersteinLoss(style_losses.StyleLoss):
     """Mean squared Wasserstein-2 distance along fixed random directions.
 
-    In one dimension the distance is that of the sorted values. The directions
-    are orthonormal, and drawn once; in the source they are drawn anew for each
-    step. Sorting is not a sum over positions: parts do not add up.
+    In one dimension it is the distance of the sorted values. The directions are
+    orthonormal and drawn once; the source draws new ones for each step. Sorting
+    is not a sum over positions, so that the loss is not additive.
 
-    The target holds quantiles, [Q, K]: the values along K directions, sorted,
-    at (q + 1/2) / Q of all positions.
+    The target has quantiles, [Q, K]: the sorted values along K directions, at
+    (q + 1/2) / Q of all positions.
 
     Source:
         Heitz, Vanhoey, Chambon, Belcour. A Sliced Wasserstein Loss for Neural
@@ -108,7 +108,7 @@ class SlicedWassersteinLoss(style_losses.StyleLoss):
         mask: tf.Tensor | None = None,
         projection: np.ndarray | None = None,
     ) -> tf.Tensor:
-        """The quantiles, [Q, K], of features, [1, h, w, C]."""
+        """Computes the quantiles, [Q, K], of features, [1, h, w, C]."""
         values, levels, _ = _sort(features, mask, projection)
         levels = tf.broadcast_to(levels, tf.shape(values))
         return _quantiles(values, levels, min(QUANTILES, len(values)))
@@ -117,7 +117,7 @@ class SlicedWassersteinLoss(style_losses.StyleLoss):
     def blend(
         cls, targets: Sequence[tf.Tensor], shares: Sequence[float]
     ) -> tf.Tensor:
-        """The mean of quantiles, by shares that sum to 1."""
+        """Averages quantiles with shares that sum to 1."""
         most = max(len(target) for target in targets)
         tables = [
             target if len(target) == most else _resample(target, most)
@@ -132,7 +132,7 @@ class SlicedWassersteinLoss(style_losses.StyleLoss):
         *,
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
-        """Sums squared differences of sorted values to those of the target."""
+        """Sums the squared differences of sorted values to the target's."""
         values, levels, weights = _sort(
             features, sums.multiply_masks(mask, region), self._projection
         )
@@ -156,19 +156,19 @@ class SlicedWassersteinLoss(style_losses.StyleLoss):
 
 
 def trace_of_root(matrix: tf.Tensor, floor: tf.Tensor) -> tf.Tensor:
-    """The trace of the square root of a symmetric matrix, [C, C].
+    """Computes the trace of the square root of a symmetric matrix, [].
 
-    The gradient is that of the formula, M^(-1/2) / 2. Differentiating through
-    the decomposition would divide by differences of eigenvalues.
+    The gradient is explicit, M^(-1/2) / 2: automatic differentiation of the
+    decomposition would divide by differences of eigenvalues.
 
     Args:
         matrix: Symmetric, positive, [C, C].
-        floor: What no eigenvalue is below, []; smaller ones are rounding.
+        floor: Minimum of the eigenvalues, []; smaller ones are rounding errors.
     """
 
     @ops.custom_gradient
     def trace(matrix: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
-        # Of what is no number there is no decomposition, and no root either.
+        # A matrix with NaN has no decomposition; the root becomes NaN.
         finite = tf.reduce_all(tf.math.is_finite(matrix))
         unit = tf.eye(tf.shape(matrix)[0], dtype=matrix.dtype)
         values, vectors = tf.linalg.eigh(tf.where(finite, matrix, unit))
@@ -185,7 +185,7 @@ def trace_of_root(matrix: tf.Tensor, floor: tf.Tensor) -> tf.Tensor:
 
 
 def _directions(channels: int, projection: np.ndarray | None) -> np.ndarray:
-    """Orthonormal directions of the features compared, seen here, [C, K]."""
+    """Returns orthonormal directions of the compared features, [C, K]."""
     wide = channels if projection is None else projection.shape[1]
     rng = np.random.default_rng(0)
     square, _ = np.linalg.qr(rng.normal(size=(wide, min(wide, DIRECTIONS))))
@@ -195,10 +195,10 @@ def _directions(channels: int, projection: np.ndarray | None) -> np.ndarray:
 def _sort(
     features: tf.Tensor, mask: tf.Tensor | None, projection: np.ndarray | None
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Values along directions, ascending, [n, K]; their levels; weights.
+    """Returns sorted values along directions, [n, K], levels and weights.
 
-    The level of a value is the share of the mass below it, and half its own.
-    Without a mask levels and weights are those of all directions, [n, 1].
+    The level of a value is the share of the mass below it plus half its own.
+    Without a mask, all directions share levels and weights, [n, 1].
     """
     channels: int = features.shape.as_list()[-1]  # type: ignore[assignment]
     flat = tf.reshape(sums.widen(features), [-1, channels])
@@ -220,7 +220,7 @@ def _sort(
 
 
 def _gather(table: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
-    """The value of each column in its row, [n, K], of a table, [Q, K]."""
+    """Gathers rows per column, [n, K], from a table, [Q, K]."""
     if rows.shape[-1] == 1:
         return tf.gather(table, rows[:, 0])
     gathered = tf.gather(tf.transpose(table), tf.transpose(rows), batch_dims=1)
@@ -238,6 +238,6 @@ def _quantiles(values: tf.Tensor, levels: tf.Tensor, count: int) -> tf.Tensor:
 
 
 def _resample(table: tf.Tensor, count: int) -> tf.Tensor:
-    """Another number of quantiles, [count, K]."""
+    """Resamples quantiles to another number, [count, K]."""
     levels = tf.constant((np.arange(len(table)) + 0.5)[:, None] / len(table))
     return _quantiles(table, tf.broadcast_to(levels, table.shape), count)

@@ -1,9 +1,9 @@
-"""What an image file says besides its samples: notes, credits, pages.
+"""Reads and writes the metadata of image files: EXIF, credits, pages.
 
-`exif`, `xmp` and `iptc` read and write who made a picture, when and with what;
-`directories` and `boxes` walk TIFF files and EXIF, and HEIC and AVIF files;
-`pages` says which picture of a file counts. Whatever is read is a stranger's,
-and is read within limits.
+`exif`, `xmp` and `iptc` handle author, date, camera and the like. `directories`
+parses TIFF and EXIF directories, `boxes` HEIC and AVIF boxes. `pages` chooses
+the picture of a file that is read. All input is untrusted, so that every reader
+has limits.
 
     from nst_tf.metadata import xmp
     xmp.read(xmp.encode({"dc:creator": ("Ada",)}))

@@ -1,4 +1,4 @@
-"""Boxes of AVIF and HEIC files, as far as they say what colors mean.
+"""Finds the color code points in the boxes of AVIF and HEIC files.
 
 Source:
     ISO/IEC 14496-12, section 4.2 and 8.11; ISO/IEC 23008-12, section 9.3.
@@ -8,16 +8,16 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-LONGEST = 1 << 24  # bytes of the box that describes a picture
+LONGEST = 1 << 24  # bytes of the meta box
 MOST_BOXES = 1000  # before it
 
 
 def find_nclx(file: BinaryIO) -> Sequence[int]:
-    """Finds the code points of the primary picture's colors.
+    """Returns the color code points of the primary picture.
 
     Returns:
-        Primaries, transfer and matrix, of ITU-T H.273; nothing if there are
-        none, or the boxes are damaged.
+        Primaries, transfer and matrix of ITU-T H.273; empty if they are missing
+        or the boxes are damaged.
     """
     try:
         meta = dict(_list_boxes(_read_meta(file)[4:]))
@@ -35,7 +35,7 @@ def find_nclx(file: BinaryIO) -> Sequence[int]:
 
 
 def _read_meta(file: BinaryIO) -> bytes:
-    """Reads the box that describes what a file holds."""
+    """Reads the meta box of a file."""
     file.seek(0)
     for _ in range(MOST_BOXES):
         head = file.read(8)
@@ -55,11 +55,11 @@ def _read_meta(file: BinaryIO) -> bytes:
 
 
 def _list_boxes(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Lists the boxes in a box: kind and content."""
+    """Yields the boxes in a box: kind and content."""
     place = 0
     while place + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, place)
-        if size < 8:  # to the end, or of 64 bits: none of those looked for
+        if size < 8:  # open-ended or 64-bit sizes: not needed here
             return
         yield kind, data[place + 8 : place + size]
         place += size
@@ -77,7 +77,7 @@ def _list_properties(data: bytes, item: int) -> list[int]:
         end = place + 1 + data[place] * form.size
         if owner == item:
             several = form.iter_unpack(data[place + 1 : end])
-            # The highest bit says whether a reader must know the property.
+            # The highest bit marks essential properties.
             return [
                 value & (0x7FFF if is_long else 0x7F) for (value,) in several
             ]

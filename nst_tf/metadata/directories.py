@@ -1,7 +1,7 @@
-"""Directories of tags, in TIFF files and in EXIF, checked before they are read.
+"""Checks the tag directories of TIFF files and EXIF before libraries read them.
 
-Libraries make an object of each number in a tag, which takes up to 200 bytes: a
-file of 120 MB could fill 3 GB.
+Libraries create an object of up to 200 bytes for each number in a tag: a file
+of 120 MB could fill 3 GB.
 """
 
 import os
@@ -12,20 +12,20 @@ MOST_NUMBERS = 1 << 20  # in the tags of a directory
 MOST_ENTRIES = 1 << 16  # of all directories
 MOST_DIRECTORIES = 1000  # that are checked
 BEGINNINGS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # of TIFF files
-# How `struct` reads a number of a tag, by the tag's type; other types are text.
+# Tag type -> `struct` format of its numbers; other types are text.
 _NUMBERS = {
     **{3: "H", 4: "I", 8: "h", 9: "i", 11: "f", 13: "I"},
     **{5: "Q", 10: "Q", 12: "d", 16: "Q", 17: "q", 18: "Q"},
 }
 _POINTERS = (330, 34665, 34853, 40965)  # SubIFDs, EXIF, GPS, interoperability
-_MOST_POINTERS = 64  # of a tag, that are followed
+_MOST_POINTERS = 64  # followed per tag
 
 
 def check_tags(file: BinaryIO) -> None:
-    """Checks all directories of a TIFF file, or of EXIF, which begins as one.
+    """Checks all directories of a TIFF file, or of EXIF data, which has one.
 
     Raises:
-        ValueError: If the tags of a directory are longer than the file, or hold
+        ValueError: If the tags of a directory are longer than the file or have
             more than `MOST_NUMBERS` numbers, or there are more than
             `MOST_ENTRIES` tags.
 
@@ -37,7 +37,7 @@ def check_tags(file: BinaryIO) -> None:
     head = file.read(4)
     order, is_big = "<" if head[:2] == b"II" else ">", b"+" in head
     pointer, counter = ("Q", "Q") if is_big else ("I", "H")
-    width = struct.calcsize(pointer)  # of the largest value inside an entry
+    width = struct.calcsize(pointer)  # of values stored inside an entry
     entry = struct.Struct(f"{order}HH{pointer}{pointer}")
 
     def read(kind: str, place: int, number: int) -> list[int]:
@@ -48,7 +48,7 @@ def check_tags(file: BinaryIO) -> None:
         return [value for (value,) in form.iter_unpack(data[:whole])]
 
     places, tags = read(pointer, width, 1), 0
-    for place in places:  # which grow
+    for place in places:  # the list grows
         start = place + struct.calcsize(counter)
         count = sum(read(counter, place, 1))
         tags += count
@@ -72,8 +72,8 @@ def check_tags(file: BinaryIO) -> None:
                 found += read(letter, where, min(many, _MOST_POINTERS))
         if total > length or numbers > MOST_NUMBERS:
             raise ValueError(
-                f"it is damaged: its tags have {total} bytes and {numbers} "
-                f"numbers"
+                f"it is damaged: its tags claim {total} bytes and {numbers} "
+                "numbers"
             )
         found = [each for each in found if each and each not in places]
         places += found[: MOST_DIRECTORIES - len(places)]

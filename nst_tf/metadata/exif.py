@@ -1,7 +1,7 @@
-"""Which of a camera's notes a painting keeps, and how they are written.
+"""Selects the EXIF tags that a result keeps, and writes them.
 
-Who made the photograph, when, and with what; not the place, unless it is asked
-for, no serial numbers or owner's names, and nothing that is no longer true.
+It keeps author, date and camera, and on request the GPS position. It drops
+serial numbers, owner's names, and tags that do not apply to the result.
 
 Source:
     CIPA DC-008, Exif 3.0; TIFF, revision 6.0.
@@ -20,7 +20,7 @@ KEPT = (
     *(_BASE.ImageDescription, _BASE.Make, _BASE.Model, _BASE.DateTime),
     *(_BASE.Artist, _BASE.Copyright),
 )
-# With their types: Pillow would guess them from the values.
+# With types, which Pillow would guess from the values.
 _RATIONAL = (
     *(_BASE.ExposureTime, _BASE.FNumber, _BASE.ApertureValue),
     _BASE.FocalLength,
@@ -41,7 +41,7 @@ KEPT_OF_EXPOSURE: Mapping[int, int] = {
     **dict.fromkeys(_SHORT, TiffTags.SHORT),
     **dict.fromkeys(_TEXT, TiffTags.ASCII),
 }
-LONGEST = 1000  # of a text that is kept
+LONGEST = 1000  # characters of a kept text
 _BELOW = (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo)  # the main directory
 _HEAD = b"II*\0\x08\0\0\0"
 _TYPES: Mapping[int | None, Mapping[int, int]] = {
@@ -57,10 +57,10 @@ Directories = Mapping[int | None, Mapping[int, Any]]  # None: the main one
 
 
 def select_tags(source: Image.Exif, keep_location: bool = False) -> Image.Exif:
-    """Copies the notes that are still true of a painting.
+    """Copies the tags that also apply to the result.
 
-    The orientation is not among them: pictures are upright; the place is only
-    if `keep_location`. What cannot be written again is left out.
+    It drops the orientation, since results are upright, the GPS position unless
+    `keep_location`, and tags that cannot be written.
     """
     target = Image.Exif()
     chosen = {
@@ -69,11 +69,11 @@ def select_tags(source: Image.Exif, keep_location: bool = False) -> Image.Exif:
         ExifTags.IFD.GPSInfo: range(32) if keep_location else (),
     }
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # directories are parsed only now
+        warnings.simplefilter("ignore")  # directories are parsed lazily
         for ifd, tags in chosen.items():
             try:
                 found = _directory(source, ifd)
-            except Exception:  # a damaged directory raises anything
+            except Exception:  # damaged ones raise all kinds of errors
                 continue
             for tag in tags:
                 if tag in found and _can_be_kept(found[tag]):
@@ -87,13 +87,13 @@ def complete(
     form: str,
     dpi: tuple[float, float] | None,
 ) -> Directories:
-    """Adds what EXIF asks for, of a picture in sRGB.
+    """Adds the tags that EXIF requires, for a picture in sRGB.
 
     Args:
-        notes: Those of the content.
+        notes: The tags of the content.
         size: (width, height) of the picture.
         form: Pillow's name of the file's format.
-        dpi: Pixels per inch, across and down; None if that is not known.
+        dpi: Pixels per inch, (horizontal, vertical); None: unknown.
     """
     notes = Image.Exif() if notes is None else notes
     main = {tag: value for tag, value in notes.items() if tag not in _BELOW}
@@ -101,30 +101,30 @@ def complete(
     details[_BASE.ExifVersion] = b"0232"
     details[_BASE.FlashPixVersion] = b"0100"
     details[_BASE.ColorSpace] = 1  # sRGB
-    if form != "TIFF":  # its main directory has them
+    if form != "TIFF":  # TIFF's main directory has them
         details[_BASE.ExifImageWidth] = size[0]
         details[_BASE.ExifImageHeight] = size[1]
     if form == "JPEG":
         details[_BASE.ComponentsConfiguration] = b"\1\2\3\0"  # Y, Cb, Cr
         main[_BASE.YCbCrPositioning] = 1  # centered
-    if form != "PNG":  # that counts pixels per meter, elsewhere
+    if form != "PNG":  # PNG has its own chunk for it
         main[_BASE.XResolution], main[_BASE.YResolution] = dpi or (1, 1)
         main[_BASE.ResolutionUnit] = 2 if dpi else 1  # inches, or no unit
     return {None: main, **dict(zip(_BELOW, (details, place), strict=True))}
 
 
 def encode(directories: Directories) -> bytes:
-    """Writes EXIF as JPEG, PNG and WebP files hold it."""
+    """Encodes EXIF data for JPEG, PNG and WebP files."""
     return b"Exif\0\0" + _HEAD + encode_directories(directories)
 
 
 def encode_directories(directories: Directories, head: bytes = _HEAD) -> bytes:
-    """Writes directories, to stand just behind the head of a TIFF file.
+    """Encodes directories to follow the header of a TIFF file.
 
     Args:
-        directories: Of each what its tags mean. The offsets of the samples
-            count from the end of what is returned.
-        head: That of the file, which says how long numbers are.
+        directories: The tags of each directory. Offsets of samples count from
+            the end of the returned bytes.
+        head: The header of the file, which sets byte order and width.
     """
     main = _make_directory(head, None, directories[None])
     below = {
@@ -138,7 +138,7 @@ def encode_directories(directories: Directories, head: bytes = _HEAD) -> bytes:
         main[ifd] = place
         parts.append(directory.tobytes(place))
         place += len(parts[-1])
-    if STRIPOFFSETS in main:  # Pillow adds what is before
+    if STRIPOFFSETS in main:  # Pillow adds the rest
         length = sum(map(len, parts))
         main[STRIPOFFSETS] = tuple(length + n for n in main[STRIPOFFSETS])
     return b"".join([main.tobytes(len(head)), *parts])
@@ -147,7 +147,7 @@ def encode_directories(directories: Directories, head: bytes = _HEAD) -> bytes:
 def _make_directory(
     head: bytes, ifd: int | None, tags: Mapping[int, Any]
 ) -> ImageFileDirectory_v2:
-    """Makes a directory that Pillow writes, of the types that EXIF says."""
+    """Makes a directory for Pillow, with the types that EXIF requires."""
     directory = ImageFileDirectory_v2(head, group=ifd)
     types = _TYPES.get(ifd, {})
     if ifd is None and head[2] == 43:  # a BigTIFF file
@@ -161,23 +161,23 @@ def _make_directory(
 
 
 def _directory(exif: Image.Exif, ifd: int | None) -> MutableMapping[int, Any]:
-    """Returns a directory, the main one if None, to read and to write."""
+    """Returns a directory; None: the main one."""
     return exif if ifd is None else exif.get_ifd(ifd)
 
 
 def _can_be_kept(value: Any) -> bool:
-    """Whether a value is neither too long nor our record of another picture."""
+    """Returns whether a value is short and not a record of our own."""
     is_long = isinstance(value, (str, bytes, tuple)) and len(value) > LONGEST
     return not is_long and not str(value).startswith('{"nst_tf"')
 
 
 def _copy(tag: int, value: Any, target: Image.Exif, ifd: int | None) -> None:
-    """Writes a tag into a directory, if it can be read back."""
+    """Copies a tag into a directory if it can be read back."""
     if ifd is None and isinstance(value, str) and not value.isascii():
         # Pillow reads bytes as Latin-1, and would write them as ASCII.
         value = value.encode("latin-1", "replace")
     again = Image.Exif()
-    with contextlib.suppress(Exception):  # values of a wrong type raise any
+    with contextlib.suppress(Exception):  # wrong types raise all kinds
         again.load(encode({None: {}, ifd: {tag: value}}))
         if tag in _directory(again, ifd):
             _directory(target, ifd)[tag] = value

@@ -1,7 +1,7 @@
-"""IPTC's older form of credits, IIM: as news agencies and archives read it.
+"""Reads and writes credits in IPTC IIM, which news agencies still use.
 
-The tables of `xmp`, in binary: of JPEG files in Photoshop's segment, of TIFF
-files in a tag.
+It is a binary form of the properties of `xmp`: JPEG files have it in
+Photoshop's segment, TIFF files in a tag.
 
 Source:
     IPTC-NAA Information Interchange Model 4.2.
@@ -15,11 +15,11 @@ from PIL import Image, TiffImagePlugin
 
 from nst_tf.metadata import xmp
 
-LONGEST = 1 << 20  # bytes that are read
+LONGEST = 1 << 20  # bytes
 TAG = TiffImagePlugin.IPTC_NAA_CHUNK
-_RESOURCE = 0x0404  # of Photoshop's
+_RESOURCE = 0x0404  # Photoshop's resource
 _UTF8 = b"\x1b%G"
-# Datasets of record 2, and how many bytes each may have.
+# Dataset of record 2 -> property, maximum bytes.
 _DATASETS = {
     5: ("dc:title", 64),
     80: ("dc:creator", 32),
@@ -34,19 +34,19 @@ _DATASETS = {
 
 
 def find(image: Image.Image) -> bytes:
-    """Returns the data of a file that Pillow has opened; empty if none."""
+    """Returns the IIM data of an open Pillow image; empty without any."""
     # In a PNG file "photoshop" may be any text's keyword.
     if image.format in ("JPEG", "MPO"):
         data = image.info.get("photoshop", {}).get(_RESOURCE, b"")
         return data if isinstance(data, bytes) else b""
-    # Photoshop says that the bytes in a TIFF file are integers, of which Pillow
-    # takes the first for all.
+    # Photoshop declares these bytes as integers, and Pillow returns only the
+    # first.
     tags: Any = getattr(image, "tag_v2", None)
     return getattr(tags, "_tagdata", {}).get(TAG, b"")
 
 
 def read(data: bytes) -> dict[str, tuple[str, ...]]:
-    """Reads the properties that XMP has, too; none of damaged data."""
+    """Parses the properties that XMP also has; none if damaged."""
     if len(data) > LONGEST:
         return {}
     sets = list(_list_datasets(data))
@@ -60,9 +60,9 @@ def read(data: bytes) -> dict[str, tuple[str, ...]]:
 
 
 def encode(properties: xmp.Properties) -> bytes:
-    """Writes what this form can hold; nothing if that is nothing.
+    """Encodes the properties that IIM supports; empty without any.
 
-    A text that is too long for it is left to XMP, which every file has, too.
+    Texts too long for IIM are only in XMP, which every file has.
     """
     parts = []
     for number, (name, longest) in _DATASETS.items():
@@ -77,20 +77,20 @@ def encode(properties: xmp.Properties) -> bytes:
 
 
 def encode_segment(data: bytes) -> bytes:
-    """Writes the segment of a JPEG file, with its marker."""
+    """Encodes the JPEG segment, with its marker."""
     resource = struct.pack(">4sHHI", b"8BIM", _RESOURCE, 0, len(data))
     whole = b"Photoshop 3.0\0" + resource + data + b"\0" * (len(data) % 2)
     return b"\xff\xed" + struct.pack(">H", 2 + len(whole)) + whole
 
 
 def encode_integers(data: bytes) -> tuple[int, ...]:
-    """Writes the value of the tag of a TIFF file, of little-endian integers."""
+    """Encodes the value of the TIFF tag, as little-endian integers."""
     padded = data + bytes(-len(data) % 4)
     return struct.unpack(f"<{len(padded) // 4}I", padded)
 
 
 def _list_datasets(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Lists record, number and value, up to the first that is damaged."""
+    """Yields record, number and value, up to the first damaged dataset."""
     place = 0
     while len(data) - place >= 5 and data[place] == 0x1C:
         record, number, length = struct.unpack_from(">BBH", data, place + 1)
@@ -101,7 +101,7 @@ def _list_datasets(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _decode(value: bytes, is_utf8: bool) -> str:
-    """Reads a text; where it does not say how it is written, by a guess."""
+    """Decodes a text; guesses the encoding if it is not declared."""
     try:
         return value.decode("utf-8", "replace" if is_utf8 else "strict")
     except UnicodeDecodeError:
@@ -109,5 +109,5 @@ def _decode(value: bytes, is_utf8: bool) -> str:
 
 
 def _dataset(record: int, number: int, data: bytes) -> bytes:
-    """Writes one dataset."""
+    """Encodes one dataset."""
     return struct.pack(">BBBH", 0x1C, record, number, len(data)) + data

@@ -1,8 +1,7 @@
-"""Which picture of a file is read, and how many others there are.
+"""Chooses the picture of a file that is read, and counts the others.
 
-Previews, thumbnails, masks and gain maps belong to a picture, and are not
-counted. A raw photograph is no picture yet: what can be read of it is its
-preview.
+Previews, thumbnails, masks and gain maps are not counted. Raw photographs are
+refused, since only their preview could be read.
 
 Sources:
     TIFF revision 6.0, sections 2 and 8; TIFF Technical Note 1 (SubIFDs).
@@ -16,10 +15,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 from nst_tf.metadata import directories
 
-MOST_DIRECTORIES = 1000  # of a TIFF file, that are looked at
+MOST_DIRECTORIES = 1000  # checked in a TIFF file
 MOST_ENTRIES = 500  # of a directory
 MOST_CHILDREN = 64  # of a page
-# Where raw files have what, besides those that are TIFF files.
+# (offset, magic bytes, format) of raw files that are not TIFF.
 RAW = (
     *((0, b"FUJIFILMCCD-RAW", "RAF"), (0, b"IIU\0", "RW2")),
     *((0, b"IIRO", "ORF"), (0, b"IIRS", "ORF"), (0, b"MMOR", "ORF")),
@@ -30,31 +29,31 @@ RAW = (
 _KIND, _OLD_KIND, _WIDTH, _HEIGHT, _COLORS = 254, 255, 256, 257, 262
 _CHILDREN, _DNG = 330, 50706
 _REDUCED, _MASK = 1, 4  # bits of the kind
-_SENSOR = (32803, 34892)  # colors of a sensor: as a mosaic, or linear
-# How `struct` reads a number, by the type of its tag.
+_SENSOR = (32803, 34892)  # sensor colors: mosaic, or linear
+# Tag type -> `struct` format of its numbers.
 _INTEGERS = dict(zip((1, 3, 4, 13, 16, 18), "BHIIQQ", strict=True))
 
 
 class Directory(NamedTuple):
-    """What a directory of a TIFF file says of a page."""
+    """A directory of a TIFF file, which describes a page."""
 
-    tags: Mapping[int, int]  # first numbers of those that stand in it
-    following: int = 0  # where the next page is; 0: there is none
-    children: Sequence[int] = ()  # where those of previews and samples are
+    tags: Mapping[int, int]  # tag -> first number, if stored inline
+    following: int = 0  # offset of the next page; 0: none
+    children: Sequence[int] = ()  # offsets of SubIFDs
 
 
 class Choice(NamedTuple):
-    """Which page of a TIFF file is read."""
+    """The page of a TIFF file to read."""
 
     page: int = 0
-    pictures: int = 1  # pages that are neither previews nor masks; 0: only such
+    pictures: int = 1  # pages other than previews and masks
 
 
 def choose(file: BinaryIO, head: bytes) -> Choice:
-    """Chooses the picture of a file that is read.
+    """Chooses the picture of a file to read.
 
     Args:
-        file: The file, seekable; it is left at another place.
+        file: The seekable file, whose position changes.
         head: Its first 32 bytes.
 
     Raises:
@@ -79,11 +78,11 @@ def choose(file: BinaryIO, head: bytes) -> Choice:
 
 
 def describe_others(image: Any, choice: Choice) -> tuple[str, ...]:
-    """Says in a note what else a file holds; nothing of auxiliary images.
+    """Describes the other pictures of a file in a note; ignores auxiliary ones.
 
     Args:
-        image: Pillow's picture, open; None if Pillow cannot open it.
-        choice: Which page of it is read.
+        image: The open Pillow image; None if Pillow cannot open it.
+        choice: The page that is read.
     """
     kind = image.format if image else "TIFF"
     count, which = getattr(image, "n_frames", 1), "first"
@@ -97,19 +96,19 @@ def describe_others(image: Any, choice: Choice) -> tuple[str, ...]:
         count = 1 + sum(kind.startswith("Multi-Frame") for kind in kinds)
     elif kind == "HEIF":
         which = "primary one"
-    elif kind == "GIF":  # to count takes as long as it is
+    elif kind == "GIF":  # counting frames decodes all
         if image.is_animated:
             return ("it is an animation; its first frame was read",)
         return ()
     elif count > 1:
         return (f"it is an animation of {count} frames; the first was read",)
     if count > 1:
-        return (f"it holds {count} pictures; the {which} was read",)
+        return (f"it has {count} pictures; the {which} was read",)
     return ()
 
 
 def _refuse(kind: str) -> str:
-    """Says what to do with a raw photograph."""
+    """Formats the error for a raw photograph."""
     return (
         f"it is a raw photograph ({kind}); export it as TIFF or JPEG from the "
         f"camera's program or another raw converter"
@@ -117,7 +116,7 @@ def _refuse(kind: str) -> str:
 
 
 def _is_whole(tags: Mapping[int, int]) -> bool:
-    """Whether a page is a picture, neither a preview nor a mask."""
+    """Returns whether a page is a picture, neither a preview nor a mask."""
     kind = tags.get(_KIND, 0)
     return not kind & (_REDUCED | _MASK) and tags.get(_OLD_KIND) != 2
 
@@ -125,7 +124,7 @@ def _is_whole(tags: Mapping[int, int]) -> bool:
 def _list_directories(
     file: BinaryIO,
 ) -> tuple[list[Directory], list[Directory]]:
-    """Reads the pages of a TIFF file, and the directories below them."""
+    """Reads the pages of a TIFF file, and their SubIFDs."""
     file.seek(0)
     head = file.read(16).ljust(16, b"\0")
     order, is_big = "<" if head[:2] == b"II" else ">", b"+" in head[:4]
@@ -147,7 +146,7 @@ def _list_directories(
 def _read_directory(
     file: BinaryIO, place: int, pointer: struct.Struct
 ) -> Directory:
-    """Reads a directory; of a damaged one what there is."""
+    """Reads a directory; for a damaged one, its readable part."""
     order, width = pointer.format[0], pointer.size
     counter = struct.Struct(order + ("Q" if width == 8 else "H"))
     entry = struct.Struct(f"{order}HH{pointer.format[1]}{width}s")

@@ -1,8 +1,8 @@
-"""XMP: who made the content, that a picture is generated, and our record.
+"""Reads and writes XMP: credits, the mark of generated pictures, our record.
 
-Properties are a table, {"dc:creator": ("Ada",)}, by the prefixes below. Files
-hold them as a packet of XML. A stranger's is read within limits, and without
-entities.
+Properties are a mapping, {"dc:creator": ("Ada",)}, with the prefixes below.
+Files have them as an XML packet. Packets are untrusted: they are parsed with
+limits and without entities.
 
 Source:
     ISO 16684-1. IPTC Photo Metadata Standard 2023.1.
@@ -24,9 +24,9 @@ NAMESPACES = {
     "xmpRights": "http://ns.adobe.com/xap/1.0/rights/",
     "Iptc4xmpCore": "http://iptc.org/std/Iptc4xmpCore/1.0/xmlns/",
     "Iptc4xmpExt": "http://iptc.org/std/Iptc4xmpExt/2008-02-29/",
-    "nst_tf": "urn:nst-tf:xmp:1.0/",  # ours: no host needs to answer
+    "nst_tf": "urn:nst-tf:xmp:1.0/",  # our own
 }
-# Each property with its container: none, a list, or one text by languages.
+# Property -> its container: none, a list, or one text per language.
 CREDITS = {
     "dc:title": "Alt",
     "dc:description": "Alt",
@@ -50,10 +50,10 @@ GENERATED = (
     "http://cv.iptc.org/newscodes/digitalsourcetype/"
     "compositeWithTrainedAlgorithmicMedia"
 )
-LONGEST = 1 << 20  # bytes of a packet that is read
-LONGEST_TEXT = 4000  # characters, of a credit that is kept
-MOST_TEXT = 12000  # characters, of all of them
-MOST_VALUES = 100  # of one
+LONGEST = 1 << 20  # bytes of a packet
+LONGEST_TEXT = 4000  # characters of a kept credit
+MOST_TEXT = 12000  # characters of all kept credits
+MOST_VALUES = 100  # of one credit
 _CONTAINERS = {**CREDITS, **PLACE, MARK: "", RECORD: ""}
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _LANGUAGE = "{http://www.w3.org/XML/1998/namespace}lang"
@@ -61,7 +61,7 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def find(image: Image.Image) -> bytes:
-    """Returns the packet of a file that Pillow has opened; empty if none."""
+    """Returns the packet of an open Pillow image; empty without one."""
     packet = image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
     if isinstance(packet, str):
         packet = packet.encode("utf-8", "replace")
@@ -69,8 +69,8 @@ def find(image: Image.Image) -> bytes:
 
 
 def read(packet: bytes) -> dict[str, tuple[str, ...]]:
-    """Reads the properties that we know; none of a damaged packet."""
-    # Entities, which could expand without limit, need a document type.
+    """Parses the known properties; returns none for a damaged packet."""
+    # Entities could expand without limit, and need a DOCTYPE.
     if len(packet) > LONGEST or b"<!DOCTYPE" in packet:
         return {}
     try:
@@ -95,9 +95,9 @@ def read(packet: bytes) -> dict[str, tuple[str, ...]]:
 def select(
     properties: Properties, keep_location: bool = False
 ) -> dict[str, tuple[str, ...]]:
-    """Copies the credits of the content, its place only if `keep_location`.
+    """Copies the credits of the content, and its place if `keep_location`.
 
-    What is too long, or our record of another picture, is left out.
+    It drops texts that are too long, and records of our own.
     """
     kept, rest = {}, MOST_TEXT
     for name in (*CREDITS, *(PLACE if keep_location else ())):
@@ -116,7 +116,7 @@ def select(
 
 
 def encode(properties: Properties) -> bytes:
-    """Writes a packet; nothing if there are no properties."""
+    """Encodes a packet; empty without properties."""
     if not properties:
         return b""
     prefixes = sorted({name.partition(":")[0] for name in properties})

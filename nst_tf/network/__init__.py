@@ -1,8 +1,9 @@
-"""The network: from an image to feature maps, by layer.
+"""Builds the network that computes feature maps by layer.
 
-`architectures` has the VGG networks as plain data and `weight_files` finds and
-reads their weights, `bundled` those that ship, all without TensorFlow.
-`extractors` builds the Keras model; `projections` serve the narrow network.
+`architectures` has the VGG networks as plain data, `weight_files` finds and
+reads their weights, `bundled` has the weights in the package; all work without
+TensorFlow. `extractors` builds the Keras model; `projections` supports the
+small network.
 
     from nst_tf import network
     network_weights = network.load_weights("vgg19").layers

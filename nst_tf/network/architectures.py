@@ -1,7 +1,7 @@
-"""The VGG networks as plain data: layers, channels, stride and reach.
+"""Describes the VGG networks as plain data: layers, stride and reach.
 
-Nothing here needs TensorFlow, so that flags and weights files can be checked
-before it is imported.
+Nothing here imports TensorFlow, so that flags and weights files are checked
+before it is loaded.
 
 Source:
     Simonyan, Zisserman. Very Deep Convolutional Networks for Large-Scale Image
@@ -23,11 +23,11 @@ class Convolution(NamedTuple):
     """One 3 x 3 convolution with its ReLU, named as Keras names it."""
 
     name: str
-    block: int  # from 1; a 2 x 2 pooling stands between two blocks
+    block: int  # from 1; a 2 x 2 pooling separates two blocks
     in_channels: int
     out_channels: int
     stride: int  # pixels from one position to the next
-    reach: int  # pixels seen to each side of a position's own stride square
+    reach: int  # pixels read on each side of a position's own square
 
 
 class Architecture(NamedTuple):
@@ -35,17 +35,17 @@ class Architecture(NamedTuple):
 
     depths: tuple[int, ...]  # convolutions in each block
     channels: tuple[int, ...]  # channels of each block
-    keras_md5: str = ""  # of Keras's file of its weights, if there is one
-    shipped: bundled.Bundled | None = None  # its weights, if they ship
-    small: bundled.Bundled | None = None  # likewise a narrow one in its place
+    keras_md5: str = ""  # of Keras's weights file, if any
+    shipped: bundled.Bundled | None = None  # its bundled weights
+    small: bundled.Bundled | None = None  # a bundled small network
 
 
 def list_convolutions(network: str) -> list[Convolution]:
-    """Lists the convolutions of a network from the image on.
+    """Lists the convolutions of a network, starting at the image.
 
-    The position (row, column) of a layer of stride s covers the pixels
-    s * row ... s * row + s - 1 and sees `reach` pixels more to each side: a
-    3 x 3 convolution adds its own stride to the reach, a pooling nothing.
+    The position (row, column) of a layer of stride s covers the pixels s * row
+    ... s * row + s - 1 and reads `reach` more pixels on each side: a 3 x 3
+    convolution adds its stride to the reach, a pooling nothing.
 
     Args:
         network: A key of `NETWORKS`.
@@ -71,7 +71,7 @@ def list_convolutions(network: str) -> list[Convolution]:
 
 
 def check_layers(network: str, layers: Iterable[str]) -> None:
-    """Raises ValueError, with a suggestion, for a layer not in a network."""
+    """Raises ValueError, with a suggestion, for an unknown layer."""
     names = [layer.name for layer in list_convolutions(network)]
     for layer in layers:
         if layer not in names:
@@ -91,7 +91,7 @@ def find_deepest(network: str, layers: Iterable[str]) -> Convolution:
 
 
 def count_work(network: str, last: str) -> float:
-    """Multiplications for each pixel, up to a layer, over 3 x 3."""
+    """Counts the multiplications per pixel, up to a layer, divided by 9."""
     total = 0.0
     for layer in list_convolutions(network):
         total += layer.in_channels * layer.out_channels / layer.stride**2
@@ -103,17 +103,18 @@ def count_work(network: str, last: str) -> float:
 def choose_convolution(
     convolution: str, precision: str, is_gpu: bool = False
 ) -> str:
-    """Chooses one of `CONVOLUTIONS`, or takes the one that is asked for.
+    """Resolves "auto" to one of `CONVOLUTIONS`, and checks the precision.
 
-    In float32 on a CPU multiplications take most of the time.
+    Winograd convolutions pay off in float32 on a CPU, where multiplications
+    take most of the time.
 
     Args:
         convolution: "auto", or one of them.
-        precision: Type that the network computes in.
+        precision: Data type of the network.
         is_gpu: Whether a GPU computes.
 
     Raises:
-        ValueError: If it does not compute in the precision.
+        ValueError: If the algorithm does not support the precision.
     """
     if convolution == "auto":
         is_fast = precision == "float32" and not is_gpu
@@ -128,17 +129,16 @@ def choose_convolution(
 
 
 def is_by_winograd(layer: Convolution, channels: Sequence[int]) -> bool:
-    """Returns whether a layer of so many channels is one of Winograd's."""
+    """Returns whether a layer with these (in, out) channels uses Winograd."""
     is_wide = min(channels) >= WINOGRAD_CHANNELS
     return is_wide and layer.stride <= WINOGRAD_STRIDE
 
 
 def find_grid(network: str, last: str, convolution: str) -> int:
-    """Returns the pixels at whose multiples a tile begins.
+    """Returns the grid of tile starts, in pixels.
 
-    There the network down to a layer rounds as it does in the whole image: a
-    position of the layer begins there and, with Winograd's convolutions, one of
-    their tiles.
+    At its multiples, rounding is the same as in the whole image: positions of
+    the layer and Winograd tiles start there.
 
     Args:
         network: A key of `NETWORKS`.
@@ -170,27 +170,26 @@ NETWORKS = {
         bundled.SMALL,
     ),
 }
-# Average pooling shrinks activations after a ReLU: of four values the largest
-# is kept by max pooling, the mean by average pooling. The factor restores the
-# size that the next layer was trained with. It was fitted, not derived: the
-# geometric mean, over the four poolings of VGG19 and the six pictures of
-# configs/images, of rms(max pooled) / rms(average pooled) of the same maps
-# (scripts/benchmarks/boundaries.py prints it; by pooling it is 1.2, 1.6, 1.4
+# Average pooling gives smaller activations after a ReLU than max pooling. The
+# factor restores the scale that the next layer was trained with. It was fitted,
+# not derived: the geometric mean of rms(max pooled) / rms(average pooled) over
+# the four poolings of VGG19 and the six pictures of configs/images
+# (scripts/benchmarks/boundaries.py prints it; per pooling it is 1.2, 1.6, 1.4
 # and 1.9).
 AVERAGE_POOLING_SCALE = 1.5
-# What the mean of four values is multiplied by; 0: their largest one is taken.
+# Name -> factor on the mean of four values; 0: max pooling.
 POOLINGS = {
     "max": 0.0,
     "average": 1.0,
     "average_rescaled": AVERAGE_POOLING_SCALE,
 }
-# What a convolution sees beyond the border.
+# Values of a convolution beyond the border.
 PADDINGS = ("zeros", "symmetric_first", "symmetric")
-# How convolutions are computed. Winograd's, in float32, are those from so many
-# channels to so many, or more: with fewer its transforms take what its products
-# save (scripts/benchmarks/convolutions.py). And those up to this stride: beyond
-# it there is little to do, and filters take as much memory as before.
+# Convolution algorithms. Winograd is used in float32, from this many input and
+# output channels on: with fewer, its transforms cost more than its products
+# save (scripts/benchmarks/convolutions.py). And up to this stride: deeper
+# layers have little work, but their filters need as much memory.
 CONVOLUTIONS = ("direct", "winograd")
 WINOGRAD_CHANNELS = 128
 WINOGRAD_STRIDE = 8
-WINOGRAD_TILE = 4  # results, to each side
+WINOGRAD_TILE = 4  # outputs per side

@@ -1,8 +1,8 @@
-"""The networks that ship in nst_tf/data: VGG19, and a narrow one.
+"""Reads the bundled networks in nst_tf/data: VGG19, and a small one.
 
-Both files are NumPy's, read without pickle, checked by their SHA-256, and
-unpacked to float32. nst_tf/data/README.md says what they are;
-scripts/pack_vgg19.py and scripts/distill.py make them.
+Both are NumPy files, read without pickle, checked by SHA-256, and converted to
+float32. nst_tf/data/README.md describes them; scripts/pack_vgg19.py and
+scripts/distill.py make them.
 """
 
 import hashlib
@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    import numpy as np  # at run time when a file is read: --help needs none
+    import numpy as np  # imported late, so that --help is fast
 
 Layers = Mapping[str, tuple["np.ndarray", "np.ndarray"]]  # kernel, bias
 
 
 class Bundled(NamedTuple):
-    """A file that ships, and how it is known."""
+    """A bundled file, with its digests."""
 
     path: Path
     sha256: str  # of the file
-    digest: str  # of what is in it, unpacked, as a picture's record has it
+    digest: str  # of its unpacked arrays, as in records
 
 
 _DATA = Path(__file__).parents[1] / "data"
@@ -44,7 +44,7 @@ def read_vgg19(file: Bundled = VGG19) -> Layers:
     Kernels are float16, or 8-bit indices into a codebook of 256 floats.
 
     Raises:
-        ValueError: If the file is missing, or not the one with its digest.
+        ValueError: If the file is missing or damaged.
     """
     import numpy as np
 
@@ -64,14 +64,14 @@ def read_vgg19(file: Bundled = VGG19) -> Layers:
 def read_small(
     file: Bundled = SMALL,
 ) -> tuple[Layers, Mapping[str, "np.ndarray"]]:
-    """Reads the narrow VGG19, and its projections to VGG19's channels.
+    """Reads the small VGG19, and its projections to VGG19's channels.
 
     Returns:
-        A kernel, [3, 3, in, c], and a bias, [c], by layer; and by layer a
-        projection, [c, C].
+        Layer -> kernel, [3, 3, in, c], and bias, [c]; layer -> projection, [c,
+        C].
 
     Raises:
-        ValueError: If the file is missing, or not the one with its digest.
+        ValueError: If the file is missing or damaged.
     """
     arrays = _read(file)
     names = [key.removesuffix(".bias") for key in arrays if ".bias" in key]
@@ -87,21 +87,21 @@ def read_small(
 
 
 def _read(file: Bundled) -> "dict[str, np.ndarray]":
-    """Reads the arrays of a file that is as it was shipped."""
+    """Reads the arrays of a bundled file, after checking its digest."""
     import numpy as np
 
-    again = "install nst_tf again, or name other weights with --weights=PATH."
+    again = "reinstall nst_tf, or pass other weights with --weights=PATH."
     try:
         data = file.path.read_bytes()
     except OSError as error:
         raise ValueError(
-            f"a network that ships with nst_tf cannot be read, {error}; {again}"
+            f"the bundled network cannot be read, {error}; {again}"
         ) from error
     digest = hashlib.sha256(data).hexdigest()
     if digest != file.sha256:
         raise ValueError(
-            f"{file.path}, a network that ships with nst_tf, is damaged: its "
-            f"SHA-256 digest is {digest}, expected {file.sha256}; {again}"
+            f"the bundled network {file.path} is damaged: its SHA-256 digest "
+            f"is {digest}, expected {file.sha256}; {again}"
         )
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         return dict(arrays)

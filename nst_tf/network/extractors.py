@@ -1,9 +1,8 @@
-"""Feature extractors: a Keras model from an image to feature maps by layer.
+"""Builds feature extractors: Keras models from an image to feature maps.
 
-The network is built layer by layer, with data format and types stated, so that
-no Keras configuration file and no policy set elsewhere changes it. Outside of
-it an image is RGB in [0, 1]; what the network was trained on is known here
-only.
+Every layer has an explicit data format and type, so that no Keras configuration
+changes the network. Images are RGB in [0, 1]; only this module knows the
+preprocessing of the network.
 """
 
 import hashlib
@@ -22,18 +21,18 @@ from nst_tf.network import architectures, winograd
 class Extractor(NamedTuple):
     """A network with intermediate outputs, and the geometry of each layer.
 
-    In half precision a graph rounds less than the same layers one by one: what
-    is compared with what a compiled step sees is to be seen by `compiled`.
+    In half precision a compiled graph rounds less than eager layers, so compute
+    targets for a compiled step with `compiled`.
     """
 
     model: tf.keras.Model  # [1, H, W, 3] in [0, 1] -> {layer: [1, h, w, C]}
     compiled: Callable[[tf.Tensor], Mapping[str, tf.Tensor]]  # the same
     stride: Mapping[str, int]  # pixels from one position to the next
-    reach: Mapping[str, int]  # pixels seen beyond a position's own square
-    grid: int  # pixels: tiles that begin at its multiples round as the whole
-    # From the maps of a narrow network to those that it stands for, [c, C].
+    reach: Mapping[str, int]  # pixels read beyond a position's own square
+    grid: int  # pixels: tiles that start at its multiples round as the whole
+    # From the features of a small network to those of the full one, [c, C].
     projections: Mapping[str, np.ndarray | None]
-    # Maps of pictures by digest, where they are to be kept.
+    # Digest of a picture -> its maps; None: no cache.
     cache: MutableMapping[str, Mapping[str, tf.Tensor]] | None = None
 
     def extract(self, image: np.ndarray) -> Mapping[str, tf.Tensor]:
@@ -61,38 +60,36 @@ def vgg(
     dtype: str = "float32",
     convolution: str = "direct",
 ) -> Extractor:
-    """Builds a VGG network, cut after the deepest of the layers asked for.
+    """Builds a VGG network up to the deepest of the requested layers.
 
-    Feature maps are taken after the ReLU, as the field does: `block4_conv2` is
+    Feature maps are taken after the ReLU, as usual: `block4_conv2` is
     `relu4_2`. Poolings drop the last row and column of odd sizes.
 
     Args:
         network: A key of `architectures.NETWORKS`.
         layers: Names of the layers to return, such as "block4_conv2".
-        network_weights: For each layer its kernel, [3, 3, in, out], for BGR
-            input of 0..255 less ImageNet's mean, and its bias, [out]. They may
-            be narrower than the network's.
-        projections: For each layer of a narrow network the matrix from its
-            features to the network's, [out, C].
+        network_weights: Layer -> kernel, [3, 3, in, out], for BGR input from 0
+            to 255 minus ImageNet's mean, and bias, [out]. They may have fewer
+            channels than the network.
+        projections: Layer of a small network -> matrix from its features to the
+            full network's, [out, C].
         pooling: A key of `architectures.POOLINGS`: "max", "average", or
             "average_rescaled", so that activations keep their size.
-        padding: What a convolution sees beyond the border: "zeros";
-            "symmetric", the mirrored map; or "symmetric_first", mirrored for
-            the first convolution, the one that sees the picture, and zeros
-            for all others. Of the three the last shows least along the sides
-            of a picture, and costs no time
-            (scripts/benchmarks/boundaries.py).
-        dtype: Type that the network computes in; its outputs have it too.
+        padding: Values beyond the border: "zeros"; "symmetric", the mirrored
+            map; or "symmetric_first", mirrored for the first convolution and
+            zeros for the others, which has the smallest border artifacts and
+            costs no time (scripts/benchmarks/boundaries.py).
+        dtype: Data type of the network and its outputs.
         convolution: "direct"; or "winograd", in float32, for layers of
             `architectures.WINOGRAD_CHANNELS` channels and more, up to
             `architectures.WINOGRAD_STRIDE`.
 
     Returns:
-        The extractor, for images of any size not below its largest stride.
+        The extractor, for images of at least its largest stride.
 
     Raises:
         ValueError: If a layer, the pooling, the padding or the convolution is
-            unknown, or Winograd's are to be of another type than float32.
+            unknown, or "winograd" is used with another type than float32.
 
     Source:
         Simonyan, Zisserman 2015; average pooling: Gatys, Ecker, Bethge 2016,
@@ -201,17 +198,17 @@ def _convolve(
 
 
 class _Rectified(tf.keras.layers.Layer):
-    """ReLU, and average pooling after it, with a gradient in one pass.
+    """ReLU and average pooling, with a fused gradient.
 
-    What comes from the next convolution and from the losses is spread over the
-    squares of the pooling, added up and masked at once. These would be passes
-    over memory of their own, and together take half as long as convolutions.
+    One pass spreads the gradient of the pooling, adds the gradients of the
+    losses and masks the sum. Separate passes over memory would take half as
+    long as the convolutions.
 
     Args:
-        wanted: Whether losses look at the features.
-        followed: Whether the network goes on after them.
-        average: What the mean of 2 x 2 features is multiplied by on the way
-            to what follows; 0 if it is not averaged.
+        wanted: Whether losses use the features.
+        followed: Whether another layer follows.
+        average: Factor on the mean of 2 x 2 features for the next layer; 0: no
+            average pooling.
     """
 
     def __init__(
@@ -221,7 +218,7 @@ class _Rectified(tf.keras.layers.Layer):
         self._wanted, self._followed, self._average = wanted, followed, average
 
     def call(self, values: tf.Tensor) -> list[tf.Tensor]:
-        """What follows gets, if anything does, and the features, if wanted."""
+        """Returns the next layer's input and the features, as needed."""
 
         @ops.custom_gradient
         def rectified(
@@ -254,7 +251,7 @@ class _Rectified(tf.keras.layers.Layer):
         return [onward] * self._followed + [shape] * self._wanted
 
     def get_config(self) -> dict[str, Any]:
-        """What a copy is made with."""
+        """Returns the configuration for copies."""
         own = {
             "wanted": self._wanted,
             "followed": self._followed,
@@ -263,7 +260,7 @@ class _Rectified(tf.keras.layers.Layer):
         return {**super().get_config(), **own}
 
     def _onward(self, features: tf.Tensor) -> tf.Tensor:
-        """The features, [1, H, W, C], or their means, [1, h, w, C]."""
+        """Returns the features, [1, H, W, C], or their means, [1, h, w, C]."""
         if not self._average:
             return features
         pooled = tf.nn.avg_pool2d(features, 2, 2, "VALID")
@@ -274,7 +271,7 @@ class _Rectified(tf.keras.layers.Layer):
 
 @ops.fuse
 def _masked(features: tf.Tensor, *upstream: tf.Tensor) -> tf.Tensor:
-    """The sum of gradients where features are not zero."""
+    """Sums gradients where features are positive."""
     zero = tf.zeros([], features.dtype)
     return tf.where(features > 0, tf.add_n(upstream), zero)
 
@@ -286,7 +283,7 @@ def _unpooled(
     pooled: tf.Tensor,
     *upstream: tf.Tensor,
 ) -> tf.Tensor:
-    """The same, where each of 2 x 2 features has a share of the first one."""
+    """Sums gradients as `_masked`, after unpooling the first one."""
     shape: Any = features.shape
     height, width, channels = shape[1:]
     squares = tf.reshape(
@@ -303,13 +300,13 @@ def _unpooled(
 
 
 class _Split(tf.keras.layers.Layer):
-    """An image in bfloat16, and what rounding takes away from it.
+    """Splits an image into its bfloat16 value and the rounding error.
 
-    Eight bits of a pixel less the mean color leave steps in smooth skies that
-    the first convolution, which looks for edges, answers to: half of the error
-    of the gradient of a network in bfloat16 came from there. Channels are the
-    rounded image, the rest, and the rounded image again, for kernels that are
-    rounded, rounded, and the rest of them.
+    Rounding pixels to eight bits makes steps in smooth areas, which the edge
+    filters of the first convolution amplify: half of the gradient's error in
+    bfloat16 came from there. The channels are the rounded image, the error, and
+    the rounded image again, for a kernel that is rounded, rounded, and its
+    rounding error.
     """
 
     def call(self, image: tf.Tensor) -> tf.Tensor:
@@ -318,7 +315,7 @@ class _Split(tf.keras.layers.Layer):
 
 
 def _split(image: tf.Tensor) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
-    """The parts of an image, and the gradient, of the rounded kernel alone."""
+    """Returns the parts of an image; the gradient uses only the first part."""
     rounded = tf.cast(image, tf.bfloat16)
     rest = tf.cast(image - tf.cast(rounded, image.dtype), tf.bfloat16)
 
@@ -337,5 +334,5 @@ class _SymmetricPadding(tf.keras.layers.Layer):
 
 
 def _wide(dtype: str) -> str:
-    """The type of images beside a network of this type."""
+    """Returns the type of images for a network of this type."""
     return "float64" if dtype == "float64" else "float32"

@@ -1,8 +1,8 @@
-"""HDF5 files of strangers: nothing beside the file is opened, or inflated far.
+"""Reads untrusted HDF5 files without links and decompression bombs.
 
-HDF5 follows links to other files, and takes values from other files, whatever
-they are: a pipe would wait for ever. It inflates a compressed chunk as far as
-that goes, whatever size the chunk is said to have.
+HDF5 follows links to other files and reads values from other files, even from
+pipes, which may block. It also inflates a compressed chunk beyond its declared
+size.
 """
 
 import itertools
@@ -14,13 +14,13 @@ import h5py
 import numpy as np
 
 MOST_CHUNKS = 4096  # of an array
-CHUNK_BYTES = 1 << 20  # that any array may have in one
+CHUNK_BYTES = 1 << 20  # always allowed size of a chunk
 _DEFLATE = h5py.h5z.FILTER_DEFLATE
 _FILTERS = {_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 
 
 def open_item(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
-    """Opens a group or an array that another group holds.
+    """Opens a group or an array in a group.
 
     Args:
         group: The group.
@@ -30,19 +30,19 @@ def open_item(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset:
         ValueError: If it is a link, or its values are in other files.
     """
     links = group.id.links
-    # `group.get` would follow the link before it says what it is.
+    # `group.get` would follow the link.
     kind = links.get_info(name.encode("utf-8", "surrogateescape")).type
     if kind != h5py.h5l.TYPE_HARD:
         raise ValueError(
-            f"{name[:60]} is a link to another place or file, which is not "
-            f"followed"
+            f"{name[:60]} is a link, which is not followed for safety"
         )
     item = group[name]
     if isinstance(item, h5py.Dataset):
         made = item.id.get_create_plist()
         if made.get_layout() == h5py.h5d.VIRTUAL or made.get_external_count():
             raise ValueError(
-                f"{name[:60]} has its values in other files, which are not read"
+                f"{name[:60]} has its values in other files, which are not "
+                "read for safety"
             )
     return item
 
@@ -51,7 +51,7 @@ def open_group(group: h5py.Group, name: str) -> h5py.Group:
     """Opens a group, as `open_item`.
 
     Raises:
-        ValueError: As `open_item`, and if it is none.
+        ValueError: As `open_item`, and if it is not a group.
     """
     item = open_item(group, name)
     if not isinstance(item, h5py.Group):
@@ -60,7 +60,7 @@ def open_group(group: h5py.Group, name: str) -> h5py.Group:
 
 
 def list_datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
-    """Lists the arrays in a group and in the groups below it, unread.
+    """Yields the arrays in a group and its subgroups, unread.
 
     Raises:
         ValueError: As `open_item`.
@@ -71,7 +71,7 @@ def list_datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
         for name in group:
             item = open_item(group, name)
             place = h5py.h5o.get_info(item.id).addr
-            if place in seen:  # a group may hold itself
+            if place in seen:  # a group may contain itself
                 continue
             seen.add(place)
             if isinstance(item, h5py.Dataset):
@@ -81,7 +81,7 @@ def list_datasets(group: h5py.Group) -> Iterator[h5py.Dataset]:
 
 
 def read_array(dataset: h5py.Dataset) -> np.ndarray:
-    """Reads an array, whose shape and type are known to be right.
+    """Reads an array whose shape and type are already checked.
 
     Raises:
         ValueError: If it is compressed in an unusual way, or to more than its
@@ -93,7 +93,7 @@ def read_array(dataset: h5py.Dataset) -> np.ndarray:
 
 
 def _check_chunks(dataset: h5py.Dataset) -> None:
-    """Inflates the chunks of an array, each to no more than its size."""
+    """Checks that no chunk of an array inflates to more than its size."""
     made = dataset.id.get_create_plist()
     filters = [made.get_filter(i)[0] for i in range(made.get_nfilters())]
     size = math.prod(dataset.chunks) * dataset.dtype.itemsize
@@ -108,8 +108,8 @@ def _check_chunks(dataset: h5py.Dataset) -> None:
         or math.prod(map(len, starts)) > MOST_CHUNKS
     ):
         raise ValueError(
-            "its arrays are stored in an unusual way, expected them plain or "
-            "compressed by gzip; save it again"
+            "its arrays are stored in an unsupported way; expected "
+            "uncompressed or gzip. Save it again"
         )
     size += 4  # a checksum
     for start in itertools.product(*starts):
@@ -117,7 +117,7 @@ def _check_chunks(dataset: h5py.Dataset) -> None:
         if chunk.byte_offset is None or _DEFLATE not in filters:
             continue
         if chunk.filter_mask or chunk.size > size + size // 100 + 1024:
-            raise ValueError("a compressed array has an absurd size")
+            raise ValueError("a compressed array is too large")
         _, data = dataset.id.read_direct_chunk(start)
         if len(zlib.decompressobj().decompress(data, size + 1)) > size:
             raise ValueError(

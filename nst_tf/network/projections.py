@@ -1,4 +1,4 @@
-"""Narrow networks: distances of the features that they stand for."""
+"""Computes distances of the full network from small features."""
 
 import functools
 
@@ -9,10 +9,10 @@ import tensorflow as tf
 def compute_root(
     projection: np.ndarray | None, dtype: tf.DType
 ) -> tf.Tensor | None:
-    """The square matrix R, [C, C], with R R' = P P', of a projection P.
+    """Computes R, [C, C], with R R' = P P', for a projection P.
 
-    Distances of projected values are the same through R as through P: the norm
-    of v P is that of v R, and the norm of P' D P that of R' D R. It is smaller.
+    R gives the same distances as P and is smaller: v P and v R have the same
+    norm, and so have P' D P and R' D R.
     """
     if projection is None:
         return None
@@ -28,15 +28,15 @@ def project(features: tf.Tensor, matrix: tf.Tensor) -> tf.Tensor:
 
 
 def transform(matrix: tf.Tensor, root: tf.Tensor | None) -> tf.Tensor:
-    """R' M R, [C, C], of products of channels, for a root R; M without one."""
+    """Computes R' M R, [C, C], for a root R; returns M without one."""
     if root is None:
         return matrix
     return tf.matmul(root, matrix @ root, transpose_a=True)
 
 
-@functools.lru_cache(maxsize=32)  # each loss of each level asks for one
+@functools.lru_cache(maxsize=32)  # shared by losses and levels
 def _root(matrix: bytes, rows: int, columns: int) -> np.ndarray:
-    """The root of a projection of float64."""
+    """Computes the root of a float64 projection."""
     projection = np.frombuffer(matrix).reshape(rows, columns)
     left, singular_values, _ = np.linalg.svd(projection, full_matrices=False)
     return left * singular_values

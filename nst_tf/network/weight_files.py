@@ -1,7 +1,6 @@
-"""Network weights: where they are found, fetched, and how they are read.
+"""Finds, downloads and reads network weights.
 
-Everything here works without TensorFlow, so that a wrong file is refused
-before it is imported.
+Nothing here imports TensorFlow, so that a wrong file fails early.
 """
 
 import contextlib
@@ -22,7 +21,7 @@ from nst_tf.network import architectures, bundled, hdf5, loaded
 
 log = logging.getLogger("nst_tf")
 
-# Where Keras itself downloads from.
+# Keras's own download server.
 HOST = "https://storage.googleapis.com/tensorflow/keras-applications"
 LARGEST_DOWNLOAD = 1 << 27  # bytes; VGG19 has 80 MB
 LARGEST_FILE = 1 << 31  # bytes; VGG19 with its classifier has 0.6 GB
@@ -32,39 +31,39 @@ Layers = bundled.Layers
 
 
 class NetworkWeights(NamedTuple):
-    """The weights of a network, and where they came from."""
+    """The weights of a network, with their origin."""
 
     layers: Layers  # name -> kernel [3, 3, in, out], bias [out]
-    origin: str  # for people: a path, or how it was found
-    projections: Mapping[str, np.ndarray] | None = None  # of a narrow network
+    origin: str  # for messages: a path or a description
+    projections: Mapping[str, np.ndarray] | None = None  # of a small network
     is_missing: bool = False  # `layers` are random, of the right shapes
-    file_digest: str = ""  # of a file that was named, "sha256:..."
+    file_digest: str = ""  # of a user's file, "sha256:..."
 
 
 def load(network: str, source: str = "auto") -> NetworkWeights:
-    """Finds and reads the weights of a network; logs that a download begins.
+    """Finds and reads the weights of a network; downloads them if needed.
 
     Args:
         network: A key of `architectures.NETWORKS`.
-        source: The path of an HDF5 file as Keras writes it; "auto": those that
-            ship with this package, and for other networks as "imagenet";
-            "small": the narrow VGG19 that ships; "imagenet": Keras's file, from
-            our cache, Keras's cache, or a download.
+        source: The path of a Keras HDF5 file; "auto": the bundled weights, or
+            "imagenet" for networks without any; "small": the bundled small
+            VGG19; "imagenet": Keras's file, from our cache, Keras's cache, or a
+            download.
 
     Returns:
         The weights, float32.
 
     Raises:
-        ValueError: If there are none, or the file is not of this network.
+        ValueError: If no weights are found, or the file is for another network.
     """
     return _load(network, source, may_download=True)
 
 
 def load_without_download(network: str, source: str) -> NetworkWeights:
-    """Reads the weights of a network, as `load`, but asks no host.
+    """Reads the weights of a network, as `load`, without downloads.
 
-    In place of what would have to be downloaded there are random weights of
-    the same shapes, with a note.
+    Instead of weights that need a download it returns random ones of the same
+    shapes, with a note.
     """
     return _load(network, source, may_download=False)
 
@@ -154,11 +153,11 @@ def find_size(network: str) -> float:
 
 
 def _make_missing(network: str, url: str) -> NetworkWeights:
-    """Makes weights to plan with in place of a file that is not here."""
+    """Makes random weights for planning, instead of a missing file."""
     size = find_size(network)
     log.info(
-        "the weights of %s are not here: %.0f MB, which a run downloads from "
-        "%s, and --dry_run does not",
+        "the weights of %s are missing: a run downloads %.0f MB from %s, "
+        "--dry_run does not",
         network,
         size,
         url,
@@ -168,7 +167,9 @@ def _make_missing(network: str, url: str) -> NetworkWeights:
         each.name: (
             rng.normal(
                 0,
-                np.sqrt(2 / 9 / each.in_channels),  # features keep their scale
+                np.sqrt(
+                    2 / 9 / each.in_channels
+                ),  # keeps the scale of features
                 (3, 3, each.in_channels, each.out_channels),
             ).astype("f4"),
             np.zeros(each.out_channels, "f4"),
@@ -182,7 +183,7 @@ def _make_missing(network: str, url: str) -> NetworkWeights:
 def _download(url: str, folder: Path, md5: str, size: float) -> Path:
     """Downloads a file into a folder; leaves nothing if its digest is wrong."""
     if not md5:
-        raise OSError("its MD5 digest is not known")
+        raise OSError("its MD5 digest is unknown")
     log.info("downloading %s (%.0f MB) to %s ...", url, size, folder)
     digest = hashlib.md5(usedforsecurity=False)
     path = folder / url.rpartition("/")[-1]
@@ -197,79 +198,85 @@ def _download(url: str, folder: Path, md5: str, size: float) -> Path:
             file.write(chunk)
         if digest.hexdigest() != md5:
             raise OSError(
-                f"what was sent has the MD5 digest {digest.hexdigest()}, "
+                f"the downloaded file has the MD5 digest {digest.hexdigest()}, "
                 f"expected {md5}"
             )
     return path
 
 
 def _name_networks(kind: str) -> str:
-    """Names the networks whose weights ship."""
+    """Lists the networks with bundled weights."""
     known = architectures.NETWORKS.items()
     return errors.list_choices([n for n, each in known if getattr(each, kind)])
 
 
 def read(path: Path, network: str) -> Layers:
-    """Reads the convolutions of a network from a file that Keras wrote.
+    """Reads the convolutions of a network from a Keras file.
 
-    Files with and without the classifier, of Keras 2 and 3, whole models or
-    weights only, are told apart by what is in them, not by their name.
+    It supports files of Keras 2 and 3, with and without classifier, whole
+    models or weights only, and detects the kind from the contents.
 
     Args:
         path: An HDF5 file.
         network: A key of `architectures.NETWORKS`.
 
     Returns:
-        For each layer its kernel, [3, 3, in, out], and its bias, [out].
+        Layer -> kernel, [3, 3, in, out], and bias, [out].
 
     Raises:
         ValueError: If the file is missing, damaged, or of another network.
     """
     if path.is_dir():
-        raise ValueError(f"{path} is a folder, expected an HDF5 weights file.")
+        raise ValueError(f"{path} is a folder; expected an HDF5 weights file.")
     if not path.exists():
         raise ValueError(f"there is no weights file {path}.")
     if not path.is_file() or not h5py.is_hdf5(path):
         raise ValueError(
-            f"{path} is not an HDF5 file, as Keras writes weights to (.h5)."
+            f"{path} is not an HDF5 file; expected Keras weights (.h5)."
         )
     try:
         with h5py.File(path) as file:
             found = _find(file, network)
             mistake = _describe_mistake(found, network)
             layers = {} if mistake else _read_layers(found)
-    except Exception as error:  # a damaged file raises anything
+    except Exception as error:  # damaged files raise all kinds of errors
         raise ValueError(
             f"weights file {path} is damaged: {str(error).rstrip('.')}."
         ) from error
     if not found:
         raise ValueError(
-            f"weights file {path} is of another kind: it has no layers as "
-            f"Keras writes them, expected the weights of {network}."
+            f"weights file {path} has no Keras layers; expected the weights of "
+            f"{network}."
         )
     if mistake:
-        raise ValueError(f"weights file {path} is not of {network}: {mistake}.")
+        raise ValueError(
+            f"weights file {path} is not for {network}: {mistake}."
+        )
     for name, pair in layers.items():
         if not all(np.isfinite(array).all() for array in pair):
             raise ValueError(
-                f"weights file {path} is damaged: {name} has values that are "
-                f"not numbers (NaN)."
+                f"weights file {path} is damaged: {name} has NaN or infinite "
+                "values."
             )
     return layers
 
 
-Arrays = Mapping[str, dict[int, h5py.Dataset]]  # by layer, by dimensions
+Arrays = Mapping[
+    str, dict[int, h5py.Dataset]
+]  # layer -> number of dimensions -> array
 
 
 def _find(file: h5py.File, network: str) -> Arrays:
-    """Finds the arrays of every convolution, and reads none."""
+    """Finds the arrays of every convolution, unread."""
     root = file
     for key in ("model_weights", "layers"):
         if key in list(root):
             root = hdf5.open_item(root, key)
         if not isinstance(root, h5py.Group):
             return {}
-    if root.name.endswith("layers"):  # Keras 3's .weights.h5 numbers by class
+    if root.name.endswith(
+        "layers"
+    ):  # Keras 3's .weights.h5 numbers layers by class
         names = [
             layer.name for layer in architectures.list_convolutions(network)
         ]
@@ -306,7 +313,7 @@ def _read_layers(found: Arrays) -> Layers:
 
 
 def _describe_mistake(found: Arrays, network: str) -> str:
-    """Says what is wrong with the layers of a file, or nothing."""
+    """Describes the first wrong layer of a file; empty if all are right."""
     expected = {
         layer.name: {
             4: (3, 3, layer.in_channels, layer.out_channels),

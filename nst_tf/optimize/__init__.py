@@ -1,8 +1,8 @@
-"""The optimizers: they minimize an objective over an image, level by level.
+"""Optimizers: they minimize an objective over an image, level by level.
 
-An optimizer sees `image -> Evaluation` and nothing else: no network, no loss,
-no file. `descent` is the compiled train step and the loop over the levels;
-`stopping` says when a level has had enough steps.
+An optimizer only calls `image -> Evaluation`: it uses no network, loss or file.
+`descent` has the compiled train step and the loop over levels; `stopping` has
+the stop rules.
 
     import tensorflow as tf
     from nst_tf import optimize

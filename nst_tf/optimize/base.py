@@ -1,4 +1,4 @@
-"""The protocol of an optimizer, and its state at the end of a level."""
+"""Defines the protocol of optimizers, and their state at a level's end."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -13,14 +13,14 @@ class Optimizer(Protocol):
     """The protocol of every optimizer.
 
     Laws: it finds the minimum of a bowl inside the box; the image never leaves
-    the box; its step is traced once; an evaluation that is no number, or far
-    above the lowest one, is taken back, and the next step is shorter.
+    the box; its step is traced once; an evaluation that is NaN, or far above
+    the lowest one, is rolled back, and the next step is shorter.
     """
 
     image: canvas.Canvas  # [1, H, W, 3], in [0, 1] if it is bounded
-    rescues: tf.Variable  # evaluations that were taken back, []
-    failures: tf.Variable  # of these the newest, without a sound one since, []
-    inherited: Sequence[str]  # names of what the next level goes on with
+    rescues: tf.Variable  # evaluations that were rolled back, []
+    failures: tf.Variable  # rolled back in a row, up to now, []
+    inherited: Sequence[str]  # names of variables that the next level keeps
 
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates the objective at the image, and updates the image."""
@@ -30,7 +30,7 @@ class Optimizer(Protocol):
 
 
 def list_variables(optimizer: "Optimizer | FinalState") -> dict[str, Any]:
-    """Lists all that an optimizer remembers, the image included, by name."""
+    """Lists all variables of an optimizer, including the image, by name."""
     return {
         name: value
         for name, value in vars(optimizer).items()
@@ -39,9 +39,9 @@ def list_variables(optimizer: "Optimizer | FinalState") -> dict[str, Any]:
 
 
 class FinalState:
-    """Keeps an optimizer's image, and what the next level inherits.
+    """The image of an optimizer, and the variables that the next level keeps.
 
-    The others that it remembers would stand beside those of the next level.
+    The other variables are freed before the next level creates its own.
     """
 
     def __init__(self, optimizer: Optimizer):
@@ -55,7 +55,7 @@ class FinalState:
         return self.image
 
     def hand_over(self, finer: Optimizer) -> None:
-        """Gives the optimizer of the next level what still holds."""
+        """Assigns the kept variables to the optimizer of the next level."""
         theirs = list_variables(finer)
         for name, value in self._numbers.items():
             theirs[name].assign(value)

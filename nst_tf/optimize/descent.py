@@ -1,7 +1,7 @@
-"""The descent: a compiled train step, and the loop over the levels.
+"""Runs the compiled train step, and the loop over the levels.
 
-The loop is a generator of facts. Progress, previews, checkpoints and early
-stops are things that its reader does between two steps.
+The loop is a generator of steps. Its caller handles progress, previews,
+checkpoints and early stops between steps.
 """
 
 import dataclasses
@@ -19,15 +19,15 @@ from nst_tf.plan import pyramid
 
 T = TypeVar("T")
 TrainStep = Callable[[], objectives.Evaluation]
-FAILURES = 25  # in a row, after which no evaluation will be sound any more
+FAILURES = 25  # in a row, after which a run gives up
 
 
 @dataclasses.dataclass
 class Step:
-    """One step that was taken. Nothing has been copied from the device.
+    """A finished step, not yet copied from the device.
 
-    At the end of a level the optimizer of its last step gives way to what is
-    left of it, so that whoever keeps the step keeps an image, not six.
+    At the end of a level its optimizer is replaced by a `FinalState`, so that a
+    kept step keeps one image in memory, not six.
     """
 
     level: int  # index of the level, from 0
@@ -37,32 +37,32 @@ class Step:
 
     @property
     def image(self) -> tf.Tensor:
-        """Returns the image, [1, h, w, 3] in [0, 1]; the next step moves it."""
+        """Returns the image, [1, h, w, 3] in [0, 1], until the next step."""
         return self.optimizer.result()
 
     @property
     def size(self) -> tuple[int, int]:
-        """Returns height and width of the image."""
+        """Returns the (height, width) of the image."""
         return canvas.get_size(self.optimizer.image)
 
     @property
     def variables(self) -> dict[str, Any]:
-        """Lists what the optimizer remembers; the next step changes it."""
+        """Lists the optimizer's variables; the next step changes them."""
         return base.list_variables(self.optimizer)
 
 
 class State(NamedTuple):
-    """A place in a run, and what is needed to go on from there."""
+    """The state of a run after a step, from which it can resume."""
 
     level: int  # index of the level, from 0
     steps: int  # taken at this level
     arrays: Mapping[str, Any]  # the optimizer's variables, by name
 
 
-# (level, the step taken last at it or None) -> whether to take another one.
+# (level, its last step or None) -> whether to take another step.
 StopRule = Callable[[int, Step | None], bool]
-# (an error, height, width) -> whether an objective of that size without this
-# error can be made.
+# (error, height, width) -> whether the step can be retried with a new objective
+# of that size.
 Recovery = Callable[[tf.errors.OpError, int, int], bool]
 
 
@@ -76,30 +76,29 @@ def descend(
     recover: Recovery = lambda error, height, width: False,
     compile_step: Callable[..., TrainStep] | None = None,
 ) -> Iterator[Step]:
-    """Minimizes an objective over an image, from level to level.
+    """Minimizes an objective over an image, level by level.
 
-    The train step is traced once a level, whatever is read between steps.
+    The train step is traced once per level.
 
     Args:
         make_objective_at: (height, width) -> the objective at that size.
         make_optimizer: (image, level) -> the optimizer of a level's image: of
             that one, resampled.
         levels: Sizes and steps, from coarse to fine.
-        image: Where to start, [1, H, W, 3] in [0, 1], of any size.
-        start: A state of such a run, to go on after it: what follows is the
-            same to the bit as if the run had not been interrupted.
-        should_continue: Is asked before each step; levels end early, or are
-            left out, where it says no.
-        recover: Is asked when a step fails; the step is then taken again by
-            another objective, from the same state.
+        image: The initial image, [1, H, W, 3] in [0, 1], of any size.
+        start: A state to resume from; the result is bit-identical to that of an
+            uninterrupted run.
+        should_continue: Called before each step; False ends or skips the level.
+        recover: Called when a step fails; if True, the step is retried with a
+            new objective, from the same state.
         compile_step: As `make_train_step`; that if None.
 
     Yields:
         A `Step` after each update.
 
     Raises:
-        FloatingPointError: If evaluations give no numbers any more, whatever
-            the image; that of the last step is still good.
+        FloatingPointError: If the loss stays NaN or explodes; the image of the
+            last step is still valid.
     """
     first = start.level if start else 0
     finished = None
@@ -108,7 +107,7 @@ def descend(
         if not should_continue(number, None) and not resumed:
             continue
         display.show_stage(f"compiling {level.width} x {level.height}")
-        # First, while there is nothing else: to see the pictures takes memory.
+        # First, to compute the targets while no other memory is used.
         take = _Steps(level, make_objective_at, recover, compile_step)
         optimizer = make_optimizer(image, level)
         is_large = canvas.is_large(optimizer.image)
@@ -129,8 +128,8 @@ def descend(
                 _check(optimizer, min(FAILURES, index))
             yield step
         del take
-        # Targets, and the graph that holds them, are in circles of references;
-        # to look for these takes a good part of a second.
+        # Targets and their graph are in reference cycles. Collecting them takes
+        # a good part of a second.
         if is_large:
             gc.collect()
         finished = base.FinalState(optimizer)
@@ -141,7 +140,7 @@ def descend(
 
 
 class _Steps:
-    """The train step of a level, made again where it fails."""
+    """The train step of a level; retries failed steps."""
 
     def __init__(
         self,
@@ -166,17 +165,17 @@ class _Steps:
                 self._train_step = self._compile(optimizer, objective)
             return self._train_step()
 
-        # The evaluation comes before anything is changed.
+        # A step evaluates before it changes any variable.
         return self._retry(step)
 
     def _get_objective(self) -> objectives.Objective:
-        """Returns the objective; makes it if there is none."""
+        """Returns the objective; makes it if needed."""
         if self._objective is None:
             self._objective = self._make(*self._size)
         return self._objective
 
     def _retry(self, function: Callable[[], T]) -> T:
-        """Calls a function, again with another objective where it fails."""
+        """Calls a function; on failure, retries with a new objective."""
         while True:
             try:
                 return function()
@@ -184,15 +183,15 @@ class _Steps:
                 self._objective = self._train_step = None
                 if not self._recover(error, *self._size):
                     raise
-            gc.collect()  # the graph that failed is in a circle
+            gc.collect()  # the failed graph is in a reference cycle
 
 
 def _check(optimizer: base.Optimizer, failures: int) -> None:
-    """Raises FloatingPointError after so many failures in a row."""
+    """Raises FloatingPointError after `failures` failures in a row."""
     if int(optimizer.failures) >= failures:
         raise FloatingPointError(
-            f"the last {failures} evaluations gave no numbers, or losses that "
-            f"explode; try --precision=float32, or smaller weights."
+            f"the loss was NaN, infinite or exploding {failures} times in a "
+            "row; try --precision=float32, or smaller weights."
         )
 
 
@@ -201,9 +200,9 @@ def make_train_step(
     objective: objectives.Objective,
     compiler: reuse.Compiler | None = None,
 ) -> TrainStep:
-    """Compiles one step: evaluation, gradient, update and projection.
+    """Compiles a step: evaluation, gradient, update and projection.
 
-    An evaluation whose gradient is changed in place comes without it.
+    The returned evaluation has no gradient if that is changed in place.
 
     Args:
         optimizer: Of the image.

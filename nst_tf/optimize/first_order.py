@@ -1,9 +1,9 @@
-"""Adam and SGD: one step on an image along its gradient, kept in its box.
+"""Implements Adam and SGD for an image in a box.
 
-By default they see the gradient times the number of pixels. The gradient of a
-relative loss with respect to one pixel falls as 1 / (H * W), so that Adam's
-epsilon, or any noise floor, would otherwise mean less paint on a larger image.
-L-BFGS steps alike at any scale of its objective.
+By default they multiply the gradient by the number of pixels. The gradient of a
+relative loss with respect to a pixel is proportional to 1 / (H * W), so that
+otherwise Adam's epsilon, or any noise floor, would weaken the style on larger
+images. L-BFGS does not depend on the scale of its objective.
 """
 
 from collections.abc import Sequence
@@ -15,29 +15,32 @@ from nst_tf.backend import canvas, ops, reuse
 from nst_tf.losses import objectives
 from nst_tf.optimize import base, safeguards
 
-CLEARLY_WORSE = 1.02  # times the lowest loss; rounding hides less
+CLEARLY_WORSE = 1.02  # factor on the lowest loss; above rounding errors
 
 
 class FirstOrder(tf.Module):
-    """The common part of the optimizers that follow the gradient.
+    """Base class of the first-order optimizers.
 
-    Where a step has led to a loss that is no number, or that explodes, it
-    starts anew from the image of the lowest loss, with half the learning rate.
+    If the loss is NaN or explodes after a step, it restarts from the image of
+    the lowest loss, with half the learning rate.
 
     Args:
         image: The image to optimize, [1, H, W, 3], changed in place.
         learning_rate: Step size, in units of the image's range.
         average: Decay of the average of the iterates, which is the result; 0
             for the last iterate.
-        decay_rate: The learning rate is multiplied by this in `decay_steps`
-            steps, smoothly.
+        decay_rate: Factor on the learning rate per `decay_steps` steps, applied
+            smoothly.
         decay_steps: See `decay_rate`.
         bounds: "box": the image is clipped to [0, 1] after each step; "none":
-            only the result is.
+            only the result is clipped.
         scaled: Whether the gradient is multiplied by the number of pixels.
     """
 
-    inherited: Sequence[str] = "_cut", "rescues"  # the learning rate is cut
+    inherited: Sequence[str] = (
+        "_cut",
+        "rescues",
+    )  # the learning rate stays reduced
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class FirstOrder(tf.Module):
         self.image = image
         self._bounds = safeguards.BOUNDS[bounds]
         self._scaled = scaled
-        # Tensors of the image's type, so that no Python number is traced.
+        # Tensors of the image's type, so that Python numbers are not traced.
         self._learning_rate = tf.constant(learning_rate, image.dtype)
         self._decay_rate = tf.constant(decay_rate, image.dtype)
         self._decay_speed = tf.math.reciprocal(
@@ -63,7 +66,7 @@ class FirstOrder(tf.Module):
         self._decay = tf.constant(average, image.dtype)
         self._averaging = average > 0
         zero = tf.constant(0, tf.int64)
-        self._step = tf.Variable(zero, trainable=False)  # since a rescue
+        self._step = tf.Variable(zero, trainable=False)  # since a restart
         self._taken = tf.Variable(zero, trainable=False)
         if self._averaging:
             self._average = canvas.make_zeros_like(image)
@@ -77,7 +80,7 @@ class FirstOrder(tf.Module):
         self.failures = tf.Variable(zero, trainable=False)
 
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
-        """Evaluates, updates, clips; the evaluation is before the update."""
+        """Evaluates the image, then updates and clips it."""
         evaluation = objective(self.image)
         loss = tf.cast(evaluation.loss, self.image.dtype)
         sound = safeguards.is_sound(
@@ -91,8 +94,8 @@ class FirstOrder(tf.Module):
     def result(self) -> tf.Tensor:
         """Returns the average of the iterates, [1, H, W, 3], in [0, 1].
 
-        Without an average the last iterate, or the best one, if the last loss
-        is clearly above the lowest.
+        Without averaging it is the last iterate, or the best one if the last
+        loss is clearly above the lowest.
         """
         if self._averaging and self._step > 0:
             steps = tf.cast(self._step, self.image.dtype)
@@ -107,7 +110,7 @@ class FirstOrder(tf.Module):
         )
 
     def _list_canvases(self) -> dict[str, canvas.Canvas]:
-        """Lists all that is remembered of each pixel, by name."""
+        """Lists the variables with a value per pixel, by name."""
         return {
             name: value
             for name, value in base.list_variables(self).items()
@@ -117,14 +120,14 @@ class FirstOrder(tf.Module):
     def _compute_direction(
         self, gradient: tf.Tensor, parts: canvas.Parts, step: tf.Tensor
     ) -> tuple[tf.Tensor, canvas.Parts]:
-        """Computes a change for a learning rate of 1, and the new state.
+        """Computes the update for a learning rate of 1, and the new state.
 
-        For some pixels: `gradient`, and `parts` of `_list_canvases`.
+        It works on some pixels: `gradient`, and `parts` of `_list_canvases`.
         """
         raise NotImplementedError
 
     def _move(self, loss: tf.Tensor, gradient: canvas.Canvas) -> tf.Operation:
-        """Updates the image, and remembers it if it is the best."""
+        """Updates the image, and stores the old one if it is the best."""
         better = loss < self._best_loss
         self._best_loss.assign(tf.minimum(loss, self._best_loss))
         self._loss.assign(loss)
@@ -163,7 +166,7 @@ class FirstOrder(tf.Module):
         return tf.no_op()
 
     def _restart(self) -> tf.Operation:
-        """Starts anew from the best image, with half the learning rate."""
+        """Restarts from the best image, with half the learning rate."""
 
         def restart(parts: canvas.Parts) -> canvas.Parts:
             zeros = tf.zeros_like(parts["image"])
@@ -181,20 +184,20 @@ class FirstOrder(tf.Module):
 
 @reuse.by_value()
 class Adam(FirstOrder):
-    """Adam, projected on the box [0, 1], with an average of the iterates.
+    """Adam with projection onto the box [0, 1] and averaged iterates.
 
     Args:
         image: The image to optimize, [1, H, W, 3], changed in place.
         learning_rate: Step size, in units of the image's range.
         beta_1: Decay of the mean of the gradients.
         beta_2: Decay of the mean of their squares.
-        epsilon: Added to the root of that mean; pixels whose gradient, times
-            the number of pixels if `scaled`, is far below it hardly move.
+        epsilon: Added to the root of that mean; pixels whose gradient (times
+            the number of pixels if `scaled`) is far below it hardly move.
         average: Decay of the average of the iterates, which is the result; 0
             for the last iterate.
         corrected: Whether epsilon is added to the corrected root, as in
             PyTorch, not to the root itself, as in TensorFlow and Keras.
-        **settings: Those of `FirstOrder`.
+        **settings: Settings of `FirstOrder`.
 
     Source:
         Kingma, Ba. Adam: A Method for Stochastic Optimization. ICLR 2015,
@@ -229,7 +232,7 @@ class Adam(FirstOrder):
     def _compute_direction(
         self, gradient: tf.Tensor, parts: canvas.Parts, step: tf.Tensor
     ) -> tuple[tf.Tensor, canvas.Parts]:
-        """Divides the mean by the root of the mean square, both corrected."""
+        """Divides the mean by the root mean square, both bias-corrected."""
         direction, mean, square = adam_update(
             gradient,
             parts["_mean"],
@@ -243,15 +246,15 @@ class Adam(FirstOrder):
 
 @reuse.by_value()
 class Sgd(FirstOrder):
-    """Steps along the gradient, projected on the box [0, 1].
+    """Gradient descent with projection onto the box [0, 1].
 
     Args:
         image: The image to optimize, [1, H, W, 3], changed in place.
-        learning_rate: What the gradient, times the pixels if `scaled`, is
-            multiplied by.
+        learning_rate: Factor on the gradient (times the number of pixels if
+            `scaled`).
         average: Decay of the average of the iterates, which is the result; 0
             for the last iterate.
-        **settings: Those of `FirstOrder`.
+        **settings: Settings of `FirstOrder`.
     """
 
     def __init__(
@@ -267,7 +270,7 @@ class Sgd(FirstOrder):
     def _compute_direction(
         self, gradient: tf.Tensor, parts: canvas.Parts, step: tf.Tensor
     ) -> tuple[tf.Tensor, canvas.Parts]:
-        """Returns the gradient; nothing is remembered."""
+        """Returns the gradient, and no state."""
         del parts, step
         return gradient, {}
 
@@ -296,7 +299,7 @@ def adam_update(
         corrected: Whether epsilon is added to the corrected root instead.
 
     Returns:
-        What to subtract for a learning rate (alpha) of 1, and the new `mean`
+        The step to subtract at a learning rate (alpha) of 1, and the new `mean`
         and `square`.
 
     Source:
@@ -305,14 +308,16 @@ def adam_update(
     """
     mean = beta_1 * mean + (1 - beta_1) * gradient
     square = beta_2 * square + (1 - beta_2) * tf.square(gradient)
-    shortfall = tf.sqrt(1 - beta_2**step)  # of the root, from zeros at first
+    shortfall = tf.sqrt(
+        1 - beta_2**step
+    )  # bias of the root, from its zero start
     if corrected:
         epsilon *= shortfall
     correction = shortfall / (1 - beta_1**step)
     return correction * mean / (tf.sqrt(square) + epsilon), mean, square
 
 
-@tf.function(autograph=False, reduce_retracing=True)  # takes one copy, not two
+@tf.function(autograph=False, reduce_retracing=True)  # saves a copy
 def _correct_bias(average: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
     """Bias-corrects the moving average and clips it."""
     return tf.clip_by_value(average / share, 0.0, 1.0)

@@ -1,4 +1,4 @@
-"""L-BFGS for an image in its box, all of it in the graph."""
+"""Implements L-BFGS for an image in a box, entirely in the graph."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,29 +9,30 @@ from nst_tf.backend import canvas, reuse
 from nst_tf.losses import objectives
 from nst_tf.optimize import safeguards
 
-DECREASE = 1e-4  # of the expected decrease that a step must bring (Armijo)
-MARGIN = 1e-4  # of the loss: what rounding in half precision can hide
-SHORTEST = 1e-3  # length of a step below which the curvature is forgotten
-CURVATURE = 1e-6  # cosine of a pair's changes below which it tells nothing
+DECREASE = 1e-4  # required share of the expected decrease (Armijo)
+MARGIN = 1e-4  # share of the loss: rounding errors of half precision
+SHORTEST = 1e-3  # step length below which the history is cleared
+CURVATURE = 1e-6  # minimum cosine of a pair's changes to be kept
 
 
 @reuse.by_value()
 class Lbfgs(tf.Module):
-    """Limited-memory BFGS in the box [0, 1], a new image for each evaluation.
+    """Limited-memory BFGS in the box [0, 1], with one evaluation per step.
 
     A step evaluates the image. If the loss fell enough, the image becomes the
-    new base, from which the next one is taken along a new direction; if not,
-    the next one is nearer to the base. So no evaluation is idle, and all of it
-    stays in the graph. Values at a bound that the gradient pushes against are
-    held there; the curvature is that of the others. The inner products of the
-    history with itself are kept in small matrices in float64, so that a step
-    reads the history a few times, whatever its length.
+    new base, and the next image lies along a new direction from it; otherwise
+    the next image is nearer to the base. So the line search needs no extra
+    evaluations and stays in the graph. Values at a bound that the gradient
+    pushes against are held there, and the curvature is that of the other
+    values. The inner products of the history are kept in small float64
+    matrices, so that a step reads the history only a few times.
 
     Args:
         image: The image to optimize, [1, H, W, 3], changed in place.
         learning_rate: Root mean square of the first change, in units of the
             image's range; later steps take their length from the curvature.
-        history: Pairs of changes that are kept, each of twice the image.
+        history: Number of pairs of changes to keep, each twice the size of the
+            image.
         bounds: "box", or "none": only the result is clipped to [0, 1].
 
     Source:
@@ -67,7 +68,9 @@ class Lbfgs(tf.Module):
         self._loss = variable([])
         self._first_loss = variable([])
         self._direction = variable(image.shape)
-        self._length = variable([])  # of the step along it; 0: no base yet
+        self._length = variable(
+            []
+        )  # of the step along the direction; 0: no base yet
         self._changes = variable([history, size])  # of the image, s
         self._bends = variable([history, size])  # of the gradient, y
         self._sy = variable([history, history], tf.float64)  # s_i' y_j, i <= j
@@ -76,7 +79,7 @@ class Lbfgs(tf.Module):
         self.failures = variable([], tf.int64)
 
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
-        """Evaluates the image, judges it, and proposes the next one."""
+        """Evaluates the image, accepts or rejects it, proposes the next."""
         evaluation = objective(self.image)
         gradient = canvas.read_whole(evaluation.gradient)
         loss = tf.cast(evaluation.loss, self.image.dtype)
@@ -90,7 +93,7 @@ class Lbfgs(tf.Module):
             tf.where(first, loss, self._loss),
             first_loss,
         )
-        # Not before the gradient is there: there may be no memory for it.
+        # Only after the gradient is computed, which may run out of memory.
         with tf.control_dependencies([sound]):
             self._first_loss.assign(first_loss)
         failed = tf.cast(tf.logical_not(sound), tf.int64)
@@ -114,9 +117,9 @@ class Lbfgs(tf.Module):
         return tf.clip_by_value(self._base, 0.0, 1.0)
 
     def _accept(self, loss: tf.Tensor, gradient: tf.Tensor) -> tf.Tensor:
-        """Makes the image the base, and finds a direction; the length, []."""
+        """Makes the image the base; returns the step length 1, []."""
         change = tf.reshape(self.image - self._base, [-1])
-        # Values that did not move are held: the others' curvature alone counts.
+        # Values that did not move are held, and excluded from the curvature.
         bend = tf.reshape(gradient - self._gradient, [-1])
         bend = tf.where(tf.equal(change, 0), tf.zeros_like(bend), bend)
         held = ((self.image <= self._low) & (gradient > 0)) | (
@@ -144,7 +147,7 @@ class Lbfgs(tf.Module):
         return tf.ones_like(loss)
 
     def _shorten(self, loss: tf.Tensor, expected: tf.Tensor) -> tf.Tensor:
-        """Returns a shorter length, [], to the minimum of a parabola."""
+        """Returns a shorter length, [], at the minimum of a parabola."""
         excess = loss - self._loss - expected
         factor = tf.math.divide_no_nan(-0.5 * expected, excess)
         factor = tf.where(tf.math.is_finite(factor), factor, 0.1)
@@ -152,16 +155,16 @@ class Lbfgs(tf.Module):
         return tf.cond(length < SHORTEST, self._forget, lambda: length)
 
     def _forget(self) -> tf.Tensor:
-        """Goes straight downhill, as if this were the start; the length, []."""
+        """Clears the history, and restarts; returns the step length 1."""
         for memory in (self._changes, self._bends, self._sy, self._yy):
             memory.assign(tf.zeros_like(memory))
         rms = tf.sqrt(tf.reduce_mean(self._gradient**2))
         rate = tf.math.divide_no_nan(SHORTEST * self._learning_rate, rms)
         self._direction.assign(-rate * self._gradient)
-        return tf.sign(self._length)  # 0 stays 0: there is no base yet
+        return tf.sign(self._length)  # stays 0 without a base
 
     def _remember(self, change: tf.Tensor, bend: tf.Tensor) -> tf.Operation:
-        """Appends a pair, and drops the oldest."""
+        """Appends a pair to the history, and drops the oldest."""
         changes = tf.concat([self._changes[1:], change[None]], axis=0)
         bends = tf.concat([self._bends[1:], bend[None]], axis=0)
         with tf.control_dependencies(
@@ -199,20 +202,19 @@ class Lbfgs(tf.Module):
 def inverse_hessian_coefficients(
     sy: tf.Tensor, yy: tf.Tensor, sg: tf.Tensor, yg: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Multiplies the L-BFGS matrix and a vector, by inner products alone.
+    """Computes the L-BFGS matrix times a vector, from inner products only.
 
     H g = scale * g + sum(a_i * s_i) + sum(b_i * y_i), for pairs of changes s_i
-    of the image and y_i of its gradient, the oldest first; pairs not yet
-    there are zeros.
+    of the image and y_i of its gradient, oldest first; unused pairs are zeros.
 
     Args:
-        sy: s_i' y_j for i <= j, [m, m]; the rest is not read.
+        sy: s_i' y_j for i <= j, [m, m]; the other elements are ignored.
         yy: y_i' y_j, [m, m].
         sg: s_i' g, [m].
         yg: y_i' g, [m].
 
     Returns:
-        a, [m]; b, [m]; and scale, that of the newest pair, [].
+        a, [m]; b, [m]; and scale, from the newest pair, [].
 
     Source:
         Byrd, Nocedal, Schnabel 1994, theorem 2.2, equation 3.1.
@@ -233,14 +235,14 @@ def inverse_hessian_coefficients(
 
 
 def _multiply(rows: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
-    """Multiplies rows, [m, N], and a vector, [N]; in float64, [m]."""
+    """Multiplies rows, [m, N], by a vector, [N], to float64, [m]."""
     return tf.cast(tf.linalg.matvec(rows, vector), tf.float64)
 
 
 def _append(matrix: tf.Tensor, products: tf.Tensor) -> tf.Tensor:
     """Drops the first row and column, and appends products, [m], as the last.
 
-    The last row is that of a symmetric matrix; for s_i' y_j it is not read.
+    The last row assumes a symmetric matrix; for s_i' y_j it is ignored.
     """
     kept = tf.concat([matrix[1:, 1:], products[:-1, None]], axis=1)
     return tf.concat([kept, products[None]], axis=0)

@@ -1,13 +1,15 @@
-"""Tells when an optimizer left the box, or its loss explodes."""
+"""Defines the bounds of an image, and detects exploding losses."""
 
 import tensorflow as tf
 
 from nst_tf.backend import canvas
 
-# What an image is clipped to after each step.
+# (low, high) for clipping an image after each step.
 BOUNDS = {"box": (0.0, 1.0), "none": (float("-inf"), float("inf"))}
-EXPLOSION = 10.0  # times the lowest loss so far; first steps reach 4
-NEGLIGIBLE = 1e-3  # of the first loss, from which no loss explodes
+EXPLOSION = 10.0  # factor on the lowest loss so far; first steps reach 4
+NEGLIGIBLE = (
+    1e-3  # share of the first loss, below which no loss counts as exploding
+)
 
 
 def is_sound(
@@ -16,16 +18,16 @@ def is_sound(
     lowest: tf.Tensor,
     first: tf.Tensor,
 ) -> tf.Tensor:
-    """Returns whether an evaluation is all numbers, and no explosion.
+    """Returns whether an evaluation is finite and not exploding.
 
     Args:
         loss: Of the evaluation, [].
         gradient: Of the evaluation, [1, H, W, 3].
-        lowest: The lowest loss so far, []; infinity if there is none.
-        first: The first sound loss of the level, []; infinity likewise.
+        lowest: The lowest loss so far, []; infinity: none.
+        first: The first sound loss of the level, []; infinity: none.
 
     Returns:
-        A truth value, [].
+        A boolean, [].
     """
     pixels = gradient.shape.num_elements() // 3
     norm = float(pixels) ** 2 * canvas.sum_squares(gradient)

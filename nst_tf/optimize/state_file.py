@@ -1,8 +1,8 @@
-"""The state of a descent as a file: a head and arrays, checked when read.
+"""Reads and writes the state of a run: a JSON head and arrays.
 
-It is a file of NumPy's, `.npz`. The head, JSON, says how many arrays there are
-and has one digest over itself and all of them: a zip alone would not miss an
-array. Older files have neither.
+The file is an `.npz` file. The head has the number of arrays, and a digest of
+itself and all arrays, since a zip file does not detect missing members. Older
+files have neither.
 """
 
 import hashlib
@@ -17,20 +17,20 @@ import numpy as np
 
 HEAD = "head"
 LARGEST_HEAD = 2**24  # bytes
-DAMAGED = "it is not whole"
+DAMAGED = "it is incomplete"
 
-# Name of an array -> its shape, and its kind as NumPy has it: "f" or "i".
+# Name of an array -> its shape and NumPy kind, "f" or "i".
 Shapes = Mapping[str, tuple[tuple[int, ...], str]]
 
 
 class DamageError(ValueError):
-    """A checkpoint is not as a run wrote it; the message says in what."""
+    """A checkpoint is damaged; the message says how."""
 
 
 def write(
     file: BinaryIO, head: Mapping[str, Any], arrays: Mapping[str, Any]
 ) -> None:
-    """Writes a checkpoint; each array is copied from the device in its turn."""
+    """Writes a checkpoint; copies arrays from the device one by one."""
     digest = hashlib.sha256()
     with zipfile.ZipFile(file, "w") as archive:
         for name, value in arrays.items():
@@ -43,14 +43,14 @@ def write(
 
 
 def read_head(path: Path) -> dict[str, Any]:
-    """Reads the head alone.
+    """Reads only the head.
 
     Returns:
-        Its "level" and "steps", of natural numbers, "identity", an object,
-        and "notes", another; besides, of newer files, "arrays" and "digest".
+        "level" and "steps", natural numbers, and "identity" and "notes",
+        objects; newer files also have "arrays" and "digest".
 
     Raises:
-        DamageError: If it is not as a run wrote it.
+        DamageError: If it is damaged.
     """
     with _Archive(path) as archive:
         return archive.read_head()
@@ -59,17 +59,17 @@ def read_head(path: Path) -> dict[str, Any]:
 def read_arrays(
     path: Path, shapes: Shapes, others: Shapes
 ) -> dict[str, np.ndarray]:
-    """Reads the arrays, of known sizes, so that none is larger than expected.
+    """Reads the arrays; refuses unexpected sizes before it reads them.
 
     Args:
         path: The file.
-        shapes: Of the arrays that there must be.
-        others: Of the arrays that there may be.
+        shapes: The shapes of required arrays.
+        others: The shapes of optional arrays.
 
     Raises:
-        DamageError: If one of them is not there, of another shape, or has
-            values that no run has: NaN, infinity but in a single number, or
-            integers below 0; or if the digest is another.
+        DamageError: If an array is missing, has another shape or impossible
+            values (NaN, infinity except in a scalar, negative integers), or the
+            digest differs.
     """
     known = {**shapes, **others}
     with _Archive(path) as archive:
@@ -89,7 +89,7 @@ def read_arrays(
 
 
 def is_whole(path: Path) -> bool:
-    """Returns whether a file is as it was written."""
+    """Returns whether a file is undamaged."""
     try:
         with _Archive(path) as archive:
             names = archive.names
@@ -112,7 +112,7 @@ class _Archive:
         except (
             zipfile.BadZipFile,
             NotImplementedError,
-            ValueError,  # of absurd places in it
+            ValueError,  # of impossible offsets
             OverflowError,
         ) as error:
             raise DamageError(DAMAGED) from error
@@ -135,26 +135,28 @@ class _Archive:
         self._zip.close()
 
     def read_head(self) -> dict[str, Any]:
-        """Reads the head, and checks the types of what it has."""
+        """Reads the head, and checks the types of its values."""
         if HEAD not in self._members:
             raise DamageError(DAMAGED)
         if self._members[HEAD].file_size > LARGEST_HEAD:
             raise DamageError("its head is too large")
         try:
             head = json.loads(str(self.read_array(HEAD, (), "U")))
-        # NumPy raises SystemError of characters that there are not.
+        # NumPy raises SystemError for invalid characters.
         except (ValueError, RecursionError, SystemError) as error:
             raise DamageError(DAMAGED) from error
         if not isinstance(head, dict):
-            raise DamageError("its head is no object")
+            raise DamageError("its head is not an object")
         head.setdefault("notes", {})
         for name, least in (("level", 0), ("steps", 1)):
             value = head.get(name)
             if type(value) is not int or value < least:
-                raise DamageError(f"its {name} is no number from {least} on")
+                raise DamageError(
+                    f"its {name} is not a number of at least {least}"
+                )
         for name in ("identity", "notes"):
             if not isinstance(head.get(name), dict):
-                raise DamageError(f"its {name} is no object")
+                raise DamageError(f"its {name} is not an object")
         return head
 
     def read_array(
@@ -163,29 +165,29 @@ class _Archive:
         """Reads an array of a known shape and kind."""
         found, dtype = self._read_shape(name)
         if (found, dtype.kind) != (shape, kind):
-            raise DamageError(f"its array {name!r} is of another shape or type")
+            raise DamageError(f"its array {name!r} has another shape or type")
         return self.read(name)
 
     def read(self, name: str) -> np.ndarray:
-        """Reads an array that is as large as its member."""
+        """Reads an array; refuses it if it is larger than its member."""
         shape, dtype = self._read_shape(name)
         if math.prod(shape) * dtype.itemsize > self._members[name].file_size:
             raise DamageError(DAMAGED)
         try:
             with self._zip.open(self._members[name]) as member:
                 array = np.lib.format.read_array(member, allow_pickle=False)
-                member.read(1)  # to the end, where the check sum is compared
+                member.read(1)  # to the end, which verifies the checksum
                 return np.asarray(array)
         except (zipfile.BadZipFile, ValueError, EOFError) as error:
             raise DamageError(DAMAGED) from error
 
     def _read_shape(self, name: str) -> tuple[tuple[int, ...], np.dtype]:
-        """Reads what an array says of itself."""
+        """Reads the shape and type of an array."""
         try:
             with self._zip.open(self._members[name]) as member:
                 np.lib.format.read_magic(member)
                 shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-        except Exception as error:  # a damaged header raises anything
+        except Exception as error:  # damaged headers raise all kinds of errors
             raise DamageError(DAMAGED) from error
         is_natural = all(type(each) is int and each >= 0 for each in shape)
         if not is_natural or dtype.kind not in "biufU" or not dtype.itemsize:
@@ -196,7 +198,7 @@ class _Archive:
 def _write_array(
     archive: zipfile.ZipFile, name: str, array: np.ndarray
 ) -> None:
-    """Writes an array as NumPy does."""
+    """Writes an array in NumPy's format."""
     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
         np.lib.format.write_array(member, array, (1, 0), allow_pickle=False)
 
@@ -204,12 +206,12 @@ def _write_array(
 def _check_digest(
     head: dict[str, Any], arrays: Iterable[tuple[str, np.ndarray]], count: int
 ) -> None:
-    """Raises DamageError if the digest of a file is that of other arrays.
+    """Raises DamageError if the digest of a file does not match its arrays.
 
     Args:
-        head: The head; an older one has no digest.
-        arrays: Arrays of the file, in its order; each is read to its end.
-        count: How many arrays the file has.
+        head: The head; older ones have no digest.
+        arrays: The arrays in the order of the file, read completely.
+        count: Number of arrays in the file.
     """
     digest = hashlib.sha256()
     for name, array in arrays:
@@ -228,17 +230,17 @@ def _add(digest: Any, name: str, array: np.ndarray) -> None:
 
 
 def _finish(digest: Any, head: Mapping[str, Any]) -> str:
-    """Adds the head to the digest of the arrays, and writes it down."""
+    """Adds the head to the digest, and formats the digest."""
     digest.update(json.dumps(head, sort_keys=True).encode())
     return f"sha256:{digest.hexdigest()}"
 
 
 def _check_values(name: str, array: np.ndarray) -> None:
-    """Raises DamageError if no run has such values."""
+    """Raises DamageError if an array has impossible values."""
     if not array.size:
         return
     low, high = array.min(), array.max()
     if array.dtype.kind == "i" and low < 0:
-        raise DamageError(f"its array {name!r} has numbers below 0")
+        raise DamageError(f"its array {name!r} has negative numbers")
     if np.isnan(low) or (array.ndim and not np.isfinite([low, high]).all()):
-        raise DamageError(f"its array {name!r} has values that are no numbers")
+        raise DamageError(f"its array {name!r} has NaN or infinite values")

@@ -1,9 +1,8 @@
-"""Stop rules: a time budget, a plateau, fixed numbers of steps.
+"""Implements the stop rules: time budget, plateau, fixed steps.
 
-A stop rule is called before each step, with the index of the level and the step
-that was taken last at it, None before the first, and returns whether to go on.
-It may leave levels out, but never the last one, unless the run was ended before
-it.
+A stop rule is called before each step, with the index of the level and its last
+step (None before the first), and returns whether to continue. It may skip
+levels, but not the last one, unless the run was already ended.
 """
 
 import time
@@ -19,23 +18,23 @@ if TYPE_CHECKING:
 
     from nst_tf.optimize import descent
 
-TIMED_STEPS = 5  # at a level, before its steps are planned
-FIRST_SECONDS = 2.0  # of a level before its first step is over, as a guess
-# What a run takes beside its levels: Python's start, the file, and the end.
+TIMED_STEPS = 5  # of a level, before its steps are planned
+FIRST_SECONDS = 2.0  # until the end of a level's first step, a guess
+# Time of a run outside its levels: start of Python, writing, exit.
 SAVING_SECONDS = 1.5
 SAVING_SECONDS_PER_PIXEL = 4e-7
-FEWEST_SHARE = 0.1  # of its steps, for which a level is worth its start
-PLATEAU_INTERVAL = 10  # steps between two pictures that are compared
-BEFORE = "picture at rest"  # the first of the two, in a checkpoint
+FEWEST_SHARE = 0.1  # minimum share of its steps for a level to be started
+PLATEAU_INTERVAL = 10  # steps between two compared images
+BEFORE = "picture at rest"  # name of the earlier one in checkpoints
 
 
 class Stop:
-    """The stop rules of a plan: a run goes on while all of them agree.
+    """The stop rules of a plan; a run continues while all agree.
 
     Args:
-        settings: Those of the plan.
-        levels: Sizes and steps.
-        start: A state to go on from.
+        settings: The stop settings of the plan.
+        levels: The levels, with sizes and steps.
+        start: A state to resume from.
         began: When the run began, by `time.monotonic`; now if None.
     """
 
@@ -59,20 +58,20 @@ class Stop:
             self._rules.append(TimeBudget(levels, seconds, began))
 
     def __call__(self, level: int, step: "descent.Step | None") -> bool:
-        """Whether to take another step at a level."""
+        """Returns whether to take another step at a level."""
         return all([rule(level, step) for rule in self._rules])
 
     def arrays(self, step: "descent.Step") -> dict[str, np.ndarray] | None:
-        """What a run that goes on after a step needs; as in `Plateau`."""
+        """Returns the arrays to resume after a step; see `Plateau.arrays`."""
         return self._plateau.arrays(step)
 
 
 class StepTimer:
-    """Times the steps of a run, which take time in proportion to their work.
+    """Times the steps of a run, whose time is proportional to their work.
 
     Args:
-        levels: Sizes and steps.
-        clock: What tells the time, in seconds.
+        levels: The levels, with sizes and steps.
+        clock: Function that returns the time in seconds.
     """
 
     def __init__(
@@ -85,21 +84,21 @@ class StepTimer:
         self.seconds_per_work = 0.0  # 0 before two steps were timed
         self.first_seconds = 0.0  # of a level: targets, trace and first step
         self._level_start = clock()
-        self._first_step = 0.0  # when it was over
-        self._skipped = 0  # steps of the level that a run before this one took
+        self._first_step = 0.0  # time of its end
+        self._skipped = 0  # steps of the level in earlier runs
 
     def start_level(self) -> None:
         """Notes that a level begins."""
         self._level_start = self._clock()
 
     def end_first_step(self, index: int) -> None:
-        """Notes that the device is done with the first step of a level."""
+        """Notes that the device has finished the first step of a level."""
         self._first_step = self._clock()
         self.first_seconds = self._first_step - self._level_start
         self._skipped = index - 1
 
     def end_step(self, level: int, index: int) -> None:
-        """Notes that the device is done with a later step of a level."""
+        """Notes that the device has finished a later step of a level."""
         taken = index - self._skipped
         if taken > 1:
             seconds = (self._clock() - self._first_step) / (taken - 1)
@@ -110,7 +109,7 @@ class StepTimer:
         return index - self._skipped
 
     def estimate_work(self, level: int, steps: int) -> float:
-        """Estimates the seconds of steps at a level, and of all later ones."""
+        """Estimates the seconds of a level's steps and all later levels."""
         later = self._levels[level + 1 :]
         work = steps * self._levels[level].work
         work += sum(each.steps * each.work for each in later)
@@ -118,18 +117,17 @@ class StepTimer:
 
 
 class TimeBudget:
-    """Shares seconds among the levels, in proportion to their work.
+    """Divides a time limit among the levels, in proportion to their work.
 
-    At each level the time of a step is measured, and the steps that are left
-    are scaled, there and in all later levels, to what the time allows. Levels
-    for which there is no time are left out. At least one step is taken, at
-    the last level.
+    At each level it measures the time of a step, and scales the remaining
+    steps, of this and all later levels, to the time left. It skips levels for
+    which there is no time. At least one step is taken, at the last level.
 
     Args:
-        levels: Sizes and steps, which are never exceeded.
-        seconds: How long the run may take.
-        start: When it began, by `clock`.
-        clock: What tells the time, in seconds.
+        levels: The levels; their steps are never exceeded.
+        seconds: The time limit.
+        start: When the run began, by `clock`.
+        clock: Function that returns the time in seconds.
     """
 
     def __init__(
@@ -146,10 +144,10 @@ class TimeBudget:
         self._timer = StepTimer(levels, clock)
         self._timer.first_seconds = FIRST_SECONDS
         self._is_first = True  # whether no step of the level was taken
-        self._allowed = 0  # steps at the present level
+        self._allowed = 0  # steps at the current level
 
     def __call__(self, level: int, step: "descent.Step | None") -> bool:
-        """Whether there is time for another step at a level."""
+        """Returns whether there is time for another step at a level."""
         timer, here = self._timer, self._levels[level]
         last = level == len(self._levels) - 1
         if step is None:
@@ -172,12 +170,12 @@ class TimeBudget:
         )
 
     def _is_worth_it(self, level: int) -> bool:
-        """Whether a level can have enough of its steps to be started."""
+        """Returns whether the time allows enough steps to start a level."""
         share = self._share(level, self._levels[level].steps, starts=1)
         return share >= FEWEST_SHARE
 
     def _share(self, level: int, steps: int, starts: int = 0) -> float:
-        """The share of the steps that are left for which there is time."""
+        """Returns the share of the remaining steps for which there is time."""
         starts += len(self._levels) - 1 - level
         left = self._end - self._clock() - starts * self._timer.first_seconds
         needed = self._timer.estimate_work(level, steps)
@@ -187,27 +185,27 @@ class TimeBudget:
 
 
 class FixedSteps:
-    """Takes as many steps at each level as a run before took.
+    """Takes fixed numbers of steps, as an earlier run did.
 
     Args:
-        steps: For each level; 0 for one that was left out.
+        steps: Steps of each level; 0 for skipped levels.
     """
 
     def __init__(self, steps: Sequence[int]):
         self._steps = steps
 
     def __call__(self, level: int, step: "descent.Step | None") -> bool:
-        """Whether another step was taken at a level."""
+        """Returns whether the level has another step."""
         return (step.index if step else 0) < self._steps[level]
 
 
 class Plateau:
-    """Ends a level when its picture hardly changes any more.
+    """Ends a level when its image hardly changes.
 
     Args:
         tolerance: Root mean square of the change in a step, on average over
             `PLATEAU_INTERVAL` steps, in units of the image's range.
-        start: A state to go on from, which has what `arrays` gave.
+        start: A state to resume from, with the arrays of `arrays`.
     """
 
     def __init__(self, tolerance: float, start: "descent.State | None" = None):
@@ -216,10 +214,10 @@ class Plateau:
         self._before: tf.Tensor | None = None
 
     def arrays(self, step: "descent.Step") -> dict[str, np.ndarray] | None:
-        """What a run that goes on after a step needs, by name.
+        """Returns the arrays to resume after a step, by name.
 
-        None where pictures are compared: it is not decided yet then whether
-        the level goes on.
+        None after steps at which images are compared, since the decision
+        whether the level continues is still open.
         """
         if not self._tolerance:
             return {}
@@ -228,7 +226,7 @@ class Plateau:
         return {} if self._before is None else {BEFORE: self._before.numpy()}
 
     def __call__(self, level: int, step: "descent.Step | None") -> bool:
-        """Whether the picture still changes."""
+        """Returns whether the image still changes."""
         import tensorflow as tf
 
         if step is None:

@@ -252,7 +252,10 @@ def _check_keywords(
         if name == "dpi" and chosen.get("print_size"):
             continue
         if name not in known:
-            raise TypeError(f"{name} is for the program, not for {function}.")
+            raise TypeError(
+                f"{name} belongs to the command line, not to {function}; "
+                f"remove it."
+            )
 
 
 @functools.cache

@@ -44,9 +44,7 @@ class Level(NamedTuple):
 
 
 def is_size_of(height: int, width: int, rows: int, columns: int) -> bool:
-    """Returns whether rows x columns can be a result of a height x width
-    image.
-    """
+    """Returns whether rows x columns can be a result of height x width."""
     size = rows, columns
     if min(size) < SHORTEST_SIDE and min(size) < min(height, width):
         return False

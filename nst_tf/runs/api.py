@@ -31,11 +31,11 @@ log = logging.getLogger("nst_tf")
 
 
 class Result(NamedTuple):
-    """What came out of a job."""
+    """The result of a job."""
 
     path: Path
     seconds: float
-    terms: Mapping[str, float]  # the last step's losses, unweighted
+    terms: Mapping[str, float]  # losses of the last step, unweighted
 
 
 @arrays.take_settings
@@ -48,36 +48,36 @@ def stylize(
     extra_losses: runner.ExtraLosses | None = None,
     **settings: Any,
 ) -> painting.Painting:
-    """Paints a content image in the manner of style images.
+    """Repaints a content image in the style of one or more paintings.
 
     Args:
         content: Content image: a path, an address, a Pillow image, or an array
-            or tensor of uint8 or of floats in [0, 1]: RGB, [H, W, 3], gray,
-            [H, W], with alpha, [H, W, 4], or a batch of one. Transparent parts
-            count for nothing.
-        style: One style image or several, likewise; a folder counts as one.
-            `styles`, its old name, may be written too.
-        callback: Is called with each step, as `stylize_steps` yields it. If it
-            returns False (None is not), the picture so far is returned.
+            or tensor of uint8 or of floats in [0, 1]: RGB, [H, W, 3], gray, [H,
+            W], with alpha, [H, W, 4], or a batch of one. Transparent parts are
+            ignored.
+        style: One style image or several, in the same forms; a folder counts as
+            one style. The old name `styles` is accepted.
+        callback: Called with each step, as `stylize_steps` yields it. False
+            stops the run and returns the picture so far; None does not stop.
         progress: Shows a bar on standard error, or a line in a cell.
-        extra_losses: (height, width) -> further losses of an image of that
-            size, as docs/adding_a_loss.md describes them.
-        **settings: Fields of `Job`, such as size=512 or style_weight=200.
-            Masks (content_mask, strength_map, keep_mask, and those of
-            style_mask) and what is started from (init, continue_from) may be
-            pictures like `content`, and masks also of bool.
+        extra_losses: (height, width) -> additional losses for an image of that
+            size; see docs/adding_a_loss.md.
+        **settings: Fields of `Job`, such as size=512 or style_weight=200. Masks
+            (content_mask, strength_map, keep_mask, style_mask) and initial
+            images (init, continue_from) accept the same forms as `content`;
+            masks also accept bool arrays.
 
     Returns:
         The generated image, [h, w, 3], float32 in [0, 1]; its long side is
-        `size`. Where the content is transparent it has colors like those that
-        are seen nearby. It is an array, which a notebook shows as a picture,
-        with `save(path)`, `to_pil()` and `settings`.
+        `size`. Transparent areas of the content are filled with nearby colors.
+        It is an array with `save(path)`, `to_pil()` and `settings`, and
+        notebooks display it as a picture.
 
     Raises:
-        ValueError: If an image or a setting is not as it should be.
-        TypeError: If there is no such setting, or it is of another type.
-        MemoryError: If there is not enough for the smallest tiles.
-        FloatingPointError: If evaluations give no numbers any more.
+        ValueError: If an image or a setting is invalid.
+        TypeError: If a setting is unknown or has the wrong type.
+        MemoryError: If the smallest tiles do not fit in memory.
+        FloatingPointError: If the loss stays NaN or infinite.
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
@@ -100,10 +100,10 @@ def stylize_steps(
     extra_losses: runner.ExtraLosses | None = None,
     **settings: Any,
 ) -> "Iterator[nst_tf.optimize.Step]":
-    """Paints as `stylize` does, and yields each step as it is taken.
+    """Runs `stylize` step by step, as an iterator.
 
-    Stop reading to stop the run. Each step has its level, its index, its
-    losses and its image; nothing is copied from the device until it is read.
+    Stop iterating to stop the run. Each step has its level, its index, its
+    losses and its image, which stay on the device until you read them.
 
     Args:
         content: As in `stylize`.
@@ -112,15 +112,14 @@ def stylize_steps(
         **settings: As in `stylize`.
 
     Returns:
-        An iterator of `descent.Step`; the last one's image is the result, but
-        for what comes last: the content's chroma, and what is kept of it.
+        An iterator of `descent.Step`. The last image is the result before
+        post-processing (`color=content`, `keep_mask`).
 
     Raises:
-        ValueError: If an image or a setting is not as it should be.
-        TypeError: If there is no such setting, or it is of another type.
-        MemoryError: If there is not enough for the smallest tiles.
-        FloatingPointError: As it is read, if evaluations give no numbers any
-            more.
+        ValueError: If an image or a setting is invalid.
+        TypeError: If a setting is unknown or has the wrong type.
+        MemoryError: If the smallest tiles do not fit in memory.
+        FloatingPointError: While iterating, if the loss stays NaN or infinite.
     """
     arrays.check_arguments(extra_losses=extra_losses)
     draft = draft_images(content, style, settings)[1]
@@ -134,27 +133,28 @@ def run_job(
     callback: runner.Callback | None = None,
     progress: bool = False,
 ) -> Result:
-    """Makes the picture of a job, from file to file.
+    """Runs a job: reads its input files and writes its output file.
 
-    Of several processes that share it, the first writes it.
+    With several processes, the first one writes the output.
 
     Args:
-        job: What is asked for.
-        callback: As in `stylize`; the picture is "unfinished" if it stops it.
+        job: The job.
+        callback: As in `stylize`; if it stops the run, the record says
+            "unfinished".
         progress: As in `stylize`.
 
     Raises:
-        ValueError: If a file or a setting is not as it should be.
+        ValueError: If a file or a setting is invalid.
         OSError: If the output cannot be written.
-        MemoryError: If there is not enough for the smallest tiles.
-        FloatingPointError: If evaluations give no numbers any more.
+        MemoryError: If the smallest tiles do not fit in memory.
+        FloatingPointError: If the loss stays NaN or infinite.
     """
     errors.check_type("job", job, settings.Job, "an nst_tf.Job")
     arrays.check_arguments(callback, progress)
     for name, field in settings.FIELDS.items():
         default = getattr(job, name) == field.default
         if name in settings.PROGRAM_SETTINGS and not default:
-            raise ValueError(f"{name} is for the program, not for run_job.")
+            raise ValueError(f"{name} belongs to the command line; remove it.")
     conflicts.check(job)
     began = time.monotonic()
     with runner.show(progress):
@@ -177,19 +177,19 @@ def make_plan(
     read: inputs.Inputs | None = None,
     machine: planning.Machine | None = None,
 ) -> planning.Plan:
-    """Decides everything that a run needs, before any of it is computed.
+    """Makes the plan of a run, before any computation.
 
-    `Painter().paint(plan)` carries it out.
+    `Painter().paint(plan)` executes it.
 
     Args:
-        job: What is asked for.
-        read: Its pictures and its network; read from its files if None.
-        machine: What computes; this machine if None.
+        job: The job.
+        read: Its pictures and network weights; None: read them from files.
+        machine: The machine to plan for; None: this machine.
 
     Raises:
-        MemoryError: If there is not enough for the smallest tiles.
-        ValueError: In one sentence: what was received, what was expected.
-        TypeError: If a setting is of another type.
+        MemoryError: If the smallest tiles do not fit in memory.
+        ValueError: If a setting or a picture is invalid.
+        TypeError: If a setting has the wrong type.
     """
     errors.check_type("job", job, settings.Job, "an nst_tf.Job")
     conflicts.check(job)
@@ -205,10 +205,10 @@ def draft_images(
     styles: arrays.ImageLike | Sequence[arrays.ImageLike],
     chosen: dict[str, Any],
 ) -> tuple[settings.Job, planning.Plan]:
-    """Checks what `stylize` is called with, and drafts its plan.
+    """Checks the arguments of `stylize`, and drafts the plan.
 
     Returns:
-        The job, with "array" in the place of each array, and its draft.
+        The job, with "array" instead of each array, and the draft.
 
     Args:
         content: As in `stylize`.
@@ -230,14 +230,14 @@ def draft_images(
 
 
 def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
-    """Reads and checks a job of files, and drafts its plan.
+    """Reads the files of a job, checks them, and drafts the plan.
 
     Returns:
-        Where the picture may be written, and the draft. What is there already
-        may be another job's; `confirm_path` knows once the run is started.
+        The output path and the draft. An existing file may belong to another
+        job; call `confirm_path` after the run is started.
 
     Raises:
-        ValueError: In one sentence: what was received, what was expected.
+        ValueError: If a setting or a picture is invalid.
     """
     read = inputs.read_inputs(job)
     if job.summary_dir:
@@ -256,15 +256,15 @@ def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
 def choose_path(
     job: settings.Job, read: inputs.Inputs, written: outputs.WrittenFiles
 ) -> Path:
-    """Chooses where the picture goes, and checks the files beside it.
+    """Chooses the output path, and checks it and the files beside it.
 
     Args:
         job: The job.
         read: Its pictures.
-        written: The files that it may replace.
+        written: The files that it may overwrite.
 
     Raises:
-        ValueError: If one of them would replace something else.
+        ValueError: If an output would overwrite another file.
     """
     names = inputs.list_input_files(job, read)
     previews = job.preview_every > 0
@@ -284,18 +284,18 @@ def choose_path(
 
 
 def confirm_path(path: Path, job: settings.Job, run: runner.Run) -> Path:
-    """Chooses again where the picture goes, once the run is started.
+    """Chooses the output path again, after the run is started.
 
-    Only the checkpoints of a run tell the files of its job from those of other
-    jobs. Missing weights have none, and only the writer reads them.
+    Only checkpoints distinguish the files of this job from the files of other
+    jobs. Plans with missing weights have none, and only the writer reads them.
 
     Args:
-        path: As `draft_files` chose it.
+        path: The path from `draft_files`.
         job: The job.
         run: Its run.
 
     Raises:
-        ValueError: If a file that is there is another job's.
+        ValueError: If an existing file belongs to another job.
     """
     if not run.plan.checkpoints.folder or not replicas.is_writer():
         return path
@@ -305,17 +305,17 @@ def confirm_path(path: Path, job: settings.Job, run: runner.Run) -> Path:
 def open_reporters(
     job: settings.Job, draft: planning.Plan, began: float
 ) -> reporters.Reporters:
-    """Opens the log, the folder for TensorBoard and the film of a job.
+    """Opens the log, the TensorBoard folder and the film of a job.
 
-    Of a dry run, and of a process that another one writes for, there are none.
+    Dry runs, and processes that do not write the output, have none.
 
     Args:
-        job: The job as it was asked for.
-        draft: Its draft.
+        job: The job as requested.
+        draft: The draft of its plan.
         began: When the run began, by `time.monotonic`.
 
     Raises:
-        ValueError: If one of them could not be written at all.
+        ValueError: If one of these files cannot be written.
     """
     if job.dry_run or not replicas.is_writer():
         return reporters.Reporters(draft, began)
@@ -336,14 +336,14 @@ def open_reporters(
 
 
 def log_notes(plan: planning.Plan) -> None:
-    """Logs what was not read in the best way, and what was decided."""
+    """Logs the notes of inputs and plan."""
     for note in (*plan.inputs.notes, *plan.notes):
         log.info(note)
 
 
 def _load_network(job: settings.Job, draft: planning.Plan) -> planning.Plan:
-    """Adds the network's weights to a draft, once all else is right."""
+    """Adds the network weights to a draft that passed all other checks."""
     read = inputs.load_network(job, draft.inputs)
-    if read.network and read.network.is_missing:  # no checkpoint is of these
+    if read.network and read.network.is_missing:  # these cannot be resumed
         draft = dataclasses.replace(draft, checkpoints=planning.Checkpoints())
     return dataclasses.replace(draft, inputs=read)

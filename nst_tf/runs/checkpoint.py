@@ -1,9 +1,10 @@
-"""Checkpoints: the state of a run <-> files, whole or not there.
+"""Reads and writes checkpoints: the state of a run in one file.
 
-A checkpoint is one file, written beside its place and renamed. It holds the
-variables of the optimizer, the image among them, the place in the levels, and
-what the job is, so that no other job goes on from it. The newest two of a job
-are kept; a damaged one gives way to the one before.
+A checkpoint is written to a temporary file and renamed, so that it is always
+complete. It holds the variables of the optimizer, including the image, the
+level and step, and the identity of the job, so that no other job resumes from
+it. The newest two of a job are kept; if one is damaged, the run resumes from
+the one before.
 """
 
 import contextlib
@@ -25,29 +26,29 @@ log = logging.getLogger("nst_tf")
 
 KEPT = 2
 LARGEST_MARK = 2**16  # bytes
-LONGEST_VALUE = 60  # characters, of a setting that is named as another
-NOTES = ".files"  # what a job's notes on its files are called, after its key
+LONGEST_VALUE = 60  # characters of a setting's value in a message
+NOTES = ".files"  # suffix of the file that lists a job's output files
 _SUFFIX = ".checkpoint.npz"
 
-Identity = Mapping[str, Any]  # what a job is: names and plain values
-# (level, steps) -> the arrays that there must be, and those that there may be;
-# raises DamageError if the job has no such place.
+Identity = Mapping[str, Any]  # name -> plain value
+# (level, steps) -> shapes of the required and of the optional arrays; raises
+# DamageError if the job has no such level or step.
 Expected = Callable[[int, int], tuple[state_file.Shapes, state_file.Shapes]]
 
 
 class Saved(NamedTuple):
-    """A checkpoint, as it is read."""
+    """A checkpoint that was read."""
 
     state: "descent.State"
-    notes: Mapping[str, Any]  # plain values that were saved with it
+    notes: Mapping[str, Any]  # plain values saved with it
 
 
 class CheckpointFolder:
-    """The checkpoints of a job in a folder, beside those of other jobs.
+    """The checkpoints of one job in a folder, which other jobs may share.
 
     Args:
-        path: The folder; it is made when something is saved.
-        identity: What the job is.
+        path: The folder; created when a checkpoint is saved.
+        identity: The identity of the job.
     """
 
     def __init__(self, path: Path, identity: Identity):
@@ -55,12 +56,12 @@ class CheckpointFolder:
         text = json.dumps(identity)
         self._identity = json.loads(text)
         self._key = _digest(json.dumps(identity, sort_keys=True))
-        # Older runs digested the settings in the order of their table.
+        # Older versions digested the settings in the order of their table.
         self._old_key = _digest(text)
-        self._mark: IO[str] | None = None  # locked while a run goes on
+        self._mark: IO[str] | None = None  # locked during a run
 
     def check_writable(self) -> None:
-        """Raises ValueError if this cannot be a folder to write to."""
+        """Raises ValueError if the folder cannot be written to."""
         place = self._path
         while not os.path.lexists(place) and place != place.parent:
             place = place.parent
@@ -68,22 +69,22 @@ class CheckpointFolder:
             files.check_folder_writable(place)
         except OSError as error:
             raise ValueError(
-                f"--checkpoint_dir is {self._path}, but {place} is no folder "
-                f"that can be written to: {error.strerror}; name another."
+                f"--checkpoint_dir is {self._path}, but {place} is not a "
+                f"writable folder: {error.strerror}; choose another."
             ) from error
 
     def save(self, state: "descent.State", notes: Mapping[str, Any]) -> None:
-        """Writes a checkpoint, then deletes the oldest ones of the job.
+        """Writes a checkpoint, then deletes older ones of the job.
 
-        Where it cannot be written they are deleted first, if the newest one is
-        whole: a disk may have room for two.
+        If it cannot be written, older ones are deleted first, except an
+        undamaged newest one, since the disk may have room for only two.
 
         Args:
-            state: What to save.
+            state: The state to save.
             notes: Plain values to save with it.
 
         Raises:
-            OSError: If it cannot be written; nothing is left of it.
+            OSError: If it cannot be written; the partial file is removed.
         """
         self._path.mkdir(parents=True, exist_ok=True)
         head = {
@@ -103,13 +104,14 @@ class CheckpointFolder:
         _delete(self._list_own()[:-KEPT])
 
     def newest(self, expect: Expected) -> Saved | None:
-        """Reads the newest checkpoint that is whole; None if there is none.
+        """Reads the newest undamaged checkpoint; returns None without one.
 
         Args:
-            expect: What a checkpoint of the job has.
+            expect: Returns the arrays that a checkpoint must and may have.
 
         Raises:
-            ValueError: If it is of another job: in what they differ.
+            ValueError: If it belongs to another job; the message says how they
+                differ.
         """
         for path in reversed(_files(self._path)):
             try:
@@ -121,23 +123,23 @@ class CheckpointFolder:
             except OSError as error:
                 reason = f"it cannot be read ({error.strerror})"
             log.warning(
-                "checkpoint %s is left out, and an older one is looked for: %s",
+                "checkpoint %s is skipped, and an older one is tried: %s",
                 path,
                 reason,
             )
         return None
 
     def check_free(self) -> None:
-        """Raises BlockingIOError if a run of the job is under way here."""
+        """Raises BlockingIOError if another run of the job uses the folder."""
         for path in self._marks:
             if _is_in_use(path):
                 raise self._describe_other_run(path)
 
     def mark(self, note: Mapping[str, Any]) -> None:
-        """Says that a run of the job is under way; nothing if it cannot be.
+        """Marks the job as running; does nothing if the mark cannot be written.
 
         Raises:
-            BlockingIOError: If another one is.
+            BlockingIOError: If another run of the job uses the folder.
         """
         self.check_free()
         path = self._marks[0]
@@ -154,8 +156,8 @@ class CheckpointFolder:
             self.unmark()
 
     def unmark(self) -> None:
-        """Says that it has ended, in whatever way."""
-        if self._mark and os.name == "nt":  # which removes no open file
+        """Removes the mark after the run has ended in any way."""
+        if self._mark and os.name == "nt":  # cannot remove an open file
             self._mark.close()
         for path in (*self._marks, *self._parts):
             with contextlib.suppress(OSError):
@@ -167,7 +169,7 @@ class CheckpointFolder:
                 self._mark.close()
 
     def died(self) -> Mapping[str, Any] | None:
-        """The note of a run of the job that did not end; None if all did."""
+        """Returns the mark that a killed run left; None if there is none."""
         for path in self._marks:
             note = _read_mark(path)
             if note is not None:
@@ -175,50 +177,50 @@ class CheckpointFolder:
         return None
 
     def _describe_other_run(self, path: Path) -> BlockingIOError:
-        """Makes the error that another run of the job is under way."""
+        """Makes the error for another run of the job in this folder."""
         note = _read_mark(path)
         process = f" (process {note['process']})" if note else ""
         return BlockingIOError(
             f"another run of this job{process} saves its checkpoints in "
-            f"{self._path}; wait until it ends, or name another folder with "
-            f"--checkpoint_dir."
+            f"{self._path}; wait until it ends, or choose another folder with "
+            "--checkpoint_dir."
         )
 
     @property
     def notes(self) -> Path:
-        """The file that notes what the job has written besides."""
+        """Returns the path of the list of the job's output files."""
         return self._path / f".{self._key}{NOTES}"
 
     def is_empty(self) -> bool:
-        """Returns whether there is no checkpoint of the job."""
+        """Returns whether the job has no checkpoint."""
         return not self._list_own()
 
     @property
     def _marks(self) -> list[Path]:
-        """Files of which one is there while a run of the job is under way."""
+        """Returns the possible paths of the mark of a running job."""
         keys = self._key, self._old_key
         return [self._path / f".{key}.running" for key in keys]
 
     @property
     def _parts(self) -> list[Path]:
-        """Files that older versions wrote checkpoints to."""
+        """Returns the paths of partial checkpoints of older versions."""
         return [path.with_suffix(".part") for path in self._marks]
 
     def _write(
         self, head: Mapping[str, Any], arrays: Mapping[str, Any]
     ) -> None:
-        """Writes a checkpoint after all that are there."""
+        """Writes a checkpoint with the next number."""
         number = max([_number(path) for path in _files(self._path)], default=0)
         path = self._path / f"{number + 1:06d}{_SUFFIX}"
         with files.write_atomically(path) as file:
             state_file.write(file, head, arrays)
 
     def _list_own(self) -> list[Path]:
-        """Lists the checkpoints of the job, the oldest first."""
+        """Lists the checkpoints of the job, oldest first."""
         return [each for each in _files(self._path) if self._owns(each)]
 
     def _owns(self, path: Path) -> bool:
-        """Whether a file is a checkpoint of this job."""
+        """Returns whether a file is a checkpoint of this job."""
         try:
             head = state_file.read_head(path)
         except (state_file.DamageError, OSError):
@@ -226,39 +228,41 @@ class CheckpointFolder:
         return bool(head["identity"] == self._identity)
 
     def _check_identity(self, path: Path, theirs: Identity) -> None:
-        """Raises ValueError if a checkpoint is of another job."""
+        """Raises ValueError if a checkpoint belongs to another job."""
         difference = describe_difference(theirs, self._identity)
         if difference:
             raise ValueError(
-                f"checkpoint {path} is of another job: {difference}. Name "
-                f"another folder with --checkpoint_dir, or start anew with "
-                f"--resume=never."
+                f"checkpoint {path} belongs to another job: {difference}. "
+                "Choose another folder with --checkpoint_dir, or start over "
+                "with --resume=never."
             )
 
 
 def describe_difference(theirs: Identity, ours: Identity) -> str:
-    """Says in what another job differs from ours; empty if it does not."""
-    plain = json.loads(json.dumps(ours))  # where tuples are lists
+    """Describes the first difference between two jobs; empty if equal."""
+    plain = json.loads(json.dumps(ours))  # tuples become lists
     for name in {**plain, **theirs}:
         there, here = theirs.get(name), plain.get(name)
         if there == here:
             continue
         if isinstance(here, str) and here.startswith("sha256:"):
-            return f"its {name} is another"
+            return f"its {name} differs"
         value = str(there)
         if len(value) > LONGEST_VALUE:
             value = f"{value[:LONGEST_VALUE]}..."
-        return f"its {name[:LONGEST_VALUE]} is {value}, and here it is {here}"
+        return (
+            f"its {name[:LONGEST_VALUE]} is {value}, and this job's is {here}"
+        )
     return ""
 
 
 def _digest(text: str) -> str:
-    """Names the files of a job while it runs."""
+    """Computes the key of a job in file names."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _read_mark(path: Path) -> dict[str, Any] | None:
-    """Reads a mark; None if there is none, or it does not name a process."""
+    """Reads a mark; returns None if it is missing or names no process."""
     try:
         with open(path, "rb") as file:
             note = json.loads(file.read(LARGEST_MARK))
@@ -268,19 +272,19 @@ def _read_mark(path: Path) -> dict[str, Any] | None:
 
 
 def _is_in_use(path: Path) -> bool:
-    """Whether the run that left a mark is under way."""
+    """Returns whether the run of a mark is still running."""
     is_held = locks.is_held(path)
-    if is_held is None:  # there are no locks
+    if is_held is None:  # the file system has no locks
         note = _read_mark(path)
         return note is not None and _is_running(note["process"])
     return is_held
 
 
 def _is_running(process: int) -> bool:
-    """Whether there is such a process, other than this one."""
+    """Returns whether a process other than this one is running."""
     if process == os.getpid() or process <= 0:
         return False
-    if not hasattr(os, "geteuid"):  # on Windows a signal of 0 would end it
+    if not hasattr(os, "geteuid"):  # on Windows, signal 0 would kill it
         return False
     try:
         os.kill(process, 0)
@@ -292,13 +296,13 @@ def _is_running(process: int) -> bool:
 
 
 def _files(folder: Path) -> list[Path]:
-    """Lists the checkpoints of a folder, the oldest first."""
+    """Lists the checkpoints of a folder, oldest first."""
     found = [path for path in folder.glob(f"*{_SUFFIX}") if _number(path)]
     return sorted(filter(Path.is_file, found), key=_number)
 
 
 def _number(path: Path) -> int:
-    """The number in the name of a checkpoint; 0 if it is none."""
+    """Returns the number in a checkpoint's name; 0 for other files."""
     digits = path.name[: -len(_SUFFIX)]
     return int(digits) if digits.isdecimal() else 0
 
@@ -311,7 +315,7 @@ def _delete(paths: list[Path]) -> None:
 
 def _read(path: Path, head: Mapping[str, Any], expect: Expected) -> Saved:
     """Reads a checkpoint of the job."""
-    from nst_tf.optimize import descent  # TensorFlow is at work by now
+    from nst_tf.optimize import descent  # already imported by now
 
     level, steps = head["level"], head["steps"]
     arrays = state_file.read_arrays(path, *expect(level, steps))

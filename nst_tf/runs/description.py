@@ -1,4 +1,4 @@
-"""The record of a picture -> a flag file with notes, for people."""
+"""Writes the record of a picture as a commented flag file."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from nst_tf.runs import record_checks, records
 
 
 def describe(path: str | os.PathLike[str]) -> list[str]:
-    """Says how a picture was made: lines of a flag file, with notes.
+    """Describes how a picture was made: the lines of a commented flag file.
 
     Raises:
         ValueError: As `records.read_record`.
@@ -41,7 +41,7 @@ def describe(path: str | os.PathLike[str]) -> list[str]:
     tile = decided["settings"].get("tile")
     in_tiles = f", in tiles of {tile}" if tile else ""
     if tile and decided["settings"].get("content_target") == "recompute":
-        in_tiles += ", the content seen anew"
+        in_tiles += ", content features recomputed"
     lines = [
         f"{Path(path).name}, made by nst_tf {record['nst_tf']}, "
         f"{record['made']}",
@@ -63,7 +63,7 @@ def describe(path: str | os.PathLike[str]) -> list[str]:
     flags = _list_flags(record)
     if unknown := record_checks.list_unknown(record):
         names = [name[:60] for name in unknown[:20]]
-        lines.append(f"not known to this version: {', '.join(names)}")
+        lines.append(f"unknown to this version: {', '.join(names)}")
     arguments = [
         *((name, each["name"]) for name, each in named if name != "init"),
         *(each for each in flags.items() if each[0] in settings.RECORDED),
@@ -72,15 +72,15 @@ def describe(path: str | os.PathLike[str]) -> list[str]:
         arguments.append(("weights", network["weights"]))
     text = [f"# {line}" for line in lines]
     text += [line for each in arguments for line in _flag(*each)]
-    # U+2028 is not escaped, and ends a line where the flag file is read.
+    # U+2028 is not escaped, but ends a line of a flag file.
     return [" ".join(terminal.escape(line).splitlines()) for line in text]
 
 
 def _list_flags(record: records.Record) -> dict[str, Any]:
-    """Lists the flags that ask for a recorded picture today.
+    """Lists the flags that reproduce a recorded picture in this version.
 
-    Those that were asked for, if they come to the same settings today;
-    otherwise what was decided, where it is not the default.
+    These are the original flags if they still lead to the same settings, or
+    else the recorded settings that differ from defaults.
     """
     flags, chosen = record["flags"], record["decided"]["settings"]
     decided = records.read_decided(record)
@@ -88,17 +88,17 @@ def _list_flags(record: records.Record) -> dict[str, Any]:
     with contextlib.suppress(TypeError, ValueError):
         job = settings.Job(**records.read_values({**flags, "print_size": ""}))
         today = vars(style_settings.choose_losses(schedule.apply_strength(job)))
-    # A folder of styles is told by its pictures.
+    # Folders of styles are replaced by their pictures.
     shares = {
         name: value
         for name, value in records.read_values(chosen).items()
         if name in settings.PER_STYLE_SETTINGS
         and value not in (_default(name), today.get(name))
     }
-    if "continue_from" in record["inputs"]:  # it is the start
+    if "continue_from" in record["inputs"]:  # the initial image
         del decided["init"]
-    # One of these settings asks for Adam where it is not the default: so then,
-    # and so today. Where levels differ in their optimizer, no flag says so.
+    # A non-default value of these settings selects Adam, now as when recorded.
+    # No flag describes levels with different optimizers.
     then = not schedule.ADAM_SETTINGS.isdisjoint(flags)
     now = any(decided[n] != _default(n) for n in schedule.ADAM_SETTINGS)
     other_optimizer = decided["optimizer"] == "auto" and then != now
@@ -122,7 +122,7 @@ def _list_flags(record: records.Record) -> dict[str, Any]:
 
 
 def _leave_out(flags: dict[str, Any]) -> dict[str, Any]:
-    """Leaves out settings that have no effect: no flag file may have them."""
+    """Removes settings without effect, which flag files must not have."""
     known = {n: value for n, value in flags.items() if n in settings.FIELDS}
     try:
         job = settings.Job(**records.read_values(known))
@@ -133,21 +133,24 @@ def _leave_out(flags: dict[str, Any]) -> dict[str, Any]:
 
 
 def _default(name: str) -> Any:
-    """The default of a setting; None of one that is not known."""
+    """Returns the default of a setting; None for an unknown one."""
     return settings.FIELDS[name].default if name in settings.FIELDS else None
 
 
 def _flag(name: str, value: Any) -> list[str]:
-    """Writes a setting as lines of a flag file.
+    """Formats a setting as lines of a flag file.
 
-    A path or an address is shown, and left to the user to type.
+    Paths and addresses become comments, which the user must confirm.
     """
     is_path = "path" in settings.FIELDS[name].metadata
     if is_path and not settings.is_keyword(name, value):
         if not record_checks.is_bare_name(value):
             shown = urls.show_source(value)
-            return [f"# --{name}= is left to you, if you know it: {shown}"]
-        if value.startswith("~"):  # the file, and nobody's home
+            return [
+                f"# --{name}= is not set, for safety; if you trust it, type "
+                f"it: {shown}"
+            ]
+        if value.startswith("~"):  # a file name, not a home folder
             value = f"./{value}"
     if isinstance(value, bool):
         return [f"--{'' if value else 'no'}{name}"]
@@ -157,5 +160,5 @@ def _flag(name: str, value: Any) -> list[str]:
         value = ",".join(map(str, value))
     text = str(value)
     if text and [terminal.escape(text).strip()] != text.splitlines():
-        return [f"# --{name}= cannot be written here; type it: {text}"]
+        return [f"# --{name}= does not fit a flag file; type it: {text}"]
     return [f"--{name}={text}"]

@@ -1,7 +1,7 @@
-"""Where pictures go: names, numbers, and folders that take them.
+"""Chooses, checks and writes output files.
 
-What is there already is never replaced unasked, but by the run that goes on
-from a checkpoint of the run that wrote it.
+An existing file is never overwritten unasked, except by a run that resumes the
+run that wrote it.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ LARGEST_NOTES = 2**20  # bytes
 
 
 class WrittenFiles:
-    """The files that a job has written so far, by path and SHA-256.
+    """The output files of a job so far, by path and SHA-256.
 
-    They are noted in a file beside its checkpoints. A record inside a picture
-    would not do: an editor may keep it.
+    A file beside its checkpoints lists them. A record inside a picture would
+    not prove ownership, since an editor may keep it.
 
     Args:
-        notes: The file; None: nothing is noted.
-        found: Digests by path, of runs before this one.
+        notes: That file; None: keep no list.
+        found: Path -> digests, from earlier runs.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class WrittenFiles:
         self._found = dict(found or {})
 
     def has(self, path: Path) -> bool:
-        """Returns whether a file is as the job wrote it."""
+        """Returns whether the job wrote a file, and nobody changed it since."""
         known = self._found.get(os.path.realpath(path), ())
         try:
             return bool(known) and files.digest_file(path) in known
@@ -50,19 +50,19 @@ class WrittenFiles:
             return False
 
     def note(self, path: Path, whole: Path) -> None:
-        """Notes a file that is about to take its place.
+        """Adds a file to the list, just before it is renamed to its path.
 
         Args:
-            path: Its place.
-            whole: The file. If the run is killed now, the one before it stays,
-                whose digest is therefore kept, too.
+            path: Its final path.
+            whole: The temporary file. The digest of the file that it replaces
+                is kept too, in case the run is killed before the renaming.
         """
         if not self._notes:
             return
         name = os.path.realpath(path)
         before = list(self._found.get(name, ()))
         self._found[name] = [*before[-1:], files.digest_file(whole)]
-        # Without them the run goes on.
+        # The run continues without the list.
         with (
             contextlib.suppress(OSError),
             files.write_atomically(self._notes) as file,
@@ -70,7 +70,7 @@ class WrittenFiles:
             file.write(json.dumps(self._found).encode())
 
     def forget(self) -> None:
-        """Forgets all files: a finished picture is nobody's to replace."""
+        """Deletes the list, to protect a finished picture from later runs."""
         self._found.clear()
         if self._notes:
             with contextlib.suppress(OSError):
@@ -81,7 +81,7 @@ NOTHING = WrittenFiles()
 
 
 def read_written(notes: Path) -> dict[str, list[str]]:
-    """Reads what a run noted: digests by path; {} if it is damaged."""
+    """Reads a list of output files, path -> digests; {} if it is damaged."""
     try:
         with open(notes, "rb") as file:
             found = json.loads(file.read(LARGEST_NOTES))
@@ -100,19 +100,18 @@ def choose_path(
     previews: bool = False,
     written: WrittenFiles = NOTHING,
 ) -> Path:
-    """Where the picture goes: as named, or <content>-<style>.png, numbered.
+    """Chooses the output path: as requested, or <content>-<style>.png.
 
     Args:
-        output: The name asked for; empty for one made from the inputs'; "-":
+        output: The requested name; empty: a name from the inputs' names; "-":
             standard output.
-        inputs: Files that the picture is made from, the pictures first; none
-            of them is ever replaced.
-        overwrite: Whether another file of that name may be.
+        inputs: The input files, pictures first; none is ever overwritten.
+        overwrite: Whether any other file of that name may be overwritten.
         previews: Whether previews will be written beside it.
-        written: Files that may be replaced, too.
+        written: Files that may also be overwritten.
 
     Raises:
-        ValueError: If that is no place for a picture, or one is there already.
+        ValueError: If the path cannot be written, or the file exists.
     """
     if not output:
         stems = "-".join(Path(sources.find_name(each)).stem for each in inputs)
@@ -132,7 +131,7 @@ def find_free_path(
     record: str = "",
     written: WrittenFiles = NOTHING,
 ) -> Path:
-    """Returns the path, or with -2, -3 ... the first that is not taken."""
+    """Returns the path, or the first free one with -2, -3, ... in its name."""
     number, candidate = 1, path
     while any(
         os.path.lexists(each) and not written.has(each)
@@ -150,10 +149,10 @@ def check_aside(
     inputs: Sequence[str],
     previews: bool = False,
 ) -> None:
-    """Raises ValueError if a log or a film would replace something else.
+    """Raises ValueError if a log or a film would overwrite another file.
 
     Args:
-        setting: Which of them.
+        setting: "log" or "timelapse".
         name: Its file.
         path: Of the picture.
         inputs: Other files of the run.
@@ -161,7 +160,10 @@ def check_aside(
     """
     place = Path(os.path.expanduser(name))
     if os.path.lexists(place) and not place.is_file():
-        raise ValueError(f"{setting} {name} is there, and is no regular file.")
+        raise ValueError(
+            f"{setting} {name} exists and is not a regular file; choose "
+            "another name."
+        )
     others = [os.path.expanduser(each) for each in inputs]
     others += map(str, _beside(path, previews))
     for other in others:
@@ -169,13 +171,13 @@ def check_aside(
             place.exists() and os.path.exists(other) and place.samefile(other)
         ):
             raise ValueError(
-                f"{setting} {name} is a picture or file of this run; name "
-                f"another."
+                f"{setting} {name} is another file of this run; choose another "
+                "name."
             )
 
 
 def _beside(path: Path, previews: bool, record: str = "") -> list[Path]:
-    """The files that are written with a picture."""
+    """Returns the paths of all files that are written with a picture."""
     paths = [path]
     if previews:
         paths.append(preview_path(path))
@@ -185,7 +187,7 @@ def _beside(path: Path, previews: bool, record: str = "") -> list[Path]:
 
 
 def preview_path(path: Path) -> Path:
-    """Where the previews of an output go."""
+    """Returns the path of an output's previews."""
     return path.with_name(f"{path.stem}.preview.png")
 
 
@@ -195,7 +197,7 @@ def check_writable(
     width: int,
     options: writing.Options | None = None,
 ) -> None:
-    """Raises ValueError unless a picture of that size can be written."""
+    """Raises ValueError if a picture of that size cannot be written."""
     options = options or writing.Options()
     if path == standard_output.PATH:
         return writing.check(standard_output.ELSEWHERE, height, width, options)
@@ -206,32 +208,38 @@ def check_writable(
     if free < need:
         raise ValueError(
             f"output folder {folder} has {free / 1e6:.1f} MB free, but the "
-            f"picture may need {need / 1e6:.1f} MB."
+            f"picture may need {need / 1e6:.1f} MB; free space, or choose "
+            "another folder."
         )
 
 
 def check_folder(setting: str, path: Path) -> Path:
-    """Checks where a file is to go, and returns the folder.
+    """Checks the folder and the name of an output file; returns the folder.
 
     Raises:
-        ValueError: If there can be no file, or preview, of its name.
+        ValueError: If the file, or a preview beside it, cannot be written.
     """
     folder = path.parent
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{setting} folder {folder} is a file; name another.")
+        raise ValueError(
+            f"{setting} folder {folder} is a file; choose another folder."
+        )
     if not folder.is_dir():
-        raise ValueError(f"{setting} folder {folder} does not exist; make it.")
+        raise ValueError(
+            f"{setting} folder {folder} does not exist; create it."
+        )
     name = preview_path(path).name
     if len(os.fsencode(name)) > LONGEST_NAME:
         raise ValueError(
-            f"{setting} name {path.name[:40]}... is too long; name a shorter "
+            f"{setting} name {path.name[:40]}... is too long; choose a shorter "
             f"one with --{setting}."
         )
     try:
         files.check_folder_writable(folder)
     except OSError as error:
         raise ValueError(
-            f"{setting} folder {folder} cannot be written to: {error.strerror}."
+            f"{setting} folder {folder} is not writable: {error.strerror}; "
+            "choose another folder."
         ) from error
     return folder
 
@@ -243,10 +251,10 @@ def save_result(
     options: writing.Options | None = None,
     written: WrittenFiles = NOTHING,
 ) -> Path:
-    """Writes the picture, as `write_somewhere` does.
+    """Writes the picture, with the fallbacks of `write_somewhere`.
 
-    A record that the file cannot hold goes into one beside it. A picture that
-    standard output does not take goes into a file.
+    If the format cannot hold the record, it goes into a .json file beside it.
+    If standard output cannot be written, the picture goes into a file.
     """
     options = options or writing.Options()
     if path == standard_output.PATH:
@@ -268,22 +276,21 @@ def write_somewhere(
     record: str = "",
     written: WrittenFiles = NOTHING,
 ) -> Path:
-    """Writes a file, somewhere else if need be, so that it is not lost.
+    """Writes a file, to another folder if necessary, so that it is not lost.
 
-    A file that has appeared meanwhile is kept. Where the folder takes no file
-    any more, the working directory and the folder for temporary files are
-    tried.
+    It does not overwrite a file that appeared meanwhile. If the folder is no
+    longer writable, it tries the working directory and the temporary folder.
 
     Args:
-        path: Where to.
-        write: Writes it to such a path.
-        overwrite: Whether a file of that name may be replaced; else it gets
-            the next number that is free.
-        record: That of a picture.
-        written: Files that may be replaced, too.
+        path: The requested path.
+        write: Writes the file to a given path.
+        overwrite: Whether to overwrite an existing file; otherwise the name
+            gets the next free number.
+        record: The record of a picture.
+        written: Files that may also be overwritten.
 
     Returns:
-        Where it was written.
+        The path of the written file.
 
     Raises:
         OSError: If it cannot be written anywhere.
@@ -297,7 +304,7 @@ def write_somewhere(
         failure = error
     for find_folder in (Path, tempfile.gettempdir):
         try:
-            folder = Path(find_folder())  # there may be none
+            folder = Path(find_folder())  # may raise if there is none
             elsewhere = find_free_path(folder / path.name, record=record)
             write(elsewhere)
             return elsewhere
@@ -307,20 +314,25 @@ def write_somewhere(
 
 
 def _check_place(path: Path, inputs: Sequence[str], overwrite: bool) -> None:
-    """Raises ValueError if a file that is there forbids to write one."""
+    """Raises ValueError if an existing file must not be overwritten."""
     if path.is_dir():
-        raise ValueError(f"output {path} is a folder, expected a file's name.")
+        raise ValueError(
+            f"output {path} is a folder; expected the name of a file."
+        )
     if not os.path.lexists(path):
         return
     if not path.is_file():
-        raise ValueError(f"output {path} is there, and is no regular file.")
+        raise ValueError(
+            f"output {path} exists and is not a regular file; choose another "
+            "name."
+        )
     for name in map(os.path.expanduser, inputs):
         if os.path.exists(name) and path.samefile(name):
             raise ValueError(
-                f"output {path} is one of the inputs; name another file."
+                f"output {path} is one of the inputs; choose another name."
             )
     if not overwrite:
         raise ValueError(
-            f"output {path} exists; name another file, or replace it with "
-            f"--overwrite."
+            f"output {path} exists; choose another name, or overwrite it with "
+            "--overwrite."
         )

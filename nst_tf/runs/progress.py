@@ -1,4 +1,4 @@
-"""What a run says of itself: the plan, the progress, the end."""
+"""Describes the plan, the progress and the result of a run."""
 
 import math
 import time
@@ -11,10 +11,10 @@ from nst_tf.images import sizes
 from nst_tf.plan import planning, tile_size
 from nst_tf.runs import standard_output
 
-TIMED_STEP = 11  # of a level, which is read: there is a time to forecast from
-TRACE_STEPS = 30  # of the coarsest level, at least as long as a compilation
-TRACE_SECONDS = 6.0  # a longer pause is that of slow steps
-PAUSE_STEPS = 6  # which targets take the time of, and the first step
+TIMED_STEP = 11  # the step of a level that is read first, to time the steps
+TRACE_STEPS = 30  # of the coarsest level, longer than a compilation
+TRACE_SECONDS = 6.0  # a longer pause means slow steps
+PAUSE_STEPS = 6  # of a level; its targets and first step take as long
 LARGEST_SHARE = 0.99  # before the picture is saved
 SAVING_SECONDS = 0.5
 
@@ -27,14 +27,14 @@ def describe_plan(
     print_unit: str = "cm",
     seconds: float = 0.0,
 ) -> list[str]:
-    """Describes what will be done, in a few lines for people.
+    """Describes a plan in a few lines.
 
     Args:
-        plan: What will be done.
-        output: Where the picture will be written.
-        device: What computes.
-        print_unit: Of its size on paper: cm, mm or in.
-        seconds: What it will take; 0: not known.
+        plan: The plan.
+        output: The output path.
+        device: The name of the device.
+        print_unit: Unit of the paper size: cm, mm or in.
+        seconds: Estimated duration; 0: unknown.
     """
     last, content = plan.levels[-1], plan.inputs.content.pixels.shape[:2]
     network = plan.inputs.network
@@ -53,10 +53,10 @@ def describe_plan(
     time_words = ""
     if seconds:
         words = terminal.format_duration(seconds)
-        time_words = f"about {words}, by a few steps at small size"
+        time_words = f"about {words}, estimated from a few steps at small size"
     if plan.stop.seconds:
         words = terminal.format_duration(plan.stop.seconds)
-        time_words = f"at most {words}, in fewer steps if need be"
+        time_words = f"at most {words}, with fewer steps if necessary"
     lines = [
         f"picture   {output}, {last.width} x {last.height}{printed}{enlarged}",
         f"device    {device}, {plan.network.precision}",
@@ -71,13 +71,13 @@ def describe_plan(
 def describe_start(
     plan: planning.Plan, pictures: str, output: str, device: str
 ) -> list[str]:
-    """Describes what will be done in two lines, which leave the details out.
+    """Describes a plan in two lines.
 
     Args:
-        plan: What will be done.
+        plan: The plan.
         pictures: The names of the content and of the styles.
-        output: Where the picture will be written.
-        device: What computes.
+        output: The output path.
+        device: The name of the device.
     """
     last, network = plan.levels[-1], plan.inputs.network
     origin = network and network.origin
@@ -91,12 +91,12 @@ def describe_start(
 
 
 class Forecast:
-    """Forecasts how long a run will take, from the times of its steps.
+    """Estimates the remaining time of a run from the times of its steps.
 
-    A step takes time in proportion to its level's work. Each level begins with
-    a pause, in which targets are computed and the train step is compiled: a
-    constant, and the time of some steps. What the first pause takes besides,
-    such as building the network, is taken once.
+    The time of a step is proportional to its level's work. Each level starts
+    with a pause, to compute targets and compile the train step: a constant plus
+    the time of a few steps. One-time costs of the first pause, such as building
+    the network, are not counted again.
 
     Args:
         works: Work of a step and number of steps, for each level.
@@ -115,17 +115,17 @@ class Forecast:
         self._works = works
         self._began, self._end = began, end
         self._level = -1
-        self._first = (0, now)  # step of the level that was read, and when
-        self._last = now  # when a step was read
-        self._trace = 0.0  # of a pause, what does not depend on the size
-        self._rate = 0.0  # seconds per work; 0: not known yet
+        self._first = (0, now)  # first step read at the level, and its time
+        self._last = now  # time of the last read
+        self._trace = 0.0  # constant part of a pause, in seconds
+        self._rate = 0.0  # seconds per unit of work; 0: unknown yet
         self._shown = 0.0
-        # When a step was read, the seconds left then, and those of them that
-        # have passed before the next step can be read.
+        # Time of the last read, the seconds left at that time, and the seconds
+        # until the next read.
         self._moment: tuple[float, float, float] | None = None
 
     def add_step(self, level: int, index: int, now: float) -> None:
-        """Takes note that a step, from 1, of a level, from 0, is over."""
+        """Records that a step (from 1) of a level (from 0) is over."""
         work, steps = self._works[level]
         if level != self._level:
             pause = now - self._last
@@ -162,7 +162,7 @@ class Forecast:
         self._moment, self._shown = (self._last, 0.0, 0.0), 1.0
 
     def remaining(self, now: float) -> float:
-        """Estimates the seconds left; the clock runs between two steps."""
+        """Estimates the seconds left; decreases between steps too."""
         if self._moment is None:
             return 0.0
         then, left, unit = self._moment
@@ -170,7 +170,7 @@ class Forecast:
         return max(0.0, min(left, self._end - now))
 
     def share(self, now: float) -> float | None:
-        """Estimates the share of the run's time that is over.
+        """Estimates the elapsed share of the run's time.
 
         It never falls, and is None before the first step is over.
         """
@@ -183,9 +183,10 @@ class Forecast:
 
 
 class Progress:
-    """Follows the steps of one run, or of several, on the display.
+    """Shows the steps of one or several runs on the display.
 
-    The loss is read, which waits for the device, only to be shown.
+    It reads the loss, which waits for the device, only when it updates the
+    display.
 
     Args:
         plans: The plans of the runs.
@@ -211,7 +212,7 @@ class Progress:
         ]
         now = time.monotonic()
         self._forecast = Forecast(works, began, now, end)
-        self._place = (-1, -1)  # of the run and the level of the last step
+        self._place = (-1, -1)  # (run, level) of the last step
         self._taken = 0  # steps at the level
         self._read = now
         self._status: screens.Status | None = None
@@ -230,7 +231,7 @@ class Progress:
         Args:
             level: Index of the level, from 0.
             index: Steps taken at the level, from 1.
-            loss: Of the step; to read it is to wait for the device.
+            loss: Of the step; reading it waits for the device.
             run: Index of the run, from 0.
 
         Returns:
@@ -273,12 +274,12 @@ class Progress:
 def describe_losses(
     terms: Mapping[str, float], is_taken_back: bool
 ) -> list[str]:
-    """Describes the losses of the last step."""
+    """Formats the losses of the last step."""
     width = max(map(len, terms))
     return [
-        "losses of the last step, which was taken back:"
+        "losses of the last step, which was rolled back:"
         if is_taken_back
-        else "losses of the last step, before weights:",
+        else "final losses, unweighted:",
         *(f"  {name:{width}}  {terms[name]:.4g}" for name in terms),
     ]
 
@@ -286,7 +287,7 @@ def describe_losses(
 def describe_saved(
     path: Path, size: tuple[int, int], seconds: float, is_done: bool
 ) -> str:
-    """Says where a picture of (height, width) is, and how long it took."""
+    """Formats the line about a saved picture of (height, width)."""
     name = "to standard output" if path == standard_output.PATH else path
     state = "" if is_done else ", unfinished"
     return (

@@ -1,7 +1,7 @@
-"""What is believed of a record, which a stranger may have written.
+"""Checks records, which come from untrusted files.
 
-All that this version reads of a record is of its type, finite, and within its
-bounds. What it does not know stays in the record, and is not read.
+Every value that this version reads has the right type, is finite and is within
+bounds. Unknown values stay in the record and are ignored.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from nst_tf.plan import checks, settings
 
-LONGEST = 1 << 20  # bytes of a record that is read
+LONGEST = 1 << 20  # bytes of a record
 LONGEST_TEXT = 4096  # characters of a name
 LONGEST_NUMBER = 17  # digits of a whole number
 MOST = 1000  # entries of a list or a table
@@ -21,10 +21,11 @@ OTHERS = settings.MASKS | settings.STARTS
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Reads a record; its settings are checked by `check_settings`.
+    """Parses a record; `check_settings` checks its settings.
 
     Raises:
-        LookupError, TypeError, ValueError, RecursionError: If it is none.
+        LookupError, TypeError, ValueError, RecursionError: If the text is not a
+            record.
     """
     if len(text) > LONGEST:
         raise ValueError("it is too long")
@@ -39,11 +40,11 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def check_settings(record: dict[str, Any]) -> None:
-    """Checks the settings of a record that this version knows.
+    """Checks the known settings of a record.
 
     Raises:
-        TypeError, ValueError: In a sentence, if one has a value that it cannot
-            have, or names a file of which the record has no digest.
+        TypeError, ValueError: If a setting has an invalid value, or names a
+            file without a digest in the record.
     """
     for table in (record["flags"], record["decided"]["settings"]):
         for name, value in table.items():
@@ -57,11 +58,13 @@ def check_settings(record: dict[str, Any]) -> None:
         if not settings.is_keyword("init", init) and (
             "init" not in record["inputs"]
         ):
-            raise ValueError(f"init is {init!r}, a file without a digest.")
+            raise ValueError(
+                f"init is {init!r}, a file whose digest is missing."
+            )
 
 
 def list_unknown(record: dict[str, Any]) -> list[str]:
-    """Lists the settings and inputs that this version does not know."""
+    """Lists the settings and inputs of a record unknown to this version."""
     named = {*record["flags"], *record["decided"]["settings"]}
     inputs = {n for n in record["inputs"] if n not in ("content", "style")}
     return sorted(
@@ -70,7 +73,7 @@ def list_unknown(record: dict[str, Any]) -> list[str]:
 
 
 def is_other(name: str) -> bool:
-    """Returns whether an input is a mask or a start, as "style_mask/0" is."""
+    """Returns whether an input is a mask or an initial image, by its name."""
     match = re.fullmatch(r"([a-z_]+)(/[0-9]{1,4})?", name)
     if match is None or match[1] not in OTHERS:
         return False
@@ -79,9 +82,9 @@ def is_other(name: str) -> bool:
 
 
 def is_bare_name(name: str) -> bool:
-    """Returns whether a name is that of a file in a folder, and nothing more.
+    """Returns whether a text is a file name without a folder.
 
-    "./" may precede it, as it does names that mean something, such as "./-".
+    It may start with "./", which marks names with a special meaning, as "./-".
     """
     bare = name.removeprefix("./")
     return (
@@ -93,14 +96,14 @@ def is_bare_name(name: str) -> bool:
 
 
 def _read_integer(text: str) -> int:
-    """Reads a whole number that is not absurd."""
+    """Parses an integer; raises ValueError if it has too many digits."""
     if len(text) > LONGEST_NUMBER:
         raise ValueError("a number is too large")
     return int(text)
 
 
 def _read_float(text: str) -> float:
-    """Reads a number that is finite; JSON's NaN and Infinity are not."""
+    """Parses a number; raises ValueError for JSON's NaN and Infinity."""
     value = float(text)
     if not math.isfinite(value):
         raise ValueError("a number is not finite")
@@ -108,7 +111,7 @@ def _read_float(text: str) -> float:
 
 
 def _check_structure(record: Any) -> None:
-    """Raises an error, of one kind or another, unless it is a record."""
+    """Raises one of the errors of `parse` if the structure is wrong."""
     decided, pictures = record["decided"], record["inputs"]
     network, losses = record["network"], record["losses"]
     flags, chosen = record["flags"], decided["settings"]
@@ -123,12 +126,12 @@ def _check_structure(record: Any) -> None:
         _check_kinds(str, picture["name"], picture["digest"])
         _check_size(picture["size"])
     if not sizes:
-        raise ValueError("there is no level")
+        raise ValueError("it has no level")
     for size, count in zip(sizes, decided["steps"], strict=True):
         _check_size(size)
         _check_kinds(int, count)
         if not 0 <= count <= 10**6:
-            raise ValueError("a level has an absurd number of steps")
+            raise ValueError("a level has too many steps")
     _check_kinds(str, network["name"], network["weights"], network["digest"])
     _check_kinds(str, network.get("file", ""))
     _check_kinds(str, record["nst_tf"], record["made"], record["state"])
@@ -140,10 +143,10 @@ def _check_structure(record: Any) -> None:
 
 
 def _check_kinds(kind: Any, *values: Any) -> None:
-    """Raises an error unless all values are of a type, and not too long."""
+    """Raises an error if a value has the wrong type or is too long."""
     for value in values:
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise TypeError(f"{value!r:.50} is of a wrong type")
+            raise TypeError(f"{value!r:.50} has the wrong type")
         _check_lengths(value)
 
 
@@ -155,8 +158,8 @@ def _check_lengths(value: Any) -> None:
 
 
 def _check_size(size: Any) -> None:
-    """Raises an error unless it is [width, height], in pixels."""
+    """Raises an error if a size is not [width, height] in pixels."""
     width, height = size
     _check_kinds(int, width, height)
     if not 0 < min(width, height) <= max(width, height) <= 1 << 20:
-        raise ValueError("a picture has an absurd size")
+        raise ValueError("a picture is too large")

@@ -1,10 +1,10 @@
-"""What a picture says of itself: how it was made, in plain data.
+"""Makes and reads records: how a picture was made, as plain data.
 
-A record holds the settings as they were asked for, where they differ from the
-defaults; all of them as they were decided; and what the clock or the machine
-decided: sizes and steps of the levels, the precision, the weights. With it the
-picture is made again, to the bit on the same machine and versions, whatever
-defaults have become. It holds names, not paths, unless they are asked for.
+A record holds the requested settings that differ from defaults, all settings
+after defaults and strength are resolved, and the choices of clock and machine:
+sizes and steps of the levels, precision, weights. It is enough to repeat the
+picture, bit for bit on the same machine and versions, even if defaults have
+changed since. It holds file names; paths only on request.
 """
 
 import datetime
@@ -28,7 +28,7 @@ Record = Mapping[str, Any]
 
 
 class Outcome(NamedTuple):
-    """How a run ended."""
+    """The outcome of a run."""
 
     steps: Sequence[int]  # taken at each level
     state: str  # "done", or "unfinished"
@@ -41,12 +41,12 @@ class Outcome(NamedTuple):
 def make_record(
     asked: settings.Job, plan: planning.Plan, outcome: Outcome
 ) -> dict[str, Any]:
-    """Writes the record of a run.
+    """Makes the record of a run.
 
     Args:
-        asked: The job as it was asked for.
+        asked: The job as requested.
         plan: Its plan.
-        outcome: How it ended.
+        outcome: Its outcome.
     """
     shown, read = _Names(plan.file.record_paths), plan.inputs
     flags = list_flags(asked)
@@ -123,23 +123,23 @@ def list_flags(asked: settings.Job) -> dict[str, Any]:
 
 
 def format_record(record: Record) -> str:
-    """Writes a record as text: JSON, of ASCII only."""
+    """Formats a record as JSON, in ASCII."""
     return json.dumps(record)
 
 
 def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Reads the record of a picture, from its file or from that beside it.
+    """Reads the record of a picture, from its file or the .json file beside it.
 
-    What is in it is checked, since a stranger may have written it.
+    It checks every value, since the file is untrusted.
 
     Raises:
-        ValueError: If there is no such file, or it has no record, or one with
-            settings that they cannot have.
+        ValueError: If the file or its record is missing, or the record is
+            invalid.
     """
     if urls.has_scheme(str(path)):
         raise ValueError(
-            f"{urls.show_address(str(path))} is an address, expected the file "
-            f"of a picture; download it first."
+            f"{urls.show_address(str(path))} is an address; expected the file "
+            "of a picture. Download it first."
         )
     path = Path(os.path.expanduser(path))
     if not path.is_file():
@@ -149,8 +149,8 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
         record = record_checks.parse(text)
     except (ValueError, LookupError, TypeError, RecursionError):
         raise ValueError(
-            f"{path} does not say how it was made; expected a picture of this "
-            f"program, as it wrote it, or a .json file beside it."
+            f"{path} has no record; expected an unedited output of this "
+            "program, or its .json file beside it."
         ) from None
     try:
         record_checks.check_settings(record)
@@ -161,7 +161,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 
 def list_versions() -> dict[str, str]:
-    """What the numbers depend on, and its releases."""
+    """Returns the versions of the packages that affect the result."""
     found = {"python": platform.python_version()}
     for name, packages in {
         "tensorflow": ("tensorflow", "tensorflow-cpu", "tf-nightly"),
@@ -179,10 +179,9 @@ def list_versions() -> dict[str, str]:
 
 
 def read_decided(record: Record) -> dict[str, Any]:
-    """Reads all settings of a record that are known, as they were decided.
+    """Reads the known settings of a record, with defaults resolved.
 
-    One that it does not have is as it was when there was no such setting, or
-    as its default was then.
+    A missing setting gets the value from before it existed, or its old default.
     """
     flags, decided = record["flags"], record["decided"]["settings"]
     return {
@@ -192,7 +191,7 @@ def read_decided(record: Record) -> dict[str, Any]:
 
 
 def read_values(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Reads known settings from a table of JSON, where tuples are lists."""
+    """Reads known settings from a JSON object, whose lists become tuples."""
     return {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in table.items()
@@ -201,17 +200,17 @@ def read_values(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class _Names:
-    """What to call a source: its name, or all of it."""
+    """Chooses the name of an input in a record: file name or full path."""
 
     def __init__(self, paths: bool):
         self._paths = paths
 
     def find(self, source: str) -> str:
-        """Names a file; or an address without what may be secret in it."""
+        """Returns the name of a file, or an address without secrets."""
         if sources.is_file(source):
             path = os.path.abspath(os.path.expanduser(source))
             name = sources.find_name(source)
-            # The file, not what the word means.
+            # "./" marks a file, not a keyword.
             if name == sources.STANDARD_INPUT or _means_something(name):
                 name = f"./{name}"
             return path if self._paths else name
@@ -221,14 +220,14 @@ class _Names:
 
 
 def _means_something(name: str) -> bool:
-    """Whether a file is named as a start, or weights, that are none."""
+    """Returns whether a file has the name of a keyword, such as "noise"."""
     return any(settings.is_keyword(field, name) for field in settings.FIELDS)
 
 
 def _name_weights(
     asked: settings.Job, plan: planning.Plan, shown: _Names
 ) -> str:
-    """Says which network's weights were taken in the end."""
+    """Returns the name of the network weights that were used."""
     network = plan.inputs.network
     if network is not None and network.projections is not None:
         return "small"
@@ -238,18 +237,18 @@ def _name_weights(
 
 
 def _digest_weights_file(plan: planning.Plan) -> dict[str, str]:
-    """Writes the digest of the weights' file, if one was named."""
+    """Returns the digest of the weights' file, if the user named one."""
     network = plan.inputs.network
     digest = network.file_digest if network else ""
     return {"file": digest} if digest else {}
 
 
 def _read_beside(path: Path) -> str:
-    """Reads the record beside a picture; empty if there is none."""
+    """Reads the record beside a picture; returns "" without one."""
     beside = writing.sidecar_path(path)
     try:
         status = os.stat(beside)
-        if not stat.S_ISREG(status.st_mode):  # a pipe may wait for ever
+        if not stat.S_ISREG(status.st_mode):  # reading a pipe could block
             return ""
         with open(beside, "rb") as file:
             return file.read(record_checks.LONGEST + 1).decode()
@@ -258,9 +257,9 @@ def _read_beside(path: Path) -> str:
 
 
 def _read_embedded(path: Path) -> str:
-    """Reads the record that is in a picture's file; empty if there is none."""
+    """Reads the record inside a picture's file; returns "" without one."""
     try:
         with decoders.open_header(path, writing.DESCRIBED) as image:
             return writing.read_record(image)
-    except Exception:  # a damaged file raises anything
+    except Exception:  # damaged files raise all kinds
         return ""

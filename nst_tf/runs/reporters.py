@@ -1,6 +1,6 @@
-"""Reporters: log, TensorBoard, film.
+"""Passes the steps of a run to its reporters: log, TensorBoard, film.
 
-A reporter that fails says so, and does not end the run.
+A failing reporter logs a warning and does not end the run.
 """
 
 import contextlib
@@ -20,44 +20,44 @@ from nst_tf.runs import results, run_log, runner, summaries, timelapse
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
 
-LARGEST = 512  # pixels, of the long side of a picture that is shown
+LARGEST = 512  # pixels, long side of a reported picture
 
 
 @dataclasses.dataclass(frozen=True)
 class StepReport:
-    """A step, as reporters see it."""
+    """A step, as passed to reporters."""
 
     level: int  # index of the level, from 0
     index: int  # steps taken at the level, from 1
     count: int  # steps taken at all levels
-    losses: Mapping[str, SupportsFloat]  # to read one may wait for the device
+    losses: Mapping[str, SupportsFloat]  # reading may wait for the device
     seconds: float  # since the run began
-    copy_image: Callable[[], np.ndarray]  # [h, w, 3], uint8, of its level
+    copy_image: Callable[[], np.ndarray]  # [h, w, 3], uint8
 
 
 class Reporter(Protocol):
-    """What follows a run."""
+    """Receives the steps of a run."""
 
     def step(self, report: StepReport) -> None:
-        """Takes note of a step."""
+        """Processes a step."""
 
     def finish(self, frame: np.ndarray, count: int) -> None:
-        """Shows the finished picture, [h, w, 3], uint8, after so many steps."""
+        """Processes the result, [h, w, 3], uint8, after `count` steps."""
 
     def close(self) -> None:
-        """Writes what is written at the end."""
+        """Writes its file, or the end of it."""
 
 
 class Reporters:
-    """A run's log, folder for TensorBoard and film, as far as asked for.
+    """The requested reporters of a run: log, TensorBoard folder, film.
 
     Args:
-        plan: What is painted.
+        plan: The plan of the run.
         began: When the run began, by `time.monotonic`.
-        log: The log; None: there is none.
+        log: The log; None: no log.
         summary_dir: Folder for TensorBoard; empty: none.
-        timelapse_name: File of the film, likewise.
-        flags: Those of the run, for TensorBoard, a line each.
+        timelapse_name: File of the film; empty: none.
+        flags: The flags of the run for TensorBoard, one per item.
 
     Raises:
         ValueError: If one of them could not be written at all.
@@ -100,14 +100,14 @@ class Reporters:
     def start(
         self, run: runner.Run, make_header: Callable[[], Mapping[str, Any]]
     ) -> None:
-        """Takes note of the run that begins, and starts its log.
+        """Starts the log of a run.
 
         Args:
             run: The run.
             make_header: Makes the log's header, if there is a log.
 
         Raises:
-            ValueError: If there is the log of another job.
+            ValueError: If the log file belongs to another job.
         """
         if self._film:
             self._film.written = run.written
@@ -120,7 +120,7 @@ class Reporters:
             )
 
     def step(self, step: "descent.Step", count: int) -> None:
-        """Shows a step to those who follow.
+        """Passes a step to all reporters.
 
         Args:
             step: The step.
@@ -138,7 +138,7 @@ class Reporters:
             each.step(report)
 
     def finish(self, image: np.ndarray, count: int, path: Path) -> None:
-        """Shows the finished picture, [H, W, 3], after so many steps.
+        """Passes the result, [H, W, 3], to all reporters.
 
         Args:
             image: The picture.
@@ -153,42 +153,43 @@ class Reporters:
             each.finish(frame, count)
 
     def end(self, status: str, count: int) -> None:
-        """Writes how the run ended into the log, as `run_log.Log.end` does."""
+        """Writes the final record of the log; see `run_log.Log.end`."""
         if self._log:
             seconds = time.monotonic() - self._began
             self._log.end(status, self._path, count, seconds)
 
     def close(self) -> None:
-        """Writes what is written at the end: the film of what there is."""
+        """Closes all reporters, which writes the film so far."""
         with contextlib.ExitStack() as stack:
             for each in self._all:
                 stack.callback(each.close)
 
     def _copy_image(self, step: "descent.Step") -> np.ndarray:
-        """Copies a step's image from the device, as if it were the last one.
+        """Copies a step's image from the device, with post-processing.
 
-        [h, w, 3], uint8, of its level's size at most; what is NaN is black.
+        The result is [h, w, 3], uint8, at most as large as its level; NaN is
+        black.
         """
         image = np.nan_to_num(self._reduce(step.image.numpy()[0]))
-        # At a level's size; of a film's it would take seconds in the end.
+        # The level's size is much faster than the film's.
         image = results.finish(image, self._shown).image
         return self._to_uint8(image)
 
     @property
     def _shown(self) -> planning.Plan:
-        """The plan with what pictures are finished with, reduced."""
+        """Returns the plan with reduced inputs of the post-processing."""
         if self._small is None:
-            raise ValueError("nothing shows pictures")
+            raise ValueError("no reporter needs pictures")
         return self._small
 
     def _reduce(self, image: np.ndarray) -> np.ndarray:
-        """Reduces a picture, [H, W, 3]; a small one stays so."""
+        """Reduces a picture, [H, W, 3], to at most the reported size."""
         if max(image.shape) > max(self._size):
             return image_io.resize(image, *self._size)
         return image
 
     def _to_uint8(self, image: np.ndarray) -> np.ndarray:
-        """Makes a picture uint8; what is transparent is white."""
+        """Converts a picture to uint8, on white where it is transparent."""
         alpha = self._shown.inputs.content.alpha
         if alpha is not None:
             alpha = image_io.resize_alpha(alpha, *image.shape[:2])
@@ -197,7 +198,7 @@ class Reporters:
 
 
 def _reduce_plan(plan: planning.Plan, height: int, width: int) -> planning.Plan:
-    """Reduces what pictures are finished with to the size of those shown."""
+    """Reduces the inputs of the post-processing to the reported size."""
     content = plan.inputs.content
     alpha, keep = (
         None if each is None else image_io.resize_alpha(each, height, width)

@@ -1,4 +1,4 @@
-"""A picture -> the job that makes it again, as it was decided then."""
+"""Makes the job that repeats the run of a recorded picture."""
 
 import dataclasses
 import functools
@@ -16,34 +16,35 @@ from nst_tf.runs import outputs, record_checks, records, resume
 
 
 class RecordedRun(NamedTuple):
-    """Holds a recorded run: its record, and the job that repeats it."""
+    """A recorded run: its record, and the job that repeats it."""
 
     job: settings.Job
     record: records.Record
-    is_network_named: bool = False  # by --weights, whatever painted then
+    is_network_named: bool = False  # by --weights
 
     @property
     def steps(self) -> list[int]:
-        """Taken at each level."""
+        """Returns the steps taken at each level."""
         return [int(count) for count in self.record["decided"]["steps"]]
 
 
 def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
-    """Reads what a picture was made by, and finds what it was made from.
+    """Reads the record of a picture, and finds its inputs.
 
     Args:
-        asked: A job with a `rerun`.
-        names: Of its fields, those that were set.
+        asked: A job whose `rerun` is set.
+        names: The settings that the user set.
 
     Raises:
-        ValueError: If the picture does not say it, something is set that
-            would change it, or an input is not found.
+        ValueError: If the picture has no record, a setting would change the
+            picture, or an input is not found.
     """
     record = records.read_record(asked.rerun)
     if unknown := record_checks.list_unknown(record):
         raise ValueError(
-            f"{asked.rerun} was made by nst_tf {_show(record['nst_tf'])}, with "
-            f"{_show(unknown[0][:60])}, which this version does not know."
+            f"{asked.rerun} was made by nst_tf {_show(record['nst_tf'])} with "
+            f"the setting {_show(unknown[0][:60])}, which this version does "
+            "not have; install that version."
         )
     pictures = record["inputs"]
     recorded = {name.partition("/")[0] for name in pictures}
@@ -75,7 +76,8 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
         if len(given) != len(pictures["style"]):
             raise ValueError(
                 f"style names {errors.format_count(len(given), 'picture')}, "
-                f"but {asked.rerun} was made from {len(pictures['style'])}."
+                f"but {asked.rerun} was made from {len(pictures['style'])}; "
+                "pass the same number."
             )
         chosen["style"] = given
     for name in (record_checks.OTHERS & recorded) - set(names):
@@ -105,20 +107,20 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
 
 
 def repeat(run: RecordedRun, draft: planning.Plan) -> planning.Plan:
-    """Takes the steps of then at each level, by the optimizer of then.
+    """Applies the recorded steps and optimizers to a draft.
 
     Raises:
-        ValueError: If the levels are others, so that it cannot be made again.
+        ValueError: If the recorded levels differ from those of the draft.
     """
     sizes = [[level.width, level.height] for level in draft.levels]
     recorded = run.record["decided"]["sizes"]
     if sizes != recorded:
         raise ValueError(
             f"{run.job.rerun} was made at the sizes {recorded}, but this "
-            f"content image, or this version, gives {sizes}; it cannot be made "
-            f"again."
+            f"content image or this version gives {sizes}; use the original "
+            "content image or version."
         )
-    # A default of then is no setting that asks for Adam, whatever it is now.
+    # Only settings in the recorded flags select Adam, not changed defaults.
     job = run.job
     asked = schedule.ADAM_SETTINGS & set(run.record["flags"])
     if asked and job.optimizer == "auto":
@@ -136,10 +138,10 @@ def repeat(run: RecordedRun, draft: planning.Plan) -> planning.Plan:
 
 
 def list_differences(run: RecordedRun, read: inputs.Inputs) -> list[str]:
-    """Says, in lines, why the picture may become another one.
+    """Lists, in sentences, differences that may change the picture.
 
     Raises:
-        ValueError: If the network weights that it was made with are not here.
+        ValueError: If the recorded network weights are missing.
     """
     record = run.record
     lines = []
@@ -157,9 +159,8 @@ def list_differences(run: RecordedRun, read: inputs.Inputs) -> list[str]:
     for name, then, now in pairs:
         if then["digest"] != now.digest:
             lines.append(
-                f"the {masks.format_title(name)} image is not the "
-                f"{_show(then['name'])} of then: another file, and so another "
-                f"picture"
+                f"the {masks.format_title(name)} image differs from the "
+                f"recorded {_show(then['name'])}, so the result will differ"
             )
     network = record["network"]
     missing = read.network is not None and read.network.is_missing
@@ -170,16 +171,19 @@ def list_differences(run: RecordedRun, read: inputs.Inputs) -> list[str]:
     for name, release in records.list_versions().items():
         before = record["versions"].get(name, "none")
         if before != release:
-            lines.append(f"made with {name} {before}, and here is {release}")
+            lines.append(
+                f"the picture was made with {name} {before}, and this is "
+                f"{release}"
+            )
     return lines
 
 
 def _settings(record: records.Record) -> dict[str, Any]:
-    """The fields of the job, as far as a record decides them."""
+    """Returns the fields of the job that a record determines."""
     decided = record["decided"]
     return records.read_decided(record) | {
         "precision": decided["precision"],
-        # Before it was recorded there was no other.
+        # Old records lack it: direct was the only one.
         "convolution": decided.get("convolution", "direct"),
         "strength": -1.0,
         "max_seconds": 0.0,
@@ -189,24 +193,24 @@ def _settings(record: records.Record) -> dict[str, Any]:
 
 
 def _miss_weights(picture: str, network: Mapping[str, Any]) -> ValueError:
-    """Says that network weights are not here, and what to do."""
+    """Makes the error for missing network weights."""
     return ValueError(
-        f"{picture} was made with network weights that are not here "
-        f"({_show(network['weights'])}, {network['digest']}); name "
-        f"their file with --weights=PATH, or take others with --weights=auto, "
-        f"for another picture."
+        f"{picture} was made with network weights that were not found "
+        f"({_show(network['weights'])}, {network['digest']}); pass their file "
+        "with --weights=PATH, or use others with --weights=auto, which "
+        "changes the picture."
     )
 
 
 class _Finder:
-    """Finds the files that a record names; a stranger may have written it.
+    """Finds the files that a record names; the record is untrusted.
 
-    A file is taken by its bare name and its digest from beside the picture, the
-    working directory and the presets' images; or by its digest from the
-    downloads in our cache. No other file is opened, and no address is asked.
+    It finds files by name and digest beside the picture, in the working
+    directory and among the presets' images, or by digest in the download cache.
+    It opens no other file and no address.
 
     Args:
-        folder: Where the picture is.
+        folder: The folder of the picture.
         max_megapixels: As in `image_io.load_picture`.
     """
 
@@ -219,7 +223,7 @@ class _Finder:
         """Finds an input, such as "style_mask/0".
 
         Raises:
-            ValueError: If it is in none of the places: how to name it.
+            ValueError: If it is in none of these places.
         """
         named, digest = picture["name"], picture["digest"]
         is_bare = record_checks.is_bare_name(named)
@@ -232,27 +236,27 @@ class _Finder:
         title = f"the {masks.format_title(name)} image"
         if not is_bare:
             raise ValueError(
-                f"{title} was {_show(named)}, and what a record "
-                f"names by a path or an address is not followed; if it is "
-                f"right, type it yourself: --{flag}=PATH."
+                f"{title} was {_show(named)}; for safety, paths and addresses "
+                "in records are not followed. If you trust it, pass it with "
+                f"--{flag}=PATH."
             )
         others = [path for path in paths if os.path.lexists(path)]
         words = (
-            f"{_show(str(others[0]))} is another file"
+            f"{_show(str(others[0]))} has other contents"
             if others
-            else "it is not there"
+            else "found none"
         )
         raise ValueError(
-            f"{title} {_show(named)} is looked for beside the picture, here, "
-            f"among the presets' images and among downloads, but {words}; say "
-            f"which it is with --{flag}=PATH."
+            f"searched for {title} {_show(named)} beside the picture, in the "
+            "working directory, the presets' images and the downloads, but "
+            f"{words}; pass it with --{flag}=PATH."
         )
 
     def find_weights(self, network: Mapping[str, Any]) -> str:
-        """Finds network weights; "imagenet" or a file only if they were that.
+        """Finds recorded network weights.
 
         Returns:
-            A value of --weights; empty if they are not here.
+            A value of --weights; empty if they are not found.
         """
         for known in architectures.NETWORKS.values():
             for word, file in (("auto", known.shipped), ("small", known.small)):
@@ -270,6 +274,6 @@ class _Finder:
 
 
 def _show(text: str) -> str:
-    """Writes what a record says in one line, an address without secrets."""
+    """Formats a text of a record in one line; hides secrets of addresses."""
     shown = urls.show_source(text)
     return shown if shown.isprintable() else ascii(shown)

@@ -1,4 +1,4 @@
-"""What was painted -> a picture, and a file with the record of how."""
+"""Post-processes the image of a step, and saves it with its record."""
 
 import contextlib
 import logging
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
-COPY_SECONDS, COPY_SHARE = 2.0, 0.01  # between two copies, and of all the time
-COPY_BYTES = 48  # a pixel, for a copy to be kept and saved
+COPY_SECONDS, COPY_SHARE = 2.0, 0.01  # minimum interval, maximum share of time
+COPY_BYTES = 48  # per pixel, to keep and save a copy
 
 
 class FinishedStep(NamedTuple):
-    """A step in the host's memory: nothing of a device is needed to save it."""
+    """A step copied to host memory, which can be saved without the device."""
 
     image: np.ndarray  # [h, w, 3] in [0, 1]
-    outcome: records.Outcome  # as if the run had ended with it
-    taken_back: bool  # whether its evaluation was
+    outcome: records.Outcome  # of a run that ends here
+    taken_back: bool  # whether it was rolled back
 
 
 class SavedPicture(NamedTuple):
-    """A picture that was written."""
+    """A picture that was saved."""
 
     path: Path
     image: np.ndarray  # [H, W, 3] in [0, 1]
@@ -47,19 +47,19 @@ def save(
     *,
     state: str = "done",
 ) -> SavedPicture:
-    """Writes the picture of a step, with the record of how it was made.
+    """Saves the picture of a step, with its record.
 
-    A picture of a level before the last is enlarged to the output's size.
+    An image from a level before the last is enlarged to the output's size.
 
     Args:
-        path: Where to, as in `outputs.save_result`.
-        asked: The job as it was asked for.
+        path: The requested path, as in `outputs.save_result`.
+        asked: The job as requested.
         run: Its run.
-        finished: Its last step, as `copy_step` returns it.
+        finished: Its last step, from `copy_step`.
         state: "done" or "unfinished".
 
     Returns:
-        Where it was written, and what it looks like.
+        The path and the image.
 
     Raises:
         OSError: If it cannot be written anywhere.
@@ -69,7 +69,7 @@ def save(
     if share:
         log.info(
             "%.2f%% of the pixels were made lighter or darker, because sRGB "
-            "has no color of the content as light or as dark as the paint",
+            "cannot show the content's color at the painted lightness",
             100 * share,
         )
     record, options = _describe(asked, plan, finished.outcome, state)
@@ -84,9 +84,9 @@ def save(
 
 
 def make_options(plan: planning.Plan) -> writing.Options:
-    """Says how a picture is written, and what of the content goes with it.
+    """Makes the file options of a picture, with metadata of the content.
 
-    Its alpha channel is that of the content, as large as it was read.
+    The alpha channel is the content's, at its original size.
     """
     content, file = plan.inputs.content, plan.file
     notes = None
@@ -104,10 +104,10 @@ def make_options(plan: planning.Plan) -> writing.Options:
 
 
 def copy_step(run: runner.Run, step: "descent.Step") -> FinishedStep:
-    """Copies what `save` needs of the last step of a run to the host's memory.
+    """Copies everything that `save` needs of a step to host memory.
 
     Raises:
-        FloatingPointError: If it is not made of numbers any more.
+        FloatingPointError: If the picture has NaN or infinite values.
     """
     outcome = records.Outcome(
         steps=list(run.taken),
@@ -122,20 +122,20 @@ def copy_step(run: runner.Run, step: "descent.Step") -> FinishedStep:
 
 
 class Copier:
-    """Copies finished steps, to save one while a device is at the next.
+    """Copies finished steps, so that one can be saved during the next step.
 
-    Where steps take seconds, each is copied; of faster ones as many as take
-    one percent of the time, and the last one of each level.
+    It copies every step if steps take seconds; otherwise as many as cost one
+    percent of the time, and the last step of each level.
     """
 
     def __init__(self) -> None:
         self._copied = -math.inf
-        self._cost = 0.0  # seconds that a copy takes
+        self._cost = 0.0  # seconds per copy
 
     def copy_if_due(
         self, run: runner.Run, step: "descent.Step"
     ) -> FinishedStep | None:
-        """Copies the last step of a run, if it is time, and there is memory."""
+        """Copies the last step of a run, if it is due and memory allows it."""
         pause = max(COPY_SECONDS, self._cost / COPY_SHARE)
         ends_level = step.index == run.plan.levels[step.level].steps
         if time.monotonic() - self._copied < pause and not ends_level:
@@ -161,10 +161,10 @@ def make_painting(
     *,
     state: str = "done",
 ) -> painting.Painting:
-    """Gives a caller the picture of a step, [h, w, 3] in [0, 1].
+    """Makes the result of `stylize` from a step, [h, w, 3] in [0, 1].
 
-    Where the content is transparent it has colors like those that are seen
-    nearby; in all else it is what `save` writes.
+    Transparent areas are filled with nearby colors; otherwise it equals the
+    picture that `save` writes.
 
     Args:
         asked: As in `save`.
@@ -173,14 +173,14 @@ def make_painting(
         state: As in `save`.
 
     Raises:
-        FloatingPointError: If it is not made of numbers any more.
+        FloatingPointError: If the picture has NaN or infinite values.
     """
     finished, plan = copy_step(run, step), run.plan
     image = finish(image_io.resize(finished.image, *plan.size), plan).image
     record, options = _describe(asked, plan, finished.outcome, state)
     if options.alpha is not None:
         image = transparency.fill(image, options.alpha)
-    # What is still the device's own memory can only be read.
+    # An array that views device memory is read-only.
     return painting.make_painting(
         image if image.flags.writeable else image.copy(),
         painting.Origin(asked, record, options),
@@ -193,7 +193,7 @@ def _describe(
     outcome: records.Outcome,
     state: str,
 ) -> tuple[dict[str, Any], writing.Options]:
-    """Makes a picture's record, and says how it is written."""
+    """Makes the record and the file options of a picture."""
     options = make_options(plan)
     if options.alpha is not None:
         alpha = image_io.resize_alpha(options.alpha, *plan.size)
@@ -205,23 +205,23 @@ def _describe(
 def make_output(
     step: "descent.Step", plan: planning.Plan
 ) -> color.RecoloredImage:
-    """Makes the picture of a step, as large as the output, as it is shown.
+    """Makes the post-processed picture of a step, at the output's size.
 
     Raises:
-        FloatingPointError: If it is not made of numbers any more.
+        FloatingPointError: If the picture has NaN or infinite values.
     """
     return finish(image_io.resize(read_image(step), *plan.size), plan)
 
 
 def finish(image: np.ndarray, plan: planning.Plan) -> color.RecoloredImage:
-    """Gives what was painted the content's chroma, or parts, if it is to.
+    """Post-processes an image: content's chroma, kept parts of the content.
 
     Args:
-        image: What was painted, [H, W, 3] in [0, 1].
+        image: The generated image, [H, W, 3] in [0, 1].
         plan: Its plan.
 
     Returns:
-        The picture, and the share of the pixels whose lightness gave way.
+        The picture, and the share of pixels whose lightness was changed.
     """
     share, content = 0.0, plan.inputs.content.pixels
     if plan.transfers_chroma:
@@ -234,21 +234,20 @@ def finish(image: np.ndarray, plan: planning.Plan) -> color.RecoloredImage:
 
 
 def read_losses(step: "descent.Step") -> dict[str, float]:
-    """Reads the losses of a step, unweighted, by name."""
+    """Returns the losses of a step, unweighted, by name."""
     return {name: float(value) for name, value in step.evaluation.terms.items()}
 
 
 def read_image(step: "descent.Step") -> np.ndarray:
-    """Reads the image of a step, [h, w, 3] in [0, 1]; not to be changed.
+    """Returns the image of a step, [h, w, 3] in [0, 1], maybe read-only.
 
     Raises:
-        FloatingPointError: If it is not made of numbers any more.
+        FloatingPointError: If the picture has NaN or infinite values.
     """
-    image = np.asarray(step.image)[0]  # without a copy, where it is here
+    image = np.asarray(step.image)[0]  # a view, if on the host
     if not np.isfinite(image).all():
         raise FloatingPointError(
-            "the picture is not made of numbers any more (NaN); try "
-            "--precision=float32, smaller weights, or a smaller "
-            "--learning_rate."
+            "the picture has NaN or infinite values; try --precision=float32, "
+            "smaller weights, or a smaller --learning_rate."
         )
     return image

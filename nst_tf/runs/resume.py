@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
-TAKEN = "steps taken"  # at each level so far, in a checkpoint
-DEATHS = 2  # in a row, after which a job goes on in smaller tiles
+TAKEN = "steps taken"  # name of an array in checkpoints
+DEATHS = 2  # in a row, before a job resumes with smaller tiles
 
 
 def find_checkpoint(
     plan: planning.Plan,
     list_shapes: "Callable[[pyramid.Level], state_file.Shapes]",
 ) -> checkpoint.Saved | None:
-    """Finds the checkpoint that a run goes on from, if there is one.
+    """Finds the checkpoint to resume from; returns None without one.
 
     Args:
-        plan: What is painted.
-        list_shapes: A level -> the shapes of the variables of its optimizer.
+        plan: The plan of the run.
+        list_shapes: Level -> shapes of its optimizer's variables.
 
     Raises:
-        ValueError: If it is of another job, none is there though one is
-            required, it is beyond the end of this job, or checkpoints could
-            not be saved.
-        BlockingIOError: If another run of the job is under way in the folder.
+        ValueError: If the checkpoint belongs to another job or is beyond the
+            end of this one, a required one is missing, or the folder is not
+            writable.
+        BlockingIOError: If another run of the job uses the folder.
     """
     if not plan.checkpoints.folder:
         return None
@@ -53,7 +53,7 @@ def find_checkpoint(
 
     def expect(level: int, steps: int) -> tuple[Any, Any]:
         if level >= len(plan.levels):
-            raise state_file.DamageError(f"it is of level {level + 1}")
+            raise state_file.DamageError(f"it is for level {level + 1}")
         here, is_last = plan.levels[level], level == len(plan.levels) - 1
         if steps > here.steps and not is_last:
             raise state_file.DamageError(f"it has taken {steps} steps")
@@ -63,16 +63,16 @@ def find_checkpoint(
     saved = folder.newest(expect)
     if saved is None and plan.checkpoints.resume == "require":
         raise ValueError(
-            f"there is no checkpoint in {plan.checkpoints.folder}; "
-            f"--resume=auto starts anew then."
+            f"there is no checkpoint in {plan.checkpoints.folder}; use "
+            "--resume=auto to start from the beginning."
         )
     last = plan.levels[-1].steps
     end = len(plan.levels) - 1, last
     if saved and (saved.state.level, saved.state.steps) >= end:
         raise ValueError(
-            f"the checkpoint in {plan.checkpoints.folder} has taken "
-            f"{saved.state.steps} steps at the last level, and steps asks for "
-            f"{last}; ask for more, or start anew with --resume=never."
+            f"the checkpoint in {plan.checkpoints.folder} already has "
+            f"{saved.state.steps} steps at the last level, and --steps asks "
+            f"for {last}; raise --steps, or start over with --resume=never."
         )
     return saved
 
@@ -80,20 +80,19 @@ def find_checkpoint(
 def choose_tiles(
     plan: planning.Plan, saved: checkpoint.Saved | None
 ) -> planning.Plan:
-    """Gives a plan the tiles of a run before: others change the picture.
+    """Applies the tiles of the checkpoint, since others change the picture.
 
-    They become smaller if a run of it has died for want of memory, as far as
-    that can be known.
+    It makes them smaller if an earlier run probably ran out of memory.
 
     Args:
-        plan: A plan in the tiles that memory has room for.
-        saved: The checkpoint that it goes on from.
+        plan: A plan whose tiles fit in memory.
+        saved: The checkpoint to resume from.
     """
     if saved:
         plan = _keep_tiles(plan, saved)
     if not plan.checkpoints.folder or plan.checkpoints.resume == "never":
         return plan
-    if not replicas.is_writer():  # the others agree on the smallest tiles
+    if not replicas.is_writer():  # all agree on the smallest tiles
         return plan
     mark = _open_folder(plan).died() or {}
     tile, reason = mark.get("tile"), _find_shortage(mark, saved)
@@ -102,7 +101,7 @@ def choose_tiles(
     smaller = tile_size.halve_tiles(plan, tile)
     if smaller.tiling != plan.tiling:
         log.warning(
-            "%s: it goes on in tiles of %d", reason, smaller.tiling.side
+            "%s: this run uses tiles of %d", reason, smaller.tiling.side
         )
     return smaller
 
@@ -110,10 +109,10 @@ def choose_tiles(
 def find_written(
     plan: planning.Plan, saved: checkpoint.Saved | None
 ) -> outputs.WrittenFiles:
-    """Finds the files that a run may replace: those of the run before it.
+    """Lists the files that a run may overwrite, from the run before it.
 
-    These are its own only if it goes on from a checkpoint, or starts as the
-    run before did that was killed before its first one.
+    It may only if it resumes from a checkpoint, or if the run before was killed
+    before its first checkpoint.
     """
     if not plan.checkpoints.folder or not replicas.is_writer():
         return outputs.NOTHING
@@ -127,13 +126,13 @@ def find_written(
 
 
 def list_written(path: str, rule: str) -> outputs.WrittenFiles:
-    """Lists the files that any job of a folder may replace.
+    """Lists the files that any job of a folder may overwrite.
 
-    Which of the jobs it is, is known only once the weights are read.
+    The identity of the job is unknown until the weights are read.
 
     Args:
-        path: The folder; empty: there is none.
-        rule: Of resuming: auto, never or require.
+        path: The checkpoint folder; empty: none.
+        rule: The `resume` setting: auto, never or require.
     """
     if not path or rule == "never":
         return outputs.NOTHING
@@ -151,19 +150,20 @@ def save_checkpoints(
     more: "Callable[[descent.Step], Mapping[str, np.ndarray] | None]",
     tiling: Callable[[], planning.Tiling],
 ) -> "Generator[descent.Step, None, None]":
-    """Passes steps on, and saves one now and then; never the very last.
+    """Yields the steps of a run, and saves checkpoints at intervals.
 
-    That after which it is closed is saved too.
+    It also saves the step after which the generator is closed, but never the
+    last step of the run.
 
     Args:
-        steps: Those of the run.
+        steps: The steps of the run.
         plan: Its plan.
-        start: What it goes on from.
-        more: A step -> what a checkpoint holds besides; None after a step that
-            is none to go on from.
-        tiling: Reads how the picture is worked on, which may have changed.
+        start: The state that it resumes from.
+        more: Step -> additional arrays of the checkpoint; None for a step that
+            must not be saved.
+        tiling: Returns the current tiling, which may change during a run.
     """
-    from nst_tf.optimize import descent  # TensorFlow is at work by now
+    from nst_tf.optimize import descent  # already imported by now
 
     folder = _open_folder(plan)
     end = len(plan.levels) - 1, plan.levels[-1].steps
@@ -174,7 +174,7 @@ def save_checkpoints(
         if besides is None or (step.level, step.index) == end:
             return False
         try:
-            # Each is copied from the device when it is written.
+            # Arrays are copied from the device one by one.
             arrays = {**step.variables, **besides, TAKEN: np.array(taken)}
             state = descent.State(step.level, step.index, arrays)
             tiles = tiling().side, tiling().content_target
@@ -212,14 +212,14 @@ def save_checkpoints(
 
 
 def read_steps_taken(state: "descent.State | None", levels: int) -> list[int]:
-    """Reads the steps taken at each of so many levels before a run goes on."""
+    """Returns the steps taken at each of `levels` levels in a checkpoint."""
     if state is None:
         return [0] * levels
     return [int(count) for count in state.arrays[TAKEN]]
 
 
 def _keep_tiles(plan: planning.Plan, saved: checkpoint.Saved) -> planning.Plan:
-    """Gives a plan the tiles of its checkpoint, unless others are asked for."""
+    """Applies the tiles of the checkpoint, unless settings ask for others."""
     match saved.notes.get("tiles"):
         case [int(side), "auto" | "keep" | "recompute" as target]:
             pass
@@ -230,39 +230,39 @@ def _keep_tiles(plan: planning.Plan, saved: checkpoint.Saved) -> planning.Plan:
     kept = tile_size.take_tiles(plan, side, target)
     if kept is None:
         log.warning(
-            "the tiles of the checkpoint do not fit into memory any more: it "
-            "goes on in tiles of %d, and the picture will differ slightly",
+            "the tiles of the checkpoint no longer fit in memory: this run "
+            "uses tiles of %d, and the picture will differ slightly",
             plan.tiling.side,
         )
     return kept or plan
 
 
 def _list_asked(plan: planning.Plan) -> list[Any]:
-    """Lists what was asked for of tiles."""
+    """Lists the requested settings of tiles."""
     return [plan.settings.get(n) for n in ("tile", "content_target")]
 
 
 def _find_shortage(
     mark: Mapping[str, Any], saved: checkpoint.Saved | None
 ) -> str:
-    """Says why a run may have died for want of memory; "" if it has not."""
+    """Explains why a run may have run out of memory; "" if it did not."""
     place = [saved.state.level, saved.state.steps] if saved else None
     if _count_deaths(mark, place) >= DEATHS:
-        return f"{DEATHS} runs of this job died without a new checkpoint"
+        return f"{DEATHS} runs of this job in a row saved no new checkpoint"
     now, then = host_memory.count_kills(), mark.get("kills")
     if now and isinstance(then, list) and then[:1] == [now[0]]:
         count = then[-1]
         if type(count) is int and now[1] > count:
-            return "a run of this job was killed, perhaps for want of memory"
+            return "a run of this job was killed, perhaps for lack of memory"
     return ""
 
 
 def _count_deaths(mark: Mapping[str, Any], place: Any) -> int:
-    """Counts the runs in a row that died and saved nothing beyond a place.
+    """Counts the runs in a row that were killed without a new checkpoint.
 
     Args:
-        mark: That of the last one; empty if it did not die.
-        place: The [level, steps] of the newest checkpoint; None: there is none.
+        mark: The mark of the last run; empty if it was not killed.
+        place: The [level, steps] of the newest checkpoint; None: no checkpoint.
     """
     if "start" not in mark or mark["start"] != place:
         return 0
@@ -271,10 +271,10 @@ def _count_deaths(mark: Mapping[str, Any], place: Any) -> int:
 
 
 def make_identity(plan: planning.Plan) -> dict[str, Any]:
-    """Says what makes a job this one: two runs with it are the same to the bit.
+    """Returns the identity of a job: runs with the same one are bit-identical.
 
-    The number of steps at the last level is no part of it, nor are settings of
-    losses that are off.
+    It excludes the number of steps at the last level, and settings of losses
+    that are off.
     """
     read, network = plan.inputs, plan.network
     without = set() if plan.grain_weight else {"grain_weight"}
@@ -316,7 +316,7 @@ def make_identity(plan: planning.Plan) -> dict[str, Any]:
 
 
 def digest_weights(network: weight_files.NetworkWeights | None) -> str:
-    """Computes the digest of a network's weights."""
+    """Computes the SHA-256 digest of network weights."""
     if network is None:
         raise ValueError("the plan's inputs have no network; load it first.")
     kernels = [array for layer in network.layers.values() for array in layer]
@@ -325,23 +325,23 @@ def digest_weights(network: weight_files.NetworkWeights | None) -> str:
 
 
 def _open_folder(plan: planning.Plan) -> checkpoint.CheckpointFolder:
-    """Opens the checkpoints of a plan."""
+    """Opens the checkpoint folder of a plan."""
     path = Path(os.path.expanduser(plan.checkpoints.folder))
     return checkpoint.CheckpointFolder(path, make_identity(plan))
 
 
 def list_arrays(picture: image_io.Picture) -> list[np.ndarray]:
-    """Lists what of a picture has a part in the result."""
+    """Lists the arrays of a picture that affect the result."""
     return [x for x in (picture.pixels, picture.alpha) if x is not None]
 
 
 def _encode_name(name: str) -> np.ndarray:
-    """A name as an array of bytes."""
+    """Encodes a name as an array of bytes."""
     return np.frombuffer(name.encode(), np.uint8)
 
 
 def digest_arrays(arrays: Sequence[np.ndarray]) -> str:
-    """The SHA-256 digest of arrays."""
+    """Computes the SHA-256 digest of arrays."""
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(repr(array.shape).encode())

@@ -1,7 +1,7 @@
-"""The log of a run, in lines of JSON; docs/log.md describes its records.
+"""Writes the log of a run as JSON lines; docs/log.md describes them.
 
-A header, a record for each step, and a final record. A log without the last
-one is that of a run that died: the same job goes on in it.
+A log has a header, a record for each step, and a final record. Without a final
+record the run was killed; the same job then continues the log.
 """
 
 import collections
@@ -29,23 +29,25 @@ log = logging.getLogger("nst_tf")
 FORMAT = 1
 LONGEST_LINE = 1 << 20  # bytes
 
-Place = tuple[int, int]  # index of a level, and steps taken at it
+Place = tuple[int, int]  # level index, steps taken at it
 
 
 class Log:
-    """Writes the log of a run, which does not end because it cannot.
+    """Writes the log of a run; failure does not end the run.
 
-    Nothing is written before `start`. The file is locked until `close`.
+    It writes nothing before `start`, and locks the file until `close`.
 
     Args:
         path: The file.
-        every: Steps from one record to the next; the last of a level has one.
-        overwrite: Whether a file that is there may be replaced.
-        resumes: Whether the run may go on from a checkpoint, and so after the
-            final record of a log.
+        every: Interval of records, in steps; the last step of a level always
+            has one.
+        overwrite: Whether to overwrite an existing file.
+        resumes: Whether the run may resume from a checkpoint, and so continue a
+            log after its final record.
 
     Raises:
-        ValueError: If it cannot be written, or is there and may not be.
+        ValueError: If the file cannot be written, or exists and must not be
+            overwritten.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class Log:
         self._held: collections.deque[_Held] = collections.deque()
         self._file: BinaryIO | None = None
         self._found: _Found | None = None
-        self._seconds = 0.0  # of the runs before this one
+        self._seconds = 0.0  # of earlier runs
         self._failed = False
         try:
             if not self._path.exists():
@@ -85,15 +87,15 @@ class Log:
         levels: Sequence[pyramid.Level],
         place: Place | None,
     ) -> None:
-        """Writes the header; or cuts the log of the same job back, to go on.
+        """Writes the header, or truncates an earlier log to continue it.
 
         Args:
-            header: The job; its "identity" says whether two are the same.
-            levels: Sizes and steps of the run.
-            place: Where it goes on; None: it starts anew.
+            header: Description of the job; equal "identity" means the same job.
+            levels: The levels of the run.
+            place: The place to resume at; None: a new run.
 
         Raises:
-            ValueError: If the log is that of another job, or has appeared
+            ValueError: If the log belongs to another job, or appeared
                 meanwhile.
         """
         self._levels, found = levels, self._found
@@ -109,8 +111,8 @@ class Log:
         if not self._overwrite:
             if difference:
                 raise self._refuse(
-                    f"is of another job: {difference}; name another file, or "
-                    f"replace it with --overwrite."
+                    f"belongs to another job: {difference}; choose another "
+                    "name, or overwrite it with --overwrite."
                 )
             if found and found.is_final and not place:
                 self._check_empty()
@@ -126,10 +128,10 @@ class Log:
         return None
 
     def step(self, report: "reporters.StepReport") -> None:
-        """Takes note of a step.
+        """Writes the record of a step.
 
-        To read its losses is to wait for the device. A GPU works on the next
-        step meanwhile: they are read one step late, but at the end of a level.
+        Reading losses waits for the device. To keep a GPU busy, they are read
+        one step late, except at the end of a level.
         """
         is_last = report.index == self._levels[report.level].steps
         if report.count % self._every == 0 or is_last:
@@ -147,9 +149,9 @@ class Log:
 
         Args:
             status: "done", "stopped", "out_of_memory" or "failed".
-            path: Where the picture is; None: there is none.
+            path: The path of the picture; None: no picture.
             count: Steps taken at all levels.
-            seconds: Since the run began.
+            seconds: Duration of the run.
         """
         while self._held:
             self._write(self._make_record(*self._held.popleft()))
@@ -193,7 +195,7 @@ class Log:
         }
 
     def _open(self) -> BinaryIO:
-        """Opens and locks the file; nothing of it is changed."""
+        """Opens and locks the file, without changing it."""
         file = open(  # noqa: SIM115
             self._path, "a+b", buffering=0, opener=locks.open_above_streams
         )
@@ -202,27 +204,27 @@ class Log:
             with contextlib.suppress(OSError):
                 if os.path.samestat(status, os.fstat(stream)):
                     raise self._refuse(
-                        "is where standard output or standard error go; name "
-                        "another file."
+                        "is the file of standard output or standard error; "
+                        "choose another name."
                     )
         if locks.try_lock(file) is False:
-            raise self._refuse("is that of a run under way; name another file.")
+            raise self._refuse("is in use by another run; choose another name.")
         return file  # type: ignore[return-value]
 
     def _check_empty(self) -> None:
-        """Raises ValueError if there is anything in the file."""
+        """Raises ValueError if the file is not empty."""
         if self._file and os.fstat(self._file.fileno()).st_size:
             raise self._refuse(
-                "exists; name another file, or replace it with --overwrite."
+                "exists; choose another name, or overwrite it with --overwrite."
             )
 
     def _refuse(self, reason: str) -> ValueError:
-        """Makes the error that the log cannot be this file."""
+        """Makes the error for an unusable log file."""
         self.close()
         return ValueError(f"log {self._name} {reason}")
 
     def _write(self, record: Mapping[str, Any]) -> None:
-        """Writes a line, whole or not at all."""
+        """Writes a complete line or nothing."""
         if not self._file:
             return
         line = f"{terminal.escape(json.dumps(record))}\n".encode()
@@ -236,29 +238,29 @@ class Log:
             self._warn(error)
 
     def _warn(self, error: OSError) -> None:
-        """Says that the log failed, once."""
+        """Logs the first failure of the log."""
         if not self._failed:
             log.warning("log %s failed: %s", self._path, error.strerror)
         self._failed = True
 
 
 class _Held(NamedTuple):
-    """A step whose losses are not read yet."""
+    """A step whose losses are unread."""
 
     report: "reporters.StepReport"
     time: str
 
 
 class _Found(NamedTuple):
-    """What a log has that is there."""
+    """The contents of an existing log."""
 
     header: Mapping[str, Any]
     header_end: int  # bytes
-    steps: Sequence[tuple[Place, int, float]]  # place, end in bytes, seconds
-    is_final: bool  # after a step; before, nothing is lost
+    steps: Sequence[tuple[Place, int, float]]  # (place, end in bytes, seconds)
+    is_final: bool  # ignored without steps
 
     def find_end(self, place: Place) -> tuple[int, float]:
-        """Finds where the steps up to a place end, and their seconds."""
+        """Returns the end of the steps up to a place, and their seconds."""
         end, seconds = self.header_end, 0.0
         for where, after, time in self.steps:
             if where > place:
@@ -268,10 +270,10 @@ class _Found(NamedTuple):
 
 
 def make_header(job: settings.Job, plan: planning.Plan) -> dict[str, Any]:
-    """Describes a job: what a picture's record has before the run, and more.
+    """Makes the header of a job: its record before the run, and identity.
 
     Args:
-        job: The job as it was asked for.
+        job: The job as requested.
         plan: Its plan.
     """
     outcome = records.Outcome(
@@ -290,18 +292,18 @@ def make_header(job: settings.Job, plan: planning.Plan) -> dict[str, Any]:
 
 
 def format_time() -> str:
-    """Writes what the clock says: ISO 8601, UTC, in milliseconds."""
+    """Formats the current time: ISO 8601, UTC, in milliseconds."""
     now = datetime.datetime.now(datetime.timezone.utc)
     return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _round(value: float) -> float | None:
-    """Rounds a loss to 9 digits, all of a float32; JSON has no NaN."""
+    """Rounds a loss to the 9 digits of a float32; returns None for NaN."""
     return float(f"{value:.9g}") if math.isfinite(value) else None
 
 
 def _read(file: BinaryIO) -> _Found | None:
-    """Reads a log; None if it is none of ours, all of it."""
+    """Reads a log; returns None if any line is not a record of ours."""
     file.seek(0)
     header = _parse(file.readline(LONGEST_LINE))
     if not header or not isinstance(header.get("identity"), dict):
@@ -312,7 +314,7 @@ def _read(file: BinaryIO) -> _Found | None:
         while line := file.readline(LONGEST_LINE):
             record = _parse(line)
             if record is None:
-                # A run was killed as it wrote its last line.
+                # A run was killed while it wrote its last line.
                 if line.endswith(b"\n") or file.read(1):
                     return None
                 break
@@ -327,7 +329,7 @@ def _read(file: BinaryIO) -> _Found | None:
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
-    """Reads a record; None if the line is none, or has no end."""
+    """Parses a record; returns None for an invalid or incomplete line."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):

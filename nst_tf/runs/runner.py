@@ -1,4 +1,4 @@
-"""One picture, from its plan to its last step: every front end reads a `Run`.
+"""Executes plans: every front end iterates over a `Run`.
 
 TensorFlow is imported only when a run starts.
 """
@@ -36,21 +36,21 @@ log = logging.getLogger("nst_tf")
 Callback = Callable[["nst_tf.optimize.Step"], object]
 ExtraLosses = Callable[[int, int], Sequence["nst_tf.losses.Loss"]]
 
-PROBE = 256  # long side, in pixels, of the picture that a plan is timed on
+PROBE = 256  # long side, in pixels, of the picture for time estimates
 PROBE_STEPS = 5
 
 
 class Run:
-    """A plan that is carried out: what it starts from, and how far it came.
+    """An execution of a plan, with its start and its progress.
 
     Attributes:
         plan: The plan.
-        state: The checkpoint that it goes on from; None: it starts anew.
+        state: The checkpoint that it resumes from; None: a new run.
         began: When it began, by `time.monotonic`.
-        taken: Steps taken at each level, by runs before this one too.
+        taken: Steps taken at each level, including earlier runs.
         count: Steps taken by this run.
-        last: The step taken last; None before the first.
-        written: The files that its job has written, and it may replace.
+        last: The last step; None before the first.
+        written: The job's own output files, which it may overwrite.
     """
 
     def __init__(
@@ -74,13 +74,13 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """Since the run began."""
+        """Returns the seconds since the run began."""
         return time.monotonic() - self.began
 
     def steps(
         self, extra_losses: ExtraLosses | None = None
     ) -> "Generator[descent.Step, None, None]":
-        """Takes the steps, and saves checkpoints on the way.
+        """Yields the steps, and saves checkpoints.
 
         Args:
             extra_losses: As in `method.Painter.paint`.
@@ -118,15 +118,15 @@ class Run:
         should_stop: Callable[[], bool] = lambda: False,
         extra_losses: ExtraLosses | None = None,
     ) -> "descent.Step":
-        """Reads all steps, and returns the last one.
+        """Takes all steps, and returns the last one.
 
         Args:
-            follow: Is called with each step.
-            should_stop: Whether to stop, asked after each step.
+            follow: Called with each step.
+            should_stop: Called after each step; True stops the run.
             extra_losses: As in `method.Painter.paint`.
         """
         with contextlib.closing(self.steps(extra_losses)) as steps:
-            for step in steps:  # there is always one
+            for step in steps:  # at least one
                 follow(step)
                 if should_stop():
                     break
@@ -147,11 +147,11 @@ class Run:
         is_shown: bool = False,
         extra_losses: ExtraLosses | None = None,
     ) -> "tuple[descent.Step, str]":
-        """Reads the steps, up to where a callback says False.
+        """Takes the steps until a callback returns False.
 
         Args:
-            callback: Is called with each step; False, and only that, stops.
-            is_shown: Whether to tell the display of each step.
+            callback: Called with each step; only False stops, None does not.
+            is_shown: Whether to show each step on the display.
             extra_losses: As in `method.Painter.paint`.
 
         Returns:
@@ -175,7 +175,7 @@ class Run:
         return step, "unfinished" if stopped else "done"
 
     def _agreed(self, stop: "descent.StopRule") -> "descent.StopRule":
-        """Goes on where every process would, by its clock and its picture."""
+        """Makes a stop rule on which all processes agree."""
         strategy = self._strategy
         if strategy is None or replicas.count_workers() == 1:
             return stop
@@ -183,8 +183,8 @@ class Run:
 
 
 def _is_false(answer: object) -> bool:
-    """Returns whether a callback returned False; None, for one, is not."""
-    if hasattr(answer, "dtype"):  # of a comparison, such as loss > 3
+    """Returns whether the answer of a callback is False, not just falsy."""
+    if hasattr(answer, "dtype"):  # from a comparison such as loss > 3
         value = np.asarray(answer)
         return value.dtype == np.bool_ and value.ndim == 0 and not value
     return answer is False
@@ -196,23 +196,24 @@ def start_run(
     began: float | None = None,
     painter: "method.Painter | None" = None,
 ) -> Run:
-    """Fits a draft to this machine, and finds what it goes on from.
+    """Fits a draft to this machine, and finds its checkpoint.
 
     Args:
-        draft: What `planning.draft_plan` made; its inputs have the network.
+        draft: A plan of `planning.draft_plan`, whose inputs include the
+            network.
         began: When the run began, by `time.monotonic`; now if None.
         painter: Paints it; one of `transfer.painters` if None.
 
     Raises:
-        MemoryError: If there is not enough for the smallest tiles.
-        ValueError: If there are not so many devices, or the picture cannot be
-            worked on in tiles, or go on from where it is to.
+        MemoryError: If the smallest tiles do not fit in memory.
+        ValueError: If devices are missing, a loss cannot be computed tile by
+            tile, or the checkpoint cannot be used.
     """
     device.prepare()
     strategy = replicas.make_strategy(draft.tiling.devices)
     plan = planning.fit_plan(draft, measure_machine(strategy))
     note = device.describe_emulation(plan.network.precision)
-    if note and painter is None:  # whoever has a painter has said so
+    if note and painter is None:  # the first picture logged it
         log.warning(note)
     from nst_tf.transfer import method
 
@@ -228,12 +229,13 @@ def start_run(
 def measure_machine(
     strategy: "tf.distribute.Strategy | None" = None,
 ) -> planning.Machine:
-    """Measures what a plan depends on; loads TensorFlow.
+    """Returns the properties of this machine for a plan; imports TensorFlow.
 
-    On a GPU tiles are halved when its memory runs out, whatever the host has.
+    On a GPU the plan has no memory limit: tiles are halved when memory runs
+    out.
 
     Args:
-        strategy: Of the devices that share the picture.
+        strategy: The strategy of the devices that share the picture.
     """
     device.prepare()
     host = host_memory.find_limit()
@@ -247,9 +249,10 @@ def measure_machine(
 
 
 def show(is_shown: bool) -> contextlib.AbstractContextManager[object]:
-    """Opens a display for a caller of the library, if one is asked for.
+    """Opens a display for a caller of the library, if requested.
 
-    A bar on standard error, or a line in a notebook's cell.
+    The display is a bar on standard error or, in a notebook, a line in the
+    cell.
     """
     if not is_shown:
         return contextlib.nullcontext()
@@ -259,13 +262,13 @@ def show(is_shown: bool) -> contextlib.AbstractContextManager[object]:
 
 
 def _take(steps: "Iterator[descent.Step]") -> "descent.Step | None":
-    """Takes the next step; Ctrl-C stays what it is while TensorFlow traces."""
+    """Takes the next step; keeps the Ctrl-C handler while TensorFlow traces."""
     with interrupts.keep(), device.ignore_retraces():
         return next(steps, None)
 
 
 def estimate_seconds(plan: planning.Plan) -> float:
-    """Times some steps on a small picture: what all of a plan will take."""
+    """Estimates the duration of a plan from a few steps on a small picture."""
     from nst_tf.transfer import method
 
     last = plan.levels[-1]
@@ -306,10 +309,10 @@ def _agree_on_tiles(
     start: "descent.State | None",
     strategy: "tf.distribute.Strategy | None",
 ) -> planning.Plan:
-    """Gives a plan the smallest tiles of the processes that share its picture.
+    """Applies the smallest tiles of all processes that share the picture.
 
     Raises:
-        ValueError: If the processes have not all the same job and start.
+        ValueError: If the processes differ in job or checkpoint.
     """
     if strategy is None or replicas.count_workers() == 1:
         return plan
@@ -330,9 +333,9 @@ def _agree_on_tiles(
     )
     if len({number for number, *_ in rows}) > 1:
         raise ValueError(
-            "the processes that TF_CONFIG names were not all given the same "
-            "job, pictures, weights and checkpoint; start all of them alike, "
-            "with a checkpoint_dir that all of them see."
+            "the processes of TF_CONFIG differ in options, pictures, weights "
+            "or checkpoint; start all of them with the same command, and a "
+            "checkpoint_dir that all can read."
         )
     side = min((side for _, side, _ in rows if side), default=0)
     tiling = tiling._replace(side=side)

@@ -1,4 +1,4 @@
-"""The picture on standard output, as a PNG file: --output=-."""
+"""Writes the picture to standard output as a PNG file: --output=-."""
 
 import io
 import sys
@@ -8,44 +8,44 @@ import numpy as np
 
 from nst_tf.images import writing
 
-PATH = Path("-")  # stands for it
-ELSEWHERE = Path("picture.png")  # if it takes no picture in the end
+PATH = Path("-")  # means standard output
+ELSEWHERE = Path("picture.png")  # fallback if it cannot be written
 
 
 def check(previews: bool) -> Path:
     """Checks that a picture can be written to standard output.
 
     Args:
-        previews: Whether previews are to be written beside it.
+        previews: Whether previews are requested.
 
     Returns:
-        The path that stands for it.
+        `PATH`.
 
     Raises:
-        ValueError: If it is closed or a terminal, or there are previews.
+        ValueError: If it is closed or a terminal, or previews are requested.
     """
     if not sys.stdout or not hasattr(sys.stdout, "buffer"):
         raise ValueError(
-            "output is '-', but standard output is closed; name a file."
+            "output is '-', but standard output is closed; pass a file name."
         )
     if sys.stdout.isatty():
         raise ValueError(
-            "output is '-', but standard output is a terminal; name a file, "
-            "or add > FILE or | PROGRAM."
+            "output is '-', but standard output is a terminal; pass a file "
+            "name, or add > FILE or | PROGRAM."
         )
     if previews:
         raise ValueError(
-            "preview_every writes beside the output, but output is '-', "
-            "standard output; leave one of them out."
+            "preview_every writes files beside the output, but output is '-', "
+            "standard output; remove one of them."
         )
     return PATH
 
 
 def write(image: np.ndarray, options: writing.Options) -> None:
-    """Writes a picture, [H, W, 3] in [0, 1], as a whole.
+    """Writes a picture, [H, W, 3] in [0, 1], to standard output.
 
     Raises:
-        OSError: If it cannot be written, or its reader has left.
+        OSError: If it cannot be written, or its reader has closed it.
     """
     file = io.BytesIO()
     writing.encode(file, ".png", image, options)

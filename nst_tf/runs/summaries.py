@@ -1,4 +1,4 @@
-"""A run in TensorBoard: losses, pictures, steps a second, its flags."""
+"""Writes TensorBoard summaries: losses, pictures, steps per second, flags."""
 
 import logging
 import math
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
-SCALAR_SECONDS = 0.2  # between two steps whose losses are read
-PICTURE_SECONDS = 30.0  # between two pictures, besides those of the levels
+SCALAR_SECONDS = 0.2  # minimum interval of losses
+PICTURE_SECONDS = 30.0  # interval of pictures within a level
 
 
 def check() -> None:
-    """Raises ValueError unless the package is there that TensorFlow needs."""
+    """Raises ValueError if the tensorboard package is not installed."""
     files.require_extra("tensorboard", "tensorboard", "summary_dir")
 
 
 class Board:
-    """Writes a folder for TensorBoard; a run does not end if it cannot.
+    """Writes a TensorBoard folder; failure does not end the run.
 
-    The steps of all levels are counted in one.
+    Steps are counted over all levels.
 
     Args:
-        folder: Where to; it is made if it is not there.
-        flags: Those of the run, a line each.
+        folder: The folder; created if missing.
+        flags: The flags of the run, one per item.
         levels: Sizes and steps of the run.
 
     Raises:
-        ValueError: If the folder cannot be written to.
+        ValueError: If the folder is not writable.
     """
 
     def __init__(
@@ -47,23 +47,26 @@ class Board:
         self._folder = Path(os.path.expanduser(folder))
         self._flags, self._levels = flags, levels
         self._failed = False
-        self._writer: Any = None  # made when TensorFlow is at work already
-        self._level, self._ended = 0, True  # whether all its steps are taken
-        self._before: tuple[int, float] | None = None  # count, time: a report
+        self._writer: Any = None  # made after TensorFlow is imported
+        self._level, self._ended = 0, True  # current level; whether it is over
+        self._before: tuple[int, float] | None = (
+            None  # (count, time) of the last one
+        )
         self._pictured = -PICTURE_SECONDS
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             files.check_folder_writable(self._folder)
         except OSError as error:
             raise ValueError(
-                f"summary_dir {folder} cannot be written to: {error.strerror}."
+                f"summary_dir {folder} is not writable: {error.strerror}; "
+                "choose another folder."
             ) from error
 
     def step(self, report: "reporters.StepReport") -> None:
-        """Writes losses, five times a second at most, and pictures at times.
+        """Writes losses, at most five times per second, and pictures.
 
-        And both at the end of each level; where that came before its time, the
-        picture at the first step of the next.
+        It writes both at the end of each level. If a level ended early, it
+        writes a picture at the first step of the next.
         """
         late = report.level != self._level and not self._ended
         self._level = report.level
@@ -83,12 +86,12 @@ class Board:
         self._write(lambda: _image("result", frame, count))
 
     def close(self) -> None:
-        """Does nothing: all was written at once."""
+        """Does nothing: everything is already written."""
 
     def _scalars(
         self, count: int, losses: Mapping[str, SupportsFloat], now: float
     ) -> None:
-        """Writes losses, and how fast steps were since the report before."""
+        """Writes losses, and the steps per second since the last report."""
         import tensorflow as tf
 
         for name, value in losses.items():
@@ -104,12 +107,12 @@ class Board:
         self._before = count, now
 
     def _write(self, write: Callable[[], None]) -> None:
-        """Writes at once, or says that it failed; the first time only."""
+        """Writes and flushes; logs the first failure."""
         import tensorflow as tf
 
         try:
             if self._writer is None:
-                folder = os.fsencode(self._folder)  # which may be no text
+                folder = os.fsencode(self._folder)  # may be invalid UTF-8
                 self._writer = tf.summary.create_file_writer(folder)
             with self._writer.as_default():
                 write()

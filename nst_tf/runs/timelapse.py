@@ -1,4 +1,4 @@
-"""A film of a run: the picture as it grows, to GIF, WebP or MP4."""
+"""Writes a film of a run as GIF, WebP or MP4."""
 
 import logging
 import os
@@ -18,32 +18,33 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
-FRAMES = 100  # of a film, at most
+FRAMES = 100  # maximum of a film
 RATE = 15  # frames a second
-HELD = 30  # frames, as long as which the last one is shown
-SECONDS = 4.0  # that a film takes in the end, about: 100 frames of 512 x 512
-_BT709, _SRGB, _LIMITED = 1, 13, 1  # how ITU-T H.273 numbers colors
+HELD = 30  # duration of the last frame, in frames
+SECONDS = 4.0  # to write a film of 100 frames of 512 x 512, about
+_BT709, _SRGB, _LIMITED = 1, 13, 1  # codes of ITU-T H.273
 
 
 def check(
     name: str, path: Path, inputs: Sequence[str], previews: bool = False
 ) -> None:
-    """Checks where a film is to go.
+    """Checks the path of a film.
 
     Args:
-        name: Its file, as it was asked for.
-        path: Of the picture that it shows.
+        name: The requested file name.
+        path: The path of the picture.
         inputs: Other files of the run.
         previews: Whether previews will be written beside the picture.
 
     Raises:
-        ValueError: If there can be no film, or it would replace something.
+        ValueError: If the film cannot be written, or would overwrite another
+            file.
     """
     place = Path(os.path.expanduser(name))
     extension = place.suffix.lower()
     if extension not in _WRITERS:
         raise ValueError(
-            f"timelapse {name} has the extension {place.suffix!r}, expected "
+            f"timelapse {name} has the extension {place.suffix!r}; expected "
             f"one of {', '.join(_WRITERS)}."
         )
     if extension == ".mp4":
@@ -55,18 +56,18 @@ def check(
 
 
 class Film:
-    """The frames of a run, at most 100 in the end, and evenly spaced.
+    """Collects evenly spaced frames of a run, at most 100 in the file.
 
     Args:
         name: The file to write.
         size: (height, width) of the film.
-        steps: How many there will be; 0: not known. Whenever too many frames
-            are kept, each second one is dropped, from then on too.
-        overwrite: Whether a file of that name may be replaced; else it is
+        steps: Number of steps of the run; 0: unknown. When too many frames are
+            kept, it drops every second one and halves the rate.
+        overwrite: Whether to overwrite an existing file; otherwise the name is
             numbered.
 
     Attributes:
-        written: Files that may be replaced, too.
+        written: The job's own files, which may be overwritten.
     """
 
     def __init__(
@@ -80,12 +81,12 @@ class Film:
         self._overwrite = overwrite
         self.written = outputs.NOTHING
         self._size = size
-        self._kept: list[np.ndarray] = []  # each of its level's size
+        self._kept: list[np.ndarray] = []  # each at the size of its level
         self._last: np.ndarray | None = None
         self._steps, self._stride = 0, max(1, steps // FRAMES)
 
     def step(self, report: "reporters.StepReport") -> None:
-        """Takes note of a step; copies its picture now and then."""
+        """Copies the picture of every n-th step."""
         if self._steps % self._stride == 0:
             self._kept.append(report.copy_image())
         self._steps += 1
@@ -93,28 +94,27 @@ class Film:
             self._kept, self._stride = self._kept[::2], 2 * self._stride
 
     def finish(self, frame: np.ndarray, count: int) -> None:
-        """Takes the finished picture, of the film's size, as the last one."""
-        if (self._steps - 1) % self._stride == 0:  # the last step's was kept
+        """Sets the last frame, of the film's size."""
+        if (self._steps - 1) % self._stride == 0:  # the last step was kept
             self._kept = self._kept[:-1]
         self._last = frame
 
     def close(self) -> None:
-        """Writes the film of what there is, and logs where."""
+        """Writes the film so far, and logs its path."""
         display.show_stage(f"writing {self.path}")
         try:
             path = self.save()
-        except Exception as error:  # whatever it is, the picture is there
+        except Exception as error:  # on any error, keep the picture
             log.warning("timelapse %s failed: %s", self.path, error)
             return
         if path:
-            log.info("timelapse %s is written", path)
+            log.info("wrote timelapse %s", path)
 
     def save(self) -> Path | None:
-        """Writes the film of what there is so far.
+        """Writes the film so far.
 
         Returns:
-            Where it was written, as by `outputs.write_somewhere`; None if
-            there was no step.
+            The path from `outputs.write_somewhere`; None without a step.
 
         Raises:
             OSError: If it cannot be written anywhere.
@@ -133,7 +133,7 @@ class Film:
         )
 
     def _frames(self) -> list[np.ndarray]:
-        """The frames of the film, each [h, w, 3], uint8."""
+        """Returns the frames of the film, each [h, w, 3], uint8."""
         last = [] if self._last is None else [self._last]
         count = min(FRAMES - len(last), len(self._kept))
         places = np.linspace(0, len(self._kept) - 1, count).round()
@@ -141,7 +141,7 @@ class Film:
         return [*map(self._enlarge, chosen), *last]
 
     def _enlarge(self, frame: np.ndarray) -> np.ndarray:
-        """Brings the picture of a level to the film's size."""
+        """Resizes the picture of a level to the film's size."""
         if frame.shape[:2] == self._size:
             return frame
         image = image_io.resize(frame / np.float32(255), *self._size)
@@ -149,8 +149,8 @@ class Film:
 
 
 def _write_gif(file: BinaryIO, frames: Sequence[np.ndarray]) -> None:
-    """Writes a GIF file, in 256 colors, for all frames the same."""
-    # With colors of its own for each frame what stands still would flicker.
+    """Writes a GIF file with one palette of 256 colors for all frames."""
+    # With a palette per frame, static areas would flicker.
     parts = [frame[::8, ::8] for frame in [*frames, *[frames[-1]] * HELD]]
     palette = Image.fromarray(np.concatenate(parts)).quantize(256)
     pictures = [
@@ -173,7 +173,7 @@ def _write_animated(
     duration: int,
     **options: int,
 ) -> None:
-    """Writes a file that Pillow can, with so many milliseconds a frame."""
+    """Writes an animation with Pillow; `duration` is in milliseconds."""
     durations = [duration] * len(pictures)
     durations[-1] *= HELD
     first, *rest = pictures
@@ -189,7 +189,7 @@ def _write_animated(
 
 
 def _write_mp4(file: BinaryIO, frames: Sequence[np.ndarray]) -> None:
-    """Writes an MP4 file: H.264, of even sides, as its colors want it."""
+    """Writes an MP4 file: H.264, padded to even sides for its subsampling."""
     import av
     from av.video import reformatter
 
@@ -201,7 +201,7 @@ def _write_mp4(file: BinaryIO, frames: Sequence[np.ndarray]) -> None:
         stream.pix_fmt = "yuv420p"
         stream.height = frames[0].shape[0] + rows
         stream.width = frames[0].shape[1] + columns
-        # Players guess the colors that a file does not name.
+        # Players guess a color space that the file does not state.
         codec = stream.codec_context
         codec.colorspace = codec.color_primaries = _BT709
         codec.color_trc, codec.color_range = _SRGB, _LIMITED

@@ -1,8 +1,8 @@
-"""Tiles: the objective of an image tile by tile, exactly.
+"""Computes the objective of an image tile by tile, exactly.
 
-`views` runs the network on one tile at a time and adds up statistics; `tiled`
-makes of that the same loss and gradient as of the whole image, on one device or
-several.
+`views` runs the network on one tile at a time and sums statistics. `tiled`
+computes from these the same loss and gradient as for the whole image, on one or
+several devices.
 
     from nst_tf.losses import total_variation
     from nst_tf.network import extractors, weight_files

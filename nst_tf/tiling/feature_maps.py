@@ -1,4 +1,4 @@
-"""Feature maps of a picture that is too large to be seen at a time."""
+"""Computes the feature maps of a large picture tile by tile."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,13 +19,13 @@ def compute_features(
     tiles: tiles.Tiles,
     layers: Sequence[str],
 ) -> Mapping[str, canvas.Canvas]:
-    """Runs the network on a picture, tile by tile: whole maps of some layers.
+    """Computes the feature maps of some layers of a picture, tile by tile.
 
     Args:
         extractor: The network.
         image: [H, W, 3] in [0, 1].
-        tiles: How it is cut.
-        layers: Of which maps, [1, h, w, C], are wanted.
+        tiles: Its tiles.
+        layers: The layers whose maps, [1, h, w, C], are returned.
     """
     maps: dict[str, np.ndarray] = {}
     for name, rows, columns, value in _see_tiles(
@@ -46,16 +46,16 @@ def sample_features(
     tiles: tiles.Tiles,
     positions: Mapping[str, np.ndarray],
 ) -> Mapping[str, np.ndarray]:
-    """Runs the network on a picture, tile by tile: features at some positions.
+    """Computes features of a picture at some positions, tile by tile.
 
     Args:
         extractor: The network.
         image: [H, W, 3] in [0, 1].
-        tiles: How it is cut.
-        positions: Numbers of the positions of a map, row by row, [N], by layer.
+        tiles: Its tiles.
+        positions: Layer -> flat indices of positions in its map, [N].
 
     Returns:
-        Features, [N, C], of float32 at least, by layer.
+        Layer -> features, [N, C], in float32 or float64.
     """
     found: dict[str, np.ndarray] = {}
     for name, rows, columns, value in _see_tiles(
@@ -84,8 +84,8 @@ def _see_tiles(
     """Runs the network on each tile of a picture.
 
     Yields:
-        A layer, the rows and the columns of its map that the tile owns, each
-        first and end, and the features there, [1, h, w, C].
+        A layer, the (first, end) rows and columns of its map that the tile
+        owns, and the features there, [1, h, w, C].
     """
 
     @tf.function(autograph=False)

@@ -1,8 +1,9 @@
-"""The objective of an image that is seen tile by tile: the same, exactly.
+"""Makes the objective of an image that is processed tile by tile.
 
-A first pass adds up the statistics of all tiles; of their sum come the
-distances, and the gradients of these; a second pass pulls those back through
-every tile, and adds up what arrives at the pixels.
+A first pass sums the statistics of all tiles, from which the distances and
+their gradients follow. A second pass backpropagates these gradients through
+every tile and sums the gradients of the pixels. The result is that of the whole
+image.
 """
 
 from collections.abc import Sequence
@@ -23,28 +24,28 @@ def make_tiled_objective(
     tiles: tiles.Tiles,
     strategy: tf.distribute.Strategy | None = None,
 ) -> objectives.Objective:
-    """Makes what `objectives.make_objective` does, of one image size, in tiles.
+    """Makes the objective of `objectives.make_objective`, computed in tiles.
 
-    A step takes memory for one tile, and for the gradient of the image: the
-    `gradient` of an evaluation is a variable that the next one changes.
+    It is for one image size. It uses memory for one tile and for the gradient
+    of the image. The `gradient` of an evaluation is a variable, which the next
+    evaluation overwrites.
 
     Args:
         extractor: As for `objectives.make_objective`.
         loss_list: Additive losses, with maps of the whole image.
-        tiles: How the image is cut.
-        strategy: Of the devices that share the tiles, each of which has a
-            gradient of its own until these are added up; the image stays
-            where it is. None: one device sees them all.
+        tiles: The tiles of the image.
+        strategy: The strategy of the devices that share the tiles. Each has its
+            own gradient until these are summed; the image stays on its device.
+            None: a single device.
 
     Raises:
-        ValueError: If a loss is not additive, or looks further than the halo.
+        ValueError: If a loss is not additive, or reaches beyond the halo.
     """
     for loss in loss_list:
         if not protocol.are_additive([loss]):
             raise ValueError(
-                f"{loss.name} is no sum over positions, so the picture cannot "
-                f"be worked on in tiles; choose another style_loss, or a size "
-                f"that fits into memory."
+                f"{loss.name} cannot be computed tile by tile; choose another "
+                "--style_loss, or a --size that fits in memory."
             )
         views.check_reach(extractor, loss)
     return _Tiled(extractor, list(loss_list), tiles, strategy)
@@ -73,7 +74,7 @@ class _Tiled:
             True,
             devices,
         )
-        # Each device has a gradient and a network of its own, by its number.
+        # Each device has its own gradient and network.
         self._gradients = replicas.give_each(
             strategy, gradient, lambda: canvas.make_zeros_like(gradient)
         )

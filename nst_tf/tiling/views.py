@@ -1,8 +1,9 @@
-"""Runs the network on an image tile by tile, and adds up statistics.
+"""Runs the network on an image tile by tile, and sums statistics.
 
-A tile is cut with a halo as wide as the network reaches, so that what it owns
-is seen as in the whole image. All tiles have one shape, so that one loop in the
-graph serves them all. Whole maps, and parts of them, are in `feature_maps`.
+A tile has a halo as wide as the reach of the network, so that features of the
+pixels that it owns are the same as in the whole image. All tiles have the same
+shape, so that one loop in the graph processes them. `feature_maps` computes
+whole maps and samples of them.
 """
 
 import functools
@@ -24,7 +25,7 @@ reuse.by_value()(tiles.Tiles)
 def cut_for_extractor(
     extractor: extractors.Extractor, height: int, width: int, largest: int
 ) -> tiles.Tiles:
-    """Cuts an image, as `tiles.make_tiles` does, for the reach of a network."""
+    """Cuts an image with `tiles.make_tiles`, for the reach of a network."""
     return tiles.make_tiles(height, width, largest, *_measure_reach(extractor))
 
 
@@ -35,22 +36,22 @@ def cut_if_needed(
     largest: int,
     devices: int = 1,
 ) -> tiles.Tiles | None:
-    """Cuts an image if need be, as `tiles.choose_tiles` does, for a network."""
+    """Cuts an image if needed, with `tiles.choose_tiles`, for a network."""
     return tiles.choose_tiles(
         height, width, largest, *_measure_reach(extractor), devices
     )
 
 
 def check_reach(extractor: extractors.Extractor, loss: protocol.Loss) -> None:
-    """Raises ValueError if a loss looks further than the halo of a tile."""
+    """Raises ValueError if a loss reaches beyond the halo of a tile."""
     stride = extractor.stride.get(loss.layer, 1)
     pixels = extractor.reach.get(loss.layer, 0) + stride * loss.reach
     _, halo = _measure_reach(extractor)
     if pixels > halo:
         raise ValueError(
-            f"{loss.name} sees {pixels} pixels beyond its own, expected at "
-            f"most {halo}, what tiles have besides; give it a smaller reach, "
-            f"or choose a size that fits into memory."
+            f"{loss.name} reaches {pixels} pixels beyond its own, but tiles "
+            f"have a halo of {halo}; give it a smaller reach, or choose a "
+            "--size that fits in memory."
         )
 
 
@@ -61,15 +62,14 @@ def sum_statistics(
     measures: Mapping[str, Callable[..., sums.Statistics]],
     masks: Mapping[str, tf.Tensor | None],
 ) -> Mapping[str, sums.Statistics]:
-    """Adds up statistics of a picture, tile by tile.
+    """Sums statistics of a picture, tile by tile.
 
     Args:
         extractor: The network.
         image: [H, W, 3] in [0, 1].
-        tiles: How it is cut.
-        measures: (features, mask) -> sums over positions, by layer.
-        masks: How much each position counts, [1, h, w, 1], by layer; None:
-            all alike.
+        tiles: Its tiles.
+        measures: Layer -> function (features, mask) -> sums over positions.
+        masks: Layer -> weight of each position, [1, h, w, 1]; None: equal.
     """
     tile_statistics = TileStatistics(
         extractor,
@@ -93,9 +93,9 @@ def sum_statistics(
 
 
 class TilePosition(NamedTuple):
-    """The place of a tile, while a graph goes over all of them; each []."""
+    """The position of a tile in the loop of a graph; all values are []."""
 
-    tile: tuple[tf.Tensor, tf.Tensor]  # its row and its column of tiles
+    tile: tuple[tf.Tensor, tf.Tensor]  # its row and column among tiles
     row: tf.Tensor  # of its first pixel
     column: tf.Tensor
 
@@ -125,13 +125,13 @@ class _Measure(NamedTuple):
         *,
         region: tf.Tensor | None = None,
     ) -> sums.Statistics:
-        """Measures where both masks count."""
+        """Computes statistics with the product of both masks."""
         return self.measure(features, sums.multiply_masks(mask, region))
 
 
 @reuse.by_value()
 class TileStatistics:
-    """Computes the statistics of what a tile owns from its pixels."""
+    """Computes the statistics of the pixels that a tile owns."""
 
     def __init__(
         self,
@@ -153,9 +153,8 @@ class TileStatistics:
 
         Args:
             pixels: The tile, [1, h, w, 3].
-            place: Where it is.
-            again: The same pixels, for the losses of the image; `pixels` if
-                None.
+            place: Its position.
+            again: The same pixels, for losses on the image; None: `pixels`.
         """
         seen = pixels if again is None else again
         maps = {**self._extractor.model(pixels), "image": seen}
@@ -187,7 +186,7 @@ class TileStatistics:
         return found
 
     def copy(self) -> "TileStatistics":
-        """Copies this, with the network's weights."""
+        """Copies this, with a copy of the network."""
         original: Any = self._extractor.model
         model = tf.keras.models.clone_model(original)
         model.set_weights(original.get_weights())
@@ -197,7 +196,7 @@ class TileStatistics:
     def _mark_owned(
         self, place: TilePosition, stride: int, dtype: tf.DType
     ) -> tf.Tensor:
-        """Marks positions of a map that the tile owns by 1, [1, h, w, 1]."""
+        """Returns a mask of the positions that the tile owns, [1, h, w, 1]."""
         rows, columns = (
             _find_owned(side, stride, tile)
             for side, tile in zip(self._tiles, place.tile, strict=True)
@@ -206,7 +205,7 @@ class TileStatistics:
 
 
 def _find_owned(side: tiles.Cut, stride: int, tile: tf.Tensor) -> tf.Tensor:
-    """Finds the positions along a side that a tile owns, booleans, [size]."""
+    """Returns which positions along a side the tile owns, booleans, [size]."""
     places = np.arange(side.size // stride)
     table = []
     for number, start in enumerate(side.starts):
@@ -217,7 +216,7 @@ def _find_owned(side: tiles.Cut, stride: int, tile: tf.Tensor) -> tf.Tensor:
 
 
 def get_owned(side: tiles.Cut, tile: int, stride: int) -> tuple[int, int]:
-    """Returns first and end of what a tile owns of a layer's whole map."""
+    """Returns the (first, end) positions of a map that a tile owns."""
     return side.bounds[tile] // stride, side.bounds[tile + 1] // stride
 
 
@@ -227,7 +226,7 @@ def read_tile(
     place: TilePosition,
     stride: int = 1,
 ) -> tf.Tensor:
-    """Cuts an image or a map of it, [1, H, W, C], as the tile is cut."""
+    """Crops an image or a map of it, [1, H, W, C], to a tile."""
     rows, columns = (side.size // stride for side in tiles)
     with replicas.use_device_of(values):
         return canvas.read(
@@ -236,7 +235,7 @@ def read_tile(
 
 
 def _measure_reach(extractor: extractors.Extractor) -> tuple[int, int]:
-    """Returns what tiles begin at multiples of, and the deepest reach."""
+    """Returns the grid of tile starts, and the reach of the deepest layer."""
     return tiles.cover_image_losses(
         extractor.grid, max(extractor.reach.values())
     )
@@ -247,7 +246,7 @@ def sum_over_tiles(
     function: Callable[[TilePosition], list[sums.Statistics]],
     share: DeviceTiles = ALL,
 ) -> list[sums.Statistics]:
-    """Adds up the statistics that a function gives for each tile."""
+    """Sums the statistics that a function returns for each tile."""
     one = tf.constant(0)
     traced = tf.function(
         lambda row, column: function(_locate(tiles, row, column)),
@@ -266,7 +265,7 @@ def visit_tiles(
     totals: Sequence[sums.Statistics] = (),
     share: DeviceTiles = ALL,
 ) -> list[sums.Statistics]:
-    """Calls a function for one tile after the other; adds up its statistics."""
+    """Calls a function for each tile in turn, and sums its statistics."""
     columns = len(tiles.columns.starts)
 
     def body(
@@ -292,7 +291,7 @@ def visit_tiles(
 def _locate(
     tiles: tiles.Tiles, row: tf.Tensor, column: tf.Tensor
 ) -> TilePosition:
-    """Locates a tile by the number of its row and its column."""
+    """Returns the position of a tile by the indices of its row and column."""
     return TilePosition(
         (row, column),
         tf.gather(np.array(tiles.rows.starts, np.int32), row),

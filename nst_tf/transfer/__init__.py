@@ -1,7 +1,7 @@
-"""The method of Gatys et al., put together, readable in one sitting.
+"""Implements the method of Gatys et al. from the parts of other rooms.
 
-`targets` makes the losses of a plan at one size; `method` has the `Painter`,
-which joins network, losses, tiles and optimizer, and yields each step.
+`targets` makes the losses of a plan at one size. `method` has the `Painter`,
+which combines network, losses, tiles and optimizer, and yields each step.
 
     from nst_tf import make_plan
     from nst_tf.plan import settings

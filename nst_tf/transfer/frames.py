@@ -21,7 +21,7 @@ class Frame(NamedTuple):
     alpha: np.ndarray | None  # of the content image at this size, [H, W]
 
     def measure_sizes(self, layer: str) -> conventions.Sizes:
-        """Measures what a convention may divide by, at a layer."""
+        """Returns the sizes for a convention's divisor, at a layer."""
         stride = self.extractor.stride[layer]
         projection = self.extractor.projections[layer]
         channels = self.extractor.model.output[layer].shape[-1]
@@ -42,5 +42,5 @@ def average(alpha: np.ndarray | None, stride: int) -> tf.Tensor | None:
 
 
 def select_positive(weights: Mapping[str, float]) -> dict[str, float]:
-    """Leaves out the layers that do not count."""
+    """Removes layers of weight 0."""
     return {layer: weight for layer, weight in weights.items() if weight > 0}

@@ -1,4 +1,4 @@
-"""The method of Gatys et al.: targets, objective, optimizer and levels."""
+"""Executes plans: targets, objective, optimizer and levels."""
 
 import dataclasses
 import logging
@@ -60,10 +60,10 @@ class Painter:
     it.
 
     Args:
-        strategy: Of the devices that share a picture, where that is faster;
-            None: one works alone.
-        remember: Whether the features of each picture that a network has seen
-            are kept, too, for further pictures of the same content or style.
+        strategy: The strategy of the devices that share a picture; None: a
+            single device.
+        remember: Whether to cache the features of pictures, for further runs
+            with the same content or style.
 
     Attributes:
         tiling: How the picture of now is worked on; None before the first.
@@ -95,26 +95,26 @@ class Painter:
         extra_losses: ExtraLosses | None = None,
         stop: descent.StopRule | None = None,
     ) -> Generator[descent.Step, None, None]:
-        """Paints the picture of a plan, step by step.
+        """Yields the steps of a plan.
 
-        Where memory runs out, the step is taken again in smaller tiles; where
-        it overflows in a precision that has a fallback, in that one.
+        A step that runs out of memory is repeated with smaller tiles; a step
+        that overflows is repeated in the fallback precision, if any.
 
         Args:
             plan: What to paint.
-            start: A state of such a run, to go on after it.
-            extra_losses: (height, width) -> further losses at that size, of the
-                image or of any layer of the network.
-            stop: Is asked before each step, as in `descent.descend`; that of
-                the plan if None.
+            start: A state to resume from.
+            extra_losses: (height, width) -> additional losses at that size, on
+                the image or on any layer of the network.
+            stop: Called before each step, as in `descent.descend`; None: the
+                plan's stop rules.
 
         Yields:
-            A `descent.Step` after each update. The last one's image is the
-            result, but for the content's chroma and the parts that are kept.
+            A `descent.Step` after each update. The last image is the result
+            before post-processing (`color=content`, `keep_mask`).
 
         Raises:
-            ValueError: If an extra loss is of a layer that there is not.
-            FloatingPointError: If evaluations give no numbers any more.
+            ValueError: If the layer of an extra loss does not exist.
+            FloatingPointError: If the loss stays NaN or infinite.
         """
         if not self._lock.acquire(blocking=False):
             other = Painter(self._strategy, remember=self._remember)
@@ -146,7 +146,7 @@ class Painter:
             )
 
         def recover(error: tf.errors.OpError, height: int, width: int) -> bool:
-            if replicas.count_workers() > 1:  # the others would not know
+            if replicas.count_workers() > 1:  # the others would not notice
                 return False
             if device.is_out_of_memory(error):
                 return shrink(height, width)
@@ -160,8 +160,8 @@ class Painter:
             plan = dataclasses.replace(plan, network=self.network)
             network = self._get_network(plan)
             log.warning(
-                "a step overflowed in half precision; it is taken again in %s, "
-                "and so is the rest of this picture",
+                "a step overflowed in half precision; this step and the rest "
+                "of this picture are computed in %s",
                 plan.network.precision,
             )
             return True
@@ -173,7 +173,7 @@ class Painter:
                 return False
             plan, self.tiling = smaller, smaller.tiling
             log.warning(
-                "not enough memory for this step; it is taken again in tiles "
+                "not enough memory for this step; it is repeated with tiles "
                 "of %d",
                 plan.tiling.side,
             )
@@ -228,9 +228,9 @@ class Painter:
     def list_shapes(
         level: pyramid.Level,
     ) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Lists what the optimizer of a level remembers: shapes and kinds."""
+        """Lists the variables of a level's optimizer: shapes and kinds."""
         shape = 1, level.height, level.width, 3
-        with tf.Graph().as_default():  # in which variables take no memory
+        with tf.Graph().as_default():  # without allocating memory
             image = tf.Variable(tf.zeros(shape), trainable=False)
             variables = base.list_variables(make_optimizer(image, level))
         return {
@@ -270,7 +270,7 @@ class Painter:
         width: int,
         extra_losses: ExtraLosses | None,
     ) -> objectives.Objective:
-        """Makes the objective of one size, in tiles if need be."""
+        """Makes the objective of one size, in tiles if needed."""
         loss_list = targets.perceptual_losses(plan, extractor, height, width)
         if extra_losses is not None:
             added = _read_extra(extra_losses, height, width)
@@ -310,10 +310,10 @@ def make_optimizer(
 def _read_extra(
     extra_losses: ExtraLosses, height: int, width: int
 ) -> list[protocol.Loss]:
-    """Asks a caller for losses of an image of height x width.
+    """Calls the caller's function for extra losses.
 
     Raises:
-        TypeError: If it is no list that is returned.
+        TypeError: If it does not return a list.
     """
     made = extra_losses(height, width)
     kind = "a list of losses"
@@ -327,7 +327,7 @@ def _add_layers(
     """Adds the layers of extra losses to those that the network returns.
 
     Raises:
-        ValueError: If the network does not have one of them.
+        ValueError: If the network lacks one of them.
     """
     layers = [each.layer for each in loss_list if each.layer != "image"]
     for loss in loss_list:

@@ -1,4 +1,4 @@
-"""Style images -> the losses of style, with targets, at one size."""
+"""Makes the style losses, with targets, for one image size."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from nst_tf.transfer import frames
 
 
 class _Part(NamedTuple):
-    """One of the losses of style: what it compares, and at which layers."""
+    """A kind of style loss, with its layers."""
 
     kind: type[style_losses.StyleLoss]
     layers: Mapping[str, float] | None = None  # None: the styles' own
@@ -26,7 +26,7 @@ class _Part(NamedTuple):
 
 
 def _list_parts(plan: planning.Plan) -> list[_Part]:
-    """Lists the losses of style: the chosen one, neighbors and grain."""
+    """Lists the kinds of style losses: the chosen one, neighbors and grain."""
     kinds = style_kinds.STYLE_LOSSES
     parts = [_Part(kinds[plan.style_loss].load())]
     if beside := kinds[plan.style_loss].beside:
@@ -68,7 +68,7 @@ def make_style_losses(
 def _mask_region(
     frame: frames.Frame, region: style_regions.Region
 ) -> tuple[np.ndarray | None, float]:
-    """Says how much each pixel of a region counts, and its share of all."""
+    """Returns the weight of each pixel in a region, and the region's share."""
     alpha = frame.alpha
     if region.mask is None:
         return alpha, 1.0
@@ -80,7 +80,7 @@ def _mask_region(
 def compute_style_weights(
     styles: Sequence[style_regions.Style], part: _Part | None = None
 ) -> dict[str, float]:
-    """Computes the weight of a style loss at each layer, of all styles."""
+    """Computes the weight of a style loss at each layer, over all styles."""
     totals: dict[str, float] = {}
     for style, share in zip(styles, _shares(styles), strict=True):
         weights = style.layers if part is None else part.weigh(style)
@@ -90,7 +90,7 @@ def compute_style_weights(
 
 
 def _shares(styles: Sequence[style_regions.Style]) -> list[float]:
-    """Divides the weights of styles by their sum."""
+    """Normalizes the weights of styles."""
     total = sum(style.weight for style in styles)
     return [style.weight / total for style in styles]
 
@@ -100,16 +100,15 @@ def _blend_targets(
     parts: Sequence[_Part],
     styles: Sequence[style_regions.Style],
 ) -> list[dict[str, tf.Tensor]]:
-    """Blends the targets of the styles, by their weights at a layer.
+    """Blends the targets of the styles, with their weights at each layer.
 
-    Each is resized when it is its turn: a large one is let go before the next.
-    Where the source's Gram matrices are sums, that over the positions of a
-    style image stands beside that over those of the generated image: both are
-    divided by the latter. Such a matrix grows with the style image, but not by
-    the scale that it is seen at.
+    Styles are resized one by one, so that only one large style is in memory. If
+    the source's Gram matrices are sums, both the style's and the generated
+    image's are divided by the positions of the latter. Such a matrix grows with
+    the size of the style image, but not with its scale factor.
 
     Returns:
-        The targets by layer, for each part.
+        For each part, layer -> target.
     """
     totals = [compute_style_weights(styles, part) for part in parts]
     measured: list[dict[str, list[tf.Tensor]]] = [
@@ -145,7 +144,7 @@ def _blend_targets(
 def _fit_style(
     frame: frames.Frame, style: style_regions.Style
 ) -> style_regions.Style:
-    """Resizes a style image, and its alpha channel, for an output's size."""
+    """Resizes a style image and its alpha channel for an output size."""
     fit = FITS[frame.plan.style_fit]
     height, width = (
         max(1, round(style.scale * side))
@@ -158,20 +157,20 @@ def _fit_style(
 
 
 def _same_area(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes an image to height * width pixels, its shape kept."""
+    """Resizes an image to height * width pixels; keeps its aspect ratio."""
     rows, columns = image.shape[:2]
     size = sizes.scale_to_area(rows, columns, height * width)
     return image_io.resize(image, *size)
 
 
 def _same_side(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes an image to the long side of height x width, its shape kept."""
+    """Resizes an image to the long side of a size; keeps its aspect ratio."""
     rows, columns = image.shape[:2]
     size = sizes.scale_to_side(rows, columns, max(height, width))
     return image_io.resize(image, *size)
 
 
-# How a style image comes to the size of the generated one, (height, width).
+# style_fit -> function (style image, height, width of the generated image).
 FITS: Mapping[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
     "keep": _same_area,
     "side": _same_side,
@@ -186,7 +185,7 @@ def _measure_style(
     parts: Sequence[_Part],
     layers: Sequence[Collection[str]],
 ) -> list[dict[str, tf.Tensor]]:
-    """Measures the targets of a style image for each part, by layer."""
+    """Computes the targets of a style image for each part, by layer."""
     extractor = frame.extractor
     dtype = tf.as_dtype(extractor.model.inputs[0].dtype).as_numpy_dtype
     image = style.image.astype(dtype, copy=False)
@@ -227,9 +226,9 @@ def _measure_in_tiles(
     layers: Sequence[Collection[str]],
     masks: Mapping[str, tf.Tensor | None],
 ) -> list[dict[str, tf.Tensor]]:
-    """Measures the targets of a large style image, tile by tile.
+    """Computes the targets of a large style image, tile by tile.
 
-    Sums at all layers are added up at once; samples take a pass of their own.
+    One pass computes the sums of all layers; samples need another pass.
     """
     extractor, side = frame.extractor, frame.plan.tiling.side
     rows, columns = image.shape[:2]

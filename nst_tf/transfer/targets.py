@@ -1,4 +1,4 @@
-"""Content and style images -> losses with targets, at one size."""
+"""Makes all losses of a plan, with targets, for one image size."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,25 +24,25 @@ def perceptual_losses(
     """Makes the losses of Gatys et al. for an image of height x width.
 
     The content image is resized to that size. The statistics of several styles
-    are blended by their weights. Transparent parts count for nothing, in any
-    loss: at a layer, a position counts by the mean alpha of the pixels that it
-    stands for. The weight of a region's losses is in proportion to its area, so
-    that a small one is painted as strongly as a large one.
+    are blended by their weights. Transparent parts are ignored in all losses:
+    at a layer, a position has the mean alpha of its pixels as weight. The
+    weight of a region's losses is proportional to its area, so that small and
+    large regions are painted equally strongly.
 
     Args:
         plan: Pictures, weights and conventions.
-        extractor: Has at least the layers that have a weight.
+        extractor: Has at least the layers with a weight.
         height: Of the generated image.
         width: Of the generated image.
 
     Returns:
-        The losses, with their targets computed: of content, of style for each
-        region, and the total variation.
+        The losses, with their targets: content, style for each region, and
+        total variation.
 
     Source:
-        Masks that are averaged down to a layer: Gatys, Ecker, Bethge,
-        Hertzmann, Shechtman. Controlling Perceptual Factors in Neural Style
-        Transfer. CVPR 2017, section 4.
+        Masks averaged to the size of a layer: Gatys, Ecker, Bethge, Hertzmann,
+        Shechtman. Controlling Perceptual Factors in Neural Style Transfer. CVPR
+        2017, section 4.
     """
     alpha = plan.inputs.content.alpha
     if alpha is not None:
@@ -57,7 +57,7 @@ def perceptual_losses(
 
 
 def _content_losses(frame: frames.Frame) -> list[content_loss.ContentLoss]:
-    """Makes a content loss for each layer that has a weight."""
+    """Makes a content loss for each layer with a weight."""
     plan, extractor = frame.plan, frame.extractor
     weights = frames.select_positive(plan.content_weights)
     if not weights:
@@ -86,7 +86,7 @@ def _content_losses(frame: frames.Frame) -> list[content_loss.ContentLoss]:
 def _total_variation_loss(
     frame: frames.Frame,
 ) -> total_variation.TotalVariationLoss | None:
-    """Makes the total variation; None if it has no weight, or no pairs."""
+    """Makes total variation; returns None without weight or pixel pairs."""
     height, width = frame.height, frame.width
     convention, weight = frame.plan.convention, frame.plan.tv_weight
     pairs = (height - 1) * width + height * (width - 1)
@@ -105,7 +105,7 @@ def _total_variation_loss(
 
 
 def list_layers(plan: planning.Plan) -> list[str]:
-    """Lists the layers that the losses of a plan look at."""
+    """Lists the layers that the losses of a plan need."""
     layers = dict.fromkeys(plan.content_weights)
     for region in plan.regions:
         layers |= dict.fromkeys(
@@ -121,9 +121,10 @@ def _content_targets(
     tiling: planning.Tiling,
     masks: Mapping[str, tf.Tensor | None],
 ) -> tuple[Mapping[str, Any], Mapping[str, tf.Tensor]]:
-    """Computes the features of a picture, [H, W, 3], in tiles if need be.
+    """Computes the content targets of a picture, [H, W, 3].
 
-    Or, for such a picture, itself in their place, and their mean squares.
+    They are its features, computed in tiles if it is large; or, if tiles
+    recompute these, the picture itself with the mean squares of its features.
     """
     rows, columns = image.shape[:2]
     if not tiles.is_cut(rows, columns, tiling.side):

@@ -140,7 +140,7 @@ def test_operations_are_deterministic_where_that_is_chosen(gpus, monkeypatch):
 
 def test_a_device_that_is_not_there_is_said(gpus, monkeypatch):
     device.choose("gpu:2")
-    words = "device is 'gpu:2', but TensorFlow sees gpu:0, gpu:1; take one that"
+    words = "device is 'gpu:2', but TensorFlow found gpu:0, gpu:1; choose one"
     with pytest.raises(ValueError, match=words):
         device.prepare()
     import tensorflow as tf
@@ -165,7 +165,7 @@ def test_a_process_that_computes_keeps_its_device(gpus, monkeypatch):
     device.choose("gpu")
     device.prepare()
     device.choose("cpu")
-    words = "device is 'cpu', but this process computes on one already; choos"
+    words = "device is 'cpu', but this process already uses one; choos"
     with pytest.raises(ValueError, match=words):
         device.prepare()
 

@@ -138,7 +138,9 @@ def test_they_paint_the_picture_of_one(several, tmp_path, toy, monkeypatch):
 
 
 def test_more_devices_than_there_are_are_refused():
-    with pytest.raises(ValueError, match=r"devices is 99, but TensorFlow sees"):
+    with pytest.raises(
+        ValueError, match=r"devices is 99, but TensorFlow found"
+    ):
         replicas.make_strategy(99)
 
 

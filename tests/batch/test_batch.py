@@ -88,7 +88,7 @@ def test_only_files_of_a_known_digest_are_replaced(
     assert len(painter.plans) == 9
     (folder / "results.jsonl").unlink()
     assert run("--seed=3") == 1
-    assert capsys.readouterr().err.count("exists; name another file") == 3
+    assert capsys.readouterr().err.count("exists; choose another name") == 3
 
 
 def test_a_picture_that_fails_does_not_stop_the_others(

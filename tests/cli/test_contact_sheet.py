@@ -412,7 +412,7 @@ def test_several_devices_paint_no_sheet(
 
 
 def test_a_sheet_is_for_the_program(flag_file):
-    with pytest.raises(ValueError, match="sweep is for the program"):
+    with pytest.raises(ValueError, match="sweep belongs to the command line"):
         api.run_job(flags.parse([flag_file, "--sweep=seed:1"]))
-    with pytest.raises(TypeError, match="sheet is for the program"):
+    with pytest.raises(TypeError, match="sheet belongs to the command line"):
         api.stylize("town.png", "paint.png", sheet=True)

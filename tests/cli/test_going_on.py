@@ -99,7 +99,7 @@ def test_a_file_that_was_changed_is_kept(folder, painter, capsys):
     picture.info["nst_tf"] = records.read_record("a.png")  # an editor keeps it
     picture.save("a.png")
     assert _run(painter, *typed) == 1
-    assert "output a.png exists; name another file" in capsys.readouterr().err
+    assert "output a.png exists; choose another name" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("case", ["not the writer", "missing weights"])
@@ -143,7 +143,7 @@ def test_only_a_run_that_goes_on_replaces(folder, painter, capsys, change):
         typed.append("--seed=3")
     before = Path("a.png").read_bytes()
     assert _run(painter, *typed) == 1
-    assert "exists; name another file" in capsys.readouterr().err
+    assert "exists; choose another name" in capsys.readouterr().err
     assert Path("a.png").read_bytes() == before
 
 

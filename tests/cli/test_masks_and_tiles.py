@@ -258,7 +258,7 @@ def _without_memory(monkeypatch):
     monkeypatch.setattr(descent, "make_train_step", failing)
 
 
-AGAIN = "not enough memory for this step; it is taken again in tiles of"
+AGAIN = "not enough memory for this step; it is repeated with tiles of"
 
 
 def test_a_program_that_has_no_memory_for_the_smallest_tiles_ends(

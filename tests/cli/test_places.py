@@ -136,7 +136,7 @@ def test_one_folder_that_can_be_written_to_is_enough(place, user):
     )
     assert result.returncode == 1
     assert "output folder" in result.stderr and written == WRITTEN
-    assert "cannot be written to: Read-only file system" in result.stderr
+    assert "is not writable: Read-only file system" in result.stderr
 
 
 @pytest.mark.slow
@@ -145,6 +145,6 @@ def test_a_folder_that_a_plain_user_may_not_write_to_is_said(place):
     os.chmod(place, 0o755)
     result, written = _paint(place, prefix, "--output=out.png")
     assert result.returncode == 1 and not written
-    assert "cannot be written to: Permission denied" in result.stderr
+    assert "is not writable: Permission denied" in result.stderr
     result, written = _paint(place, prefix)
     assert result.returncode == 1 and not written

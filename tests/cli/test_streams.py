@@ -113,9 +113,9 @@ def test_all_else_is_written_beside_it(monkeypatch):
 @pytest.mark.parametrize(
     ("out", "more", "words"),
     [
-        (_Output(tty=True), [], "standard output is a terminal; name a file"),
-        (None, [], "standard output is closed; name a file"),
-        (_Output(), ["--preview_every=3"], "leave one of them out"),
+        (_Output(tty=True), [], "standard output is a terminal; pass a file"),
+        (None, [], "standard output is closed; pass a file"),
+        (_Output(), ["--preview_every=3"], "remove one of them"),
     ],
 )
 @pytest.mark.parametrize("flags", [FLAGS, SHEET])

@@ -455,7 +455,7 @@ def _add_tiffs_of(bits):
              **options)  # fmt: skip
         clear = samples.copy()
         clear[..., -1] = 0
-        _add(f"tiff/alpha 0/{channels}/{bits}", Refused("wholly transparent"),
+        _add(f"tiff/alpha 0/{channels}/{bits}", Refused("fully transparent"),
              save_tiff, clear, kind, **options)  # fmt: skip
 
 
@@ -1052,8 +1052,8 @@ def _damaged_profiles():
 # colors stay; the others' curves are applied, however odd.
 PROFILE_NOTES = {
     "bytes": None,
-    "gray": r"profile is of GRAY; ignored$",
-    **dict.fromkeys(["no tags", "tables of"], r"of no use; .* are guessed$"),
+    "gray": r"profile is for GRAY; ignored$",
+    **dict.fromkeys(["no tags", "tables of"], r"is unusable; .* are guessed$"),
     **dict.fromkeys(
         [
             *("endless", "cut", "none", "unknown", "tags beyond", "half"),

@@ -79,7 +79,7 @@ def test_a_damaged_heic_file_is_not_said_to_need_a_package():
 
 
 def test_a_folder_and_a_missing_file_are_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"is a folder, expected an image"):
+    with pytest.raises(ValueError, match=r"is a folder; expected an image"):
         image_io.load_picture(tmp_path)
     with pytest.raises(ValueError, match=r"there is no file .*none\.png\."):
         image_io.load_picture(tmp_path / "none.png")

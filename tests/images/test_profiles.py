@@ -196,7 +196,7 @@ def test_a_curve_has_an_end():
     [curve] = profiles.parse_profile(whole).curves
     np.testing.assert_allclose(curve(np.array([0.3])), 0.3, atol=1e-5)
     endless = raw_files.profile({b"kTRC": raw_files.curv(*values, 0)}, b"GRAY")
-    with pytest.raises(ValueError, match="a curve without end"):
+    with pytest.raises(ValueError, match="a curve that is too long"):
         profiles.parse_profile(endless)
 
 
@@ -256,10 +256,10 @@ def test_cmyk_without_a_profile_is_guessed_and_said_to_be(tmp_path, name):
 @pytest.mark.parametrize(
     ("picture", "space", "words"),
     [
-        ("RGB", b"GRAY", "profile is of GRAY; ignored"),
-        ("RGB", b"CMYK", "profile is of CMYK; ignored"),
-        ("gray", b"CMYK", "profile is of CMYK; ignored"),
-        ("gray", b"RGB ", "profile is of RGB; ignored"),
+        ("RGB", b"GRAY", "profile is for GRAY; ignored"),
+        ("RGB", b"CMYK", "profile is for CMYK; ignored"),
+        ("gray", b"CMYK", "profile is for CMYK; ignored"),
+        ("gray", b"RGB ", "profile is for RGB; ignored"),
     ],
 )
 def test_a_profile_of_another_space_is_ignored_with_a_note(

@@ -69,16 +69,16 @@ def test_sizes_are_read_as_people_write_them(text, short, long, unit):
     np.testing.assert_allclose(box[:2], (short, long), rtol=1e-12)
 
 
-_FORM = "expected two sides and their unit, such as 30x40cm"
+_FORM = "expected two sides and a unit, such as 30x40cm"
 _SIDES = "expected sides above 0 and at most 65536 inches"
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"print_size": "30x40km"}, "'30x40km', in 'km', expected one of cm"),
-        ({"print_size": "30x40"}, "'30x40', without a unit, expected one of"),
-        ({"print_size": "30m x 40cm"}, "in 'm', expected one of cm, mm, in"),
+        ({"print_size": "30x40km"}, "'30x40km', in 'km'; expected one of cm"),
+        ({"print_size": "30x40"}, "'30x40', without a unit; expected one of"),
+        ({"print_size": "30m x 40cm"}, "in 'm'; expected one of cm, mm, in"),
         ({"print_size": "30x40x50cm"}, f"'30x40x50cm', {_FORM}"),
         ({"print_size": "nanxnancm"}, _FORM),
         ({"print_size": "-30x40cm"}, _FORM),
@@ -196,7 +196,7 @@ def test_arrays_are_painted_at_a_print_size(folder, toy):
     }
     image = nst_tf.stylize(content, style, print_size="3x4in", dpi=10, **chosen)
     assert image.shape == (30, 40, 3)
-    with pytest.raises(TypeError, match="dpi is for the program"):
+    with pytest.raises(TypeError, match="dpi belongs to the command line"):
         nst_tf.stylize(content, style, dpi=10, **chosen)
 
 

@@ -106,7 +106,7 @@ def test_a_picture_is_downloaded_once(host, caplog, path):
     assert len(_Handler.asked) == (2 if path == "moved" else 1)
     assert caplog.messages == [
         f"downloading {host}/{path} ...",
-        f"{host}/{path} was downloaded before, to "
+        f"using the cached download of {host}/{path}, "
         f"{sources.find_cached(f'{host}/{path}')}",
     ]
 
@@ -118,9 +118,9 @@ def test_a_picture_is_downloaded_once(host, caplog, path):
         ("file", "redirects to file:///etc/hostname, which is neither"),
         ("ftp", "redirects to ftp://localhost/a.png"),
         ("missing", "404"),
-        ("page", "web page, expected an image"),
-        ("short", "broke off, 400 bytes too soon"),
-        ("long", "would send 100000 MB, and at most 1 are read"),
+        ("page", "web page; expected an image"),
+        ("short", "closed 400 bytes too early"),
+        ("long", "has 100000 MB, and the limit is 1 MB"),
         ("endless", "sent more than 1 MB"),
         ("silent", "no answer within 0.05 seconds"),
     ],
@@ -231,7 +231,7 @@ def test_a_picture_comes_from_standard_input(monkeypatch):
     [
         (b"", False, "standard input is empty"),
         (b"text", False, "standard input cannot be read: it is not an image"),
-        (b"", True, "nothing is piped"),
+        (b"", True, "is a terminal"),
         (bytes(10**6 + 1), False, "at most 1 are read"),
     ],
 )

@@ -87,8 +87,8 @@ def test_flags_and_pictures_come_in_any_order():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "no content image; name one with --content=PICTURE."),
-        (["--content=town.png", "a.png"], "no style image; name one with"),
+        ([], "no content image; pass one with --content=PICTURE."),
+        (["--content=town.png", "a.png"], "no style image; pass one with"),
         (
             ["a.png", "--stlye=b.png"],
             "unknown flag --stlye; did you mean '--style'",
@@ -98,7 +98,7 @@ def test_flags_and_pictures_come_in_any_order():
             "unknown flag --image-size; did you mean '--size'",
         ),
         (["a.png", "--content"], "flag --content has no value"),
-        (["FLAGS"], "no picture to judge; name one with PICTURE."),
+        (["FLAGS"], "no picture to judge; pass one with PICTURE."),
         (["FLAGS", "no.png"], "there is no file no.png"),
         (["FLAGS", "toy.h5"], "toy.h5 cannot be read: it is not an image"),
         (["FLAGS", "wide.png"], "wide.png is 58 x 20 pixels, but the content"),
@@ -107,7 +107,7 @@ def test_flags_and_pictures_come_in_any_order():
         (["FLAGS", "a.png", "--style_scale=9"], "style_scale is 9.0, expected"),
         (["FLAGS", "a.png", "--weights=a.png"], "a.png is not an HDF5 file"),
         (["FLAGS", "a.png", "--extractor=vgg"], "unknown extractor 'vgg'"),
-        (["FLAGS", "a.png", "-", "--style=-"], "more than one picture is '-'"),
+        (["FLAGS", "a.png", "-", "--style=-"], "several pictures are '-'"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_status_1_before_work(

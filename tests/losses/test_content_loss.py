@@ -198,7 +198,7 @@ def test_a_divisor_divides_the_mean_over_what_is_compared(wide):
 
 def test_a_picture_as_target_needs_its_square():
     recomputed = protocol.Recomputed(tf.zeros((1, 4, 4, 3)))
-    words = "the target of content/layer is a picture, of which square is"
+    words = "the target of content/layer is a picture, which needs square"
     with pytest.raises(ValueError, match=words):
         content_loss.ContentLoss("layer", recomputed)
     measured = content_loss.make_square_measure()(

@@ -84,16 +84,16 @@ def test_the_losses_of_the_package_take_half_precision():
 
 
 FAULTS = [
-    ("statistics", 3.0, "3.0 (float) as statistics, expected sums.Statistics("),
-    ("statistics", (1.0, 2.0), "(1.0, 2.0) (tuple) as statistics, expected"),
+    ("statistics", 3.0, "3.0 (float) as statistics; expected sums.Statistics("),
+    ("statistics", (1.0, 2.0), "(1.0, 2.0) (tuple) as statistics; expected"),
     ("statistics", None, "None (NoneType) as statistics"),
     (
         "statistics",
         sums.Statistics(np.zeros(3, "i4"), "all"),
-        "(ndarray) and 'all' (str) as statistics, expected "
+        "(ndarray) and 'all' (str) as statistics; expected "
         "sums.Statistics(total, mass) of float32 tensors.",
     ),
-    ("distance", None, "None (NoneType) as distance, expected one float32"),
+    ("distance", None, "None (NoneType) as distance; expected one float32"),
     ("distance", [1.0, 2.0], "[1.0, 2.0] (list) as distance"),
 ]
 
@@ -114,7 +114,7 @@ def test_a_faulty_loss_is_named_with_what_it_returned(
 def test_tensors_of_another_type_or_shape_are_named_so(monkeypatch, in_tiles):
     loss = Loss()
     loss.distance = lambda statistics: statistics.total
-    words = r"a float32 tensor of shape \(8,\) as distance, .* of shape \[\]"
+    words = r"a float32 tensor of shape \(8,\) as distance; .* of shape \[\]"
     with pytest.raises(TypeError, match=words):
         _evaluate(monkeypatch, loss, in_tiles)
     loss.distance = lambda statistics: tf.constant(1.0, tf.float64)
@@ -142,8 +142,7 @@ def test_a_loss_says_whether_it_is_additive(monkeypatch):
     assert not protocol.are_additive([Loss(), loss])
     monkeypatch.delattr(Loss, "additive")
     words = (
-        "loss 'mean' does not say whether it is additive; set additive = True "
-        "or False."
+        "loss 'mean' has no attribute additive; set additive = True or False."
     )
     with pytest.raises(TypeError, match=words):
         _evaluate(monkeypatch, Loss(), True)

@@ -242,7 +242,7 @@ def test_it_is_said_what_a_bmp_file_cannot_say(tmp_path):
     (line,) = writing.list_omissions(
         tmp_path / "a.bmp", writing.Options(mark=True)
     )
-    assert "cannot say that the picture is generated" in line
+    assert "cannot hold the mark of generated pictures" in line
     for name, mark in (("a.bmp", False), ("a.jpg", True)):
         options = writing.Options(mark=mark)
         assert writing.list_omissions(tmp_path / name, options) == []

@@ -293,5 +293,5 @@ def test_a_damaged_pillow_image_is_said(tmp_path):
     with Image.open(path) as image, pytest.raises(ValueError, match=words):
         arrays.as_picture(image, "style")
     hidden = Image.new("RGBA", (4, 4))
-    with pytest.raises(ValueError, match="keep_mask .* it is wholly transp"):
+    with pytest.raises(ValueError, match="keep_mask .* it is fully transp"):
         arrays.as_mask(hidden, "keep_mask")

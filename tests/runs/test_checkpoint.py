@@ -162,13 +162,19 @@ def test_a_damaged_checkpoint_is_none(toy, tmp_path, painter):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"style_weight": 200.0}, "style_weight is 100.0, and here it is 200"),
-        ({"size": 80}, "size is 96, and here it is 80"),
-        ({"optimizer": "lbfgs"}, "optimizer is auto, and here it is lbfgs"),
-        ({"steps": (7, 5, 4)}, r"steps of levels is \[6, 5\], and here it is"),
-        ({"seed": 1, "init": "noise"}, "seed is 0, and here it is 1"),
-        ({"init": "noise"}, "init image is another"),
-        ({"steps": (6, 5, 3)}, "taken 3 steps at the last level, and steps"),
+        (
+            {"style_weight": 200.0},
+            "style_weight is 100.0, and this job's is 200",
+        ),
+        ({"size": 80}, "size is 96, and this job's is 80"),
+        ({"optimizer": "lbfgs"}, "optimizer is auto, and this job's is lbfgs"),
+        (
+            {"steps": (7, 5, 4)},
+            r"steps of levels is \[6, 5\], and this job's is",
+        ),
+        ({"seed": 1, "init": "noise"}, "seed is 0, and this job's is 1"),
+        ({"init": "noise"}, "init image differs"),
+        ({"steps": (6, 5, 3)}, "already has 3 steps at the last level, and"),
     ],
 )
 def test_another_job_is_refused_with_the_difference(
@@ -184,7 +190,9 @@ def test_another_job_is_refused_with_the_difference(
 def test_another_version_is_refused(toy, tmp_path, painter, monkeypatch):
     _start(toy, tmp_path).read()
     monkeypatch.setattr(nst_tf, "__version__", "99")
-    with pytest.raises(ValueError, match=r"its version is .*, and here it is"):
+    with pytest.raises(
+        ValueError, match=r"its version is .*, and this job's is"
+    ):
         _start(toy, tmp_path)
 
 
@@ -210,7 +218,7 @@ def test_a_folder_that_cannot_be_written_to_is_said_at_once(
 ):
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("no folder")
-    words = f"checkpoint_dir is {place}, but .* is no folder that can be writ"
+    words = f"checkpoint_dir is {place}, but .* is not a writable folder"
     with pytest.raises(ValueError, match=words):
         _start(toy, place, resume=rule)
 
@@ -382,46 +390,52 @@ NO_CHARACTER = np.array([0x110000], "<u4").view("<U1")
 
 
 DAMAGE = {
-    "cut": (lambda p: p.write_bytes(p.read_bytes()[:-40]), "it is not whole"),
-    "empty": (lambda p: p.write_bytes(b""), "it is not whole"),
+    "cut": (lambda p: p.write_bytes(p.read_bytes()[:-40]), "it is incomplete"),
+    "empty": (lambda p: p.write_bytes(b""), "it is incomplete"),
     "value": (
         lambda p: p.write_bytes(
             p.read_bytes().replace(b"\0\0\xf0?", b"\0\0\xf0@")
         ),
-        "it is not whole",
+        "it is incomplete",
     ),
     "hidden": (_hide, "it has no array 'step'"),
-    "deflated": (_deflate, "it is not whole"),
-    "enlarged": (_enlarge, "it is not whole"),
+    "deflated": (_deflate, "it is incomplete"),
+    "enlarged": (_enlarge, "it is incomplete"),
     "no array": (_change(image=None), "it has no array 'image'"),
-    "shape": (_change(image=np.zeros(7)), "array 'image' is of another sh"),
-    "kind": (_change(image=np.zeros(6, int)), "array 'image' is of another"),
-    "text": (_change(image=np.array(["a"] * 6)), "array 'image' is of anot"),
-    "nan": (_change(image=np.full(6, np.nan)), "'image' has values that"),
-    "infinite": (_change(image=np.full(6, np.inf)), "'image' has values that"),
-    "negative": (_change(step=np.int64(-1)), "'step' has numbers below 0"),
-    "steps nan": (_change(step=np.float64("nan")), "'step' is of another"),
-    "level": (_change(level=-5), "its level is no number from 0 on"),
-    "text as level": (_change(level="1"), "its level is no number from 0"),
-    "no level": (_change(level=None), "its level is no number from 0 on"),
-    "no steps": (_change(steps=0), "its steps is no number from 1 on"),
-    "nan as steps": (_change(steps=float("nan")), "its steps is no number"),
-    "true": (_change(steps=True), "its steps is no number from 1 on"),
+    "shape": (_change(image=np.zeros(7)), "array 'image' has another sh"),
+    "kind": (_change(image=np.zeros(6, int)), "array 'image' has another"),
+    "text": (_change(image=np.array(["a"] * 6)), "array 'image' has anot"),
+    "nan": (_change(image=np.full(6, np.nan)), "'image' has NaN or"),
+    "infinite": (_change(image=np.full(6, np.inf)), "'image' has NaN or"),
+    "negative": (_change(step=np.int64(-1)), "'step' has negative numbers"),
+    "steps nan": (_change(step=np.float64("nan")), "'step' has another"),
+    "level": (_change(level=-5), "its level is not a number of at least 0"),
+    "text as level": (
+        _change(level="1"),
+        "its level is not a number of at least 0",
+    ),
+    "no level": (
+        _change(level=None),
+        "its level is not a number of at least 0",
+    ),
+    "no steps": (_change(steps=0), "its steps is not a number of at least 1"),
+    "nan as steps": (_change(steps=float("nan")), "its steps is not a number"),
+    "true": (_change(steps=True), "its steps is not a number of at least 1"),
     "too many": (_change(steps=10**30), "it has taken too many steps"),
-    "identity": (_change(identity=["job"]), "its identity is no object"),
-    "notes": (_change(notes="a"), "its notes is no object"),
-    "no json": (_change(head="{"), "it is not whole"),
-    "no object": (_change(head="[]"), "its head is no object"),
-    "deep": (_change(head="[" * 99999), "it is not whole"),
-    "no shape": (_claim, "it is not whole"),
+    "identity": (_change(identity=["job"]), "its identity is not an object"),
+    "notes": (_change(notes="a"), "its notes is not an object"),
+    "no json": (_change(head="{"), "it is incomplete"),
+    "not an object": (_change(head="[]"), "its head is not an object"),
+    "deep": (_change(head="[" * 99999), "it is incomplete"),
+    "no shape": (_claim, "it is incomplete"),
     "no character": (
         lambda p: np.savez(p, head=NO_CHARACTER.reshape(())),
-        "it is not whole",
+        "it is incomplete",
     ),
-    "no text": (lambda p: np.savez(p, head=np.zeros(1)), "it is not whole"),
+    "no text": (lambda p: np.savez(p, head=np.zeros(1)), "it is incomplete"),
     "no head": (
         lambda p: np.savez(p, image=np.zeros(6), step=1),
-        "it is not whole",
+        "it is incomplete",
     ),
 }
 
@@ -442,7 +456,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     assert _steps(folder) == 1
     state_file.is_whole(newest)  # raises nothing
     assert not folder.is_empty()
-    start = f"checkpoint {newest} is left out, and an older one is looked for: "
+    start = f"checkpoint {newest} is skipped, and an older one is tried: "
     (message,) = caplog.messages
     assert message.startswith(start) and words in message
 
@@ -515,20 +529,22 @@ def test_a_disk_with_room_for_two_takes_a_third(tmp_path, monkeypatch):
 def test_another_jobs_checkpoint_is_said_with_the_difference(tmp_path, ours):
     _save(_folder(tmp_path, {"a": 1, "b": "sha256:1"}))
     words = {
-        "sha256:0": "its b is another",
-        "sha256:1": "its a is 1, and here it is 2",
-        None: "its c is None, and here it is 1",
+        "sha256:0": "its b differs",
+        "sha256:1": "its a is 1, and this job's is 2",
+        None: "its c is None, and this job's is 1",
     }[ours.get("b")]
-    with pytest.raises(ValueError, match=f"of another job: {words}. Name "):
+    with pytest.raises(ValueError, match=f"another job: {words}. Choose "):
         _newest(_folder(tmp_path, ours))
 
 
 def test_a_setting_that_only_the_checkpoint_has_is_a_difference(tmp_path):
     _save(_folder(tmp_path, {"a": 1, "grain": 0.1}))
-    with pytest.raises(ValueError, match="its grain is 0.1, and here it is No"):
+    with pytest.raises(
+        ValueError, match="its grain is 0.1, and this job's is No"
+    ):
         _newest(_folder(tmp_path, {"a": 1}))
     _save(_folder(tmp_path, {"a": 1, "grain": "x" * 999}))
-    with pytest.raises(ValueError, match="its grain is x{60}[.]{3}, and here"):
+    with pytest.raises(ValueError, match="its grain is x{60}[.]{3}, and this"):
         _newest(_folder(tmp_path, {"a": 1}))
 
 
@@ -562,7 +578,7 @@ def test_a_run_that_goes_on_has_not_died_and_there_is_no_second(tmp_path):
     assert second.died() is None
     words = (
         rf"another run of this job \(process {os.getpid()}\) saves its "
-        rf"checkpoints in {tmp_path}; wait until it ends, or name another"
+        rf"checkpoints in {tmp_path}; wait until it ends, or choose another"
     )
     for refused in (second.check_free, lambda: second.mark({"tile": 16})):
         with pytest.raises(BlockingIOError, match=words):

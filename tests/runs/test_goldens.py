@@ -101,6 +101,6 @@ def test_old_pictures_are_made_again(old, capsys, name):
     out, err = capsys.readouterr()
     assert out == f"{again}\n"
     is_bmp = again.endswith(".bmp")
-    assert ("cannot say that the picture is generated" in err) == is_bmp
+    assert ("cannot hold the mark of generated pictures" in err) == is_bmp
     assert is_bmp or "warning" not in err
     _check_close(again, name)

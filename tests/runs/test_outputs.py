@@ -95,9 +95,9 @@ def test_an_input_is_never_the_output():
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        (".", "is a folder, expected a file's name"),
-        ("/dev/null", "is there, and is no regular file"),
-        ("link.png", "is there, and is no regular file"),
+        (".", "is a folder; expected the name"),
+        ("/dev/null", "exists and is not a regular file"),
+        ("link.png", "exists and is not a regular file"),
     ],
 )
 def test_what_is_no_file_is_not_replaced(name, words):
@@ -125,7 +125,7 @@ def test_a_file_aside_is_no_other_file_of_the_run(name):
     Path("soft").symlink_to("in.png")
     (Path.home() / "in.png").symlink_to(Path("in.png").resolve())
     Path("tilde").symlink_to(Path.home() / "tilde")
-    with pytest.raises(ValueError, match=f"log {name} is a picture or file"):
+    with pytest.raises(ValueError, match=f"log {name} is another file"):
         _aside(name, ["none", "in.png", "~/tilde"])
 
 
@@ -134,12 +134,12 @@ def test_a_file_aside_may_be_any_other():
     _aside("run.log")
     _aside("new.log")
     _aside("a.preview.png", previews=False)
-    with pytest.raises(ValueError, match=r"a\.bmp\.json is a picture or file"):
+    with pytest.raises(ValueError, match=r"a\.bmp\.json is another file"):
         _aside("a.bmp.json", path="a.bmp")
     Path("folder").mkdir()
     Path("gone").symlink_to("nowhere")
     for name in ("folder", "gone"):
-        with pytest.raises(ValueError, match=f"log {name} is there, and is no"):
+        with pytest.raises(ValueError, match=f"log {name} exists and is not a"):
             _aside(name)
 
 
@@ -167,11 +167,13 @@ def test_a_folder_takes_files_of_the_name():
     assert outputs.check_folder("output", Path("a.png")) == Path()
     with pytest.raises(ValueError, match=r"film folder none does not exist"):
         outputs.check_folder("film", Path("none/a.png"))
-    with pytest.raises(ValueError, match="folder /proc cannot be written to"):
+    with pytest.raises(ValueError, match="folder /proc is not writable"):
         outputs.check_folder("output", Path("/proc/a.png"))
     longest = "y" * (255 - len(".preview.png"))
     outputs.check_folder("output", Path(f"{longest}.png"))
-    with pytest.raises(ValueError, match="yyy... is too long; name a shorter"):
+    with pytest.raises(
+        ValueError, match="yyy... is too long; choose a shorter"
+    ):
         outputs.check_folder("output", Path(f"{longest}y.png"))
     with pytest.raises(ValueError, match="one with --film"):
         outputs.check_folder("film", Path(f"{'é' * 122}.png"))

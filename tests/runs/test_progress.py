@@ -253,9 +253,11 @@ def test_a_print_tiles_and_times_are_described(toy, monkeypatch):
     assert "2.0 x 1.5 in at 48 dpi" in words["in"]
     lines = _describe(plan, seconds=70.0)
     assert lines["memory"].endswith("GB, in 4 tiles")
-    assert lines["time"] == "about 70 s, by a few steps at small size"
+    assert (
+        lines["time"] == "about 70 s, estimated from a few steps at small size"
+    )
     plan = dataclasses.replace(plan, stop=plan.stop._replace(seconds=300.0))
-    time = "at most 5 min, in fewer steps if need be"
+    time = "at most 5 min, with fewer steps if necessary"
     assert _describe(plan, seconds=70.0)["time"] == time
 
 
@@ -275,7 +277,7 @@ def test_losses_are_described(is_taken_back):
     terms = {"a": 0.123456, "bcd": 2e5}
     first, *lines = progress.describe_losses(terms, is_taken_back)
     assert lines == ["  a    0.1235", "  bcd  2e+05"]
-    assert ("was taken back" in first) == is_taken_back
+    assert ("was rolled back" in first) == is_taken_back
 
 
 @pytest.mark.parametrize(

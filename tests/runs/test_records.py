@@ -169,7 +169,9 @@ def test_what_the_machine_decided_is_recorded():
     assert decided["settings"]["tile"] == 48
     assert decided["settings"]["content_target"] == "recompute"
     assert decided["steps"] == [1, 2, 3]
-    assert "in tiles of 48, the content seen anew" in _describe(record)[0][1]
+    assert (
+        "in tiles of 48, content features recomputed" in _describe(record)[0][1]
+    )
 
 
 def test_pictures_besides_are_inputs():
@@ -254,13 +256,13 @@ def test_the_weights_are_named(typed, expected):
     ("arguments", "words"),
     [
         (["--describe=none.png"], "there is no file none.png"),
-        (["--describe=town.png"], "town.png does not say how it was made"),
-        (["--describe=toy.cfg"], "toy.cfg does not say how it was made"),
+        (["--describe=town.png"], "town.png has no record"),
+        (["--describe=toy.cfg"], "toy.cfg has no record"),
         (["--describe", "a.png", "--size=3"], "describe needs a picture"),
         (["--describe"], "describe needs a picture"),
         (["--describe="], "describe needs a picture"),
         (["--rerun=none.png"], "there is no file none.png"),
-        (["--rerun=town.png"], "town.png does not say how it was made"),
+        (["--rerun=town.png"], "town.png has no record"),
     ],
 )
 def test_a_picture_without_a_record_is_said(capsys, arguments, words):
@@ -310,7 +312,7 @@ def test_a_damaged_record_is_none(change):
     assert records.read_record("a.png") == record
     text = change(record)
     _save(text if text in ("text", []) else record)
-    with pytest.raises(ValueError, match=r"^a.png does not say how it was mad"):
+    with pytest.raises(ValueError, match=r"^a.png has no record"):
         records.read_record("a.png")
 
 
@@ -319,7 +321,7 @@ def test_a_damaged_record_is_none(change):
     [
         (
             lambda r: r["flags"].update(wrong=3),
-            "with wrong, which this version",
+            "with the setting wrong, which",
         ),
         (lambda r: r["decided"]["settings"].update(size="many"), "damaged rec"),
         (lambda r: r["decided"]["settings"].update(optimizer="cube"), "'cube'"),
@@ -349,7 +351,7 @@ def test_a_record_beside_a_picture_is_read(monkeypatch):
     monkeypatch.setattr(record_checks, "LONGEST", size)
     assert records.read_record("town.png") == record
     monkeypatch.setattr(record_checks, "LONGEST", size - 1)
-    with pytest.raises(ValueError, match="does not say how it was made"):
+    with pytest.raises(ValueError, match="has no record"):
         records.read_record("town.png")
 
 
@@ -421,7 +423,7 @@ def test_a_description_has_only_what_changes_the_picture():
     record["flags"].update(overwrite=True, output="v.png", odd=1)
     notes, lines = _describe(record)
     assert not {"--overwrite", "--output=v.png", "--odd=1"} & set(lines)
-    assert notes[-1] == "# not known to this version: odd, output, overwrite"
+    assert notes[-1] == "# unknown to this version: odd, output, overwrite"
     record["network"]["weights"] = "auto"
     assert not any("--weights" in line for line in _describe(record)[1])
     assert f"--weights={Path('toy.h5')}" in lines
@@ -437,7 +439,8 @@ def test_names_of_all_kinds_are_described(name):
     _, lines = _describe(record)
     if name.strip() != name:
         assert (
-            lines[0] == f"# --content= cannot be written here; type it: {name}"
+            lines[0]
+            == f"# --content= does not fit a flag file; type it: {name}"
         )
         return
     Path("again.cfg").write_text("\n".join(lines))
@@ -450,7 +453,9 @@ def test_what_cannot_be_printed_is_not():
     record["inputs"]["content"]["name"] = "a\nb\x1b\u2028c.png"
     notes, lines = _describe(record)
     shown = "a\\u000ab\\u001b c.png"
-    assert lines[0] == f"# --content= cannot be written here; type it: {shown}"
+    assert (
+        lines[0] == f"# --content= does not fit a flag file; type it: {shown}"
+    )
     assert f"# content: {shown}, 80 x 60" in notes[2]
 
 
@@ -664,13 +669,14 @@ def test_other_inputs_are_warned_of(painter, capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert "warning" not in out
     assert [line for line in err.splitlines() if line[:4] == "warn"] == [
-        "warning   the content image is not the town.png of then: another "
-        "file, and so another picture",
-        "warning   the keep_mask image is not the mask.png of then: another "
-        "file, and so another picture",
+        "warning   the content image differs from the recorded town.png, so "
+        "the result will differ",
+        "warning   the keep_mask image differs from the recorded mask.png, so "
+        "the result will differ",
         "warning   the network weights differ from the recorded ones",
-        f"warning   made with numpy {np.__version__}, and here is 0.9",
-        "warning   made with b none, and here is 1",
+        f"warning   the picture was made with numpy {np.__version__}, "
+        "and this is 0.9",
+        "warning   the picture was made with b none, and this is 1",
     ]
 
 
@@ -713,7 +719,7 @@ def test_other_weights_are_taken_only_if_they_are_named(painter, capsys):
     record["network"]["digest"] = "sha256:0"
     _save(record)
     assert main.main(["--rerun=a.png"]) == 1
-    words = "made with network weights that are not here (toy.h5, sha256:0); "
+    words = "made with network weights that were not found (toy.h5, sha256:0); "
     assert words in capsys.readouterr().err
     _again("a.png", "--weights=toy.h5")
     words = "warning   the network weights differ from the recorded ones"
@@ -790,17 +796,17 @@ def test_inputs_are_found_beside_the_picture_here_or_where_it_is_said(folder):
     assert rerun.load(asked, find).job.content == str(here / "town.png")
     (here / "town.png").unlink()
     Path("town.png").rename("village.png")
-    words = r"town\.png .* but it is not there; say .* --content=PATH"
+    words = r"town\.png .* but found none; .* --content=PATH"
     with pytest.raises(ValueError, match=words):
         rerun.load(asked, find)
     named = dataclasses.replace(asked, content="village.png", init="town.h5")
-    words = r"init image town\.png .* but it is not there; say .* --init=PATH"
+    words = r"init image town\.png .* but found none; .* --init=PATH"
     with pytest.raises(ValueError, match=words):
         rerun.load(named, {*find, "content"})
     job = rerun.load(named, {*find, "content", "init"}).job
     assert (job.content, job.init) == ("village.png", "town.h5")
     image_io.save_image("paint.png", toys.image(50, 60, 8))
-    with pytest.raises(ValueError, match=r"\./paint\.png is another file"):
+    with pytest.raises(ValueError, match=r"\./paint\.png has other contents"):
         rerun.load(named, {*find, "content", "init"})
 
 
@@ -849,7 +855,7 @@ def test_the_contents_alpha_is_restored_at_the_outputs_size(painter, capsys):
     np.testing.assert_allclose(actual, expected, atol=2e-5)
     capsys.readouterr()
     _run("--output=a.jpg")
-    assert "note      .jpg files hold no transpar" in capsys.readouterr().err
+    assert "note      .jpg files have no transpar" in capsys.readouterr().err
     assert Image.open("a.jpg").mode == "RGB"
 
 

@@ -157,7 +157,7 @@ def test_without_pictures_nothing_is_reduced(toy, painter, monkeypatch):
     found.finish(np.zeros((72, 96, 3)), 9, Path("a.png"))
     found.end("done", 9)
     found.close()
-    with pytest.raises(ValueError, match="nothing shows pictures"):
+    with pytest.raises(ValueError, match="no reporter needs pictures"):
         found._to_uint8(np.zeros((2, 2, 3)))
 
 

@@ -99,14 +99,14 @@ def test_tiles_that_do_not_fit_any_more_are_said(
 ):
     _leave(_plan(toy, tmp_path, ROOMY))
     assert _go_on(_plan(toy, tmp_path, TILES_64), painter).side == 64
-    words = "do not fit into memory any more: it goes on in tiles of 64, and"
+    words = "no longer fit in memory: this run uses tiles of 64, and"
     assert [words in each for each in caplog.messages] == [True]
 
 
 @pytest.mark.parametrize(
     ("now", "words"),
     [
-        (["boot /memory.events", 4], "was killed, perhaps for want of memory"),
+        (["boot /memory.events", 4], "was killed, perhaps for lack of memory"),
         (["boot /memory.events", 3], ""),
         (["boot /memory.events", 2], ""),
         (["later /memory.events", 4], ""),  # the counts are of another boot
@@ -120,7 +120,7 @@ def test_they_shrink_where_the_kernel_has_killed_since(
     kills[:] = now
     side = _go_on(_plan(toy, tmp_path, WHOLE), painter).side
     assert side == (48 if words else 0)  # half of the long side
-    words = f"a run of this job {words}: it goes on in tiles of 48"
+    words = f"a run of this job {words}: this run uses tiles of 48"
     assert [words in each for each in caplog.messages] == [True] * (side > 0)
 
 
@@ -137,7 +137,7 @@ def test_they_shrink_where_two_runs_died_without_a_checkpoint(
 
     assert leave(0) == 0
     assert leave(1) == (48 if memory == WHOLE else 0)  # it had plenty
-    words = "2 runs of this job died without a new checkpoint: it goes on in"
+    words = "2 runs of this job in a row saved no new checkpoint: this run"
     assert sum(words in each for each in caplog.messages) == (memory == WHOLE)
 
 

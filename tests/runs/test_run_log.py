@@ -104,7 +104,10 @@ def test_a_gpu_is_never_waited_for_within_a_level(monkeypatch):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("mine\n", "exists; name another file, or replace it with --overwrite"),
+        (
+            "mine\n",
+            "exists; choose another name, or overwrite it with --overwrite",
+        ),
         ("\x00\xff" * 99, "exists"),
         ("[" * 99999 + "\n", "exists"),
         ('{"record": "header", "identity": 3}\n', "exists"),
@@ -151,9 +154,9 @@ def test_the_log_of_a_run_that_died_is_cut_back(place):
 def test_an_end_is_final_unless_the_run_goes_on():
     _run([1, 2, 3], status="stopped")
     before = Path("run.jsonl").read_bytes()
-    with pytest.raises(ValueError, match=r"run.jsonl exists; name another"):
+    with pytest.raises(ValueError, match=r"run.jsonl exists; choose another"):
         _run([])
-    with pytest.raises(ValueError, match=r"run.jsonl exists; name another"):
+    with pytest.raises(ValueError, match=r"run.jsonl exists; choose another"):
         _run([], resumes=True)  # but there is no checkpoint
     assert Path("run.jsonl").read_bytes() == before
     assert _run([3, 4], (0, 2), resumes=True) == [1, 2, 3, 4]
@@ -170,16 +173,18 @@ def test_a_run_that_took_no_step_may_begin_again():
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("size", 128, "its size is 64, and here it is 128"),
-        ("image", "sha256:2", "its image is another"),
-        ("new", 1, "its new is None, and here it is 1"),
+        ("size", 128, "its size is 64, and this job's is 128"),
+        ("image", "sha256:2", "its image differs"),
+        ("new", 1, "its new is None, and this job's is 1"),
     ],
 )
 def test_another_jobs_log_is_kept(place, name, value, words):
     _run([1, 2, 3])
     before = Path("run.jsonl").read_bytes()
     header = {"identity": {**HEADER["identity"], name: value}}
-    expected = f"log run.jsonl is of another job: {words}; name another file"
+    expected = (
+        f"log run.jsonl belongs to another job: {words}; choose another name"
+    )
     with pytest.raises(ValueError, match=expected):
         _run([], place, header)
     assert Path("run.jsonl").read_bytes() == before
@@ -190,11 +195,11 @@ def test_two_runs_never_write_one_log():
     log = run_log.Log("run.jsonl")
     other = run_log.Log("run.jsonl")
     log.start(HEADER, LEVELS, None)
-    with pytest.raises(ValueError, match="exists|is that of a run under way"):
+    with pytest.raises(ValueError, match="exists|is in use by another run"):
         other.start(HEADER, LEVELS, None)
     if locks.is_held(Path("run.jsonl")) is not None:
         for how in ({}, {"overwrite": True}):
-            with pytest.raises(ValueError, match="is that of a run under way"):
+            with pytest.raises(ValueError, match="is in use by another run"):
                 run_log.Log("run.jsonl", **how)
     log.close()
 
@@ -243,7 +248,9 @@ except ValueError as error:
             check=True,
             **{stream: file},
         )
-    assert "is where standard output or standard" in Path("said").read_text()
+    assert (
+        "is the file of standard output or standard" in Path("said").read_text()
+    )
 
 
 def test_a_full_disk_is_said_once_and_leaves_whole_lines(caplog, monkeypatch):

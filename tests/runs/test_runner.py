@@ -239,7 +239,7 @@ def test_processes_of_another_job_or_start_are_refused(toy, workers):
     assert len(set(numbers)) == 9
     assert all(0 <= number < 2**63 for number in numbers)
     workers.append(lambda row: [row[0] + 1, *row[1:]])
-    with pytest.raises(ValueError, match="were not all given the same job"):
+    with pytest.raises(ValueError, match="differ in options, pictures"):
         runner._agree_on_tiles(plan, None, "strategy")
 
 

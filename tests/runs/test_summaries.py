@@ -93,7 +93,7 @@ def test_without_the_package_the_command_to_install_it_is_said_at_once(
 
 def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").touch()
-    words = f"summary_dir {tmp_path / 'file/a'} cannot be written to: Not a"
+    words = f"summary_dir {tmp_path / 'file/a'} is not writable: Not a"
     with pytest.raises(ValueError, match=words):
         summaries.Board(tmp_path / "file/a", [], LEVELS)
     summaries.Board(tmp_path / "made/a", [], LEVELS)

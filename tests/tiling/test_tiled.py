@@ -304,7 +304,7 @@ def test_statistics_seen_in_tiles_are_those_of_the_whole(
 def test_a_loss_that_is_no_sum_is_refused(monkeypatch):
     network = toys.extractor(monkeypatch, dtype="float64")
     loss_list = _loss_list(network, 0, style_loss="sliced_wasserstein")
-    words = "style/block1_conv1@a is no sum over positions, so the picture"
+    words = "style/block1_conv1@a cannot be computed tile by tile"
     with pytest.raises(ValueError, match=words):
         _tiled(network, loss_list)
 

@@ -30,7 +30,7 @@ def test_the_reach_of_a_loss_is_one_of_positions(network, layer, reach, pixels):
     if pixels is None:
         views.check_reach(network, loss)
         return
-    words = f"toy sees {pixels} pixels beyond its own, expected at most 5"
+    words = f"toy reaches {pixels} pixels beyond its own, but tiles have a halo"
     with pytest.raises(ValueError, match=words):
         views.check_reach(network, loss)
 

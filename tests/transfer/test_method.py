@@ -321,7 +321,7 @@ def _states(monkeypatch, name, at=0, where="loss"):
 
 def _read_sides(caplog):
     """The sides of the tiles in which a step was taken again, as logged."""
-    words = "not enough memory for this step; it is taken again in tiles of "
+    words = "not enough memory for this step; it is repeated with tiles of "
     lines = [each.getMessage() for each in caplog.records]
     return [line.removeprefix(words) for line in lines if words in line]
 
@@ -385,7 +385,7 @@ def test_a_step_that_overflows_is_taken_again_in_float32(
         assert made.plan.network[3:] == ("float32", "direct", "")
     np.testing.assert_array_equal(*images)
     (note,) = caplog.messages
-    assert note.startswith("a step overflowed in half precision; it is taken")
+    assert note.startswith("a step overflowed in half precision; this step")
 
 
 @pytest.mark.parametrize("workers", [1, 2])

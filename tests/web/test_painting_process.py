@@ -185,8 +185,8 @@ def test_a_pixel_bomb_is_refused_before_it_is_decoded(tmp_path, capsys):
     Image.new("1", (30000, 30000)).save(path, "PNG")  # 120 kB
     upload_check.main(str(path))
     assert json.loads(capsys.readouterr().out)["error"] == (
-        "the picture cannot be read: it is 30000 x 30000 pixels, and at most "
-        "60 megapixels are read."
+        "the picture cannot be read: it is 30000 x 30000 pixels, and the limit "
+        "is 60 megapixels."
     )
 
 
