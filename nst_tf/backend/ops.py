@@ -62,7 +62,7 @@ def custom_gradient(function: Function) -> Callable[..., Any]:
             return decorated(*tensors)
         finally:
             for name in table.keys() - before:
-                del table[name]
+                table.pop(name, None)  # another thread may have done so
 
     return call
 

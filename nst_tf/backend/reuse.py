@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 # That a graph takes, in Python and in TensorFlow, for each operation in it.
-OPERATION_BYTES = 40_000
+OPERATION_BYTES = 20_000
 
 Kind = TypeVar("Kind", bound=type)
 

@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import dataclasses
+import gc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -150,3 +152,16 @@ def test_losses_of_a_caller_are_compiled_anew(make):
         step = next(painter.paint(make(), extra_losses=lambda *_: [loss]))
         found.append(float(step.evaluation.terms["mine"]))
     assert found[1] == 2 * found[0] > 0
+
+
+@pytest.mark.slow
+def test_memory_is_flat_from_the_third_picture_on(make):
+    found = []
+    for number in range(12):
+        list(_borrowed(make(number, 1 + number / 9)))
+        gc.collect()
+        status = Path("/proc/self/status").read_text().split()
+        found.append(int(status[status.index("VmRSS:") + 1]) / 1e3)
+    with painters.borrow() as painter:
+        assert painter.traces == 2
+    assert found[-1] - found[2] < 20, found
