@@ -62,7 +62,7 @@ ARROWS = {
     "batch": {
         *("backend", "cli", "display", "errors", "files", "images", "judge"),
         *("locks", "network", "optimize", "plan", "runs", "screens"),
-        *("terminal", "transfer", "urls", "watcher"),
+        *("terminal", "urls", "watcher"),
     },
     "web": {
         *("cli", "display", "errors", "files", "images", "judge", "locks"),

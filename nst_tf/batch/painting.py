@@ -1,6 +1,6 @@
 """One worker's work: picture after picture, with what they share kept.
 
-A `Station` has a painter, the networks and the pictures that were read last.
+A `Station` has the networks and the pictures that were read last.
 Whatever goes wrong with a picture becomes its result: the next one comes.
 """
 
@@ -26,7 +26,6 @@ from nst_tf.runs import results, resume, runner
 if TYPE_CHECKING:
     from nst_tf.judge import judging
     from nst_tf.optimize import descent
-    from nst_tf.transfer import method
 
 log = logging.getLogger("nst_tf")
 
@@ -66,7 +65,6 @@ class Station:
             collections.OrderedDict()
         )
         self._digests = done.Digests()
-        self._painter: method.Painter | None = None
         self._judges: dict[Any, judging.Judge] = {}
 
     def paint(
@@ -171,11 +169,7 @@ class Station:
         for note in (*read.notes, *draft.notes):
             log.info(note)
         device.prepare()
-        from nst_tf.transfer import method
-
-        if self._painter is None:
-            self._painter = method.Painter()
-        return runner.start_run(draft, painter=self._painter)
+        return runner.start_run(draft)
 
     def _load(
         self, source: str, *arguments: Any, **options: Any

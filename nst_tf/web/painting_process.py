@@ -31,7 +31,6 @@ from nst_tf.web import storage, upload_check
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
-    from nst_tf.transfer import method
 
 PREVIEW_SECONDS = 0.5  # between two previews, at least
 PREVIEW_SHARE = 0.03  # of the time goes into previews, at most
@@ -111,14 +110,12 @@ class Process:
     def __init__(self, root: Path, commands: Commands, out: TextIO):
         self._root, self._commands, self._out = root, commands, out
         self._number = ""  # of the job that is under way
-        self._painter: method.Painter | None = None
         self._networks: dict[tuple[str, str], Any] = {}
 
     def run(self) -> None:
         """Does what is asked for, until the server ends."""
-        from nst_tf.transfer import method  # it takes seconds: before a job
+        from nst_tf.transfer import painters  # noqa: F401  takes seconds: now
 
-        self._painter = method.Painter()
         self.tell("ready")
         for command in self._commands:
             if command["do"] == "leave":
@@ -159,7 +156,7 @@ class Process:
         sources = {**draft.inputs.sources, **names}  # as the user calls them
         read = draft.inputs._replace(sources=sources)
         draft = dataclasses.replace(draft, inputs=read)
-        run = runner.start_run(draft, began=began, painter=self._painter)
+        run = runner.start_run(draft, began=began)
         folder = self._root / "jobs" / self._number
         step = run.read(
             self._follow(run, folder, stages),

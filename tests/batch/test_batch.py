@@ -82,7 +82,7 @@ def test_only_files_of_a_known_digest_are_replaced(
     assert run("--seed=1") == 0
     capsys.readouterr()
     assert run("--seed=2") == 1
-    assert "line 4: output out/c.jpg exists; name" in capsys.readouterr().err
+    assert "line 4: output out/c.jpg exists; choose" in capsys.readouterr().err
     assert len(painter.plans) == 6
     assert run("--seed=2", "--overwrite") == 0
     assert len(painter.plans) == 9

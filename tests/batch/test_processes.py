@@ -18,6 +18,7 @@ import nst_tf
 from nst_tf import files
 from nst_tf.batch import ledger
 from nst_tf.images import image_io
+from nst_tf.transfer import painters
 
 pytestmark = pytest.mark.slow
 ROOT = Path(nst_tf.__file__).parent.parent
@@ -70,6 +71,28 @@ def read_images():
         path.name: image_io.load_picture(path).pixels
         for path in sorted(Path("out").glob("[!.]*"))
     }
+
+
+def test_twelve_pictures_compile_each_size_once(pictures):
+    jobs = [
+        nst_tf.Job(
+            f"photos/p{content}.jpg",
+            (f"paintings/s{style}.jpg",),
+            output=f"out/{content}-{style}.png",
+            size=64,
+            min_size=32,
+            steps=(2,),
+            weights="small",
+            style_weight=1 + style,
+        )
+        for content in range(3)
+        for style in range(4)
+    ]
+    painters.clear()
+    results = list(nst_tf.run_jobs(jobs))
+    assert {each.status for each in results} == {ledger.DONE}
+    [(_, painter)] = painters._idle
+    assert painter.traces == 2  # levels of 32 and 64 pixels
 
 
 def _count_done():
