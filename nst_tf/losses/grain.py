@@ -67,13 +67,9 @@ class GrainLoss(style_losses.StyleLoss):
 
     def _difference(self, means: tf.Tensor) -> tf.Tensor:
         floor = tf.constant(ROUNDING, means.dtype)
-        ratio = tf.multiply(  # TensorFlow adds up losses by names of operations
-            means + floor, tf.math.reciprocal(self._target + floor), "truediv"
-        )
+        ratio = (means + floor) / (self._target + floor)
         excess = tf.nn.relu(tf.sqrt(ratio) - 1.0)
-        return tf.math.divide_no_nan(
-            tf.reduce_sum(tf.square(excess)), float(len(ROUNDING)), "Mean"
-        )
+        return tf.reduce_mean(tf.square(excess))
 
     def _of_zeros(self) -> tf.Tensor:
         return tf.ones([], self._target.dtype)

@@ -113,6 +113,7 @@ def _sum_neighbors(
             both = (_pad(rows, 1, 1, 0) - _pad(rows, 1, 0, 1)) + (
                 _pad(columns, 2, 1, 0) - _pad(columns, 2, 0, 1)
             )
+            # TensorFlow makes a product of `/` by a constant, and rounds it.
             return tf.math.divide_no_nan(upstream, channels) * both
 
         return tf.reduce_sum(mask * value) / channels, gradient

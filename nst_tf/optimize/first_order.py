@@ -60,9 +60,7 @@ class FirstOrder(tf.Module):
         # Tensors of the image's type, so that Python numbers are not traced.
         self._learning_rate = tf.constant(learning_rate, image.dtype)
         self._decay_rate = tf.constant(decay_rate, image.dtype)
-        self._decay_speed = tf.math.reciprocal(
-            tf.constant(decay_steps, image.dtype)
-        )
+        self._decay_steps = tf.constant(decay_steps, image.dtype)
         self._decay = tf.constant(average, image.dtype)
         self._averaging = average > 0
         zero = tf.constant(0, tf.int64)
@@ -141,7 +139,7 @@ class FirstOrder(tf.Module):
         rate = (
             self._cut
             * self._learning_rate
-            * self._decay_rate ** (taken * self._decay_speed)
+            * self._decay_rate ** (taken / self._decay_steps)
         )
         step = tf.cast(self._step, self.image.dtype)
         pixels = self.image.shape.num_elements() // 3

@@ -11,6 +11,7 @@ import tensorflow as tf
 import toys
 
 from nst_tf import losses
+from nst_tf.backend import reuse
 from nst_tf.losses import style_kinds
 from nst_tf.plan import optimizers, planning, pyramid
 from nst_tf.transfer import method, painters
@@ -72,6 +73,26 @@ def test_three_pictures_trace_each_step_once(make, kind):
     assert painter.traces == 2  # one for each size
     for plan, image in zip(plans, images, strict=True):
         np.testing.assert_array_equal(image, _paint(method.Painter(), plan))
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_inputs_give_the_bits_of_constants(make, monkeypatch, precision):
+    plan = make(
+        neighbors={toys.STYLE_LAYERS[1]: 5.0},
+        grain_weight=5.0,
+        tv_weight=50.0,
+        network=planning.NetworkSpec("toy", precision=precision),
+    )
+    settings = {"decay_rate": 0.5, "decay_steps": 3}
+    levels = [pyramid.Level(48, 64, 6, "adam", settings)]
+    plan = dataclasses.replace(plan, levels=levels)
+    painter = method.Painter()
+    actual = [_paint(painter, plan) for _ in range(2)]
+    assert painter.traces == 1
+    monkeypatch.setattr(reuse, "_RULES", {})  # all is compiled anew
+    expected = [_paint(painter, plan) for _ in range(2)]
+    assert painter.traces == 3
+    np.testing.assert_array_equal(actual, expected)
 
 
 # Who has it
