@@ -244,7 +244,8 @@ def _show_only(name: str) -> None:
         names = [f"gpu:{index}" for index in range(len(there))]
         raise ValueError(
             f"--device is {name!r}, but TensorFlow found "
-            f"{', '.join(names) or 'no GPU'}; choose one of these, or cpu."
+            f"{', '.join(names) or 'no GPU'}; choose cpu, auto or a GPU that "
+            "exists."
         )
     if _gpus() == wanted:
         return

@@ -1,14 +1,14 @@
-"""Compiled functions that are reused: whatever differs is given to them.
+"""Reuses compiled functions for other objects of the same structure.
 
-TensorFlow compiles a function for the objects that it sees: their tensors are
-part of the graph, and other objects need another graph. Here objects are taken
-apart, into their structure, on which a graph is built, and their tensors,
-variables and numbers, with which it is called. All objects of one structure
-share a graph, which keeps none of them alive.
+By default, TensorFlow makes the tensors of an object constants of the graph,
+so that each object needs its own graph. This module flattens objects: a graph
+is built for their structure, and takes their tensors, variables and numbers as
+inputs. All objects of one structure share a graph. The graph keeps no object
+alive.
 
-A class says that its objects can be taken apart, by `by_value`. What any other
-object reads, such as a loss that a caller wrote, is not known; a function of it
-is compiled anew.
+Classes are registered with `by_value`. Functions of other objects, such as a
+caller's own loss, are compiled anew, since the module cannot tell which state
+they read.
 """
 
 import dataclasses
@@ -18,14 +18,14 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
-# That a graph takes, in Python and in TensorFlow, for each operation in it.
+# Memory of a graph per operation, in Python and in TensorFlow.
 OPERATION_BYTES = 20_000
 
 Kind = TypeVar("Kind", bound=type)
 
 
 class _Rule(NamedTuple):
-    """What becomes of the attributes of a class's objects."""
+    """How the attributes of a class are flattened; see `by_value`."""
 
     numbers: Sequence[str] = ()
     varying: Sequence[str] = ()
@@ -34,8 +34,7 @@ class _Rule(NamedTuple):
 
 _RULES: dict[type, _Rule] = {}
 _SHARED: set[type] = {np.ndarray}
-# Attributes of every `tf.Module`, which say nothing of it, and others that
-# begin so.
+# Attributes that TensorFlow adds to modules: by name and by prefix.
 _OF_MODULES = frozenset(vars(tf.Module()))
 _OF_TRACKING = "_self_"
 _PLAIN = (type(None), bool, int, float, str, tf.DType, tf.TensorShape)
@@ -47,18 +46,18 @@ def by_value(
     varying: Sequence[str] = (),
     omitted: Sequence[str] = (),
 ) -> Callable[[Kind], Kind]:
-    """Decorates a class whose objects can be taken apart; not its subclasses.
+    """Registers a class, but not its subclasses, for flattening.
 
-    Law: what their methods read is in their attributes, and these are tensors
-    and variables, which are inputs of a graph; plain values, which are part of
-    it; arrays, known by their identity; such objects; and lists, tuples and
-    dictionaries of these.
+    Methods must read nothing but attributes. Attributes may be tensors and
+    variables, which become inputs of a graph; plain values, which become part
+    of the graph; arrays, which are compared by identity; objects of registered
+    classes; and lists, tuples and dictionaries of these.
 
     Args:
-        numbers: Attributes that are Python's numbers, and inputs all the same:
-            a graph sees tensors, [], of float64.
-        varying: Attributes that are tensors with any number of rows.
-        omitted: Attributes that no graph reads.
+        numbers: Names of Python numbers that become inputs: tensors, [],
+            float64.
+        varying: Names of tensors whose number of rows may vary.
+        omitted: Names of attributes that no graph reads.
     """
 
     def decorate(kind: Kind) -> Kind:
@@ -69,16 +68,16 @@ def by_value(
 
 
 def by_identity(kind: Kind) -> Kind:
-    """Decorates a class whose objects never change: graphs see them as is."""
+    """Registers a class of immutable objects, compared by identity."""
     _SHARED.add(kind)
     return kind
 
 
 class Compiler:
-    """Compiles functions of objects, and keeps the graphs.
+    """Compiles functions of objects and caches the graphs.
 
     Attributes:
-        traces: How many graphs were built.
+        traces: The number of graphs built.
     """
 
     def __init__(self) -> None:
@@ -87,21 +86,22 @@ class Compiler:
 
     @property
     def size(self) -> int:
-        """About how many bytes the graphs take that are kept."""
+        """The approximate size of the cached graphs, in bytes."""
         return sum(graph.size for graph in self._graphs.values())
 
     def bind(
         self, function: Callable[..., Any], *objects: Any
     ) -> Callable[[], Any]:
-        """Compiles a function of objects, when it is first called.
+        """Binds a function to objects; the first call compiles it.
 
         Args:
-            function: Objects -> tensors, in any nest; a function of a module,
-                since a graph of it is found by its identity.
-            *objects: What it is called with.
+            function: Objects -> tensors, in any nest. Use a module's function:
+                graphs are cached by the identity of the function.
+            *objects: The arguments of the function.
 
         Returns:
-            It without arguments. It keeps the objects alive.
+            The compiled function, without arguments. It keeps the objects
+            alive.
         """
 
         def counted(*given: Any) -> Any:
@@ -120,7 +120,7 @@ class Compiler:
 
 
 class _Graph:
-    """A function, compiled for a structure of objects."""
+    """A function compiled for one structure of objects."""
 
     def __init__(
         self,
@@ -137,55 +137,55 @@ class _Graph:
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes."""
+        """The approximate size of the graph, in bytes."""
         if self._concrete is None:
             return 0
         return OPERATION_BYTES * len(self._concrete.graph.get_operations())
 
     def count_traces(self) -> int:
-        """Counts how often it was traced: once, after the first call."""
+        """Returns how often the function was traced: 0 or 1."""
         count: int = self._compiled.experimental_get_tracing_count()
         return count
 
     def trace(self) -> Any:
-        """Returns what was compiled; compiles it if nothing was."""
+        """Returns the concrete function; compiles it if necessary."""
         if self._concrete is None:
             self._concrete = self._compiled.get_concrete_function(*self._specs)
         return self._concrete
 
 
 class _Bound:
-    """A compiled function of some objects, as a `tf.function` of nothing."""
+    """A compiled function with its objects; like a `tf.function`."""
 
     def __init__(
         self, graph: _Graph, inputs: Sequence[Any], objects: Sequence[Any]
     ):
         self._graph = graph
         self._inputs = inputs
-        self._objects = objects  # images of the host live as long as these
+        self._objects = objects  # host images live as long as these
 
     def __call__(self) -> Any:
-        """Calls it."""
+        """Calls the compiled function."""
         return self._graph.trace()(*self._inputs)
 
     def get_concrete_function(self) -> Any:
-        """Returns what was compiled."""
+        """Returns the concrete function."""
         return self._graph.trace()
 
     def experimental_get_tracing_count(self) -> int:
-        """Counts how often the function was traced for this structure."""
+        """Returns how often the function was traced for this structure."""
         return self._graph.count_traces()
 
 
 @dataclasses.dataclass(frozen=True)
 class _Input:
-    """Stands for an input, by its number."""
+    """The place of an input in a structure, by the input's index."""
 
     number: int
 
 
 class _Shared:
-    """An object that is known by its identity."""
+    """An object that is compared by identity."""
 
     def __init__(self, thing: Any):
         self.thing = thing
@@ -199,26 +199,26 @@ class _Shared:
 
 @dataclasses.dataclass(frozen=True)
 class _Made:
-    """An object of a class, or a collection, and its parts."""
+    """The structure of an object or a collection."""
 
     kind: type
-    parts: tuple[tuple[Any, Any], ...]  # name or key, and structure
+    parts: tuple[tuple[Any, Any], ...]  # (name or key, structure)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Again:
-    """An object that came before, by its number among those."""
+    """A repeated object, by its index among the flattened objects."""
 
     number: int
 
 
 class _Parts:
-    """Takes objects apart.
+    """Flattens objects.
 
     Attributes:
-        inputs: Their tensors and variables, each once.
-        specs: Of the inputs.
-        are_known: Whether all could be taken apart.
+        inputs: The tensors and variables of the objects, each once.
+        specs: The type specs of the inputs.
+        are_known: Whether all objects could be flattened.
     """
 
     def __init__(self) -> None:
@@ -229,7 +229,7 @@ class _Parts:
         self._count = 0
 
     def separate(self, thing: Any, is_varying: bool = False) -> Hashable:
-        """Returns the structure of an object; adds to the inputs."""
+        """Returns the structure of an object and adds its inputs."""
         kind = type(thing)
         if id(thing) in self._numbers:
             return self._numbers[id(thing)]
@@ -242,7 +242,7 @@ class _Parts:
             return _Shared(thing)
         if kind in (list, tuple):
             return _Made(kind, tuple(("", self.separate(e)) for e in thing))
-        if isinstance(thing, dict):  # or what a tf.Module makes of it
+        if isinstance(thing, dict):  # or a wrapper by tf.Module
             items = thing.items()
             return _Made(dict, tuple((k, self.separate(e)) for k, e in items))
         if kind in _RULES:
@@ -254,7 +254,7 @@ class _Parts:
         return None
 
     def _separate_attributes(self, thing: Any, rule: _Rule) -> _Made:
-        """Returns the structure of an object that can be taken apart."""
+        """Returns the structure of an object of a registered class."""
         parts: list[tuple[str, Hashable]] = []
         for name, value in _list_attributes(thing):
             if name in rule.omitted:
@@ -268,7 +268,7 @@ class _Parts:
         return _Made(type(thing), tuple(parts))
 
     def _add(self, value: Any, is_varying: bool = False) -> _Input:
-        """Adds an input."""
+        """Adds an input and its type spec."""
         shape = value.shape
         if isinstance(value, tf.Variable):
             spec = tf.type_spec_from_value(value)
@@ -293,7 +293,7 @@ def _list_attributes(thing: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _rebuild(structure: Sequence[Any], inputs: Sequence[Any]) -> list[Any]:
-    """Makes objects of a structure from inputs."""
+    """Builds objects from a structure and inputs."""
     before: list[Any] = []
 
     def rebuild(part: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Weights that were read before, shared as long as somebody has them."""
+"""A cache of weights, shared while they are in use."""
 
 import contextlib
 import weakref
@@ -14,7 +14,7 @@ Projections = Mapping[str, np.ndarray]
 
 
 class Loaded(dict[str, tuple[np.ndarray, np.ndarray]]):
-    """The layers of a file, and the projections of a narrow network."""
+    """The layers of a weight file, with the projections of a narrow network."""
 
     projections: Projections | None = None
 
@@ -29,15 +29,15 @@ def read_once(
     read: Callable[[], tuple[bundled.Layers, Projections | None]],
     network: str = "",
 ) -> Loaded:
-    """Reads a file of weights, unless what was read of it is still in use.
+    """Reads a weight file, or returns its weights if they are still in use.
 
     Args:
-        path: The file; one that has changed is read again.
-        read: Reads and checks it.
-        network: Of which it is read.
+        path: The file; if it has changed, it is read again.
+        read: Reads and checks the file.
+        network: The name of the network.
     """
     key = None
-    with contextlib.suppress(OSError):  # reading it says what is wrong
+    with contextlib.suppress(OSError):  # `read` reports the error
         status = path.stat()
         key = path, network, status.st_mtime_ns, status.st_size
     found = _in_use.get(key)

@@ -246,7 +246,7 @@ def describe_difference(theirs: Identity, ours: Identity) -> str:
         if there == here:
             continue
         if isinstance(here, str) and here.startswith("sha256:"):
-            return f"its {name} differs"
+            return f"the digest of its {name} differs"
         value = str(there)
         if len(value) > LONGEST_VALUE:
             value = f"{value[:LONGEST_VALUE]}..."

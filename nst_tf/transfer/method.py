@@ -25,15 +25,15 @@ ExtraLosses = Callable[[int, int], Sequence[protocol.Loss]]
 
 @dataclasses.dataclass
 class _Network:
-    """A network, and what is kept for further pictures that it sees."""
+    """A network with its cached features and train steps."""
 
-    weights: weight_files.NetworkWeights  # known by the identity of layers
+    weights: weight_files.NetworkWeights  # compared by the identity of `layers`
     extractor: extractors.Extractor
     compiler: reuse.Compiler  # of train steps
 
     @property
     def size(self) -> int:
-        """About how many bytes it takes."""
+        """The approximate size, in bytes."""
         kernels = self.weights.layers.values()
         seen = tf.nest.flatten(self.extractor.cache or {})
         kept = [*self.extractor.model.variables, *seen]
@@ -48,16 +48,16 @@ class _Network:
 
 
 class Painter:
-    """Carries out plans, one after the other.
+    """Executes plans, one after another.
 
-    A network is built once for all plans whose inputs share its weights, and a
-    train step is compiled once for all levels of one size and one set of
+    A painter builds a network once for all plans whose inputs share its
+    weights. It compiles a train step once for all levels of the same size and
     losses, whatever their pictures, masks, weights and learning rates. Losses
     of a caller's own class are compiled anew.
 
-    It works on one picture at a time. Where another one is asked for before
-    that is finished, by a thread or an open generator, another painter paints
-    it.
+    A painter paints one picture at a time. If `paint` is called during
+    another `paint`, from a thread or with an open generator, a new painter
+    paints that picture.
 
     Args:
         strategy: The strategy of the devices that share a picture; None: a
@@ -66,8 +66,8 @@ class Painter:
             with the same content or style.
 
     Attributes:
-        tiling: How the picture of now is worked on; None before the first.
-        network: What sees it, likewise.
+        tiling: The tiling of the current picture; None before the first.
+        network: The network of the current picture; None before the first.
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
@@ -85,7 +85,7 @@ class Painter:
         self.network: planning.NetworkSpec | None = None
         self._strategy = strategy
         self._remember = remember
-        self._networks: dict[Hashable, _Network] = {}  # used last, last
+        self._networks: dict[Hashable, _Network] = {}  # oldest use first
         self._lock = threading.Lock()
 
     def paint(
@@ -132,7 +132,7 @@ class Painter:
         extra_losses: ExtraLosses | None,
         stop: descent.StopRule | None,
     ) -> Generator[descent.Step, None, None]:
-        """Paints as `paint` does."""
+        """Does the work of `paint`, with the lock held."""
         if extra_losses is not None:
             size = plan.levels[0].size
             plan = _add_layers(plan, _read_extra(extra_losses, *size))
@@ -209,16 +209,16 @@ class Painter:
 
     @property
     def size(self) -> int:
-        """About how many bytes are kept for further pictures."""
+        """The approximate size of the cached networks and steps, in bytes."""
         return sum(network.size for network in self._networks.values())
 
     @property
     def traces(self) -> int:
-        """How often a train step was compiled for the networks of now."""
+        """The number of train steps compiled for the cached networks."""
         return sum(each.compiler.traces for each in self._networks.values())
 
     def forget(self) -> bool:
-        """Drops the network that was not used for longest; False: none."""
+        """Drops the least recently used network; returns False without one."""
         if not self._networks:
             return False
         del self._networks[next(iter(self._networks))]
@@ -228,7 +228,7 @@ class Painter:
     def list_shapes(
         level: pyramid.Level,
     ) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Lists the variables of a level's optimizer: shapes and kinds."""
+        """Lists shapes and kinds of the variables of a level's optimizer."""
         shape = 1, level.height, level.width, 3
         with tf.Graph().as_default():  # without allocating memory
             image = tf.Variable(tf.zeros(shape), trainable=False)
@@ -239,7 +239,7 @@ class Painter:
         }
 
     def _get_network(self, plan: planning.Plan) -> _Network:
-        """Returns the network of a plan; makes it if there is none."""
+        """Returns the network of a plan; builds it if it is not cached."""
         layers, weights = targets.list_layers(plan), plan.inputs.network
         if weights is None:
             raise ValueError("the plan's inputs have no network; load it.")
@@ -317,7 +317,7 @@ def _read_extra(
     """
     made = extra_losses(height, width)
     kind = "a list of losses"
-    errors.check_type("what extra_losses returns", made, (list, tuple), kind)
+    errors.check_type("the result of extra_losses", made, (list, tuple), kind)
     return [*made]
 
 

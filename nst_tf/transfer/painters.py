@@ -1,8 +1,7 @@
-"""The painters of this process, which are lent to one run after the other.
+"""A pool of painters, shared by the runs of this process.
 
-Whoever paints many pictures, one by one, borrows a painter for each, and finds
-the networks and the train steps of those before. Runs that overlap have a
-painter each.
+Each run borrows a painter from the pool, with the networks and the train steps
+of earlier runs. Concurrent runs use different painters.
 """
 
 import contextlib
@@ -13,7 +12,7 @@ import tensorflow as tf
 
 from nst_tf.transfer import method
 
-LARGEST = 512_000_000  # bytes that all which are not lent keep, at most
+LARGEST = 512_000_000  # limit of the size of the idle painters, in bytes
 
 _lock = threading.Lock()
 _idle: list[tuple[tf.distribute.Strategy | None, method.Painter]] = []
@@ -23,10 +22,10 @@ _idle: list[tuple[tf.distribute.Strategy | None, method.Painter]] = []
 def borrow(
     strategy: tf.distribute.Strategy | None = None,
 ) -> Iterator[method.Painter]:
-    """Lends a painter, the one that was given back last.
+    """Borrows a painter: the one returned last, or a new one.
 
     Args:
-        strategy: Of the devices that share a picture, as of a `Painter`.
+        strategy: The strategy of the painter, as for `Painter`.
     """
     painter = _take(strategy)
     try:
@@ -38,18 +37,18 @@ def borrow(
 
 
 def clear() -> None:
-    """Forgets all painters that are not lent."""
+    """Removes all idle painters from the pool."""
     with _lock:
         _idle.clear()
 
 
 def measure_size() -> int:
-    """Returns about how many bytes are kept for further pictures."""
+    """Returns the approximate size of the idle painters, in bytes."""
     return sum(painter.size for _, painter in _idle)
 
 
 def _take(strategy: tf.distribute.Strategy | None) -> method.Painter:
-    """Takes the newest painter of a strategy, or makes one."""
+    """Takes the idle painter that was returned last, or makes one."""
     with _lock:
         for index in reversed(range(len(_idle))):
             if _idle[index][0] is strategy:
@@ -58,7 +57,7 @@ def _take(strategy: tf.distribute.Strategy | None) -> method.Painter:
 
 
 def _forget() -> None:
-    """Drops what was not used for longest, until the rest is small enough."""
+    """Drops the least recently used networks until the rest fits."""
     while _idle and measure_size() > LARGEST:
         if not _idle[0][1].forget():
             del _idle[0]

@@ -140,14 +140,14 @@ def test_operations_are_deterministic_where_that_is_chosen(gpus, monkeypatch):
 
 def test_a_device_that_is_not_there_is_said(gpus, monkeypatch):
     device.choose("gpu:2")
-    words = "device is 'gpu:2', but TensorFlow found gpu:0, gpu:1; choose one"
+    words = "device is 'gpu:2', but TensorFlow found gpu:0, gpu:1; choose"
     with pytest.raises(ValueError, match=words):
         device.prepare()
     import tensorflow as tf
 
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     device.choose("gpu")
-    with pytest.raises(ValueError, match="TensorFlow sees no GPU; take one"):
+    with pytest.raises(ValueError, match="TensorFlow found no GPU; choose"):
         device.prepare()
     for name in ("cuda", "GPU:1", "gpu:x", "tpu", ""):
         with pytest.raises(ValueError, match="xpected auto, cpu, gpu or gpu:1"):

@@ -163,7 +163,7 @@ def test_the_chief_writes(task, writes, monkeypatch):
 
 def test_a_damaged_cluster_is_refused(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "worker 1")
-    with pytest.raises(ValueError, match="TF_CONFIG is 'worker 1', expected"):
+    with pytest.raises(ValueError, match="TF_CONFIG is 'worker 1'; expected"):
         replicas.count_workers()
 
 

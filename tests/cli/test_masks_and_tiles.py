@@ -154,7 +154,7 @@ def test_a_checkpoint_knows_the_masks_that_are_arrays():
     again = _stylize(keep_mask=half, **settings)
     np.testing.assert_array_equal(again, expected)
     for others in ({"keep_mask": ~half}, {"strength_map": half}, {}):
-        with pytest.raises(ValueError, match="its masks is another"):
+        with pytest.raises(ValueError, match="its masks differs"):
             _stylize(**others, **settings)
 
 

@@ -720,7 +720,7 @@ def _pages(pages, bits, order, big):
 
 # By the kinds of subfiles: 0 whole, 1 reduced, 2 a page of several, 4 a mask.
 _WHOLE, _REDUCED, _MASK = (RED, SIZE, 0), (BLUE, SMALL, 1), (BLUE, SIZE, 4)
-_OTHER = ("it holds 2 pictures; the first was read",)
+_OTHER = ("it has 2 pictures; the first was read",)
 _LARGEST = ("marked as previews; the largest was read",)
 for _name, _notes, *_made in (
     ("preview first", (), _REDUCED, _WHOLE),
@@ -757,8 +757,8 @@ for _form, _notes, _sizes, _options in (
     ("PNG", _FRAMES, (SIZE,) * 3, {}),
     ("PNG", None, (SIZE,) * 3, {"default_image": True}),
     ("AVIF", _FRAMES, (SIZE,) * 3, {}),
-    ("TIFF", ("it holds 3 pictures; the first was",), (SIZE,) * 3, {}),
-    ("HEIF", ("holds 3 pictures; the primary one was",), (SIZE,) * 3, {}),
+    ("TIFF", ("it has 3 pictures; the first was",), (SIZE,) * 3, {}),
+    ("HEIF", ("has 3 pictures; the primary one was",), (SIZE,) * 3, {}),
     ("MPO", None, (SIZE,) * 2, {"quality": 95}),
     ("MPO", (), (SIZE, SMALL), {"quality": 95}),  # as a gain map
 ):

@@ -77,7 +77,7 @@ def test_what_is_resident_counts_against_the_machine_alone(
     monkeypatch.setattr(host_memory, "_status", lambda name: 9e9)
     limit = 1e12 if is_free else 9.5e9
     monkeypatch.setattr(host_memory, "find_limit", lambda: limit)
-    words = "damaged" if is_free else r"but 0\.5 GB are free"
+    words = "damaged" if is_free else r"but only 0\.5 GB are free"
     with pytest.raises(ValueError, match=words):
         image_io.read_picture(HUGE["PNG"], "it", memory=memory)
 

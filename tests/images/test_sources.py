@@ -160,7 +160,7 @@ class _Answer:
 
 @pytest.mark.parametrize(
     ("length", "words"),
-    [(100, "took more than 120 seconds"), (3, "stopped for 10 seconds")],
+    [(100, "took more than 120 seconds"), (3, "sent nothing for 10 seconds")],
 )
 def test_a_host_that_is_slow_is_left(monkeypatch, length, words):
     answer, timeouts = _Answer(length), []
@@ -232,7 +232,7 @@ def test_a_picture_comes_from_standard_input(monkeypatch):
         (b"", False, "standard input is empty"),
         (b"text", False, "standard input cannot be read: it is not an image"),
         (b"", True, "is a terminal"),
-        (bytes(10**6 + 1), False, "at most 1 are read"),
+        (bytes(10**6 + 1), False, "the limit is 1 MB"),
     ],
 )
 def test_standard_input_that_is_no_picture_is_refused(

@@ -45,7 +45,7 @@ def test_of_several_jpegs_only_pictures_are_counted(kinds, count):
     assert (
         found.pixels.shape == (16, 16, 3) and found.pixels[..., 0].min() > 0.9
     )
-    notes = [f"a: it holds {count} pictures; the first was read"]
+    notes = [f"a: it has {count} pictures; the first was read"]
     assert list(found.notes) == notes * (count > 1)
 
 

@@ -82,7 +82,7 @@ def test_a_damaged_file_is_refused_in_a_sentence(tmp_path, read, damage):
     path = tmp_path / "network.npz"
     path.write_bytes(damage(bundled.SMALL.path.read_bytes()))
     sha256 = bundled.SMALL.sha256
-    with pytest.raises(ValueError, match=f"is damaged: .* {sha256}; install"):
+    with pytest.raises(ValueError, match=f"is damaged: .* {sha256}; reinstall"):
         read(bundled.Bundled(path, sha256, ""))
 
 

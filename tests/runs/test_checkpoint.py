@@ -529,7 +529,7 @@ def test_a_disk_with_room_for_two_takes_a_third(tmp_path, monkeypatch):
 def test_another_jobs_checkpoint_is_said_with_the_difference(tmp_path, ours):
     _save(_folder(tmp_path, {"a": 1, "b": "sha256:1"}))
     words = {
-        "sha256:0": "its b differs",
+        "sha256:0": "the digest of its b differs",
         "sha256:1": "its a is 1, and this job's is 2",
         None: "its c is None, and this job's is 1",
     }[ours.get("b")]

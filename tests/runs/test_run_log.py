@@ -174,7 +174,7 @@ def test_a_run_that_took_no_step_may_begin_again():
     ("name", "value", "words"),
     [
         ("size", 128, "its size is 64, and this job's is 128"),
-        ("image", "sha256:2", "its image differs"),
+        ("image", "sha256:2", "the digest of its image differs"),
         ("new", 1, "its new is None, and this job's is 1"),
     ],
 )

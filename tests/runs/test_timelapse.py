@@ -109,7 +109,7 @@ def test_a_run_that_does_not_finish_has_the_frames_so_far(caplog):
     assert {frame.shape for frame in frames} == {(2, 4, 3)}  # enlarged
     with caplog.at_level("INFO", "nst_tf"):
         film.close()
-    assert caplog.messages == ["timelapse a.gif is written"]
+    assert caplog.messages == ["wrote timelapse a.gif"]
     assert len(_frames("a.gif")[0]) == 3
 
 
@@ -165,7 +165,7 @@ def test_it_is_numbered_unless_it_may_be_replaced(caplog):
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("f.avi", "has the extension '.avi', expected one of"),
+        ("f.avi", "has the extension '.avi'; expected one of"),
         ("f", "expected one of .gif, .webp, .mp4."),
         ("none/f.gif", "timelapse folder none does not exist"),
         ("made.gif", "exists and is not a regular file"),
@@ -205,7 +205,7 @@ def test_it_ends_with_the_picture_and_changes_nothing_in_it(
 ):
     assert _paint() == 0
     assert _paint("--output=b.png", "--timelapse=f.gif") == 0
-    assert "note      timelapse f.gif is written\n" in capsys.readouterr().err
+    assert "note      wrote timelapse f.gif\n" in capsys.readouterr().err
     assert len(frames) == 9
     picture = image_io.load_image("b.png")
     assert _difference(frames[-1], picture) < 1e-3

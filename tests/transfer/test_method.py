@@ -259,7 +259,7 @@ def test_losses_of_one_name_are_refused(plan):
         steps = method.Painter().paint(
             plan(), extra_losses=lambda *_, extra=extra: extra
         )
-        with pytest.raises(ValueError, match=rf"^two losses are .*, {kinds};"):
+        with pytest.raises(ValueError, match=rf"^two losses have .*, {kinds};"):
             next(steps)
 
 
@@ -271,7 +271,9 @@ def test_what_extra_losses_return_is_a_list(plan):
         steps = method.Painter().paint(
             plan(), extra_losses=lambda *_, made=made: made
         )
-        with pytest.raises(TypeError, match=f"what extra_.*{words}.* a list"):
+        with pytest.raises(
+            TypeError, match=f"the result of extra_.*{words}.* a list"
+        ):
             next(steps)
 
 
