@@ -104,7 +104,8 @@ def test_a_cell_has_one_line_and_one_picture(images, settings, cell, painter):
     sizes = [picture.size for picture in _pictures(cell)]
     assert sizes == [(48, 32), (64, 48), (96, 72), (96, 72)]
     assert re.fullmatch(
-        r"48 x 32 \(1 of 3\), step \d/4, loss [\d.e-]+, \d s so far",
+        r"\d+%  48 x 32 \(1 of 3\), step \d/4, loss [\d.e-]+, "
+        r"about \d s left",
         _lines(cell)[0],
     )
     assert re.fullmatch(

@@ -177,7 +177,7 @@ def _stub(act):
     return Stub
 
 
-def _paint(jobs, kind, workers=2):
+def _paint(jobs, kind, count=2):
     """Paints jobs by a cluster of stubs: results by line."""
     checked = checking.Checker().check_all(tasks.take_jobs(jobs))
     assert not checked.faults
@@ -185,7 +185,7 @@ def _paint(jobs, kind, workers=2):
         order.Queue(checked.found),
         ledger.Written(None),
         workers.Watch(),
-        api.Options(workers, engine="ray"),
+        api.Options(count, engine="ray"),
         kind,
     )
 

@@ -710,7 +710,7 @@ def test_a_killed_program_leaves_its_picture(tmp_path, number, status):
             break
     rest = process.stderr.read()
     assert process.wait(timeout=600) == status
-    assert "enlarged to 512 x 384" in rest
+    assert "enlarged the picture to 512 x 384" in rest
     picture = tmp_path / "harbor_at_dusk-swirling_night.png"
     assert [p for p in tmp_path.iterdir() if p.is_file()] == [picture]
     assert image_io.load_image(picture).shape == (384, 512, 3)

@@ -135,7 +135,7 @@ def test_a_mask_is_of_truth_values_bytes_or_floats(dtype, channels):
             "no value above 1, and white is 255",
         ),
         (np.zeros((0, 8), "u1"), ValueError, "is empty or has"),
-        (None, ValueError, r"keep_mask has shape \(\)"),
+        (None, TypeError, "keep_mask is None of type NoneType, expected a"),
     ],
 )
 def test_what_is_no_mask_is_said(array, error, words):
