@@ -1,4 +1,4 @@
-"""Locks temporary files and marks of running processes.
+"""Locks temporary files and the mark files of running processes.
 
 The system releases a lock (flock) when its process ends in any way. So a locked
 file is in use, and an unlocked one was left behind.

@@ -99,7 +99,7 @@ class _Ticking(Display):
         self._thread.start()
 
     def draw(self, now: float) -> None:
-        """Draws if it is due."""
+        """Draws the display if its interval has passed."""
 
     def close(self) -> None:
         """Ends the thread, and erases the live line."""

@@ -73,7 +73,7 @@ def make(
 def make_zeros(
     height: int, width: int, dtype: tf.DType, in_tiles: bool, devices: int
 ) -> Canvas:
-    """Makes a canvas of zeros, [1, height, width, 3], of the kind of `make`."""
+    """Makes a canvas of zeros, [1, height, width, 3], stored as in `make`."""
     shape = 1, height, width, 3
     if _should_host(in_tiles, devices):
         return host_images.make_zeros(shape, dtype)
@@ -136,7 +136,7 @@ def is_on_host(image: Any) -> TypeGuard[host_images.HostImage]:
 
 
 def is_large(*images: Canvas) -> bool:
-    """Returns whether canvases of one size are changed in bands."""
+    """Returns whether canvases of this size are processed in bands."""
     height, width = get_size(images[0])
     return height * width > WHOLE or any(map(is_on_host, images))
 

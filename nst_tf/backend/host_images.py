@@ -1,8 +1,8 @@
 """Implements canvases as arrays in host memory.
 
 NumPy returns the memory of large arrays to the system when they are freed.
-TensorFlow's allocator keeps it, in blocks that do not fit all images of the
-next level.
+TensorFlow's allocator keeps it, in blocks that may be too small for the images
+of the next level.
 """
 
 import itertools
@@ -99,7 +99,7 @@ class HostImage:
     def _call(
         self, function: Callable[..., Any], inputs: list[Any], dtype: tf.DType
     ) -> tf.Tensor:
-        """Calls a function of the array and inputs, also from graphs."""
+        """Calls a function with the array and inputs, eagerly or in graphs."""
 
         def call(number: Any, *arguments: Any) -> Any:
             return function(_IMAGES[int(number)]._array, *arguments)

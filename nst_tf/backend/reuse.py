@@ -25,7 +25,7 @@ Kind = TypeVar("Kind", bound=type)
 
 
 class _Rule(NamedTuple):
-    """How the attributes of a class are flattened; see `by_value`."""
+    """A rule for flattening the attributes of a class; see `by_value`."""
 
     numbers: Sequence[str] = ()
     varying: Sequence[str] = ()
@@ -254,7 +254,7 @@ class _Parts:
         return None
 
     def _separate_attributes(self, thing: Any, rule: _Rule) -> _Made:
-        """Returns the structure of an object of a registered class."""
+        """Separates the inputs of a registered object from its structure."""
         parts: list[tuple[str, Hashable]] = []
         for name, value in _list_attributes(thing):
             if name in rule.omitted:

@@ -1,7 +1,7 @@
-"""What runs on a node of a Ray cluster: a station, and files that are sent.
+"""Runs on a node of a Ray cluster: a station, and the files sent to it.
 
-Files that the node does not see come with the request, and those that it
-cannot write go back with the answer.
+Files missing on the node come with the request; outputs that it cannot write go
+back with the answer.
 """
 
 import contextlib
@@ -29,13 +29,13 @@ class Refusal(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """Files that the worker does not see as the driver does."""
+    """Files that are missing or different on the node of the worker."""
 
     paths: Sequence[str]
 
 
 class Answer(NamedTuple):
-    """What became of a picture, and its files if they are not written yet."""
+    """The result of a picture, with its files if not yet written."""
 
     result: ledger.Result
     files: Mapping[str, bytes] = {}
@@ -45,9 +45,9 @@ class PaintingActor:
     """Paints pictures on a node.
 
     Args:
-        setup: As of a station.
-        threads: That it may take.
-        mark: A file beside the outputs: who sees it shares their folder.
+        setup: The settings of the station.
+        threads: Number of threads for TensorFlow.
+        mark: A file beside the outputs; a node that sees it shares the folder.
     """
 
     def __init__(self, setup: painting.Setup, threads: int, mark: str):
@@ -113,11 +113,11 @@ class PaintingActor:
         return Answer(result, found)
 
     def stop(self) -> None:
-        """Makes it save what it paints after its step."""
+        """Makes the actor save its picture after the current step."""
         self._stop.set()
 
     def _keep(self, references: Mapping[str, Any]) -> None:
-        """Keeps files that were sent."""
+        """Writes the files that the driver sent."""
         import ray
 
         for path, reference in references.items():
@@ -126,19 +126,19 @@ class PaintingActor:
             place.write_bytes(ray.get(reference))
 
     def _find(self, path: str) -> str:
-        """Finds where a file that was sent is; folders stay together."""
+        """Returns the local path of a sent file; folders stay together."""
         folder, name = os.path.split(os.path.abspath(path))
         return os.path.join(self._find_folder(folder), name)
 
     def _find_folder(self, folder: str) -> str:
-        """Finds where the files of a folder are that were sent."""
+        """Returns the local folder for the files sent from a folder."""
         key = hashlib.sha256(folder.encode()).hexdigest()[:16]
         return os.path.join(self._folder.name, key)
 
     def _use_sent(
         self, job: settings.Job, sizes: Mapping[str, int]
     ) -> settings.Job:
-        """Names the files of a job that were sent by where they are now."""
+        """Replaces the paths of sent files in a job by their local paths."""
 
         def find(source: Any) -> Any:
             if isinstance(source, tuple):

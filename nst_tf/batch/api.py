@@ -1,4 +1,4 @@
-"""Jobs -> results as they come: what `nst_tf` and the program offer of batches.
+"""Runs batches, for `nst_tf.run_jobs` and the program nst-tf-batch.
 
 Everything is checked before anything is painted.
 """
@@ -28,7 +28,7 @@ MOST_SHOWN = 1000  # faults that are written out
 
 
 class Options(NamedTuple):
-    """How a batch is painted."""
+    """The options of a batch."""
 
     workers: int = 0  # processes or actors; 0: this one, or all there are
     judge: bool = False
@@ -51,24 +51,24 @@ def run_jobs(
     """Makes the pictures of many jobs, and yields results as they come.
 
     Jobs that share a network, a size and a style come one after another. A
-    picture that is there, by the same settings and inputs, is not painted
-    again. One that fails does not stop the others. Stop reading to stop.
+    picture that already exists, with the same settings and inputs, is skipped.
+    A failure does not stop the other jobs. To stop early, stop iterating.
 
-    With workers, a script needs `if __name__ == "__main__":` around its own
-    work, since each process imports it.
+    With workers, a script needs an `if __name__ == "__main__":` guard, since
+    each process imports it.
 
     Args:
-        jobs: Jobs with an output each; "{content}-{style}.png" if it is empty.
+        jobs: The jobs; an empty output means "{content}-{style}.png".
         engine: "local"; or "ray", which needs nst-tf[batch].
-        workers: Processes of this machine, or actors of the cluster; 0: this
-            process, or as many actors as the cluster has room for.
-        judge: Whether each picture is judged, as by `judge_image`.
+        workers: Number of processes on this machine, or of actors on the
+            cluster; 0: this process, or as many actors as the cluster can run.
+        judge: Whether to score each picture with `judge_image`.
         results_dir: Folder of results.jsonl and failed.jsonl; None: no files.
-            Only a file that it has the digest of is replaced, unless the job
-            says overwrite.
-        address: Of a Ray cluster: "auto", "local", or HOST:PORT.
-        gpus_per_job: GPUs of an actor, fractions allowed; -1: one, if the
-            cluster has any.
+            An existing output is replaced only if its digest is recorded there,
+            or if the job has overwrite=True.
+        address: Address of a Ray cluster: "auto", "local", or HOST:PORT.
+        gpus_per_job: GPUs per actor, may be a fraction; -1: one, if the cluster
+            has any.
         progress: Shows a bar on standard error, or a line in a cell.
 
     Yields:
@@ -76,7 +76,7 @@ def run_jobs(
         "skipped", "unfinished" or "failed"), output, seconds, error, judge.
 
     Raises:
-        ValueError: If any job is not as it should be: all faults, in lines.
+        ValueError: If any job is invalid; the message has a line for each.
     """
     options = Options(workers, judge, engine, address, gpus_per_job)
     check_options(options)
@@ -95,7 +95,7 @@ def _run(
     written: ledger.Written,
     progress: bool,
 ) -> Iterator[ledger.Result]:
-    """Paints what has been checked."""
+    """Paints checked tasks."""
     with runner.show(progress):
         for _, result in paint(checked, options, book, written):
             yield result
@@ -108,7 +108,7 @@ def paint(
     written: ledger.Written,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Generator[tuple[order.Unit | None, ledger.Result], None, None]:
-    """Paints what has been checked; notes and shows each result.
+    """Paints checked tasks; records and shows each result.
 
     Args:
         checked: What there is to paint, and what is done.
@@ -163,7 +163,7 @@ def check_options(options: Options) -> None:
 def describe_faults(
     faults: Sequence[manifest.Fault], word: str = "line"
 ) -> list[str]:
-    """Says in lines what is wrong."""
+    """Formats faults, one per line."""
     lines = [
         f"{word} {fault.number}: {fault.sentence}"
         if fault.number
@@ -182,7 +182,7 @@ def _open_engine(
     written: ledger.Written,
     watch: workers.Watch,
 ) -> Generator[workers.Outcome, None, None]:
-    """Starts what paints."""
+    """Starts the engine."""
     if options.engine == "ray":
         from nst_tf.batch import ray_engine
 

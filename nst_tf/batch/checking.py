@@ -1,6 +1,6 @@
 """Checks every task before any is painted: pictures, settings, outputs, space.
 
-Of a picture its header is read, once, whatever number of tasks name it.
+The header of each picture is read once, even if many tasks use it.
 """
 
 import os
@@ -20,7 +20,7 @@ _ORIENTATION = 0x0112
 
 
 class Checked(NamedTuple):
-    """What a batch comes to."""
+    """The result of checking a batch."""
 
     found: dict[groups.Group, list[tasks.Task]]  # what there is to paint
     done: list[tasks.Task]  # what is there already
@@ -111,8 +111,8 @@ class Checker:
         first = self._outputs.setdefault(_hash(place), task.number)
         if first != task.number:
             raise ValueError(
-                f"output {path} is that of line {first}, too; name another, or "
-                f"tell them apart by {{index}} in --output."
+                f"output {path} is also the output of line {first}; choose "
+                f"another name, or use {{index}} in --output."
             )
         is_there = os.path.lexists(path)
         if is_there and done.is_done(task.make_job(), self._digests):
@@ -127,13 +127,13 @@ class Checker:
         return group
 
     def _find_group(self, task: tasks.Task) -> groups.Group:
-        """Finds the group of a task; plans it, if it is new."""
+        """Returns the group of a task; plans a new group."""
         job = task.kind.job
         content = task.get("content")
         if not content:
             raise ValueError("no content image; give it a content.")
         styles = [self._list_parts(each) for each in task.get("style")]
-        # To make a job takes long, for a million of them.
+        # Making a job is slow, for a million tasks.
         if {*task.kind.names} - {"content", "style"}:
             named = inputs.list_named_pictures(task.make_job())
         else:
@@ -204,7 +204,7 @@ class Checker:
     def _remove_inputs(
         self, found: dict[groups.Group, list[tasks.Task]]
     ) -> list[manifest.Fault]:
-        """Takes out the tasks whose output is an input of any task."""
+        """Removes the tasks whose output is an input of any task."""
         paths = filter(sources.is_file, self._sizes)
         read = {_hash(Path(os.path.realpath(path))) for path in paths}
         if read.isdisjoint(self._outputs):

@@ -1,4 +1,4 @@
-"""A Ray cluster: connected to, measured, and what is asked of it."""
+"""Connects to a Ray cluster, and plans the resources of its actors."""
 
 import contextlib
 import logging
@@ -18,7 +18,7 @@ MOST_CPUS = 4  # of an actor, unless fewer actors are asked for
 
 
 class Cluster(NamedTuple):
-    """What actors ask for."""
+    """The cluster, and the resources of an actor."""
 
     cpus: int
     gpus: float

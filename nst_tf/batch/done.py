@@ -1,8 +1,8 @@
-"""Whether a picture is done: its record has these settings and these inputs.
+"""Finds finished pictures: their records have these settings and inputs.
 
-Its name proves nothing, nor does its record prove that the file is as it was
-written: an editor keeps the record. So a record decides what is not painted
-again, and never what may be replaced.
+A name proves nothing. Nor does a record prove that the file is unchanged, since
+an image editor keeps the record. So a record decides which pictures to skip,
+but never which files to replace.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ class Digests:
         self._known: dict[str, str] = {}
 
     def find(self, source: str) -> str:
-        """Finds that of a file or a download; empty if there is none."""
+        """Returns the digest of a file or a download; empty if missing."""
         if source not in self._known:
             path = Path(source).expanduser()
             if not sources.is_file(source):
@@ -75,7 +75,7 @@ def is_done(job: settings.Job, digests: Digests) -> bool:
 def _has_weights(
     job: settings.Job, network: dict[str, str], digests: Digests
 ) -> bool:
-    """Whether a record's network weights are those of a job."""
+    """Returns whether the network weights of a record and a job agree."""
     known = architectures.NETWORKS[job.extractor]
     shipped = {"auto": known.shipped, "small": known.small}.get(job.weights)
     if shipped:

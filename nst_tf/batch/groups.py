@@ -1,6 +1,6 @@
-"""What tasks of one kind and of pictures of one size share: planned once.
+"""Plans once for all tasks of one kind with pictures of one size.
 
-The painter compiles it once, too.
+The painter compiles once for them, too.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ class Group:
 
     @property
     def work(self) -> int:
-        """What the time of a picture is in proportion to."""
+        """The work of a picture; its time is proportional to this."""
         return sum(level.work * level.steps for level in self.draft.levels)
 
     def estimate_memory(self, network: weight_files.NetworkWeights) -> float:

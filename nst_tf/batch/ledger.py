@@ -1,8 +1,8 @@
-"""What became of each line: results.jsonl, failed.jsonl, and their merging.
+"""Reads, writes and merges results.jsonl and failed.jsonl.
 
-Lines are appended to results.jsonl, each in one write: before a file takes its
-place its digest is noted, and after that what came out. So whatever ends a
-batch, the next one knows the files that it wrote.
+Lines are appended to results.jsonl, each in one write: the digest of an output
+before it is moved into place, and the result after that. So the next batch
+knows which files a batch wrote, even if it was killed.
 """
 
 import datetime
@@ -24,7 +24,7 @@ _SHARD = re.compile(r"results-\d+-of-\d+\.jsonl")
 
 
 class Result(NamedTuple):
-    """What became of a job."""
+    """The result of a job."""
 
     line: int  # of the manifest; of `run_jobs` the job, from 1
     status: str  # done, skipped (it was done before), unfinished or failed
@@ -37,7 +37,7 @@ class Result(NamedTuple):
     node: str = ""  # that painted it, in a cluster
 
     def format(self) -> dict[str, Any]:
-        """Writes it as a line of results.jsonl."""
+        """Returns the fields of a line of results.jsonl."""
         found = self._asdict() | {
             "output": str(self.output),
             "seconds": round(self.seconds, 2),
@@ -57,8 +57,8 @@ class Ledger:
         shard: The (k, n) of results-k-of-n.jsonl; None: results.jsonl.
 
     Raises:
-        ValueError: If the files there are not ours, cannot be written, or
-            another batch writes them.
+        ValueError: If these files were not written by a batch, are not
+            writable, or are in use by another batch.
     """
 
     def __init__(self, folder: Path, shard: tuple[int, int] | None = None):
@@ -100,7 +100,7 @@ class Ledger:
             self._lock.close()
 
     def add(self, result: Result) -> None:
-        """Notes what became of a job."""
+        """Records the result of a job."""
         append(self.path, {"time": _now(), **result.format()})
 
     def write_failed(self, failed: Sequence[tasks.Task]) -> None:
@@ -152,13 +152,13 @@ class Written(outputs.WrittenFiles):
         self._found[_resolve(str(path))] = [*before[-1:], *digests]
 
     def forget(self) -> None:
-        """Forgets nothing: the next batch may replace it."""
+        """Does nothing: the next batch may replace the file."""
 
 
 def append(path: Path, line: Mapping[str, Any]) -> None:
     """Appends a line, in one write, so that processes may share a file.
 
-    What a killed process left without an end gets one.
+    If a killed process left a partial line, a newline is added first.
     """
     data = f"{terminal.escape(json.dumps(line))}\n".encode()
     with open(
@@ -172,7 +172,7 @@ def append(path: Path, line: Mapping[str, Any]) -> None:
 
 
 def read(path: Path) -> Iterator[dict[str, Any]]:
-    """Reads results, without what is none."""
+    """Yields the results in a file; skips invalid lines."""
     try:
         with open(path, "rb") as file:
             for data in file:
@@ -238,7 +238,7 @@ def _name_failed(name: str) -> str:
 
 
 def _write(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
-    """Writes lines of JSON in one move."""
+    """Writes JSON lines atomically."""
     with files.write_atomically(path) as file:
         for line in lines:
             file.write(f"{terminal.escape(json.dumps(line))}\n".encode())
@@ -253,7 +253,7 @@ def _read_objects(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _parse(data: bytes) -> dict[str, Any] | None:
-    """Reads a line of results; None if it is none."""
+    """Parses a line of results; returns None if it is invalid."""
     try:
         line = json.loads(data)
     except (ValueError, RecursionError):
@@ -263,7 +263,7 @@ def _parse(data: bytes) -> dict[str, Any] | None:
 
 
 def _check_ours(path: Path) -> None:
-    """Raises ValueError if a file is there that no batch has written."""
+    """Raises ValueError if a file exists that no batch wrote."""
     try:
         with open(path, "rb") as file:
             data = file.readline(manifest.LONGEST_LINE)
@@ -276,17 +276,17 @@ def _check_ours(path: Path) -> None:
         line = None
     if not isinstance(line, dict) or not line.keys() & {"status", "style"}:
         raise ValueError(
-            f"{path} is there, and no batch wrote it; move it, or name another "
+            f"{path} exists, but no batch wrote it; move it, or choose another "
             f"folder with --results_dir."
         )
 
 
 def _resolve(path: str) -> str:
-    """Names a file as notes do."""
+    """Returns the path of a file as recorded in notes."""
     return os.path.realpath(os.path.expanduser(path))
 
 
 def _now() -> str:
-    """Writes what the clock says: ISO 8601, UTC."""
+    """Returns the current time: ISO 8601, UTC."""
     now = datetime.datetime.now(datetime.timezone.utc)
     return now.isoformat(timespec="seconds").replace("+00:00", "Z")

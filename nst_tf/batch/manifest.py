@@ -1,7 +1,7 @@
-"""Manifests: lines of CSV or JSON, or patterns of file names -> lines.
+"""Reads manifests: CSV, JSON lines, or patterns of file names.
 
-A line is what one picture is given: settings by name, as text or, in JSON, as
-values. Nothing is checked here but the form; a line that has none is a fault.
+A line has the settings of one picture by name, as text or, in JSON, as values.
+Only the syntax is checked here; an invalid line becomes a `Fault`.
 """
 
 import csv
@@ -23,7 +23,7 @@ _MARKS = (b"\xff\xfe", b"\xfe\xff")  # of UTF-16 and UTF-32, little-endian
 
 
 class Line(NamedTuple):
-    """What one picture is given."""
+    """The settings of one picture."""
 
     number: int  # in the file, from 1; of patterns, of the picture
     names: Sequence[str]  # of settings; lines with the same ones share it
@@ -31,11 +31,11 @@ class Line(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a line."""
+    """An error in a line of a manifest."""
 
-    number: int  # 0: it is about all of them
+    number: int  # of the line; 0: all lines
     sentence: str
-    task: Any = None  # that could be made of it, of `tasks`
+    task: Any = None  # the `tasks.Task` of the line, if there is one
 
 
 def read(path: Path) -> Iterator[Line | Fault]:
@@ -125,7 +125,7 @@ def _expand(pattern: str) -> list[str]:
     if glob.has_magic(path):
         found = list(filter(os.path.isfile, found))
         if not found:
-            raise ValueError(f"no file has a name like {pattern!r}.")
+            raise ValueError(f"no file matches {pattern!r}.")
     return found or [pattern]  # which the checks refuse
 
 

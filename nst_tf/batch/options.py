@@ -92,7 +92,7 @@ _SHARED = ("dry_run", "progress", "quiet", "verbose")
 
 
 class Request(NamedTuple):
-    """What a command line asks for."""
+    """A parsed command line."""
 
     own: dict[str, Any]  # by name, of `FLAGS`
     defaults: settings.Job  # for all lines
@@ -103,7 +103,7 @@ class Request(NamedTuple):
 
     @property
     def options(self) -> api.Options:
-        """How the batch is painted."""
+        """The options of the batch."""
         return api.Options(*(self.own[name] for name in api.Options._fields))
 
 
@@ -214,7 +214,7 @@ def _check_known(typed: str, name: str) -> None:
 
 
 def _takes_value(typed: str) -> bool:
-    """Whether a flag of a setting is followed by its value."""
+    """Returns whether the value of a setting's flag is the next word."""
     if not typed.startswith("-") or typed in ("-", "--"):
         return False
     try:
@@ -244,7 +244,7 @@ def _read_value(name: str, text: str) -> Any:
 
 
 def _read_shard(text: str) -> tuple[int, int] | None:
-    """Reads "3/8"."""
+    """Parses a shard such as "3/8"."""
     if not text:
         return None
     one, _, all_ = text.partition("/")

@@ -1,7 +1,7 @@
-"""Which picture comes next: those that share a network, a size and a style.
+"""Orders pictures so that those with one network, size and style are together.
 
-Each worker stays with a group as long as there is one of its own. So it
-compiles few steps, and a style's targets serve all its contents.
+Each worker takes pictures from one group while any are left. So it compiles few
+train steps, and computes the targets of a style once for many contents.
 """
 
 from collections import deque
@@ -13,12 +13,12 @@ from nst_tf.plan import settings
 
 
 class Unit(NamedTuple):
-    """A picture on its way: what a worker is given."""
+    """A task in the queue or with a worker, and its retries."""
 
     task: tasks.Task
     group: groups.Group
-    tile: int = 0  # largest side, in pixels, after a lack of memory; 0: any
-    tries: int = 0  # that ended with their worker
+    tile: int = 0  # largest side, in pixels, after out of memory; 0: any
+    tries: int = 0  # attempts in which the worker died
 
 
 class Queue:
@@ -78,12 +78,12 @@ class Queue:
         self._left.setdefault(unit.group, deque()).appendleft(unit)
 
     def forget(self, worker: Any) -> None:
-        """Forgets a worker that is no more, so that others take its groups."""
+        """Forgets a dead worker, so that others take its groups."""
         for owners in self._owners.values():
             owners.discard(worker)
 
     def list_outputs(self) -> list[str]:
-        """Lists the outputs of what is left."""
+        """Lists the outputs of the remaining tasks."""
         return [u.task.output for each in self._left.values() for u in each]
 
 

@@ -1,7 +1,7 @@
-"""One worker's work: picture after picture, with what they share kept.
+"""Paints pictures one after another in a worker, with shared caches.
 
-A `Station` has the networks and the pictures that were read last.
-Whatever goes wrong with a picture becomes its result: the next one comes.
+A `Station` caches networks and recently read pictures. An error in a picture
+becomes its result, and the worker continues with the next one.
 """
 
 import collections
@@ -44,7 +44,7 @@ class Request(NamedTuple):
 
 
 class Setup(NamedTuple):
-    """What the workers of a batch share."""
+    """The settings that all workers of a batch share."""
 
     judge: bool = False  # whether pictures are judged
     memory: float = 0.0  # GB that a picture may take; 0: what is free
@@ -236,7 +236,7 @@ def limit_tiles(draft: planning.Plan, side: int) -> planning.Plan:
 
 
 def _describe_error(error: Exception) -> str:
-    """Says in one line why a picture failed."""
+    """Formats the error of a failed picture in one line."""
     words = " ".join(str(error).split())
     if "tensorflow" in sys.modules and device.is_out_of_memory(error):
         return words or "out of memory; make it smaller with --size."
@@ -268,7 +268,7 @@ def _remove_checkpoints(plan: planning.Plan) -> None:
 
 @contextlib.contextmanager
 def _lock(path: Path) -> Iterator[None]:
-    """Keeps other batches from an output meanwhile.
+    """Locks an output against other batches.
 
     Raises:
         ValueError: If one of them is at it.

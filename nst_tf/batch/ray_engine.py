@@ -1,8 +1,9 @@
 """The engine of a Ray cluster: actors with a station each.
 
-Ray's `memory` places actors and limits nothing, and a running actor counts no
-CPU unless told so. So each actor asks for the memory of its pictures' class and
-for its threads, and is given both as limits: where memory is short, they wait.
+Ray uses `memory` to place actors but enforces no limit, and by default a
+running actor reserves no CPU. So each actor requests memory for its class of
+pictures and CPUs for its threads, and limits itself to both. If a cluster has
+too little memory, actors wait.
 
 An actor is given one picture at a time. If it is lost, with its node or by
 Ray's memory monitor, the picture goes to another one.
@@ -87,7 +88,7 @@ def paint(
 
 
 class _Driver:
-    """What the slots share: the queue, the networks, what was sent."""
+    """The state that slots share: queue, networks, files sent."""
 
     def __init__(
         self,
@@ -136,8 +137,8 @@ class _Slot:
     """One actor at a time, and the picture that it paints.
 
     Attributes:
-        unit: The picture; None: there is none.
-        answer: The reference of what becomes of it.
+        unit: The picture; None: the actor is idle.
+        answer: Ray reference to the answer of the actor.
     """
 
     def __init__(self, driver: _Driver, kind: Any):
@@ -149,7 +150,7 @@ class _Slot:
         self._began = 0.0
 
     def fill(self) -> None:
-        """Takes the next picture; an actor for smaller ones gives way."""
+        """Takes the next picture; replaces an actor with too little memory."""
         if self.unit:
             return
         driver = self._driver
@@ -163,12 +164,12 @@ class _Slot:
             self._send(unit)
 
     def receive(self) -> workers.Outcome | None:
-        """Takes the answer: a result; None if the picture is painted again."""
+        """Returns the result of the actor; None if the picture is retried."""
         import ray
 
         unit = self.unit
         if unit is None:
-            raise RuntimeError("an actor without a picture has answered.")
+            raise RuntimeError("an idle actor returned an answer.")
         try:
             answer = ray.get(self.answer)
         except ray.exceptions.RayTaskError as error:
@@ -194,14 +195,14 @@ class _Slot:
         return unit, result
 
     def stop(self) -> None:
-        """Makes its actor save after its step; ends one that waits."""
+        """Makes the actor save after its step; ends one that is not ready."""
         import ray
 
         if not self.unit:
             return
         try:
             ray.get(self._actor.stop.remote(), timeout=_STOPPING)
-        except Exception:  # it is not there
+        except Exception:  # the actor has not started, or has died
             self.unit = None
             self.close()
 

@@ -1,4 +1,4 @@
-"""How far a whole batch is: done, failed, rate, time left."""
+"""Reports the progress of a batch: done, failed, rate, time left."""
 
 import time
 
@@ -34,12 +34,12 @@ class Report:
         return max(0.0, left - (now - then))
 
     def follow(self, worker: object, share: float) -> None:
-        """Takes note of the share of its picture that a worker has painted."""
+        """Records the progress of a worker's current picture, in [0, 1]."""
         self._shares[worker] = share
         self._show(False)
 
     def finish(self, unit: order.Unit, result: ledger.Result) -> None:
-        """Takes note of a result."""
+        """Records a result."""
         self._ended += 1
         self._failed += result.status == ledger.FAILED
         self._over += unit.group.work
@@ -53,7 +53,7 @@ class Report:
         return min(1.0, (self._over + under_way) / self._work)
 
     def _show(self, is_milestone: bool) -> None:
-        """Shows where the batch is."""
+        """Shows the progress of the batch."""
         now = time.monotonic()
         elapsed, share = now - self._began, self._estimate()
         if share > 0:

@@ -1,7 +1,8 @@
-"""Lines -> tasks: settings read and joined with those of all, outputs named.
+"""Makes tasks of lines: parses settings, adds shared ones, names outputs.
 
-A task is small: a million of them are held at a time. What many lines share is
-a `Kind`, checked once; a `Job` is made of a task when its picture is due.
+A task is small, since a batch may hold a million. The settings that many lines
+share are a `Kind`, checked once. A task becomes a `Job` just before it is
+painted.
 """
 
 import dataclasses
@@ -34,7 +35,7 @@ _UNSAFE = re.compile(r'[\0-\x1f\x7f/\\:*?"<>|]')
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Kind:
-    """What tasks share: all settings but their own pictures."""
+    """The settings that several tasks share: all but their pictures."""
 
     job: settings.Job
     names: Sequence[str]  # of settings that name pictures, one value a task
@@ -118,7 +119,7 @@ class Maker:
     def _find_kind(
         self, given: Mapping[str, Any], own: Mapping[str, Any]
     ) -> Kind:
-        """Finds what a line shares with others; checks it, if it is new."""
+        """Returns the kind of a line; checks a new kind."""
         key = (*((n, v, type(v)) for n, v in given.items()), *own)
         if key not in self._kinds:
             read = {
@@ -139,7 +140,7 @@ class Maker:
         return self._kinds[key]
 
     def _read(self, name: str, value: Any) -> Any:
-        """Reads a value; text as flags write it. Files are found from here."""
+        """Parses a value, and resolves its paths in the manifest's folder."""
         if name not in _FILES:
             return _read_value(name, value)
         key = name, value, type(value)
@@ -150,7 +151,7 @@ class Maker:
         return self._resolved[key]
 
     def _resolve(self, name: str, value: Any) -> Any:
-        """Reads a value that names files, which are found from here."""
+        """Parses a value with paths, relative to the manifest's folder."""
         several = settings.FIELDS[name].type == tuple[str, ...]
         if several and isinstance(value, str):
             cells = value.split(SEPARATOR)
@@ -220,7 +221,7 @@ def write_line(task: Task) -> dict[str, Any]:
 
 
 def _read_value(name: str, value: Any) -> Any:
-    """Reads a value that names no file."""
+    """Parses a value without paths."""
     field = settings.FIELDS[name]
     if isinstance(value, str):
         texts = [value]
@@ -235,7 +236,7 @@ def _read_value(name: str, value: Any) -> Any:
 
 
 def _is_keyword(name: str, value: Any) -> bool:
-    """Whether a value is a word with a meaning, and no path."""
+    """Returns whether a value is a keyword, not a path."""
     return isinstance(value, str) and settings.is_keyword(name, value)
 
 
@@ -257,8 +258,8 @@ def _name_output(pattern: str, task: Task, index: int) -> str:
             return match[0][0]
         if not name:
             raise ValueError(
-                f"output is {pattern!r}, with a brace alone; write {{{{ for "
-                f"one that is part of the name."
+                f"output {pattern!r} has an unmatched brace; write {{{{ or "
+                f"}}}} for a brace in the name."
             )
         if name == "index":
             return format(index, width or "")

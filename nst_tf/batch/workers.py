@@ -1,8 +1,8 @@
-"""The engines of this machine: this process, or one for each worker.
+"""The engines of this machine: this process, or a process per worker.
 
-A worker that dies is started again, and its picture is painted again: in tiles
-of half the side, if memory was what it died of. A worker whose parent is gone
-ends at once.
+A worker that dies is restarted, and its picture is retried; if it ran out of
+memory, with tiles of half the side. A worker ends at once when its parent has
+ended.
 """
 
 import contextlib
@@ -33,10 +33,10 @@ _WAIT = 0.2  # seconds, after which the parent asks whether to stop
 
 
 class Watch(NamedTuple):
-    """What an engine asks and tells while it works."""
+    """The callbacks of an engine."""
 
     should_stop: Callable[[], bool] = lambda: False
-    # Who, and the share of its picture that is painted.
+    # Called with a worker and the progress of its picture, in [0, 1].
     follow: Callable[[object, float], None] = lambda worker, share: None
 
 
@@ -46,7 +46,7 @@ Outcome = tuple[order.Unit, ledger.Result]
 def make_request(
     unit: order.Unit, written: ledger.Written, network: str = ""
 ) -> painting.Request:
-    """Makes what a worker is given of a unit.
+    """Makes the request for a worker from a unit.
 
     Args:
         unit: The unit.
@@ -84,7 +84,7 @@ def paint(
     watch: Watch,
     count: int,
 ) -> Generator[Outcome, None, None]:
-    """Paints all pictures of a queue, by so many processes."""
+    """Paints all pictures of a queue in `count` processes."""
     count = max(1, min(count, len(queue)))
     memory = host_memory.find_limit()
     if memory and not setup.memory:
@@ -128,21 +128,21 @@ def paint(
 
 
 def halve_tile(unit: order.Unit) -> order.Unit:
-    """Gives a unit tiles of half the side, after a lack of memory."""
+    """Halves the tile side of a unit, after running out of memory."""
     side = unit.tile or max(unit.group.size)
     return unit._replace(tile=max(1, side // 2))
 
 
 def retry(unit: order.Unit, is_shortage: bool, words: str) -> Any:
-    """Decides what becomes of a unit whose worker ended.
+    """Decides whether to retry a unit whose worker died.
 
     Returns:
-        The unit, to be painted again; or the result that it failed.
+        The unit, to try again; or its result, failed.
 
     Args:
         unit: The unit.
-        is_shortage: Whether memory is what it ended for.
-        words: How it ended.
+        is_shortage: Whether the worker ran out of memory.
+        words: How the worker died, for the error.
     """
     unit = unit._replace(tries=unit.tries + 1)
     if unit.tries >= MOST_TRIES:
@@ -213,7 +213,7 @@ class _Worker:
         self.connection.send(request)
 
     def stop(self) -> None:
-        """Makes it save its picture after its step."""
+        """Makes the worker save its picture after the current step."""
         if self.unit and not self._stopped:
             self._stopped = True
             with contextlib.suppress(OSError):  # it has ended
@@ -255,7 +255,7 @@ def _retry(
 
 
 def _work(own: Any, setup: painting.Setup, environment: dict[str, str]) -> None:
-    """Is the worker's process: paints what comes until the parent is gone."""
+    """Runs in the worker: paints requests until the parent ends."""
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says what to do
     requests: queues.Queue[painting.Request] = queues.Queue()

@@ -110,8 +110,8 @@ def to_gray(image: np.ndarray, like: np.ndarray | None = None) -> np.ndarray:
 
     Args:
         image: [H, W, 3] in [0, 1], sRGB.
-        like: Another picture whose mean and standard deviation of lightness it
-            takes, as a style takes those of the content; None: keep its own.
+        like: A picture, such as the content of a style; the result gets the
+            mean and standard deviation of its lightness. None: no change.
 
     Returns:
         Gray, [H, W, 3], float32 in [0, 1].

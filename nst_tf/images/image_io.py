@@ -114,7 +114,7 @@ def read_image(image: Image.Image, name: str) -> Picture:
 
 
 def _read(read_samples: Callable[[], Any], name: str) -> Picture:
-    """Makes a picture from a reader's result; keeps transparent colors."""
+    """Makes a picture; keeps the colors of transparent pixels."""
     try:
         read = read_samples()
         if transparency.is_hidden(read.alpha):

@@ -26,7 +26,7 @@ CLASSES = 31  # largest sample of masks that look like class numbers
 
 
 class MaskRegion(NamedTuple):
-    """A part of a picture."""
+    """A region of a mask: its color, and the membership of each pixel."""
 
     color: tuple[int, int, int]  # in the mask, 0 to 255
     weights: np.ndarray  # membership of each pixel, [H, W] in [0, 1]

@@ -124,10 +124,10 @@ def compare_border(luma: np.ndarray, alpha: np.ndarray | None = None) -> float:
 
     Detail is the mean absolute difference to the pixel below plus that to the
     pixel on the right. The ratio compares the outer 16 pixels with the next 48;
-    the level of 8-bit rounding is a floor for both. 1 is even. Below 128 pixels
-    the bands are an eighth of the short side and the next three eighths. The
-    ratio ignores meaning: a plain sky at the top lowers it. Compare pictures of
-    the same content, or with the content's own ratio.
+    the level of 8-bit rounding is a floor for both. 1: equal detail. Below
+    128 pixels the bands are an eighth of the short side and the next three
+    eighths. The ratio ignores meaning: a plain sky at the top lowers it.
+    Compare pictures of the same content, or with the content's own ratio.
 
     Args:
         luma: [H, W] in [0, 1].

@@ -1,7 +1,7 @@
 """Implements the content loss, the relative difference of features.
 
-The small network has projections to the features of the full one. Its
-statistics are of the small features, its distances of the projected ones.
+The small network has projections to the features of the full one. The loss
+computes statistics of the small features, and distances of the projected ones.
 """
 
 from collections.abc import Callable

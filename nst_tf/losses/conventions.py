@@ -1,9 +1,9 @@
 """Lists the loss normalizations of published implementations.
 
 The losses of `nst_tf.losses` are means, by default relative to their targets.
-For given picture sizes and network, the loss of a source is one of them times a
-constant. This module has these constants, with which weights are in the
-source's units.
+For a given network and picture size, a source's loss is one of these losses
+times a constant. This module lists the constants, so that a user can set
+weights in the source's units.
 """
 
 from collections.abc import Callable, Mapping

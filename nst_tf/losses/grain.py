@@ -42,10 +42,10 @@ class GrainLoss(style_losses.StyleLoss):
     distance = mean(max(sqrt(E / E_s) - 1, 0)^2) over three opponent colors at
     two scales: E is the mean square of the Laplacian of the image, or of its 2
     x 2 average pooling, and E_s that of the style image. The energy of 8-bit
-    rounding is added to both, so that a gray style, without energy in color,
-    does not demand less than files can show.
+    rounding is added to both: without it a gray style, whose color energy is 0,
+    would penalize the rounding errors of any 8-bit file.
 
-    A deficit has no loss: an optimizer would fill it with speckles on flat
+    Too little detail is not penalized: an optimizer would add speckles to flat
     areas, where they cost least.
 
     Its layer is "image".

@@ -133,8 +133,8 @@ def choose_positions(
 ) -> np.ndarray:
     """Samples positions of a style's map, ascending, [N].
 
-    It excludes positions of weight 0. Of more than `SAMPLE` it takes a fixed
-    random sample, with probabilities proportional to the weights.
+    It excludes positions of weight 0. If more than `SAMPLE` remain, it draws
+    `SAMPLE` of them with a fixed seed, in proportion to their weights.
     """
     weights = np.ones(height * width)
     if mask is not None:

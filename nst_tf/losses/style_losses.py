@@ -108,11 +108,11 @@ class StyleLoss:
         """Computes constants of the loss from its target."""
 
     def _difference(self, means: tf.Tensor) -> tf.Tensor:
-        """Computes the squared difference of means to the target, []."""
+        """Computes the squared distance from means to the target, []."""
         raise NotImplementedError
 
     def _of_zeros(self) -> tf.Tensor:
-        """Computes the squared difference of zeros to the target, []."""
+        """Computes the squared distance from zeros to the target, []."""
         return self._difference(tf.zeros_like(self._target))
 
 

@@ -22,7 +22,7 @@ _MOST_POINTERS = 64  # followed per tag
 
 
 def check_tags(file: BinaryIO) -> None:
-    """Checks all directories of a TIFF file, or of EXIF data, which has one.
+    """Checks all directories of a TIFF file or of EXIF data, a TIFF itself.
 
     Raises:
         ValueError: If the tags of a directory are longer than the file or have

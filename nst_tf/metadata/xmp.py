@@ -138,7 +138,7 @@ def encode(properties: Properties) -> bytes:
 
 
 def escape(text: str) -> str:
-    """Writes a text as it stands in a packet."""
+    """Escapes a text for XML; drops characters that XML forbids."""
     return saxutils.escape(_NOT_XML.sub("", text), {"\r": "&#13;"})
 
 

@@ -271,7 +271,7 @@ class _Rectified(tf.keras.layers.Layer):
 
 @ops.fuse
 def _masked(features: tf.Tensor, *upstream: tf.Tensor) -> tf.Tensor:
-    """Sums gradients where features are positive."""
+    """Backpropagates through a ReLU the sum of the upstream gradients."""
     zero = tf.zeros([], features.dtype)
     return tf.where(features > 0, tf.add_n(upstream), zero)
 

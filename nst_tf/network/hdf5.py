@@ -84,8 +84,8 @@ def read_array(dataset: h5py.Dataset) -> np.ndarray:
     """Reads an array whose shape and type are already checked.
 
     Raises:
-        ValueError: If it is compressed in an unusual way, or to more than its
-            size.
+        ValueError: If its compression is unsupported, or a chunk inflates to
+            more than its declared size.
     """
     if dataset.chunks is not None:
         _check_chunks(dataset)

@@ -3,12 +3,12 @@
 A tile of 4 x 4 results takes 36 multiplications for each pair of channels,
 where the sum over the kernel takes 144. The transforms before and after them
 are products, too: a banded matrix transforms all tiles of a block at once. So
-the library's product of matrices does all of the work; nothing is compiled.
+the library's matrix product does all of the work; nothing is compiled.
 
 Rows of features, kernel and results are polynomials, and are multiplied by
 their values at six points: 0, 3/2, 2/3, -3/2, -2/3 and infinity. The usual
 points 0, 1, -1, 2, -2 and infinity need no fractions, but round twice as much.
-Besides, one over each of ours is one of ours: a kernel that is turned around
+Besides, our set of points contains the reciprocal of each: a reversed kernel
 has the same values in another order, so that the gradient with respect to the
 features is a convolution by the same filters.
 
@@ -106,8 +106,8 @@ def convolve(
 ) -> tf.Tensor:
     """Convolves with a 3 x 3 kernel, at stride 1.
 
-    Tiles begin at the first row and column of the results, which decides how
-    these round. There is a gradient with respect to the features alone.
+    Tiles begin at the first row and column of the results; another start would
+    change the rounding errors. Only the features have a gradient.
 
     Args:
         features: [1, H, W, in], float32.

@@ -82,8 +82,8 @@ def descend(
 
     Args:
         make_objective_at: (height, width) -> the objective at that size.
-        make_optimizer: (image, level) -> the optimizer of a level's image: of
-            that one, resampled.
+        make_optimizer: (image, level) -> the optimizer of a level, for a copy
+            of the image resampled to its size.
         levels: Sizes and steps, from coarse to fine.
         image: The initial image, [1, H, W, 3] in [0, 1], of any size.
         start: A state to resume from; the result is bit-identical to that of an
@@ -91,7 +91,7 @@ def descend(
         should_continue: Called before each step; False ends or skips the level.
         recover: Called when a step fails; if True, the step is retried with a
             new objective, from the same state.
-        compile_step: As `make_train_step`; that if None.
+        compile_step: Replaces `make_train_step`, with its arguments.
 
     Yields:
         A `Step` after each update.

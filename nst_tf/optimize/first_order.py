@@ -193,8 +193,8 @@ class Adam(FirstOrder):
             the number of pixels if `scaled`) is far below it hardly move.
         average: Decay of the average of the iterates, which is the result; 0
             for the last iterate.
-        corrected: Whether epsilon is added to the corrected root, as in
-            PyTorch, not to the root itself, as in TensorFlow and Keras.
+        corrected: Whether epsilon is added to the root after bias correction,
+            as in PyTorch; otherwise before, as in TensorFlow and Keras.
         **settings: Settings of `FirstOrder`.
 
     Source:

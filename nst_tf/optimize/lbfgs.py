@@ -23,8 +23,8 @@ class Lbfgs(tf.Module):
     new base, and the next image lies along a new direction from it; otherwise
     the next image is nearer to the base. So the line search needs no extra
     evaluations and stays in the graph. Values at a bound that the gradient
-    pushes against are held there, and the curvature is that of the other
-    values. The inner products of the history are kept in small float64
+    pushes against are held there, and only the other values enter the
+    curvature. The inner products of the history are kept in small float64
     matrices, so that a step reads the history only a few times.
 
     Args:

@@ -102,7 +102,7 @@ def list_given(job: settings.Job) -> list[str]:
 
 
 def list_without_effect(job: settings.Job) -> set[str]:
-    """Lists the settings of a job, such as an old record's, without effect."""
+    """Lists the settings that another setting of the job disables."""
     return {
         other for row in CONFLICTS if row.holds(job) for other in row.others
     }

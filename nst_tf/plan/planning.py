@@ -57,7 +57,7 @@ class NetworkSpec(NamedTuple):
 
 
 class Tiling(NamedTuple):
-    """How an image that is too large for memory is cut into tiles."""
+    """The tiling of an image that is too large for memory."""
 
     side: int = 0  # a tile has at most side x side pixels; 0: no tiles
     content_target: str = "auto"  # or keep, recompute

@@ -58,14 +58,14 @@ def setting(
         text: Its help text.
         role: Its purpose.
         **rules: low, high, above, below: limits of a number; off: a value
-            outside these that switches it off; choices, which may be a table
-            that grows later; path: kind of path ("picture", "mask", "start" or
-            "weights"), with keywords that are not paths; examples: for
-            completion; writes: names a file or folder to write; of_styles: the
-            i-th value belongs to the i-th style; absent: the value for a record
-            without it, if not the default; short: the letter of its flag;
-            synonyms: its names in other programs; recorded, identity, keyword,
-            swept, rerun, in_sheets: override its role.
+            outside these that switches it off; choices: the allowed values, or
+            a table that may get more later; path: kind of path ("picture",
+            "mask", "start" or "weights"), with keywords that are not paths;
+            examples: for completion; writes: names a file or folder to write;
+            of_styles: the i-th value belongs to the i-th style; absent: the
+            value for a record without it, if not the default; short: the letter
+            of its flag; synonyms: its names in other programs; recorded,
+            identity, keyword, swept, rerun, in_sheets: override its role.
     """
     return dataclasses.field(
         default=default,
@@ -898,7 +898,7 @@ PER_STYLE_SETTINGS = _select("of_styles", lambda role, path: False)
 
 
 def list_absent_values() -> dict[str, Any]:
-    """Returns the value of each recorded setting in a record without it."""
+    """Returns the values that a record implies for its missing settings."""
     return {
         name: field.metadata.get("absent", field.default)
         for name, field in FIELDS.items()

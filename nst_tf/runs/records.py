@@ -181,7 +181,7 @@ def list_versions() -> dict[str, str]:
 def read_decided(record: Record) -> dict[str, Any]:
     """Reads the known settings of a record, with defaults resolved.
 
-    A missing setting gets the value from before it existed, or its old default.
+    A missing setting gets the value that old versions used in its place.
     """
     flags, decided = record["flags"], record["decided"]["settings"]
     return {

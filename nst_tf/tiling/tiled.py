@@ -53,7 +53,7 @@ def make_tiled_objective(
 
 @reuse.by_value()
 class _Tiled:
-    """The objective of losses of an image that is seen tile by tile."""
+    """The objective of an image, computed tile by tile."""
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ class Frame(NamedTuple):
     alpha: np.ndarray | None  # of the content image at this size, [H, W]
 
     def measure_sizes(self, layer: str) -> conventions.Sizes:
-        """Returns the sizes for a convention's divisor, at a layer."""
+        """Counts the channels, positions and pixels for a layer's divisor."""
         stride = self.extractor.stride[layer]
         projection = self.extractor.projections[layer]
         channels = self.extractor.model.output[layer].shape[-1]

@@ -123,8 +123,9 @@ def _content_targets(
 ) -> tuple[Mapping[str, Any], Mapping[str, tf.Tensor]]:
     """Computes the content targets of a picture, [H, W, 3].
 
-    They are its features, computed in tiles if it is large; or, if tiles
-    recompute these, the picture itself with the mean squares of its features.
+    They are its features, computed in tiles if it is large. With
+    content_target="recompute" a large picture is its own target, and the mean
+    squares of its features are returned too.
     """
     rows, columns = image.shape[:2]
     if not tiles.is_cut(rows, columns, tiling.side):

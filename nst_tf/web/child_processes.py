@@ -14,13 +14,13 @@ LEAVE_SECONDS = 20.0  # that the painting process has to save a checkpoint
 
 
 class PaintingProcess:
-    """The process that paints, as the server sees it."""
+    """The server's handle of the painting process."""
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
 
     async def run(self, root: Path) -> AsyncIterator[dict[str, Any]]:
-        """Starts the process, and yields what it says until it ends.
+        """Starts the process, and yields its messages until it ends.
 
         Args:
             root: The studio's folder, in which painting.log has its errors.

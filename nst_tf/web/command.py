@@ -18,10 +18,10 @@ IDLE_SECONDS = 20.0  # that a connection may take to begin a request
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are a sentence."""
+    """A parser that raises ValueError instead of exiting."""
 
     def error(self, message: str) -> NoReturn:
-        """Raises ValueError."""
+        """Raises ValueError for an invalid command line."""
         raise ValueError(f"{message}; --help lists the options.")
 
 
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def format_usage() -> str:
-    """Formats what --help prints."""
+    """Formats the text of --help."""
     return _make_parser().format_help()
 
 
@@ -179,7 +179,7 @@ def _open_port(host: str, port: int) -> socket.socket:
 
 
 def _is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address."""
+    """Returns whether only this machine can reach an address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

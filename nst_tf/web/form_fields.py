@@ -1,7 +1,7 @@
-"""The table of settings -> fields of a form; what a form sends -> a `Job`.
+"""Makes form fields from the table of settings, and a `Job` from a form.
 
-A `Job` takes paths and addresses. A form sends neither: pictures are named by
-the numbers of uploads, and a setting that may be a path by its keywords only.
+A `Job` takes paths and addresses. A form may send neither: it names pictures by
+their upload numbers, and settings that could be paths accept keywords only.
 """
 
 import math
@@ -23,7 +23,7 @@ _KINDS: dict[Any, str] = {bool: "bool", int: "int", float: "float", str: "text"}
 
 
 def _is_shown(name: str) -> bool:
-    """Whether a setting is a field of the form."""
+    """Returns whether a setting is a field of the form."""
     rules = settings.FIELDS[name].metadata
     if rules["role"] not in _ROLES or rules.get("writes") or name in _DECIDED:
         return False

@@ -1,8 +1,8 @@
-"""Who may ask the server for what, and how much they may send.
+"""Checks the host, origin, token and size of every request.
 
-Any page that the user visits can send requests to 127.0.0.1, and can give its
-own name that address (DNS rebinding). So the server answers to names of this
-machine only, and to its own pages only; to everybody else it says nothing.
+Any page that the user visits can send requests to 127.0.0.1, and can resolve
+its own name to that address (DNS rebinding). So the server accepts only hosts
+that name this machine and requests from its own pages; it refuses all others.
 """
 
 import ipaddress
@@ -37,12 +37,12 @@ Application = Callable[
 
 
 class Access(NamedTuple):
-    """To whom the server answers.
+    """The hosts that may use the server.
 
     Attributes:
-        names: Further hosts, besides those of this machine alone.
-        is_public: Whether any address may be the host, as in a network.
-        token: What one has to know; empty: nothing.
+        names: Allowed host names, besides localhost.
+        is_public: Whether any IP address may be the host, not only loopback.
+        token: The token that a client must send; empty: none.
     """
 
     names: frozenset[str] = frozenset()
@@ -51,11 +51,11 @@ class Access(NamedTuple):
 
 
 class RefusedError(Exception):
-    """A request that is not answered.
+    """A request that the server refuses.
 
     Args:
-        status: Of HTTP.
-        reason: For people, in one sentence.
+        status: HTTP status.
+        reason: The message for the user, in one sentence.
     """
 
     def __init__(self, status: int, reason: str):
@@ -66,16 +66,16 @@ class RefusedError(Exception):
 def check(
     access: Access, method: str, path: str, headers: Mapping[str, str]
 ) -> None:
-    """Checks where a request comes from, and how long it says to be.
+    """Checks the origin and the declared length of a request.
 
     Args:
-        access: To whom the server answers.
-        method: Of HTTP.
-        path: Without the query.
-        headers: By their names in lower case.
+        access: The hosts that may use the server.
+        method: HTTP method.
+        path: Path without the query.
+        headers: Headers, by their names in lower case.
 
     Raises:
-        RefusedError: If it is not answered.
+        RefusedError: If the request is refused.
     """
     host = headers.get("host", "")
     if not _is_known(access, host):
@@ -86,7 +86,7 @@ def check(
         )
     origin = headers.get("origin")
     if origin is not None and not _is_own(access, origin, host):
-        raise RefusedError(403, "requests of other sites are not answered.")
+        raise RefusedError(403, "requests from other sites are refused.")
     site = headers.get("sec-fetch-site", "none")
     # A link on another page may lead here, to the page and to nothing else.
     is_link = (method, path, headers.get("sec-fetch-dest")) == (
@@ -94,7 +94,7 @@ def check(
         "document",
     )
     if site not in ("same-origin", "none") and not is_link:
-        raise RefusedError(403, "requests of other sites are not answered.")
+        raise RefusedError(403, "requests from other sites are refused.")
     limit = LARGEST_BODY if path == UPLOADS else LARGEST_TEXT
     length = headers.get("content-length", "0")
     if not length.isdecimal() or len(length) > 12 or int(length) > limit:
@@ -102,7 +102,7 @@ def check(
 
 
 def _is_known(access: Access, host: str) -> bool:
-    """Whether a Host header names this machine."""
+    """Returns whether a Host header names this machine."""
     name = _find_name(f"//{host}")
     if name == "localhost" or name in access.names:
         return True
@@ -114,7 +114,7 @@ def _is_known(access: Access, host: str) -> bool:
 
 
 def _is_own(access: Access, origin: str, host: str) -> bool:
-    """Whether a page of an origin is ours, by the host that it asks."""
+    """Returns whether an origin is this server or an allowed host."""
     scheme, _, rest = origin.partition("://")
     if scheme not in ("http", "https"):
         return False
@@ -130,7 +130,7 @@ def _find_name(address: str) -> str:
 
 
 def _describe_large(limit: int) -> RefusedError:
-    """Makes the error of a body that is too long."""
+    """Makes the error for a body that is too long."""
     return RefusedError(413, f"at most {limit / 1e6:g} MB are taken.")
 
 

@@ -3,8 +3,8 @@
 Lines of JSON come on standard input, {"do": "paint", "job": number, ...}, and
 go out on standard output; pictures go into the job's folder. Networks and
 compiled steps are kept from one picture to the next. When its standard input
-ends, the server has ended: the picture of now is resumed later, from its
-checkpoint.
+ends, the server has ended: the current picture is resumed from its checkpoint
+when a server starts again.
 """
 
 import contextlib
@@ -40,7 +40,7 @@ OTHER_SECONDS = 60.0  # that another painting process has to end
 
 
 class Commands:
-    """What the server asks for; read by a thread, while a picture is painted.
+    """Reads the commands of the server in a thread, during painting.
 
     Attributes:
         has_left: Whether the server has ended.
@@ -49,7 +49,7 @@ class Commands:
     def __init__(self, stream: TextIO):
         self.has_left = False
         self._stream = stream
-        self._stopped = ""  # the job that is to end after its step of now
+        self._stopped = ""  # the job to end after the current step
         self._waiting: queue.Queue[dict[str, Any]] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
@@ -58,7 +58,7 @@ class Commands:
             yield self._waiting.get()
 
     def is_stopped(self, job: str) -> bool:
-        """Returns whether a job is to end after its step of now."""
+        """Returns whether a job should end after the current step."""
         return self._stopped == job
 
     def _read(self) -> None:
@@ -113,7 +113,7 @@ class Process:
         self._networks: dict[tuple[str, str], Any] = {}
 
     def run(self) -> None:
-        """Does what is asked for, until the server ends."""
+        """Executes commands until the server ends."""
         from nst_tf.transfer import painters  # noqa: F401  takes seconds: now
 
         self.tell("ready")
@@ -242,7 +242,7 @@ class Process:
     def _keep_network(
         self, job: settings.Job, draft: planning.Plan
     ) -> planning.Plan:
-        """Gives a draft the weights of pictures before, if they are its own."""
+        """Reuses the weights of an earlier draft with the same network."""
         key = job.extractor, job.weights
         kept = self._networks.setdefault(key, draft.inputs.network)
         read = draft.inputs._replace(network=kept)
@@ -250,7 +250,7 @@ class Process:
 
 
 def _shrink(plan: planning.Plan) -> planning.Plan:
-    """Gives a plan a content image as small as previews are."""
+    """Resizes the content image of a plan to the size of previews."""
     content = plan.inputs.content
     shape = _preview_size(plan)
     content = content._replace(pixels=image_io.resize(content.pixels, *shape))
@@ -275,7 +275,7 @@ def _write_preview(
 
 
 def _write_results(folder: Path, made: painting.Painting, quality: int) -> None:
-    """Writes a result in the formats that a page offers, and a small one."""
+    """Writes a result in all download formats, and a thumbnail."""
     made.save(folder / "result.tif", bit_depth=16)
     made.save(folder / "result.jpg", quality=quality)
     made.save(folder / "result.png")

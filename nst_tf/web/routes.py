@@ -1,4 +1,4 @@
-"""What the server answers: the page, and the JSON that it works with."""
+"""Serves the page, and the JSON that it works with."""
 
 import asyncio
 import contextlib
@@ -34,14 +34,14 @@ class JobRequest(pydantic.BaseModel):
 
 
 class MoreRequest(pydantic.BaseModel):
-    """How to go on: a size, so many steps, or neither, to a job's end."""
+    """A request to continue: a size, more steps, or neither to finish."""
 
     size: int = pydantic.Field(0, ge=0, le=65536)
     steps: int = pydantic.Field(0, ge=0, le=100000)
 
 
 class Problem(pydantic.BaseModel):
-    """Why a request is not answered, in one sentence."""
+    """The reason why a request failed, in one sentence."""
 
     error: str
 
@@ -115,7 +115,7 @@ def _add_problems(application: fastapi.FastAPI, root: str) -> None:
 
 
 def _add_page(application: fastapi.FastAPI) -> None:
-    """Answers with the page, and with what its form is made of."""
+    """Adds the routes of the page, and of the settings for its form."""
 
     def add(path: str, name: str, media_type: str) -> None:
         @application.get(path, include_in_schema=False)
@@ -234,7 +234,7 @@ def _add_jobs(application: fastapi.FastAPI, studio: work_queue.Studio) -> None:
 
     @application.post("/api/jobs/{number}/stop")
     async def stop_job(number: Number) -> dict[str, Any]:
-        """Ends a job after its step of now; its picture is kept."""
+        """Ends a job after the current step; keeps its picture."""
         studio.stop(studio.find(number))
         return studio.describe(studio.find(number))
 

@@ -1,7 +1,7 @@
-"""Pictures and jobs on disk: whole files, in a folder of the studio's own.
+"""Stores pictures and jobs as files in the folder of the studio.
 
-Names of folders and files are numbers that the studio draws. What a user calls
-a picture is text in a file of JSON, and never part of a path.
+Files and folders are named by random numbers. The user's name for a picture is
+text in a JSON file, and never part of a path.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ RESULTS = {"png": "image/png", "jpg": "image/jpeg", "tif": "image/tiff"}
 
 
 class Picture(NamedTuple):
-    """A picture that a job may name: an upload, or a sample."""
+    """A picture that jobs can use: an upload, or a sample."""
 
     name: str  # what the user calls it
     path: Path
@@ -112,7 +112,7 @@ class Storage:
         return folder
 
     def add_picture(self, folder: Path, name: str, size: list[int]) -> str:
-        """Keeps an upload that is in its folder, and returns its number."""
+        """Registers an upload in its folder; returns its number."""
         shown = "".join(filter(str.isprintable, name))[:LONGEST_NAME]
         shown = shown.replace("/", "_").replace("\\", "_").strip(" .-")
         note = {"name": shown or "picture", "size": size}
@@ -239,7 +239,7 @@ class Storage:
             )
 
     def _drop_unused(self) -> None:
-        """Removes the oldest uploads that no job names."""
+        """Removes the oldest uploads that no job uses."""
         used = {
             number
             for entry in self.entries.values()
@@ -285,7 +285,7 @@ def list_samples() -> dict[str, Picture]:
 
 
 def _read_entry(path: Path) -> Entry | None:
-    """Reads a job from its file; None, with a note, if it is damaged."""
+    """Reads a job from its file; logs a damaged one and returns None."""
     try:
         entry = Entry(**json.loads(path.read_bytes()))
         numbers = [*entry.pictures["content"], *entry.pictures["style"]]
@@ -299,7 +299,7 @@ def _read_entry(path: Path) -> Entry | None:
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes a file of JSON in one move."""
+    """Writes a JSON file atomically."""
     with files.write_atomically(path) as file:
         file.write(json.dumps(value).encode())
 

@@ -1,7 +1,7 @@
 """Reads an upload in a process of its own: python -m nst_tf.web.upload_check.
 
-A picture of 60 megapixels takes a gigabyte, and a hostile one may take down
-what decodes it; neither is to happen to the server.
+A picture of 60 megapixels takes a gigabyte, and a hostile one may crash its
+decoder; neither should affect the server.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Those who watch: server-sent events of what has changed, for any number."""
+"""Streams changed jobs to any number of clients, as server-sent events."""
 
 import asyncio
 import contextlib
@@ -6,8 +6,8 @@ import json
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
-UPDATE_SECONDS = 0.5  # between two updates of one who watches
-MANY = 10  # beyond it all are told less often: the work stays the same
+UPDATE_SECONDS = 0.5  # between two updates of one client
+MANY = 10  # clients; with more, updates are rarer, for the same total work
 PING_SECONDS = 15.0  # after which a silent connection may be taken for dead
 
 

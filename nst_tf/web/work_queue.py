@@ -1,7 +1,8 @@
 """The queue of a studio: jobs on disk, and a process that paints them.
 
-All of it runs in one thread, the server's loop. What a page asks for changes an
-entry and its file at once; the painting process is told, and answers in lines.
+All of it runs in one thread, the server's event loop. A request changes an
+entry and its file at once. Commands to the painting process, and its answers,
+are JSON lines.
 """
 
 import asyncio
@@ -24,7 +25,7 @@ _FINISHED = (storage.DONE, storage.STOPPED)
 
 
 class BusyError(Exception):
-    """There is too much to do; to be tried again later."""
+    """The server is busy; try again later."""
 
 
 class MissingError(Exception):
@@ -32,7 +33,7 @@ class MissingError(Exception):
 
 
 class Studio:
-    """Keeps the queue going, and tells everybody who watches.
+    """Runs the queue, and notifies watchers.
 
     Args:
         kept: Where jobs and pictures are.
@@ -113,7 +114,7 @@ class Studio:
         return entry
 
     def stop(self, entry: storage.Entry) -> None:
-        """Ends a job after its step of now; its picture is kept.
+        """Ends a job after the current step; keeps its picture.
 
         Raises:
             ValueError: If it is not under way.
@@ -125,10 +126,10 @@ class Studio:
         self.watchers.note(entry.id)
 
     def resume(self, entry: storage.Entry) -> None:
-        """Puts a job that was stopped, or has failed, into the queue again.
+        """Queues a stopped or failed job again.
 
         Raises:
-            ValueError: If it was not.
+            ValueError: If the job was neither stopped nor failed.
         """
         if entry.state not in (storage.STOPPED, storage.FAILED):
             raise ValueError(
@@ -235,12 +236,12 @@ class Studio:
         self.kept.close()
 
     def _describe(self, number: str) -> dict[str, Any] | None:
-        """Describes a job for those who watch; None if it is gone."""
+        """Describes a job for watchers; returns None if it was deleted."""
         entry = self.kept.entries.get(number)
         return self.describe(entry) if entry else None
 
     def _bury(self, entry: storage.Entry) -> None:
-        """Takes note that the painting process has ended in a job."""
+        """Handles the end of the painting process during a job."""
         if entry.state != storage.PAINTING:  # it was judged
             words = "" if self._is_closing else "the judge ran out of memory."
             changes: dict[str, Any] = {"message": words}
@@ -259,7 +260,7 @@ class Studio:
         self._end(entry, **changes)
 
     def _take(self, line: Mapping[str, Any]) -> None:
-        """Takes what the painting process says."""
+        """Handles a message of the painting process."""
         event, entry = line["event"], self.kept.entries.get(line["job"])
         if event == "ready":
             self._is_ready = True
@@ -322,7 +323,7 @@ class Studio:
         self._process.send({**command, "names": names})
 
     def _set(self, entry: storage.Entry, **changes: Any) -> None:
-        """Changes a job, and its file."""
+        """Changes fields of a job, saves it, and notifies watchers."""
         for name, value in changes.items():
             setattr(entry, name, value)
         self.kept.save(entry)

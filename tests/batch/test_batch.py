@@ -204,9 +204,7 @@ def test_another_batch_is_not_disturbed(run, folder, painter, capsys):
 def test_files_of_others_are_not_taken_for_results(run, folder, capsys):
     (folder / "failed.jsonl").write_text("mine\n")
     assert run() == 1
-    assert (
-        "failed.jsonl is there, and no batch wrote" in capsys.readouterr().err
-    )
+    assert "failed.jsonl exists, but no batch wrote" in capsys.readouterr().err
 
 
 def test_half_a_line_of_results_is_passed_over(tmp_path):

@@ -96,8 +96,11 @@ BAD_CSV = {
     "an input": (f"{HEAD}town.png,paint.png,paint.png\n", "paint.png exists"),
     "a folder": (f"{HEAD}town.png,paint.png,d.png\n", "is a folder; expected"),
     "placeholder": (f"{HEAD}town.png,paint.png,{{a}}.png\n", "with {a}"),
-    "brace": (f"{HEAD}town.png,paint.png,{{.png\n", "with a brace alone"),
-    "duplicate": (f"{GOOD}{LINE}\n{LINE}\n", "line 4: .* that of line 3, too"),
+    "brace": (f"{HEAD}town.png,paint.png,{{.png\n", "has an unmatched brace"),
+    "duplicate": (
+        f"{GOOD}{LINE}\n{LINE}\n",
+        "line 4: .* also the output of line 3",
+    ),
     "several devices": (f"{HEAD[:-1]},devices\n{LINE},2\n", "devices is for o"),
     "too small": (f"{HEAD[:-1]},size\n{LINE},1\n", "size is 1, which makes"),
 }
@@ -230,7 +233,7 @@ def test_patterns_give_every_content_with_every_style(folder):
         ("b.jpg", ("paint.png",)),
         ("b.jpg", ("c.jpg",)),
     ]
-    with pytest.raises(ValueError, match="no file has a name like 'x\\*.jpg'"):
+    with pytest.raises(ValueError, match="no file matches 'x\\*.jpg'"):
         manifest.combine("x*.jpg", ["paint.png"])
     with pytest.raises(ValueError, match="no style images; name them with"):
         manifest.combine("a.jpg", [])
