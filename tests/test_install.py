@@ -82,7 +82,7 @@ def _check_presets(environment, tmp_path):
     )
     assert wrong.returncode == 1
     assert wrong.stderr == (
-        "nst-tf: size is 0, expected at least 1 and at most 65536.\n"
+        "nst-tf: --size is 0, expected at least 1 and at most 65536.\n"
     )
     return result.stdout
 
