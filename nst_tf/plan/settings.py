@@ -336,8 +336,8 @@ class Job:
         "",
         "Files",
         "Log the run to this file, in lines of JSON: a header, each step with "
-        "its losses by layer, time and memory, and the end (docs/log.md). A "
-        "killed run of the same job continues it.",
+        "its losses by layer, time and memory, and the end (docs/log.md). "
+        "The log of a killed run is continued when the same job runs again.",
         role=Role.PROGRAM,
     )
     log_every: int = setting(
@@ -474,8 +474,8 @@ class Job:
     style_size: tuple[int, ...] = setting(
         (),
         "Losses",
-        "Long side of a style image in pixels, relative to the finished "
-        "output; replaces style_scale.",
+        "Long side of a style image in pixels, at the output's final size; "
+        "replaces style_scale.",
         low=16,
         high=LARGEST_SIZE,
         repeated=True,
@@ -516,30 +516,31 @@ class Job:
     content_mask: str = setting(
         "",
         "Masks",
-        "Mask of the content's shape for several styles. In gray, white gets "
-        "the first style and black the second, or none. In color, each color "
-        "is a region; styles go from the lightest region to the darkest.",
+        "Mask for several styles, in the content's aspect ratio. In gray, "
+        "white gets the first style and black the second, or none. In color, "
+        "each color is a region; styles go from the lightest region to the "
+        "darkest.",
         path="mask",
     )
     style_mask: tuple[str, ...] = setting(
         (),
         "Masks",
-        "Mask of a style's shape, in the colors of content_mask: each region "
-        "of the content takes its style from the same color here. Repeat for "
-        "several styles.",
+        "Mask of a style, in its aspect ratio and the colors of content_mask: "
+        "each region of the content takes its style from the same color here. "
+        "Repeat for several styles.",
         path="mask",
     )
     strength_map: str = setting(
         "",
         "Masks",
-        "Gray mask of the content's shape: how strongly each place is "
+        "Gray mask in the content's aspect ratio: how strongly each place is "
         "painted, from black (not at all) to white.",
         path="mask",
     )
     keep_mask: str = setting(
         "",
         "Masks",
-        "Gray mask of the content's shape: white areas stay unchanged.",
+        "Gray mask in the content's aspect ratio: white areas stay unchanged.",
         path="mask",
     )
     steps: tuple[int, ...] = setting(
