@@ -94,9 +94,10 @@ def list_values(
     if "content" not in pictures or "style" not in pictures:
         raise ValueError("choose a photograph and a painting first.")
     try:
-        job = settings.Job(**values)
-        checks.check(job)
-        conflicts.check(job)
+        with errors.name_keywords():  # the form has no flags
+            job = settings.Job(**values)
+            checks.check(job)
+            conflicts.check(job)
     except TypeError as error:
         raise ValueError(str(error)) from error
     return values

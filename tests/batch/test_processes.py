@@ -22,7 +22,7 @@ from nst_tf.transfer import painters
 
 pytestmark = pytest.mark.slow
 ROOT = Path(nst_tf.__file__).parent.parent
-SMALL = ["--size=48", "--min_size=48", "--steps=4", "--weights=small"]
+SMALL = ["--size=48", "--min_size=48", "--weights=small"]
 PAIRS = ["--content=photos/*.jpg", "--style=paintings/*.jpg"]
 OUTPUT = "--output=out/{content}-{style}.png"
 
@@ -46,9 +46,10 @@ def pictures(tmp_path, monkeypatch):
     return tmp_path
 
 
-def start(*flags):
+def start(*flags, steps=4):
     """Starts the program."""
     command = [sys.executable, "-m", "nst_tf.batch", *PAIRS, OUTPUT, *SMALL]
+    command.append(f"--steps={steps}")
     return subprocess.Popen(
         [*command, *flags],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -58,9 +59,9 @@ def start(*flags):
     )
 
 
-def run(*flags):
+def run(*flags, steps=4):
     """Runs the program: its status, and what it says."""
-    process = start(*flags)
+    process = start(*flags, steps=steps)
     text = process.communicate(timeout=300)[0]
     return process.returncode, text
 
@@ -104,7 +105,8 @@ def test_kills_at_five_moments_lose_what_was_under_way_only(pictures):
     rng = random.Random(0)
     under_way = 0
     for turn in range(5):
-        process, before = start("--progress=none"), _count_done()
+        process = start("--progress=none", steps=80)
+        before = _count_done()
         # The next picture, and somewhere in the one after it.
         while process.poll() is None and _count_done() == before:
             time.sleep(0.01)
@@ -115,7 +117,7 @@ def test_kills_at_five_moments_lose_what_was_under_way_only(pictures):
         for path in Path("out").glob("[!.]*.png"):
             image_io.load_picture(path)  # whole
         assert turn < 4 or _count_done() < 12
-    status, text = run("--progress=none")
+    status, text = run("--progress=none", steps=80)
     assert status == 0, text
     assert len(read_images()) == 12
     assert not list(Path("out").glob(".nst-*"))
@@ -175,7 +177,7 @@ def test_a_worker_that_is_killed_is_started_again(pictures):
 
 
 def test_ctrl_c_ends_workers_and_the_same_command_goes_on(pictures):
-    process = start("--workers=2", "--progress=none")
+    process = start("--workers=2", "--progress=none", steps=80)
     while process.poll() is None and _count_done() < 3:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
@@ -184,7 +186,7 @@ def test_ctrl_c_ends_workers_and_the_same_command_goes_on(pictures):
     assert "stopping after this step" in text
     done = _count_done()
     assert 3 <= done < 12
-    status, text = run("--workers=2", "--progress=none")
+    status, text = run("--workers=2", "--progress=none", steps=80)
     assert status == 0, text
     assert f"{done} skipped" in text
     assert len(read_images()) == 12

@@ -201,7 +201,7 @@ def show(page, name):
 
 def test_upload_paint_and_download(visit, server, pictures):
     page = visit()
-    choose(page, pictures, steps=12)
+    choose(page, pictures, steps=200)
     number = paint(page)
     previews = set()
     end = time.monotonic() + 180
@@ -235,7 +235,7 @@ def test_upload_paint_and_download(visit, server, pictures):
     page.click("#reset")
     page.click("#reuse")
     until(page, "document.getElementById('size').value === '128'")
-    assert page.input_value("#field-steps") == "12"
+    assert page.input_value("#field-steps") == "200"
     assert page.locator(".drop[data-role=content] img").count() == 1
     assert server.measure() < 500
     assert server.ask(f"jobs/{number}")["figures"]["ssim"] > 0
