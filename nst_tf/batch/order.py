@@ -1,7 +1,7 @@
 """Orders pictures so that those with one network, size and style are together.
 
-Each worker takes pictures from one group while any are left. So it compiles few
-train steps, and computes the targets of a style once for many contents.
+Each worker takes pictures from one group while any are left, so it compiles few
+train steps. A style's pictures follow each other, so its files are read once.
 """
 
 from collections import deque
