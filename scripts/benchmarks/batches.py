@@ -150,7 +150,8 @@ def send_stubs(count: int) -> dict[str, Any]:
         def paint(self, version: str, data: bytes, references: Any) -> Any:
             request, _ = pickle.loads(data)
             path = Path(request.job.output)
-            return actor.Answer(ledger.Result(request.line, "done", path))
+            result = ledger.Result(request.line, "done", path)
+            return actor.Answer(result._replace(notes=(str(len(data)),)))
 
         def stop(self) -> None:
             pass
@@ -163,7 +164,8 @@ def send_stubs(count: int) -> dict[str, Any]:
     checked = checking.Checker().check_all(tasks.take_jobs(jobs))
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     options, began, used = api.Options(2, engine="ray"), 0.0, 0.0
-    for _ in ray_engine.paint(
+    sent = 0
+    for _, result in ray_engine.paint(
         order.Queue(checked.found),
         ledger.Written(None),
         workers.Watch(),
@@ -172,6 +174,7 @@ def send_stubs(count: int) -> dict[str, Any]:
     ):
         if not began:
             began, used = time.monotonic(), time.process_time()
+        sent += int(result.notes[0]) + len(pickle.dumps(actor.Answer(result)))
     seconds, used = time.monotonic() - began, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     ray.shutdown()
@@ -179,6 +182,7 @@ def send_stubs(count: int) -> dict[str, Any]:
         "stubs": count,
         "ms a job": round(1e3 * seconds / (count - 1), 2),
         "ms of the driver": round(1e3 * used / (count - 1), 2),
+        "bytes a job": round(sent / count),
         "driver MB": round(peak),
     }
 
