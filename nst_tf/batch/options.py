@@ -1,5 +1,6 @@
 """The command line of nst-tf-batch: its own flags, and those of settings."""
 
+import dataclasses
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -134,7 +135,7 @@ def read(arguments: Sequence[str]) -> Request:
         manifest.check_name(name)
     options = Request(
         own,
-        _replace(request.job, plain),
+        dataclasses.replace(request.job, **plain),
         request.job,
         request.notes,
         _read_shard(own["shard"]),
@@ -157,13 +158,6 @@ def format_usage() -> str:
         lines.append(f"  {typed:20}  {first}")
         lines += [f"  {'':20}  {line}" for line in others]
     return "\n".join([*lines, "", _END])
-
-
-def _replace(job: settings.Job, changes: dict[str, Any]) -> settings.Job:
-    """Replaces fields of a job."""
-    import dataclasses
-
-    return dataclasses.replace(job, **changes)
 
 
 def _split(arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:

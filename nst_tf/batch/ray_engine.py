@@ -252,20 +252,15 @@ class _Slot:
         """Puts the picture of a lost actor back, or gives up."""
         words = " ".join(str(error).split())
         short = cluster.is_shortage(error)
-        reason = "because its node ran out of memory" if short else words[:160]
+        reason = (
+            "because its node ran out of memory"
+            if short
+            else f"({words[:160]})"
+        )
         self._actor, self.unit = None, None
         self._driver.queue.forget(self)
-        found = workers.retry(unit, short, reason)
-        if isinstance(found, ledger.Result):
-            return unit, found
-        self._driver.queue.put_back(found)
-        log.warning(
-            "a worker was lost (%s); %s is painted again%s",
-            reason,
-            found.task.output,
-            f", in tiles of {found.tile}" if found.tile else "",
-        )
-        return None
+        result = workers.put_back(self._driver.queue, unit, short, reason)
+        return (unit, result) if result else None
 
     def _write(self, unit: order.Unit, answer: Any) -> ledger.Result:
         """Writes the files that an actor could not write itself."""

@@ -112,7 +112,7 @@ def paint(
                     kind, value = worker.connection.recv()
                 except (EOFError, OSError):
                     now = host_memory.count_kills()
-                    result = _retry(queue, worker, unit, now != kills)
+                    result = put_back(queue, unit, now != kills, worker.end())
                     kills = now
                     if result:
                         yield unit, result
@@ -154,6 +154,31 @@ def retry(unit: order.Unit, is_shortage: bool, words: str) -> Any:
         )
     # Twice in a row is hardly somebody's kill.
     return halve_tile(unit) if is_shortage or unit.tries > 1 else unit
+
+
+def put_back(
+    queue: order.Queue, unit: order.Unit, is_shortage: bool, words: str
+) -> ledger.Result | None:
+    """Puts the unit of a dead worker back, with a note; or gives up.
+
+    Args:
+        queue: Where it came from.
+        unit, is_shortage, words: As in `retry`.
+
+    Returns:
+        The failed result, or None.
+    """
+    found = retry(unit, is_shortage, words)
+    if isinstance(found, ledger.Result):
+        return found
+    queue.put_back(found)
+    log.warning(
+        "a worker ended %s; %s is painted again%s",
+        words,
+        found.task.output,
+        f", in tiles of {found.tile}" if found.tile else "",
+    )
+    return None
 
 
 def choose_environment(number: int, count: int) -> dict[str, str]:
@@ -234,24 +259,6 @@ class _Worker:
             self.connection.close()  # which it sees
             self._process.join(2)
             self._process.kill()
-
-
-def _retry(
-    queue: order.Queue, worker: _Worker, unit: order.Unit, is_shortage: bool
-) -> ledger.Result | None:
-    """Puts the unit of a worker that ended back; or gives up."""
-    words = worker.end()
-    found = retry(unit, is_shortage, words)
-    if isinstance(found, ledger.Result):
-        return found
-    queue.put_back(found)
-    log.warning(
-        "a worker ended %s; %s is painted again%s",
-        words,
-        found.task.output,
-        f", in tiles of {found.tile}" if found.tile else "",
-    )
-    return None
 
 
 def _work(own: Any, setup: painting.Setup, environment: dict[str, str]) -> None:

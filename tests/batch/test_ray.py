@@ -228,7 +228,7 @@ def test_a_lost_worker_and_a_lost_node_lose_no_picture(
         if len(found) == 10:
             nodes.remove_node(node)
     assert found == {*range(1, 31)}
-    lost = [r.message for r in caplog.records if "was lost" in r.message]
+    lost = [r.message for r in caplog.records if "a worker ended" in r.message]
     assert 1 <= len(lost) <= 2
     assert any("out/3.png is painted again" in line for line in lost)
 
