@@ -1,7 +1,7 @@
 """Frames of a film, and what paints them."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Protocol
 
@@ -67,6 +67,7 @@ class FramePainter(Protocol):
         recent: Mapping[int, Painted],
         earlier: np.ndarray | None = None,
         passed: int = 0,
+        follow: Callable[[float], None] = lambda share: None,
     ) -> np.ndarray:
         """Paints a frame.
 
@@ -77,7 +78,13 @@ class FramePainter(Protocol):
             earlier: The result of the previous pass for this frame; None in the
                 first pass.
             passed: The number of passes that are done.
+            follow: Called with the share of the frame's steps that are done. It
+                raises an exception to abandon the frame, which leaves `paint`.
 
         Returns:
             The painted frame, [height, width, 3], float32 in [0, 1].
+
+        Raises:
+            Exception: Of any kind, if the frame cannot be painted; the painter
+                can still paint other frames.
         """
