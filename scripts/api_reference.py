@@ -104,10 +104,11 @@ QUESTIONS = {
     "version": "Print the version (also `-V`); with `-v`, those of all "
     "packages.",
 }
-# The other programs: the module that writes their --help.
+# The other programs: the module of their flags.
 PROGRAMS = {
     "nst-tf-judge": "judge.command",
-    "nst-tf-batch": "batch.options",
+    "nst-tf-batch": "batch.command_line",
+    "nst-tf-web": "web.command",
 }
 
 
@@ -155,6 +156,7 @@ def write_api() -> str:
 def write_flags() -> str:
     """Writes the page of the flags, each with an anchor."""
     from nst_tf import files
+    from nst_tf.cli import programs
     from nst_tf.plan import settings
 
     groups: dict[str, list[str]] = {}
@@ -166,13 +168,18 @@ def write_flags() -> str:
         head = ["| Flag | Type | Default | |", "|---|---|---|---|"]
         parts.append(f"### {group}\n\n" + "\n".join([*head, *rows]))
     for program, path in PROGRAMS.items():
-        text = importlib.import_module(f"nst_tf.{path}").format_usage()
+        module = importlib.import_module(f"nst_tf.{path}")
+        text = (
+            module.format_usage()
+            if path == "judge.command"
+            else programs.format_usage(module.PROGRAM)
+        )
         prefix = program.removeprefix("nst-tf-")
         rows = [
             f"| {_anchor(name, prefix + '-')} "
             f"| {_cell(' '.join(words.split()))} |"
             for name, words in re.findall(
-                r"^  --(\w+)=?\s+(.*(?:\n {10,}.*)*)", text, re.M
+                r"^  --(?:\[no\])?(\w+)=?\s+(.*(?:\n {10,}.*)*)", text, re.M
             )
         ]
         head = ["| Flag | |", "|---|---|"]

@@ -20,8 +20,15 @@ import test_laws
 import toys
 
 from nst_tf import files
-from nst_tf.batch import options
-from nst_tf.cli import answers, completion, flag_values, flags, usage
+from nst_tf.batch import command_line
+from nst_tf.cli import (
+    answers,
+    completion,
+    flag_values,
+    flags,
+    programs,
+    usage,
+)
 from nst_tf.images import image_io
 from nst_tf.judge import command
 from nst_tf.losses import objectives
@@ -127,7 +134,7 @@ def test_documented_commands_are_understood(path):
         command.parse(arguments)
     for arguments in _batches(path.read_text()):
         if "--engine=ray" not in arguments or files.is_installed("ray"):
-            options.read(arguments)
+            command_line.read(arguments)
 
 
 @_each(
@@ -142,7 +149,7 @@ def test_flags_within_sentences_are_understood(path):
     for span in re.findall(r"`(--\w+=[^`\n]+)`", path.read_text()):
         if not example.search(span):
             if path.name == "batches.md":
-                options.read(shlex.split(span))
+                command_line.read(shlex.split(span))
             else:
                 flags.parse(["town.jpg", *shlex.split(span)])
 
@@ -157,8 +164,9 @@ def test_flags_in_documents_exist(path):
         path.read_text(),
         flags=re.M,
     )
-    others = command.format_usage() + options.format_usage()
-    others += web_command.format_usage()
+    others = command.format_usage()
+    for program in (command_line.PROGRAM, web_command.PROGRAM):
+        others += programs.format_usage(program).replace("[no]", "")
     for flag in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text):
         if flag in ("help", "version", "describe", "completion", "name"):
             continue
@@ -378,14 +386,18 @@ def test_each_flag_and_preset_has_an_anchor_in_the_reference(monkeypatch):
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     scripts = config["options.entry_points"]["console_scripts"]
-    programs = re.findall(r"^([\w-]+) =", scripts, re.M)
-    assert programs == ["nst-tf", *api_reference.PROGRAMS]
+    names = re.findall(r"^([\w-]+) =", scripts, re.M)
+    assert names == ["nst-tf", *api_reference.PROGRAMS]
     anchors = _anchors(ROOT / "docs" / "flags.md")
     assert len(anchors) == len(set(anchors))
     usages = {"": usage.format_usage()}
     for program, path in api_reference.PROGRAMS.items():
         module = importlib.import_module(f"nst_tf.{path}")
-        usages[program[len("nst-tf-") :] + "-"] = module.format_usage()
+        usages[program[len("nst-tf-") :] + "-"] = (
+            module.format_usage()
+            if path == "judge.command"
+            else programs.format_usage(module.PROGRAM)
+        )
     for prefix, text in usages.items():
         found = re.findall(r"^  (?:-\w, )?--(?:\[no\])?(\w+)", text, re.M)
         assert len(found) > 5

@@ -6,12 +6,11 @@ Everything is checked before anything is painted.
 import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from nst_tf import errors, files
 from nst_tf.batch import (
     checking,
-    cluster,
+    command_line,
     ledger,
     manifest,
     order,
@@ -23,18 +22,7 @@ from nst_tf.batch import (
 from nst_tf.plan import settings
 from nst_tf.runs import runner
 
-ENGINES = ("local", "ray")
 MOST_SHOWN = 1000  # faults that are written out
-
-
-class Options(NamedTuple):
-    """The options of a batch."""
-
-    workers: int = 0  # processes or actors; 0: this one, or all there are
-    judge: bool = False
-    engine: str = "local"
-    address: str = "auto"  # of a Ray cluster, or "local"
-    gpus_per_job: float = -1.0  # of an actor; -1: one, if there are any
 
 
 def run_jobs(
@@ -78,8 +66,15 @@ def run_jobs(
     Raises:
         ValueError: If any job is invalid; the message has a line for each.
     """
-    options = Options(workers, judge, engine, address, gpus_per_job)
-    check_options(options)
+    options = command_line.Options(
+        workers=workers,
+        judge=judge,
+        engine=engine,
+        address=address,
+        gpus_per_job=gpus_per_job,
+    )
+    with errors.name_keywords():
+        command_line.check(options)
     book = ledger.Ledger(Path(results_dir)) if results_dir else None
     written = ledger.Written(book.path if book else None)
     checked = checking.Checker(written).check_all(tasks.take_jobs(jobs))
@@ -90,7 +85,7 @@ def run_jobs(
 
 def _run(
     checked: checking.Checked,
-    options: Options,
+    options: command_line.Options,
     book: ledger.Ledger | None,
     written: ledger.Written,
     progress: bool,
@@ -103,7 +98,7 @@ def _run(
 
 def paint(
     checked: checking.Checked,
-    options: Options,
+    options: command_line.Options,
     book: ledger.Ledger | None,
     written: ledger.Written,
     should_stop: Callable[[], bool] = lambda: False,
@@ -146,20 +141,6 @@ def paint(
             yield unit, result
 
 
-def check_options(options: Options) -> None:
-    """Raises ValueError unless a batch can be painted so."""
-    if options.engine not in ENGINES:
-        near = errors.did_you_mean(options.engine, ENGINES)
-        raise ValueError(
-            f"unknown engine {options.engine!r}"
-            + errors.go_on(near, f"expected {errors.list_choices(ENGINES)}.")
-        )
-    if options.engine == "ray":
-        cluster.check(options.address, options.gpus_per_job)
-    if options.workers < 0:
-        raise ValueError(f"workers is {options.workers}, expected 0 or more.")
-
-
 def describe_faults(
     faults: Sequence[manifest.Fault], word: str = "line"
 ) -> list[str]:
@@ -176,7 +157,7 @@ def describe_faults(
 
 
 def _open_engine(
-    options: Options,
+    options: command_line.Options,
     queue: order.Queue,
     setup: painting.Setup,
     written: ledger.Written,

@@ -7,10 +7,9 @@ import os
 import secrets
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from nst_tf import files
-from nst_tf.batch import order
+from nst_tf.batch import command_line, order
 from nst_tf.images import sources
 from nst_tf.plan import inputs, settings
 
@@ -24,16 +23,6 @@ class Cluster(NamedTuple):
     gpus: float
     memory: float  # bytes, at most
     actors: int  # at a time
-
-
-def check(address: str, gpus_per_job: float) -> None:
-    """Raises ValueError unless Ray is installed, and GPUs can be shared so."""
-    files.require_extra("ray", "batch", "--engine=ray")
-    if gpus_per_job != -1 and not 0 <= gpus_per_job <= 64:
-        raise ValueError(
-            f"gpus_per_job is {gpus_per_job}, expected a number such as 0.5, "
-            f"1, or 0 for none; -1 takes one if there are any."
-        )
 
 
 @contextlib.contextmanager
@@ -80,7 +69,7 @@ def mark_outputs(queue: order.Queue) -> Generator[str, None, None]:
         mark.unlink(missing_ok=True)
 
 
-def plan_actors(queue: order.Queue, options: Any) -> Cluster:
+def plan_actors(queue: order.Queue, options: command_line.Options) -> Cluster:
     """Decides how many actors there are at a time, and what each takes."""
     import ray
 

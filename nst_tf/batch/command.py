@@ -6,19 +6,18 @@ import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import nst_tf
 from nst_tf import display, errors, terminal, watcher
 from nst_tf.backend import device
 from nst_tf.batch import (
     api,
     checking,
+    command_line,
     groups,
     ledger,
     manifest,
-    options,
     tasks,
 )
-from nst_tf.cli import console
+from nst_tf.cli import console, programs
 from nst_tf.plan import settings
 
 log = logging.getLogger("nst_tf")
@@ -37,22 +36,18 @@ def main(arguments: Sequence[str]) -> int:
         The exit status: 0 all done; 1 wrong input, of which all faults are
         printed; 5 some failed; 129, 130 and 143 stopped by a signal.
     """
-    if {"--help", "-h", "-help"} & set(arguments):
-        terminal.print_line(*options.format_usage().split("\n"))
-        return console.DONE
-    if {"--version", "-V"} & set(arguments):
-        terminal.print_line(f"nst-tf-batch {nst_tf.__version__}")
-        return console.DONE
     signals = watcher.Signals(terminal.print_note)
     with contextlib.ExitStack() as shown:
         shown.callback(display.close)
         try:
             with signals, terminal.print_notes():
-                request = options.read(arguments)
+                if programs.answer(command_line.PROGRAM, arguments):
+                    return console.DONE
+                request = command_line.read(arguments)
                 shown.enter_context(console.show(request.program))
                 for note in request.notes:
                     log.info(note)
-                if request.own["merge"]:
+                if request.options.merge:
                     return _merge(request)
                 return _run(request, signals)
         except (ValueError, OSError) as error:
@@ -62,31 +57,34 @@ def main(arguments: Sequence[str]) -> int:
             return console.OUT_OF_MEMORY
 
 
-def _merge(request: options.Request) -> int:
+def _merge(request: command_line.Request) -> int:
     """Merges the results of shards."""
-    folder = Path(request.own["results_dir"])
+    folder = Path(request.options.results_dir)
     counts = ledger.merge(folder, [Path(word) for word in request.words])
     words = ", ".join(f"{count} {name}" for name, count in counts.items())
     terminal.print_result(f"{folder / 'results.jsonl'}: {words}")
     return console.DONE
 
 
-def _run(request: options.Request, signals: watcher.Signals) -> int:
+def _run(request: command_line.Request, signals: watcher.Signals) -> int:
     """Checks all lines, and paints them."""
-    program = request.program
-    book = ledger.Ledger(Path(request.own["results_dir"]), request.shard)
+    options, program = request.options, request.program
+    book = ledger.Ledger(Path(options.results_dir), request.shard)
     written = ledger.Written(book.path)
     display.show_stage("checking the manifest")
-    root = request.own["output_root"]
-    checker = checking.Checker(written, Path(root) if root else None)
-    maker = tasks.Maker(request.defaults, options.find_folder(request))
+    root = Path(options.output_root) if options.output_root else None
+    checker = checking.Checker(written, root)
+    file = Path(options.manifest).expanduser()
+    maker = tasks.Maker(
+        request.defaults, file.parent if options.manifest else None
+    )
     checked = checker.check_all(_list_tasks(request, maker))
     for note in maker.notes:
         log.info(note)
-    word = "line" if request.own["manifest"] else "picture"
+    word = "line" if options.manifest else "picture"
     for line in api.describe_faults(checked.faults, word):
         console.print_error(line)
-    if checked.faults and not request.own["skip_bad"]:
+    if checked.faults and not options.skip_bad:
         return console.WRONG_INPUT
     if any(not fault.number for fault in checked.faults):
         return console.WRONG_INPUT
@@ -98,7 +96,7 @@ def _run(request: options.Request, signals: watcher.Signals) -> int:
     counts[ledger.FAILED] = len(checked.faults)
     signals.rescue = lambda: signals.status  # the picture before is written
     with contextlib.closing(
-        api.paint(checked, request.options, book, written, signals.should_stop)
+        api.paint(checked, options, book, written, signals.should_stop)
     ) as results:
         for unit, result in results:
             signals.take_steps()
@@ -106,9 +104,7 @@ def _run(request: options.Request, signals: watcher.Signals) -> int:
             if unit and result.status == ledger.FAILED:
                 failed.append(unit.task)
             _report(result, program)
-    is_its_own = (
-        Path(request.own["manifest"]).resolve() == book.failed.resolve()
-    )
+    is_its_own = file.resolve() == book.failed.resolve()
     if not (signals.received and is_its_own):
         book.write_failed(failed)
     signals.end_saving()
@@ -125,14 +121,14 @@ def _run(request: options.Request, signals: watcher.Signals) -> int:
 
 
 def _list_tasks(
-    request: options.Request, maker: tasks.Maker
+    request: command_line.Request, maker: tasks.Maker
 ) -> Iterator[tasks.Task | manifest.Fault]:
     """Makes the tasks of a manifest, or of patterns; of a shard its part.
 
     Raises:
         ValueError: If there is none, or the manifest cannot be read.
     """
-    name, job = request.own["manifest"], request.defaults
+    name, job = request.options.manifest, request.defaults
     if name:
         made = maker.make_all(manifest.read(Path(name).expanduser()))
     else:

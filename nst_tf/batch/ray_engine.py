@@ -22,6 +22,7 @@ from nst_tf import files
 from nst_tf.batch import (
     actor,
     cluster,
+    command_line,
     groups,
     ledger,
     order,
@@ -44,7 +45,7 @@ def paint(
     queue: order.Queue,
     written: ledger.Written,
     watch: workers.Watch,
-    options: Any,
+    options: command_line.Options,
     kind: Any = actor.PaintingActor,
 ) -> Generator[workers.Outcome, None, None]:
     """Paints all pictures of a queue by a cluster.
@@ -53,7 +54,7 @@ def paint(
         queue: The pictures.
         written: Tells which files may be replaced.
         watch: What is asked and told.
-        options: Those of the batch, `api.Options`.
+        options: Those of the batch.
         kind: Class of the actors.
 
     Raises:

@@ -35,14 +35,12 @@ def main(arguments: Sequence[str]) -> int:
             lines = describe_versions() if VERBOSE & given else []
             terminal.print_line(f"nst-tf {nst_tf.__version__}", *lines)
             return 0
-        if shell := _find_value("completion", arguments, "a shell", "bash"):
+        if shell := find_value("completion", arguments, "a shell", "bash"):
             from nst_tf.cli import completion
 
             terminal.print_result(*completion.write(shell).split("\n"))
             return 0
-        if picture := _find_value(
-            "describe", arguments, "a picture", "PICTURE"
-        ):
+        if picture := find_value("describe", arguments, "a picture", "PICTURE"):
             from nst_tf.runs import description
 
             with terminal.print_notes():
@@ -56,6 +54,30 @@ def main(arguments: Sequence[str]) -> int:
         from nst_tf.cli import main as program
 
     return program.main(arguments)
+
+
+def find_value(
+    name: str, arguments: Sequence[str], what: str, example: str
+) -> str:
+    """Returns the value of a flag that must stand alone; "" without the flag.
+
+    Raises:
+        ValueError: If there are other arguments, or the flag has no value.
+    """
+    for place, argument in enumerate(arguments):
+        typed, equals, value = argument.partition("=")
+        if typed not in (f"--{name}", f"-{name}"):
+            continue
+        rest = [*arguments[:place], *arguments[place + 1 :]]
+        if not equals and rest[place:]:
+            value = rest.pop(place)
+        if not value or rest:
+            raise ValueError(
+                f"--{name} needs {what} and no other arguments; write "
+                f"--{name}={example}."
+            )
+        return value
+    return ""
 
 
 def describe_versions() -> list[str]:
@@ -78,27 +100,3 @@ def describe_versions() -> list[str]:
         "package": os.path.dirname(nst_tf.__file__),
     }
     return [f"{name:11} {value}" for name, value in rows.items()]
-
-
-def _find_value(
-    name: str, arguments: Sequence[str], what: str, example: str
-) -> str:
-    """Returns the value of a flag that must stand alone; "" without the flag.
-
-    Raises:
-        ValueError: If there are other arguments, or the flag has no value.
-    """
-    for place, argument in enumerate(arguments):
-        typed, equals, value = argument.partition("=")
-        if typed not in (f"--{name}", f"-{name}"):
-            continue
-        rest = [*arguments[:place], *arguments[place + 1 :]]
-        if not equals and rest[place:]:
-            value = rest.pop(place)
-        if not value or rest:
-            raise ValueError(
-                f"--{name} needs {what} and no other arguments; write "
-                f"--{name}={example}."
-            )
-        return value
-    return ""

@@ -1,8 +1,10 @@
-"""Writes shell completion scripts from the table of settings."""
+"""Writes shell completion scripts from a table of settings."""
 
+import dataclasses
 import re
 import shlex
 import textwrap
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from nst_tf import errors, files
@@ -21,11 +23,17 @@ class _Flag(NamedTuple):
     takes_file: bool
 
 
-def write(shell: str) -> str:
-    """Returns the completion script for a shell.
+def write(
+    shell: str,
+    program: str = "nst-tf",
+    fields: Mapping[str, dataclasses.Field] = settings.FIELDS,  # type: ignore[type-arg]
+) -> str:
+    """Returns the completion script of a program for a shell.
 
     Args:
         shell: bash, zsh or fish.
+        program: Its name.
+        fields: Its flags by name.
 
     Raises:
         ValueError: If the shell is another one.
@@ -39,14 +47,21 @@ def write(shell: str) -> str:
                 f"expected {errors.list_choices([*writers])}.",
             )
         )
-    return writers[shell](_list_flags())
+    flags = _list_flags(fields)
+    if program == "nst-tf":
+        flags.append(
+            _Flag("describe", "", "How a picture was made", False, (), True)
+        )
+    return writers[shell](program, flags)
 
 
-def _list_flags() -> list[_Flag]:
-    """Lists all flags, flags of settings first."""
+def _list_flags(
+    fields: Mapping[str, dataclasses.Field],  # type: ignore[type-arg]
+) -> list[_Flag]:
+    """Lists all flags of a program, those without a field last."""
     letters = {name: letter for letter, name in flag_values.SHORT.items()}
     found = []
-    for name, field in settings.FIELDS.items():
+    for name, field in fields.items():
         rules = field.metadata
         rows = ("choices", "keywords", "examples")
         words = next((rules[row] for row in rows if row in rules), ())
@@ -62,14 +77,12 @@ def _list_flags() -> list[_Flag]:
                 "path" in rules or "writes" in rules,
             )
         )
+    if "content" in fields:  # flag files set settings only
+        presets = tuple(files.list_presets())
+        text = "Preset, or a file of flags"
+        found.append(_Flag("flagfile", "", text, False, presets, True))
     return [
         *found,
-        _Flag(
-            *("flagfile", "", "Preset, or a file of flags", False),
-            tuple(files.list_presets()),
-            True,
-        ),
-        _Flag("describe", "", "How a picture was made", False, (), True),
         _Flag("completion", "", "", False, ("bash", "zsh", "fish"), False),
         _Flag("help", "h", "All flags", True, (), False),
         _Flag("version", "V", "The version", True, (), False),
@@ -77,8 +90,8 @@ def _list_flags() -> list[_Flag]:
 
 
 _BASH = """\
-# source <(nst-tf --completion=bash)
-_nst_tf() {{
+# source <({program} --completion=bash)
+_{function}() {{
     local now=${{COMP_WORDS[COMP_CWORD]}} before=${{COMP_WORDS[COMP_CWORD-1]}}
     local name=$before words= files=1
     if [[ $now == "=" ]]; then now=
@@ -104,22 +117,22 @@ _nst_tf() {{
         compopt -o nospace 2> /dev/null
     fi
 }}
-complete -F _nst_tf nst-tf
+complete -F _{function} {program}
 """
 _ZSH = """\
-#compdef nst-tf
-# source <(nst-tf --completion=zsh), after compinit
-_nst_tf_words() {{ (( $# )) && compadd -- "$@"; _files }}
-_nst_tf() {{
+#compdef {program}
+# source <({program} --completion=zsh), after compinit
+_{function}_words() {{ (( $# )) && compadd -- "$@"; _files }}
+_{function}() {{
     _arguments \\
 {specifications}
         '*:picture:_files'
 }}
-compdef _nst_tf nst-tf
+compdef _{function} {program}
 """
 
 
-def _write_bash(flags: list[_Flag]) -> str:
+def _write_bash(program: str, flags: list[_Flag]) -> str:
     """Writes the script for bash."""
     names = [f"--{f.name}{'' if f.is_switch else '='}" for f in flags]
     names += [f"-{flag.short}" for flag in flags if flag.short]
@@ -131,18 +144,22 @@ def _write_bash(flags: list[_Flag]) -> str:
         if not flag.is_switch
     ]
     return _BASH.format(
-        cases="\n".join(cases), names=shlex.quote(" ".join(names))
+        program=program,
+        function=program.replace("-", "_"),
+        cases="\n".join(cases),
+        names=shlex.quote(" ".join(names)),
     )
 
 
-def _write_zsh(flags: list[_Flag]) -> str:
+def _write_zsh(program: str, flags: list[_Flag]) -> str:
     """Writes the script for zsh."""
+    function = program.replace("-", "_")
     lines = []
     for flag in flags:
         text = re.sub(r"([\[\]:\\])", r"\\\1", flag.help)
         value = ""
         if flag.takes_file:
-            value = f":value: _nst_tf_words {' '.join(flag.words)}"
+            value = f":value: _{function}_words {' '.join(flag.words)}"
         elif not flag.is_switch:
             choices = f"({' '.join(flag.words)})" if flag.words else " "
             value = f":value:{choices}"
@@ -154,14 +171,18 @@ def _write_zsh(flags: list[_Flag]) -> str:
             f"        {shlex.quote(f'*{name}[{text}]{value}')} \\"
             for name in names
         ]
-    return _ZSH.format(specifications="\n".join(lines))
+    return _ZSH.format(
+        program=program,
+        function=function,
+        specifications="\n".join(lines),
+    )
 
 
-def _write_fish(flags: list[_Flag]) -> str:
+def _write_fish(program: str, flags: list[_Flag]) -> str:
     """Writes the script for fish."""
-    lines = ["# nst-tf --completion=fish | source"]
+    lines = [f"# {program} --completion=fish | source"]
     for flag in flags:
-        parts = ["complete -c nst-tf", f"-l {flag.name}"]
+        parts = [f"complete -c {program}", f"-l {flag.name}"]
         if flag.short:
             parts.append(f"-s {flag.short}")
         if not flag.is_switch:

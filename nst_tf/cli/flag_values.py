@@ -16,6 +16,11 @@ SHORT: Mapping[str, str] = {
 }
 # -s128 and -oout.png; -out, without a dot or a slash, is a misspelled name.
 _ATTACHED = re.compile(r"-(s\d+|o(-|[^=]*[./][^=]*))")
+# Every flag of nst-tf, with the type of its value.
+FLAGS: Mapping[str, Any] = {
+    **{name: field.type for name, field in settings.FIELDS.items()},
+    "flagfile": str,
+}
 _FLAG_FILE = ("cfg", "config", "config_file", "preset")
 _SWITCH = {"true": True, "t": True, "1": True, "false": 0, "f": 0, "0": 0}
 
@@ -23,18 +28,21 @@ _SWITCH = {"true": True, "t": True, "1": True, "false": 0, "f": 0, "0": 0}
 class Flag(NamedTuple):
     """A flag of the command line or of a flag file."""
 
-    name: str  # a setting's, or flagfile
+    name: str  # a setting's, flagfile, or one of a program's own
     value: str  # as text; "true" or "false" for a switch
     place: str = ""  # its flag file; empty: the command line
 
 
-def split(arguments: Iterable[str]) -> tuple[list[Flag], list[str]]:
+def split(
+    arguments: Iterable[str], known: Mapping[str, Any] = FLAGS
+) -> tuple[list[Flag], list[str]]:
     """Separates flags from positional arguments, which are pictures.
 
     Args:
         arguments: --name=value, --name value, --switch, --noswitch, with
             hyphens or underscores in names; -o value, -o=value, -s128. After
             "--" all arguments are positional, and so is "-".
+        known: The types of the flags, by name.
 
     Raises:
         ValueError: If a flag is unknown or has no value.
@@ -53,14 +61,14 @@ def split(arguments: Iterable[str]) -> tuple[list[Flag], list[str]]:
         typed, equals, value = argument.partition("=")
         if _ATTACHED.fullmatch(argument):
             typed, equals, value = argument[:2], "=", argument[2:]
-        name, switched = find_name(typed)
+        name, switched = find_name(typed, known)
         if switched is None and not equals:
             if not queue:
                 raise ValueError(
                     f"flag {typed} has no value; write {typed}=VALUE."
                 )
             value = queue.popleft()
-            if value.startswith("--") and _is_flag(value):
+            if value.startswith("--") and _is_flag(value, known):
                 raise ValueError(
                     f"flag {typed} has no value, since {value} follows it; "
                     f"write {typed}=VALUE."
@@ -75,20 +83,23 @@ def split(arguments: Iterable[str]) -> tuple[list[Flag], list[str]]:
     return flags, words
 
 
-def _is_flag(argument: str) -> bool:
+def _is_flag(argument: str, known: Mapping[str, Any]) -> bool:
     """Returns whether an argument is a known flag."""
     try:
-        find_name(argument.partition("=")[0])
+        find_name(argument.partition("=")[0], known)
     except ValueError:
         return False
     return True
 
 
-def find_name(typed: str) -> tuple[str, bool | None]:
-    """Returns the setting of a flag, such as --size, -s or --no-mark.
+def find_name(
+    typed: str, known: Mapping[str, Any] = FLAGS
+) -> tuple[str, bool | None]:
+    """Returns the name of a flag, such as --size, -s or --no-mark.
 
     Args:
         typed: The flag without its value.
+        known: The types of the flags, by name.
 
     Returns:
         The name of the setting, and its value if none follows; None: the flag
@@ -100,20 +111,17 @@ def find_name(typed: str) -> tuple[str, bool | None]:
     name = typed.lstrip("-").replace("-", "_")
     if len(typed) == 2:
         name = SHORT.get(name, name)
-    fields = settings.FIELDS
-    if name == "flagfile" or name in fields:
-        is_switch = name in fields and fields[name].type is bool
-        return name, True if is_switch else None
+    if name in known:
+        return name, True if known[name] is bool else None
     positive = name.removeprefix("no").removeprefix("_")
-    negates = name.startswith("no") and positive in fields
-    if negates and fields[positive].type is bool:
+    if name.startswith("no") and known.get(positive) is bool:
         return positive, False
     letters = typed[1:]
-    if set(letters) <= SHORT.keys():
+    if {SHORT.get(letter) for letter in letters} <= known.keys():
         near = f"; short flags cannot be joined: write -{' -'.join(letters)}"
     else:
         meant = "flagfile" if name in _FLAG_FILE else name
-        near = settings.suggest(meant, [*fields, "flagfile"], "--")
+        near = settings.suggest(meant, known, "--")
     raise ValueError(
         f"unknown flag {urls.show_source(typed)}"
         + errors.go_on(near, "--help lists all flags.")

@@ -40,7 +40,16 @@ def read(arguments: Sequence[str]) -> Request:
             settings of one place conflict.
     """
     typed, words = flag_values.split(arguments)
-    flags = flag_files.expand([*typed, *_take_pictures(words, typed)])
+    return read_flags([*typed, *_take_pictures(words, typed)])
+
+
+def read_flags(typed: Sequence[flag_values.Flag]) -> Request:
+    """Reads the flags of a command line, and those of their flag files.
+
+    Raises:
+        ValueError: As `read`.
+    """
+    flags = flag_files.expand(typed)
     job = flag_values.read_job(flags)
     places = list(dict.fromkeys(flag.place for flag in reversed(flags)))
     distances = {flag.name: places.index(flag.place) for flag in flags}

@@ -62,7 +62,7 @@ def format_usage() -> str:
         if field.metadata["group"] != group:
             group = field.metadata["group"]
             lines += ["", f"{group}:"]
-        lines += _flag_usage(field)
+        lines += describe_flag(field)
     lines += [
         "",
         "Exit status: 0 done; 1 invalid input, or no place for the output.",
@@ -74,7 +74,7 @@ def format_usage() -> str:
     return "\n".join(lines)
 
 
-def _flag_usage(field: dataclasses.Field) -> list[str]:  # type: ignore[type-arg]
+def describe_flag(field: dataclasses.Field) -> list[str]:  # type: ignore[type-arg]
     """Returns the lines of one flag in --help."""
     text = field.metadata["help"]
     if "choices" in field.metadata:

@@ -159,10 +159,10 @@ def _check_type(field: dataclasses.Field, value: object) -> None:
 
 
 def _check_address(name: str, value: object, kind: str) -> None:
-    """Raises ValueError for an address in a field that is no input picture."""
-    if kind in ("picture", "mask", "start") or not isinstance(value, str):
+    """Raises ValueError for an address in a field that takes none."""
+    if kind in ("picture", "mask", "start", "address"):
         return
-    if urls.has_scheme(value):
+    if isinstance(value, str) and urls.has_scheme(value):
         raise ValueError(
             f"--{name} is the address {urls.show_address(value)}, but only "
             "input pictures may be addresses; pass a local file or folder."

@@ -2,7 +2,13 @@
 
 import sys
 
-from nst_tf.web import command
+
+def cli() -> None:
+    """Runs the console script nst-tf-web."""
+    from nst_tf.web import command
+
+    sys.exit(command.main(sys.argv[1:]))
+
 
 if __name__ == "__main__":
-    sys.exit(command.main(sys.argv[1:]))
+    cli()

@@ -1,7 +1,7 @@
 """The program: reads flags, makes the folder, and serves until Ctrl-C."""
 
-import argparse
 import contextlib
+import dataclasses
 import ipaddress
 import os
 import secrets
@@ -9,20 +9,58 @@ import socket
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from nst_tf import files, terminal
+from nst_tf.cli import programs
 
 MOST_CONNECTIONS = 300
 IDLE_SECONDS = 20.0  # that a connection may take to begin a request
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser that raises ValueError instead of exiting."""
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """The flags."""
 
-    def error(self, message: str) -> NoReturn:
-        """Raises ValueError for an invalid command line."""
-        raise ValueError(f"{message}; --help lists the options.")
+    port: int = programs.flag(
+        8000, "Port; 0 takes any free one.", low=0, high=65535
+    )
+    open: bool = programs.flag(False, "Open the page in a browser.")
+    folder: str = programs.flag(
+        "",
+        "Where pictures and the queue are kept, in nst_tf-studio. Default: "
+        "$XDG_DATA_HOME, or ~/.local/share. One server uses a folder at a "
+        "time.",
+        path="folder",
+    )
+    disk: float = programs.flag(
+        5.0,
+        "GB that the folder may hold. A full one takes no more pictures.",
+        above=0,
+    )
+    host: str = programs.flag(
+        "127.0.0.1",
+        "Address to serve, such as 0.0.0.0 for your network. Any but a "
+        "loopback one needs the token that is printed.",
+    )
+    allow_host: tuple[str, ...] = programs.flag(
+        (),
+        "One more name of this host, as a proxy gives it; needs the token. "
+        "Repeat for several.",
+    )
+
+
+PROGRAM = programs.Program(
+    "nst-tf-web",
+    Options,
+    """\
+A studio in the browser, on this machine.
+
+  nst-tf-web --open
+
+python -m nst_tf.web is the same as nst-tf-web. docs/web.md is the guide.
+""",
+    "Exit status: 0 after Ctrl-C; 1 invalid input.",
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -36,69 +74,30 @@ def main(arguments: Sequence[str]) -> int:
     """
     with terminal.print_notes():
         try:
-            given = _make_parser().parse_args(arguments)
+            if programs.answer(PROGRAM, arguments):
+                return 0
+            request = programs.read(PROGRAM, arguments)
+            if request.words:
+                raise ValueError(
+                    f"unexpected argument {request.words[0]!r}; --help lists "
+                    f"all flags."
+                )
             for module in ("fastapi", "uvicorn"):
                 files.require_extra(module, "web", "python -m nst_tf.web")
-            return _serve(given)
+            return _serve(request.options)
         except (ValueError, OSError) as error:
             terminal.print_error(str(error))
             return 1
 
 
-def format_usage() -> str:
-    """Formats the text of --help."""
-    return _make_parser().format_help()
-
-
-def _make_parser() -> argparse.ArgumentParser:
-    """Makes the parser of the command line."""
-    parser = _Parser(
-        "python -m nst_tf.web",
-        description="A studio in the browser, on this machine.",
-        allow_abbrev=False,
-    )
-    home = files.find_home() or Path()
-    add = parser.add_argument
-    add("--port", type=int, default=8000, help="0: any free one (%(default)s)")
-    add("--open", action="store_true", help="open the page in a browser")
-    add(
-        "--folder",
-        default=os.environ.get("XDG_DATA_HOME") or home / ".local" / "share",
-        type=lambda text: Path(os.path.expanduser(text)),
-        help="where pictures and the queue are kept, in nst_tf-studio "
-        "(%(default)s)",
-    )
-    add(
-        "--disk",
-        type=float,
-        default=5.0,
-        help="GB that the folder may hold (%(default)s)",
-    )
-    add(
-        "--host",
-        default="127.0.0.1",
-        help="address to serve; any but a loopback one needs the token that "
-        "is printed (%(default)s)",
-    )
-    add(
-        "--allow_host",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="one more name of this host, as a proxy gives it; needs the token",
-    )
-    return parser
-
-
-def _serve(given: argparse.Namespace) -> int:
+def _serve(given: Options) -> int:
     """Opens the port and the folder, and serves."""
     import uvicorn
     from uvicorn.protocols.http import h11_impl
 
     from nst_tf.web import guard, routes, storage, work_queue
 
-    if not given.disk > 0:
-        raise ValueError(f"--disk is {given.disk}, expected more than 0 GB.")
+    folder = _find_folder(given.folder)
     is_public = not _is_loopback(given.host)
     token = secrets.token_urlsafe(24) if is_public or given.allow_host else ""
     with _open_port(given.host, given.port) as listener:
@@ -113,12 +112,10 @@ def _serve(given: argparse.Namespace) -> int:
         if is_public:
             names |= {given.host.lower(), socket.gethostname().lower()}
         try:
-            kept = storage.Storage(
-                given.folder / "nst_tf-studio", given.disk * 1e9
-            )
+            kept = storage.Storage(folder / "nst_tf-studio", given.disk * 1e9)
         except BlockingIOError:
             raise ValueError(
-                f"another server has {given.folder}; end it, or name another "
+                f"another server has {folder}; end it, or name another "
                 f"folder with --folder."
             ) from None
         application = routes.make_application(work_queue.Studio(kept))
@@ -159,6 +156,13 @@ def _serve(given: argparse.Namespace) -> int:
         with contextlib.suppress(KeyboardInterrupt):
             uvicorn.Server(config).run(sockets=[listener])
     return 0
+
+
+def _find_folder(name: str) -> Path:
+    """Returns the folder that a user names, or the default one."""
+    home = files.find_home() or Path()
+    default = os.environ.get("XDG_DATA_HOME") or home / ".local" / "share"
+    return Path(os.path.expanduser(name or default))
 
 
 def _open_port(host: str, port: int) -> socket.socket:

@@ -134,8 +134,8 @@ def send_stubs(count: int) -> dict[str, Any]:
     import nst_tf
     from nst_tf.batch import (
         actor,
-        api,
         checking,
+        command_line,
         ledger,
         order,
         ray_engine,
@@ -163,7 +163,8 @@ def send_stubs(count: int) -> dict[str, Any]:
     ]
     checked = checking.Checker().check_all(tasks.take_jobs(jobs))
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    options, began, used = api.Options(2, engine="ray"), 0.0, 0.0
+    options = command_line.Options(workers=2, engine="ray")
+    began, used = 0.0, 0.0
     sent = 0
     for _, result in ray_engine.paint(
         order.Queue(checked.found),

@@ -1,5 +1,6 @@
 """A batch in one process: what is painted, skipped, replaced, and noted."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -229,14 +230,14 @@ def test_outputs_are_never_inputs(run, folder, capsys):
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--manifst=a.csv"], "did you mean 'manifest'"),
+        (["--manifst=a.csv"], "did you mean '--manifest'"),
         (["--workers=x"], "workers is 'x', expected a whole number"),
-        (["--workers=-1"], "workers is -1, expected 0 or more"),
+        (["--workers=-1"], "workers is -1, expected at least 0"),
         (["--shard=4/3"], "shard is '4/3', expected a number and how many"),
         (["--log=a"], "log is for a single picture's run"),
         (["--sheet"], "sheet is for a single picture's run"),
         (["a.jpg"], "unexpected argument a.jpg; put patterns in quotes"),
-        (["--judge=yes"], "flag --judge takes no value"),
+        (["--judge=yes"], "--judge is 'yes', expected true or false"),
         (["--manifest"], "flag --manifest has no value"),
         ([], "no content images; name them with --content='FOLDER/*.jpg'"),
         (["--merge"], "there are no results of shards in ."),
@@ -251,9 +252,12 @@ def test_a_command_line_is_refused_in_one_sentence(
 
 
 def test_help_has_every_flag(capsys):
-    from nst_tf.batch import options
+    from nst_tf.batch import command_line
 
     assert command.main(["--help"]) == 0
     shown = capsys.readouterr().out
-    assert all(f"  --{name}" in shown for name in options.FLAGS)
+    assert all(
+        f"  --{'[no]' * (each.type is bool)}{each.name}" in shown
+        for each in dataclasses.fields(command_line.Options)
+    )
     assert max(map(len, shown.splitlines())) < 80

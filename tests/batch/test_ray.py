@@ -87,7 +87,7 @@ def test_files_that_a_node_does_not_see_come_and_go(
         image_io.save_image(f"styles/{n}.png", toys.image(50, 60, n))
     job = nst_tf.Job(
         **{
-            **vars(command.options.flags.parse(["--flagfile=toy.cfg"])),
+            **vars(command.command_line.flags.parse(["--flagfile=toy.cfg"])),
             "content": "town.png",
             "style": ("styles", "paint.png"),
             "output": str(folder / "there/a.bmp"),
@@ -185,7 +185,7 @@ def _paint(jobs, kind, count=2):
         order.Queue(checked.found),
         ledger.Written(None),
         workers.Watch(),
-        api.Options(count, engine="ray"),
+        api.command_line.Options(workers=count, engine="ray"),
         kind,
     )
 

@@ -1,5 +1,6 @@
 """What is answered without a run: help, versions, completion."""
 
+import dataclasses
 import shlex
 import shutil
 import subprocess
@@ -10,8 +11,10 @@ import pytest
 
 import nst_tf
 from nst_tf import run
-from nst_tf.cli import completion, flag_values, usage
+from nst_tf.batch import command_line
+from nst_tf.cli import completion, programs, usage
 from nst_tf.plan import settings
+from nst_tf.web import command as web_command
 
 ROOT = Path(nst_tf.__file__).parent.parent
 
@@ -114,18 +117,27 @@ def test_bash_completes_flags_values_and_files(tmp_path, words, offered):
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_script_knows_every_flag(shell, tmp_path):
-    text = completion.write(shell)
-    for name, field in settings.FIELDS.items():
-        assert name.replace("_", "-") in text
+@pytest.mark.parametrize(
+    "program", [None, command_line.PROGRAM, web_command.PROGRAM]
+)
+def test_a_script_knows_every_flag(program, shell, tmp_path, capsys):
+    known = list(settings.FIELDS.values())
+    if program:
+        assert programs.answer(program, [f"--completion={shell}"])
+        known = [settings.FIELDS[name] for name in program.settings]
+        known += dataclasses.fields(program.options)
+    text = capsys.readouterr().out if program else completion.write(shell)
+    assert (program.name if program else "nst-tf") in text
+    for field in known:
+        assert field.name.replace("_", "-") in text
         for word in map(str, field.metadata.get("choices", ())):
             assert word in text
-    for letter in flag_values.SHORT:
+        letter = field.metadata.get("short", "")
         assert f"-{letter}" in text or f"-s {letter}" in text
-    if program := shutil.which(shell):
+    if path := shutil.which(shell):
         script = tmp_path / "script"
         script.write_text(text)
-        subprocess.run([program, "-n", script], check=True)
+        subprocess.run([path, "-n", script], check=True)
 
 
 @pytest.mark.parametrize("module", ["nst_tf", "nst_tf.run"])
