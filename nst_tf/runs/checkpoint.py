@@ -12,9 +12,11 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from nst_tf import files, locks
 from nst_tf.optimize import state_file
@@ -254,6 +256,15 @@ def describe_difference(theirs: Identity, ours: Identity) -> str:
             f"its {name[:LONGEST_VALUE]} is {value}, and this job's is {here}"
         )
     return ""
+
+
+def digest_arrays(arrays: Sequence[np.ndarray]) -> str:
+    """Computes the SHA-256 digest of arrays."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _digest(text: str) -> str:

@@ -22,7 +22,7 @@ import nst_tf
 from nst_tf import urls
 from nst_tf.images import decoders, image_io, sources, writing
 from nst_tf.plan import inputs, planning, settings
-from nst_tf.runs import record_checks, resume
+from nst_tf.runs import checkpoint, record_checks, resume
 
 Record = Mapping[str, Any]
 
@@ -70,7 +70,7 @@ def make_record(
             "name": shown.find(read.sources[name]),
             "size": [width, height],
             "digest": picture.digest
-            or resume.digest_arrays(resume.list_arrays(picture)),
+            or checkpoint.digest_arrays(resume.list_arrays(picture)),
         }
 
     now = datetime.datetime.now(datetime.timezone.utc)

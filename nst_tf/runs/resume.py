@@ -1,10 +1,10 @@
 """Finds and writes a job's checkpoints."""
 
-import hashlib
+import dataclasses
 import logging
 import os
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +45,7 @@ def find_checkpoint(
     """
     if not plan.checkpoints.folder:
         return None
-    folder = _open_folder(plan)
+    folder = open_folder(plan)
     folder.check_writable()
     folder.check_free()
     if plan.checkpoints.resume == "never":
@@ -94,7 +94,7 @@ def choose_tiles(
         return plan
     if not replicas.is_writer():  # all agree on the smallest tiles
         return plan
-    mark = _open_folder(plan).died() or {}
+    mark = open_folder(plan).died() or {}
     tile, reason = mark.get("tile"), _find_shortage(mark, saved)
     if not reason or type(tile) is not int or tile < 0:
         return plan
@@ -116,7 +116,7 @@ def find_written(
     """
     if not plan.checkpoints.folder or not replicas.is_writer():
         return outputs.NOTHING
-    folder = _open_folder(plan)
+    folder = open_folder(plan)
     goes_on = saved is not None
     if not goes_on and plan.checkpoints.resume == "auto":
         mark = folder.died() or {"start": ""}
@@ -163,9 +163,7 @@ def save_checkpoints(
             must not be saved.
         tiling: Returns the current tiling, which may change during a run.
     """
-    from nst_tf.optimize import descent  # already imported by now
-
-    folder = _open_folder(plan)
+    folder = open_folder(plan)
     end = len(plan.levels) - 1, plan.levels[-1].steps
     taken = read_steps_taken(start, len(plan.levels))
 
@@ -173,12 +171,9 @@ def save_checkpoints(
         besides = more(step)
         if besides is None or (step.level, step.index) == end:
             return False
+        now = dataclasses.replace(plan, tiling=tiling())
         try:
-            # Arrays are copied from the device one by one.
-            arrays = {**step.variables, **besides, TAKEN: np.array(taken)}
-            state = descent.State(step.level, step.index, arrays)
-            tiles = tiling().side, tiling().content_target
-            folder.save(state, {"tiles": tiles, "asked": _list_asked(plan)})
+            save_state(folder, now, step, {**besides, TAKEN: np.array(taken)})
         except OSError as error:
             log.warning(
                 "checkpoint in %s failed: %s", plan.checkpoints.folder, error
@@ -209,6 +204,24 @@ def save_checkpoints(
                 count, since = 0, time.monotonic()
     finally:
         folder.unmark()
+
+
+def save_state(
+    folder: checkpoint.CheckpointFolder,
+    plan: planning.Plan,
+    step: "descent.Step",
+    besides: Mapping[str, np.ndarray],
+) -> None:
+    """Saves the state after a step, with `TAKEN` and other arrays.
+
+    The plan has the tiles of the step. No other step may have been taken.
+    """
+    from nst_tf.optimize import descent  # already imported by now
+
+    # Arrays are copied from the device one by one.
+    state = descent.State(step.level, step.index, {**step.variables, **besides})
+    tiles = plan.tiling.side, plan.tiling.content_target
+    folder.save(state, {"tiles": tiles, "asked": _list_asked(plan)})
 
 
 def read_steps_taken(state: "descent.State | None", levels: int) -> list[int]:
@@ -292,18 +305,20 @@ def make_identity(plan: planning.Plan) -> dict[str, Any]:
         "precision": network.precision,
         "level sizes": [level.size for level in plan.levels],
         "steps of levels": [level.steps for level in plan.levels[:-1]],
-        "content image": digest_arrays(list_arrays(read.content)),
-        "style images": digest_arrays(
+        "content image": checkpoint.digest_arrays(list_arrays(read.content)),
+        "style images": checkpoint.digest_arrays(
             [array for style in read.styles for array in list_arrays(style)]
         ),
-        "init image": digest_arrays([initial.make_initial_image(plan)]),
-        "masks": digest_arrays(
+        "init image": checkpoint.digest_arrays(
+            [initial.make_initial_image(plan)]
+        ),
+        "masks": checkpoint.digest_arrays(
             [
                 array
                 for name in sorted(read.others)
                 if name not in settings.STARTS
                 for array in (
-                    _encode_name(name),
+                    np.frombuffer(name.encode(), np.uint8),
                     *list_arrays(read.others[name]),
                 )
             ]
@@ -321,10 +336,10 @@ def digest_weights(network: weight_files.NetworkWeights | None) -> str:
         raise ValueError("the plan's inputs have no network; load it first.")
     kernels = [array for layer in network.layers.values() for array in layer]
     kernels += (network.projections or {}).values()
-    return digest_arrays(kernels)
+    return checkpoint.digest_arrays(kernels)
 
 
-def _open_folder(plan: planning.Plan) -> checkpoint.CheckpointFolder:
+def open_folder(plan: planning.Plan) -> checkpoint.CheckpointFolder:
     """Opens the checkpoint folder of a plan."""
     path = Path(os.path.expanduser(plan.checkpoints.folder))
     return checkpoint.CheckpointFolder(path, make_identity(plan))
@@ -333,17 +348,3 @@ def _open_folder(plan: planning.Plan) -> checkpoint.CheckpointFolder:
 def list_arrays(picture: image_io.Picture) -> list[np.ndarray]:
     """Lists the arrays of a picture that affect the result."""
     return [x for x in (picture.pixels, picture.alpha) if x is not None]
-
-
-def _encode_name(name: str) -> np.ndarray:
-    """Encodes a name as an array of bytes."""
-    return np.frombuffer(name.encode(), np.uint8)
-
-
-def digest_arrays(arrays: Sequence[np.ndarray]) -> str:
-    """Computes the SHA-256 digest of arrays."""
-    digest = hashlib.sha256()
-    for array in arrays:
-        digest.update(repr(array.shape).encode())
-        digest.update(np.ascontiguousarray(array).data)
-    return f"sha256:{digest.hexdigest()}"

@@ -21,20 +21,17 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
-import numpy as np
-
-from nst_tf import display, files, locks, screens
-from nst_tf.images import image_io, painting, sizes
-from nst_tf.plan import planning, settings
+from nst_tf import display, locks, screens
+from nst_tf.images import image_io
+from nst_tf.plan import planning, schedule, settings
 from nst_tf.runs import api, progress, results, runner
-from nst_tf.web import storage, upload_check
+from nst_tf.web import job_files, storage, upload_check
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
 
 PREVIEW_SECONDS = 0.5  # between two previews, at least
 PREVIEW_SHARE = 0.03  # of the time goes into previews, at most
-PREVIEW_SIDE, SMALL_SIDE = 768, 320  # pixels, of a preview and of a result
 JUDGED_SIZE = 512  # pixels, a side; as many take 1.5 GB
 OTHER_SECONDS = 60.0  # that another painting process has to end
 
@@ -160,28 +157,35 @@ class Process:
         folder = self._root / "jobs" / self._number
         step = run.read(
             self._follow(run, folder, stages),
+            # The iterator must not end: the last state would be lost.
             lambda: (
                 self._commands.has_left
                 or self._commands.is_stopped(self._number)
+                or job_files.is_at_end(run)
             ),
         )
         if self._commands.has_left:  # its checkpoint is saved
             return
-        is_done = not self._commands.is_stopped(self._number)
+        is_stopped = self._commands.is_stopped(self._number)
+        is_done = job_files.is_at_end(run) or not is_stopped
         display.show_stage("saving")
         word = "done" if is_done else "unfinished"
         made = results.make_painting(job, run, step, state=word)
-        _write_results(folder, made, job.quality)
-        if is_done:
-            shutil.rmtree(job.checkpoint_dir, ignore_errors=True)
+        job_files.write_results(folder, made, job.quality)
+        levels = _list_steps(job, run)
+        if is_done and levels:
+            job_files.keep_state(run, step, folder)
         self.tell(
             "ended",
             state=storage.DONE if is_done else storage.STOPPED,
             width=width,
             height=height,
             steps=sum(run.taken),
+            levels=levels,
             seconds=round(run.seconds, 1),
         )
+        if is_done:  # a job that is killed before this line resumes from these
+            shutil.rmtree(job.checkpoint_dir, ignore_errors=True)
 
     def _follow(
         self, run: runner.Run, folder: Path, stages: _Stages
@@ -190,7 +194,7 @@ class Process:
         plan = run.plan
         end = run.began + (plan.stop.seconds or math.inf)
         report = progress.Progress([plan], run.began, end)
-        small = _shrink(plan)
+        small = job_files.shrink(plan)
         steps = sum(level.steps for level in plan.levels)
         due, number = 0.0, 0
 
@@ -203,7 +207,7 @@ class Process:
             loss = float(step.evaluation.loss) if loss is None else loss
             if began >= due:
                 with contextlib.suppress(FloatingPointError, OSError):
-                    _write_preview(folder / "preview.jpg", small, step)
+                    job_files.write_preview(folder / "preview.jpg", small, step)
                     number += 1
                 end = time.monotonic()
                 due = end + max(PREVIEW_SECONDS, (end - began) / PREVIEW_SHARE)
@@ -249,39 +253,18 @@ class Process:
         return dataclasses.replace(draft, inputs=read)
 
 
-def _shrink(plan: planning.Plan) -> planning.Plan:
-    """Resizes the content image of a plan to the size of previews."""
-    content = plan.inputs.content
-    shape = _preview_size(plan)
-    content = content._replace(pixels=image_io.resize(content.pixels, *shape))
-    read = plan.inputs._replace(content=content)
-    return dataclasses.replace(plan, inputs=read)
+def _list_steps(job: settings.Job, run: runner.Run) -> list[int]:
+    """Lists the steps of each level; of the last one, those taken.
 
-
-def _preview_size(plan: planning.Plan) -> tuple[int, int]:
-    """Returns the (height, width) of the previews of a plan."""
-    side = min(PREVIEW_SIDE, max(plan.size))
-    return sizes.scale_to_side(*plan.size, side)
-
-
-def _write_preview(
-    path: Path, small: planning.Plan, step: "descent.Step"
-) -> None:
-    """Writes the picture of a step, as small as previews are."""
-    image = image_io.resize(results.read_image(step), *_preview_size(small))
-    view = upload_check.make_view(results.finish(image, small).image, 1 << 16)
-    with files.write_atomically(path) as file:
-        view.save(file, "JPEG", quality=85)
-
-
-def _write_results(folder: Path, made: painting.Painting, quality: int) -> None:
-    """Writes a result in all download formats, and a thumbnail."""
-    made.save(folder / "result.tif", bit_depth=16)
-    made.save(folder / "result.jpg", quality=quality)
-    made.save(folder / "result.png")
-    view = upload_check.make_view(np.asarray(made), SMALL_SIDE)
-    with files.write_atomically(folder / "small.jpg") as file:
-        view.save(file, "JPEG", quality=85)
+    It includes the levels below `continue_from`, as the setting `steps` does.
+    It is empty if the run cannot continue with more steps: it ended before the
+    last level, a plateau would end it again, or strength 0 fixes its steps.
+    """
+    if job.tolerance or job.strength == 0 or not run.taken[-1]:
+        return []
+    decided = planning.decide_settings(job, run.plan.inputs)
+    levels = schedule.list_levels(decided, *run.plan.size)
+    return [*(each.steps for each in levels[:-1]), run.taken[-1]]
 
 
 def _wait_for_folder(path: Path) -> IO[str]:

@@ -13,8 +13,9 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from nst_tf import files, locks
@@ -28,7 +29,8 @@ LONGEST_NAME = 80  # characters of what a user calls a picture
 QUEUED, PAINTING, INTERRUPTED = "queued", "painting", "interrupted"
 DONE, STOPPED, FAILED = "done", "stopped", "failed"
 WAITING = (INTERRUPTED, QUEUED)  # in the order in which they are taken
-CHECKPOINTS = "10s"  # between two of them
+CHECKPOINT_SECONDS = 10
+CHECKPOINTS, LAST_STATE = "checkpoints", "last_state"  # folders of a job
 RESULTS = {"png": "image/png", "jpg": "image/jpeg", "tif": "image/tiff"}
 
 
@@ -45,7 +47,12 @@ class Picture(NamedTuple):
 
 @dataclasses.dataclass
 class Entry:
-    """A job of the queue or of the history, as its file has it."""
+    """A job of the queue or of the history, as its file has it.
+
+    Attributes:
+        levels: The steps of each level; of the last one, those taken. Empty if
+            it cannot take more steps from its state.
+    """
 
     id: str
     created: float
@@ -59,6 +66,7 @@ class Entry:
     width: int = 0
     height: int = 0
     steps: int = 0
+    levels: list[int] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
     figures: dict[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -75,7 +83,7 @@ class Storage:
     """
 
     def __init__(self, root: Path, limit: float):
-        self.root, self._limit = root, limit
+        self.root, self.limit = root, limit
         for name in ("pictures", "jobs"):
             (root / name).mkdir(parents=True, exist_ok=True)
         self._lock = locks.hold(root / "server.lock")
@@ -90,20 +98,6 @@ class Storage:
     def close(self) -> None:
         """Lets another server have the folder."""
         self._lock.close()
-
-    def check_room(self) -> None:
-        """Raises ValueError if the folder is as full as it may be."""
-        used = _measure(self.root)
-        free = shutil.disk_usage(self.root).free
-        if used >= self._limit:
-            raise ValueError(
-                f"the studio's folder holds {used / 1e9:.1f} GB, as much as "
-                f"--disk allows; delete results that you no longer need."
-            )
-        if free < 1e9:
-            raise ValueError(
-                f"the disk has {free / 1e9:.1f} GB free; the studio needs 1 GB."
-            )
 
     def make_picture_folder(self) -> Path:
         """Makes the folder of a new upload, under a number of its own."""
@@ -158,8 +152,8 @@ class Storage:
         decided = {
             "output": str(folder / "result.png"),
             "overwrite": True,
-            "checkpoint_dir": str(folder / "checkpoints"),
-            "checkpoint_every": CHECKPOINTS,
+            "checkpoint_dir": str(folder / CHECKPOINTS),
+            "checkpoint_every": f"{CHECKPOINT_SECONDS}s",
         }
         if entry.start:
             decided[entry.start] = str(folder / "start.png")
@@ -201,13 +195,38 @@ class Storage:
         """The folder of a job."""
         return self.root / "jobs" / entry.id
 
-    def add(self, entry: Entry) -> None:
-        """Keeps a new job; `start` is a copy of the result of its origin."""
+    def find_state(self, entry: Entry) -> dict[str, Path]:
+        """Finds the files from which a job takes more steps.
+
+        Returns:
+            Files by their paths in a job's folder; empty: there is no state.
+        """
+        folder = self.folder(entry)
+        kept = LAST_STATE if entry.state == DONE else CHECKPOINTS
+        found = {
+            f"{CHECKPOINTS}/{path.name}": path
+            for path in (folder / kept).glob("*.npz")
+        }
+        if not found or not entry.levels:
+            return {}
+        others = [folder / name for name in ("start.png", "losses.txt")]
+        return {**found, **{p.name: p for p in others if p.exists()}}
+
+    def add(
+        self, entry: Entry, copies: Mapping[str, Path] = MappingProxyType({})
+    ) -> None:
+        """Keeps a new job.
+
+        Args:
+            entry: The job.
+            copies: Files of another job that its folder gets, by their paths in
+                it.
+        """
         folder = self.folder(entry)
         folder.mkdir()
-        if entry.start:
-            result = self.folder(self.entries[entry.origin]) / "result.png"
-            shutil.copyfile(result, folder / "start.png")
+        for name, path in copies.items():
+            (folder / name).parent.mkdir(exist_ok=True)
+            _copy(path, folder / name)
         self.save(entry)
         self.entries[entry.id] = entry
 
@@ -298,22 +317,16 @@ def _read_entry(path: Path) -> Entry | None:
     return entry
 
 
+def _copy(source: Path, target: Path) -> None:
+    """Copies a file; links checkpoints, which are large and never changed."""
+    if source.suffix == ".npz":
+        with contextlib.suppress(OSError):
+            os.link(source, target)
+            return
+    shutil.copyfile(source, target)
+
+
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     """Writes a JSON file atomically."""
     with files.write_atomically(path) as file:
         file.write(json.dumps(value).encode())
-
-
-def _measure(folder: Path) -> int:
-    """Adds up the bytes of all files of a folder."""
-
-    def walk(place: str) -> Iterator[int]:
-        with contextlib.suppress(OSError), os.scandir(place) as each:
-            for entry in each:
-                if entry.is_dir(follow_symlinks=False):
-                    yield from walk(entry.path)
-                else:
-                    with contextlib.suppress(OSError):
-                        yield entry.stat(follow_symlinks=False).st_size
-
-    return sum(walk(str(folder)))

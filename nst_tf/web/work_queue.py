@@ -12,9 +12,10 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from nst_tf.web import child_processes, storage, watchers
+from nst_tf.web import child_processes, disk, storage, watchers
 
 log = logging.getLogger("nst_tf")
 
@@ -79,14 +80,16 @@ class Studio:
         pictures: Mapping[str, list[str]],
         origin: str = "",
         start: str = "",
+        copies: Mapping[str, Path] = MappingProxyType({}),
     ) -> storage.Entry:
         """Adds a job to the queue.
 
         Args:
             chosen: Its settings, as `form_fields.list_values` takes them.
             pictures: The numbers of its pictures, by setting.
-            origin: The job whose result it starts from.
-            start: The setting that names that result.
+            origin: The job that it continues.
+            start: The setting that names the picture that it starts from.
+            copies: Files that it gets, as `storage.Storage.add` takes them.
 
         Raises:
             ValueError: In one sentence: what was received, what was expected.
@@ -107,8 +110,8 @@ class Studio:
             start=start,
         )
         self.kept.list_values(entry)
-        self.kept.check_room()
-        self.kept.add(entry)
+        disk.check_room(self.kept)
+        self.kept.add(entry, copies)
         self.watchers.note(entry.id)
         self._feed()
         return entry
@@ -142,10 +145,14 @@ class Studio:
     def go_on(
         self, entry: storage.Entry, size: int = 0, steps: int = 0
     ) -> storage.Entry:
-        """Starts a picture from another one: larger, or with more steps.
+        """Continues a picture as a new job: larger, or with more steps.
+
+        More steps resume from the state of the job, and give the picture that
+        it would have become with these. Without a state, and for a larger
+        size, the new job starts from the picture.
 
         Args:
-            entry: The job of the other one.
+            entry: The job of the picture.
             size: Long side in pixels; 0: the same.
             steps: At the same size.
 
@@ -157,6 +164,13 @@ class Studio:
         now = max(entry.width, entry.height)
         if size and size <= now:
             raise ValueError(f"size is {size}, expected more than {now}.")
+        state = {} if size else self.kept.find_state(entry)
+        if state:
+            *below, last = entry.levels
+            chosen = {**entry.settings, "steps": [*below, last + steps]}
+            return self.submit(
+                chosen, entry.pictures, entry.id, entry.start, state
+            )
         left_out = {"init", "init_noise", "size", "print_size"}
         more: dict[str, Any] = {"size": size or now}
         if not size:
@@ -165,7 +179,10 @@ class Studio:
         chosen = {n: v for n, v in entry.settings.items() if n not in left_out}
         pictures = {n: v for n, v in entry.pictures.items() if n != "init"}
         start = "continue_from" if size else "init"
-        return self.submit({**chosen, **more}, pictures, entry.id, start)
+        copies = {"start.png": self.kept.folder(entry) / "result.png"}
+        return self.submit(
+            {**chosen, **more}, pictures, entry.id, start, copies
+        )
 
     def judge(self, entry: storage.Entry) -> None:
         """Has a result judged, as soon as nothing is painted.
@@ -280,8 +297,8 @@ class Studio:
         elif event == "judged":
             self._end(entry, figures=line["figures"])
         elif event == "ended":
-            names = ("state", "width", "height", "steps", "seconds")
-            self._end(entry, deaths=0, **{name: line[name] for name in names})
+            told = "state", "width", "height", "steps", "levels", "seconds"
+            self._end(entry, deaths=0, **{name: line[name] for name in told})
         elif event == "failed":
             is_painted = entry.state == storage.PAINTING
             state = storage.FAILED if is_painted else entry.state

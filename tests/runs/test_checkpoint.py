@@ -204,7 +204,7 @@ def test_require_needs_a_checkpoint(toy, tmp_path, painter):
 
 
 def test_without_a_folder_nothing_is_looked_for(toy, monkeypatch):
-    monkeypatch.setattr(resume, "_open_folder", lambda _: pytest.fail("looked"))
+    monkeypatch.setattr(resume, "open_folder", lambda _: pytest.fail("looked"))
     plan = pretend.draft(toy)
     assert resume.find_checkpoint(plan, None) is None
     assert resume.choose_tiles(plan, None) is plan

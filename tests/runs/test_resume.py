@@ -31,7 +31,7 @@ def _leave(plan, *, saves=True, tiles=None, **mark):
     steps = run.steps()
     list(itertools.islice(steps, 2))
     steps.close()
-    folder = resume._open_folder(plan)
+    folder = resume.open_folder(plan)
     if not saves:
         for path in folder._path.glob("0*.npz"):
             path.unlink()

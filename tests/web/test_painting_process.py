@@ -16,7 +16,7 @@ from PIL import Image
 
 from nst_tf.images import image_io
 from nst_tf.runs import records
-from nst_tf.web import painting_process, storage, upload_check
+from nst_tf.web import job_files, painting_process, storage, upload_check
 
 
 @pytest.fixture
@@ -114,6 +114,45 @@ def test_stop_is_answered_within_a_step_and_the_picture_goes_on(
     assert painter.starts[-1].steps == 4 and said[-1]["steps"] > 4
 
 
+@pytest.mark.parametrize(
+    ("chosen", "start"),
+    [
+        ({}, (2, 3)),
+        ({"continue_from": "small.png"}, (0, 3)),
+        ({"tolerance": 1e-9}, None),  # a plateau would end it again
+    ],
+)
+def test_more_steps_resume_from_the_state_after_the_last(
+    tmp_path, job, painter, chosen, start
+):
+    image_io.save_image(tmp_path / "small.png", toys.image(48, 64, 2))
+    if "continue_from" in chosen:
+        chosen = {"continue_from": str(tmp_path / "small.png")}
+    *_, said = paint(tmp_path, {**job, **chosen})
+    levels, folder = said[-1]["levels"], tmp_path / "jobs" / "7"
+    assert levels == ([3, 3, 3] if start else [])
+    assert not (folder / "checkpoints").exists()
+    if not start:
+        assert not (folder / "last_state").exists()
+        return
+    (folder / "last_state").rename(folder / "checkpoints")
+    more = {**job, **chosen, "steps": [3, 3, 3 + 2]}
+    *_, said = paint(tmp_path, more)
+    assert painter.starts[-1][:2] == start
+    assert said[-1]["levels"] == [3, 3, 5]
+    # What is not checked here: runs/test_checkpoint resumes to the same bits.
+
+
+def test_a_time_limit_leaves_its_newest_checkpoint(tmp_path, job, painter):
+    job |= {"max_seconds": 3.0, "steps": [3, 3, 900], "checkpoint_every": "2"}
+    for count in range(1, 900):
+        painter.events[count] = lambda step: threading.Event().wait(0.02)
+    *_, said = paint(tmp_path, job)
+    taken = said[-1]["levels"][-1]
+    assert said[-1]["state"] == "done" and 0 < taken < 900
+    assert list((tmp_path / "jobs" / "7" / "last_state").glob("*.npz"))
+
+
 def test_when_the_server_ends_a_checkpoint_stays(tmp_path, job, painter):
     scene = paint(tmp_path, job)
     process = next(scene)
@@ -149,19 +188,19 @@ def test_what_cannot_be_painted_is_one_sentence(
 
 def test_previews_take_a_small_share_of_the_time(tmp_path, job, painter):
     at = []
-    write = painting_process._write_preview
+    write = job_files.write_preview
 
     def slow(path, *more):
         at.append(threading.Event().wait(0.1))
         write(path, *more)
 
-    painting_process._write_preview, before = slow, write
+    job_files.write_preview, before = slow, write
     try:
         for count in range(1, 40):
             painter.events[count] = lambda step: threading.Event().wait(0.02)
         *_, said = paint(tmp_path, {**job, "steps": [30]})
     finally:
-        painting_process._write_preview = before
+        job_files.write_preview = before
     # 0.1 s of every 3.4 s at most, and so once in this run.
     assert len(at) == 1 and said[-1]["state"] == "done"
 

@@ -248,7 +248,7 @@ def test_a_full_queue_and_a_full_disk_are_said(client, studio, monkeypatch):
         assert client.post("/api/jobs", json=JOB).status_code == 200
     answer = client.post("/api/jobs", json=JOB)
     assert answer.status_code == 429 and "20 pictures" in answer.json()["error"]
-    monkeypatch.setattr(studio.kept, "_limit", 10.0)
+    monkeypatch.setattr(studio.kept, "limit", 10.0)
     answer = client.post("/api/pictures", content=_png(4, 3))
     assert answer.status_code == 400 and "--disk" in answer.json()["error"]
 

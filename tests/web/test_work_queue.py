@@ -37,7 +37,8 @@ class Process:
 
     async def end(self, job, state="done"):
         size = {"width": 40, "height": 30}
-        await self.say("ended", job, state=state, steps=5, seconds=1.5, **size)
+        more = {"steps": 5, "levels": [2, 3], "seconds": 1.5, **size}
+        await self.say("ended", job, state=state, **more)
 
     async def die(self):
         self.lines.put_nowait(None)
@@ -142,11 +143,35 @@ def test_a_picture_goes_on_larger_or_longer(play):
             "steps": [3], "levels": 2, "color": "content", "size": 60
         }  # fmt: skip
         assert (larger.start, larger.origin) == ("continue_from", entry.id)
+        assert (studio.kept.folder(larger) / "start.png").exists()
         longer = studio.go_on(entry, steps=7)
         assert longer.start == "init"
         assert longer.settings == {
             "color": "content", "size": 40, "steps": [7], "levels": 1
         }  # fmt: skip
+
+    play(scene)
+
+
+def test_more_steps_resume_from_the_state_if_there_is_one(play):
+    async def scene(studio, process):
+        entry = submit(studio, size=90)
+        await process.end(entry.id)
+        folder = studio.kept.folder(entry)
+        (folder / "last_state").mkdir()
+        (folder / "last_state" / "000001.checkpoint.npz").write_bytes(b"state")
+        (folder / "losses.txt").write_text("1 9\n")
+        longer = studio.go_on(entry, steps=7)
+        assert longer.settings == {"size": 90, "steps": [2, 3 + 7]}
+        assert (longer.origin, longer.start) == (entry.id, "")
+        studio.kept.remove(entry)  # it needs the other no more
+        folder = studio.kept.folder(longer)
+        (state,) = (folder / "checkpoints").iterdir()
+        assert state.read_bytes() == b"state"
+        assert (folder / "losses.txt").read_text() == "1 9\n"
+        # It is stopped, and its state is a checkpoint.
+        await process.end(longer.id, "stopped")
+        assert studio.go_on(longer, steps=1).settings["steps"] == [2, 4]
 
     play(scene)
 
