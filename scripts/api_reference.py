@@ -106,7 +106,7 @@ QUESTIONS = {
 }
 # The other programs: the module of their flags.
 PROGRAMS = {
-    "nst-tf-judge": "judge.command",
+    "nst-tf-judge": "cli.judge_command",
     "nst-tf-batch": "batch.command_line",
     "nst-tf-web": "web.command",
 }
@@ -169,11 +169,7 @@ def write_flags() -> str:
         parts.append(f"### {group}\n\n" + "\n".join([*head, *rows]))
     for program, path in PROGRAMS.items():
         module = importlib.import_module(f"nst_tf.{path}")
-        text = (
-            module.format_usage()
-            if path == "judge.command"
-            else programs.format_usage(module.PROGRAM)
-        )
+        text = programs.format_usage(module.PROGRAM)
         prefix = program.removeprefix("nst-tf-")
         rows = [
             f"| {_anchor(name, prefix + '-')} "

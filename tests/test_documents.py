@@ -26,11 +26,11 @@ from nst_tf.cli import (
     completion,
     flag_values,
     flags,
+    judge_command,
     programs,
     usage,
 )
 from nst_tf.images import image_io
-from nst_tf.judge import command
 from nst_tf.losses import objectives
 from nst_tf.tiling import tiled, views
 from nst_tf.web import command as web_command
@@ -131,7 +131,7 @@ def test_documented_commands_are_understood(path):
         if "--describe=town.png" not in arguments:
             flags.parse(arguments)
     for arguments in _judgements(path.read_text()):
-        command.parse(arguments)
+        judge_command.parse(arguments)
     for arguments in _batches(path.read_text()):
         if "--engine=ray" not in arguments or files.is_installed("ray"):
             command_line.read(arguments)
@@ -164,8 +164,10 @@ def test_flags_in_documents_exist(path):
         path.read_text(),
         flags=re.M,
     )
-    others = command.format_usage()
-    for program in (command_line.PROGRAM, web_command.PROGRAM):
+    others = ""
+    for program in (
+        *(judge_command.PROGRAM, command_line.PROGRAM, web_command.PROGRAM),
+    ):
         others += programs.format_usage(program).replace("[no]", "")
     for flag in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text):
         if flag in ("help", "version", "describe", "completion", "name"):
@@ -234,9 +236,9 @@ def test_documented_commands_paint(_pictures, capsysbinary, path, request):
 @_each([path for path in RUN if _judgements(path.read_text())])
 def test_documented_commands_judge(_pictures, capsys, path):
     for arguments in _judgements(path.read_text()):
-        for name in command.parse(arguments).pictures:
+        for name in judge_command.parse(arguments).pictures:
             image_io.save_image(name, image_io.load_image("town.jpg"))
-        assert command.main([*arguments, "--size=96"]) == 0, arguments
+        assert judge_command.main([*arguments, "--size=96"]) == 0, arguments
         assert "result.png" in capsys.readouterr().out
 
 
@@ -393,11 +395,8 @@ def test_each_flag_and_preset_has_an_anchor_in_the_reference(monkeypatch):
     usages = {"": usage.format_usage()}
     for program, path in api_reference.PROGRAMS.items():
         module = importlib.import_module(f"nst_tf.{path}")
-        usages[program[len("nst-tf-") :] + "-"] = (
-            module.format_usage()
-            if path == "judge.command"
-            else programs.format_usage(module.PROGRAM)
-        )
+        text = programs.format_usage(module.PROGRAM)
+        usages[program[len("nst-tf-") :] + "-"] = text
     for prefix, text in usages.items():
         found = re.findall(r"^  (?:-\w, )?--(?:\[no\])?(\w+)", text, re.M)
         assert len(found) > 5

@@ -17,9 +17,8 @@ import pytest
 import toys
 
 from nst_tf import run, terminal
-from nst_tf.cli import main
+from nst_tf.cli import judge_command, main
 from nst_tf.images import image_io, writing
-from nst_tf.judge import command
 from nst_tf.plan import settings
 from nst_tf.runs import records
 
@@ -65,8 +64,8 @@ def judged(folder, toy):
 def test_of_flags(shown, judged, name):
     status, text = shown(main, "--flagfile=toy.cfg", f"--{name}={BAD}")
     assert status in STATUSES and text
-    if name in command.FLAGS:
-        assert shown(command, *judged, f"--{name}={BAD}", "town.png")[1]
+    if name in judge_command.Options.__dataclass_fields__:
+        assert shown(judge_command, *judged, f"--{name}={BAD}", "town.png")[1]
 
 
 @pytest.mark.parametrize(
@@ -74,7 +73,7 @@ def test_of_flags(shown, judged, name):
 )
 def test_of_arguments(shown, judged, argument):
     assert shown(run, argument)[0] == 1
-    assert shown(command, *judged, argument)[0] == 1
+    assert shown(judge_command, *judged, argument)[0] == 1
 
 
 def test_of_names(shown, judged, toy):
@@ -97,7 +96,9 @@ def test_of_names(shown, judged, toy):
     assert shown(run, f"--describe=c{NAME}-s{NAME}.png")[0] == 0
     assert shown(main, f"--rerun=c{NAME}-s{NAME}.png", flags[-1])[0] == 0
     for more in ([], ["--json"]):
-        status, text = shown(command, *judged, *flags, f"c{NAME}.png", *more)
+        status, text = shown(
+            judge_command, *judged, *flags, f"c{NAME}.png", *more
+        )
         assert status == 0 and "c\\u001b" in text
     _check(Path(f"l{NAME}").read_text())
     events = [path.read_bytes() for path in Path(f"b{NAME}").iterdir()]
@@ -181,7 +182,7 @@ def test_of_servers(shown, judged, code):
         for address in (f"{host}/{code}", f"{host}/{code}/%1b[31m{BAD}.png"):
             flag = f"--content={address}"
             assert shown(main, "--flagfile=toy.cfg", flag)[0] == 1
-            assert shown(command, *judged, address)[0] == 1
+            assert shown(judge_command, *judged, address)[0] == 1
 
 
 def test_of_weights(shown, judged):
@@ -189,7 +190,7 @@ def test_of_weights(shown, judged):
     toys.write_weights(f"{NAME}.h5", layers)
     flag = f"--weights={NAME}.h5"
     assert shown(main, "--flagfile=toy.cfg", flag)[0] == 1
-    assert shown(command, *judged, flag, "town.png")[0] == 1
+    assert shown(judge_command, *judged, flag, "town.png")[0] == 1
 
 
 @pytest.mark.parametrize("error", [OSError, RuntimeError, FloatingPointError])

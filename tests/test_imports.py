@@ -44,7 +44,7 @@ ARROWS = {
     },
     "judge": {
         *("backend", "errors", "images", "losses", "network", "plan"),
-        *("terminal", "transfer", "urls"),
+        *("terminal", "transfer"),
     },
     "cli": {
         *(

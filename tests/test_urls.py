@@ -12,9 +12,9 @@ import toys
 from PIL import Image
 
 from nst_tf import run, urls
-from nst_tf.cli import flags, main, sweeps
+from nst_tf.cli import flags, judge_command, main, sweeps
 from nst_tf.images import sources
-from nst_tf.judge import command, judging
+from nst_tf.judge import judging
 from nst_tf.plan import settings
 from nst_tf.runs import records
 
@@ -207,9 +207,10 @@ def test_sheets_flags_and_tables_show_no_secret():
     [[cell]] = sweeps.make_grid(settings.Job(sweep=(f"content:{address}",)))
     assert cell.label == ("--content=http://host/a.png",)
     assert cell.job.content == address
-    request = command.parse([address, f"--content={address}", "--style=a"])
+    typed = [address, f"--content={address}", "--style=a"]
+    request = judge_command.parse(typed)
     judged = judging.Judgement(1, 1, 0.5, {"a": 0.5}, *[0.5] * 5)
-    for write in (command.write_table, command.write_json):
+    for write in (judge_command.write_table, judge_command.write_json):
         text = "\n".join(write(request, "vgg19", [judged]))
         assert "http://host/a.png" in text
         _check_hidden(text)

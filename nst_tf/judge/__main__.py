@@ -11,7 +11,7 @@ def cli() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of imports
     from nst_tf import terminal
 
-    terminal.run_program("nst_tf.judge.command")
+    terminal.run_program("nst_tf.cli.judge_command")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import pytest
 import nst_tf
 from nst_tf import run
 from nst_tf.batch import command_line
-from nst_tf.cli import completion, programs, usage
+from nst_tf.cli import completion, judge_command, programs, usage
 from nst_tf.plan import settings
 from nst_tf.web import command as web_command
 
@@ -118,7 +118,11 @@ def test_bash_completes_flags_values_and_files(tmp_path, words, offered):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize(
-    "program", [None, command_line.PROGRAM, web_command.PROGRAM]
+    "program",
+    [
+        *(None, judge_command.PROGRAM, command_line.PROGRAM),
+        web_command.PROGRAM,
+    ],
 )
 def test_a_script_knows_every_flag(program, shell, tmp_path, capsys):
     known = list(settings.FIELDS.values())

@@ -10,8 +10,9 @@ import toys
 from PIL import Image
 
 import nst_tf
+from nst_tf.cli import judge_command, programs
 from nst_tf.images import image_io
-from nst_tf.judge import command, judging
+from nst_tf.judge import judging
 
 PACKAGE = Path(nst_tf.__file__).parent
 
@@ -33,14 +34,14 @@ def flags(tmp_path, toy, monkeypatch):
 
 
 def test_json_has_the_figures_and_the_table_shows_them(flags, toy, capsys):
-    assert command.main([*flags, "a.png", "b.png", "--json"]) == 0
+    assert judge_command.main([*flags, "a.png", "b.png", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["network"] == f"toy, {toy}"
     assert found["content"] == "town.png"
     assert found["style"] == ["paint.png"]
-    assert command.main([*flags, "a.png", "b.png"]) == 0
+    assert judge_command.main([*flags, "a.png", "b.png"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].split() == ["picture", "size", *command.COLUMNS]
+    assert lines[0].split() == ["picture", "size", *judge_command.COLUMNS]
     for place, name in enumerate(("a.png", "b.png")):
         picture = found["pictures"][place]
         judgement = nst_tf.judge_image(
@@ -53,11 +54,14 @@ def test_json_has_the_figures_and_the_table_shows_them(flags, toy, capsys):
             content_layers=toys.CONTENT_LAYER,
         )
         assert picture == {"picture": name, **vars(judgement)}
-        shown = [command.format_number(picture[c]) for c in command.COLUMNS]
+        shown = [
+            judge_command.format_number(picture[c])
+            for c in judge_command.COLUMNS
+        ]
         assert lines[1 + place].split() == [name, "58", "x", "43", *shown]
         by_layer = picture["style_by_layer"]
         assert lines[4].split()[3:] == [*by_layer] == [*toys.STYLE_LAYERS]
-        numbers = map(command.format_number, by_layer.values())
+        numbers = map(judge_command.format_number, by_layer.values())
         assert lines[5 + place].split() == [name, *numbers]
     assert lines[-1] == found["network"]
 
@@ -67,11 +71,11 @@ def test_json_has_the_figures_and_the_table_shows_them(flags, toy, capsys):
     [(0.0812345, "0.0812"), (1.0, "1.00"), (0, "0.00"), (123.4, "123")],
 )
 def test_figures_have_three_digits(value, text):
-    assert command.format_number(value) == text
+    assert judge_command.format_number(value) == text
 
 
 def test_flags_and_pictures_come_in_any_order():
-    request = command.parse(
+    request = judge_command.parse(
         [
             *("a.png", "--content", "c.png", "--style=s.png", "b.png"),
             *("--style", "t.png", "--style-scale=1,0.5", "--size=99"),
@@ -79,7 +83,7 @@ def test_flags_and_pictures_come_in_any_order():
         ]
     )
     assert request.pictures == ["a.png", "b.png", "--odd.png"]
-    assert (request.content, request.styles) == ("c.png", ["s.png", "t.png"])
+    assert (request.content, request.styles) == ("c.png", ("s.png", "t.png"))
     assert request.chosen == {"style_scale": (1.0, 0.5)}
     assert (request.size, request.as_json) == (99, False)
 
@@ -103,7 +107,7 @@ def test_flags_and_pictures_come_in_any_order():
         (["FLAGS", "toy.h5"], "toy.h5 cannot be read: it is not an image"),
         (["FLAGS", "wide.png"], "wide.png is 58 x 20 pixels, but the content"),
         (["FLAGS", "a.png", "--size=x"], "size is 'x', expected a whole numb"),
-        (["FLAGS", "a.png", "--style_scale=x"], "is 'x', expected a number"),
+        (["FLAGS", "a.png", "--style_scale=x"], "is 'x', expected numbers"),
         (["FLAGS", "a.png", "--style_scale=9"], "style_scale is 9.0, expected"),
         (["FLAGS", "a.png", "--weights=a.png"], "a.png is not an HDF5 file"),
         (["FLAGS", "a.png", "--extractor=vgg"], "unknown extractor 'vgg'"),
@@ -117,7 +121,7 @@ def test_wrong_input_is_one_sentence_and_status_1_before_work(
     image_io.save_image("wide.png", toys.image(20, 58))
     if arguments[:1] == ["FLAGS"]:
         arguments = [*flags, *arguments[1:]]
-    assert command.main(arguments) == 1
+    assert judge_command.main(arguments) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("nst-tf: ")
@@ -130,7 +134,7 @@ def test_out_of_memory_has_a_status_of_its_own(flags, capsys, monkeypatch):
         raise MemoryError("out of memory; reduce a.png.")
 
     monkeypatch.setattr(judging.Judge, "judge", fail)
-    assert command.main([*flags, "a.png"]) == 3
+    assert judge_command.main([*flags, "a.png"]) == 3
     assert capsys.readouterr().err == "nst-tf: out of memory; reduce a.png.\n"
 
 
@@ -138,26 +142,26 @@ def test_notes_stay_beside_the_json(capsys, flags):
     with Image.open("town.png") as image:
         image.save("town.png", icc_profile=b"of no use")
     pictures = ["--content=town.png", "--style=paint.png", "a.png"]
-    assert command.main([*pictures, "--json"]) == 0
+    assert judge_command.main([*pictures, "--json"]) == 0
     captured = capsys.readouterr()
     assert "note      town.png: its color profile is damaged" in captured.err
     assert len(json.loads(captured.out)["pictures"]) == 1
 
 
 def test_help_lists_every_flag(capsys):
-    assert command.main(["--help"]) == 0
+    assert judge_command.main(["--help"]) == 0
     text = capsys.readouterr().out
     for name in ("content", "style", "size", *judging.SETTINGS):
         assert f"  --{name}=" in text
-    assert "  --json" in text
+    assert "  --[no]json" in text
     assert max(map(len, text.splitlines())) <= 80
-    assert command.main(["--version"]) == 0
+    assert judge_command.main(["--version"]) == 0
     assert nst_tf.__version__ in capsys.readouterr().out
 
 
 def test_help_and_wrong_input_load_no_tensorflow(tmp_path):
     code = (
-        "import sys; import nst_tf.judge.command as command;"
+        "import sys; import nst_tf.cli.judge_command as command;"
         "import nst_tf; nst_tf.judge_image;"
         "assert command.main(['--help']) == 0;"
         "assert command.main(['--content=a', '--style=b', 'c']) == 1;"
@@ -181,4 +185,4 @@ def test_the_module_is_the_program(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert result.stdout == command.format_usage() + "\n"
+    assert result.stdout == programs.format_usage(judge_command.PROGRAM) + "\n"

@@ -1,23 +1,19 @@
 """Runs the program nst-tf-judge: prints scores as a table or as JSON."""
 
-import collections
 import dataclasses
 import json
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import nst_tf
-from nst_tf import errors, terminal, urls
+from nst_tf import terminal, urls
 from nst_tf.backend import device
+from nst_tf.cli import programs
 from nst_tf.images import sources
 from nst_tf.judge import judging
 from nst_tf.plan import settings
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY = 0, 1, 3
 COLUMNS = ("style", "moments", "content", "ssim", "chroma", "border")
-# Flags that are fields of `Job`, and --size, in the order of --help.
-FLAGS = ("content", "style", *judging.SETTINGS, "size")
 _HELP = {
     "content": "Content image of the pictures.",
     "style": "Style image, or a folder of pictures that count as one. Repeat "
@@ -25,10 +21,37 @@ _HELP = {
     "style_layers": "Layers of style and moments, as name:weight,name:weight.",
     "content_layers": "Layers of the content distance, in the same form.",
     "style_scale": "Stroke size of the picture, as in nst-tf.",
-    "size": "Maximum long side in pixels; larger pictures are reduced before "
-    "scoring. 0: no limit.",
 }
-_USAGE = """\
+
+
+def _take(name: str) -> tuple[str, Any, Any]:
+    """Declares a flag by the rules of a setting."""
+    field = settings.FIELDS[name]
+    text = _HELP.get(name, field.metadata["help"])
+    rules = {**field.metadata, "help": text}
+    default: Any = field.default
+    return name, field.type, dataclasses.field(default=default, metadata=rules)
+
+
+Options = dataclasses.make_dataclass(
+    "Options",
+    [
+        *map(_take, ("content", "style", *judging.SETTINGS)),
+        (
+            "size",
+            int,
+            programs.flag(
+                0,
+                "Maximum long side in pixels; larger pictures are reduced "
+                "before scoring. 0: no limit.",
+                low=0,
+            ),
+        ),
+        ("json", bool, programs.flag(False, "Print JSON instead of tables.")),
+    ],
+    frozen=True,
+)
+USAGE = """\
 Judges pictures: how near to the style, how near to the content.
 
   python -m nst_tf.judge --content=PICTURE --style=PICTURE RESULT ...
@@ -45,6 +68,12 @@ picture of any tool, of the content image's shape.
 
 docs/judging.md has the formulas, and what each does not say.
 """
+PROGRAM = programs.Program(
+    "nst-tf-judge",
+    Options,
+    USAGE,
+    "Exit status: 0 done; 1 wrong input; 3 out of memory; 130 Ctrl-C.",
+)
 
 
 class Request(NamedTuple):
@@ -67,14 +96,10 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0 done, 1 invalid input, 3 out of memory.
     """
-    if {"--help", "-h", "-help"} & set(arguments):
-        terminal.print_line(*format_usage().split("\n"))
-        return DONE
-    if {"--version", "-V"} & set(arguments):
-        terminal.print_line(f"nst-tf-judge {nst_tf.__version__}")
-        return DONE
     try:
         with terminal.print_notes():
+            if programs.answer(PROGRAM, arguments):
+                return DONE
             request = parse(arguments)
             judge = judging.Judge(request.chosen, size=request.size)
             judgements = _judge(judge, request)
@@ -103,52 +128,29 @@ def parse(arguments: Sequence[str]) -> Request:
         ValueError: If a flag or a value is invalid, or a picture, the content
             image or the style image is missing.
     """
-    pictures: list[str] = []
-    found: dict[str, list[str]] = {name: [] for name in FLAGS}
-    as_json = False
-    queue = collections.deque(arguments)
-    while queue:
-        argument = queue.popleft()
-        if argument == "--":
-            pictures += queue
-            break
-        if argument == sources.STANDARD_INPUT or not argument.startswith("-"):
-            pictures.append(argument)
-            continue
-        typed, equals, value = argument.partition("=")
-        name = typed.lstrip("-").replace("-", "_")
-        if name in ("json", "nojson") and not equals:
-            as_json = name == "json"
-        elif name not in FLAGS:
-            near = settings.suggest(name, [*FLAGS, "json"], "--")
-            raise ValueError(
-                f"unknown flag {typed}"
-                + errors.go_on(near, "--help lists all flags.")
-            )
-        elif not equals and not queue:
-            raise ValueError(f"flag --{name} has no value; write --{name}=.")
-        else:
-            found[name].append(value if equals else queue.popleft())
+    options, _, pictures = programs.read(PROGRAM, arguments)
     for words, values in (
-        ("no content image; pass one with --content=", found["content"]),
-        ("no style image; pass one with --style=", found["style"]),
+        ("no content image; pass one with --content=", [options.content]),
+        ("no style image; pass one with --style=", options.style),
         ("no picture to judge; pass one with ", pictures),
     ):
         if not values or not all(values):
             raise ValueError(f"{words}PICTURE.")
-    content, styles = found["content"][-1], found["style"]
-    if [*pictures, content, *styles].count(sources.STANDARD_INPUT) > 1:
+    named = [*pictures, options.content, *options.style]
+    if named.count(sources.STANDARD_INPUT) > 1:
         raise ValueError(
             "several pictures are '-', but standard input holds only one; pass "
             "files for the others."
         )
     chosen = {
-        name: _read(settings.FIELDS[name], found[name])
+        name: getattr(options, name)
         for name in judging.SETTINGS
-        if found[name]
+        if getattr(options, name) != settings.FIELDS[name].default
     }
-    size = _read_number("size", (found["size"] or ["0"])[-1], int)
-    return Request(pictures, content, styles, chosen, size, as_json)
+    return Request(
+        *(pictures, options.content, options.style, chosen),
+        *(options.size, options.json),
+    )
 
 
 def write_table(
@@ -191,23 +193,6 @@ def format_number(value: float) -> str:
     return f"{value:#.3g}".rstrip(".")
 
 
-def format_usage() -> str:
-    """Returns the text of --help."""
-    lines = [_USAGE]
-    for name in FLAGS:
-        field = settings.FIELDS[name]
-        text = _HELP.get(name, field.metadata["help"])
-        default = 0 if name == "size" else field.default
-        if isinstance(default, tuple):
-            default = ",".join(map(str, default))
-        if default != "":  # with spaces, to allow line breaks
-            text += f" (default: {str(default).replace(',', ', ')})"
-        lines += _wrap(f"--{name}=", text)
-    lines += _wrap("--json", "Print JSON instead of tables.")
-    end = "Exit status: 0 done; 1 wrong input; 3 out of memory; 130 Ctrl-C."
-    return "\n".join([*lines, "", end])
-
-
 def _judge(judge: judging.Judge, request: Request) -> list[judging.Judgement]:
     """Reads and checks all pictures, then scores them."""
     subject = judge.read_subject(request.content, request.styles)
@@ -224,35 +209,8 @@ def _judge(judge: judging.Judge, request: Request) -> list[judging.Judgement]:
     return [judge.judge(picture, subject, name) for picture, name in named]
 
 
-def _read(field: dataclasses.Field, values: Sequence[str]) -> Any:  # type: ignore[type-arg]
-    """Parses the values of a flag to the type of its field."""
-    if field.type == tuple[str, ...]:
-        return tuple(values)
-    if field.type == tuple[float, ...]:
-        parts = ",".join(values).split(",")
-        return tuple(_read_number(field.name, part, float) for part in parts)
-    if field.type is float:
-        return _read_number(field.name, values[-1], float)
-    return values[-1]
-
-
-def _read_number(name: str, text: str, kind: Callable[[str], Any]) -> Any:
-    """Parses a number; raises ValueError for other text."""
-    try:
-        return kind(text)
-    except ValueError:
-        words = "a whole number" if kind is int else "a number"
-        raise ValueError(f"{name} is {text!r}, expected {words}.") from None
-
-
 def _align(rows: Sequence[Sequence[str]]) -> list[str]:
     """Formats a table: names left-aligned, numbers right-aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     form = f"{{:<{widths[0]}}}" + "".join(f"  {{:>{w}}}" for w in widths[1:])
     return [form.format(*row) for row in rows]
-
-
-def _wrap(flag: str, text: str) -> list[str]:
-    """Formats the lines of one flag in --help."""
-    first, *rest = textwrap.wrap(text, 54, break_on_hyphens=False)
-    return [f"  {flag:20}  {first}", *(f"  {'':20}  {line}" for line in rest)]
