@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 import nst_tf
 from nst_tf.runs import description, records
-from nst_tf.web import disk, form_fields, guard, storage, work_queue
+from nst_tf.web import form_fields, guard, storage, work_queue
 
 PAGE = Path(__file__).parent / "page"
 STALL_SECONDS = 20.0  # without a byte of an upload
@@ -174,7 +174,7 @@ def _add_pictures(
     ) -> dict[str, Any]:
         """Takes a picture: the body is its file."""
         nonlocal uploading
-        disk.check_room(studio.kept)
+        studio.make_room()
         if uploading >= MOST_UPLOADS:
             raise work_queue.BusyError("many pictures are on their way; wait.")
         uploading += 1

@@ -28,6 +28,7 @@ UNUSED = 60  # uploads that no job names, at most
 LONGEST_NAME = 80  # characters of what a user calls a picture
 QUEUED, PAINTING, INTERRUPTED = "queued", "painting", "interrupted"
 DONE, STOPPED, FAILED = "done", "stopped", "failed"
+FINISHED, ENDED = (DONE, STOPPED), (DONE, STOPPED, FAILED)
 WAITING = (INTERRUPTED, QUEUED)  # in the order in which they are taken
 CHECKPOINT_SECONDS = 10
 CHECKPOINTS, LAST_STATE = "checkpoints", "last_state"  # folders of a job
@@ -59,8 +60,8 @@ class Entry:
     settings: dict[str, Any]  # as the form sent them
     pictures: dict[str, list[str]]  # numbers of pictures, by setting
     state: str = QUEUED
-    origin: str = ""  # the job whose result it starts from
-    start: str = ""  # the setting that names this result
+    origin: str = ""  # the job that it continues
+    start: str = ""  # the setting that names the picture it starts from
     message: str = ""  # why it failed
     deaths: int = 0  # of painting processes, while they painted it
     width: int = 0
@@ -68,6 +69,7 @@ class Entry:
     steps: int = 0
     levels: list[int] = dataclasses.field(default_factory=list)
     seconds: float = 0.0
+    ended: float = 0.0
     figures: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -76,7 +78,7 @@ class Storage:
 
     Args:
         root: The folder; it is made.
-        limit: Bytes that it may hold before it takes no more.
+        limit: Bytes that it may hold; see `disk.make_room`.
 
     Raises:
         OSError: If it cannot be written to, or another server has it.
@@ -87,6 +89,7 @@ class Storage:
         for name in ("pictures", "jobs"):
             (root / name).mkdir(parents=True, exist_ok=True)
         self._lock = locks.hold(root / "server.lock")
+        self._clean()
         self.pictures = list_samples()
         for path in (root / "pictures").glob("*/picture.json"):
             self._load_picture(path)
@@ -112,11 +115,27 @@ class Storage:
         note = {"name": shown or "picture", "size": size}
         _write_json(folder / "picture.json", {**note, "created": time.time()})
         self._load_picture(folder / "picture.json")
-        self._drop_unused()
+        for number in self.list_unused()[:-UNUSED]:
+            self.drop_folder(self.pictures.pop(number).path.parent)
         return folder.name
 
+    def list_unused(self) -> list[str]:
+        """Lists the uploads that no job uses, the oldest first."""
+        used = {
+            number
+            for entry in self.entries.values()
+            for numbers in entry.pictures.values()
+            for number in numbers
+        }
+        unused = {
+            number: picture.created
+            for number, picture in self.pictures.items()
+            if picture.created and number not in used
+        }
+        return sorted(unused, key=lambda number: unused[number])
+
     def drop_folder(self, folder: Path) -> None:
-        """Removes the folder of an upload that was refused."""
+        """Removes the folder of an upload."""
         shutil.rmtree(folder, ignore_errors=True)
 
     def find_pictures(
@@ -195,23 +214,6 @@ class Storage:
         """The folder of a job."""
         return self.root / "jobs" / entry.id
 
-    def find_state(self, entry: Entry) -> dict[str, Path]:
-        """Finds the files from which a job takes more steps.
-
-        Returns:
-            Files by their paths in a job's folder; empty: there is no state.
-        """
-        folder = self.folder(entry)
-        kept = LAST_STATE if entry.state == DONE else CHECKPOINTS
-        found = {
-            f"{CHECKPOINTS}/{path.name}": path
-            for path in (folder / kept).glob("*.npz")
-        }
-        if not found or not entry.levels:
-            return {}
-        others = [folder / name for name in ("start.png", "losses.txt")]
-        return {**found, **{p.name: p for p in others if p.exists()}}
-
     def add(
         self, entry: Entry, copies: Mapping[str, Path] = MappingProxyType({})
     ) -> None:
@@ -257,22 +259,15 @@ class Storage:
                 float(note["created"]),
             )
 
-    def _drop_unused(self) -> None:
-        """Removes the oldest uploads that no job uses."""
-        used = {
-            number
-            for entry in self.entries.values()
-            for numbers in entry.pictures.values()
-            for number in numbers
-        }
-        unused = [
-            number
-            for number, picture in self.pictures.items()
-            if picture.created and number not in used
-        ]
-        unused.sort(key=lambda number: self.pictures[number].created)
-        for number in unused[:-UNUSED]:
-            self.drop_folder(self.pictures.pop(number).path.parent)
+    def _clean(self) -> None:
+        """Removes folders that a killed server left half-made or half-deleted.
+
+        They have no JSON file; a damaged one stays.
+        """
+        for kind, name in (("pictures", "picture.json"), ("jobs", "job.json")):
+            for folder in (self.root / kind).iterdir():
+                if not (folder / name).exists():
+                    self.drop_folder(folder)
 
 
 def list_losses(path: Path) -> list[tuple[int, float]]:
@@ -290,9 +285,21 @@ def list_losses(path: Path) -> list[tuple[int, float]]:
     return sorted((n, loss) for n, loss in found.items() if loss < math.inf)
 
 
-def make_id() -> str:
-    """Draws the number of a job."""
-    return secrets.token_hex(8)
+def make_entry(
+    chosen: Mapping[str, Any],
+    pictures: Mapping[str, list[str]],
+    origin: str = "",
+    start: str = "",
+) -> Entry:
+    """Makes a new job, which is not stored yet."""
+    return Entry(
+        secrets.token_hex(8),
+        time.time(),
+        dict(chosen),
+        {name: list(each) for name, each in pictures.items() if each},
+        origin=origin,
+        start=start,
+    )
 
 
 def list_samples() -> dict[str, Picture]:

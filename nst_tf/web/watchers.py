@@ -29,15 +29,18 @@ class Watchers:
         self.count = 0
         self._describe = describe
         self._versions = dict.fromkeys(numbers, 0)
+        self._reasons: dict[str, str] = {}  # of deleted jobs
         self._written: dict[str, tuple[int, str]] = {}  # once, for all
         self._version = 0
         self._changed = asyncio.Event()
         self._has_ended = False
 
-    def note(self, number: str) -> None:
-        """Notes that a job has changed."""
+    def note(self, number: str, reason: str = "") -> None:
+        """Notes that a job has changed, or was deleted for a reason."""
         self._version += 1
         self._versions[number] = self._version
+        if reason:
+            self._reasons[number] = reason
         self._wake()
 
     def close(self) -> None:
@@ -69,7 +72,8 @@ class Watchers:
         version = self._versions[number]
         if self._written.get(number, (-1,))[0] != version:
             told = self._describe(number)
-            data = json.dumps(told or {"id": number})
+            gone = {"id": number, "reason": self._reasons.get(number, "")}
+            data = json.dumps(told or gone)
             text = f"event: {'job' if told else 'gone'}\ndata: {data}\n\n"
             self._written[number] = version, text
         return self._written[number][1]

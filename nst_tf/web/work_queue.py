@@ -15,14 +15,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from nst_tf.web import child_processes, disk, storage, watchers
+from nst_tf.web import child_processes, continuation, disk, storage, watchers
 
 log = logging.getLogger("nst_tf")
 
 MOST_WAITING = 20  # jobs
 MOST_DEATHS = 4  # of painting processes, by one job
 CHECKS, MOST_CHECKS = 2, 12  # uploads that are read at a time, and that wait
-_FINISHED = (storage.DONE, storage.STOPPED)
 
 
 class BusyError(Exception):
@@ -75,46 +74,19 @@ class Studio:
         }
 
     def submit(
-        self,
-        chosen: Mapping[str, Any],
-        pictures: Mapping[str, list[str]],
-        origin: str = "",
-        start: str = "",
-        copies: Mapping[str, Path] = MappingProxyType({}),
+        self, chosen: Mapping[str, Any], pictures: Mapping[str, list[str]]
     ) -> storage.Entry:
         """Adds a job to the queue.
 
         Args:
             chosen: Its settings, as `form_fields.list_values` takes them.
             pictures: The numbers of its pictures, by setting.
-            origin: The job that it continues.
-            start: The setting that names the picture that it starts from.
-            copies: Files that it gets, as `storage.Storage.add` takes them.
 
         Raises:
             ValueError: In one sentence: what was received, what was expected.
             BusyError: If the queue is full.
         """
-        entries = self.kept.entries.values()
-        if sum(e.state in storage.WAITING for e in entries) >= MOST_WAITING:
-            raise BusyError(
-                f"{MOST_WAITING} pictures are waiting already; wait for one, "
-                f"or delete one."
-            )
-        entry = storage.Entry(
-            storage.make_id(),
-            time.time(),
-            dict(chosen),
-            {name: list(each) for name, each in pictures.items() if each},
-            origin=origin,
-            start=start,
-        )
-        self.kept.list_values(entry)
-        disk.check_room(self.kept)
-        self.kept.add(entry, copies)
-        self.watchers.note(entry.id)
-        self._feed()
-        return entry
+        return self._add(storage.make_entry(chosen, pictures))
 
     def stop(self, entry: storage.Entry) -> None:
         """Ends a job after the current step; keeps its picture.
@@ -145,44 +117,13 @@ class Studio:
     def go_on(
         self, entry: storage.Entry, size: int = 0, steps: int = 0
     ) -> storage.Entry:
-        """Continues a picture as a new job: larger, or with more steps.
-
-        More steps resume from the state of the job, and give the picture that
-        it would have become with these. Without a state, and for a larger
-        size, the new job starts from the picture.
-
-        Args:
-            entry: The job of the picture.
-            size: Long side in pixels; 0: the same.
-            steps: At the same size.
+        """Continues a picture as a new job, as `continuation.make` does.
 
         Raises:
             ValueError: If there is no picture, or it is as large.
+            BusyError: If the queue is full.
         """
-        if entry.state not in _FINISHED:
-            raise ValueError("this picture is not finished yet.")
-        now = max(entry.width, entry.height)
-        if size and size <= now:
-            raise ValueError(f"size is {size}, expected more than {now}.")
-        state = {} if size else self.kept.find_state(entry)
-        if state:
-            *below, last = entry.levels
-            chosen = {**entry.settings, "steps": [*below, last + steps]}
-            return self.submit(
-                chosen, entry.pictures, entry.id, entry.start, state
-            )
-        left_out = {"init", "init_noise", "size", "print_size"}
-        more: dict[str, Any] = {"size": size or now}
-        if not size:
-            more |= {"steps": [steps], "levels": 1}
-            left_out |= {"steps", "levels", "min_size", "growth"}
-        chosen = {n: v for n, v in entry.settings.items() if n not in left_out}
-        pictures = {n: v for n, v in entry.pictures.items() if n != "init"}
-        start = "continue_from" if size else "init"
-        copies = {"start.png": self.kept.folder(entry) / "result.png"}
-        return self.submit(
-            {**chosen, **more}, pictures, entry.id, start, copies
-        )
+        return self._add(*continuation.make(self.kept, entry, size, steps))
 
     def judge(self, entry: storage.Entry) -> None:
         """Has a result judged, as soon as nothing is painted.
@@ -190,7 +131,7 @@ class Studio:
         Raises:
             ValueError: If there is no result.
         """
-        if entry.state not in _FINISHED:
+        if entry.state not in storage.FINISHED:
             raise ValueError("this picture is not finished yet.")
         if entry.id not in (*self._judging, self._current):
             self._judging.append(entry.id)
@@ -208,6 +149,28 @@ class Studio:
             raise ValueError("this picture is under way; stop it first.")
         self.kept.remove(entry)
         self.watchers.note(entry.id)
+
+    def make_room(self, spared: str = "") -> None:
+        """Deletes the oldest pictures if the folder is full.
+
+        Args:
+            spared: The number of a job that stays.
+
+        Raises:
+            ValueError: If that is not enough.
+        """
+        numbers, used = disk.make_room(self.kept, (spared, self._current))
+        if numbers:
+            count = len(numbers)
+            which = (
+                f"{count} oldest pictures" if count > 1 else "oldest picture"
+            )
+            limit = f"{self.kept.limit / 1e9:g} GB"
+            reason = f"deleted the {which} to stay within {limit} (--disk)"
+            log.warning(reason)
+            for number in numbers:
+                self.watchers.note(number, reason)
+        disk.check_room(self.kept, used)
 
     async def add_picture(self, folder: Path, name: str) -> str:
         """Reads an upload, and keeps it.
@@ -251,6 +214,25 @@ class Studio:
         self.watchers.close()
         await self._process.close()
         self.kept.close()
+
+    def _add(
+        self,
+        entry: storage.Entry,
+        copies: Mapping[str, Path] = MappingProxyType({}),
+    ) -> storage.Entry:
+        """Checks a job, and queues it with copies of files of another one."""
+        entries = self.kept.entries.values()
+        if sum(e.state in storage.WAITING for e in entries) >= MOST_WAITING:
+            raise BusyError(
+                f"{MOST_WAITING} pictures are waiting already; wait for one, "
+                f"or delete one."
+            )
+        self.kept.list_values(entry)
+        self.make_room(entry.origin)
+        self.kept.add(entry, copies)
+        self.watchers.note(entry.id)
+        self._feed()
+        return entry
 
     def _describe(self, number: str) -> dict[str, Any] | None:
         """Describes a job for watchers; returns None if it was deleted."""
@@ -309,7 +291,11 @@ class Studio:
         """Ends what is under way, and goes on with the next one."""
         self._current = ""
         self._live.pop(entry.id, None)
+        if "state" in changes:
+            changes["ended"] = time.time()
         self._set(entry, **changes)
+        with contextlib.suppress(ValueError):  # raised to those who add more
+            self.make_room(entry.id)
         self._feed()
 
     def _feed(self) -> None:

@@ -1,14 +1,13 @@
 """Pictures and jobs on disk: whole, bounded, and named by the studio alone."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
 import toys
 
 from nst_tf.images import image_io
-from nst_tf.web import disk, storage
+from nst_tf.web import storage
 
 PICTURES = {"content": ["valley"], "style": ["ink_wash"]}
 
@@ -27,7 +26,7 @@ def add_picture(kept, name="a.jpg"):
 
 
 def add_job(kept, **chosen):
-    entry = storage.Entry(storage.make_id(), time.time(), chosen, PICTURES)
+    entry = storage.make_entry(chosen, PICTURES)
     kept.add(entry)
     return entry
 
@@ -125,17 +124,15 @@ def test_uploads_that_no_job_names_are_a_few(kept, monkeypatch):
     assert folders == {used, *numbers[3:]}
 
 
-def test_a_full_folder_takes_no_more_and_loses_nothing(tmp_path):
-    kept = storage.Storage(tmp_path, 5000)
-    disk.check_room(kept)
-    entry = add_job(kept)
-    (kept.folder(entry) / "result.png").write_bytes(bytes(6000))
-    with pytest.raises(ValueError, match="--disk allows; delete results"):
-        disk.check_room(kept)
-    kept.remove(entry)
-    disk.check_room(kept)
-    assert not (tmp_path / "jobs" / entry.id).exists()
-    kept.close()
+def test_what_a_kill_left_half_made_is_removed_at_the_next_start(kept):
+    number, entry = add_picture(kept), add_job(kept)
+    kept.make_picture_folder()  # an upload that was under way
+    half = add_job(kept)
+    (kept.folder(half) / "job.json").unlink()  # it was being deleted
+    again = reopen(kept)
+    assert [p.name for p in (kept.root / "pictures").iterdir()] == [number]
+    assert [p.name for p in (kept.root / "jobs").iterdir()] == [entry.id]
+    again.close()
 
 
 def test_a_folder_has_one_server(kept):

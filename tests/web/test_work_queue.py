@@ -176,6 +176,35 @@ def test_more_steps_resume_from_the_state_if_there_is_one(play):
     play(scene)
 
 
+def test_a_full_folder_loses_its_oldest_pictures_and_says_so(play, caplog):
+    async def scene(studio, process):
+        jobs = [submit(studio) for _ in range(3)]
+        stream = studio.watchers.follow()
+        for _ in jobs:
+            await anext(stream)
+        for job in jobs[:2]:
+            path = studio.kept.folder(job) / "result.png"
+            path.write_bytes(bytes(9_000))
+            await process.end(job.id)
+        assert len(studio.kept.entries) == 3
+        studio.kept.limit = 15_000
+        late = submit(studio)
+        assert jobs[0].id not in studio.kept.entries
+        assert "deleted the oldest picture to stay within" in caplog.text
+        told = "".join([await anext(stream) for _ in range(4)])
+        assert f'"id": "{jobs[0].id}", "reason": "deleted the oldest' in told
+        # A picture is never deleted by its own end, whatever it takes.
+        path = studio.kept.folder(jobs[2]) / "result.png"
+        path.write_bytes(bytes(90_000))
+        await process.end(jobs[2].id)
+        assert states(studio) == ["done", "painting"]
+        with pytest.raises(ValueError, match="nothing is left to delete"):
+            submit(studio)
+        assert late.id in studio.kept.entries
+
+    play(scene)
+
+
 def test_a_job_whose_painter_dies_goes_on_but_not_for_ever(play):
     async def scene(studio, process):
         a, b = submit(studio), submit(studio)

@@ -746,7 +746,11 @@ function listenToFiles() {
 function watch() {
   const stream = new EventSource("api/events");
   stream.addEventListener("job", (event) => takeJob(JSON.parse(event.data)));
-  stream.addEventListener("gone", (event) => loseJob(JSON.parse(event.data).id));
+  stream.addEventListener("gone", (event) => {
+    const { id, reason } = JSON.parse(event.data);
+    loseJob(id);
+    if (reason) $("room").textContent = `The studio has ${reason}.`;
+  });
   stream.addEventListener("error", () => say("The server does not answer; trying again …"));
   stream.addEventListener("open", () => say(""));
 }
