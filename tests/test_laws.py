@@ -14,6 +14,7 @@ from nst_tf.losses import (
     grain,
     objectives,
     style_kinds,
+    temporal,
     total_variation,
 )
 from nst_tf.optimize import base, descent
@@ -77,6 +78,11 @@ def _grain(region=None):
     return make
 
 
+def _temporal():
+    image = _features(channels=3)
+    return temporal.TemporalLoss(image, _region()), image
+
+
 KINDS = list(
     dict.fromkeys(kind.load() for kind in style_kinds.STYLE_LOSSES.values())
 )
@@ -87,6 +93,7 @@ LOSSES = [
     *(_total_variation(name) for name in total_variation.FORMS),
     _grain(),
     _grain(region=True),
+    _temporal,
     *(
         _style(kind, region, projection)
         for kind in KINDS
