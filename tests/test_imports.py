@@ -68,7 +68,10 @@ ARROWS = {
         *("cli", "display", "errors", "files", "images", "judge", "locks"),
         *("optimize", "plan", "runs", "screens", "terminal", "transfer"),
     },
-    "video": {"images"},
+    "video": {
+        *("backend", "files", "images", "losses", "plan", "runs"),
+        "transfer",
+    },
     "notebook": {
         *("backend", "cells", "display", "errors", "images", "optimize"),
         *("plan", "runs", "terminal", "watcher"),

@@ -16,7 +16,8 @@ MOST_PARAMETERS = 8
 # Below `runs`, only `plan` sees a job: all else gets a plan. The judge has one
 # of its own, for the pictures that it compares.
 ROOMS_WITH_JOBS = {
-    *("plan", "cli", "judge", "batch", "web", "__init__.py", "notebook.py"),
+    *("plan", "cli", "judge", "batch", "web", "video", "__init__.py"),
+    "notebook.py",
 }
 RUNS_WITH_JOBS = {
     f"runs/{name}.py"

@@ -1,0 +1,126 @@
+"""Warps frames along optical flow, and finds where the flow can be trusted.
+
+A flow, [H, W, 2], belongs to the pixels of a frame: the pixel at (x, y) is at
+(x, y) + flow[y, x] in the other frame. All functions are pure, in float32.
+
+Source:
+    Ruder, Dosovitskiy, Brox. Artistic Style Transfer for Videos. GCPR 2016,
+    section 4, equations 3 to 7; the constants are those of Sundaram, Brox,
+    Keutzer. Dense Point Trajectories by GPU-Accelerated Large Displacement
+    Optical Flow. ECCV 2010.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+# Where forward and backward flow must cancel: up to this share of their squared
+# lengths, and this many squared pixels.
+DISAGREEMENT = 0.01, 0.5
+# Where the flow must be smooth: the squares of its slopes, likewise.
+BOUNDARY = 0.01, 0.002
+
+
+def warp(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Reads an image where the flow leads, between pixels bilinearly.
+
+    Args:
+        image: The other frame, or its flow, [H, W, C].
+        flow: From the frame to the other, [H, W, 2].
+
+    Returns:
+        The frame's pixels, [H, W, C]. Beyond its border the image is repeated.
+    """
+    height, width = image.shape[:2]
+    columns, rows = _find_positions(flow)
+    columns = np.clip(columns, 0, width - 1)
+    rows = np.clip(rows, 0, height - 1)
+    left = np.minimum(columns.astype(np.int32), max(width - 2, 0))
+    top = np.minimum(rows.astype(np.int32), max(height - 2, 0))
+    right, bottom = (
+        np.minimum(left + 1, width - 1),
+        np.minimum(top + 1, height - 1),
+    )
+    across, down = (columns - left)[..., None], (rows - top)[..., None]
+    upper = image[top, left] * (1 - across) + image[top, right] * across
+    lower = image[bottom, left] * (1 - across) + image[bottom, right] * across
+    return (upper * (1 - down) + lower * down).astype(np.float32)
+
+
+def compute_confidence(flow: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """Computes where a frame's pixels are known in another frame, [H, W].
+
+    Args:
+        flow: From the frame to the other, [H, W, 2].
+        back: From the other frame to this one, [H, W, 2].
+
+    Returns:
+        1 where the pixel is inside the other frame, is visible there, and is
+        not at a motion boundary; 0 elsewhere.
+    """
+    known = is_inside(flow) & ~disagrees(flow, back) & ~is_boundary(flow)
+    return known.astype(np.float32)
+
+
+def is_inside(flow: np.ndarray) -> np.ndarray:
+    """Returns which pixels the flow leads to pixels of the image, [H, W]."""
+    height, width = flow.shape[:2]
+    columns, rows = _find_positions(flow)
+    inside = (columns >= -0.5) & (columns <= width - 0.5)
+    return inside & (rows >= -0.5) & (rows <= height - 0.5)
+
+
+def disagrees(flow: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """Returns where going there and back does not end at the start, [H, W].
+
+    |w~ + w^|^2 > 0.01 (|w~|^2 + |w^|^2) + 0.5, with w^ = flow and w~ = back,
+    warped by it. Such pixels are not visible in the other frame.
+    """
+    returned = warp(back, flow)
+    share, least = DISAGREEMENT
+    lengths = _square(returned) + _square(flow)
+    return _square(returned + flow) > share * lengths + least
+
+
+def is_boundary(flow: np.ndarray) -> np.ndarray:
+    """Returns where the flow changes abruptly, [H, W].
+
+    |grad u|^2 + |grad v|^2 > 0.01 |w|^2 + 0.002.
+    """
+    slopes = np.zeros(flow.shape[:2], np.float32)
+    for axis in (0, 1):
+        if flow.shape[axis] > 1:
+            slopes += _square(np.gradient(flow, axis=axis))
+    share, least = BOUNDARY
+    return slopes > share * _square(flow) + least
+
+
+def share_pixels(confidences: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Lets each pixel be known from the nearest frame that knows it.
+
+    c_long(j) = max(c(j) - sum of c(k) over nearer frames k, 0)
+
+    Args:
+        confidences: Of frames, the nearest first, [H, W] each.
+
+    Returns:
+        The long-term confidences; at each pixel they add up to 1 at most.
+    """
+    found, nearer = [], np.zeros((), np.float32)
+    for confidence in confidences:
+        found.append(np.maximum(confidence - nearer, 0))
+        nearer = nearer + confidence
+    return found
+
+
+def _find_positions(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the columns and rows that the flow leads to, [H, W] each."""
+    height, width = flow.shape[:2]
+    columns = np.arange(width, dtype=np.float32) + flow[..., 0]
+    rows = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
+    return columns, rows
+
+
+def _square(flow: np.ndarray) -> np.ndarray:
+    """Returns the squared lengths of vectors, [H, W]."""
+    return np.einsum("hwc,hwc->hw", flow, flow)
