@@ -6,11 +6,14 @@ passes with XLA if that is faster. `custom_gradient` does not leak graphs.
 """
 
 import functools
+import logging
 from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 from tensorflow.python.framework import ops
+
+log = logging.getLogger("nst_tf")
 
 Function = Callable[..., tuple[Any, Callable[..., Any]]]
 
@@ -79,6 +82,10 @@ def _can_compile() -> bool:
     try:
         with tf.init_scope():
             double(tf.zeros([]))
-    except tf.errors.OpError:
+    except tf.errors.OpError as error:
+        log.warning(
+            "XLA cannot compile here, so that steps take longer: %s",
+            str(error).partition("\n")[0],
+        )
         return False
     return True

@@ -138,14 +138,23 @@ def _convolve(
     height: Any = (known[1] or found[1]) + 2 * border - 2
     width: Any = (known[2] or found[2]) + 2 * border - 2
     rows, columns = -(-height // _RESULTS), -(-width // _RESULTS)
-    below = (rows + 1) * _RESULTS - height + border - 2
     right = (columns + 1) * _RESULTS - width + border - 2
-    padded = tf.pad(features[0], [[border, below], [border, right], [0, 0]])
+    bottom = height + 2 - 2 * border  # of the features
+    if isinstance(rows, int):
+        larger: Any = max
+        smaller: Any = min
+    else:
+        larger, smaller = tf.maximum, tf.minimum
 
     def convolve_group(group: Any) -> tf.Tensor:
         first = rows * group // GROUPS
         last = rows * (group + 1) // GROUPS
-        part = padded[first * _RESULTS : (last + 1) * _RESULTS]
+        # Each part is padded by itself, since a padded copy of all features
+        # would be the largest array of a step.
+        start, end = first * _RESULTS - border, (last + 1) * _RESULTS - border
+        above, below = larger(-start, 0), larger(end - bottom, 0)
+        part = features[0, larger(start, 0) : smaller(end, bottom)]
+        part = tf.pad(part, [[above, below], [border, right], [0, 0]])
         return _convolve_blocks(part, filters, last - first, columns, backward)
 
     if isinstance(rows, int):

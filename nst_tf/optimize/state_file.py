@@ -18,9 +18,12 @@ import numpy as np
 HEAD = "head"
 LARGEST_HEAD = 2**24  # bytes
 DAMAGED = "it is incomplete"
+OVERFLOWED = "overflowed"  # array: a step did, so that others are in float32
 
 # Name of an array -> its shape and NumPy kind, "f" or "i".
 Shapes = Mapping[str, tuple[tuple[int, ...], str]]
+
+MARKS: Shapes = {OVERFLOWED: ((), "i")}
 
 
 class DamageError(ValueError):

@@ -1,6 +1,5 @@
 """Finds and writes a job's checkpoints."""
 
-import dataclasses
 import logging
 import os
 import time
@@ -58,7 +57,8 @@ def find_checkpoint(
         if steps > here.steps and not is_last:
             raise state_file.DamageError(f"it has taken {steps} steps")
         shapes = {**list_shapes(here), TAKEN: ((len(plan.levels),), "i")}
-        return shapes, {stopping.BEFORE: ((1, *here.size, 3), "f")}
+        before = (1, *here.size, 3), "f"
+        return shapes, {stopping.BEFORE: before, **state_file.MARKS}
 
     saved = folder.newest(expect)
     if saved is None and plan.checkpoints.resume == "require":
@@ -148,7 +148,7 @@ def save_checkpoints(
     plan: planning.Plan,
     start: "descent.State | None",
     more: "Callable[[descent.Step], Mapping[str, np.ndarray] | None]",
-    tiling: Callable[[], planning.Tiling],
+    revised: Callable[[], planning.Plan],
 ) -> "Generator[descent.Step, None, None]":
     """Yields the steps of a run, and saves checkpoints at intervals.
 
@@ -161,7 +161,7 @@ def save_checkpoints(
         start: The state that it resumes from.
         more: Step -> additional arrays of the checkpoint; None for a step that
             must not be saved.
-        tiling: Returns the current tiling, which may change during a run.
+        revised: Returns the plan with its current tiling and precision.
     """
     folder = open_folder(plan)
     end = len(plan.levels) - 1, plan.levels[-1].steps
@@ -171,9 +171,12 @@ def save_checkpoints(
         besides = more(step)
         if besides is None or (step.level, step.index) == end:
             return False
-        now = dataclasses.replace(plan, tiling=tiling())
+        arrays = {**besides, TAKEN: np.array(taken)}
+        now = revised()
+        if now.network.precision != plan.network.precision:
+            arrays[state_file.OVERFLOWED] = np.array(1)
         try:
-            save_state(folder, now, step, {**besides, TAKEN: np.array(taken)})
+            save_state(folder, now, step, arrays)
         except OSError as error:
             log.warning(
                 "checkpoint in %s failed: %s", plan.checkpoints.folder, error
@@ -212,10 +215,7 @@ def save_state(
     step: "descent.Step",
     besides: Mapping[str, np.ndarray],
 ) -> None:
-    """Saves the state after a step, with `TAKEN` and other arrays.
-
-    The plan has the tiles of the step. No other step may have been taken.
-    """
+    """Saves the state after the last step, with `TAKEN` and other arrays."""
     from nst_tf.optimize import descent  # already imported by now
 
     # Arrays are copied from the device one by one.
@@ -315,8 +315,7 @@ def make_identity(plan: planning.Plan) -> dict[str, Any]:
         "masks": checkpoint.digest_arrays(
             [
                 array
-                for name in sorted(read.others)
-                if name not in settings.STARTS
+                for name in sorted(read.others.keys() - settings.STARTS)
                 for array in (
                     np.frombuffer(name.encode(), np.uint8),
                     *list_arrays(read.others[name]),

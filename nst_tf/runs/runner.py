@@ -102,7 +102,7 @@ class Run:
                     plan,
                     self.state,
                     stop.arrays,
-                    lambda: painter.tiling or plan.tiling,
+                    lambda: self.plan,
                 )
             stack.enter_context(contextlib.closing(steps))
             while step := _take(steps):

@@ -12,7 +12,7 @@ from nst_tf.backend import canvas, device, replicas, reuse
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, protocol
 from nst_tf.network import architectures, extractors, weight_files
-from nst_tf.optimize import base, descent, stopping
+from nst_tf.optimize import base, descent, state_file, stopping
 from nst_tf.plan import initial, optimizers, planning, pyramid, tile_size, tiles
 from nst_tf.tiling import tiled, views
 from nst_tf.transfer import targets
@@ -136,6 +136,8 @@ class Painter:
         if extra_losses is not None:
             size = plan.levels[0].size
             plan = _add_layers(plan, _read_extra(extra_losses, *size))
+        if start and state_file.OVERFLOWED in start.arrays:
+            plan = _widen(plan)
         network = self._get_network(plan)
         if stop is None:
             stop = stopping.Stop(plan.stop, plan.levels, start)
@@ -154,11 +156,8 @@ class Painter:
 
         def widen() -> bool:
             nonlocal plan, network
-            self.network = plan.network._replace(
-                precision=plan.network.fallback, fallback=""
-            )
-            plan = dataclasses.replace(plan, network=self.network)
-            network = self._get_network(plan)
+            plan = _widen(plan)
+            self.network, network = plan.network, self._get_network(plan)
             log.warning(
                 "a step overflowed in half precision; this step and the rest "
                 "of this picture are computed in %s",
@@ -305,6 +304,13 @@ def make_optimizer(
     kind = optimizers.OPTIMIZERS[level.optimizer]
     made: base.Optimizer = kind.load()(image, **level.settings)
     return made
+
+
+def _widen(plan: planning.Plan) -> planning.Plan:
+    """Replaces the precision of the network by the fallback, if any."""
+    precision = plan.network.fallback or plan.network.precision
+    network = plan.network._replace(precision=precision, fallback="")
+    return dataclasses.replace(plan, network=network)
 
 
 def _read_extra(

@@ -399,14 +399,19 @@ def test_images_of_tiles_are_where_the_tiles_are(monkeypatch, has_gpu):
 # The real network
 
 
-def test_the_real_network_gives_the_same_in_tiles():
-    size, tile = (150, 230), 160
+@pytest.mark.parametrize(
+    ("convolution", "width", "tile"),
+    [("direct", 230, 160), pytest.param("winograd", 480, 224, marks=slow)],
+)
+def test_the_real_network_gives_the_same_in_tiles(convolution, width, tile):
+    size = 150, width
     network = extractors.vgg(
         "vgg19",
         ("block1_conv1", "block3_conv1", "block4_conv1", "block4_conv2"),
         weight_files.load("vgg19", "auto").layers,
         pooling="average",
         padding="symmetric_first",
+        convolution=convolution,
     )
     layers = dict.fromkeys(("block1_conv1", "block3_conv1"), 50.0)
     content, style = toys.image(*size, 0), toys.image(140, 180, 1)

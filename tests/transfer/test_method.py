@@ -390,6 +390,40 @@ def test_a_step_that_overflows_is_taken_again_in_float32(
     assert note.startswith("a step overflowed in half precision; this step")
 
 
+def test_a_run_that_goes_on_after_an_overflow_stays_in_float32(
+    toy, monkeypatch, caplog, tmp_path
+):
+    monkeypatch.setattr(device, "resolve_precision", lambda _: "float16")
+
+    def start(folder):
+        draft = pretend.draft(
+            toy,
+            size=64,
+            levels=1,
+            steps=4,
+            precision="auto",
+            convolution="direct",
+            style_weight=1e10,
+            content_weight=1e9,
+            checkpoint_dir=str(tmp_path / folder),
+        )
+        return runner.start_run(draft, painter=method.Painter())
+
+    whole = start("whole").read()
+    for count in (1, 2):
+        caplog.clear()
+        run = start("parts")
+        steps = run.steps()
+        for _ in range(count):
+            next(steps)
+        steps.close()
+        assert run.plan.network.precision == "float32"
+        notes = [each for each in caplog.messages if "overflowed" in each]
+        assert len(notes) == (count == 1)
+    rest = start("parts").read()
+    np.testing.assert_array_equal(rest.image, whole.image)
+
+
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_run_ends_where_the_smallest_tiles_do_not_fit(
     plan, monkeypatch, caplog, workers
