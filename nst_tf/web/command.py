@@ -34,7 +34,7 @@ class Options:
     )
     disk: float = programs.flag(
         5.0,
-        "GB that the folder may hold. A full one takes no more pictures.",
+        "GB that the folder may hold; a full one deletes its oldest pictures.",
         above=0,
     )
     host: str = programs.flag(

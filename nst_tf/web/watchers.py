@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 UPDATE_SECONDS = 0.5  # between two updates of one client
-MANY = 10  # clients; with more, updates are rarer, for the same total work
+MANY = 6  # clients; with more, updates are rarer, for the same total work
 PING_SECONDS = 15.0  # after which a silent connection may be taken for dead
 
 

@@ -89,7 +89,7 @@ function showInput(name) {
   if (input.type !== "range" || !output) return;
   const unit = input.dataset.unit || "";
   const shown = name === "style_scale" ? `× ${value[0]}` : `${value}${unit}`;
-  output.value = form.unset.has(name) && name !== "size" ? "as it is" : shown;
+  output.value = form.unset.has(name) && name !== "size" ? "default" : shown;
 }
 
 function readSettings() {
@@ -126,7 +126,7 @@ function makeField(field) {
     input = make("input", { ...about, type: "number", step: field.kind === "int" ? 1 : "any" });
     if (field.low !== undefined && !("off" in field)) input.min = field.low;
     if (field.high !== undefined) input.max = field.high;
-  } else input = make("input", { ...about, type: "text", placeholder: "by itself" });
+  } else input = make("input", { ...about, type: "text", placeholder: "default" });
   listen(field.name, input);
   const words = make("label", { htmlFor: id }, field.name.replaceAll("_", " "), input);
   return make("div", { className: "field" }, words, make("p", { id: `${id}-help` }, field.help));
@@ -231,14 +231,17 @@ async function upload(role, files) {
   problem.textContent = "";
   for (const file of files) {
     const picture = { id: "", name: file.name || "pasted picture", url: URL.createObjectURL(file) };
+    const before = form.content;
     choose(role, [picture]);
     try {
       const told = await ask("POST", "pictures", file, picture.name);
       Object.assign(picture, { id: told.id, name: told.name, url: viewOf(told.id) });
       if (form[role].includes(picture)) say(`${picture.name} is here.`);
     } catch (error) {
+      if (role === "content" && form.content.includes(picture)) form.content = before;
       form[role] = form[role].filter((each) => each !== picture);
       problem.textContent = error.message;
+      problem.scrollIntoView({ block: "nearest" });
     }
     showPictures();
   }
@@ -262,6 +265,11 @@ async function paint(event) {
     $("easel").scrollIntoView({ block: "start" });
   } catch (error) {
     $("refusal").textContent = error.message;
+    const field = $(`field-${error.message.split(" ")[0]}`);
+    if (field) {
+      $("more").open = true;
+      field.focus();
+    }
   }
   $("paint").disabled = false;
 }
@@ -460,6 +468,7 @@ function layOut() {
   const full = !brush.isOpen && job?.width ? job.width : image.naturalWidth;
   const ratio = image.naturalHeight / image.naturalWidth;
   const fit = Math.min(frame.clientWidth - 24, (frame.clientHeight - 24) / ratio);
+  frame.style.setProperty("--ratio", ratio);
   const width = Math.max(16, view.zoom ? full * view.zoom : fit);
   $("paper").style.width = `${width}px`;
   $("paper").style.height = `${width * ratio}px`;
@@ -507,7 +516,7 @@ function listenToFrame() {
 // ---------------------------------------------------------------- the jobs
 
 const jobs = new Map();
-const WORDS = { queued: "waiting", painting: "painting", interrupted: "interrupted, goes on", done: "done", stopped: "stopped", failed: "failed" };
+const WORDS = { queued: "waiting", painting: "painting", interrupted: "interrupted; will resume", done: "done", stopped: "stopped", failed: "failed" };
 const FIGURES = {
   style: "distance from the painting’s style; 0 is the style", moments: "the same, by means and deviations",
   content: "distance from the photograph; 0 is the photograph", ssim: "likeness to the photograph; 1 is equal",
@@ -532,6 +541,7 @@ function takeJob(job) {
   if (job.id === view.selected) {
     if (old?.state !== job.state && job.state !== "painting") view.url = "";
     showJob();
+    if (old && !old.figures.width && job.figures.width) $("figures").scrollIntoView({ block: "nearest" });
   }
 }
 
@@ -554,9 +564,9 @@ function showCard(job) {
   const image = all("img", card)[0];
   const url = hasResult(job) ? resultOf(job, "small") : viewOf(job.pictures.content[0]);
   if (image.getAttribute("src") !== url) image.src = url;
-  all("b", card)[0].textContent = job.title;
+  all("b", card)[0].textContent = all("button", card)[0].title = job.title;
   const share = job.live.steps ? ` ${Math.round(100 * job.live.step / job.live.steps)} %` : "";
-  all(".text > span", card)[0].textContent = WORDS[job.state] + share;
+  all(".text > span", card)[0].textContent = job.state === "done" ? `${job.width} × ${job.height}` : WORDS[job.state] + share;
   all("button", card)[0].ariaPressed = String(job.id === view.selected);
 }
 
@@ -602,7 +612,10 @@ function showJob() {
   $("words").textContent = describe(job);
   document.title = isPainting && share ? `${Math.round(100 * share)} % – Studio` : "Studio";
   const quarter = `${job.id} ${Math.floor(4 * share)}`;
-  if (isPainting && share && quarter !== view.said) { view.said = quarter; say(describe(job)); }
+  if (isPainting && share && quarter !== view.said) {
+    view.said = quarter;
+    say(share < 0.25 ? `${job.title}: painting.` : `${job.title}: ${25 * Math.floor(4 * share)} % painted.`);
+  }
   const isFinished = hasResult(job) && !isPainting && !isWaiting;
   const shown = {
     stop: isPainting, finish: job.state === "stopped" || job.state === "failed", reuse: true, judge: isFinished, delete: !isPainting,
@@ -719,7 +732,10 @@ function listenToJob() {
     all("#record pre")[0].textContent = told ? told.lines.join("\n") : "";
   });
   $("copy").addEventListener("click", async () => {
-    await navigator.clipboard?.writeText(all("#command code")[0].textContent);
+    const code = all("#command code")[0];
+    getSelection().selectAllChildren(code);
+    if (!navigator.clipboard) return say("Press Ctrl-C to copy the command line.");  // no HTTPS
+    await navigator.clipboard.writeText(code.textContent);
     say("The command line is copied.");
   });
 }
@@ -752,7 +768,12 @@ function watch() {
     if (reason) $("room").textContent = `The studio has ${reason}.`;
   });
   stream.addEventListener("error", () => say("The server does not answer; trying again …"));
-  stream.addEventListener("open", () => say(""));
+  stream.addEventListener("open", async () => {
+    say("");
+    const before = [...jobs.keys()];  // some may have been deleted meanwhile
+    const known = new Set((await ask("GET", "jobs")).map((job) => job.id));
+    for (const id of before) if (!known.has(id)) loseJob(id);
+  });
 }
 
 async function start() {
@@ -762,6 +783,7 @@ async function start() {
   listenToFrame();
   listenToJob();
   $("desk").addEventListener("submit", paint);
+  $("find").addEventListener("keydown", (event) => event.key === "Enter" && event.preventDefault());
   $("reset").addEventListener("click", () => writeSettings({}));
   $("find").addEventListener("input", () => {
     const word = $("find").value.trim().toLowerCase();
