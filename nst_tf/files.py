@@ -26,9 +26,9 @@ def write_atomically(
 ) -> Iterator[BinaryIO]:
     """Opens a temporary file that replaces a file when it is complete.
 
-    The temporary file is in the same folder, where files of killed runs are
-    removed first. It works on network shares that do not support permissions or
-    sync.
+    The temporary file is in the same folder; temporary files that killed runs
+    left there are removed first. It works on network shares that do not support
+    permissions or sync.
 
     Args:
         path: The file.

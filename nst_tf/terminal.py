@@ -207,7 +207,8 @@ def print_result(*lines: str, paths: Sequence[str] = ()) -> None:
         pass
     except OSError as error:
         raise OSError(
-            f"standard output cannot be written: {error.strerror}."
+            f"standard output cannot be written: {error.strerror}; free space "
+            "there, or redirect it."
         ) from error
 
 

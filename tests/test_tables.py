@@ -144,7 +144,7 @@ def test_parts_that_do_not_add_up_are_refused_in_tiles(register, capsys):
     ("weights", "words"),
     [
         ("auto", "no weights for tiny were found; put tiny_weights"),
-        ("none.h5", "there is no weights file none.h5."),
+        ("none.h5", "there is no weights file none.h5; check"),
         ("small", "which is a small vgg19, but the extractor is tiny"),
     ],
 )

@@ -207,10 +207,10 @@ def change(
 def update(
     image: Canvas, function: Callable[..., tf.Tensor], *others: Canvas
 ) -> Canvas:
-    """Changes one canvas as `change` does; maps a read-only one to a tensor.
+    """Applies a function to a canvas: in place, as `change`, if possible.
 
     Returns:
-        `image`, or function(image, *others) if it cannot be changed.
+        `image`; for a read-only one, the tensor function(image, *others).
     """
     if not is_changeable(image):
         return function(*(read_whole(each) for each in (image, *others)))

@@ -144,7 +144,8 @@ def _decode(path: Path) -> str:
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise ValueError(
-            f"flag file {path} cannot be read: {error.strerror}."
+            f"flag file {path} cannot be read: {error.strerror}; make it "
+            "readable, or pass another."
         ) from error
     if len(data) > LARGEST_FILE:
         raise ValueError(

@@ -63,11 +63,11 @@ def describe_unknown(head: bytes) -> str:
     """Explains why a file is not a readable image, and what to do."""
     if head[4:8] == b"ftyp" and head[8:12] in _HEIC:
         if has_reader("HEIF"):
-            return "it is a damaged HEIC file"
+            return "it is damaged: its HEIC data cannot be read"
         return f"it is a HEIC file; to read it, run {file_samples.EXTRA}"
     start = head.lstrip()[:9].lower()
     if start.startswith((b"<!doctype", b"<html")):
-        return "it is a web page; expected an image"
+        return "it is a web page; pass the address of the image itself"
     return (
         "it is not an image in a supported format; expected a JPEG, PNG, WebP, "
         "TIFF, BMP, GIF or AVIF file"

@@ -78,7 +78,10 @@ def read_file(
             raise ValueError(f"{path} is a folder; expected an image file.")
         if not path.exists():
             near = errors.find_near_file(path)
-            raise ValueError(f"there is no file {path}{near or '.'}")
+            raise ValueError(
+                f"there is no file {path}"
+                + (near or "; check its name and folder.")
+            )
         if not path.is_file():  # opening a pipe could block
             raise ValueError(
                 f"{path} is not a regular file; pass an image file."
@@ -86,7 +89,10 @@ def read_file(
         with open(path, "rb", opener=locks.open_above_streams) as file:
             return read_picture(file, str(path), max_megapixels, memory)
     except OSError as error:
-        raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
+        raise ValueError(
+            f"{path} cannot be read: {error.strerror}; make it readable, or "
+            "pass another file."
+        ) from error
 
 
 def read_picture(
@@ -118,9 +124,14 @@ def _read(read_samples: Callable[[], Any], name: str) -> Picture:
     try:
         read = read_samples()
         if transparency.is_hidden(read.alpha):
-            raise ValueError("it is fully transparent")
+            raise ValueError(
+                "it is fully transparent; pass a picture with visible pixels"
+            )
     except ValueError as error:
-        raise ValueError(f"{name} cannot be read: {error}.") from error
+        mend = ""
+        if str(error).startswith("it is damaged"):
+            mend = "; save or download it again"
+        raise ValueError(f"{name} cannot be read: {error}{mend}.") from error
     opaque = read.alpha is None or read.alpha.min() == 1
     return Picture(
         read.color,
@@ -229,7 +240,8 @@ def write_image(
         )
     if not path.parent.is_dir():
         raise FileNotFoundError(
-            f"{path} cannot be written: there is no folder {path.parent}."
+            f"{path} cannot be written: there is no folder {path.parent}; "
+            "create it."
         )
     with files.write_atomically(path, note) as file:
         writing.encode(file, path.suffix.lower(), image, options)

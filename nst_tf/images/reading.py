@@ -55,7 +55,7 @@ def decode(
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
     if not size:
-        raise ValueError("it is empty")
+        raise ValueError("it is empty; pass another file")
     limit = find_largest_file(max_megapixels)
     if size > limit:
         raise ValueError(
@@ -74,7 +74,7 @@ def decode(
     except UnidentifiedImageError:
         raise ValueError(decoders.describe_unknown(head)) from None
     except MemoryError:
-        raise ValueError("it does not fit in memory") from None
+        raise ValueError("it does not fit in memory; reduce it") from None
     except ValueError as error:  # ours, or a decoder's
         raise ValueError(_clause(error)) from error
     except Exception as error:  # decoders raise anything on damaged files

@@ -95,7 +95,8 @@ def list_pictures(folder: str | os.PathLike[str]) -> list[str]:
         )
     except OSError as error:
         raise ValueError(
-            f"style folder {path} cannot be read: {error.strerror}."
+            f"style folder {path} cannot be read: {error.strerror}; make it "
+            "readable, or pass its pictures."
         ) from error
     if not found:
         raise ValueError(
@@ -187,7 +188,10 @@ def _fetch(
         data = b"".join(parts)
     except OSError as error:
         reason = " ".join(str(error).split()).rstrip(".")
-        raise ValueError(f"{named} cannot be downloaded: {reason}.") from error
+        raise ValueError(
+            f"{named} cannot be downloaded: {reason}; try again, or download "
+            "it in a browser and pass the file."
+        ) from error
     picture = image_io.read_picture(data, named, max_megapixels, memory)
     folder = files.make_cache("pictures")
     if folder and path:

@@ -103,8 +103,8 @@ def scale(samples: np.ndarray, bits: int) -> np.ndarray:
         return file_samples.check_range(floats)
     if samples.dtype != bool:
         raise ValueError(
-            f"its samples are {samples.dtype}; expected unsigned integers or "
-            "floats"
+            f"its samples are {samples.dtype}; save it with unsigned integers "
+            "or floats"
         )
     return floats
 
@@ -145,7 +145,8 @@ def check_unsigned(image: Image.Image) -> None:
     if 2 in np.atleast_1d(tags.get(339, 1)):
         bits = np.max(tags.get(258, 8))
         raise ValueError(
-            f"its samples are int{bits}; expected unsigned integers or floats"
+            f"its samples are int{bits}; save it with unsigned integers or "
+            "floats"
         )
 
 

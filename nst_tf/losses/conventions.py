@@ -58,7 +58,7 @@ class Convention(NamedTuple):
 
 
 def _one(_: Sizes) -> float:
-    """Returns the divisor for the mean."""
+    """Returns 1: the source's loss is the mean itself."""
     return 1.0
 
 

@@ -155,7 +155,7 @@ def freeze(objective: Objective, keep: np.ndarray) -> Objective:
     """Sets the gradient of kept pixels to 0.
 
     Args:
-        objective: Of an image of h x w pixels.
+        objective: The objective of an image of h x w pixels.
         keep: How much each pixel is kept, [h, w] in [0, 1].
     """
     return _Frozen(objective, tf.constant(1 - keep[None, ..., None]))

@@ -25,11 +25,11 @@ class TotalVariationLoss:
 
     Args:
         weight: Weight in the objective.
-        neighbors: The averaged function of differences, a name in `FORMS`:
-            squares (square), absolute values (absolute), over pixels with both
-            neighbors squares (inner_square) or (down^2 + right^2)^1.25 (power),
-            or squares of the differences to all eight neighbors, with repeated
-            borders (nine_point).
+        neighbors: The averaged function of differences, a name in `FORMS`.
+            square: squares; absolute: absolute values; inner_square: squares,
+            over pixels with both neighbors; power: (down^2 + right^2)^1.25,
+            over the same; nine_point: squares of the differences to all eight
+            neighbors, with repeated borders.
         divisor: Divides the mean.
         region: Weight of each pixel, [1, H, W, 1], in [0, 1].
         size: (height, width) of the whole image, if tiles compute the loss.

@@ -1,7 +1,7 @@
 """Selects the EXIF tags that a result keeps, and writes them.
 
 It keeps author, date and camera, and on request the GPS position. It drops
-serial numbers, owner's names, and tags that do not apply to the result.
+serial numbers, owners' names, and tags that do not apply to the result.
 
 Source:
     CIPA DC-008, Exif 3.0; TIFF, revision 6.0.

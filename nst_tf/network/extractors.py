@@ -201,8 +201,8 @@ class _Rectified(tf.keras.layers.Layer):
     """ReLU and average pooling, with a fused gradient.
 
     One pass spreads the gradient of the pooling, adds the gradients of the
-    losses and masks the sum. Separate passes over memory would take half as
-    long as the convolutions.
+    losses and masks the sum. Separate passes over memory would add half of
+    the convolutions' time.
 
     Args:
         wanted: Whether losses use the features.

@@ -108,8 +108,8 @@ def _check_chunks(dataset: h5py.Dataset) -> None:
         or math.prod(map(len, starts)) > MOST_CHUNKS
     ):
         raise ValueError(
-            "its arrays are stored in an unsupported way; expected "
-            "uncompressed or gzip. Save it again"
+            "its arrays are stored in an unsupported way, expected "
+            "uncompressed or gzip"
         )
     size += 4  # a checksum
     for start in itertools.product(*starts):

@@ -229,7 +229,10 @@ def read(path: Path, network: str) -> Layers:
     if path.is_dir():
         raise ValueError(f"{path} is a folder; expected an HDF5 weights file.")
     if not path.exists():
-        raise ValueError(f"there is no weights file {path}.")
+        raise ValueError(
+            f"there is no weights file {path}"
+            + (errors.find_near_file(path) or "; check its name and folder.")
+        )
     if not path.is_file() or not h5py.is_hdf5(path):
         raise ValueError(
             f"{path} is not an HDF5 file; expected Keras weights (.h5)."
@@ -241,22 +244,24 @@ def read(path: Path, network: str) -> Layers:
             layers = {} if mistake else _read_layers(found)
     except Exception as error:  # damaged files raise all kinds of errors
         raise ValueError(
-            f"weights file {path} is damaged: {str(error).rstrip('.')}."
+            f"weights file {path} is damaged: {str(error).rstrip('.')}; save "
+            "or download it again."
         ) from error
     if not found:
         raise ValueError(
-            f"weights file {path} has no Keras layers; expected the weights of "
+            f"weights file {path} has no Keras layers; pass Keras weights of "
             f"{network}."
         )
     if mistake:
         raise ValueError(
-            f"weights file {path} is not for {network}: {mistake}."
+            f"weights file {path} is not for {network}: {mistake}; pass "
+            "another file, or another --extractor."
         )
     for name, pair in layers.items():
         if not all(np.isfinite(array).all() for array in pair):
             raise ValueError(
                 f"weights file {path} is damaged: {name} has NaN or infinite "
-                "values."
+                "values; save or download it again."
             )
     return layers
 

@@ -185,7 +185,7 @@ def _loop(convolve_group: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
 def _convolve_blocks(
     part: tf.Tensor, filters: tf.Tensor, rows: Any, columns: Any, backward: bool
 ) -> tf.Tensor:
-    """Convolves blocks that see two rows and columns of the ones after them.
+    """Convolves blocks that overlap the next ones by two rows and columns.
 
     Args:
         part: [(rows + 1) * 16, (columns + 1) * 16, C].

@@ -202,12 +202,13 @@ def make_train_step(
 ) -> TrainStep:
     """Compiles a step: evaluation, gradient, update and projection.
 
-    The returned evaluation has no gradient if that is changed in place.
+    The step returns its evaluation; without the gradient, if the objective
+    reuses the memory of the gradient.
 
     Args:
-        optimizer: Of the image.
-        objective: Of an image of its size.
-        compiler: Has compiled such steps before, and keeps this one.
+        optimizer: The optimizer of the image.
+        objective: The objective of the image.
+        compiler: A cache of compiled steps.
     """
     compiler = compiler or reuse.Compiler()
     return compiler.bind(_take_step, optimizer, objective)

@@ -2,7 +2,7 @@
 
 A stop rule is called before each step, with the index of the level and its last
 step (None before the first), and returns whether to continue. It may skip
-levels, but not the last one, unless the run was already ended.
+levels, but never the last one of a run that is still going on.
 """
 
 import time

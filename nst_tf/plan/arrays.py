@@ -125,7 +125,7 @@ def separate_arrays(
 
 
 def _as_array(value: object, name: str) -> np.ndarray:
-    """Makes an array of one, or of a tensor.
+    """Converts an array, a tensor or a list to a NumPy array.
 
     Raises:
         TypeError: If it is something else.
@@ -180,7 +180,10 @@ def _to_floats(array: np.ndarray, name: str, expected: str) -> np.ndarray:
     if array.dtype == np.uint8:
         array = array.astype(np.float32) / 255.0
     if not np.issubdtype(array.dtype, np.floating):
-        raise TypeError(f"{name} has type {array.dtype}, expected {expected}.")
+        raise TypeError(
+            f"{name} has type {array.dtype}, expected {expected}; convert it "
+            "with astype."
+        )
     if not np.isfinite(array).all():
         raise ValueError(
             f"{name} has NaN or infinite values; expected numbers in [0, 1]."

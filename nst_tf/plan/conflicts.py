@@ -88,7 +88,7 @@ def _name(far: tuple[str, Sequence[str]]) -> str:
 
 
 def check(job: settings.Job) -> None:
-    """Raises ValueError if two settings conflict that differ from defaults."""
+    """Raises ValueError if two settings with changed values conflict."""
     settle(job, dict.fromkeys(list_given(job), 0))
 
 

@@ -484,9 +484,9 @@ class Job:
     color: str = setting(
         "style",
         "Losses",
-        "Colors of the result. style: the painting's; content: the content's, "
-        "with the lightness of the result; luminance: the same, with only "
-        "lightness passed to the network; match: the painting's, shifted to "
+        "Colors of the result. style: the painting's; content: the content's; "
+        "only lightness is painted; luminance: the same, and the network "
+        "receives only lightness; match: the painting's, shifted to "
         "the content's mean and covariance; histogram: mapped to its "
         "histograms.",
         choices=("style", "content", "luminance", "match", "histogram"),
@@ -573,7 +573,7 @@ class Job:
     levels: int = setting(
         0,
         "Optimization",
-        "Maximum number of levels; 0: as many as fit.",
+        "Maximum number of levels; the largest are kept. 0: all.",
         low=0,
         identity=False,
     )

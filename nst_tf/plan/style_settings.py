@@ -1,6 +1,7 @@
 """Computes the shares, sizes and colors of a job's styles."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,13 +106,14 @@ def compute_scales(
     )
     for style, length in zip(styles, lengths, strict=True):
         rows, columns = style.pixels.shape[:2]
-        scale = length / max(fit_size(job, rows, columns, level, 1.0))
+        side = max(fit_size(job, rows, columns, level, 1.0))
+        scale = length / side
         rules = settings.FIELDS["style_scale"].metadata
         if not rules["low"] <= scale <= rules["high"]:
+            least, most = rules["low"] * side, rules["high"] * side
             raise ValueError(
-                f"--style_size is {length}, {scale:.2g} times the size that "
-                f"fits this output; expected {rules['low']} to {rules['high']} "
-                "times."
+                f"--style_size is {length}; expected {math.ceil(least)} to "
+                f"{math.floor(most)} pixels for this style image and output."
             )
         found.append(scale)
     return found

@@ -1,7 +1,7 @@
-"""A job, or arrays -> steps -> a picture: what `nst_tf` offers of runs.
+"""Runs a job, or arrays, to a picture: the public functions of `nst_tf`.
 
-And the drafts of plans that every front end starts from, `draft_images` and
-`draft_files`. TensorFlow is imported only when work starts.
+`draft_images` and `draft_files` draft the plans that every front end starts
+from. TensorFlow is imported only when work starts.
 """
 
 import dataclasses
@@ -286,8 +286,9 @@ def choose_path(
 def confirm_path(path: Path, job: settings.Job, run: runner.Run) -> Path:
     """Chooses the output path again, after the run is started.
 
-    Only checkpoints distinguish the files of this job from the files of other
-    jobs. Plans with missing weights have none, and only the writer reads them.
+    Files that this job wrote before, by its checkpoints, may be overwritten.
+    The path is unchanged without checkpoints, and in processes that write no
+    picture.
 
     Args:
         path: The path from `draft_files`.

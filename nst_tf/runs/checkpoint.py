@@ -78,8 +78,8 @@ class CheckpointFolder:
     def save(self, state: "descent.State", notes: Mapping[str, Any]) -> None:
         """Writes a checkpoint, then deletes older ones of the job.
 
-        If it cannot be written, older ones are deleted first, except an
-        undamaged newest one, since the disk may have room for only two.
+        If writing fails, as on a full disk, and the newest one is undamaged, it
+        deletes the others and tries again.
 
         Args:
             state: The state to save.

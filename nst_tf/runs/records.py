@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nst_tf
-from nst_tf import urls
+from nst_tf import errors, urls
 from nst_tf.images import decoders, image_io, sources, writing
 from nst_tf.plan import inputs, planning, settings
 from nst_tf.runs import checkpoint, record_checks, resume
@@ -143,7 +143,10 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
         )
     path = Path(os.path.expanduser(path))
     if not path.is_file():
-        raise ValueError(f"there is no file {path}.")
+        raise ValueError(
+            f"there is no file {path}"
+            + (errors.find_near_file(path) or "; check its name and folder.")
+        )
     text = _read_embedded(path) or _read_beside(path)
     try:
         record = record_checks.parse(text)
@@ -156,7 +159,10 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
         record_checks.check_settings(record)
     except (TypeError, ValueError) as error:
         reason = str(error).rstrip(".")
-        raise ValueError(f"{path} has a damaged record: {reason}.") from error
+        raise ValueError(
+            f"{path} has a damaged record: {reason}; pass an unedited output "
+            "of this program."
+        ) from error
     return record
 
 

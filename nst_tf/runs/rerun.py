@@ -100,9 +100,11 @@ def load(asked: settings.Job, names: Collection[str]) -> RecordedRun:
     try:
         checks.check(job)
     except TypeError as error:
-        raise ValueError(f"{asked.rerun} has a damaged record: {error}") from (
-            error
-        )
+        reason = str(error).rstrip(".")
+        raise ValueError(
+            f"{asked.rerun} has a damaged record: {reason}; pass an unedited "
+            "output of this program."
+        ) from error
     return RecordedRun(job, record, "weights" in names)
 
 

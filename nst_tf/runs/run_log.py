@@ -72,9 +72,9 @@ class Log:
                 return
             self._file = self._open()
         except OSError as error:
-            raise self._refuse(f"cannot be written: {error.strerror}.") from (
-                error
-            )
+            raise self._refuse(
+                f"cannot be written: {error.strerror}; choose another name."
+            ) from error
         self._found = _read(self._file)
         if not overwrite and not (
             self._found and (resumes or not self._found.is_final)

@@ -103,9 +103,10 @@ def _blend_targets(
     """Blends the targets of the styles, with their weights at each layer.
 
     Styles are resized one by one, so that only one large style is in memory. If
-    the source's Gram matrices are sums, both the style's and the generated
-    image's are divided by the positions of the latter. Such a matrix grows with
-    the size of the style image, but not with its scale factor.
+    a convention sums Gram matrices over positions instead of averaging, both
+    the style's and the generated image's are divided by the generated image's
+    number of positions. The style's positions are counted at a scale of 1, so
+    that `style_scale` does not change the weight of the style.
 
     Returns:
         For each part, layer -> target.

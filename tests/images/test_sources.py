@@ -118,7 +118,7 @@ def test_a_picture_is_downloaded_once(host, caplog, path):
         ("file", "redirects to file:///etc/hostname, which is neither"),
         ("ftp", "redirects to ftp://localhost/a.png"),
         ("missing", "404"),
-        ("page", "web page; expected an image"),
+        ("page", "web page; pass the address of the image"),
         ("short", "closed 400 bytes too early"),
         ("long", "has 100000 MB, and the limit is 1 MB"),
         ("endless", "sent more than 1 MB"),

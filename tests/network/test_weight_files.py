@@ -306,8 +306,7 @@ def test_a_file_of_another_kind_is_one_sentence(tmp_path, content):
     with pytest.raises(ValueError) as caught:
         weight_files.read(path, "vgg19")
     assert str(caught.value) == (
-        f"weights file {path} has no Keras layers; expected the weights of "
-        f"vgg19."
+        f"weights file {path} has no Keras layers; pass Keras weights of vgg19."
     )
 
 

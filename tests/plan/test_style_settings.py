@@ -121,7 +121,7 @@ def test_scales_are_those_of_the_job_or_by_the_size_asked_for():
         chosen = {"level": long_side, "styles": 1}
         assert compute(style_size=(bound,), **chosen) == [rules[name]]
         over = bound + 1 if name == "high" else bound - 1
-        with pytest.raises(ValueError, match=f"style_size is {over}, .* times"):
+        with pytest.raises(ValueError, match=f"style_size is {over}; .* pix"):
             compute(style_size=(over,), **chosen)
 
 
