@@ -13,9 +13,9 @@ ADDRESSES, PER_BYTE = 0.5e9, 2.0
 def find_limit() -> float | None:
     """Returns the memory limit of this process in bytes; None if unknown.
 
-    It is the minimum of the machine's free memory and the rest of its control
-    groups, both minus a reserve, and the address space limit; each plus the
-    memory that the process already uses.
+    It is the memory that the process already uses, plus the minimum of: the
+    machine's free memory less a reserve, the free memory of each control group
+    less a reserve, and the rest of the address space limit.
     """
     if not sys.platform.startswith("linux"):
         return None

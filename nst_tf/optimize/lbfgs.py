@@ -240,9 +240,10 @@ def _multiply(rows: tf.Tensor, vector: tf.Tensor) -> tf.Tensor:
 
 
 def _append(matrix: tf.Tensor, products: tf.Tensor) -> tf.Tensor:
-    """Drops the first row and column, and appends products, [m], as the last.
+    """Drops the first row and column; appends products, [m], as last ones.
 
-    The last row assumes a symmetric matrix; for s_i' y_j it is ignored.
+    The last row is right only for a symmetric matrix; that of s_i' y_j is not
+    used.
     """
     kept = tf.concat([matrix[1:, 1:], products[:-1, None]], axis=1)
     return tf.concat([kept, products[None]], axis=0)

@@ -32,8 +32,8 @@ def fit_tiles(plan: "planning.Plan") -> "planning.Plan":
     if side:
         if side < least:
             raise ValueError(
-                f"--tile is {side}, expected at least {least} pixels, so that "
-                "it includes the surroundings that its layers read."
+                f"--tile is {side}, expected at least {least} pixels; a "
+                "smaller tile is nothing but overlap."
             )
         if tiles.is_cut(height, width, side):
             _check_additive(plan)

@@ -35,7 +35,7 @@ class Tiles(NamedTuple):
 
 
 def cover_image_losses(stride: int, reach: int) -> tuple[int, int]:
-    """Raises a stride and a reach to the minimum of the losses on pixels."""
+    """Returns a stride and a reach that also suffice for losses on pixels."""
     return max(stride, STRIDE), max(reach, REACH)
 
 

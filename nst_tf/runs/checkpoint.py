@@ -199,7 +199,7 @@ class CheckpointFolder:
 
     @property
     def _marks(self) -> list[Path]:
-        """Returns the possible paths of the mark of a running job."""
+        """Returns the possible paths of the file that marks a running job."""
         keys = self._key, self._old_key
         return [self._path / f".{key}.running" for key in keys]
 

@@ -100,8 +100,8 @@ def test_named_tiles_that_are_all_halo_are_refused():
     assert more == pytest.approx(2.2 * model.filters)
     assert _fit(LEAST).tiling.side == LEAST
     words = (
-        "tile is 11, expected at least 12 pixels, so that it includes the "
-        "surroundings that its layers read."
+        "tile is 11, expected at least 12 pixels; a smaller tile is nothing "
+        "but overlap."
     )
     with pytest.raises(ValueError, match=words):
         _fit(LEAST - 1)
