@@ -247,7 +247,7 @@ def _sum_bands(
     function: Callable[[tf.Tensor, tf.Tensor], Any],
     total: tf.Tensor,
 ) -> tf.Tensor:
-    """Sums a function of the first row and the row count of each band, []."""
+    """Sums function(first row, number of rows) over all bands, []."""
     height, width = get_size(image)
     most = max(1, BAND // width)
 

@@ -66,7 +66,7 @@ class HostImage:
         return tf.ensure_shape(part, [1, rows, width, self.shape[-1]])
 
     def put(self, row: Place, column: Place, part: Any, added: bool) -> None:
-        """Puts or adds a part, [1, h, w, C], with its first pixel there."""
+        """Writes, or adds, a part, [1, h, w, C], at (row, column)."""
 
         def put(array: Any, row: int, column: int, part: Any) -> np.int64:
             height, width = part.shape[1:3]

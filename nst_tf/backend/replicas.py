@@ -123,7 +123,7 @@ def give_each(
         another: Makes the objects of the others, on their devices.
 
     Returns:
-        What each has, by its number among those of all machines.
+        The objects, by the index of their replica over all machines.
     """
     import tensorflow as tf
 

@@ -52,21 +52,21 @@ Options = dataclasses.make_dataclass(
     frozen=True,
 )
 USAGE = """\
-Judges pictures: how near to the style, how near to the content.
+Scores pictures: their distances to the style and to the content.
 
   python -m nst_tf.judge --content=PICTURE --style=PICTURE RESULT ...
 
 nst-tf-judge is the same as python -m nst_tf.judge. A RESULT is a
-picture of any tool, of the content image's shape.
+picture of any tool, with the content image's aspect ratio.
 
   style    distance of Gram matrices; 0 is the style
-  moments  distance of means and deviations of features, likewise
+  moments  distance of means and deviations of features; 0 is the style
   content  distance of features; 0 is the content
   ssim     structural similarity to the content; 1 is equal
-  chroma   fine color detail over the style's; 1 is as much
-  border   detail along the sides over that beside it; 1 is even
+  chroma   fine color detail relative to the style's; 1 is equal
+  border   detail along the sides relative to the inside; 1 is equal
 
-docs/judging.md has the formulas, and what each does not say.
+docs/judging.md has the formulas and the limits of each score.
 """
 PROGRAM = programs.Program(
     "nst-tf-judge",

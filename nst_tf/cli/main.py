@@ -213,7 +213,7 @@ def _announce(commission: Commission) -> None:
     if devices > 1 and not tile_size.describe_tiles(plan, plan.levels[-1]):
         log.info(
             "using one device: with tiles of this picture on %d devices, the "
-            "overlap would cost more time than they save",
+            "overlap would cost more time than the devices save",
             devices,
         )
     if commission.device not in ("", here):

@@ -51,7 +51,7 @@ def answer(program: Program, arguments: Sequence[str]) -> bool:
         Whether the arguments ask for one of these.
 
     Raises:
-        ValueError: If --completion has no value, an unknown one, or company.
+        ValueError: If --completion lacks a known value, or is not alone.
     """
     if {*answers.HELP, "-h"} & set(arguments):
         lines = format_usage(program).split("\n")

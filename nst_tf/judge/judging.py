@@ -50,8 +50,8 @@ class Judgement:
     moments: float  # relative distance of means and deviations, mean
     content: float  # relative distance of features; 0 is the content
     ssim: float  # structural similarity of luma to the content; 1 is equal
-    chroma: float  # fine color detail over the style's; 1 is as much
-    border: float  # detail along the sides over that beside it; 1 is even
+    chroma: float  # fine color detail relative to the style's; 1: equal
+    border: float  # detail along the sides relative to the inside; 1: equal
 
 
 class Subject(NamedTuple):
@@ -160,7 +160,7 @@ class Judge:
                 )
         if not 0 <= size <= settings.LARGEST_SIZE:
             raise ValueError(
-                f"--size is {size}; expected 0, for the picture's own, to "
+                f"--size is {size}; expected 0 (the picture's own size) to "
                 f"{settings.LARGEST_SIZE}."
             )
         job = settings.Job(style_loss="gram", **chosen)

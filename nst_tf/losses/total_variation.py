@@ -126,9 +126,9 @@ def _sum_eight_neighbors(
 ) -> tf.Tensor:
     """Sums 2/3 of straight and 1/6 of diagonal squared differences, [].
 
-    The border is repeated once, and its copies have diagonal neighbors too:
-    there are (H + 1) (W + 1) diagonals of each kind, which are averaged, as
-    straight differences are over pixels. `size` is that of the whole image.
+    Straight differences are averaged over the H W pixels. Diagonal ones are
+    averaged over the (H + 1) (W + 1) diagonals of each direction, since the
+    border is repeated once. `size` is (H, W) of the whole image.
     """
     height, width = size
     channels = tf.cast(tf.shape(image)[-1], mask.dtype)

@@ -304,9 +304,9 @@ class _Split(tf.keras.layers.Layer):
 
     Rounding pixels to eight bits makes steps in smooth areas, which the edge
     filters of the first convolution amplify: half of the gradient's error in
-    bfloat16 came from there. The channels are the rounded image, the error, and
-    the rounded image again, for a kernel that is rounded, rounded, and its
-    rounding error.
+    bfloat16 came from there. The channels are the rounded image, its error, and
+    the rounded image again. Their kernels are the rounded kernel, the rounded
+    kernel again, and its error.
     """
 
     def call(self, image: tf.Tensor) -> tf.Tensor:

@@ -511,7 +511,7 @@ class Job:
     neighbors_layers: str = setting(
         style_kinds.NEIGHBORS_LAYERS,
         "Losses",
-        "mix: layers of the nearest-neighbor loss, likewise.",
+        "mix: layers of the nearest-neighbor loss, in the same form.",
     )
     content_mask: str = setting(
         "",
