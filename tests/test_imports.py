@@ -66,7 +66,7 @@ ARROWS = {
     },
     "web": {
         *("cli", "display", "errors", "files", "images", "judge", "locks"),
-        *("optimize", "plan", "runs", "screens", "terminal", "transfer"),
+        *("optimize", "plan", "runs", "screens", "terminal"),
     },
     "video": {
         *("backend", "files", "images", "losses", "plan", "runs"),

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+PROGRAM = sys.executable, "-m", "nst_tf.web.painting_process"
 CHECK_SECONDS = 60.0  # that an upload may take to be read
 LEAVE_SECONDS = 20.0  # that the painting process has to save a checkpoint
 
@@ -27,7 +28,7 @@ class PaintingProcess:
         """
         with open(root / "painting.log", "wb") as errors:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "nst_tf.web.painting_process"),
+                *PROGRAM,
                 str(root.absolute()),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,

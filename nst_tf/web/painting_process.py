@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TextIO
 
+import numpy as np
+
 from nst_tf import display, locks, screens
 from nst_tf.images import image_io
 from nst_tf.plan import planning, schedule, settings
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 PREVIEW_SECONDS = 0.5  # between two previews, at least
 PREVIEW_SHARE = 0.03  # of the time goes into previews, at most
 JUDGED_SIZE = 512  # pixels, a side; as many take 1.5 GB
+WARM_UP_SIDE = 32  # pixels
 OTHER_SECONDS = 60.0  # that another painting process has to end
 
 
@@ -111,8 +114,6 @@ class Process:
 
     def run(self) -> None:
         """Executes commands until the server ends."""
-        from nst_tf.transfer import painters  # noqa: F401  takes seconds: now
-
         self.tell("ready")
         for command in self._commands:
             if command["do"] == "leave":
@@ -279,6 +280,18 @@ def _wait_for_folder(path: Path) -> IO[str]:
             time.sleep(0.2)
 
 
+def warm_up() -> None:
+    """Takes a step on a tiny picture, as the first one takes seconds longer.
+
+    It imports TensorFlow, which then prepares its threads and kernels, and
+    loads the small network.
+    """
+    tiny = np.full([WARM_UP_SIDE, WARM_UP_SIDE, 3], 0.5, np.float32)
+    chosen = {"size": WARM_UP_SIDE, "steps": 1, "weights": "small"}
+    with contextlib.suppress(ValueError, OSError, MemoryError, ArithmeticError):
+        runner.start_run(api.draft_images(tiny, [tiny], chosen)[1]).read()
+
+
 def main(name: str) -> None:
     """Paints for a server until it ends.
 
@@ -289,6 +302,7 @@ def main(name: str) -> None:
     os.dup2(2, 1)  # libraries that print do not disturb the lines
     root = Path(name)
     with _wait_for_folder(root / "painting.lock"):
+        warm_up()
         Process(root, Commands(sys.stdin), out).run()
 
 

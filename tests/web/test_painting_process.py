@@ -229,10 +229,13 @@ def test_a_pixel_bomb_is_refused_before_it_is_decoded(tmp_path, capsys):
     )
 
 
-@pytest.mark.slow
 def test_a_killed_process_leaves_its_lock_and_a_second_one_waits(tmp_path):
     (tmp_path / "jobs").mkdir()
-    start = [sys.executable, "-m", "nst_tf.web.painting_process", str(tmp_path)]
+    code = (
+        "import sys; from nst_tf.web import painting_process as program;"
+        "program.warm_up = lambda: None; program.main(sys.argv[1])"
+    )
+    start = [sys.executable, "-c", code, str(tmp_path)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     first = subprocess.Popen(start, **pipes)
     assert b"ready" in first.stdout.readline()
@@ -242,6 +245,13 @@ def test_a_killed_process_leaves_its_lock_and_a_second_one_waits(tmp_path):
     assert b"ready" in second.stdout.readline()
     second.stdin.close()
     assert second.wait(30) == 0
+
+
+def test_it_warms_up_with_the_small_network(painter):
+    painting_process.warm_up()
+    (plan,) = painter.plans
+    assert (plan.size, plan.levels[-1].steps) == ((32, 32), 1)
+    assert "small" in plan.inputs.network.origin
 
 
 def test_a_mask_keeps_its_region_to_the_pixel(tmp_path, job, painter):

@@ -1,7 +1,6 @@
 """The program: its flags, its one address, and what it lacks."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -42,11 +41,20 @@ def test_without_the_extra_it_says_how_to_install_it(capsys, monkeypatch):
     assert 'pip install "nst-tf[web]"' in capsys.readouterr().err
 
 
+# The program, with a painting process that does nothing.
+SERVER = """
+import sys
+from nst_tf.web import child_processes, command
+child_processes.PROGRAM = sys.executable, "-c", "input()"
+command.IDLE_SECONDS = 0.5
+sys.exit(command.main(["--port=0", *sys.argv[1:]]))
+"""
+
+
 def _start(tmp_path, *arguments):
     """Starts a server: its process, and the address that it prints."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "nst_tf.web", "--port=0",
-         f"--folder={tmp_path}", *arguments],
+        [sys.executable, "-c", SERVER, f"--folder={tmp_path}", *arguments],
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     return process, process.stderr.readline().strip()
@@ -57,7 +65,6 @@ def _get(address, path=""):
         return answer.read()
 
 
-@pytest.mark.slow
 def test_it_serves_until_ctrl_c_and_takes_one_folder(
     tmp_path, default_signals, capsys
 ):
@@ -77,7 +84,6 @@ def test_it_serves_until_ctrl_c_and_takes_one_folder(
     assert "Traceback" not in rest and "unfinished picture goes on" in rest
 
 
-@pytest.mark.slow
 def test_a_host_or_name_for_others_needs_a_token(tmp_path, default_signals):
     pytest.importorskip("fastapi")
     process, address = _start(tmp_path, "--allow_host=hub.example")
@@ -92,19 +98,10 @@ def test_a_host_or_name_for_others_needs_a_token(tmp_path, default_signals):
         process.wait(40)
 
 
-@pytest.mark.slow
 def test_connections_that_ask_nothing_are_closed(tmp_path, default_signals):
     pytest.importorskip("fastapi")
-    code = (
-        "import sys; from nst_tf.web import command;"
-        "command.IDLE_SECONDS = 0.5; sys.exit(command.main(sys.argv[1:]))"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code, "--port=0", f"--folder={tmp_path}"],
-        stderr=subprocess.PIPE, text=True, env=dict(os.environ),
-    )  # fmt: skip
+    process, address = _start(tmp_path)
     try:
-        address = process.stderr.readline().strip()
         port = int(address.rstrip("/").rpartition(":")[2])
         silent, slow = (
             socket.create_connection(("127.0.0.1", port)) for _ in range(2)
