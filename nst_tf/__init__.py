@@ -56,9 +56,9 @@ help(nst_tf.Job) explains each:
     Losses:
         strength=-1.0, content_weight=25.0, style_weight=100.0,
         neighbors_weight=0.5, grain_weight=-1.0, tv_weight=50.0,
-        convention="relative", style_loss="auto", style_fit="keep",
-        style_blend=(), style_scale=(1.0,), style_size=(), color="style",
-        content_layers="block4_conv2", style_layers=(),
+        convention="relative", style_loss="auto", normalize_gradients=False,
+        style_fit="keep", style_blend=(), style_scale=(1.0,), style_size=(),
+        color="style", content_layers="block4_conv2", style_layers=(),
         neighbors_layers="block3_conv1,block4_conv1"
     Masks:
         content_mask="", style_mask=(), strength_map="", keep_mask=""
@@ -66,8 +66,8 @@ help(nst_tf.Job) explains each:
         steps=(), max_seconds=0.0, tolerance=0.0, levels=0, min_size=128,
         growth=2.0, init="content", continue_from="", init_noise=0.0, seed=0,
         optimizer="auto", learning_rate=0.02, beta_1=0.9, beta_2=0.99,
-        epsilon=1e-08, average=0.95, decay_rate=1.0, decay_steps=100,
-        bounds="box", history=10
+        epsilon=1e-08, carry_moments=False, average=0.95, decay_rate=1.0,
+        decay_steps=100, bounds="box", history=10
     Network:
         extractor="vgg19", weights="auto", pooling="average",
         padding="symmetric_first", precision="auto", convolution="auto"

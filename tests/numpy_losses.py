@@ -111,6 +111,7 @@ def run(
     of_means=True,
     others=(),
     clip=None,
+    norm_floor=None,
 ):
     """Runs a program.
 
@@ -124,6 +125,8 @@ def run(
         of_means: Whether squared differences are averaged; else, summed.
         others: Name -> loss, besides.
         clip: What the array is clipped to after each step.
+        norm_floor: Added to the L1 norm that the gradient of each loss of
+            features is divided by; None: it is not divided.
     """
     network, *pictures, start, steps = inputs
     content, style = (
@@ -133,10 +136,12 @@ def run(
     for layer, weight in content_weights.items():
         size = content[layer].size if of_means else 1
         loss = squared_error(content[layer], weight / size)
+        loss = normalized(loss, weight, norm_floor)
         losses[f"content/{layer}"] = loss
     for layer, weight in style_weights.items():
         size = style[layer].shape[-1] ** 2 if of_means else 1
         loss = gram_error(style[layer], weight / size, divisor)
+        loss = normalized(loss, weight, norm_floor)
         losses[f"style/{layer}"] = loss
     objective = Objective(network, {**losses, **dict(others)}, units)
     return descend(objective, start, steps, optimizer, clip)
@@ -182,6 +187,19 @@ def gram_error(target_features, weight, divisor):
         return weight * float(np.sum(difference**2)), gradient
 
     return loss
+
+
+def normalized(loss, weight, floor):
+    """The loss itself; its gradient without its weight has an L1 norm of 1."""
+    if floor is None:
+        return loss
+
+    def changed(features):
+        value, gradient = loss(features)
+        gradient = gradient / weight
+        return value, weight * gradient / (np.abs(gradient).sum() + floor)
+
+    return changed
 
 
 def corner_variation(weight, power):

@@ -129,6 +129,33 @@ def neural_style(
     )
 
 
+def neural_style_normalized(
+    *inputs,
+    # neural_style.lua: -content_weight, -style_weight, -tv_weight,
+    # -learning_rate; the rest is Lua Torch's optim.adam.
+    content_weight=5e0,
+    style_weight=1e2,
+    total_variation_weight=1e-3,
+    learning_rate=1e1,
+    beta_1=0.9,
+    beta_2=0.999,
+    epsilon=1e-8,
+):
+    """jcjohnson/neural-style with -normalize_gradients -optimizer adam.
+
+    ContentLoss and StyleLoss divide the gradient of their criterion by their
+    input by its L1 norm plus 1e-8, and then multiply it by their weight. Total
+    variation and all values are as without it.
+    """
+    return _johnson(
+        inputs,
+        (content_weight, style_weight),
+        numpy_losses.corner_variation(total_variation_weight / 2, 1),
+        Adam(learning_rate, beta_1, beta_2, epsilon, form="keras"),
+        norm_floor=1e-8,
+    )
+
+
 def neural_style_pt(
     *inputs,
     # neural_style.py: -content_weight, -style_weight, -tv_weight.
@@ -195,7 +222,7 @@ def crowson_w2(
     )
 
 
-def _johnson(inputs, weights, variation, optimizer):
+def _johnson(inputs, weights, variation, optimizer, **options):
     """What neural_style.lua and neural_style.py have in common."""
     return numpy_losses.run(
         inputs,
@@ -205,6 +232,7 @@ def _johnson(inputs, weights, variation, optimizer):
         dict.fromkeys(STYLE_LAYERS, weights[1]),
         np.size,
         others={"total_variation": variation},
+        **options,
     )
 
 

@@ -54,7 +54,7 @@ NAMES = {
     "losses.divide_by_mass": "statistics",
     "losses.drop_absent": "maps",
     "losses.gram_matrix": "features mask",
-    "losses.make_objective": "extractor loss_list",
+    "losses.make_objective": "extractor loss_list normalized",
     "losses.multiply_masks": "mask region",
     "losses.widen": "values",
     "make_plan": "job read machine",
@@ -64,8 +64,8 @@ NAMES = {
     "padding dtype convolution",
     "notebook.beside": "pictures side",
     "notebook.show": f"content style every {KEYWORDS}",
-    "optimize.Adam": "image learning_rate beta_1 beta_2 epsilon average "
-    "corrected settings",
+    "optimize.Adam": "image learning_rate beta_1 beta_2 epsilon corrected "
+    "carry_moments settings",
     "optimize.Lbfgs": "image learning_rate history bounds",
     "optimize.Sgd": "image learning_rate average settings",
     "optimize.Step": "level index evaluation optimizer",

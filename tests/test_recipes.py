@@ -83,6 +83,9 @@ RECIPES = {
         numpy_tutorials.towards_data_science, "adam", 500
     ),
     "neural_style": Recipe(numpy_sources.neural_style, "lbfgs", 1000),
+    "neural_style_normalized": Recipe(
+        numpy_sources.neural_style_normalized, "adam", 1000, noise=0.5
+    ),
     "neural_style_pt": Recipe(numpy_sources.neural_style_pt, "lbfgs", 1000),
     "crowson_w2": Recipe(
         numpy_sources.crowson_w2, "adam", 1000, unit=1.0, activations=TORCH
@@ -263,6 +266,7 @@ def test_the_constants_are_the_sources(name):
         "gatys2016_paper": "noise",
         "white_noise": "noise",
         "neural_style": "mean",
+        "neural_style_normalized": "mean",
         "neural_style_pt": "mean",
     }
     assert job.init == starts.get(name, "content")
@@ -270,6 +274,8 @@ def test_the_constants_are_the_sources(name):
     assert seen == SEEN.get(name, ("max", "zeros", "side"))
     boxed = ("eager_colab", "tf_tutorial", "crowson_w2")
     assert job.bounds == ("box" if name in boxed else "none")
+    assert job.carry_moments == several
+    assert job.normalize_gradients == (name == "neural_style_normalized")
     assert job.size == (224 if name == "towards_data_science" else 512)
 
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.backend import canvas, reuse
+from nst_tf.backend import canvas, ops, reuse
 from nst_tf.losses import protocol
 from nst_tf.network import extractors
 
@@ -21,10 +21,14 @@ class Evaluation(NamedTuple):
 
 Objective = Callable[[canvas.Canvas], Evaluation]
 OVERFLOW = "an evaluation overflowed"  # of the error that is raised then
+NORM_FLOOR = 1e-8  # added to the norm of a normalized gradient, by its source
 
 
 def make_objective(
-    extractor: extractors.Extractor, loss_list: Sequence[protocol.Loss]
+    extractor: extractors.Extractor,
+    loss_list: Sequence[protocol.Loss],
+    *,
+    normalized: bool = False,
 ) -> Objective:
     """Makes the objective of a weighted sum of losses.
 
@@ -34,12 +38,20 @@ def make_objective(
         extractor: Computes the feature maps; the layer "image" is the image
             itself.
         loss_list: The losses, with weights and targets, for one image size.
+        normalized: Whether the gradient of each loss with respect to its
+            features is divided by its L1 norm, before it is weighted. The
+            result is the gradient of no loss. Losses on the image stay as they
+            are.
 
     Returns:
         A function of an image, [1, H, W, 3], RGB in [0, 1]. It is not compiled:
         the train step compiles it.
+
+    Source:
+        Normalized gradients: jcjohnson/neural-style, its ContentLoss and
+        StyleLoss with -normalize_gradients.
     """
-    return _Sum(extractor, list(loss_list))
+    return _Sum(extractor, list(loss_list), normalized)
 
 
 @reuse.by_value()
@@ -50,9 +62,11 @@ class _Sum:
         self,
         extractor: extractors.Extractor,
         loss_list: Sequence[protocol.Loss],
+        normalized: bool,
     ):
         self._extractor = extractor
         self._losses = loss_list
+        self._normalized = normalized
 
     def __call__(self, image: canvas.Canvas) -> Evaluation:
         """Evaluates an image."""
@@ -72,7 +86,10 @@ class _Sum:
                     protocol.compare(
                         loss,
                         protocol.measure(
-                            loss, features[loss.layer], None, loss.maps
+                            loss,
+                            self._separate(loss, features[loss.layer], scale),
+                            None,
+                            loss.maps,
                         ),
                     )
                     for loss in self._losses
@@ -86,6 +103,42 @@ class _Sum:
         )
         gradient = (slopes[0] + slopes[1]) / scale
         return Evaluation(total, gradient, terms)
+
+    def _separate(
+        self, loss: protocol.Loss, features: tf.Tensor, scale: tf.Tensor
+    ) -> tf.Tensor:
+        """Returns features whose gradient is normalized, if it should be."""
+        if not self._normalized or loss.layer == "image":
+            return features
+        return _normalize_gradient(features, loss.weight, scale)
+
+
+def _normalize_gradient(
+    features: tf.Tensor, weight: float, scale: tf.Tensor
+) -> tf.Tensor:
+    """Returns features whose upstream gradient is divided by its L1 norm.
+
+    Args:
+        features: Features that only one loss reads, [1, h, w, C].
+        weight: Weight of the loss, which is in the upstream gradient.
+        scale: Loss scale, which is too.
+    """
+    factor = tf.cast(tf.convert_to_tensor(weight, tf.float64), scale.dtype)
+    factor *= scale
+
+    @ops.custom_gradient
+    def separate(
+        features: tf.Tensor,
+    ) -> tuple[tf.Tensor, Callable[..., tf.Tensor]]:
+        def gradient(upstream: tf.Tensor) -> tf.Tensor:
+            slope = tf.cast(upstream, factor.dtype)
+            norm = tf.reduce_sum(tf.abs(slope)) + NORM_FLOOR * factor
+            share = tf.math.divide_no_nan(factor, norm)
+            return tf.cast(share * slope, upstream.dtype)
+
+        return tf.identity(features), gradient
+
+    return separate(features)
 
 
 def sum_weighted(

@@ -6,14 +6,14 @@ otherwise Adam's epsilon, or any noise floor, would weaken the style on larger
 images. L-BFGS does not depend on the scale of its objective.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from nst_tf.backend import canvas, ops, reuse
 from nst_tf.losses import objectives
-from nst_tf.optimize import base, safeguards
+from nst_tf.optimize import base, moments, safeguards
 
 CLEARLY_WORSE = 1.02  # factor on the lowest loss; above rounding errors
 
@@ -37,17 +37,12 @@ class FirstOrder(tf.Module):
         scaled: Whether the gradient is multiplied by the number of pixels.
     """
 
-    inherited: Sequence[str] = (
-        "_cut",
-        "rescues",
-    )  # the learning rate stays reduced
-
     def __init__(
         self,
         image: canvas.Canvas,
         learning_rate: float,
         *,
-        average: float,
+        average: float = 0.95,
         decay_rate: float = 1.0,
         decay_steps: int = 100,
         bounds: str = "box",
@@ -76,6 +71,12 @@ class FirstOrder(tf.Module):
         self._cut = tf.Variable(tf.ones_like(infinity), trainable=False)
         self.rescues = tf.Variable(zero, trainable=False)
         self.failures = tf.Variable(zero, trainable=False)
+
+    @property
+    def inherited(self) -> Mapping[str, base.Adapt]:
+        """Names of variables that the next level starts with, and how."""
+        # The learning rate stays reduced.
+        return {"_cut": base.keep, "rescues": base.keep}
 
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates the image, then updates and clips it."""
@@ -124,6 +125,10 @@ class FirstOrder(tf.Module):
         """
         raise NotImplementedError
 
+    def _count_update(self) -> tf.Variable:
+        """Counts an update; returns the number since the state was zero."""
+        return self._step
+
     def _move(self, loss: tf.Tensor, gradient: canvas.Canvas) -> tf.Operation:
         """Updates the image, and stores the old one if it is the best."""
         better = loss < self._best_loss
@@ -141,7 +146,7 @@ class FirstOrder(tf.Module):
             * self._learning_rate
             * self._decay_rate ** (taken / self._decay_steps)
         )
-        step = tf.cast(self._step, self.image.dtype)
+        step = tf.cast(self._count_update(), self.image.dtype)
         pixels = self.image.shape.num_elements() // 3
         scale = tf.constant(pixels, self.image.dtype)
 
@@ -191,11 +196,11 @@ class Adam(FirstOrder):
         beta_2: Decay of the mean of their squares.
         epsilon: Added to the root of that mean; pixels whose gradient (times
             the number of pixels if `scaled`) is far below it hardly move.
-        average: Decay of the average of the iterates, which is the result; 0
-            for the last iterate.
         corrected: Whether epsilon is added to the root after bias correction,
             as in PyTorch; otherwise before, as in TensorFlow and Keras.
-        **settings: Settings of `FirstOrder`.
+        carry_moments: Whether the next level starts with these moments, and
+            with the number of updates in them.
+        **settings: Settings of `FirstOrder`, such as `average`.
 
     Source:
         Kingma, Ba. Adam: A Method for Stochastic Optimization. ICLR 2015,
@@ -210,12 +215,15 @@ class Adam(FirstOrder):
         beta_1: float = 0.9,
         beta_2: float = 0.99,
         epsilon: float = 1e-8,
-        average: float = 0.95,
         corrected: bool = False,
+        carry_moments: bool = False,
         **settings: Any,
     ):
-        super().__init__(image, learning_rate, average=average, **settings)
-        self._corrected = corrected
+        super().__init__(image, learning_rate, **settings)
+        self._corrected, self._carries = corrected, carry_moments
+        if carry_moments:
+            zero = tf.constant(0, tf.int64)
+            self._age = tf.Variable(zero, trainable=False)  # of the moments
         self._rates = {
             name: tf.constant(value, image.dtype)
             for name, value in {
@@ -227,11 +235,36 @@ class Adam(FirstOrder):
         self._mean = canvas.make_zeros_like(image)
         self._square = canvas.make_zeros_like(image)
 
+    @property
+    def inherited(self) -> Mapping[str, base.Adapt]:
+        """Names of variables that the next level starts with, and how."""
+        if not self._carries:
+            return super().inherited
+        return {
+            **super().inherited,
+            "_age": base.keep,
+            "_mean": moments.resample_mean,
+            "_square": moments.resample_square,
+        }
+
+    def _count_update(self) -> tf.Variable:
+        """Counts an update; returns the number since the moments were zero."""
+        if not self._carries:
+            return super()._count_update()
+        self._age.assign_add(1)
+        return self._age
+
+    def _restart(self) -> tf.Operation:
+        """Restarts from the best image, with moments of zero."""
+        if self._carries:
+            self._age.assign(0)
+        return super()._restart()
+
     def _compute_direction(
         self, gradient: tf.Tensor, parts: canvas.Parts, step: tf.Tensor
     ) -> tuple[tf.Tensor, canvas.Parts]:
         """Divides the mean by the root mean square, both bias-corrected."""
-        direction, mean, square = adam_update(
+        direction, mean, square = moments.adam_update(
             gradient,
             parts["_mean"],
             parts["_square"],
@@ -271,48 +304,6 @@ class Sgd(FirstOrder):
         """Returns the gradient, and no state."""
         del parts, step
         return gradient, {}
-
-
-def adam_update(
-    gradient: tf.Tensor,
-    mean: tf.Tensor,
-    square: tf.Tensor,
-    step: tf.Tensor,
-    *,
-    beta_1: tf.Tensor,
-    beta_2: tf.Tensor,
-    epsilon: tf.Tensor,
-    corrected: bool = False,
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Computes one update of Adam.
-
-    Args:
-        gradient: g_t in the paper, of any shape.
-        mean: m_(t-1), the running mean of the gradients.
-        square: v_(t-1), the running mean of their squares.
-        step: t, from 1.
-        beta_1: Decay of `mean`.
-        beta_2: Decay of `square`.
-        epsilon: Added to the root of `square` ("epsilon hat").
-        corrected: Whether epsilon is added to the corrected root instead.
-
-    Returns:
-        The step to subtract at a learning rate (alpha) of 1, and the new `mean`
-        and `square`.
-
-    Source:
-        Kingma, Ba. ICLR 2015, section 2, its last paragraph, as TensorFlow and
-        Keras have it; algorithm 1, PyTorch's, is the corrected one.
-    """
-    mean = beta_1 * mean + (1 - beta_1) * gradient
-    square = beta_2 * square + (1 - beta_2) * tf.square(gradient)
-    shortfall = tf.sqrt(
-        1 - beta_2**step
-    )  # bias of the root, from its zero start
-    if corrected:
-        epsilon *= shortfall
-    correction = shortfall / (1 - beta_1**step)
-    return correction * mean / (tf.sqrt(square) + epsilon), mean, square
 
 
 @tf.function(autograph=False, reduce_retracing=True)  # saves a copy

@@ -1,13 +1,13 @@
 """Implements L-BFGS for an image in a box, entirely in the graph."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
 from nst_tf.backend import canvas, reuse
 from nst_tf.losses import objectives
-from nst_tf.optimize import safeguards
+from nst_tf.optimize import base, safeguards
 
 DECREASE = 1e-4  # required share of the expected decrease (Armijo)
 MARGIN = 1e-4  # share of the loss: rounding errors of half precision
@@ -43,8 +43,6 @@ class Lbfgs(tf.Module):
         Optimization 20 (1982), without its epsilon for almost active bounds.
     """
 
-    inherited: Sequence[str] = ("rescues",)
-
     def __init__(
         self,
         image: canvas.Canvas,
@@ -77,6 +75,11 @@ class Lbfgs(tf.Module):
         self._yy = variable([history, history], tf.float64)
         self.rescues = variable([], tf.int64)
         self.failures = variable([], tf.int64)
+
+    @property
+    def inherited(self) -> Mapping[str, base.Adapt]:
+        """Names of variables that the next level starts with, and how."""
+        return {"rescues": base.keep}
 
     def step(self, objective: objectives.Objective) -> objectives.Evaluation:
         """Evaluates the image, accepts or rejects it, proposes the next."""

@@ -129,6 +129,12 @@ def _list_optimizer_rows() -> Iterator[Conflict]:
     """Yields the conflicts of optimizers with settings of other optimizers."""
     known = optimizers.OPTIMIZERS
     every = frozenset[str]().union(*(kind.settings for kind in known.values()))
+    yield Conflict(
+        "optimizer",
+        ("normalize_gradients",),
+        "{value} compares losses, and a normalized gradient belongs to none",
+        lambda job: job.optimizer == "lbfgs",
+    )
     for name, kind in known.items():
         yield Conflict(
             "optimizer",

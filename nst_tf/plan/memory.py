@@ -32,6 +32,9 @@ _PICTURE = 12  # bytes per content pixel, instead of its features
 # Bytes per output pixel on the host, which holds the initial image and a copy
 # of it on any device.
 _HOST = 24
+# Bytes per output pixel, with tiles, of moments that Adam carries to a level:
+# those of the level before, and of interpolating them.
+_CARRIED = 42
 # Targets of a style image, computed before the steps: per style pixel as a
 # share of _STEP, and in tiles in bytes.
 _SEEING = 0.4
@@ -62,6 +65,7 @@ class MemoryModel(NamedTuple):
     small: bool = False  # whether the network is the small one
     optimizer: str = "adam"
     pairs: int = 0  # L-BFGS: number of updates in its history
+    carries: bool = False  # whether Adam carries its moments to the level
     style_scale: float = 1.0  # sides of a style image, over the output's
     style_loss: str = "gram"
     read: float = 0.0  # bytes of the input pictures
@@ -87,6 +91,7 @@ class MemoryModel(NamedTuple):
         if is_cut:
             working = _TILING * step * tile
             kept = optimizer.state_bytes * pixels
+            kept += self.carries * _CARRIED * pixels
             working += max(kept, _FITTED * seen) + self._target * pixels
         else:
             working = step * max(pixels, _SEEING * seen)

@@ -38,7 +38,7 @@ _FIRST_ORDER = frozenset(
 OPTIMIZERS = {
     "adam": OptimizerKind(
         "nst_tf.optimize.first_order:Adam",
-        _FIRST_ORDER | {"beta_1", "beta_2", "epsilon"},
+        _FIRST_ORDER | {"beta_1", "beta_2", "epsilon", "carry_moments"},
         steps=(100, 80, 50),
         state_bytes=75,
         conventions=frozenset({"scaled", "corrected"}),

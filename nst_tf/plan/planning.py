@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nst_tf.images import color, image_io, sizes
+from nst_tf.images import color, image_io
 from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
 from nst_tf.plan import (
@@ -116,6 +116,7 @@ class Plan:
         extra_layers: Layers that the caller's extra losses read.
         convention: The normalization of losses.
         style_loss: Key of the table of style losses.
+        normalizes: Whether the gradient of each loss is normalized.
         style_fit: How style images are resized.
         keep: Opacity of the kept content image, [H, W]; None: nothing kept.
         init: The kind of initial image.
@@ -143,6 +144,7 @@ class Plan:
     extra_layers: Sequence[str] = ()
     convention: conventions.Convention = conventions.CONVENTIONS["relative"]
     style_loss: str = "gram"
+    normalizes: bool = False
     style_fit: str = "keep"
     keep: np.ndarray | None = None
     init: Init = dataclasses.field(default_factory=Init)
@@ -197,7 +199,7 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         *(("style", s) for s in styles),
     ]:
         checks.check_image(picture.pixels, name, deepest)
-    levels = _make_levels(job, read, deepest)
+    levels = schedule.make_levels(job, read, deepest)
     seen = content.pixels
     if job.color == "luminance":
         seen = color.to_gray(seen)
@@ -221,6 +223,7 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         layers=layers,
         convention=conventions.CONVENTIONS[job.convention],
         style_loss=job.style_loss,
+        normalizes=job.normalize_gradients,
         style_fit=job.style_fit,
         keep=keep,
         init=_choose_init(job, others, painted),
@@ -311,25 +314,6 @@ def decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
     job = style_settings.repeat_settings(job, read.counts)
     checks.check(job)
     return job
-
-
-def _make_levels(
-    job: settings.Job, read: inputs.Inputs, deepest: architectures.Convolution
-) -> list[pyramid.Level]:
-    """Lists the levels of a job; only those above continue_from, if set."""
-    rows, columns = read.content.pixels.shape[:2]
-    height, width = sizes.scale_to_side(rows, columns, job.size)
-    if min(height, width) < deepest.stride:
-        raise ValueError(
-            f"--size is {job.size}, which makes the output {width} x {height} "
-            f"pixels, but {deepest.name} needs at least {deepest.stride} x "
-            f"{deepest.stride}; raise --size, or --dpi with --print_size."
-        )
-    levels = schedule.list_levels(job, height, width)
-    if job.continue_from:
-        smaller = read.others["continue_from"].pixels.shape[:2]
-        levels = pyramid.select_above(levels, (rows, columns), smaller)
-    return schedule.choose_optimizers(job, levels)
 
 
 def _choose_init(

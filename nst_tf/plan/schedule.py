@@ -23,11 +23,21 @@ import numpy as np
 
 from nst_tf.images import image_io, sizes
 from nst_tf.losses import conventions, style_kinds
-from nst_tf.plan import checks, optimizers, pyramid, settings, style_settings
+from nst_tf.network import architectures
+from nst_tf.plan import (
+    checks,
+    inputs,
+    optimizers,
+    pyramid,
+    settings,
+    style_settings,
+)
 
-# Settings that L-BFGS lacks or interprets differently; setting one selects
-# Adam.
-ADAM_SETTINGS = optimizers.OPTIMIZERS["adam"].settings - {"bounds"}
+# Settings that L-BFGS lacks, interprets differently or cannot use, since it
+# compares losses; setting one selects Adam.
+ADAM_SETTINGS = optimizers.OPTIMIZERS["adam"].settings - {"bounds"} | {
+    "normalize_gradients"
+}
 
 
 def choose_optimizer(
@@ -67,6 +77,34 @@ def list_levels(
         max_levels=job.levels,
         growth=job.growth,
     )
+
+
+def make_levels(
+    job: settings.Job, read: inputs.Inputs, deepest: architectures.Convolution
+) -> list[pyramid.Level]:
+    """Makes the levels of a job; only those above continue_from, if set.
+
+    Args:
+        job: The job.
+        read: Its pictures.
+        deepest: The deepest layer of its losses.
+
+    Raises:
+        ValueError: If the output is too small for that layer.
+    """
+    rows, columns = read.content.pixels.shape[:2]
+    height, width = sizes.scale_to_side(rows, columns, job.size)
+    if min(height, width) < deepest.stride:
+        raise ValueError(
+            f"--size is {job.size}, which makes the output {width} x {height} "
+            f"pixels, but {deepest.name} needs at least {deepest.stride} x "
+            f"{deepest.stride}; raise --size, or --dpi with --print_size."
+        )
+    levels = list_levels(job, height, width)
+    if job.continue_from:
+        smaller = read.others["continue_from"].pixels.shape[:2]
+        levels = pyramid.select_above(levels, (rows, columns), smaller)
+    return choose_optimizers(job, levels)
 
 
 def choose_optimizers(

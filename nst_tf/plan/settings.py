@@ -63,7 +63,8 @@ def setting(
             "mask", "start" or "weights"), with keywords that are not paths;
             examples: for completion; writes: names a file or folder to write;
             of_styles: the i-th value belongs to the i-th style; absent: the
-            value for a record without it, if not the default; short: the letter
+            value for a record without it, if not the default; later: True if
+            checkpoints without it are valid for its default; short: the letter
             of its flag; synonyms: its names in other programs; recorded,
             identity, keyword, swept, rerun, in_sheets: override its role.
     """
@@ -445,6 +446,14 @@ class Job:
         ),
         absent="gram",
     )
+    normalize_gradients: bool = setting(
+        False,
+        "Losses",
+        "Divide the gradient of each loss of features, at its layer, by the "
+        "sum of its absolute values, as neural-style does on request. For adam "
+        "and sgd, without tiles.",
+        later=True,
+    )
     style_fit: str = setting(
         "keep",
         "Losses",
@@ -666,6 +675,13 @@ class Job:
         "Adam: added to the square root of the second moment.",
         above=0,
     )
+    carry_moments: bool = setting(
+        False,
+        "Optimization",
+        "Adam: start a level with the resampled moments of the level before, "
+        "as style-transfer-pytorch does.",
+        later=True,
+    )
     average: float = setting(
         0.95,
         "Optimization",
@@ -790,6 +806,7 @@ class Job:
         "deterministic operations, which are slower. CPUs do so anyway. In "
         "Python it then stays on in this process.",
         swept=False,
+        later=True,
         synonyms="determinism enable_op_determinism reproducible",
     )
     devices: int = setting(
@@ -904,6 +921,15 @@ def list_absent_values() -> dict[str, Any]:
         name: field.metadata.get("absent", field.default)
         for name, field in FIELDS.items()
         if name in RECORDED
+    }
+
+
+def list_later_defaults(decided: Mapping[str, Any]) -> set[str]:
+    """Lists later settings with the only value that there was before them."""
+    return {
+        name
+        for name, field in FIELDS.items()
+        if "later" in field.metadata and decided[name] == field.default
     }
 
 

@@ -146,6 +146,7 @@ def make_memory_model(plan: "planning.Plan") -> memory.MemoryModel:
         small=read.network.projections is not None,
         optimizer=level.optimizer,
         pairs=plan.settings.get("history", 0),
+        carries=level.settings.get("carry_moments", False),
         style_scale=max(scales, default=1.0),
         style_loss=plan.style_loss,
         read=read.size,
@@ -213,8 +214,9 @@ def find_smallest_side(plan: "planning.Plan") -> int:
 
 
 def is_additive(plan: "planning.Plan") -> bool:
-    """Returns whether the style loss of a plan can be computed tile by tile."""
-    return style_kinds.STYLE_LOSSES[plan.style_loss].additive
+    """Returns whether the objective of a plan can be computed tile by tile."""
+    kind = style_kinds.STYLE_LOSSES[plan.style_loss]
+    return kind.additive and not plan.normalizes
 
 
 def _list_targets(plan: "planning.Plan") -> "list[planning.Plan]":
@@ -258,13 +260,18 @@ def _measure_reach(plan: "planning.Plan") -> tuple[int, int]:
 
 
 def _check_additive(plan: "planning.Plan", words: str = "") -> None:
-    """Raises ValueError if a loss of a plan cannot be computed tile by tile."""
+    """Raises ValueError if a plan cannot be computed tile by tile."""
     if is_additive(plan):
         return
     height, width = plan.size
+    name, mend = (
+        f"style_loss {plan.style_loss!r}",
+        "choose another --style_loss",
+    )
+    if plan.normalizes:
+        name, mend = "normalize_gradients", "pass --nonormalize_gradients"
     raise ValueError(
-        f"style_loss {plan.style_loss!r} cannot be computed tile by tile, and "
-        f"{width} x {height} pixels would need "
-        f"tiles{f': {words}' if words else ''}; choose another --style_loss, "
-        "or a smaller --size."
+        f"{name} cannot be computed tile by tile, and {width} x {height} "
+        f"pixels would need tiles{f': {words}' if words else ''}; {mend}, or a "
+        "smaller --size."
     )

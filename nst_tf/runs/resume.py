@@ -291,8 +291,7 @@ def make_identity(plan: planning.Plan) -> dict[str, Any]:
     """
     read, network = plan.inputs, plan.network
     without = set() if plan.grain_weight else {"grain_weight"}
-    if not plan.settings["deterministic"]:  # before, there was no other
-        without |= {"deterministic"}
+    without |= settings.list_later_defaults(plan.settings)
     if not plan.neighbors:
         without |= {"neighbors_weight", "neighbors_layers"}
     identity = {

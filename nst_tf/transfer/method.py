@@ -277,7 +277,7 @@ class Painter:
             loss_list += added
         devices = (
             replicas.count_devices(self._strategy)
-            if protocol.are_additive(loss_list)
+            if protocol.are_additive(loss_list) and not plan.normalizes
             else 1
         )
         cut = views.cut_if_needed(
@@ -288,7 +288,9 @@ class Painter:
                 extractor, loss_list, cut, self._strategy
             )
         else:
-            evaluate = objectives.make_objective(extractor, loss_list)
+            evaluate = objectives.make_objective(
+                extractor, loss_list, normalized=plan.normalizes
+            )
         if plan.network.fallback and replicas.count_workers() == 1:
             evaluate = objectives.refuse_overflow(evaluate)
         if plan.keep is None:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from distillation import networks
 from distillation.networks import CONTENT, STYLE
-from nst_tf.optimize import first_order
+from nst_tf.optimize import moments
 
 LEARNING_RATE = 0.02  # this and the others are the defaults of Adam
 RATES: dict[str, Any] = {
@@ -91,7 +91,7 @@ class Painter:
         gradient = tape.gradient(loss, image)
         gradient *= tf.cast(tf.size(gradient) // 3, tf.float32)
         mean, square = self._moments
-        direction, new_mean, new_square = first_order.adam_update(
+        direction, new_mean, new_square = moments.adam_update(
             gradient, mean, square, count, **RATES
         )
         mean.assign(new_mean)

@@ -76,6 +76,7 @@ def test_a_picture_as_a_whole_takes_so_much_for_a_pixel(
     ("options", "bytes_per_pixel"),
     [
         ({}, 75 + 8 * 4),
+        ({"carries": True}, 75 + 42 + 8 * 4),
         ({"optimizer": "sgd"}, 51 + 8 * 4),
         ({"optimizer": "lbfgs", "pairs": 10}, 94 + 8 * 4 + 620),
         ({"features": 3.5}, 75 + 3.5 * 4),

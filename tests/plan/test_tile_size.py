@@ -107,9 +107,26 @@ def test_named_tiles_that_are_all_halo_are_refused():
         _fit(LEAST - 1)
 
 
-def test_sorted_values_are_refused_only_where_tiles_are_needed():
+@pytest.mark.parametrize(
+    ("chosen", "words", "mend"),
+    [
+        (
+            {"style_loss": "sliced_wasserstein"},
+            "style_loss 'sliced_wasserstein'",
+            "choose another --style_loss",
+        ),
+        (
+            {"normalize_gradients": True},
+            "normalize_gradients",
+            "pass --nonormalize_gradients",
+        ),
+    ],
+)
+def test_what_does_not_add_up_is_refused_only_where_tiles_are_needed(
+    chosen, words, mend
+):
     def draft(*args):
-        return _draft(*args, style_loss="sliced_wasserstein")
+        return _draft(*args, **chosen)
 
     for fits in (draft(0, 2e9), draft(96), draft(84)):
         assert tile_size.fit_tiles(fits) is fits
@@ -118,12 +135,16 @@ def test_sorted_values_are_refused_only_where_tiles_are_needed():
             tile_size.fit_tiles(cut)
         message = str(raised.value)
         assert message.startswith(
-            "style_loss 'sliced_wasserstein' cannot be computed tile by tile, "
-            "and 96 x 72 pixels would need tiles"
+            f"{words} cannot be computed tile by tile, and 96 x 72 pixels "
+            "would need tiles"
         )
-        assert message.endswith("choose another --style_loss, or a smaller "
-                                "--size.") and "\n" not in message  # fmt: skip
+        assert message.endswith(f"{mend}, or a smaller --size.")
+        assert "\n" not in message
         assert ("1.0 GB are available" in message) == (not cut.tiling.side)
+
+
+def test_moments_that_adam_carries_are_in_the_model():
+    assert tile_size.make_memory_model(_draft(carry_moments=True)).carries
 
 
 def test_not_even_the_smallest_tiles_fit():
@@ -155,6 +176,7 @@ def test_the_model_of_memory_is_that_of_the_plan():
         "small": False,
         "optimizer": "adam",
         "pairs": 10,
+        "carries": False,
         "style_scale": 0.5,
         "style_loss": "gram",
         "read": 12 * (60 * 80 + 50 * 40),

@@ -229,11 +229,14 @@ def test_what_is_no_part_of_a_job_is_none_of_its_identity(toy):
 
     same = identity()
     off = {"neighbors_weight", "neighbors_layers", "grain_weight"}
-    off |= {"deterministic"}
+    off |= {"deterministic", "normalize_gradients", "carry_moments"}
     assert set(settings.IDENTITY) - off < set(same)
     assert not off & set(same)
     mix = {"style_loss": "mix", "neighbors_layers": toys.CONTENT_LAYER}
-    on = identity(**mix, grain_weight=0.1, deterministic=True)
+    mix |= {"optimizer": "adam", "carry_moments": True}
+    on = identity(
+        **mix, grain_weight=0.1, deterministic=True, normalize_gradients=True
+    )
     assert off < set(on)
     assert same == identity(checkpoint_every="5s", memory=8.0, tile=64)
     assert same == identity(max_seconds=9.0, steps=(3, 3, 9))

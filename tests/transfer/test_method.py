@@ -293,8 +293,8 @@ def _states(monkeypatch, name, at=0, where="loss"):
             raise MemoryError  # TensorFlow makes a ResourceExhaustedError of it
         return np.float64(0)
 
-    def make_exhausting(*arguments):
-        evaluate = make(*arguments)
+    def make_exhausting(*arguments, **options):
+        evaluate = make(*arguments, **options)
 
         def exhausting(image):
             evaluation = evaluate(image)
@@ -354,7 +354,7 @@ def test_a_step_without_memory_is_taken_again_in_tiles(
 
 
 def test_another_error_is_raised_at_once(plan, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise tf.errors.InvalidArgumentError(None, None, "a bug")
 
     monkeypatch.setattr(objectives, "make_objective", fail)
@@ -428,7 +428,7 @@ def test_a_run_that_goes_on_after_an_overflow_stays_in_float32(
 def test_a_run_ends_where_the_smallest_tiles_do_not_fit(
     plan, monkeypatch, caplog, workers
 ):
-    def fail(*_):
+    def fail(*_, **__):
         raise tf.errors.ResourceExhaustedError(None, None, "OOM")
 
     monkeypatch.setattr(objectives, "make_objective", fail)
