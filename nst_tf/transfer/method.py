@@ -3,24 +3,20 @@
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Generator, Hashable, Sequence
+from collections.abc import Callable, Generator, Hashable
 
 import tensorflow as tf
 
-from nst_tf import errors
 from nst_tf.backend import canvas, device, replicas, reuse
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, protocol
-from nst_tf.network import architectures, extractors, weight_files
+from nst_tf.network import extractors, weight_files
 from nst_tf.optimize import base, descent, state_file, stopping
 from nst_tf.plan import initial, optimizers, planning, pyramid, tile_size, tiles
 from nst_tf.tiling import tiled, views
-from nst_tf.transfer import targets
+from nst_tf.transfer import added_losses, targets
 
 log = logging.getLogger("nst_tf")
-
-# (height, width) -> losses of an image of that size.
-ExtraLosses = Callable[[int, int], Sequence[protocol.Loss]]
 
 
 @dataclasses.dataclass
@@ -92,7 +88,7 @@ class Painter:
         self,
         plan: planning.Plan,
         start: descent.State | None = None,
-        extra_losses: ExtraLosses | None = None,
+        extra_losses: added_losses.ExtraLosses | None = None,
         stop: descent.StopRule | None = None,
     ) -> Generator[descent.Step, None, None]:
         """Yields the steps of a plan.
@@ -129,13 +125,15 @@ class Painter:
         self,
         plan: planning.Plan,
         start: descent.State | None,
-        extra_losses: ExtraLosses | None,
+        extra_losses: added_losses.ExtraLosses | None,
         stop: descent.StopRule | None,
     ) -> Generator[descent.Step, None, None]:
         """Does the work of `paint`, with the lock held."""
         if extra_losses is not None:
             size = plan.levels[0].size
-            plan = _add_layers(plan, _read_extra(extra_losses, *size))
+            plan = added_losses.add_layers(
+                plan, added_losses.read(extra_losses, *size)
+            )
         if start and state_file.OVERFLOWED in start.arrays:
             plan = _widen(plan)
         network = self._get_network(plan)
@@ -267,12 +265,12 @@ class Painter:
         extractor: extractors.Extractor,
         height: int,
         width: int,
-        extra_losses: ExtraLosses | None,
+        extra_losses: added_losses.ExtraLosses | None,
     ) -> objectives.Objective:
         """Makes the objective of one size, in tiles if needed."""
         loss_list = targets.perceptual_losses(plan, extractor, height, width)
         if extra_losses is not None:
-            added = _read_extra(extra_losses, height, width)
+            added = added_losses.read(extra_losses, height, width)
             protocol.check_names(loss_list, added)
             loss_list += added
         devices = (
@@ -313,40 +311,3 @@ def _widen(plan: planning.Plan) -> planning.Plan:
     precision = plan.network.fallback or plan.network.precision
     network = plan.network._replace(precision=precision, fallback="")
     return dataclasses.replace(plan, network=network)
-
-
-def _read_extra(
-    extra_losses: ExtraLosses, height: int, width: int
-) -> list[protocol.Loss]:
-    """Calls the caller's function for extra losses.
-
-    Raises:
-        TypeError: If it does not return a list.
-    """
-    made = extra_losses(height, width)
-    kind = "a list of losses"
-    errors.check_type("the result of extra_losses", made, (list, tuple), kind)
-    return [*made]
-
-
-def _add_layers(
-    plan: planning.Plan, loss_list: Sequence[protocol.Loss]
-) -> planning.Plan:
-    """Adds the layers of extra losses to those that the network returns.
-
-    Raises:
-        ValueError: If the network lacks one of them.
-    """
-    layers = [each.layer for each in loss_list if each.layer != "image"]
-    for loss in loss_list:
-        try:
-            architectures.check_layers(
-                plan.network.name, {loss.layer} - {"image"}
-            )
-        except ValueError as error:
-            raise ValueError(f"the loss {loss.name!r}: {error}") from error
-    return dataclasses.replace(
-        plan,
-        layers=[*plan.layers, *layers],
-        extra_layers=[*plan.extra_layers, *layers],
-    )
