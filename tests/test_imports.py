@@ -69,7 +69,7 @@ ARROWS = {
         *("optimize", "plan", "runs", "screens", "terminal"),
     },
     "video": {
-        *("backend", "files", "images", "losses", "plan", "runs"),
+        *("backend", "files", "images", "judge", "losses", "plan", "runs"),
         "transfer",
     },
     "notebook": {

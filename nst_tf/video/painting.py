@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nst_tf.backend import device, replicas
-from nst_tf.images import image_io
+from nst_tf.images import image_io, transparency
 from nst_tf.plan import inputs, planning, settings
 from nst_tf.runs import results, runner
 from nst_tf.video import cuts, flow, frames, warping
@@ -37,16 +37,25 @@ class Agreement:
     """
 
     look_back: Sequence[int] = (1, 2, 4)
-    temporal_weight: float = 1000.0
+    temporal_weight: float = 100.0
     frame_steps: int = 0
     passes: int = 1
 
 
 class Known(NamedTuple):
-    """What other frames tell of the result of a frame."""
+    """What other frames tell of the result of a frame.
 
-    pixels: np.ndarray  # their results, warped to it, [H, W, 3]
-    confidence: np.ndarray  # where they are known, [H, W], in [0, 1]
+    Attributes:
+        pixels: Their results, warped to it, [H, W, 3].
+        confidence: Where these are certain, [H, W], in [0, 1].
+        seen: Likewise, but with motion boundaries, for the start, [H, W, 3].
+        visible: Where pixels of `seen` are known, [H, W].
+    """
+
+    pixels: np.ndarray
+    confidence: np.ndarray
+    seen: np.ndarray
+    visible: np.ndarray
 
 
 class FilmPainter:
@@ -152,7 +161,7 @@ class FilmPainter:
         recent: Mapping[int, frames.Painted],
     ) -> Known:
         """Composes what the recent frames tell of a frame."""
-        known, confidences = [], []
+        results, confidences, visibles = [], [], []
         content = _resize(frame, plan.size)
         for distance in self.look_back:
             if distance not in recent:
@@ -160,22 +169,18 @@ class FilmPainter:
             other = _resize(recent[distance].frame, plan.size)
             away = self._flow.find(content, other)
             back = self._flow.find(other, content)
-            confidence = warping.compute_confidence(away, back)
+            visible = warping.find_visible(away, back)
             warped = warping.warp(other.pixels, away)
             if isinstance(self._flow, flow.Still):  # what moves is unknown
-                confidence *= cuts.resembles(content.pixels, warped)
+                visible = visible * cuts.resembles(content.pixels, warped)
+            confidence = visible * ~warping.is_boundary(away)
             if cuts.is_cut(content.pixels, warped, confidence):
                 continue
-            known.append(warping.warp(recent[distance].result, away))
+            results.append(warping.warp(recent[distance].result, away))
             confidences.append(confidence)
-        shares = warping.share_pixels(confidences)
-        pixels = np.zeros((*plan.size, 3), np.float32)
-        confidence = np.zeros(plan.size, np.float32)
-        for warped, share in zip(known, shares, strict=True):
-            pixels += share[..., None] * warped
-            confidence += share
-        pixels /= np.maximum(confidence, 1e-6)[..., None]
-        return Known(pixels, confidence)
+            visibles.append(visible)
+        known = _compose(results, confidences, plan.size)
+        return Known(*known, *_compose(results, visibles, plan.size))
 
 
 def compose_start(
@@ -189,16 +194,37 @@ def compose_start(
         earlier: The frame's result in the pass before.
 
     Returns:
-        [H, W, 3] in [0, 1]: what is known, blended with the earlier result, and
-        the content image elsewhere. None if nothing is known.
+        [H, W, 3] in [0, 1]: what is known, blended with the earlier result if
+        there is one, and elsewhere the content in the colors of the known
+        pixels around. None if nothing is known.
     """
-    share = known.confidence[..., None]
+    share = known.visible[..., None]
     if earlier is not None:
-        return earlier + BLEND * share * (known.pixels - earlier)
-    if not known.confidence.any():
+        return earlier + BLEND * share * (known.seen - earlier)
+    if not known.visible.any():
         return None
+    # Elsewhere the content takes the change of color that pixels nearby have.
     content = image_io.resize(plan.content, *plan.size)
-    return content + share * (known.pixels - content)
+    change = (known.seen - content + 1) / 2
+    change = 2 * transparency.fill(change, known.visible) - 1
+    start = np.clip(content + change, 0, 1)
+    return start + share * (known.seen - start)
+
+
+def _compose(
+    results: Sequence[np.ndarray],
+    confidences: Sequence[np.ndarray],
+    size: tuple[int, int],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Composes results, the nearest first; each pixel is of one of them."""
+    pixels = np.zeros((*size, 3), np.float32)
+    total = np.zeros(size, np.float32)
+    for result, share in zip(
+        results, warping.share_pixels(confidences), strict=True
+    ):
+        pixels += share[..., None] * result
+        total += share
+    return pixels / np.maximum(total, 1e-6)[..., None], total
 
 
 def shorten(
@@ -228,15 +254,13 @@ def _make_losses(
 
     from nst_tf.losses import temporal
 
+    pixels, confidence = known.pixels, known.confidence
     if (height, width) != full:
-        known = Known(
-            np.zeros((height, width, 3), np.float32),
-            np.zeros((height, width), np.float32),
-        )
+        pixels, confidence = _compose([], [], (height, width))
     return [
         temporal.TemporalLoss(
-            tf.constant(known.pixels[None]),
-            tf.constant(known.confidence[None, ..., None]),
+            tf.constant(pixels[None]),
+            tf.constant(confidence[None, ..., None]),
             weight,
         )
     ]

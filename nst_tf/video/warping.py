@@ -58,8 +58,12 @@ def compute_confidence(flow: np.ndarray, back: np.ndarray) -> np.ndarray:
         1 where the pixel is inside the other frame, is visible there, and is
         not at a motion boundary; 0 elsewhere.
     """
-    known = is_inside(flow) & ~disagrees(flow, back) & ~is_boundary(flow)
-    return known.astype(np.float32)
+    return find_visible(flow, back) * ~is_boundary(flow)
+
+
+def find_visible(flow: np.ndarray, back: np.ndarray) -> np.ndarray:
+    """Computes which pixels of a frame another one shows, [H, W], 0 or 1."""
+    return (is_inside(flow) & ~disagrees(flow, back)).astype(np.float32)
 
 
 def is_inside(flow: np.ndarray) -> np.ndarray:

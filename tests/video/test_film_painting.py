@@ -109,22 +109,28 @@ def test_another_pass_goes_backward_from_both_results(painter, results):
     # The last frame has no neighbor yet, and goes on from its own result.
     change = np.abs(backward[3] - results[3]).mean()
     assert 0 < change < 0.05
-    known = painting.Known(results[1], np.full(SIZE, 0.5, "f4"))
+    known = _know(results[1], np.full(SIZE, 0.5, "f4"))
     plan = painter.make_plan(CONTENT[0])
     start = painting.compose_start(plan, known, results[0])
     expected = 0.75 * results[0] + 0.25 * results[1]
     np.testing.assert_allclose(start, expected, atol=1e-6)
 
 
-def test_a_frame_starts_from_the_content_where_nothing_is_known(painter):
+def test_what_is_unknown_starts_from_the_content_in_colors_nearby(painter):
     plan = painter.make_plan(CONTENT[0])
-    confidence = np.zeros(SIZE, "f4")
-    known = painting.Known(np.ones((*SIZE, 3), "f4"), confidence)
-    assert painting.compose_start(plan, known) is None
-    confidence[:20] = 1
-    start = painting.compose_start(plan, known)
-    assert (start[:20] == 1).all()
-    np.testing.assert_array_equal(start[20:], plan.content[20:])
+    nothing = np.zeros(SIZE, "f4")
+    seen = np.clip(plan.content + np.float32([0.1, -0.05, 0]), 0, 1)
+    assert painting.compose_start(plan, _know(seen, nothing)) is None
+    visible = nothing.copy()
+    visible[:, :60] = 1
+    start = painting.compose_start(
+        plan, _know(seen * visible[..., None], visible)
+    )
+    np.testing.assert_allclose(start, seen, atol=0.02)
+
+
+def _know(pixels, confidence):
+    return painting.Known(pixels, confidence, pixels, confidence)
 
 
 def test_without_flow_what_moves_is_not_known(toy):
