@@ -40,13 +40,17 @@ class Extractor(NamedTuple):
         pixels = tf.constant(image[None], self.model.inputs[0].dtype)
         if self.cache is None:
             return self.compiled(pixels)
-        data = np.ascontiguousarray(image)
-        digest = hashlib.sha256(repr((data.shape, data.dtype)).encode())
-        digest.update(data.tobytes())
-        key = digest.hexdigest()
+        key = digest_array(image)
         if key not in self.cache:
             self.cache[key] = self.compiled(pixels)
         return self.cache[key]
+
+
+def digest_array(array: np.ndarray) -> str:
+    """Computes the digest of an array: its shape, type and values."""
+    digest = hashlib.sha256(repr((array.shape, array.dtype)).encode())
+    digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def vgg(

@@ -9,6 +9,7 @@ import tensorflow as tf
 from nst_tf.losses import conventions
 from nst_tf.network import extractors
 from nst_tf.plan import planning
+from nst_tf.transfer import target_cache
 
 
 class Frame(NamedTuple):
@@ -19,6 +20,7 @@ class Frame(NamedTuple):
     height: int
     width: int
     alpha: np.ndarray | None  # of the content image at this size, [H, W]
+    cache: target_cache.TargetCache  # of the extractor
 
     def measure_sizes(self, layer: str) -> conventions.Sizes:
         """Counts the channels, positions and pixels for a layer's divisor."""

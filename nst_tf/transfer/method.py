@@ -14,33 +14,27 @@ from nst_tf.network import extractors, weight_files
 from nst_tf.optimize import base, descent, state_file, stopping
 from nst_tf.plan import initial, optimizers, planning, pyramid, tile_size, tiles
 from nst_tf.tiling import tiled, views
-from nst_tf.transfer import added_losses, targets
+from nst_tf.transfer import added_losses, target_cache, targets
 
 log = logging.getLogger("nst_tf")
 
 
 @dataclasses.dataclass
 class _Network:
-    """A network with its cached features and train steps."""
+    """A network with its cached features, style targets and train steps."""
 
     weights: weight_files.NetworkWeights  # compared by the identity of `layers`
     extractor: extractors.Extractor
     compiler: reuse.Compiler  # of train steps
+    targets: target_cache.TargetCache
 
     @property
     def size(self) -> int:
         """The approximate size, in bytes."""
-        kernels = self.weights.layers.values()
-        seen = tf.nest.flatten(self.extractor.cache or {})
-        kept = [*self.extractor.model.variables, *seen]
-        return (
-            self.compiler.size
-            + sum(each.nbytes for pair in kernels for each in pair)
-            + sum(
-                each.shape.num_elements() * tf.as_dtype(each.dtype).size
-                for each in kept
-            )
-        )
+        own = self.extractor
+        kept = self.weights.layers, own.model.variables, own.cache or {}
+        used = target_cache.count_bytes(kept)
+        return self.compiler.size + self.targets.size + used
 
 
 class Painter:
@@ -49,11 +43,12 @@ class Painter:
     A painter builds a network once for all plans whose inputs share its
     weights. It compiles a train step once for all levels of the same size and
     losses, whatever their pictures, masks, weights and learning rates. Losses
-    of a caller's own class are compiled anew.
+    of a caller's own class are compiled anew. It computes the targets of a
+    style image once for all levels of the same size, and keeps the last
+    `target_cache.MOST_BYTES` of them.
 
-    A painter paints one picture at a time. If `paint` is called during
-    another `paint`, from a thread or with an open generator, a new painter
-    paints that picture.
+    A painter paints one picture at a time. A `paint` during another, from a
+    thread or with an open generator, uses a new painter.
 
     Args:
         strategy: The strategy of the devices that share a picture; None: a
@@ -63,7 +58,7 @@ class Painter:
 
     Attributes:
         tiling: The tiling of the current picture; None before the first.
-        network: The network of the current picture; None before the first.
+        network: Its network, likewise.
 
     Source:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
@@ -142,7 +137,7 @@ class Painter:
 
         def make_objective(height: int, width: int) -> objectives.Objective:
             return self._make_objective(
-                plan, network.extractor, height, width, extra_losses
+                plan, network, height, width, extra_losses
             )
 
         def recover(error: tf.errors.OpError, height: int, width: int) -> bool:
@@ -206,7 +201,7 @@ class Painter:
 
     @property
     def size(self) -> int:
-        """The approximate size of the cached networks and steps, in bytes."""
+        """The approximate size of all that is cached, in bytes."""
         return sum(network.size for network in self._networks.values())
 
     @property
@@ -255,20 +250,24 @@ class Painter:
             )
             if self._remember:
                 made = made._replace(cache={})
-            network = _Network(weights, made, reuse.Compiler())
+            cache = target_cache.TargetCache()
+            network = _Network(weights, made, reuse.Compiler(), cache)
         self._networks[key] = network
         return network
 
     def _make_objective(
         self,
         plan: planning.Plan,
-        extractor: extractors.Extractor,
+        network: _Network,
         height: int,
         width: int,
         extra_losses: added_losses.ExtraLosses | None,
     ) -> objectives.Objective:
         """Makes the objective of one size, in tiles if needed."""
-        loss_list = targets.perceptual_losses(plan, extractor, height, width)
+        extractor, cache = network.extractor, network.targets
+        loss_list = targets.perceptual_losses(
+            plan, extractor, height, width, cache
+        )
         if extra_losses is not None:
             added = added_losses.read(extra_losses, height, width)
             protocol.check_names(loss_list, added)

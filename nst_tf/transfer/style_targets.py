@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from nst_tf.images import image_io, sizes
 from nst_tf.losses import grain, neighbors, style_kinds, style_losses, sums
+from nst_tf.network import extractors
 from nst_tf.plan import planning, style_regions, tiles
 from nst_tf.tiling import feature_maps, views
-from nst_tf.transfer import frames
+from nst_tf.transfer import frames, target_cache
 
 
 class _Part(NamedTuple):
@@ -185,39 +186,59 @@ def _measure_style(
     style: style_regions.Style,
     parts: Sequence[_Part],
     layers: Sequence[Collection[str]],
-) -> list[dict[str, tf.Tensor]]:
-    """Computes the targets of a style image for each part, by layer."""
+) -> target_cache.Targets:
+    """Computes the targets of a fitted style image for each part, by layer."""
+    rows, columns = style.image.shape[:2]
+    side = frame.plan.tiling.side
+    key = (
+        extractors.digest_array(style.image),
+        None if style.alpha is None else extractors.digest_array(style.alpha),
+        side if tiles.is_cut(rows, columns, side) else 0,
+        tuple(part.kind for part in parts),
+        tuple(map(tuple, layers)),
+    )
+    found = frame.cache.find(
+        key, lambda: _compute_targets(frame, style, parts, layers)
+    )
+    if frame.plan.convention.undivided:
+        for layer in found[0]:
+            stride = frame.extractor.stride[layer]
+            seen = (rows // stride) * (columns // stride) / style.scale**2
+            found[0][layer] *= seen / frame.measure_sizes(layer).positions
+    return found
+
+
+def _compute_targets(
+    frame: frames.Frame,
+    style: style_regions.Style,
+    parts: Sequence[_Part],
+    layers: Sequence[Collection[str]],
+) -> target_cache.Targets:
+    """Runs the network on a fitted style image."""
     extractor = frame.extractor
     dtype = tf.as_dtype(extractor.model.inputs[0].dtype).as_numpy_dtype
     image = style.image.astype(dtype, copy=False)
-    rows, columns = image.shape[:2]
     masks = {
         layer: frames.average(style.alpha, extractor.stride.get(layer, 1))
         for layer in set().union(*layers)
     }
+    rows, columns = image.shape[:2]
     if tiles.is_cut(rows, columns, frame.plan.tiling.side):
-        found = _measure_in_tiles(frame, image, parts, layers, masks)
-    else:
-        features: dict[str, tf.Tensor] = {"image": tf.constant(image[None])}
-        if set(masks) - {"image"}:
-            features |= extractor.extract(image)
-        found = [
-            {
-                layer: part.kind.measure(
-                    features[layer],
-                    masks[layer],
-                    extractor.projections.get(layer),
-                )
-                for layer in names
-            }
-            for part, names in zip(parts, layers, strict=True)
-        ]
-    if frame.plan.convention.undivided:
-        for layer in found[0]:
-            stride = extractor.stride[layer]
-            seen = (rows // stride) * (columns // stride) / style.scale**2
-            found[0][layer] *= seen / frame.measure_sizes(layer).positions
-    return found
+        return _measure_in_tiles(frame, image, parts, layers, masks)
+    features: dict[str, tf.Tensor] = {"image": tf.constant(image[None])}
+    if set(masks) - {"image"}:
+        features |= extractor.extract(image)
+    return [
+        {
+            layer: part.kind.measure(
+                features[layer],
+                masks[layer],
+                extractor.projections.get(layer),
+            )
+            for layer in names
+        }
+        for part, names in zip(parts, layers, strict=True)
+    ]
 
 
 def _measure_in_tiles(

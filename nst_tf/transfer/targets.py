@@ -12,7 +12,7 @@ from nst_tf.losses import content_loss, protocol, sums, total_variation
 from nst_tf.network import extractors
 from nst_tf.plan import planning, tiles
 from nst_tf.tiling import feature_maps, views
-from nst_tf.transfer import frames, style_targets
+from nst_tf.transfer import frames, style_targets, target_cache
 
 
 def perceptual_losses(
@@ -20,6 +20,7 @@ def perceptual_losses(
     extractor: extractors.Extractor,
     height: int,
     width: int,
+    cache: target_cache.TargetCache | None = None,
 ) -> list[protocol.Loss]:
     """Makes the losses of Gatys et al. for an image of height x width.
 
@@ -34,6 +35,7 @@ def perceptual_losses(
         extractor: Has at least the layers with a weight.
         height: Of the generated image.
         width: Of the generated image.
+        cache: The style targets that this extractor has computed before.
 
     Returns:
         The losses, with their targets: content, style for each region, and
@@ -47,7 +49,10 @@ def perceptual_losses(
     alpha = plan.inputs.content.alpha
     if alpha is not None:
         alpha = image_io.resize_alpha(alpha, height, width)
-    frame = frames.Frame(plan, extractor, height, width, alpha)
+    frame = frames.Frame(
+        *(plan, extractor, height, width, alpha),
+        cache or target_cache.TargetCache(),
+    )
     loss_list: list[protocol.Loss] = [*_content_losses(frame)]
     for region in plan.regions:
         loss_list += style_targets.make_style_losses(frame, region)

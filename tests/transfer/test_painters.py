@@ -14,7 +14,7 @@ from nst_tf import losses
 from nst_tf.backend import reuse
 from nst_tf.losses import style_kinds
 from nst_tf.plan import optimizers, planning, pyramid
-from nst_tf.transfer import method, painters
+from nst_tf.transfer import method, painters, style_targets, target_cache
 
 HALF = np.zeros((48, 64), "f4")
 HALF[:, :32] = 1
@@ -73,6 +73,36 @@ def test_three_pictures_trace_each_step_once(make, kind):
     assert painter.traces == 2  # one for each size
     for plan, image in zip(plans, images, strict=True):
         np.testing.assert_array_equal(image, _paint(method.Painter(), plan))
+
+
+def test_a_style_is_measured_once_for_all_contents(make, monkeypatch):
+    style = toys.style(toys.image(40, 56, 9))
+    passes = []
+    compute = style_targets._compute_targets
+    monkeypatch.setattr(
+        style_targets,
+        "_compute_targets",
+        lambda *given: passes.append(given) or compute(*given),
+    )
+    painter = method.Painter()
+    for seed in range(3):
+        plan = make(seed)
+        regions = [plan.regions[0]._replace(styles=[style])]
+        _paint(painter, dataclasses.replace(plan, regions=regions))
+    assert len(passes) == len(plan.levels) == 2
+
+
+def test_targets_are_bounded(make, monkeypatch):
+    painter = method.Painter()
+    _paint(painter, make(0))
+    (network,) = painter._networks.values()
+    size = network.targets.size
+    monkeypatch.setattr(target_cache, "MOST_BYTES", size)
+    _paint(painter, make(1))
+    assert network.targets.size == size
+    monkeypatch.setattr(target_cache, "MOST_BYTES", 0)
+    _paint(painter, make(1))
+    assert network.targets.size == 0
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])

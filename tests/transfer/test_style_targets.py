@@ -5,9 +5,15 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf.losses import grain, neighbors, objectives
+from nst_tf.losses import (
+    conventions,
+    grain,
+    neighbors,
+    objectives,
+    style_kinds,
+)
 from nst_tf.plan import planning, style_regions
-from nst_tf.transfer import targets
+from nst_tf.transfer import style_targets, target_cache, targets
 
 SIZE = (48, 64)
 FIRST, SECOND = toys.STYLE_LAYERS
@@ -145,3 +151,40 @@ def test_gradient_of_the_mix_repeats_to_the_bit(network):
         for _ in range(2)
     ]
     np.testing.assert_array_equal(*gradients)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"style_loss": name} for name in style_kinds.STYLE_LOSSES),
+        {"convention": conventions.CONVENTIONS["gatys2016"]},
+        {"tiling": planning.Tiling(28)},
+    ],
+    ids=lambda changes: "-".join(map(str, changes)),
+)
+def test_cached_targets_have_the_bits_of_new_ones(
+    network, monkeypatch, changes
+):
+    passes = []
+    compute = style_targets._compute_targets
+    monkeypatch.setattr(
+        style_targets,
+        "_compute_targets",
+        lambda *given: passes.append(given) or compute(*given),
+    )
+    dim = toys.style(B, 2.0, alpha=B[..., 0])
+    cache = target_cache.TargetCache()
+    for number, styles in enumerate([[A, dim], [A], [dim], [A, B]]):
+        content = toys.image(*SIZE, number, "f8")
+        plan = toys.plan(content, *styles, **{**CHOSEN, **changes})
+        found, expected = (
+            {
+                loss.name: loss._target.numpy()
+                for loss in targets.perceptual_losses(plan, network, *size)
+            }
+            for size in ((*SIZE, cache), SIZE)
+        )
+        assert found.keys() == expected.keys()
+        for name, target in expected.items():
+            np.testing.assert_array_equal(found[name], target)
+    assert len(passes) == 3 + 6  # with the cache, and without
