@@ -69,8 +69,8 @@ ARROWS = {
         *("optimize", "plan", "runs", "screens", "terminal"),
     },
     "video": {
-        *("backend", "files", "images", "judge", "losses", "plan", "runs"),
-        "transfer",
+        *("backend", "errors", "files", "images", "judge", "losses"),
+        *("metadata", "plan", "runs", "transfer"),
     },
     "notebook": {
         *("backend", "cells", "display", "errors", "images", "optimize"),

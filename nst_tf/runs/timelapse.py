@@ -2,9 +2,10 @@
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -22,7 +23,9 @@ FRAMES = 100  # maximum of a film
 RATE = 15  # frames a second
 HELD = 30  # duration of the last frame, in frames
 SECONDS = 4.0  # to write a film of 100 frames of 512 x 512, about
-_BT709, _SRGB, _LIMITED = 1, 13, 1  # codes of ITU-T H.273
+H264 = "libx264"
+BT709, SRGB = 1, 13  # codes of ITU-T H.273
+_LIMITED = 1
 
 
 def check(
@@ -191,29 +194,81 @@ def _write_animated(
 def _write_mp4(file: BinaryIO, frames: Sequence[np.ndarray]) -> None:
     """Writes an MP4 file: H.264, padded to even sides for its subsampling."""
     import av
-    from av.video import reformatter
 
-    rows, columns = (side % 2 for side in frames[0].shape[:2])
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream(
-            "libx264", rate=RATE, options={"crf": "18"}
+        stream = add_stream(
+            container,
+            H264,
+            RATE,
+            frames[0].shape[:2],
+            {"crf": "18"},
+            SRGB,
         )
-        stream.pix_fmt = "yuv420p"
-        stream.height = frames[0].shape[0] + rows
-        stream.width = frames[0].shape[1] + columns
-        # Players guess a color space that the file does not state.
-        codec = stream.codec_context
-        codec.colorspace = codec.color_primaries = _BT709
-        codec.color_trc, codec.color_range = _SRGB, _LIMITED
         for frame in [*frames, *[frames[-1]] * (HELD - 1)]:
-            even = np.pad(frame, [(0, rows), (0, columns), (0, 0)], "edge")
-            picture = av.VideoFrame.from_ndarray(even, format="rgb24").reformat(
-                format="yuv420p",
-                dst_colorspace=reformatter.Colorspace.ITU709,
-                dst_color_range=reformatter.ColorRange.MPEG,
-            )
+            picture = make_frame(stream, frame)
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
+
+
+def pad_size(codec: str, height: int, width: int) -> tuple[int, int]:
+    """Returns the (height, width) of a film: even for the H.264 of players."""
+    if codec != H264:
+        return height, width
+    return height + height % 2, width + width % 2
+
+
+def add_stream(
+    container: Any,
+    codec: str,
+    rate: Fraction | int,
+    size: tuple[int, int],
+    options: Mapping[str, str],
+    transfer: int = BT709,
+) -> Any:
+    """Adds a stream of 8-bit 4:2:0 pictures to an output container.
+
+    Args:
+        container: The container.
+        codec: The name of the encoder.
+        rate: Frames a second, on average.
+        size: (height, width) of the pictures.
+        options: Options of the encoder.
+        transfer: The transfer function to state, a code of ITU-T H.273.
+
+    Returns:
+        The stream, of PyAV.
+    """
+    stream = container.add_stream(codec, rate=rate, options=dict(options))
+    stream.pix_fmt = "yuv420p"
+    stream.height, stream.width = pad_size(codec, *size)
+    # Players guess a color space that the file does not state.
+    context = stream.codec_context
+    context.colorspace = context.color_primaries = BT709
+    context.color_trc, context.color_range = transfer, _LIMITED
+    return stream
+
+
+def make_frame(stream: Any, picture: np.ndarray) -> Any:
+    """Makes a frame for a stream, padded to its size by repeating the edge.
+
+    Args:
+        stream: A stream of `add_stream`.
+        picture: [H, W, 3], uint8.
+
+    Returns:
+        The frame, of PyAV.
+    """
+    import av
+    from av.video import reformatter
+
+    rows = stream.height - picture.shape[0]
+    columns = stream.width - picture.shape[1]
+    padded = np.pad(picture, [(0, rows), (0, columns), (0, 0)], "edge")
+    return av.VideoFrame.from_ndarray(padded, format="rgb24").reformat(
+        format="yuv420p",
+        dst_colorspace=reformatter.Colorspace.ITU709,
+        dst_color_range=reformatter.ColorRange.MPEG,
+    )
 
 
 _WRITERS: dict[str, Callable[[BinaryIO, Sequence[np.ndarray]], None]] = {

@@ -51,15 +51,17 @@ class FramePainter(Protocol):
 
     The result of a frame depends on the arguments of `paint` alone, so that a
     film that was interrupted continues from its kept results, to the same bits.
-
-    Attributes:
-        look_back: Distances, in frames, of the results that `paint` needs.
-        passes: How many times the whole film is painted. Every second pass goes
-            backward: there, the results at a distance are of later frames.
+    Every second pass goes backward: there, the results at a distance are of
+    later frames.
     """
 
-    look_back: Sequence[int]
-    passes: int
+    @property
+    def look_back(self) -> Sequence[int]:
+        """Distances, in frames, of the results that `paint` needs."""
+
+    @property
+    def passes(self) -> int:
+        """How many times the whole film is painted."""
 
     def paint(
         self,
@@ -87,4 +89,15 @@ class FramePainter(Protocol):
         Raises:
             Exception: Of any kind, if the frame cannot be painted; the painter
                 can still paint other frames.
+        """
+
+    def finish(self, frame: Frame, result: np.ndarray) -> np.ndarray:
+        """Post-processes a painted frame for the film: color, kept parts.
+
+        Args:
+            frame: The frame of the content.
+            result: From `paint`; it stays as it is, for later frames.
+
+        Returns:
+            The frame of the film, [height, width, 3], float32 in [0, 1].
         """
