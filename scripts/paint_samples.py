@@ -1,4 +1,4 @@
-"""Paint the sample pictures of the project.
+"""Paints the sample pictures of the project.
 
 The content and style pictures that the presets name are rendered here with
 numpy and Pillow alone: nothing is traced or copied, and every picture has a

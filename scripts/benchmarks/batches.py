@@ -1,4 +1,4 @@
-"""What a batch costs: checking its lines, its pictures, a cluster's driver.
+"""Times a batch: checking its lines, its pictures, a cluster's driver.
 
     python scripts/benchmarks/batches.py --lines=1000000
     python scripts/benchmarks/batches.py --pictures

@@ -1,4 +1,4 @@
-"""What a padding costs, and what it leaves along the four sides of a picture.
+"""Measures the time of each padding, and its artifacts along the four sides.
 
 Optimizes a picture with each way of padding, at an even and at an odd size,
 and compares the outer 16 pixels of each side with the inside:

@@ -1,4 +1,4 @@
-"""Compares the VGG19 that ships with a file in floats: gradients, pictures.
+"""Compares the bundled VGG19 with a float file: gradients, pictures.
 
     python scripts/benchmarks/bundled.py --reference=VGG19.h5 \\
         --pair=PHOTO:PAINTING --pair=PHOTO:PAINTING --paint

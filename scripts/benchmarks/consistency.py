@@ -1,4 +1,4 @@
-"""Measures whether a picture stays one picture: of any size, at any strength.
+"""Compares pictures of different sizes, and of different strengths.
 
     python scripts/benchmarks/consistency.py --weights=VGG19.h5 \\
         --pair=PHOTO:PAINTING --pair=PHOTO:PAINTING --pictures=FOLDER

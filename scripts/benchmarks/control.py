@@ -1,4 +1,4 @@
-"""Measures what control over place, style, color and strokes does.
+"""Measures the effects of masks, blends, colors and stroke sizes.
 
     python scripts/benchmarks/control.py --weights=VGG19.h5 --pictures=FOLDER
 

@@ -1,4 +1,4 @@
-"""Measures loss against seconds: our optimizers, and PyTorch's L-BFGS.
+"""Measures loss over seconds: our optimizers, and PyTorch's L-BFGS.
 
     python scripts/benchmarks/convergence.py --weights=VGG19.h5 \\
         --content=PHOTO --style=PAINTING

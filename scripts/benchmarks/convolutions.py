@@ -1,4 +1,4 @@
-"""Measures VGG19's convolutions in float32: Winograd's beside the direct ones.
+"""Times VGG19's convolutions in float32: Winograd's relative to direct ones.
 
     python scripts/benchmarks/convolutions.py --size=512
 

@@ -1,4 +1,4 @@
-"""What the copy of the last finished step costs, of the time of a step.
+"""Times the copy of the last finished step, relative to a step.
 
     python scripts/benchmarks/copies.py --sizes=512,1024 --steps=4
 

@@ -1,4 +1,4 @@
-"""What decoding image files takes of memory: peaks of fresh processes.
+"""Measures the memory of decoding image files: peaks of fresh processes.
 
     python scripts/benchmarks/decoding.py --cases=JPEG,WEBP
 

@@ -1,4 +1,4 @@
-"""What the benchmarks share: flags, records, turns, child processes, pictures.
+"""Shared parts of benchmarks: flags, records, turns, child processes, pictures.
 
 Importing it imports nothing of the package, nor NumPy: some benchmarks measure
 what these imports take.

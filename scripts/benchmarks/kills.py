@@ -1,4 +1,4 @@
-"""Whether a killed run goes on to the same pixels: random moments, each once.
+"""Kills runs at random moments; checks that they resume to the same pixels.
 
     python scripts/benchmarks/kills.py --kills=40 --seed=0
 

@@ -1,4 +1,4 @@
-"""How pictures of several settings look, pair by pair: figures and pictures.
+"""Paints pairs with several settings, and scores the pictures.
 
     python scripts/benchmarks/look.py --pair=PHOTO:PAINTING \\
         --variant=gram --variant=mix --variant='mild style_weight=50' \\

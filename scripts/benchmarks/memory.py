@@ -1,4 +1,4 @@
-"""What runs take of memory, beside what was planned: peaks of fresh processes.
+"""Compares the peak memory of runs, in fresh processes, with the plan.
 
     python scripts/benchmarks/memory.py --cases=whole,tiles --repeats=3
 

@@ -1,4 +1,4 @@
-"""Measures what half precision changes: of the gradient, of where a run ends.
+"""Measures the errors of half precision: of the gradient, of the final loss.
 
     python scripts/benchmarks/precision.py --weights=VGG19.h5 \\
         --pair=PHOTO:PAINTING --pair=PHOTO:PAINTING

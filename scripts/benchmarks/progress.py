@@ -1,4 +1,4 @@
-"""How far the percentage of a run is from the true share of its time.
+"""Compares the percentage of a run with the true share of its time.
 
     python scripts/benchmarks/progress.py --sizes=256,1024 --weights=small
 

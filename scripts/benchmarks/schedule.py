@@ -1,4 +1,4 @@
-"""Which steps at which sizes give the lowest loss for the seconds spent.
+"""Compares schedules of sizes and steps: the loss over seconds.
 
     python scripts/benchmarks/schedule.py --weights=VGG19.h5 --run=default \\
         --run="128x100,256x80,512x50 learning_rate=0.03"

@@ -1,4 +1,4 @@
-"""Compares the network that ships with the real VGG19, by what they paint.
+"""Compares pictures of the small network with pictures of VGG19.
 
 For each pair of pictures and each size both paint with equal settings, and the
 real VGG19, in float32, judges both pictures:

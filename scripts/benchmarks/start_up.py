@@ -1,4 +1,4 @@
-"""What a run takes before its first step, and to its picture.
+"""Times a run: to its first step, and to its picture.
 
     python scripts/benchmarks/start_up.py --repeats=3
 

@@ -1,4 +1,4 @@
-"""Measures one step of Adam on VGG19, on the CPU, beside plain PyTorch.
+"""Times one step of Adam on VGG19, on the CPU, compared with plain PyTorch.
 
     python scripts/benchmarks/step_time.py --sizes=256,512,1024
 

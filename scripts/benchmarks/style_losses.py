@@ -1,4 +1,4 @@
-"""What each style loss costs: a step of Adam with it, beside one with Gram's.
+"""Times a step of Adam with each style loss, relative to Gram matrices.
 
 And what the loss of grain adds to that.
 

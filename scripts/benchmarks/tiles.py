@@ -1,4 +1,4 @@
-"""What tiles cost, and what they change: beside the picture as a whole.
+"""Measures the cost of tiles, and the differences that they make.
 
     python scripts/benchmarks/tiles.py --parts=agreement,cost
 

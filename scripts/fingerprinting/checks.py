@@ -1,4 +1,4 @@
-"""What is done with toy jobs: painted, resumed, made again, written."""
+"""Runs toy jobs: paints, resumes, repeats and writes them."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What is compared: digests of arrays, and texts without times and folders.
+"""Digests of arrays, and texts without times and folders, to compare.
 
 Texts stay texts, so that a comparison can say what has changed in them.
 """

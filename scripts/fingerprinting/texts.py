@@ -1,4 +1,4 @@
-"""What the program prints without painting: help, plans, errors."""
+"""Collects the program's texts that need no painting: help, plans, errors."""
 
 import dataclasses
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""What scripts/plant_faults is made of."""
+"""Parts of scripts/plant_faults."""
