@@ -5,6 +5,12 @@ numpy and Pillow alone: nothing is traced or copied, and every picture has a
 fixed seed, so the same script always paints the same pictures.
 
     python scripts/paint_samples.py [--only NAME] [--output DIR]
+
+With --clip it paints a short clip of moving scenery instead: frames, 0001.png
+and so on, and the exact optical flow of neighbors, forward_1_2.flo and
+backward_2_1.flo.
+
+    python scripts/paint_samples.py --clip [--output DIR]
 """
 
 from __future__ import annotations
@@ -20,6 +26,7 @@ from PIL import Image
 from samples import (
     harbor_at_dusk,
     ink_wash,
+    moving_scene,
     points_of_color,
     stained_blocks,
     swirling_night,
@@ -28,6 +35,7 @@ from samples import (
 from samples.maps import Array, Rng
 
 MAX_BYTES = 250_000
+FRAMES = 24  # of the clip
 OUTPUT = Path(__file__).resolve().parents[1] / "configs" / "images"
 
 # What paints each picture, and from which seed.
@@ -51,19 +59,47 @@ def main() -> None:
     parser.add_argument(
         "--only", choices=[*PICTURES, *MASKS], help="paint one picture"
     )
-    parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument("--clip", action="store_true", help="paint the clip")
+    parser.add_argument("--output", type=Path, help="folder of the files")
     options = parser.parse_args()
-    options.output.mkdir(parents=True, exist_ok=True)
+    folder = options.output or (Path("clip") if options.clip else OUTPUT)
+    folder.mkdir(parents=True, exist_ok=True)
+    if options.clip:
+        paint_clip(folder)
+        return
     for name in [options.only] if options.only else [*PICTURES, *MASKS]:
         begin = time.perf_counter()
         paint, seed = {**PICTURES, **MASKS}[name]
         image = paint(np.random.default_rng(seed))
         data = encode_mask(image) if name in MASKS else encode(image)
         suffix = "png" if name in MASKS else "jpg"
-        path = options.output / f"{name}.{suffix}"
+        path = folder / f"{name}.{suffix}"
         path.write_bytes(data)
         seconds = time.perf_counter() - begin
         print(f"{path}: {len(data) / 1000:.0f} kB, {seconds:.1f} s")
+
+
+def paint_clip(folder: Path) -> None:
+    """Paints the clip of moving scenery, and writes its optical flow."""
+    clip = moving_scene.Clip()
+    for index in range(FRAMES):
+        frame = (clip.frame(index) * 255 + 0.5).astype("u1")
+        Image.fromarray(frame).save(folder / f"{index + 1:04}.png")
+        if index:
+            for word, one, other in (
+                ("forward", index - 1, index),
+                ("backward", index, index - 1),
+            ):
+                path = folder / f"{word}_{one + 1}_{other + 1}.flo"
+                path.write_bytes(encode_flow(clip.flow(one, other)[0]))
+    print(f"{folder}: {FRAMES} frames, {clip.width} x {clip.height}")
+
+
+def encode_flow(flow: Array) -> bytes:
+    """Returns optical flow, [H, W, 2], in the .flo format of Middlebury."""
+    height, width = flow.shape[:2]
+    size = np.array([width, height], "<i4").tobytes()
+    return np.float32(202021.25).tobytes() + size + flow.astype("<f4").tobytes()
 
 
 def encode(image: Array) -> bytes:

@@ -99,6 +99,7 @@ class FilmPainter:
         self._strategy = replicas.make_strategy(job.devices)
         self._machine = machine or runner.measure_machine(self._strategy)
         self._painter = method.Painter(self._strategy)
+        self._tiling: planning.Tiling | None = None  # None: the plan's
 
     @property
     def traces(self) -> int:
@@ -134,9 +135,10 @@ class FilmPainter:
             done += 1
             follow(done / total)
 
-        return np.array(
-            results.read_image(run.read(count, extra_losses=losses))
-        )
+        step = run.read(count, extra_losses=losses)
+        if run.plan.tiling != plan.tiling:  # memory ran out
+            self._tiling = run.plan.tiling
+        return np.array(results.read_image(step))
 
     def finish(self, frame: frames.Frame, result: np.ndarray) -> np.ndarray:
         """Post-processes a result for the film: color, kept parts."""
@@ -152,7 +154,11 @@ class FilmPainter:
         content = image_io.Picture(frame.pixels)
         read = self._inputs._replace(content=content, others=others)
         plan = planning.make_plan(self._job, read, self._machine)
-        return dataclasses.replace(plan, checkpoints=planning.Checkpoints())
+        return dataclasses.replace(
+            plan,
+            tiling=self._tiling or plan.tiling,
+            checkpoints=planning.Checkpoints(),
+        )
 
     def find_known(
         self,

@@ -11,6 +11,7 @@ import toys
 from nst_tf.images import image_io
 from nst_tf.network import architectures
 from nst_tf.plan import inputs, planning
+from nst_tf.transfer import method
 from nst_tf.video import flow, frames, painting, warping
 
 CLIP = scenes.make_clip()
@@ -38,6 +39,14 @@ def painter(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(architectures.NETWORKS, "toy", toys.ARCHITECTURE)
         yield _make(path, agreement, levels=1, steps=40)
+
+
+@pytest.fixture
+def painter_stub(monkeypatch):
+    """Takes the place of every painter, as the fixture of conftest.py."""
+    stub = pretend.Painter()
+    monkeypatch.setattr(method, "Painter", stub)
+    return stub
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +176,13 @@ def test_a_frame_that_is_abandoned_leaves_the_painter_ready(painter, results):
         painter.paint(CONTENT[3], recent, follow=abandon)
     again = painter.paint(CONTENT[3], recent)
     np.testing.assert_array_equal(again, results[3])
+
+
+def test_smaller_tiles_serve_all_frames_after_one_ran_out_of_memory(
+    toy, painter_stub
+):
+    painter = _make(toy, painting.Agreement())
+    plan = painter.make_plan(CONTENT[0])
+    painter_stub.tiling = plan.tiling._replace(side=64)
+    painter.paint(CONTENT[0], {})
+    assert painter.make_plan(CONTENT[1]).tiling.side == 64
