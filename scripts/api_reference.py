@@ -109,6 +109,7 @@ PROGRAMS = {
     "nst-tf-judge": "cli.judge_command",
     "nst-tf-batch": "batch.command_line",
     "nst-tf-web": "web.command",
+    "nst-tf-video": "video.command_line",
 }
 
 

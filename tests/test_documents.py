@@ -33,6 +33,7 @@ from nst_tf.cli import (
 from nst_tf.images import image_io
 from nst_tf.losses import objectives
 from nst_tf.tiling import tiled, views
+from nst_tf.video import command_line as film_line
 from nst_tf.web import command as web_command
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,6 +121,12 @@ def _batches(text):
     return [shlex.split(line) for line in found]
 
 
+def _films(text):
+    """Indented lines of a document that paint a film."""
+    found = re.findall(r"^    nst-tf-video (.*)$", text, re.M)
+    return [shlex.split(line) for line in found]
+
+
 def _blocks(text):
     """The Python code of a document."""
     return re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
@@ -135,6 +142,8 @@ def test_documented_commands_are_understood(path):
     for arguments in _batches(path.read_text()):
         if "--engine=ray" not in arguments or files.is_installed("ray"):
             command_line.read(arguments)
+    for arguments in _films(path.read_text()):
+        film_line.read(arguments)
 
 
 @_each(
@@ -150,6 +159,8 @@ def test_flags_within_sentences_are_understood(path):
         if not example.search(span):
             if path.name == "batches.md":
                 command_line.read(shlex.split(span))
+            elif path.name == "video.md":
+                film_line.read(["clip.mp4", *shlex.split(span)])
             else:
                 flags.parse(["town.jpg", *shlex.split(span)])
 
@@ -167,6 +178,7 @@ def test_flags_in_documents_exist(path):
     others = ""
     for program in (
         *(judge_command.PROGRAM, command_line.PROGRAM, web_command.PROGRAM),
+        film_line.PROGRAM,
     ):
         others += programs.format_usage(program).replace("[no]", "")
     for flag in re.findall(r"(?<![\w-])--([a-z][\w-]*)", text):

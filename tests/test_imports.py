@@ -69,8 +69,9 @@ ARROWS = {
         *("optimize", "plan", "runs", "screens", "terminal"),
     },
     "video": {
-        *("backend", "errors", "files", "images", "judge", "losses"),
-        *("metadata", "plan", "runs", "transfer"),
+        *("backend", "cli", "display", "errors", "files", "images", "judge"),
+        *("locks", "losses", "metadata", "plan", "runs", "screens"),
+        *("terminal", "transfer", "urls", "watcher"),
     },
     "notebook": {
         *("backend", "cells", "display", "errors", "images", "optimize"),

@@ -20,6 +20,7 @@ MODULES = {
     "nst-tf": "nst_tf.run",
     "nst-tf-batch": "nst_tf.batch",
     "nst-tf-judge": "nst_tf.judge",
+    "nst-tf-video": "nst_tf.video",
 }
 # Sends SIGINT as a module begins to be imported.
 INTERRUPT = """

@@ -40,7 +40,7 @@ def read(arguments: Sequence[str]) -> Request:
             settings of one place conflict.
     """
     typed, words = flag_values.split(arguments)
-    return read_flags([*typed, *_take_pictures(words, typed)])
+    return read_flags([*typed, *take_pictures(words, typed)])
 
 
 def read_flags(typed: Sequence[flag_values.Flag]) -> Request:
@@ -61,7 +61,7 @@ def read_flags(typed: Sequence[flag_values.Flag]) -> Request:
     return Request(job, frozenset(distances), notes)
 
 
-def _take_pictures(
+def take_pictures(
     words: Sequence[str], typed: Sequence[flag_values.Flag]
 ) -> list[flag_values.Flag]:
     """Converts positional arguments to flags: content, then styles.

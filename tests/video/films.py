@@ -1,11 +1,13 @@
-"""Small films, made by PyAV."""
+"""Small films, made by PyAV, and a painter without a network."""
 
+import types
 from fractions import Fraction
 
 import av
 import numpy as np
 
-from nst_tf.video import clips, film_file
+from nst_tf.plan import settings
+from nst_tf.video import clips, command_line, film_file, preparing
 
 RATE = 24
 
@@ -81,3 +83,44 @@ def measure_sound(path):
 def open_film(path, **selection):
     """Opens a film, or a part of it."""
     return film_file.FilmFile(path, clips.Selection(**selection))
+
+
+class Painter:
+    """Paints frames that depend on all that a painter may use."""
+
+    def __init__(self, passes=1, look_back=(1, 2, 4), fails=()):
+        self.passes, self.look_back = passes, look_back
+        self.painted = []
+        self._fails = fails
+
+    def paint(self, frame, recent, earlier=None, passed=0, follow=None):
+        """Mixes a frame with its neighbors, by their distance."""
+        if frame.index in self._fails:
+            raise FloatingPointError("the loss is NaN")
+        follow(0.5)
+        self.painted.append((passed, frame.index))
+        result = 0.5 * frame.pixels + 0.01 * passed
+        for distance, other in recent.items():
+            assert abs(other.frame.index - frame.index) == distance
+            result += 0.3 / distance * other.result
+        if earlier is not None:
+            result = 0.5 * (result + earlier)
+        return np.clip(result, 0.0, 1.0).astype(np.float32)
+
+    def finish(self, frame, result):
+        """Leaves it as it is."""
+        return result
+
+
+def prepare(clip, output, **chosen):
+    """A film to paint at the size of its content."""
+    return preparing.Film(
+        command_line.Options(**chosen),
+        settings.Job(),
+        clip,
+        {},
+        None,
+        types.SimpleNamespace(size=(clip.source.height, clip.source.width)),
+        output,
+        output.with_name(f"{output.name}.work"),
+    )
