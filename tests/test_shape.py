@@ -83,3 +83,15 @@ def test_a_plan_is_what_tiles_optimizers_and_losses_know_of_a_job():
             for alias in node.names
         }
         assert "settings" not in imported, name
+
+
+def test_an_error_of_the_system_is_followed_by_what_to_do():
+    ends = {
+        f"{name}:{node.lineno}"
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Raise)
+        and "strerror}." in ast.unparse(node)
+        and not name.startswith(("batch/", "video/"))
+    }
+    assert not ends
