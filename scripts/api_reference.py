@@ -1,93 +1,57 @@
-"""Writes docs/api.md, the public functions, and docs/flags.md, the flags.
+"""Writes the reference of flags and presets: docs/flags.md and its next pages.
 
     python scripts/api_reference.py
 
-All of it is read from the package: signatures, docstrings, and the help and the
-rules of the settings. A test compares the committed files with it.
+All of it is read from the package: the table of settings, the `--help` of the
+programs, and the presets. A test compares the committed files with it. The
+reference of the Python API is made from the docstrings by `scripts/docs`.
 """
 
 import dataclasses
+import functools
 import importlib
-import inspect
-import operator
 import re
 import sys
-import textwrap
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
-FUNCTIONS = (
-    "stylize",
-    "stylize_steps",
-    "run_job",
-    "run_jobs",
-    "make_plan",
-    "Painter",
-    "Painter.paint",
-    "judge_image",
-    "load_image",
-    "save_image",
-    "example_images",
-    "notebook.show",
-    "notebook.beside",
-)
-# What they take and give, and where.
-VALUES = {
-    "optimize.Step": "What `stylize_steps` yields.",
-    "losses.Evaluation": "What a step has as `evaluation`.",
-    "plan.planning.Plan": "What `make_plan` returns.",
-    "plan.pyramid.Level": "What a plan has several of, as `levels`.",
-    "plan.planning.Tiling": "What a plan has as `tiling`.",
-    "runs.api.Result": "What `run_job` returns.",
-    "batch.ledger.Result": "What `run_jobs` yields.",
-    "judge.judging.Judgement": "What `judge_image` returns.",
+WRITTEN = """\
+Written by `scripts/api_reference.py` from the table of settings, the programs'
+`--help` and the presets.
+"""
+# Page -> its title, and the groups of settings that it lists.
+GROUPS = {
+    "flags.md": (
+        "Flags",
+        ("Pictures", "Progress and messages", "Contact sheets", "Files"),
+    ),
+    "flags_painting.md": (
+        "Flags of losses, masks and optimization",
+        ("Losses", "Masks", "Optimization"),
+    ),
+    "flags_machine.md": (
+        "Flags of network and machine",
+        ("Network", "Memory", "Devices", "Checkpoints"),
+    ),
 }
-# Rooms whose public names make a run, and what a page says of them.
-PARTS = {
-    "losses": "The losses; [how to add a loss](adding_a_loss.md).",
-    "optimize": "The optimizers.",
-    "network": "What sees the pictures.",
-}
-HEAD = """\
-# API reference
-
-Written by `scripts/api_reference.py` from the docstrings: change those. Names
-come from `import nst_tf`; TensorFlow is loaded when a picture is made.
-"""
-RESULT = """\
-## The result
-
-What `stylize` returns is a NumPy array, [h, w, 3], with two methods, and with
-`settings`, the `Job` by which it was painted. Copies keep them, pickled ones
-too. What is made of it by slicing or arithmetic, or changed in place, has
-pixels of its own: its `settings` are None, and `save` writes no record.
-"""
-JOB = """\
-## Settings
-
-A `Job` describes one picture to make, in plain data. Its fields are the
-keywords of `stylize` and `stylize_steps`; [flags.md](flags.md) lists them with
-their types and defaults. `Job` is frozen; `dataclasses.replace` makes another
-one. A single value may be given without a tuple: `steps=100`.
-"""
 FLAGS = """\
-# Flags
+A flag of `nst-tf` is written `--name=value` or `--name value`; `-` and `_` in
+names are the same. `--overwrite` switches on, `--nooverwrite` off. Numbers are
+separated by commas, as in `--steps=100,80,50`; flags of styles are repeated,
+once for each style. `python -m nst_tf` is the same as `nst-tf`.
 
-Written by `scripts/api_reference.py` from the table of settings and the
-programs' `--help`. In Python, the flags of `nst-tf` are keywords of
-`nst_tf.stylize`, with these types and defaults ([API](api.md#settings)).
+In Python, the flags are keywords of `nst_tf.stylize`, with these types and
+defaults ([API](api.md)).
 
-## nst-tf
+- [Losses, masks and optimization](flags_painting.md)
+- [Network, memory, devices and checkpoints](flags_machine.md)
+- [The other programs](flags_programs.md)
+- [Presets](flags_presets.md)
 
-A flag is written `--name=value` or `--name value`; `-` and `_` in names are
-the same. `--overwrite` switches on, `--nooverwrite` off. Numbers are separated
-by commas, as in `--steps=100,80,50`; flags of styles are repeated, once for
-each style. `python -m nst_tf` is the same as `nst-tf`.
-
-### Presets and information
+## Presets and information
 
 | Flag | |
 |---|---|
@@ -121,53 +85,29 @@ def main() -> int:
     return 0
 
 
-def write_api() -> str:
-    """Writes the page of the public functions."""
-    import nst_tf
-    from nst_tf.images import painting
+def write_groups(page: str) -> str:
+    """Writes a page of settings, each with an anchor."""
     from nst_tf.plan import settings
 
-    parts = [HEAD, "## Functions"]
-    for name in FUNCTIONS:
-        function = operator.attrgetter(name)(nst_tf)
-        parts.append(_function(f"nst_tf.{name}", function))
-    parts.append(RESULT)
-    for name in ("save", "to_pil"):
-        method = getattr(painting.Painting, name)
-        parts.append(_function(f"Painting.{name}", method))
-    parts.append("## What they take and give")
-    for path, words in VALUES.items():
-        module, _, name = path.rpartition(".")
-        kind = getattr(importlib.import_module(f"nst_tf.{module}"), name)
-        parts.append(_values(f"nst_tf.{path}", words, kind))
-    parts.append("## Parts\n\nFor those who put a run together themselves.")
-    for room, words in PARTS.items():
-        parts.append(_part(f"nst_tf.{room}", words))
-    parts.append(JOB)
-    for words in (
-        f"`stylize` and `stylize_steps` take all but "
-        f"{_listed(settings.FIELDS.keys() - settings.KEYWORDS)}; `dpi` goes "
-        f"with a `print_size`.",
-        f"`run_job` takes all but {_listed(settings.PROGRAM_SETTINGS)}.",
-    ):
-        parts.append(textwrap.fill(words, 80))
-    return _join(parts)
-
-
-def write_flags() -> str:
-    """Writes the page of the flags, each with an anchor."""
-    from nst_tf import files
-    from nst_tf.cli import programs
-    from nst_tf.plan import settings
-
+    title, wanted = GROUPS[page]
+    parts = [f"# {title}", WRITTEN]
+    if page == "flags.md":
+        rows = [f"| {_anchor(n)} | {QUESTIONS[n]} |" for n in QUESTIONS]
+        parts.append(FLAGS + "\n".join(rows))
     groups: dict[str, list[str]] = {}
     for field in dataclasses.fields(settings.Job):
         groups.setdefault(field.metadata["group"], []).append(_row(field))
-    rows = [f"| {_anchor(name)} | {QUESTIONS[name]} |" for name in QUESTIONS]
-    parts = [FLAGS + "\n".join(rows)]
-    for group, rows in groups.items():
-        head = ["| Flag | Type | Default | |", "|---|---|---|---|"]
-        parts.append(f"### {group}\n\n" + "\n".join([*head, *rows]))
+    head = ["| Flag | Type | Default | |", "|---|---|---|---|"]
+    for group in wanted:
+        parts.append(f"## {group}\n\n" + "\n".join([*head, *groups[group]]))
+    return _join(parts)
+
+
+def write_programs() -> str:
+    """Writes the page of the flags of the other programs."""
+    from nst_tf.cli import programs
+
+    parts = ["# Flags of the other programs", WRITTEN]
     for program, path in PROGRAMS.items():
         module = importlib.import_module(f"nst_tf.{path}")
         text = programs.format_usage(module.PROGRAM)
@@ -181,14 +121,20 @@ def write_flags() -> str:
         ]
         head = ["| Flag | |", "|---|---|"]
         parts.append(f"## {program}\n\n" + "\n".join([*head, *rows]))
-    parts.append(
-        "## Presets\n\nEach of `nst-tf --flagfile=NAME` names pictures, too; "
+    return _join(parts)
+
+
+def write_presets() -> str:
+    """Writes the page of the presets, each with an anchor."""
+    from nst_tf import files
+
+    head = (
+        "Each of `nst-tf --flagfile=NAME` names pictures, too; "
         "[their page](../configs/README.md) has its result.\n\n"
         "| Preset | | Options that differ from the defaults |\n|---|---|---|"
     )
     rows = [_preset(name) for name in files.list_presets()]
-    parts[-1] = "\n".join([parts[-1], *rows])
-    return _join(parts)
+    return _join(["# Options of presets", WRITTEN, "\n".join([head, *rows])])
 
 
 def _preset(name: str) -> str:
@@ -210,78 +156,16 @@ def _preset(name: str) -> str:
     return f"| {anchor} | {_cell(title)} | {' '.join(options)} |"
 
 
-PAGES = {"api.md": write_api, "flags.md": write_flags}
+PAGES: dict[str, Callable[[], str]] = {
+    **{page: functools.partial(write_groups, page) for page in GROUPS},
+    "flags_programs.md": write_programs,
+    "flags_presets.md": write_presets,
+}
 
 
 def _join(parts: Sequence[str]) -> str:
     """Joins the parts of a page."""
     return "\n\n".join(part.strip() for part in parts) + "\n"
-
-
-def _listed(names: Collection[str]) -> str:
-    """Names settings, in the order of the alphabet."""
-    return ", ".join(f"`{name}`" for name in sorted(names))
-
-
-def _function(name: str, function: Any) -> str:
-    """The signature of a function, and its docstring."""
-    signature = inspect.signature(inspect.unwrap(function))
-    plain = [
-        each.replace(annotation=inspect.Parameter.empty)
-        for each in signature.parameters.values()
-        if each.name != "self"
-    ]
-    text = str(inspect.Signature(plain))
-    return f"### {name}\n\n    {name}{text}\n\n{_document(function)}"
-
-
-def _document(of: Any) -> str:
-    """A docstring as Markdown: its sections in bold, its arguments a list."""
-    lines = []
-    section = ""
-    for line in inspect.cleandoc(of.__doc__).splitlines():
-        title = re.fullmatch(r"(Args|Returns|Raises|Yields|Source):", line)
-        entry = re.match(r"    (\*{0,2}\w+): (.*)", line)
-        if title:
-            section = title[1]
-            lines += [f"**{section}**", ""]
-        elif section not in ("Args", "Raises"):
-            lines.append(line.strip())
-        elif entry:
-            lines.append(f"- `{entry[1]}`: {entry[2]}")
-        else:
-            lines.append(f"  {line.strip()}".rstrip())
-    return "\n".join(lines)
-
-
-def _part(name: str, words: str) -> str:
-    """The public names of a room, and what each is for."""
-    room = importlib.import_module(name)
-    rows = ["| Name | |", "|---|---|"]
-    for each in dir(room):
-        first = inspect.cleandoc(getattr(room, each).__doc__).splitlines()[0]
-        rows.append(f"| `{each}` | {_cell(first)} |")
-    return "\n\n".join([f"### {name}", words, "\n".join(rows)])
-
-
-def _values(name: str, words: str, kind: Any) -> str:
-    """A class of values: what it is, and what it holds, with its comments."""
-    text = inspect.cleandoc(kind.__doc__)
-    said = dict(re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", text, re.M))
-    first = text.splitlines()[0]
-    rows = ["| Field | Type | |", "|---|---|---|"]
-    for line in inspect.getsource(kind).splitlines():
-        found = re.fullmatch(r"    (\w+): ([^#]+?)(?:  # (.*))?", line)
-        if found:
-            type_ = _cell(found[2].partition(" = dataclasses.field")[0])
-            text = _cell(found[3] or " ".join(said.get(found[1], "").split()))
-            rows.append(f"| `{found[1]}` | `{type_}` | {text} |")
-    for each, value in vars(kind).items():
-        if isinstance(value, property):
-            text = inspect.cleandoc(value.__doc__ or "").splitlines()[0]
-            rows.append(f"| `{each}` | | {_cell(text)} |")
-    table = "\n".join(rows)
-    return f"### {name}\n\n{words} {first}\n\n{table}"
 
 
 def _row(field: Any) -> str:

@@ -1,4 +1,4 @@
-"""The formulas of docs/how_it_works.md, computed again in NumPy."""
+"""The formulas of docs/how_it_works.md and optimization.md, in NumPy again."""
 
 import numpy as np
 import pytest
