@@ -3,12 +3,15 @@
     python scripts/benchmarks/batches.py --lines=1000000
     python scripts/benchmarks/batches.py --pictures
     python scripts/benchmarks/batches.py --stubs=2000
+    python scripts/benchmarks/batches.py --engines=2
 
 --lines checks a manifest of so many good lines. --pictures paints three
 photographs in four styles at 128 with the small network, as one batch and in
 twelve processes of their own, without their imports; the exit status is 1 if
 the batch takes over 0.6 of the twelve, or differs by a bit. --stubs sends jobs
 that paint nothing through a local Ray cluster; it needs nst-tf[batch].
+--engines paints the same twelve pictures here and by Ray with one and two
+workers, in turns, each in a process of its own, that many times.
 """
 
 import json
@@ -34,6 +37,26 @@ from nst_tf.transfer import painters
 began = time.monotonic()
 nst_tf.run_job(nst_tf.Job(**json.loads(sys.argv[1])))
 print(time.monotonic() - began)
+"""
+
+
+ENGINES = {
+    "here": {},
+    "ray, 1 worker": {"engine": "ray", "address": "local", "workers": 1},
+    "ray, 2 workers": {"engine": "ray", "address": "local", "workers": 2},
+}
+# Prints when each picture came, and how long it was painted.
+TIMED = """
+import json, sys, time
+import nst_tf
+jobs, options = json.loads(sys.argv[1])
+began = time.monotonic()
+found = []
+for each in nst_tf.run_jobs([nst_tf.Job(**job) for job in jobs], **options):
+    if each.status != "done":
+        raise SystemExit(each.error)
+    found.append((time.monotonic() - began, each.seconds))
+print(json.dumps(found))
 """
 
 
@@ -73,6 +96,21 @@ def check_lines(count: int) -> dict[str, Any]:
     }
 
 
+def list_jobs(folder: str) -> list[dict[str, Any]]:
+    """Lists the settings of twelve pictures."""
+    return [
+        {
+            "content": f"photos/{n}.png",
+            "style": [str(harness.SAMPLES / f"{name}.jpg")],
+            "output": f"{folder}/{n}-{name}.png",
+            "size": 128,
+            "weights": "small",
+        }
+        for n in range(3)
+        for name in NAMES
+    ]
+
+
 def paint_twelve() -> dict[str, Any]:
     """Paints twelve pictures as a batch and alone."""
     import nst_tf
@@ -80,19 +118,6 @@ def paint_twelve() -> dict[str, Any]:
 
     device.prepare()
     from nst_tf.transfer import painters  # noqa: F401  imports are not counted
-
-    def list_jobs(folder: str) -> list[dict[str, Any]]:
-        return [
-            {
-                "content": f"photos/{n}.png",
-                "style": [str(harness.SAMPLES / f"{name}.jpg")],
-                "output": f"{folder}/{n}-{name}.png",
-                "size": 128,
-                "weights": "small",
-            }
-            for n in range(3)
-            for name in NAMES
-        ]
 
     os.mkdir("alone")
     alone = []
@@ -123,6 +148,39 @@ def paint_twelve() -> dict[str, Any]:
         "batch over alone": round(share, 3),
         "same": is_same,
         "met": share <= 0.6 and is_same,
+    }
+
+
+def compare_engines(rounds: int) -> dict[str, Any]:
+    """Paints twelve pictures by each engine in turn: pictures an hour.
+
+    The first picture of each worker, which compiles, is not counted. What the
+    engine adds to a picture is the time that its worker does not paint.
+    """
+    rates: dict[str, list[float]] = {name: [] for name in ENGINES}
+    added: dict[str, list[float]] = {name: [] for name in ENGINES}
+    for turn in range(rounds):
+        for name, options in ENGINES.items():
+            jobs = list_jobs(f"{turn}-{name}")
+            done = subprocess.run(
+                [sys.executable, "-c", TIMED, json.dumps([jobs, options])],
+                env=harness.make_environment(),
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+            found = json.loads(done.stdout.splitlines()[-1])
+            workers = int(options.get("workers", 1))
+            began, ended = found[workers - 1][0], found[-1][0]
+            counted = found[workers:]
+            a_picture = (ended - began) / len(counted)
+            painted = sum(seconds for _, seconds in counted) / len(counted)
+            rates[name].append(3600 / a_picture)
+            added[name].append(1e3 * (workers * a_picture - painted))
+    return {
+        "pictures an hour": {n: round(max(r)) for n, r in rates.items()},
+        "of each turn": {n: [*map(round, r)] for n, r in rates.items()},
+        "ms beside painting": {n: round(min(a)) for n, a in added.items()},
     }
 
 
@@ -194,6 +252,7 @@ def main() -> int:
     parser.add_argument("--lines", type=int, default=0)
     parser.add_argument("--pictures", action="store_true")
     parser.add_argument("--stubs", type=int, default=0)
+    parser.add_argument("--engines", type=int, default=0)
     typed = parser.parse_args()
     harness.hide_gpus()
     # Before the working directory changes.
@@ -209,6 +268,8 @@ def main() -> int:
             records.append(paint_twelve())
         if typed.stubs:
             records.append(send_stubs(typed.stubs))
+        if typed.engines:
+            records.append(compare_engines(typed.engines))
         for record in records:
             print(json.dumps(record, indent=1))
             status |= not record.get("met", True)

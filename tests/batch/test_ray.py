@@ -1,5 +1,6 @@
 """Ray: the same pictures as here; what is lost comes again; what is refused."""
 
+import dataclasses
 import os
 import pickle
 import signal
@@ -11,6 +12,7 @@ import pytest
 import toys
 
 import nst_tf
+from nst_tf import files
 from nst_tf.batch import (
     actor,
     api,
@@ -25,6 +27,7 @@ from nst_tf.batch import (
     workers,
 )
 from nst_tf.images import image_io
+from nst_tf.runs import resume
 
 
 def _make_jobs(count, **chosen):
@@ -177,14 +180,14 @@ def _stub(act):
     return Stub
 
 
-def _paint(jobs, kind, count=2):
-    """Paints jobs by a cluster of stubs: results by line."""
+def _paint(jobs, kind, count=2, watch=None):
+    """Paints jobs by a cluster of actors of a kind: results by line."""
     checked = checking.Checker().check_all(tasks.take_jobs(jobs))
     assert not checked.faults
     yield from ray_engine.paint(
         order.Queue(checked.found),
         ledger.Written(None),
-        workers.Watch(),
+        watch or workers.Watch(),
         api.command_line.Options(workers=count, engine="ray"),
         kind,
     )
@@ -275,3 +278,75 @@ def test_a_worker_of_another_version_is_refused(
     monkeypatch.setattr(nst_tf, "__version__", "9.9.9")
     with pytest.raises(ValueError, match=r"this program is nst_tf 9\.9\.9; in"):
         [*nst_tf.run_jobs(_make_jobs(1), engine="ray")]
+
+
+@pytest.mark.slow
+def test_a_picture_of_a_lost_node_resumes_from_its_checkpoint(
+    pictures, make_cluster
+):
+    chosen = {"checkpoint_dir": "shared", "checkpoint_every": "2"}
+    (job,) = _make_jobs(1, **chosen)
+    job = dataclasses.replace(job, steps=(100,))
+    nodes, (node,) = make_cluster({"num_cpus": 0}, {"num_cpus": 1})
+
+    def lose_the_node():
+        nonlocal node
+        if node and any(pictures.glob("shared/*/*.npz")):
+            nodes.add_node(num_cpus=1, object_store_memory=80 * 2**20)
+            nodes.remove_node(node)
+            node = None
+        return False
+
+    starts = pictures / "starts"
+
+    class Noting(actor.PaintingActor):
+        def __init__(self, *given):
+            super().__init__(*given)
+            find = resume.find_checkpoint
+
+            def note(*asked):
+                saved = find(*asked)
+                with starts.open("a") as file:
+                    file.write(f"{saved.state.steps if saved else 0}\n")
+                return saved
+
+            resume.find_checkpoint = note
+
+    ((_, result),) = _paint([job], Noting, 1, workers.Watch(lose_the_node))
+    assert node is None and result.status == ledger.DONE, result
+    first, second = map(int, starts.read_text().split())
+    assert first == 0 < second
+    assert not any(pictures.glob("shared/*"))
+    alone = dataclasses.replace(job, output="alone.png", checkpoint_dir="")
+    (result,) = nst_tf.run_jobs([alone], workers=1)
+    assert result.status == ledger.DONE
+    np.testing.assert_array_equal(
+        *(image_io.load_picture(f"{n}.png").pixels for n in ("out/0", "alone"))
+    )
+
+
+@pytest.mark.slow
+def test_files_that_no_worker_sees_go_through_the_object_store(
+    pictures, make_cluster
+):
+    make_cluster({"num_cpus": 1})
+    hidden = str(pictures)
+
+    class Elsewhere(actor.PaintingActor):
+        def __init__(self, setup, threads, mark):
+            measure = actor._measure
+            actor._measure = lambda path: (
+                -1 if path.startswith(hidden) else measure(path)
+            )
+            super().__init__(setup, threads, "/no/mark")
+
+    jobs = [
+        dataclasses.replace(job, output=f"out/{n}.bmp")
+        for n, job in enumerate(_make_jobs(2))
+    ]
+    for _, result in _paint(jobs, Elsewhere, 1):
+        assert result.status == ledger.DONE, result
+        assert result.digest == files.digest_file(result.output)
+        assert Path(f"{result.output}.json").exists()
+    again = [*nst_tf.run_jobs(jobs, engine="ray")]
+    assert {result.status for result in again} == {ledger.SKIPPED}
