@@ -98,6 +98,13 @@ def _replace(new: Path, path: Path) -> None:
         aside.unlink()
 
 
+def find_existing(path: Path) -> Path:
+    """Returns a path, or the nearest of its parents that exists."""
+    while not os.path.lexists(path) and path != path.parent:
+        path = path.parent
+    return path
+
+
 def check_folder_writable(folder: Path) -> None:
     """Raises OSError if a file cannot be created in an existing folder."""
     with tempfile.TemporaryFile(dir=folder):

@@ -184,9 +184,7 @@ class Checker:
         name = str(folder)
         if name not in self._folders:
             place = Path(os.path.realpath(folder))
-            there = place
-            while not os.path.lexists(there) and there != there.parent:
-                there = there.parent
+            there = files.find_existing(place)
             if not there.is_dir():
                 raise ValueError(
                     f"output folder {folder} cannot be made: {there} is a file."

@@ -53,7 +53,7 @@ class Ledger:
     """The results of batches in a folder.
 
     Args:
-        folder: The folder.
+        folder: The folder, which `open` makes if it is missing.
         shard: The (k, n) of results-k-of-n.jsonl; None: results.jsonl.
 
     Raises:
@@ -69,7 +69,7 @@ class Ledger:
         for path in (self.path, self.failed):
             _check_ours(path)
         try:
-            files.check_folder_writable(folder)
+            files.check_folder_writable(files.find_existing(folder.absolute()))
         except OSError as error:
             raise ValueError(
                 f"results_dir {folder} cannot be written to: {error.strerror}; "
@@ -77,12 +77,13 @@ class Ledger:
             ) from error
 
     def open(self) -> None:
-        """Locks the file, for this batch alone.
+        """Makes the folder, and locks the file for this batch alone.
 
         Raises:
             ValueError: If another batch has locked it.
         """
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = locks.hold(self.path)
         except BlockingIOError:
             raise ValueError(

@@ -40,7 +40,7 @@ print(time.monotonic() - began)
 """
 
 
-ENGINES = {
+ENGINES: dict[str, dict[str, Any]] = {
     "here": {},
     "ray, 1 worker": {"engine": "ray", "address": "local", "workers": 1},
     "ray, 2 workers": {"engine": "ray", "address": "local", "workers": 2},
@@ -154,11 +154,12 @@ def paint_twelve() -> dict[str, Any]:
 def compare_engines(rounds: int) -> dict[str, Any]:
     """Paints twelve pictures by each engine in turn: pictures an hour.
 
-    The first picture of each worker, which compiles, is not counted. What the
-    engine adds to a picture is the time that its worker does not paint.
+    The first picture of each worker, which compiles, is not counted. The
+    overhead of Ray is the time between the pictures of a single worker. The
+    load says how busy the machine was with other work.
     """
     rates: dict[str, list[float]] = {name: [] for name in ENGINES}
-    added: dict[str, list[float]] = {name: [] for name in ENGINES}
+    overheads, load = [], os.getloadavg()[2]
     for turn in range(rounds):
         for name, options in ENGINES.items():
             jobs = list_jobs(f"{turn}-{name}")
@@ -170,17 +171,18 @@ def compare_engines(rounds: int) -> dict[str, Any]:
                 text=True,
             )
             found = json.loads(done.stdout.splitlines()[-1])
-            workers = int(options.get("workers", 1))
+            workers = options.get("workers", 1)
             began, ended = found[workers - 1][0], found[-1][0]
             counted = found[workers:]
-            a_picture = (ended - began) / len(counted)
-            painted = sum(seconds for _, seconds in counted) / len(counted)
-            rates[name].append(3600 / a_picture)
-            added[name].append(1e3 * (workers * a_picture - painted))
+            rates[name].append(3600 * len(counted) / (ended - began))
+            if options and workers == 1:
+                painted = sum(seconds for _, seconds in counted)
+                overheads.append((ended - began - painted) / len(counted))
     return {
         "pictures an hour": {n: round(max(r)) for n, r in rates.items()},
         "of each turn": {n: [*map(round, r)] for n, r in rates.items()},
-        "ms beside painting": {n: round(min(a)) for n, a in added.items()},
+        "Ray's ms a picture": [round(1e3 * each, 1) for each in overheads],
+        "load of 15 minutes": round(load, 1),
     }
 
 

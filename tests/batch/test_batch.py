@@ -208,6 +208,19 @@ def test_files_of_others_are_not_taken_for_results(run, folder, capsys):
     assert "failed.jsonl exists, but no batch wrote" in capsys.readouterr().err
 
 
+def test_a_missing_folder_of_results_is_made(run, folder, painter, capsys):
+    (folder / "paint.jpg").write_text("no folder")
+    assert run("--results_dir=paint.jpg/new") == 1
+    assert (
+        "paint.jpg/new/results.jsonl cannot be read: Not a"
+        in capsys.readouterr().err
+    )
+    assert run("--results_dir=a/b", "--dry_run") == 0
+    assert not (folder / "a").exists()
+    assert run("--results_dir=a/b") == 0
+    assert (folder / "a/b/results.jsonl").exists()
+
+
 def test_half_a_line_of_results_is_passed_over(tmp_path):
     path = tmp_path / "results.jsonl"
     line = {"status": "done", "output": "a.png", "digest": "sha256:1"}
