@@ -20,6 +20,7 @@ from nst_tf.runs import results, runner
 from nst_tf.video import cuts, flow, frames, warping
 
 STEPS_SHARE = 0.4  # of the steps at the full size, for all but first frames
+CONTRAST = 0.5  # of the content, in pixels that no other frame knows
 BLEND = 0.5  # share of the neighboring frame where another pass starts
 
 
@@ -201,19 +202,20 @@ def compose_start(
 
     Returns:
         [H, W, 3] in [0, 1]: what is known, blended with the earlier result if
-        there is one, and elsewhere the content in the colors of the known
-        pixels around. None if nothing is known.
+        there is one, and elsewhere the content in the colors of known
+        pixels nearby. None if nothing is known.
     """
     share = known.visible[..., None]
     if earlier is not None:
         return earlier + BLEND * share * (known.seen - earlier)
     if not known.visible.any():
         return None
-    # Elsewhere the content takes the change of color that pixels nearby have.
+    # The rest takes the colors of known pixels nearby, and less of the contrast
+    # of the content, which few steps would leave in its own colors.
     content = image_io.resize(plan.content, *plan.size)
-    change = (known.seen - content + 1) / 2
-    change = 2 * transparency.fill(change, known.visible) - 1
-    start = np.clip(content + change, 0, 1)
+    nearby = transparency.fill(known.seen, known.visible)
+    smooth = transparency.fill(content, known.visible)
+    start = np.clip(nearby + CONTRAST * (content - smooth), 0, 1)
     return start + share * (known.seen - start)
 
 
