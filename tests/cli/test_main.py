@@ -454,8 +454,8 @@ def test_a_gradient_that_becomes_nan_leaves_the_best_picture(
 ):
     make = objectives.make_objective
 
-    def spoiled(*arguments):
-        evaluate, count = make(*arguments), tf.Variable(0)
+    def spoiled(*arguments, **options):
+        evaluate, count = make(*arguments, **options), tf.Variable(0)
 
         def evaluate_or_spoil(image):
             count.assign_add(1)
