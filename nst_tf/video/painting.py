@@ -38,7 +38,7 @@ class Agreement:
     """
 
     look_back: Sequence[int] = (1, 2, 4)
-    temporal_weight: float = 100.0
+    temporal_weight: float = 50.0
     frame_steps: int = 0
     passes: int = 1
 
