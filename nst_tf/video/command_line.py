@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from nst_tf.cli import flags, programs
 from nst_tf.plan import conflicts, settings
-from nst_tf.video import clips
+from nst_tf.video import clips, painting
 
 FARTHEST = 64  # frames that --look_back may name
+_USUAL = painting.Agreement()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,26 +45,26 @@ class Options:
         examples=("dis", "deepflow", "none"),
     )
     look_back: tuple[int, ...] = programs.flag(
-        (1, 2, 4),
+        _USUAL.look_back,
         "How many frames ago the frames are that a frame must agree with.",
         low=1,
         high=FARTHEST,
     )
     temporal_weight: float = programs.flag(
-        1000.0,
+        _USUAL.temporal_weight,
         "Weight of agreement with earlier frames.",
         low=0,
         high=1e12,
     )
     frame_steps: int = programs.flag(
-        0,
+        _USUAL.frame_steps,
         "Steps of each frame but the first of a scene; 0: 0.4 of the steps at "
         "the full size.",
         low=0,
         high=10**6,
     )
     passes: int = programs.flag(
-        1,
+        _USUAL.passes,
         "How many times the whole film is painted, forward and backward.",
         low=1,
         high=100,

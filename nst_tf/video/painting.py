@@ -37,7 +37,7 @@ class Agreement:
         passes: How many times the whole film is painted, forward and backward.
     """
 
-    look_back: Sequence[int] = (1, 2, 4)
+    look_back: tuple[int, ...] = (1, 2, 4)
     temporal_weight: float = 50.0
     frame_steps: int = 0
     passes: int = 1
