@@ -1,4 +1,4 @@
-"""The processes of a server: one that paints, and one for each upload."""
+"""Starts the processes of a server: a painting one, and one per upload."""
 
 import asyncio
 import contextlib
@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM = sys.executable, "-m", "nst_tf.web.painting_process"
-CHECK_SECONDS = 60.0  # that an upload may take to be read
-LEAVE_SECONDS = 20.0  # that the painting process has to save a checkpoint
+CHECK_SECONDS = 60.0  # limit of the time to read an upload
+LEAVE_SECONDS = 20.0  # limit of the time to save a checkpoint at the end
 
 
 class PaintingProcess:
@@ -24,7 +24,7 @@ class PaintingProcess:
         """Starts the process, and yields its messages until it ends.
 
         Args:
-            root: The studio's folder, in which painting.log has its errors.
+            root: The studio's folder; its painting.log gets the errors.
         """
         with open(root / "painting.log", "wb") as errors:
             self._process = await asyncio.create_subprocess_exec(
@@ -42,13 +42,13 @@ class PaintingProcess:
         await self._process.wait()
 
     def send(self, command: Mapping[str, Any]) -> None:
-        """Sends the process a line; none to one that has ended."""
+        """Sends a command to the process, unless it has ended."""
         pipe = self._process and self._process.stdin
         if pipe and not pipe.is_closing():
             pipe.write(f"{json.dumps(command)}\n".encode())
 
     async def close(self) -> None:
-        """Lets the process save a checkpoint, and end."""
+        """Ends the process after it has saved a checkpoint."""
         process = self._process
         if process is None or process.stdin is None:
             return
@@ -60,10 +60,10 @@ class PaintingProcess:
 
 
 async def check_upload(path: Path) -> dict[str, Any]:
-    """Reads a picture in a process of its own; a hostile one ends that only.
+    """Reads an upload in a separate process, which a hostile file may crash.
 
     Returns:
-        What `upload_check.main` prints.
+        The line that `upload_check.main` prints.
     """
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "nst_tf.web.upload_check", str(path)),

@@ -1,4 +1,4 @@
-"""The program: reads flags, makes the folder, and serves until Ctrl-C."""
+"""Runs the program nst-tf-web: serves the studio until Ctrl-C."""
 
 import contextlib
 import dataclasses
@@ -14,7 +14,7 @@ from nst_tf import files, terminal
 from nst_tf.cli import programs
 
 MOST_CONNECTIONS = 300
-IDLE_SECONDS = 20.0  # that a connection may take to begin a request
+IDLE_SECONDS = 20.0  # limit for a connection without a request
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,14 +115,14 @@ def _serve(given: Options) -> int:
             kept = storage.Storage(folder / "nst_tf-studio", given.disk * 1e9)
         except BlockingIOError:
             raise ValueError(
-                f"another server has {folder}; end it, or name another "
+                f"another server uses {folder}; stop it, or name another "
                 f"folder with --folder."
             ) from None
         application = routes.make_application(work_queue.Studio(kept))
         access = guard.Access(frozenset(names), is_public, token)
 
         class Protocol(h11_impl.H11Protocol):
-            """Closes a connection that does not come to a request."""
+            """Closes connections that do not complete a request."""
 
             def connection_made(self, transport: object) -> None:
                 super().connection_made(transport)
@@ -149,7 +149,8 @@ def _serve(given: Options) -> int:
             timeout_graceful_shutdown=2,
         )
         terminal.print_note(
-            address, "Ctrl-C ends it; an unfinished picture goes on next time."
+            address,
+            "Ctrl-C stops the studio; the next start resumes its picture.",
         )
         if given.open:
             webbrowser.open(address)

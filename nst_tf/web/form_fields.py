@@ -1,7 +1,8 @@
 """Makes form fields from the table of settings, and a `Job` from a form.
 
-A `Job` takes paths and addresses. A form may send neither: it names pictures by
-their upload numbers, and settings that could be paths accept keywords only.
+A `Job` accepts paths and addresses; a form may send neither. It refers to
+pictures by their upload numbers, and settings that may be paths accept only
+their keywords.
 """
 
 import math
@@ -14,9 +15,9 @@ from nst_tf import errors, files
 from nst_tf.cli import flags
 from nst_tf.plan import checks, conflicts, settings
 
-LONGEST_TEXT = 2000  # characters of a value
-MOST_VALUES = 100  # of a setting with several
-# The studio decides where and how pictures are written.
+LONGEST_TEXT = 2000  # characters per value
+MOST_VALUES = 100  # per setting
+# The studio chooses where and how pictures are written.
 _DECIDED = {"overwrite", "bit_depth", "record_paths"}
 _ROLES = (settings.Role.PIXELS, settings.Role.FILE)
 _KINDS: dict[Any, str] = {bool: "bool", int: "int", float: "float", str: "text"}
@@ -70,12 +71,12 @@ def list_values(
     pictures: Mapping[str, Sequence[Path]],
     decided: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Lists the values of the job that a form asks for.
+    """Lists the values of the job that a form describes.
 
     Args:
         chosen: Settings by name, as JSON has them.
         pictures: The files of pictures, by the settings of `PICTURES`.
-        decided: Settings that the studio decides.
+        decided: Values that the studio chooses.
 
     Raises:
         ValueError: In one sentence: what was received, what was expected.
@@ -107,11 +108,13 @@ def _check_value(name: str, value: Any) -> None:
     """Raises ValueError unless a form may send a value of a setting."""
     if name not in SHOWN:
         near = settings.suggest(name[:60], SHOWN)
-        raise ValueError(f"there is no setting {name[:60]!r} here{near or '.'}")
+        raise ValueError(
+            f"the studio has no setting {name[:60]!r}{near or '.'}"
+        )
     keywords = settings.FIELDS[name].metadata.get("keywords")
     if keywords and value not in keywords:
         raise ValueError(
-            f"{name} is none of its words; expected "
+            f"{name} is not a known value; expected "
             f"{errors.list_choices(list(keywords))}."
         )
     parts = value if isinstance(value, list) else [value]
@@ -121,7 +124,7 @@ def _check_value(name: str, value: Any) -> None:
         if isinstance(part, float) and not math.isfinite(part):
             raise ValueError(f"{name} is {part}, expected a number.")
         if isinstance(part, (dict, list)) or part is None:
-            raise ValueError(f"{name} is no plain value.")
+            raise ValueError(f"{name} is not a plain value.")
         if isinstance(part, int) and abs(part) > 10**15:
             raise ValueError(f"{name} is too large a number.")
     if is_long:
@@ -131,10 +134,10 @@ def _check_value(name: str, value: Any) -> None:
 def write_command(
     chosen: Mapping[str, Any], pictures: Mapping[str, Sequence[str]]
 ) -> str:
-    """Writes the command line that asks for the same picture.
+    """Writes the command line that paints the same picture.
 
     Args:
-        chosen: Settings by name, as `make_job` has taken them.
+        chosen: Settings by name, as in `list_values`.
         pictures: The names of pictures, by the settings of `PICTURES`.
     """
     content, styles = pictures.get("content", ()), pictures.get("style", ())
@@ -150,11 +153,10 @@ def write_command(
 
 
 def list_presets() -> list[dict[str, Any]]:
-    """Lists the presets that paint our samples with our own losses.
+    """Lists the presets that use the sample pictures and our own losses.
 
     Returns:
-        Of each its name, a sentence, settings, and pictures by the names of
-        `files.example_images`.
+        The name, a sentence, the settings and the sample pictures of each.
     """
     samples = {str(p): name for name, p in files.example_images().items()}
     found = []
@@ -187,13 +189,13 @@ def list_presets() -> list[dict[str, Any]]:
 
 
 def find_gallery_picture(name: str) -> Path | None:
-    """Finds the picture that a preset has painted; None if there is none."""
+    """Finds the example picture of a preset; returns None without one."""
     path = files.presets_folder() / "gallery" / f"{name}.jpg"
     return path if path.is_file() else None
 
 
 def _read_sentence(preset: str) -> str:
-    """Reads the first line of a preset, which says what it paints."""
+    """Reads the first line of a preset, which describes it."""
     path = files.presets_folder() / f"{preset}.cfg"
     first = path.read_text(encoding="utf-8").partition("\n")[0]
     return first.removeprefix("#").strip()

@@ -1,8 +1,8 @@
 """Checks the host, origin, token and size of every request.
 
-Any page that the user visits can send requests to 127.0.0.1, and can resolve
-its own name to that address (DNS rebinding). So the server accepts only hosts
-that name this machine and requests from its own pages; it refuses all others.
+Any page that the user visits can send requests to 127.0.0.1, and its host name
+can resolve to that address (DNS rebinding). Therefore the server accepts only
+host names of this machine, and only requests from its own page.
 """
 
 import ipaddress
@@ -37,7 +37,7 @@ Application = Callable[
 
 
 class Access(NamedTuple):
-    """The hosts that may use the server.
+    """The hosts and clients that may use the server.
 
     Attributes:
         names: Allowed host names, besides localhost.
@@ -81,14 +81,14 @@ def check(
     if not _is_known(access, host):
         raise RefusedError(
             403,
-            "this host is not known here; name it with --allow_host when you "
+            "this host name is unknown; allow it with --allow_host when you "
             "start the server.",
         )
     origin = headers.get("origin")
     if origin is not None and not _is_own(access, origin, host):
         raise RefusedError(403, "requests from other sites are refused.")
     site = headers.get("sec-fetch-site", "none")
-    # A link on another page may lead here, to the page and to nothing else.
+    # A link on another site may open the page, and nothing else.
     is_link = (method, path, headers.get("sec-fetch-dest")) == (
         *("GET", "/"),
         "document",
@@ -131,15 +131,15 @@ def _find_name(address: str) -> str:
 
 def _describe_large(limit: int) -> RefusedError:
     """Makes the error for a body that is too long."""
-    return RefusedError(413, f"at most {limit / 1e6:g} MB are taken.")
+    return RefusedError(413, f"the limit is {limit / 1e6:g} MB.")
 
 
 class Guard:
-    """Passes on the requests that are answered, and no more of their bodies.
+    """ASGI middleware that refuses requests, and limits their bodies.
 
     Args:
-        application: What answers them.
-        access: To whom.
+        application: The application that answers the other requests.
+        access: The hosts and clients that may use it.
         cookie: The name of the cookie that holds the token.
     """
 
@@ -150,7 +150,7 @@ class Guard:
     async def __call__(
         self, scope: MutableMapping[str, Any], receive: Receive, send: Send
     ) -> None:
-        """Answers one request, as ASGI has it."""
+        """Answers a request."""
         if scope["type"] == "lifespan":
             await self._application(scope, receive, send)
             return
@@ -167,7 +167,7 @@ class Guard:
 
         try:
             if scope["type"] != "http":
-                raise RefusedError(403, "only HTTP is spoken here.")
+                raise RefusedError(403, "only HTTP is supported.")
             headers = {
                 name.decode("latin-1"): value.decode("latin-1")
                 for name, value in scope["headers"]
@@ -207,12 +207,12 @@ class Guard:
             ):
                 return ""
         raise RefusedError(
-            401, "open the address that the server has printed, with its token."
+            401, "open the address that the server printed, with its token."
         )
 
 
 def _limit(receive: Receive, limit: int) -> Receive:
-    """Limits how many bytes of a body are received, whatever it says."""
+    """Limits the received bytes of a body, whatever its declared length."""
     taken = 0
 
     async def receive_some() -> Message:
@@ -227,7 +227,7 @@ def _limit(receive: Receive, limit: int) -> Receive:
 
 
 async def _answer(send: Send, path: str, error: RefusedError) -> None:
-    """Answers with the reason of a refusal, and closes the connection."""
+    """Answers with the reason of the refusal, and closes the connection."""
     kind, body = "text/plain; charset=utf-8", f"{error}\n"
     if path.startswith("/api/"):
         kind, body = "application/json", json.dumps({"error": str(error)})

@@ -17,7 +17,7 @@ from nst_tf.web import storage, upload_check
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
 
-PREVIEW_SIDE, SMALL_SIDE = 768, 320  # pixels, of a preview and of a result
+PREVIEW_SIDE, SMALL_SIDE = 768, 320  # pixels, of previews and thumbnails
 
 
 def shrink(plan: planning.Plan) -> planning.Plan:
@@ -38,7 +38,7 @@ def _preview_size(plan: planning.Plan) -> tuple[int, int]:
 def write_preview(
     path: Path, small: planning.Plan, step: "descent.Step"
 ) -> None:
-    """Writes the picture of a step, as small as previews are."""
+    """Writes the picture of a step at the size of previews."""
     image = image_io.resize(results.read_image(step), *_preview_size(small))
     view = upload_check.make_view(results.finish(image, small).image, 1 << 16)
     with files.write_atomically(path) as file:
@@ -65,8 +65,8 @@ def is_at_end(run: runner.Run) -> bool:
 def keep_state(run: runner.Run, step: "descent.Step", folder: Path) -> None:
     """Keeps the state from which a finished picture takes more steps.
 
-    The checkpoints of the job stay: if it is killed before the server knows
-    that it is done, it resumes from one of these.
+    The checkpoints of the job stay until the server knows that it is done: if
+    the process is killed before, the job resumes from one of them.
     """
     kept = folder / storage.LAST_STATE
     shutil.rmtree(kept, ignore_errors=True)

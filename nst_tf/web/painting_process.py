@@ -1,10 +1,10 @@
 """The process that paints: python -m nst_tf.web.painting_process FOLDER.
 
-Lines of JSON come on standard input, {"do": "paint", "job": number, ...}, and
-go out on standard output; pictures go into the job's folder. Networks and
-compiled steps are kept from one picture to the next. When its standard input
-ends, the server has ended: the current picture is resumed from its checkpoint
-when a server starts again.
+It reads commands as lines of JSON, {"do": "paint", "job": number, ...}, from
+standard input, and writes messages to standard output; pictures go into the
+job's folder. It keeps networks and compiled steps from one picture to the next.
+The end of standard input means that the server has ended: the process saves a
+checkpoint, from which the next server has the picture resumed.
 """
 
 import contextlib
@@ -32,15 +32,15 @@ from nst_tf.web import job_files, storage, upload_check
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
 
-PREVIEW_SECONDS = 0.5  # between two previews, at least
-PREVIEW_SHARE = 0.03  # of the time goes into previews, at most
-JUDGED_SIZE = 512  # pixels, a side; as many take 1.5 GB
+PREVIEW_SECONDS = 0.5  # minimum interval between two previews
+PREVIEW_SHARE = 0.03  # maximum share of the time for previews
+JUDGED_SIZE = 512  # pixels, the long side; the judge needs 1.5 GB for it
 WARM_UP_SIDE = 32  # pixels
-OTHER_SECONDS = 60.0  # that another painting process has to end
+OTHER_SECONDS = 60.0  # limit of the wait for another painting process
 
 
 class Commands:
-    """Reads the commands of the server in a thread, during painting.
+    """Reads the commands of the server in a thread, while it paints.
 
     Attributes:
         has_left: Whether the server has ended.
@@ -67,7 +67,7 @@ class Commands:
             if command["do"] == "stop":
                 self._stopped = command["job"]
                 continue
-            if self._stopped == command["job"]:  # it is to go on
+            if self._stopped == command["job"]:  # it resumes
                 self._stopped = ""
             self._waiting.put(command)
         self.has_left = True
@@ -75,7 +75,7 @@ class Commands:
 
 
 class _Stages(screens.Display):
-    """A display that tells the server each stage, and keeps an estimate."""
+    """A display that sends each stage to the server, and estimates the time."""
 
     interval = 0.25
 
@@ -84,14 +84,14 @@ class _Stages(screens.Display):
         self._tell = tell
 
     def show(self, status: screens.Status, is_milestone: bool = False) -> None:
-        """Tells the server of a new stage."""
+        """Sends a new stage to the server."""
         is_new = status.label != self.status.label
         super().show(status)
         if is_new:
             self._tell("stage", label=status.label)
 
     def estimate_left(self) -> float | None:
-        """Estimates the seconds left; None: not known yet."""
+        """Estimates the seconds left; returns None if it is too early."""
         estimate, now = self.status.estimate, time.monotonic()
         if estimate is None or estimate.share(now) is None:
             return None
@@ -103,13 +103,13 @@ class Process:
 
     Args:
         root: The studio's folder.
-        commands: What is asked for.
-        out: Where to tell what is done.
+        commands: The commands of the server.
+        out: The stream of messages to the server.
     """
 
     def __init__(self, root: Path, commands: Commands, out: TextIO):
         self._root, self._commands, self._out = root, commands, out
-        self._number = ""  # of the job that is under way
+        self._number = ""  # of the current job
         self._networks: dict[tuple[str, str], Any] = {}
 
     def run(self) -> None:
@@ -128,11 +128,11 @@ class Process:
                     else:
                         self._paint(job, command["names"], stages)
             except (ValueError, OSError, MemoryError, ArithmeticError) as error:
-                words = str(error) or "there is not enough memory for it."
+                words = str(error) or "out of memory; choose a smaller size."
                 self.tell("failed", message=" ".join(words.split()))
 
     def tell(self, event: str, **more: Any) -> None:
-        """Tells the server something of the job that is under way."""
+        """Sends the server a message about the current job."""
         line = json.dumps({"event": event, "job": self._number, **more})
         with contextlib.suppress(OSError):  # the server has ended
             self._out.write(f"{line}\n")
@@ -141,15 +141,15 @@ class Process:
     def _paint(
         self, job: settings.Job, names: Mapping[str, str], stages: _Stages
     ) -> None:
-        """Paints a job, and writes what has come of it into its folder."""
+        """Paints a job, and writes the result into its folder."""
         began = time.monotonic()
         draft = self._keep_network(job, api.draft_files(job)[1])
         height, width = draft.size
         if height * width > 1e6 * upload_check.MEGAPIXELS:
             raise ValueError(
                 f"the picture would have {height * width / 1e6:.0f} "
-                f"megapixels, and at most {upload_check.MEGAPIXELS:.0f} are "
-                f"painted; choose a smaller size."
+                f"megapixels, but the limit is "
+                f"{upload_check.MEGAPIXELS:.0f}; choose a smaller size."
             )
         sources = {**draft.inputs.sources, **names}  # as the user calls them
         read = draft.inputs._replace(sources=sources)
@@ -185,13 +185,13 @@ class Process:
             levels=levels,
             seconds=round(run.seconds, 1),
         )
-        if is_done:  # a job that is killed before this line resumes from these
+        if is_done:  # until here, a killed job resumes from its checkpoints
             shutil.rmtree(job.checkpoint_dir, ignore_errors=True)
 
     def _follow(
         self, run: runner.Run, folder: Path, stages: _Stages
     ) -> "Callable[[descent.Step], None]":
-        """Makes what tells the server of each step, and writes previews."""
+        """Makes the callback that reports steps and writes previews."""
         plan = run.plan
         end = run.began + (plan.stop.seconds or math.inf)
         report = progress.Progress([plan], run.began, end)
@@ -230,7 +230,7 @@ class Process:
         return follow
 
     def _judge(self, job: settings.Job) -> None:
-        """Judges a result, at 512 pixels a side at most."""
+        """Judges a result, at no more than 512 pixels."""
         from nst_tf.judge import judging
 
         display.show_stage("judging")
@@ -247,7 +247,7 @@ class Process:
     def _keep_network(
         self, job: settings.Job, draft: planning.Plan
     ) -> planning.Plan:
-        """Reuses the weights of an earlier draft with the same network."""
+        """Reuses the weights of an earlier job with the same network."""
         key = job.extractor, job.weights
         kept = self._networks.setdefault(key, draft.inputs.network)
         read = draft.inputs._replace(network=kept)
@@ -269,7 +269,7 @@ def _list_steps(job: settings.Job, run: runner.Run) -> list[int]:
 
 
 def _wait_for_folder(path: Path) -> IO[str]:
-    """Locks a file, once the process of a server that was killed has ended."""
+    """Locks a file; waits for the painting process of a killed server."""
     end = time.monotonic() + OTHER_SECONDS
     while True:
         try:
@@ -299,7 +299,7 @@ def main(name: str) -> None:
         name: The studio's folder.
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # libraries that print do not disturb the lines
+    os.dup2(2, 1)  # output of libraries must not mix with messages
     root = Path(name)
     with _wait_for_folder(root / "painting.lock"):
         warm_up()

@@ -1,4 +1,4 @@
-"""Serves the page, and the JSON that it works with."""
+"""Serves the page, and the JSON that it uses."""
 
 import asyncio
 import contextlib
@@ -18,16 +18,16 @@ from nst_tf.runs import description, records
 from nst_tf.web import form_fields, guard, storage, work_queue
 
 PAGE = Path(__file__).parent / "page"
-STALL_SECONDS = 20.0  # without a byte of an upload
-UPLOAD_SECONDS = 600.0  # that an upload may take
-MOST_UPLOADS = 8  # at a time
-MOST_WATCHERS = 60  # pages, and their tabs
+STALL_SECONDS = 20.0  # maximum pause within an upload
+UPLOAD_SECONDS = 600.0  # maximum duration of an upload
+MOST_UPLOADS = 8  # at the same time
+MOST_WATCHERS = 60  # open pages
 
 Number = Annotated[str, fastapi.Path(pattern="^[a-z0-9_]{1,60}$")]
 
 
 class JobRequest(pydantic.BaseModel):
-    """A picture to paint: settings, and pictures by their numbers."""
+    """A picture to paint: settings, and the numbers of its pictures."""
 
     settings: dict[str, Any] = {}
     pictures: dict[str, list[str]] = {}
@@ -79,7 +79,7 @@ def make_application(studio: work_queue.Studio) -> fastapi.FastAPI:
 
 
 def _add_problems(application: fastapi.FastAPI, root: str) -> None:
-    """Answers errors with one sentence of JSON, without paths of ours."""
+    """Answers errors with one sentence of JSON, without our paths."""
 
     def answer(status: int, error: Exception | str) -> responses.JSONResponse:
         text = " ".join(str(error).split()).replace(root, "...")
@@ -133,7 +133,7 @@ def _add_page(application: fastapi.FastAPI) -> None:
 
     @application.get("/api/settings")
     async def get_settings() -> dict[str, Any]:
-        """Lists settings, presets, and samples of pictures."""
+        """Lists settings, presets, and sample pictures."""
         return {
             "version": nst_tf.__version__,
             "fields": form_fields.list_fields(),
@@ -143,7 +143,7 @@ def _add_page(application: fastapi.FastAPI) -> None:
 
     @application.get("/api/presets/{name}")
     async def get_preset_picture(name: Number) -> responses.FileResponse:
-        """Shows what a preset has painted."""
+        """Returns the example picture of a preset."""
         known = {preset["name"] for preset in form_fields.list_presets()}
         path = form_fields.find_gallery_picture(name) if name in known else None
         return _send(path, "image/jpeg")
@@ -152,7 +152,7 @@ def _add_page(application: fastapi.FastAPI) -> None:
 def _add_pictures(
     application: fastapi.FastAPI, studio: work_queue.Studio
 ) -> None:
-    """Takes uploads, and shows them."""
+    """Adds the routes of uploads."""
     uploading = 0
 
     @application.post(
@@ -172,11 +172,17 @@ def _add_pictures(
         request: requests.Request,
         name: Annotated[str, fastapi.Query(max_length=400)] = "picture",
     ) -> dict[str, Any]:
-        """Takes a picture: the body is its file."""
+        """Uploads a picture; the body is the file.
+
+        It is not multipart: a plain body needs no parser, its length is limited
+        as it arrives, and the page sends one file at a time anyway.
+        """
         nonlocal uploading
         studio.make_room()
         if uploading >= MOST_UPLOADS:
-            raise work_queue.BusyError("many pictures are on their way; wait.")
+            raise work_queue.BusyError(
+                "too many uploads at the same time; try again."
+            )
         uploading += 1
         folder = studio.kept.make_picture_folder()
         try:
@@ -196,20 +202,20 @@ def _add_pictures(
 
     @application.get("/api/pictures/{number}/view")
     async def get_view(number: Number) -> responses.FileResponse:
-        """Shows a picture, at a size for a page."""
+        """Returns a picture, reduced for the page."""
         found = studio.kept.pictures.get(number)
         return _send(found and found.view, "image/jpeg")
 
     def describe(number: str) -> dict[str, Any]:
         if number not in studio.kept.pictures:
-            raise work_queue.MissingError("this picture is not here any more.")
+            raise work_queue.MissingError("this picture no longer exists.")
         found = studio.kept.pictures[number]
         size = {"width": found.width, "height": found.height}
         return {"id": number, "name": found.name, **size}
 
 
 def _add_jobs(application: fastapi.FastAPI, studio: work_queue.Studio) -> None:
-    """Takes jobs, and what is to be done with them."""
+    """Adds the routes of jobs."""
 
     @application.get("/api/jobs")
     async def list_jobs() -> list[dict[str, Any]]:
@@ -240,7 +246,7 @@ def _add_jobs(application: fastapi.FastAPI, studio: work_queue.Studio) -> None:
 
     @application.post("/api/jobs/{number}/continue")
     async def continue_job(number: Number, more: MoreRequest) -> dict[str, Any]:
-        """Goes on: to a job's end, with more steps, or at a larger size."""
+        """Continues a job: to its end, with more steps, or at a larger size."""
         entry = studio.find(number)
         if more.size or more.steps:
             entry = studio.go_on(entry, more.size, more.steps)
@@ -250,7 +256,7 @@ def _add_jobs(application: fastapi.FastAPI, studio: work_queue.Studio) -> None:
 
     @application.post("/api/jobs/{number}/judge")
     async def judge_job(number: Number) -> dict[str, Any]:
-        """Has a picture judged."""
+        """Queues a picture for the judge."""
         studio.judge(studio.find(number))
         return studio.describe(studio.find(number))
 
@@ -269,11 +275,11 @@ def _add_jobs(application: fastapi.FastAPI, studio: work_queue.Studio) -> None:
 def _add_results(
     application: fastapi.FastAPI, studio: work_queue.Studio
 ) -> None:
-    """Shows what is painted, and how."""
+    """Adds the routes of previews and results."""
 
     @application.get("/api/jobs/{number}/preview")
     async def get_preview(number: Number) -> responses.Response:
-        """Shows how far a picture is."""
+        """Returns the newest preview of a job."""
         entry = studio.find(number)
         if entry.state == storage.PAINTING and studio.preview:
             return responses.Response(studio.preview, media_type="image/jpeg")
@@ -281,13 +287,13 @@ def _add_results(
 
     @application.get("/api/jobs/{number}/losses")
     async def get_losses(number: Number) -> list[tuple[int, float]]:
-        """Lists steps and their losses."""
+        """Lists the reported steps and their losses."""
         folder = studio.kept.folder(studio.find(number))
         return storage.list_losses(folder / "losses.txt")
 
     @application.get("/api/jobs/{number}/record")
     async def get_record(number: Number) -> dict[str, Any]:
-        """Describes how a picture was made, by the record in its file."""
+        """Describes how a picture was made, from the record in its file."""
         path = studio.kept.folder(studio.find(number)) / "result.png"
         flags = records.read_record(path)["flags"]
         known = {n: v for n, v in flags.items() if n in form_fields.SHOWN}
@@ -297,20 +303,20 @@ def _add_results(
     async def get_result(
         number: Number, kind: Literal["png", "jpg", "tif", "small"]
     ) -> responses.FileResponse:
-        """Sends a finished picture; small is one for lists."""
+        """Sends a finished picture; "small" is its thumbnail."""
         name = "small.jpg" if kind == "small" else f"result.{kind}"
         path = studio.kept.folder(studio.find(number)) / name
         return _send(path, storage.RESULTS.get(kind, "image/jpeg"))
 
 
 def _send(path: Path | None, media_type: str) -> responses.FileResponse:
-    """Sends a file of ours.
+    """Sends a file.
 
     Raises:
-        MissingError: If there is none.
+        MissingError: If it does not exist.
     """
     if not path or not path.is_file():
-        raise work_queue.MissingError("there is no such picture yet.")
+        raise work_queue.MissingError("this picture does not exist yet.")
     if path.suffix == ".png":
         media_type = "image/png"
     headers = {"cache-control": "no-cache"}
@@ -318,10 +324,10 @@ def _send(path: Path | None, media_type: str) -> responses.FileResponse:
 
 
 async def _receive(request: requests.Request, path: Path) -> None:
-    """Writes the body of a request to a file, unless it comes too slowly.
+    """Writes the body of a request to a file.
 
     Raises:
-        RefusedError: If it does.
+        RefusedError: If the body arrives too slowly.
     """
     end = time.monotonic() + UPLOAD_SECONDS
     parts = aiter(request.stream())
@@ -335,5 +341,5 @@ async def _receive(request: requests.Request, path: Path) -> None:
     except asyncio.TimeoutError:
         pass
     except requests.ClientDisconnect:
-        raise ValueError("the upload was broken off.") from None
+        raise ValueError("the upload was interrupted.") from None
     raise guard.RefusedError(408, "the upload was too slow.")

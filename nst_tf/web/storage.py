@@ -1,7 +1,7 @@
 """Stores pictures and jobs as files in the folder of the studio.
 
 Files and folders are named by random numbers. The user's name for a picture is
-text in a JSON file, and never part of a path.
+text in a JSON file, never a part of a path.
 """
 
 import contextlib
@@ -24,12 +24,12 @@ from nst_tf.web import form_fields
 
 log = logging.getLogger("nst_tf")
 
-UNUSED = 60  # uploads that no job names, at most
-LONGEST_NAME = 80  # characters of what a user calls a picture
+UNUSED = 60  # maximum number of uploads that no job uses
+LONGEST_NAME = 80  # characters of the user's name for a picture
 QUEUED, PAINTING, INTERRUPTED = "queued", "painting", "interrupted"
 DONE, STOPPED, FAILED = "done", "stopped", "failed"
 FINISHED, ENDED = (DONE, STOPPED), (DONE, STOPPED, FAILED)
-WAITING = (INTERRUPTED, QUEUED)  # in the order in which they are taken
+WAITING = (INTERRUPTED, QUEUED)  # in the order of painting
 CHECKPOINT_SECONDS = 10
 CHECKPOINTS, LAST_STATE = "checkpoints", "last_state"  # folders of a job
 RESULTS = {"png": "image/png", "jpg": "image/jpeg", "tif": "image/tiff"}
@@ -38,9 +38,9 @@ RESULTS = {"png": "image/png", "jpg": "image/jpeg", "tif": "image/tiff"}
 class Picture(NamedTuple):
     """A picture that jobs can use: an upload, or a sample."""
 
-    name: str  # what the user calls it
+    name: str  # the user's name for it
     path: Path
-    view: Path  # the same, of a size for a page
+    view: Path  # the picture, reduced for the page
     width: int = 0
     height: int = 0
     created: float = 0.0
@@ -48,7 +48,7 @@ class Picture(NamedTuple):
 
 @dataclasses.dataclass
 class Entry:
-    """A job of the queue or of the history, as its file has it.
+    """A job of the queue or of the history, as stored in its file.
 
     Attributes:
         levels: The steps of each level; of the last one, those taken. Empty if
@@ -57,13 +57,13 @@ class Entry:
 
     id: str
     created: float
-    settings: dict[str, Any]  # as the form sent them
+    settings: dict[str, Any]  # from the form
     pictures: dict[str, list[str]]  # numbers of pictures, by setting
     state: str = QUEUED
     origin: str = ""  # the job that it continues
     start: str = ""  # the setting that names the picture it starts from
     message: str = ""  # why it failed
-    deaths: int = 0  # of painting processes, while they painted it
+    deaths: int = 0  # crashes of the painting process during this job
     width: int = 0
     height: int = 0
     steps: int = 0
@@ -74,14 +74,14 @@ class Entry:
 
 
 class Storage:
-    """The folder of a studio; no other server has it at the same time.
+    """The folder of a studio, which only one server uses at a time.
 
     Args:
-        root: The folder; it is made.
+        root: The folder; created if it is missing.
         limit: Bytes that it may hold; see `disk.make_room`.
 
     Raises:
-        OSError: If it cannot be written to, or another server has it.
+        OSError: If it is not writable, or another server uses it.
     """
 
     def __init__(self, root: Path, limit: float):
@@ -99,7 +99,7 @@ class Storage:
             self.entries[entry.id] = entry
 
     def close(self) -> None:
-        """Lets another server have the folder."""
+        """Unlocks the folder."""
         self._lock.close()
 
     def make_picture_folder(self) -> Path:
@@ -149,12 +149,12 @@ class Storage:
         found: dict[str, list[Picture]] = {}
         for setting, numbers in named.items():
             if setting not in form_fields.PICTURES:
-                raise ValueError(f"{setting[:60]!r} is no picture of a job.")
+                raise ValueError(f"{setting[:60]!r} is not a picture.")
             for number in numbers:
                 if number not in self.pictures:
                     raise ValueError(
-                        f"the picture of {setting} is not here any more; "
-                        f"choose it again."
+                        f"the picture of {setting} no longer exists; choose "
+                        f"it again."
                     )
             found[setting] = [self.pictures[number] for number in numbers]
         return found
@@ -179,7 +179,7 @@ class Storage:
         return form_fields.list_values(entry.settings, paths, decided)
 
     def list_names(self, entry: Entry) -> dict[str, str]:
-        """Lists what the user calls the pictures of an entry.
+        """Lists the user's names for the pictures of an entry.
 
         Returns:
             Names by "content", "style/0" and so on, as in `inputs.Inputs`.
@@ -193,14 +193,14 @@ class Storage:
         return names
 
     def find_title(self, entry: Entry) -> str:
-        """Returns what to call an entry: the names of its pictures."""
+        """Returns the title of an entry, from the names of its pictures."""
         numbers = (*entry.pictures["content"], *entry.pictures["style"])
         found = [self.pictures[n].name for n in numbers if n in self.pictures]
         stems = [Path(each).stem.replace("_", " ") for each in found]
         return f"{stems[0]} in {' + '.join(stems[1:])}" if found else entry.id
 
     def write_command(self, entry: Entry) -> str:
-        """Writes the command line of an entry; empty if a picture is gone."""
+        """Writes the command line of an entry; empty if a picture is lost."""
         try:
             found = self.find_pictures(entry.pictures)
         except ValueError:
@@ -211,18 +211,17 @@ class Storage:
         return form_fields.write_command(entry.settings, names)
 
     def folder(self, entry: Entry) -> Path:
-        """The folder of a job."""
+        """Returns the folder of a job."""
         return self.root / "jobs" / entry.id
 
     def add(
         self, entry: Entry, copies: Mapping[str, Path] = MappingProxyType({})
     ) -> None:
-        """Keeps a new job.
+        """Stores a new job.
 
         Args:
             entry: The job.
-            copies: Files of another job that its folder gets, by their paths in
-                it.
+            copies: Files of another job to copy, by their paths in its folder.
         """
         folder = self.folder(entry)
         folder.mkdir()
@@ -241,12 +240,12 @@ class Storage:
         """Deletes a job and its result."""
         del self.entries[entry.id]
         folder = self.folder(entry)
-        # Without its file it is no job, even if the rest stays behind.
+        # Without this file the next start removes the rest.
         (folder / "job.json").unlink(missing_ok=True)
         shutil.rmtree(folder, ignore_errors=True)
 
     def _load_picture(self, path: Path) -> None:
-        """Takes an upload as it is on disk; a damaged one is left out."""
+        """Loads an upload from disk; skips a damaged one."""
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             note = json.loads(path.read_bytes())
             width, height = note["size"]
@@ -271,7 +270,7 @@ class Storage:
 
 
 def list_losses(path: Path) -> list[tuple[int, float]]:
-    """Reads the losses of a job by step; of a step taken twice, the last.
+    """Reads the losses of a job by step; the last, if a step was repeated.
 
     Args:
         path: The file that the painting process writes.
@@ -311,15 +310,15 @@ def list_samples() -> dict[str, Picture]:
 
 
 def _read_entry(path: Path) -> Entry | None:
-    """Reads a job from its file; logs a damaged one and returns None."""
+    """Reads a job from its file; logs a damaged file and returns None."""
     try:
         entry = Entry(**json.loads(path.read_bytes()))
         numbers = [*entry.pictures["content"], *entry.pictures["style"]]
         if entry.id != path.parent.name or not numbers:
-            raise ValueError("it is another's")
+            raise ValueError("it belongs to another folder")
         entry.created = float(entry.created)
     except (OSError, ValueError, TypeError, LookupError) as error:
-        log.warning("job %s is left out: %s", path, error)
+        log.warning("job %s is skipped: %s", path, error)
         return None
     return entry
 

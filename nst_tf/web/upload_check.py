@@ -1,7 +1,7 @@
-"""Reads an upload in a process of its own: python -m nst_tf.web.upload_check.
+"""Reads an upload in a separate process: python -m nst_tf.web.upload_check.
 
-A picture of 60 megapixels takes a gigabyte, and a hostile one may crash its
-decoder; neither should affect the server.
+A picture of 60 megapixels needs a gigabyte, and a hostile file may crash its
+decoder; neither must affect the server.
 """
 
 import json
@@ -14,13 +14,13 @@ from PIL import Image
 from nst_tf.images import image_io, sizes, sources, writing
 
 MEGAPIXELS = 60.0  # of an upload
-VIEW = 1600  # pixels, the long side of what a page shows
+VIEW = 1600  # pixels, the long side of a picture on the page
 
 
 def main(name: str) -> None:
-    """Checks a file, writes view.jpg beside it, and prints what it is.
+    """Checks a file, writes view.jpg beside it, and prints the answer.
 
-    Prints a line of JSON: {"size": [width, height]}, or {"error": reason}.
+    It is a line of JSON: {"size": [width, height]}, or {"error": reason}.
     """
     path = Path(name)
     try:
@@ -30,18 +30,18 @@ def main(name: str) -> None:
         view.save(path.with_name("view.jpg"), quality=90)
         answer: dict[str, object] = {"size": [width, height]}
     except (ValueError, OSError, MemoryError) as error:
-        # Advice on flags is for the program.
+        # Users of the page have no flags.
         words = str(error).replace(name, "the picture")
         answer = {"error": f"{words.partition('; raise --')[0].rstrip('.')}."}
     print(json.dumps(answer))
 
 
 def make_view(image: np.ndarray, side: int) -> Image.Image:
-    """Makes a picture of at most so many pixels a side, for a page.
+    """Reduces an image to a maximum long side.
 
     Args:
         image: [H, W, 3] in [0, 1].
-        side: Of its long side.
+        side: Maximum long side, in pixels.
     """
     height, width = image.shape[:2]
     if max(height, width) > side:

@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 UPDATE_SECONDS = 0.5  # between two updates of one client
-MANY = 6  # clients; with more, updates are rarer, for the same total work
-PING_SECONDS = 15.0  # after which a silent connection may be taken for dead
+MANY = 6  # clients; with more, each gets fewer updates
+PING_SECONDS = 15.0  # maximum silence, since proxies close idle connections
 
 
 class Watchers:
-    """Tells of each job that has changed, as it is by then.
+    """Sends every client the current state of each job that has changed.
 
-    Nothing is kept for one who reads slowly: he misses what is between.
+    There are no queues: a slow client misses states in between.
 
     Args:
-        describe: A job's number -> what there is to tell; None: it is gone.
-        numbers: Of the jobs that there are.
+        describe: Number of a job -> its description; None if it was deleted.
+        numbers: The numbers of the existing jobs.
     """
 
     def __init__(
@@ -30,7 +30,7 @@ class Watchers:
         self._describe = describe
         self._versions = dict.fromkeys(numbers, 0)
         self._reasons: dict[str, str] = {}  # of deleted jobs
-        self._written: dict[str, tuple[int, str]] = {}  # once, for all
+        self._written: dict[str, tuple[int, str]] = {}  # shared by all clients
         self._version = 0
         self._changed = asyncio.Event()
         self._has_ended = False
@@ -49,7 +49,7 @@ class Watchers:
         self._wake()
 
     async def follow(self) -> AsyncIterator[str]:
-        """Yields events: all jobs at first, then each that has changed."""
+        """Yields events: first all jobs, then each job that has changed."""
         self.count += 1
         seen = -1
         try:

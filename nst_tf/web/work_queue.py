@@ -1,8 +1,8 @@
 """The queue of a studio: jobs on disk, and a process that paints them.
 
-All of it runs in one thread, the server's event loop. A request changes an
-entry and its file at once. Commands to the painting process, and its answers,
-are JSON lines.
+Everything runs in one thread, the server's event loop. A request changes an
+entry and its file in one go. Commands to the painting process and its messages
+are lines of JSON.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from nst_tf.web import child_processes, continuation, disk, storage, watchers
 log = logging.getLogger("nst_tf")
 
 MOST_WAITING = 20  # jobs
-MOST_DEATHS = 4  # of painting processes, by one job
-CHECKS, MOST_CHECKS = 2, 12  # uploads that are read at a time, and that wait
+MOST_DEATHS = 4  # crashes of the painting process before a job fails
+CHECKS, MOST_CHECKS = 2, 12  # uploads read at a time, and in all
 
 
 class BusyError(Exception):
@@ -29,22 +29,22 @@ class BusyError(Exception):
 
 
 class MissingError(Exception):
-    """There is no such job, or picture."""
+    """The job or picture does not exist."""
 
 
 class Studio:
     """Runs the queue, and notifies watchers.
 
     Args:
-        kept: Where jobs and pictures are.
+        kept: The folder with jobs and pictures.
     """
 
     def __init__(self, kept: storage.Storage):
         self.kept = kept
         self.watchers = watchers.Watchers(self._describe, kept.entries)
-        self.preview = b""  # of the job that is under way
+        self.preview = b""  # of the current job
         self._current = ""  # the job that is painted, or judged
-        self._live: dict[str, dict[str, Any]] = {}  # what is known of a run
+        self._live: dict[str, dict[str, Any]] = {}  # progress, by job
         self._judging: list[str] = []
         self._process = child_processes.PaintingProcess()
         self._is_ready = self._is_closing = False
@@ -61,11 +61,11 @@ class Studio:
             MissingError: If there is none.
         """
         if number not in self.kept.entries:
-            raise MissingError("this picture is not in the history any more.")
+            raise MissingError("this picture is no longer in the history.")
         return self.kept.entries[number]
 
     def describe(self, entry: storage.Entry) -> dict[str, Any]:
-        """Describes a job, for a page."""
+        """Describes a job for the page."""
         return {
             **dataclasses.asdict(entry),
             "title": self.kept.find_title(entry),
@@ -92,7 +92,7 @@ class Studio:
         """Ends a job after the current step; keeps its picture.
 
         Raises:
-            ValueError: If it is not under way.
+            ValueError: If it is not being painted.
         """
         if entry.state != storage.PAINTING:
             raise ValueError("this picture is not being painted.")
@@ -108,8 +108,8 @@ class Studio:
         """
         if entry.state not in (storage.STOPPED, storage.FAILED):
             raise ValueError(
-                "this picture has no steps left; go on with more steps, or "
-                "with a larger size."
+                "this picture has no steps left; use more steps, or a larger "
+                "size."
             )
         self._set(entry, state=storage.QUEUED, deaths=0, message="")
         self._feed()
@@ -126,7 +126,7 @@ class Studio:
         return self._add(*continuation.make(self.kept, entry, size, steps))
 
     def judge(self, entry: storage.Entry) -> None:
-        """Has a result judged, as soon as nothing is painted.
+        """Queues a result for the judge, before the next picture.
 
         Raises:
             ValueError: If there is no result.
@@ -135,7 +135,7 @@ class Studio:
             raise ValueError("this picture is not finished yet.")
         if entry.id not in (*self._judging, self._current):
             self._judging.append(entry.id)
-            self._live[entry.id] = {"stage": "to be judged"}
+            self._live[entry.id] = {"stage": "waiting for the judge"}
             self.watchers.note(entry.id)
         self._feed()
 
@@ -143,10 +143,10 @@ class Studio:
         """Deletes a job, with its result.
 
         Raises:
-            ValueError: If it is under way.
+            ValueError: If it is being painted or judged.
         """
         if entry.id == self._current:
-            raise ValueError("this picture is under way; stop it first.")
+            raise ValueError("this picture is in progress; stop it first.")
         self.kept.remove(entry)
         self.watchers.note(entry.id)
 
@@ -173,21 +173,21 @@ class Studio:
         disk.check_room(self.kept, used)
 
     async def add_picture(self, folder: Path, name: str) -> str:
-        """Reads an upload, and keeps it.
+        """Checks an upload, and registers it.
 
         Args:
             folder: Its folder, with the file "original".
-            name: What the user calls it.
+            name: The user's name for it.
 
         Returns:
             Its number.
 
         Raises:
-            ValueError: In one sentence: why it cannot be read.
+            ValueError: If it cannot be read; the message is one sentence.
             BusyError: If too many uploads are being read.
         """
         if self._checking >= MOST_CHECKS:
-            raise BusyError("many pictures are being read; try again.")
+            raise BusyError("too many uploads at the same time; try again.")
         self._checking += 1
         try:
             async with self._checks:
@@ -199,7 +199,7 @@ class Studio:
         return self.kept.add_picture(folder, name, found["size"])
 
     async def run(self) -> None:
-        """Keeps a painting process going, until this is closed."""
+        """Runs the painting process, and restarts it, until `close`."""
         while not self._is_closing:
             async for line in self._process.run(self.kept.root):
                 self._take(line)
@@ -209,7 +209,7 @@ class Studio:
             await asyncio.sleep(1.0)
 
     async def close(self) -> None:
-        """Has the painting process save a checkpoint and end."""
+        """Ends the painting process after it has saved a checkpoint."""
         self._is_closing = True
         self.watchers.close()
         await self._process.close()
@@ -224,8 +224,8 @@ class Studio:
         entries = self.kept.entries.values()
         if sum(e.state in storage.WAITING for e in entries) >= MOST_WAITING:
             raise BusyError(
-                f"{MOST_WAITING} pictures are waiting already; wait for one, "
-                f"or delete one."
+                f"the queue is full with {MOST_WAITING} pictures; wait for "
+                f"one, or delete one."
             )
         self.kept.list_values(entry)
         self.make_room(entry.origin)
@@ -240,7 +240,7 @@ class Studio:
         return self.describe(entry) if entry else None
 
     def _bury(self, entry: storage.Entry) -> None:
-        """Handles the end of the painting process during a job."""
+        """Handles a crash of the painting process during a job."""
         if entry.state != storage.PAINTING:  # it was judged
             words = "" if self._is_closing else "the judge ran out of memory."
             changes: dict[str, Any] = {"message": words}
@@ -250,10 +250,10 @@ class Studio:
             deaths = entry.deaths + 1
             changes = {"state": storage.INTERRUPTED, "deaths": deaths}
         else:
-            log.warning("see %s", self.kept.root / "painting.log")
+            log.warning("its errors are in %s", self.kept.root / "painting.log")
             words = (
-                f"the painting process has died {MOST_DEATHS} times, perhaps "
-                f"for want of memory; choose a smaller size."
+                f"the painting process crashed {MOST_DEATHS} times, perhaps "
+                f"out of memory; choose a smaller size."
             )
             changes = {"state": storage.FAILED, "message": words}
         self._end(entry, **changes)
@@ -288,18 +288,18 @@ class Studio:
         self.watchers.note(entry.id)
 
     def _end(self, entry: storage.Entry, **changes: Any) -> None:
-        """Ends what is under way, and goes on with the next one."""
+        """Ends the current work, and starts the next."""
         self._current = ""
         self._live.pop(entry.id, None)
         if "state" in changes:
             changes["ended"] = time.time()
         self._set(entry, **changes)
-        with contextlib.suppress(ValueError):  # raised to those who add more
+        with contextlib.suppress(ValueError):  # the next request reports it
             self.make_room(entry.id)
         self._feed()
 
     def _feed(self) -> None:
-        """Gives the painting process the next work, if it has none."""
+        """Gives the painting process its next work, if it is idle."""
         if not self._is_ready or self._current or self._is_closing:
             return
         while self._judging:

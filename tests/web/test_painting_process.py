@@ -175,7 +175,7 @@ def test_when_the_server_ends_a_checkpoint_stays(tmp_path, job, painter):
     ("changes", "words"),
     [
         ({"content": "nowhere.png"}, "there is no file nowhere.png"),
-        ({"size": 20000, "levels": 1}, "megapixels, and at most 60"),
+        ({"size": 20000, "levels": 1}, "megapixels, but the limit is 60"),
     ],
 )
 def test_what_cannot_be_painted_is_one_sentence(

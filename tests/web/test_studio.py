@@ -74,14 +74,16 @@ def test_it_serves_until_ctrl_c_and_takes_one_folder(
     assert json.loads(_get(address, "api/jobs")) == []
     assert b"<title>Studio</title>" in _get(address)
     assert command.main(["--port=0", f"--folder={tmp_path}"]) == 1
-    assert "another server has" in capsys.readouterr().err
+    assert "another server uses" in capsys.readouterr().err
     port = address.rstrip("/").rpartition(":")[2]
     assert command.main([f"--port={port}"]) == 1
     assert "Address already in use" in capsys.readouterr().err
     process.send_signal(signal.SIGINT)
     assert process.wait(40) == 0
     rest = process.stderr.read()
-    assert "Traceback" not in rest and "unfinished picture goes on" in rest
+    assert (
+        "Traceback" not in rest and "the next start resumes its picture" in rest
+    )
 
 
 def test_a_host_or_name_for_others_needs_a_token(tmp_path, default_signals):

@@ -213,7 +213,7 @@ def test_a_job_whose_painter_dies_goes_on_but_not_for_ever(play):
             assert process.starts == death + 2
             assert (a.state, a.deaths) == ("painting", death + 1)
         await process.die()
-        assert a.state == "failed" and "died 4 times" in a.message
+        assert a.state == "failed" and "crashed 4 times" in a.message
         assert b.state == "painting"  # the queue goes on
         studio.resume(a)
         assert (a.state, a.deaths) == ("queued", 0)

@@ -25,10 +25,10 @@ async function ask(method, path, body, name) {
     Object.assign(options, { body: JSON.stringify(body), headers: { "content-type": "application/json" } });
   }
   const answer = await fetch(`api/${path}`, options).catch(() => {
-    throw new Error("the server does not answer; start it again.");
+    throw new Error("the server does not answer; restart it.");
   });
   const told = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(told.error || `the server answers ${answer.status}.`);
+  if (!answer.ok) throw new Error(told.error || `the server failed with status ${answer.status}.`);
   return told;
 }
 
@@ -36,15 +36,15 @@ async function ask(method, path, body, name) {
 
 const COLORS = {
   style: "the painting’s", content: "the photograph’s",
-  luminance: "the photograph’s, painted in gray", match: "the painting’s, tuned to the photograph",
-  histogram: "the painting’s, spread like the photograph’s",
+  luminance: "the photograph’s; only lightness is painted", match: "the painting’s, adjusted to the photograph",
+  histogram: "the painting’s, with the photograph’s distribution",
 };
 const NETWORKS = { auto: "full, for finished pictures", small: "small, for sketches", imagenet: "Keras’s file (a download)" };
 const PLURAL = new Set(["style", "style_mask"]);
 
 const form = {
   fields: {},            // settings, by name
-  inputs: {},            // what holds their values
+  inputs: {},            // their elements
   unset: new Set(),      // knobs that were not moved
   content: [], style: [], masks: {},  // pictures: {id, name, url}
 };
@@ -208,7 +208,7 @@ function showPictures() {
   keepForm();
 }
 
-// A reload of the page finds the form as it was.
+// Keeps the form for a reload of the page.
 function keepForm() {
   const whole = (pictures) => pictures.filter((picture) => picture.id);
   const { content, style, masks } = form;
@@ -236,7 +236,7 @@ async function upload(role, files) {
     try {
       const told = await ask("POST", "pictures", file, picture.name);
       Object.assign(picture, { id: told.id, name: told.name, url: viewOf(told.id) });
-      if (form[role].includes(picture)) say(`${picture.name} is here.`);
+      if (form[role].includes(picture)) say(`${picture.name} is uploaded.`);
     } catch (error) {
       if (role === "content" && form.content.includes(picture)) form.content = before;
       form[role] = form[role].filter((each) => each !== picture);
@@ -255,7 +255,7 @@ async function paint(event) {
     const masks = await brush.upload();
     const pictures = {};
     for (const [setting, given] of Object.entries({ content: form.content, style: form.style, ...form.masks, ...masks })) {
-      if (given.some((picture) => !picture.id)) throw new Error("a picture is still being read; wait a moment.");
+      if (given.some((picture) => !picture.id)) throw new Error("a picture is still being uploaded; wait a moment.");
       if (given.length) pictures[setting] = given.map((picture) => picture.id);
     }
     const job = await ask("POST", "jobs", { settings: readSettings(), pictures });
@@ -375,7 +375,7 @@ const brush = {
     this.draw();
   },
 
-  // Uploads what is brushed, every pixel brushed or not.
+  // Uploads the brushed masks. Every pixel is either brushed or not.
   async upload() {
     const masks = {};
     for (const layer of Object.keys(TINTS)) {
@@ -443,7 +443,7 @@ function listenToBrush() {
 
 const view = { zoom: 0, url: "", selected: "", losses: {}, said: "" };
 
-// Shows a picture, and what it was before; both as wide as the frame allows.
+// Shows a picture over the photograph, fitted to the frame or zoomed.
 function showImages(url, before, then = () => {}) {
   $("empty").hidden = true;
   $("paper").hidden = false;
@@ -640,13 +640,13 @@ function showJob() {
 function describe(job) {
   const { live } = job, size = `${job.width} × ${job.height}`;
   if (job.state === "painting") {
-    if (live.stage === "stopping") return "Stopping after this step.";
-    if (!live.step) return `${live.stage || "Beginning"} …`;
+    if (live.stage === "stopping") return "Stopping after the current step.";
+    if (!live.step) return `${live.stage || "Starting"} …`;
     const left = live.left ? ` · about ${lasts(live.left)} left` : "";
     return `Step ${live.step} of ${live.steps}${left} · ${live.stage}`;
   }
   if (job.state === "queued") return "Waiting for its turn.";
-  if (job.state === "interrupted") return "The painter was interrupted; it goes on from its last checkpoint.";
+  if (job.state === "interrupted") return "Interrupted; it will resume from its last checkpoint.";
   if (live.stage) return `${size} · ${live.stage} …`;
   return hasResult(job) ? `${size} · ${job.steps} steps in ${lasts(job.seconds)}` : "";
 }
@@ -692,7 +692,7 @@ async function reuse() {
   const job = jobs.get(view.selected);
   const recorded = hasResult(job) ? (await act("GET", `jobs/${job.id}/record`))?.settings : null;
   brush.forget();
-  // What started from another result starts anew.
+  // A continued picture starts from its photograph.
   const { init, ...chosen } = { ...job.settings, ...recorded };
   writeSettings(init === undefined || job.start ? chosen : { ...chosen, init });
   const named = {};
@@ -767,7 +767,7 @@ function watch() {
     loseJob(id);
     if (reason) $("room").textContent = `The studio has ${reason}.`;
   });
-  stream.addEventListener("error", () => say("The server does not answer; trying again …"));
+  stream.addEventListener("error", () => say("No connection to the server; trying again …"));
   stream.addEventListener("open", async () => {
     say("");
     const before = [...jobs.keys()];  // some may have been deleted meanwhile
