@@ -33,18 +33,22 @@ def warp(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
     """
     height, width = image.shape[:2]
     columns, rows = _find_positions(flow)
-    columns = np.clip(columns, 0, width - 1)
-    rows = np.clip(rows, 0, height - 1)
-    left = np.minimum(columns.astype(np.int32), max(width - 2, 0))
-    top = np.minimum(rows.astype(np.int32), max(height - 2, 0))
-    right, bottom = (
-        np.minimum(left + 1, width - 1),
-        np.minimum(top + 1, height - 1),
-    )
+    np.clip(columns, 0, width - 1, out=columns)
+    np.clip(rows, 0, height - 1, out=rows)
+    left, top = columns.astype(np.int32), rows.astype(np.int32)
+    pixels = image.astype(np.float32, copy=False).reshape(height * width, -1)
+    upper_left = top * width + left
+    to_right = (left < width - 1).astype(np.int32)
     across, down = (columns - left)[..., None], (rows - top)[..., None]
-    upper = image[top, left] * (1 - across) + image[top, right] * across
-    lower = image[bottom, left] * (1 - across) + image[bottom, right] * across
-    return (upper * (1 - down) + lower * down).astype(np.float32)
+
+    def read_row(left: np.ndarray) -> np.ndarray:
+        first, second = (
+            np.take(pixels, index, axis=0) for index in (left, left + to_right)
+        )
+        return _mix(first, second, across)
+
+    lower_left = upper_left + width * (top < height - 1)
+    return _mix(read_row(upper_left), read_row(lower_left), down)
 
 
 def compute_confidence(flow: np.ndarray, back: np.ndarray) -> np.ndarray:
@@ -123,6 +127,14 @@ def _find_positions(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     columns = np.arange(width, dtype=np.float32) + flow[..., 0]
     rows = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
     return columns, rows
+
+
+def _mix(one: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Moves to another array by a share, in its memory."""
+    other -= one
+    other *= share
+    other += one
+    return other
 
 
 def _square(flow: np.ndarray) -> np.ndarray:

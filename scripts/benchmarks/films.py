@@ -1,6 +1,6 @@
 """How much the frames of a film agree, beside frames painted one by one.
 
-    python scripts/benchmarks/films.py [--weights=vgg19] [--pictures=FOLDER]
+    python scripts/benchmarks/films.py [--weights=auto] [--pictures=FOLDER]
 
 A clip of moving scenery (samples/moving_scene.py), whose optical flow is known
 exactly, is painted in several ways. Warping errors are mean squared differences
@@ -271,7 +271,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     add("--size", type=int, default=256, help="width of a frame (256)")
     add("--frames", type=int, default=24, help="of the clip (24)")
     add("--style", default=str(style), help="a picture")
-    add("--weights", default="small", help="small, vgg19, or a file")
+    add("--weights", default="small", help="small, auto (VGG19), or a file")
     add("--steps", type=harness.split_numbers, default=[], help="of a picture")
     add("--temporal_weight", type=float, default=usual.temporal_weight)
     add("--frame_steps", type=int, default=usual.frame_steps)
