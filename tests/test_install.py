@@ -4,6 +4,7 @@
 """
 
 import configparser
+import importlib.util
 import os
 import subprocess
 import sys
@@ -106,6 +107,12 @@ def test_pip_install_editable(environment, tmp_path):
     assert str(clone / "nst_tf") in _check_presets(environment, tmp_path)
 
 
+def _digest_members(wheel):
+    """The checksums of a wheel's files."""
+    with zipfile.ZipFile(wheel) as archive:
+        return {each.filename: each.CRC for each in archive.infolist()}
+
+
 def test_wheel_and_source_archive_are_complete(tmp_path):
     _run(
         sys.executable, "-m", "build", "--outdir", tmp_path / "dist", ROOT,
@@ -133,6 +140,25 @@ def test_wheel_and_source_archive_are_complete(tmp_path):
     }
     assert names == expected
     assert {"nst_tf/__init__.pyi", "nst_tf/py.typed"} <= names
+    licenses = {
+        name.rpartition("licenses/")[2] for name in _digest_members(wheel)
+    }
+    for name in ("LICENSE", "nst_tf/data/LICENSE-CC-BY-4.0.txt"):
+        assert name in licenses
+    # The wheel above was built from the archive; this one is from the tree.
+    _run(
+        sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps",
+        "--wheel-dir", tmp_path / "direct", ROOT,
+        cwd=tmp_path,
+    )  # fmt: skip
+    (direct,) = (tmp_path / "direct").glob("*.whl")
+    assert _digest_members(direct) == _digest_members(wheel)
+    if importlib.util.find_spec("twine"):
+        files = (tmp_path / "dist").iterdir()
+        _run(
+            sys.executable, "-m", "twine", "check", "--strict", *files,
+            cwd=tmp_path,
+        )  # fmt: skip
     (archive,) = (tmp_path / "dist").glob("*.tar.gz")
     listing = _run("tar", "tzf", archive, cwd=tmp_path).stdout
     for name in (
