@@ -47,7 +47,7 @@ class PaintingActor:
     Args:
         setup: The settings of the station.
         threads: Number of threads for TensorFlow.
-        mark: A file beside the outputs; a node that sees it shares the folder.
+        mark: A file beside the outputs; a worker that can see it writes there.
     """
 
     def __init__(self, setup: painting.Setup, threads: int, mark: str):
@@ -64,9 +64,9 @@ class PaintingActor:
         """Paints a picture.
 
         Args:
-            version: Of the driver.
+            version: Version of nst_tf of the driver.
             data: The request, and the sizes of its files, by path.
-            references: Of files that it said it is missing.
+            references: References of the files that it reported as missing.
         """
         node = platform.node()
         if version != nst_tf.__version__:

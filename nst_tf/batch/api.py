@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from nst_tf import errors, files
+from nst_tf import display, errors, files
 from nst_tf.batch import (
     checking,
     command_line,
@@ -106,14 +106,14 @@ def paint(
     """Paints checked tasks; records and shows each result.
 
     Args:
-        checked: What there is to paint, and what is done.
-        options: How.
-        book: Where results are noted; None: nowhere.
+        checked: The tasks to paint, and the finished ones.
+        options: The options of the batch.
+        book: Records the results; None: no records.
         written: Tells which files may be replaced.
-        should_stop: Whether to save what is under way and to end.
+        should_stop: Whether to save the pictures under way and to end.
 
     Yields:
-        The unit of each picture, None of one that was done, and its result.
+        The unit of each picture (None for a skipped one) and its result.
     """
     work = sum(group.work * len(each) for group, each in checked.found.items())
     shown = report.Report(checked.number, work)
@@ -132,6 +132,7 @@ def paint(
             yield None, result
         if not len(queue):
             return
+        display.show_stage("starting the workers")
         engine = _open_engine(options, queue, setup, written, watch)
         stack.callback(engine.close)
         for unit, result in engine:

@@ -22,14 +22,14 @@ _ORIENTATION = 0x0112
 class Checked(NamedTuple):
     """The result of checking a batch."""
 
-    found: dict[groups.Group, list[tasks.Task]]  # what there is to paint
-    done: list[tasks.Task]  # what is there already
+    found: dict[groups.Group, list[tasks.Task]]  # to paint
+    done: list[tasks.Task]  # finished already
     faults: list[manifest.Fault]
     disk: float  # bytes that the outputs may take
 
     @property
     def number(self) -> int:
-        """Of the pictures to paint."""
+        """The number of pictures to paint."""
         return sum(map(len, self.found.values()))
 
 
@@ -66,7 +66,7 @@ class Checker:
     def check_all(
         self, given: Iterable[tasks.Task | manifest.Fault]
     ) -> Checked:
-        """Checks all tasks, and sorts them by what they share."""
+        """Checks all tasks, and groups them."""
         found: dict[groups.Group, list[tasks.Task]] = {}
         finished: list[tasks.Task] = []
         faults: list[manifest.Fault] = []
@@ -177,7 +177,7 @@ class Checker:
         return _unwrap(self._parts[style])
 
     def _find_folder(self, folder: Path) -> Path:
-        """Checks that files can be made in a folder, which may not be there.
+        """Checks that files can be made in a folder, which may be missing.
 
         Returns the folder without symbolic links.
         """
@@ -244,7 +244,7 @@ class Checker:
 
 
 def _read_size(source: str, job: settings.Job) -> groups.Size:
-    """Reads the size of a picture, or says why it cannot be read.
+    """Reads the size of a picture.
 
     An address is not asked: any size may do.
     """
@@ -265,7 +265,7 @@ def _read_size(source: str, job: settings.Job) -> groups.Size:
 
 
 def _unwrap(found: Any) -> Any:
-    """Returns what was found before, or raises what was."""
+    """Returns a kept value, or raises a kept error."""
     if isinstance(found, Exception):
         raise found.with_traceback(None)  # or it would grow
     return found

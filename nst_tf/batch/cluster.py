@@ -44,7 +44,8 @@ def connect(address: str) -> Generator[None, None, None]:
         reason = " ".join(str(error).split())[:200].rstrip(".")
         raise ValueError(
             f"there is no Ray cluster at address {address!r} ({reason}); start "
-            f"one with 'ray start --head', or use --address=local."
+            f"one with 'ray start --head', set RAY_AUTH_MODE=token and "
+            f"RAY_AUTH_TOKEN if it needs a token, or use --address=local."
         ) from error
     try:
         yield
@@ -54,7 +55,7 @@ def connect(address: str) -> Generator[None, None, None]:
 
 @contextlib.contextmanager
 def mark_outputs(queue: order.Queue) -> Generator[str, None, None]:
-    """Makes a file beside the outputs, by which actors see if they share it."""
+    """Makes a file beside the outputs, which shows a shared folder."""
     folders = {
         os.path.dirname(os.path.abspath(output))
         for output in queue.list_outputs()
@@ -70,7 +71,7 @@ def mark_outputs(queue: order.Queue) -> Generator[str, None, None]:
 
 
 def plan_actors(queue: order.Queue, options: command_line.Options) -> Cluster:
-    """Decides how many actors there are at a time, and what each takes."""
+    """Plans the number of actors and the resources of each."""
     import ray
 
     nodes = [n["Resources"] for n in ray.nodes() if n["Alive"]]

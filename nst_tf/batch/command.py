@@ -33,7 +33,7 @@ def main(arguments: Sequence[str]) -> int:
         arguments: The command line, without the program's name.
 
     Returns:
-        The exit status: 0 all done; 1 wrong input, of which all faults are
+        The exit status: 0 all done; 1 invalid input, whose faults are all
         printed; 5 some failed; 129, 130 and 143 stopped by a signal.
     """
     signals = watcher.Signals(terminal.print_note)
@@ -123,7 +123,7 @@ def _run(request: command_line.Request, signals: watcher.Signals) -> int:
 def _list_tasks(
     request: command_line.Request, maker: tasks.Maker
 ) -> Iterator[tasks.Task | manifest.Fault]:
-    """Makes the tasks of a manifest, or of patterns; of a shard its part.
+    """Makes the tasks of a manifest or of patterns, or those of a shard.
 
     Raises:
         ValueError: If there is none, or the manifest cannot be read.
@@ -140,7 +140,7 @@ def _list_tasks(
 
 
 def _report(result: ledger.Result, program: settings.Job) -> None:
-    """Says what became of a picture."""
+    """Prints the result of a picture."""
     for note in result.notes:
         log.info("%s: %s", result.output, note)
     if result.status == ledger.FAILED:
@@ -154,7 +154,7 @@ def _report(result: ledger.Result, program: settings.Job) -> None:
 def _describe(
     checked: checking.Checked, checker: checking.Checker
 ) -> list[str]:
-    """Says what would be painted: how many, the first, time, memory, disk."""
+    """Describes the pictures to paint: number, time, memory, disk space."""
     todo = checked.found
     lines = [
         f"pictures  {checked.number}"

@@ -35,7 +35,7 @@ class Digests:
 
 
 def is_done(job: settings.Job, digests: Digests) -> bool:
-    """Returns whether the output of a job is that picture, finished.
+    """Returns whether the output of a job is its finished picture.
 
     The version, the device and the precision that "auto" stood for may be
     others.

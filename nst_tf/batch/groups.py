@@ -15,7 +15,7 @@ from nst_tf.plan import inputs, planning, settings, tile_size
 from nst_tf.runs import runner
 
 _GRAY = np.float32(0.5)
-STARTING = 6.0  # seconds, to import and to read, once
+STARTING = 6.0  # seconds to import TensorFlow and to read, once
 
 Size = tuple[int, int]  # height and width in pixels
 
@@ -24,7 +24,7 @@ Size = tuple[int, int]  # height and width in pixels
 class Group:
     """Tasks of one kind, size and number of styles: compiled once.
 
-    Its draft has pictures of the right sizes without anything on them.
+    Its draft has gray pictures of the right sizes.
     """
 
     kind: tasks.Kind
@@ -69,7 +69,7 @@ class Networks:
     def find(
         self, job: settings.Job, may_download: bool = False
     ) -> weight_files.NetworkWeights:
-        """Finds those of a job; random ones for what is not here.
+        """Finds the weights of a job; random ones if they must be downloaded.
 
         Raises:
             ValueError: If there are none, or they are of another network.

@@ -31,10 +31,10 @@ class Result(NamedTuple):
     output: Path
     seconds: float = 0.0
     error: str = ""
-    judge: Mapping[str, float] = {}  # the figures of the judge, if asked for
+    judge: Mapping[str, float] = {}  # scores of the judge, if requested
     digest: str = ""  # of the picture's file
-    notes: Sequence[str] = ()  # what the run logged
-    node: str = ""  # that painted it, in a cluster
+    notes: Sequence[str] = ()  # logged by the run
+    node: str = ""  # of the cluster, that painted it
 
     def format(self) -> dict[str, Any]:
         """Returns the fields of a line of results.jsonl."""
@@ -105,7 +105,7 @@ class Ledger:
         append(self.path, {"time": _now(), **result.format()})
 
     def write_failed(self, failed: Sequence[tasks.Task]) -> None:
-        """Writes a manifest of the tasks that failed; none: removes it."""
+        """Writes a manifest of the failed tasks; without any, removes it."""
         if not failed:
             self.failed.unlink(missing_ok=True)
             return
@@ -120,7 +120,7 @@ class Written(outputs.WrittenFiles):
 
     Args:
         path: The results to read, and to note files in; None: none.
-        read_now: Whether to read them; else what there is comes by `allow`.
+        read_now: Whether to read them; else `allow` adds them.
     """
 
     def __init__(self, path: Path | None, read_now: bool = True):
@@ -246,7 +246,7 @@ def _write(path: Path, lines: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _read_objects(path: Path) -> Iterator[dict[str, Any]]:
-    """Reads the lines of a manifest of ours, if it is there."""
+    """Reads the lines of a manifest that a batch wrote, if it exists."""
     if path.is_file():
         with open(path, "rb") as file:
             for data in file:

@@ -59,7 +59,7 @@ def read(path: Path) -> Iterator[Line | Fault]:
         if not path.exists():
             near = errors.find_near_file(path)
             raise ValueError(f"there is no manifest {path}{near or '.'}")
-        if not path.is_file():  # to open a pipe could wait for ever
+        if not path.is_file():  # opening a pipe could block
             raise ValueError(f"manifest {path} is not a regular file.")
         with open(path, "rb") as file:
             count = 0
@@ -157,7 +157,7 @@ def _read_csv(path: Path, texts: Iterable[str]) -> Iterator[Line | Fault]:
     """Reads rows; the first names the settings."""
     rows = csv.reader(texts, strict=True, skipinitialspace=True)
     names: tuple[str, ...] = ()
-    repeated: dict[str, str] = {}  # one copy of what many rows have
+    repeated: dict[str, str] = {}  # one copy of repeated cells
     while True:
         number = rows.line_num + 1
         try:
@@ -166,7 +166,7 @@ def _read_csv(path: Path, texts: Iterable[str]) -> Iterator[Line | Fault]:
             break
         except csv.Error as error:
             message = (
-                f"manifest {path}, line {number}, is not as CSV is written: "
+                f"manifest {path}, line {number}, is not valid CSV: "
                 f"{error}; write a quotation mark inside of quotes twice."
             )
             raise ValueError(message) from None

@@ -1,7 +1,8 @@
-"""Orders pictures so that those with one network, size and style are together.
+"""Orders pictures by network, size and style.
 
 Each worker takes pictures from one group while any are left, so it compiles few
-train steps. A style's pictures follow each other, so its files are read once.
+train steps. The pictures of a style follow each other, so its files are read
+and its targets are computed once.
 """
 
 from collections import deque
@@ -50,11 +51,11 @@ class Queue:
     ) -> Unit | None:
         """Takes the next picture for a worker; None if nothing is left.
 
-        It goes on with its group, or begins another one; in the end it helps
-        where most is left, from the other end.
+        A worker continues with its group, or begins a new one. If there is no
+        new one, it takes the last picture of the group with the most work.
 
         Args:
-            worker: Who.
+            worker: The worker.
             fits: Whether it can paint a group.
         """
         left = [group for group in self._left if fits(group)]

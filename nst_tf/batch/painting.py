@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("nst_tf")
 
-KEPT_BYTES = 1e9  # of pictures that were read last
+KEPT_BYTES = 1e9  # of the pictures read last
 JUDGED = ("style", "moments", "content", "ssim", "chroma", "border")
 
 
 class Request(NamedTuple):
-    """A picture that a worker is given."""
+    """The request for one picture to a worker."""
 
     line: int
     job: settings.Job
@@ -47,15 +47,15 @@ class Setup(NamedTuple):
     """The settings that all workers of a batch share."""
 
     judge: bool = False  # whether pictures are judged
-    memory: float = 0.0  # GB that a picture may take; 0: what is free
-    results: Path | None = None  # where files are noted; None: nowhere
+    memory: float = 0.0  # GB for a picture; 0: the free memory
+    results: Path | None = None  # file that lists written files; None: none
 
 
 class Station:
     """Paints one picture after the other.
 
     Args:
-        setup: What it shares with others.
+        setup: The settings that all workers share.
     """
 
     def __init__(self, setup: Setup):
@@ -76,19 +76,19 @@ class Station:
         """Paints a picture and writes it.
 
         Args:
-            request: Which.
+            request: The picture.
             should_stop: Whether to save it unfinished, asked after each step.
             follow: Is called with the share of its steps that are taken.
 
         Returns:
-            What became of it; an error is one of the results.
+            The result; an error is a result, too.
         """
         began = time.monotonic()
         path = Path(request.job.output).expanduser()
         with _keep_notes() as notes:
             try:
                 result = self._paint(request, path, should_stop, follow)
-            except Exception as error:  # the others go on
+            except Exception as error:  # other pictures continue
                 words = _describe_error(error)
                 result = ledger.Result(
                     request.line, ledger.FAILED, path, error=words
@@ -174,7 +174,7 @@ class Station:
     def _load(
         self, source: str, *arguments: Any, **options: Any
     ) -> image_io.Picture:
-        """Reads a picture, or finds it among those read last."""
+        """Reads a picture, or returns it from the cache."""
         key = source, arguments
         if key in self._pictures:
             self._pictures.move_to_end(key)
@@ -225,7 +225,7 @@ class Station:
 
 
 def limit_tiles(draft: planning.Plan, side: int) -> planning.Plan:
-    """Gives a draft tiles of such a side, or the smallest that may be."""
+    """Limits the side of the tiles of a draft, as far as possible."""
     for name in architectures.CONVOLUTIONS:  # which is not chosen yet
         network = draft.network._replace(convolution=name)
         each = dataclasses.replace(draft, network=network)
@@ -246,7 +246,7 @@ def _describe_error(error: Exception) -> str:
 
 
 def _use_own_folder(job: settings.Job) -> settings.Job:
-    """Gives a job checkpoints of its own in the folder of all."""
+    """Gives a job its own subfolder for checkpoints."""
     if not job.checkpoint_dir:
         return job
     same = dataclasses.replace(job, memory=0.0, checkpoint_dir="")
@@ -271,15 +271,14 @@ def _lock(path: Path) -> Iterator[None]:
     """Locks an output against other batches.
 
     Raises:
-        ValueError: If one of them is at it.
+        ValueError: If another batch has locked it.
     """
     mark = path.with_name(f".{path.name}.lock")
     try:
         file = locks.hold(mark)
     except BlockingIOError:
         raise ValueError(
-            f"another batch paints {path} now; run this one again when it has "
-            f"ended."
+            f"another batch paints {path} now; run this batch again after that."
         ) from None
     locks.own(mark)
     try:
@@ -293,7 +292,7 @@ def _lock(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _keep_notes() -> Iterator[list[str]]:
-    """Keeps what the package logs, instead of showing it at once."""
+    """Collects the log records of the package instead of showing them."""
     notes: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: notes.append(  # type: ignore[method-assign]

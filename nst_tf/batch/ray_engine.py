@@ -37,7 +37,7 @@ from nst_tf.runs import outputs, resume
 log = logging.getLogger("nst_tf")
 
 LEAST_CLASS = 2**30  # bytes of memory
-_WAIT = 0.5  # seconds, after which the driver asks whether to stop
+_WAIT = 0.5  # seconds between two checks for a stop
 _STOPPING = 30.0  # seconds for an actor that is about to start
 
 
@@ -53,8 +53,8 @@ def paint(
     Args:
         queue: The pictures.
         written: Tells which files may be replaced.
-        watch: What is asked and told.
-        options: Those of the batch.
+        watch: The callbacks.
+        options: The options of the batch.
         kind: Class of the actors.
 
     Raises:
@@ -117,7 +117,7 @@ class _Driver:
         return self._classes[group]
 
     def digest_network(self, job: settings.Job) -> str:
-        """Finds the digest of the network that a job must be painted with."""
+        """Finds the digest of the network of a job."""
         key = job.extractor, job.weights
         if key not in self._digests:
             network = self._networks.find(job, may_download=True)
@@ -217,7 +217,7 @@ class _Slot:
         self._actor = None
 
     def _send(self, unit: order.Unit, missing: Sequence[str] = ()) -> None:
-        """Gives a picture to the actor, which is made if there is none."""
+        """Sends a picture to the actor; starts one if there is none."""
         driver, limits = self._driver, self._driver.limits
         if self._actor is None:
             import ray
@@ -231,7 +231,7 @@ class _Slot:
                     num_gpus=limits.gpus,
                     memory=int(self._class),
                     max_restarts=0,
-                    max_concurrency=2,  # to be told to stop
+                    max_concurrency=2,  # for `stop` during `paint`
                 )
                 .remote(setup, limits.cpus, driver.mark)
             )

@@ -20,7 +20,7 @@ class Report:
         self._ended, self._failed = 0, 0
         self._over = 0.0  # work
         self._shares: dict[object, float] = {}  # pictures under way
-        self._moment: tuple[float, float] | None = None  # when, seconds left
+        self._moment: tuple[float, float] | None = None  # time, seconds left
 
     def share(self, now: float) -> float | None:
         """Returns the share of the work that is over; None at first."""
@@ -43,7 +43,7 @@ class Report:
         self._ended += 1
         self._failed += result.status == ledger.FAILED
         self._over += unit.group.work
-        self._shares.clear()  # of others it comes again
+        self._shares.clear()  # the other workers report theirs again
         self._show(True)
 
     def _estimate(self) -> float:

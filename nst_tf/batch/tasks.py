@@ -77,7 +77,7 @@ class Maker:
         self._folder = folder
         self._kinds: dict[Any, Kind] = {}
         self._resolved: dict[Any, Any] = {}
-        self.notes: dict[str, None] = {}  # on what gave way to lines
+        self.notes: dict[str, None] = {}  # on settings that lines override
 
     def make_all(
         self, lines: Iterable[manifest.Line | manifest.Fault]
@@ -161,8 +161,8 @@ class Maker:
         parts = value if several else (value,)
         if sources.STANDARD_INPUT in parts and name in PICTURES:
             raise ValueError(
-                f"{name} is '-', but many pictures cannot come from standard "
-                f"input; name files."
+                f"{name} is '-', but standard input holds only one "
+                f"picture; name files."
             )
         if several:
             return tuple(self._join(name, each) for each in value)

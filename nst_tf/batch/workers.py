@@ -28,8 +28,8 @@ log = logging.getLogger("nst_tf")
 
 MOST_TRIES = 3
 _STOP = "stop"
-_SHOWN_SECONDS = 0.5  # between two shares that a worker tells
-_WAIT = 0.2  # seconds, after which the parent asks whether to stop
+_SHOWN_SECONDS = 0.5  # between two reports of a worker
+_WAIT = 0.2  # seconds between two checks for a stop
 
 
 class Watch(NamedTuple):
@@ -152,7 +152,7 @@ def retry(unit: order.Unit, is_shortage: bool, words: str) -> Any:
             Path(unit.task.output),
             error=f"its worker ended {unit.tries} times, at last {words}",
         )
-    # Twice in a row is hardly somebody's kill.
+    # Two deaths in a row are probably a shortage of memory.
     return halve_tile(unit) if is_shortage or unit.tries > 1 else unit
 
 
@@ -245,7 +245,7 @@ class _Worker:
                 self.connection.send(_STOP)
 
     def end(self) -> str:
-        """Notes that it has ended; says how."""
+        """Closes the connection of a dead process; returns how it ended."""
         self._process.join(5)
         code, self._process, self.unit = self._process.exitcode, None, None
         self.connection.close()
@@ -264,7 +264,7 @@ class _Worker:
 def _work(own: Any, setup: painting.Setup, environment: dict[str, str]) -> None:
     """Runs in the worker: paints requests until the parent ends."""
     os.environ.update(environment)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent says what to do
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     requests: queues.Queue[painting.Request] = queues.Queue()
     stop = threading.Event()
 

@@ -57,7 +57,10 @@ BAD_CSV = {
     ),
     "zeros": (b"content,style\n\0\0,\0\n", "line 2, is not text in UTF-8"),
     "a picture": (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", "line 1, is not text"),
-    "open quotes": (f'{HEAD}"town.png,paint.png,a.png\n', "line 2, is not as"),
+    "open quotes": (
+        f'{HEAD}"town.png,paint.png,a.png\n',
+        "line 2, is not valid CSV",
+    ),
     "quotes inside": (f'{HEAD}"to"wn.png",paint.png,a.png\n', "line 2, is not"),
     "few cells": (f"{HEAD}town.png,paint.png\n", "line 2: it has 2 cells, ex"),
     "many cells": (f"{HEAD}{LINE},1,2\n", "line 2: it has 5 cells, expected 3"),

@@ -52,7 +52,7 @@ def pictures(tmp_path, monkeypatch):
 def test_without_the_extra_the_command_that_installs_it_is_said(
     capsys, monkeypatch
 ):
-    monkeypatch.setattr(cluster.files, "is_installed", lambda name: False)
+    monkeypatch.setattr(files, "is_installed", lambda name: False)
     assert command.main(["--engine=ray"]) == 1
     assert (
         '--engine=ray needs a package that is not installed: pip install "nst-'
