@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 UPDATE_SECONDS = 0.5  # between two updates of one client
-MANY = 6  # clients; with more, each gets fewer updates
+MANY = 4  # clients; with more, each gets fewer updates
 PING_SECONDS = 15.0  # maximum silence, since proxies close idle connections
 
 

@@ -562,7 +562,7 @@ def test_twenty_who_watch_cost_the_painter_little(server, painted):
                     answer = connection.getresponse().read()
                     assert answer.startswith(b"\xff\xd8")
 
-    number = _submit(server, size=256, steps=[40])["id"]
+    number = _submit(server, size=256, steps=[60])["id"]
     server.wait_for(number, "painting")
     processes = server.process.pid, server.find_painter()
     before = list(map(measure, processes))
@@ -578,7 +578,7 @@ def test_twenty_who_watch_cost_the_painter_little(server, painted):
         now - then
         for now, then in zip(map(measure, processes), before, strict=True)
     )
-    assert min(map(len, seen)) > 1
+    assert all(seen)
     print(f"the server took {served / spent:.1%} of the painter's time")
     assert served < 0.05 * spent
     assert server.measure() < 500
