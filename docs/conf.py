@@ -98,7 +98,7 @@ def _make_sidebar() -> list[str]:
     parts = re.split(r"^(?:# |\*\*)([A-Z]\w+)(?:\*\*)?$", text, flags=re.M)
     made = ["```{toctree}", ":hidden:", "", "docs/README", "```", ""]
     for caption, body in zip(parts[1::2], parts[2::2], strict=True):
-        links = re.findall(r"^- \[.*?\]\((\S+)\.md\)", body, re.M)
+        links = re.findall(r"\]\((\S+)\.md\)", body)
         pages = [
             link.removeprefix("../") if link[0] == "." else f"docs/{link}"
             for link in links
