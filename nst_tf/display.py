@@ -10,7 +10,7 @@ Notes and all other text on standard error appear above the live line.
 
 import contextlib
 import math
-import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 
@@ -50,7 +50,11 @@ def start(arguments: Sequence[str]) -> None:
         for each in arguments
         if each.startswith("-")
     }
-    if names.isdisjoint(_CHOICES) and os.name != "nt" and screens.is_live():
+    if (
+        names.isdisjoint(_CHOICES)
+        and sys.platform != "win32"
+        and screens.is_live()
+    ):
         _open(screens.Live())
 
 

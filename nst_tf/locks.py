@@ -1,7 +1,7 @@
 """Locks temporary files and the mark files of running processes.
 
-The system releases a lock (flock) when its process ends in any way. So a locked
-file is in use, and an unlocked one was left behind.
+The system releases a lock (flock; LockFile on Windows) when its process ends in
+any way. So a locked file is in use, and an unlocked one was left behind.
 """
 
 import contextlib
@@ -19,6 +19,8 @@ from typing import IO, Any, BinaryIO
 if sys.platform != "win32":
     import fcntl
 
+# Windows locks bytes, which others then cannot read: this one is in few files.
+LOCKED_BYTE = 2**31 - 2
 LEFT_SECONDS = 86400.0  # without locks, the age of an abandoned file
 MOVING = threading.Lock()  # held while a temporary file is renamed
 _own: set[Path] = set()  # temporary files and marks of this process
@@ -56,18 +58,34 @@ def try_lock(file: IO[Any], *, shared: bool = False) -> bool | None:
 
     Returns:
         True if it is locked now, False if another process has the lock, None if
-        locks are not supported: on Windows and some shares.
+        locks are not supported, as on some shares.
     """
-    if sys.platform == "win32":
-        return None
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     try:
-        fcntl.flock(file, kind | fcntl.LOCK_NB)
+        _lock(file, shared)
     except BlockingIOError:
         return False
     except OSError:
         return None
     return True
+
+
+def _lock(file: IO[Any], shared: bool) -> None:
+    """Locks an open file; raises BlockingIOError if another process did."""
+    if sys.platform != "win32":
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+        return
+    import msvcrt  # which has no shared locks
+
+    descriptor = file.fileno()
+    place = os.lseek(descriptor, 0, os.SEEK_CUR)
+    os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
+    try:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    except PermissionError as error:
+        raise BlockingIOError(*error.args) from None
+    finally:
+        os.lseek(descriptor, place, os.SEEK_SET)
 
 
 def hold(path: Path) -> IO[str]:
@@ -90,6 +108,16 @@ def hold(path: Path) -> IO[str]:
         file.close()
         if not is_locked:
             raise BlockingIOError(f"{path} is locked")
+
+
+def remove(path: Path, file: IO[Any]) -> None:
+    """Removes a locked file if possible, and closes it."""
+    if sys.platform == "win32":  # cannot remove an open file
+        file.close()
+    with contextlib.suppress(OSError):
+        path.unlink()
+    with contextlib.suppress(OSError):
+        file.close()
 
 
 def is_held(path: Path) -> bool | None:
@@ -166,6 +194,6 @@ def _remove_if_left(path: Path) -> None:
     with open(path, "r+b") as file:
         is_locked = try_lock(file)
         if is_locked:
-            path.unlink()
+            remove(path, file)
     if is_locked is None and time.time() - status.st_mtime > LEFT_SECONDS:
         path.unlink()

@@ -325,7 +325,7 @@ def is_live() -> bool:
     stream, kind = sys.stderr, os.environ.get("TERM", "")
     if not stream or not stream.isatty() or kind in ("dumb", "unknown"):
         return False
-    if os.name == "nt":
+    if sys.platform == "win32":
         from rich import console
 
         return not console.detect_legacy_windows()

@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import errno
 import faulthandler
 import importlib
 import io
@@ -12,7 +13,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Protocol
+from typing import IO, Protocol
 
 from nst_tf import watcher
 
@@ -121,14 +122,15 @@ class _Stderr(io.TextIOWrapper):
 
 
 @contextlib.contextmanager
-def _keep_stderr() -> Iterator[BinaryIO | None]:
+def _keep_stderr() -> Iterator[IO[bytes] | None]:
     """Redirects the output of C libraries on standard error to a file.
 
     Yields:
         The file; None if it cannot be created.
     """
     sys.stderr = _Stderr(
-        io.BufferedWriter(io.FileIO(os.dup(2), "w")),
+        # Not io.FileIO, which garbles text in a console of Windows.
+        open(os.dup(2), "wb"),  # noqa: SIM115
         encoding=getattr(sys.stderr, "encoding", "utf-8"),
         errors="backslashreplace",
         line_buffering=True,
@@ -153,7 +155,7 @@ def _encode_anything(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.lookup_error("backslashreplace")(error)
 
 
-def _show(kept: BinaryIO | None) -> None:
+def _show(kept: IO[bytes] | None) -> None:
     """Prints the output of C libraries, after a failure."""
     if kept:
         kept.seek(0)
@@ -206,6 +208,8 @@ def print_result(*lines: str, paths: Sequence[str] = ()) -> None:
     except BrokenPipeError:
         pass
     except OSError as error:
+        if sys.platform == "win32" and error.errno == errno.EINVAL:
+            return  # a closed pipe there
         raise OSError(
             f"standard output cannot be written: {error.strerror}; free space "
             "there, or redirect it."

@@ -21,8 +21,8 @@ from nst_tf import locks
 
 NUMBERS = tuple(
     getattr(signal, name)
-    for name in ("SIGHUP", "SIGINT", "SIGTERM")
-    if hasattr(signal, name)  # Windows lacks some
+    for name in ("SIGHUP", "SIGINT", "SIGTERM", "SIGBREAK")
+    if hasattr(signal, name)  # Windows has SIGBREAK and no SIGHUP
 )
 PATIENCE = 5.0  # seconds for a step after SIGTERM; containers kill after 10
 _BRIEFLY = 0.2  # seconds to wait for a terminal or a disk at the end

@@ -182,10 +182,10 @@ def read_peak_memory() -> int | None:
     if _gpus():
         info = tf.config.experimental.get_memory_info("GPU:0")
         return int(info["peak"])
-    try:
-        import resource
-    except ImportError:  # Windows
+    if sys.platform == "win32":
         return None
+    import resource
+
     unit = 1 if sys.platform == "darwin" else 1024
     return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -17,7 +17,7 @@ def find_limit() -> float | None:
     machine's free memory less a reserve, the free memory of each control group
     less a reserve, and the rest of the address space limit.
     """
-    if not sys.platform.startswith("linux"):
+    if sys.platform not in ("linux", "win32"):
         return None
     resident = _status("VmRSS")
     free = [_available(), *_groups()]
@@ -77,11 +77,18 @@ def count_kills(
 
 def _available() -> float:
     """Reads the machine's available memory, in bytes."""
+    if sys.platform == "win32":
+        import ctypes
+
+        # MEMORYSTATUSEX: its size, 64, and percentage; total; available.
+        status = (ctypes.c_uint64 * 8)(64)
+        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+        return float(status[2])
     return _field(Path("/proc/meminfo"), "MemAvailable")
 
 
 def _status(name: str) -> float:
-    """Reads a size of this process, in bytes."""
+    """Reads a size of this process, in bytes; 0 if it is unknown."""
     return _field(Path("/proc/self/status"), name)
 
 
@@ -98,6 +105,8 @@ def _field(path: Path, name: str) -> float:
 
 def _address_limit() -> float:
     """Computes the bytes of addresses left under `ulimit -v`; 0: no limit."""
+    if sys.platform == "win32":
+        return 0.0
     import resource
 
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)

@@ -5,6 +5,7 @@ The header of each picture is read once, even if many tasks use it.
 
 import os
 import shutil
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -273,4 +274,7 @@ def _unwrap(found: Any) -> Any:
 
 def _hash(path: Path) -> int:
     """Stands for a path; a million paths themselves would take memory."""
-    return hash(os.path.normcase(path))
+    name = os.path.normcase(path)
+    if sys.platform == "darwin":  # most of its disks ignore case
+        name = name.casefold()
+    return hash(name)

@@ -284,10 +284,8 @@ def _lock(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            mark.unlink(missing_ok=True)
+        locks.remove(mark, file)
         locks.disown(mark)
-        file.close()
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from nst_tf import display, files, locks, urls
 from nst_tf.images import image_io, reading
 
 STANDARD_INPUT = "-"
+NOT_IN_NAMES = frozenset('<>:"|?*\\')  # on Windows
 # Extensions of pictures in folders.
 INPUT_EXTENSIONS = (
     *image_io.OUTPUT_EXTENSIONS,
@@ -133,8 +134,9 @@ def find_name(source: str) -> str:
         return "standard-input"
     if urls.is_address(source):
         path = urllib.parse.unquote(urllib.parse.urlsplit(source).path)
-        last = path.rstrip("/").rpartition("/")[2].replace("\\", "")
-        return "".join(filter(str.isprintable, last)).lstrip(".-") or "download"
+        last = path.rstrip("/").rpartition("/")[2]
+        kept = (c for c in last if c.isprintable() and c not in NOT_IN_NAMES)
+        return "".join(kept).lstrip(".-") or "download"
     return Path(source).name
 
 

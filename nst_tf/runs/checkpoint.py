@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
@@ -159,16 +160,13 @@ class CheckpointFolder:
 
     def unmark(self) -> None:
         """Removes the mark after the run has ended in any way."""
-        if self._mark and os.name == "nt":  # cannot remove an open file
-            self._mark.close()
+        if self._mark:
+            locks.remove(self._marks[0], self._mark)
         for path in (*self._marks, *self._parts):
             with contextlib.suppress(OSError):
                 path.unlink(missing_ok=True)
             locks.disown(path)
         locks.remove_leftovers(self._path)
-        if self._mark:
-            with contextlib.suppress(OSError):
-                self._mark.close()
 
     def died(self) -> Mapping[str, Any] | None:
         """Returns the mark that a killed run left; None if there is none."""
@@ -295,7 +293,7 @@ def _is_running(process: int) -> bool:
     """Returns whether a process other than this one is running."""
     if process == os.getpid() or process <= 0:
         return False
-    if not hasattr(os, "geteuid"):  # on Windows, signal 0 would kill it
+    if sys.platform == "win32":  # signal 0 would kill it
         return False
     try:
         os.kill(process, 0)

@@ -187,10 +187,12 @@ class WorkFolder:
         """Removes our files, and the folder if nothing else is in it."""
         for path in self.path.glob("pass*"):
             shutil.rmtree(path, ignore_errors=True)
-        for name in (STATE, FAILED, WRITTEN, IDENTITY, LOCK):
+        for name in (STATE, FAILED, WRITTEN, IDENTITY):
             with contextlib.suppress(OSError):
                 (self.path / name).unlink(missing_ok=True)
-        self.close()
+        if self._lock:
+            locks.remove(self.path / LOCK, self._lock)
+            self._lock = None
         with contextlib.suppress(OSError):
             self.path.rmdir()
 

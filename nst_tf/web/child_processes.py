@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -34,7 +35,7 @@ class PaintingProcess:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 env={"TF_CPP_MIN_LOG_LEVEL": "2", **os.environ},
-                start_new_session=True,  # Ctrl-C is for the server
+                **_list_group_options(),
             )
         if self._process.stdout:
             async for line in self._process.stdout:
@@ -81,3 +82,10 @@ async def check_upload(path: Path) -> dict[str, Any]:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
+
+
+def _list_group_options() -> dict[str, Any]:
+    """Lists options of a process that Ctrl-C for the server leaves alone."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}

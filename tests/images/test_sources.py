@@ -262,6 +262,7 @@ def test_standard_input_holds_one_picture():
         ("http://host/..%2f..%2fa.png", "a.png"),
         ("http://host/a%0ab%1b.png", "ab.png"),
         ("http://host/-rf.png", "rf.png"),
+        ("http://host/a:%22b%22%3F%3C%3E%7C%2A%5C.jpg", "ab.jpg"),  # Windows
     ],
 )
 def test_sources_have_names(source, name):
