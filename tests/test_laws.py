@@ -13,6 +13,7 @@ from nst_tf.losses import (
     content_loss,
     grain,
     objectives,
+    priors,
     style_kinds,
     temporal,
     total_variation,
@@ -24,7 +25,7 @@ from nst_tf.tiling import tiled, views
 SIZE = (12, 14)
 
 
-def _features(seed=0, channels=5):
+def _features(seed=0, channels=6):
     rng = np.random.default_rng(seed)
     return tf.constant(rng.normal(size=(1, *SIZE, channels)))
 
@@ -56,7 +57,7 @@ def _style(kind, region=None, projection=None):
     return make
 
 
-def _projection(channels=5):
+def _projection(channels=6):
     return np.random.default_rng(9).normal(size=(channels, 2 * channels))
 
 
@@ -83,6 +84,15 @@ def _temporal():
     return temporal.TemporalLoss(image, _region()), image
 
 
+def _prior(name, region=None):
+    def make():
+        gray = tf.fill((1, *SIZE, 3), tf.constant(0.5, tf.float64))
+        where = _region() if region else None
+        return priors.PriorLoss(name, region=where), gray
+
+    return make
+
+
 KINDS = list(
     dict.fromkeys(kind.load() for kind in style_kinds.STYLE_LOSSES.values())
 )
@@ -93,6 +103,7 @@ LOSSES = [
     *(_total_variation(name) for name in total_variation.FORMS),
     _grain(),
     _grain(region=True),
+    *(_prior(name, region) for name in priors.POWERS for region in (0, 1)),
     _temporal,
     *(
         _style(kind, region, projection)
@@ -174,7 +185,7 @@ def test_gradient_on_a_constant_image_is_finite(make, value):
 
 
 def test_a_target_of_zeros_gives_no_nan():
-    zeros = tf.zeros((1, *SIZE, 5), tf.float64)
+    zeros = tf.zeros((1, *SIZE, 6), tf.float64)
     for loss in (
         content_loss.ContentLoss("layer", zeros),
         *(kind("layer", kind.measure(zeros)) for kind in KINDS),

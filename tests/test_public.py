@@ -38,6 +38,7 @@ NAMES = {
     "example_images": "",
     "judge_image": "image content styles size settings",
     "load_image": "path",
+    "losses.AcrossLoss": STYLE_LOSS,
     "losses.ContentLoss": "layer target weight region projection divisor "
     "square",
     "losses.Evaluation": "loss gradient terms",
@@ -46,6 +47,7 @@ NAMES = {
     "losses.Loss": "args kwargs",  # a protocol
     "losses.MomentsLoss": STYLE_LOSS,
     "losses.NeighborsLoss": STYLE_LOSS,
+    "losses.PriorLoss": "name weight region",
     "losses.SlicedWassersteinLoss": STYLE_LOSS,
     "losses.Statistics": "total mass",
     "losses.StyleLoss": STYLE_LOSS,

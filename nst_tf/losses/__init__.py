@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from nst_tf.losses.neighbors import NeighborsLoss as NeighborsLoss
     from nst_tf.losses.objectives import Evaluation as Evaluation
     from nst_tf.losses.objectives import make_objective as make_objective
+    from nst_tf.losses.priors import PriorLoss as PriorLoss
     from nst_tf.losses.protocol import Loss as Loss
     from nst_tf.losses.protocol import drop_absent as drop_absent
+    from nst_tf.losses.style_losses import AcrossLoss as AcrossLoss
     from nst_tf.losses.style_losses import GramLoss as GramLoss
     from nst_tf.losses.style_losses import MomentsLoss as MomentsLoss
     from nst_tf.losses.style_losses import StyleLoss as StyleLoss
@@ -44,6 +46,7 @@ else:
         __name__,
         {},
         {
+            "AcrossLoss": "style_losses:AcrossLoss",
             "ContentLoss": "content_loss:ContentLoss",
             "Evaluation": "objectives:Evaluation",
             "GrainLoss": "grain:GrainLoss",
@@ -51,6 +54,7 @@ else:
             "Loss": "protocol:Loss",
             "MomentsLoss": "style_losses:MomentsLoss",
             "NeighborsLoss": "neighbors:NeighborsLoss",
+            "PriorLoss": "priors:PriorLoss",
             "SlicedWassersteinLoss": "wasserstein:SlicedWassersteinLoss",
             "Statistics": "sums:Statistics",
             "StyleLoss": "style_losses:StyleLoss",

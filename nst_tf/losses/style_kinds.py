@@ -12,6 +12,10 @@ if TYPE_CHECKING:
 
 LAYERS = "block1_conv1,block2_conv1,block3_conv1,block4_conv1,block5_conv1"
 NEIGHBORS_LAYERS = "block3_conv1,block4_conv1"
+PAIRS = (
+    "block1_conv1+block2_conv1,block2_conv1+block3_conv1,"
+    "block3_conv1+block4_conv1,block4_conv1+block5_conv1"
+)
 
 
 class StyleLossKind(NamedTuple):
@@ -24,6 +28,7 @@ class StyleLossKind(NamedTuple):
     step_bytes: int = 0  # additional bytes of a step per pixel
     layers: str = LAYERS  # default layers
     beside: str = ""  # an additional loss with its own weight
+    paired: bool = False  # whether its layers are pairs, "layer+deeper layer"
 
     def load(self) -> "type[style_losses.StyleLoss]":
         """Imports its class."""
@@ -43,6 +48,14 @@ STYLE_LOSSES = {
         "nst_tf.losses.style_losses:GramLoss",
         "Gram matrices",
         strength_scale=1.0,
+    ),
+    "across": StyleLossKind(
+        "nst_tf.losses.style_losses:AcrossLoss",
+        "Gram matrices across layers",
+        strength_scale=1.0,
+        step_bytes=600,
+        layers=PAIRS,
+        paired=True,
     ),
     "moments": StyleLossKind(
         "nst_tf.losses.style_losses:MomentsLoss",

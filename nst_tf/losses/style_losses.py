@@ -1,7 +1,8 @@
 """Implements style losses: Gram matrices, means and deviations.
 
 All ignore the positions of features. `gram` compares the products of every two
-channels, `moments` the mean and standard deviation of each channel.
+channels, `across` those of two layers, `moments` the mean and standard
+deviation of each channel.
 `wasserstein` has losses of whole distributions; `style_kinds` has the table.
 """
 
@@ -137,6 +138,41 @@ class GramLoss(StyleLoss):
 
     def _difference(self, means: tf.Tensor) -> tf.Tensor:
         matrix = projections.transform(means - self._target, self._root)
+        return tf.reduce_sum(tf.square(matrix))
+
+
+@reuse.by_value(numbers=["weight"])
+class AcrossLoss(StyleLoss):
+    """Squared difference of two Gram matrices across two layers.
+
+    distance = |gram - target|^2 / |target|^2, where gram[i, j] is the mean
+    product of channel i of a layer and channel j of a deeper one. The source
+    repeats the deeper map over the positions of the shallower one; averaging
+    the shallower map over the positions of the deeper one gives the same sums.
+    Its layer is a joined map, such as "block1_conv1+block2_conv1".
+
+    Source:
+        Novak, Nikulin. Improving the Neural Algorithm of Artistic Style. arXiv
+        1605.04603, 2016, its section on correlations across layers; Yeh, Tang.
+        Improved Style Transfer by Respecting Inter-layer Correlations. arXiv
+        1801.01933, 2018.
+    """
+
+    raw_statistics = staticmethod(sums.cross_statistics)
+
+    def _prepare(self) -> None:
+        self._roots: Any = None
+        if self._projection is not None:
+            self._roots = [
+                projections.compute_root(half, self._target.dtype)
+                for half in np.split(self._projection, 2)
+            ]
+
+    def _difference(self, means: tf.Tensor) -> tf.Tensor:
+        matrix = means - self._target
+        if self._roots is not None:
+            first, second = self._roots
+            matrix = tf.matmul(first, matrix, transpose_a=True) @ second
         return tf.reduce_sum(tf.square(matrix))
 
 

@@ -110,6 +110,29 @@ def _sum_products(one: tf.Tensor, two: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(products, axis=0) + rest
 
 
+def cross_statistics(
+    features: tf.Tensor, mask: tf.Tensor | None = None
+) -> Statistics:
+    """Sums the products of two layers' channels over positions.
+
+    Args:
+        features: A joined map, [1, H, W, 2 C]: one layer's channels, and the
+            other's.
+        mask: Weight of each position, [1, H, W, 1], in [0, 1]; None: 1.
+
+    Returns:
+        Sums, [C, C]: row i has the products of channel i of the first layer.
+
+    Raises:
+        ValueError: If `mask` and `features` differ in height or width.
+    """
+    flat, weights, mass = _flatten(features, mask)
+    one, two = tf.split(flat, 2, axis=-1)
+    if weights is not None:
+        one = weights * one
+    return Statistics(tf.matmul(one, two, transpose_a=True), mass)
+
+
 def moment_statistics(
     features: tf.Tensor, mask: tf.Tensor | None = None
 ) -> Statistics:

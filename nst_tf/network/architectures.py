@@ -8,7 +8,7 @@ Source:
     Recognition. ICLR 2015, table 1, columns D (VGG16) and E (VGG19).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from nst_tf import errors
@@ -70,6 +70,60 @@ def list_convolutions(network: str) -> list[Convolution]:
     return layers
 
 
+class Map(NamedTuple):
+    """A map that the losses may read, by the layers that it is made of."""
+
+    layers: tuple[str, ...]  # one; or a shallower and a deeper one, joined
+    scale: int = 1  # of an image whose sides are divided by it: 1, 2 or 4
+
+    @property
+    def name(self) -> str:
+        """Returns a name such as "block3_conv1" or "block3_conv1_by2"."""
+        by = f"_by{self.scale}" if self.scale > 1 else ""
+        return "+".join(self.layers) + by
+
+
+def parse_map(name: str) -> Map:
+    """Parses the name of a map: "block1_conv1+block2_conv1_by2"."""
+    layers, _, scale = name.partition("_by")
+    return Map(tuple(layers.split("+")), int(scale or 1))
+
+
+def list_layers(names: Iterable[str]) -> list[str]:
+    """Lists the layers that maps are made of, each once."""
+    layers = (layer for name in names for layer in parse_map(name).layers)
+    return list(dict.fromkeys(layers))
+
+
+def scale_weights(
+    weights: Mapping[str, float], scales: int
+) -> dict[str, float]:
+    """Shares the weights of layers among the same layers at several scales.
+
+    Args:
+        weights: Layer -> weight.
+        scales: Number of scales; each halves the sides of the one before.
+    """
+    return {
+        Map((layer,), 2**octave).name: weight / scales
+        for octave in range(scales)
+        for layer, weight in weights.items()
+    }
+
+
+def check_pairs(network: str, pairs: Iterable[str]) -> None:
+    """Raises ValueError unless each is a layer, "+" and a deeper layer."""
+    names = [layer.name for layer in list_convolutions(network)]
+    for pair in pairs:
+        layers = pair.split("+")
+        check_layers(network, layers)
+        if len(layers) != 2 or names.index(layers[0]) >= names.index(layers[1]):
+            raise ValueError(
+                f"{pair!r} is no pair of layers; expected a layer, + and a "
+                f"deeper layer, such as {names[0]}+{names[-1]}."
+            )
+
+
 def check_layers(network: str, layers: Iterable[str]) -> None:
     """Raises ValueError, with a suggestion, for an unknown layer."""
     names = [layer.name for layer in list_convolutions(network)]
@@ -84,10 +138,18 @@ def check_layers(network: str, layers: Iterable[str]) -> None:
             )
 
 
-def find_deepest(network: str, layers: Iterable[str]) -> Convolution:
-    """Returns the last convolution that the given layers need."""
+def find_deepest(
+    network: str, layers: Iterable[str], scales: int = 1
+) -> Convolution:
+    """Returns the last convolution that the given layers need.
+
+    Its stride and reach are in pixels of the image at full size, if the image
+    is halved up to `scales` - 1 times.
+    """
     wanted = set(layers)
-    return [c for c in list_convolutions(network) if c.name in wanted][-1]
+    last = [c for c in list_convolutions(network) if c.name in wanted][-1]
+    factor = 2 ** (scales - 1)
+    return last._replace(stride=factor * last.stride, reach=factor * last.reach)
 
 
 def count_work(network: str, last: str) -> float:

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from nst_tf.backend import ops, reuse
-from nst_tf.network import architectures, winograd
+from nst_tf.network import architectures, derived, winograd
 
 
 @reuse.by_identity
@@ -71,7 +71,8 @@ def vgg(
 
     Args:
         network: A key of `architectures.NETWORKS`.
-        layers: Names of the layers to return, such as "block4_conv2".
+        layers: Names of the layers to return, such as "block4_conv2"; or of
+            maps made of layers, as `architectures.Map` has them.
         network_weights: Layer -> kernel, [3, 3, in, out], for BGR input from 0
             to 255 minus ImageNet's mean, and bias, [out]. They may have fewer
             channels than the network.
@@ -99,6 +100,8 @@ def vgg(
         Simonyan, Zisserman 2015; average pooling: Gatys, Ecker, Bethge 2016,
         section 2.
     """
+    maps = [architectures.parse_map(name) for name in layers]
+    layers = architectures.list_layers(layers)
     architectures.check_layers(network, layers)
     for name, value, known in (
         ("pooling", pooling, (*architectures.POOLINGS,)),
@@ -147,14 +150,19 @@ def vgg(
     model: tf.keras.Model = tf.keras.Model(image, outputs, name=network)
     model.trainable = False
     geometry = {layer.name: layer for layer in chain if layer.name in outputs}
+    model = derived.derive(model, maps, geometry)
+    # A map has the geometry of its deepest layer.
+    deepest = {each: geometry[each.layers[-1]] for each in maps}
+    grid = architectures.find_grid(network, chain[-1].name, convolution)
+    own = {name: (projections or {}).get(name) for name in geometry}
     sizes = tf.TensorSpec([1, None, None, 3], _wide(dtype))
     return Extractor(
         model,
         tf.function(model, autograph=False, input_signature=[sizes]),
-        stride={name: layer.stride for name, layer in geometry.items()},
-        reach={name: layer.reach for name, layer in geometry.items()},
-        grid=architectures.find_grid(network, chain[-1].name, convolution),
-        projections={name: (projections or {}).get(name) for name in geometry},
+        stride={m.name: m.scale * layer.stride for m, layer in deepest.items()},
+        reach={m.name: m.scale * layer.reach for m, layer in deepest.items()},
+        grid=grid * max(each.scale for each in maps),
+        projections={m.name: derived.join_projections(m, own) for m in maps},
     )
 
 

@@ -30,17 +30,20 @@ def check(job: settings.Job) -> None:
     for field in dataclasses.fields(job):
         check_field(field, getattr(job, field.name))
     convention = conventions.CONVENTIONS[job.convention]
-    beside = style_kinds.STYLE_LOSSES[
+    kind = style_kinds.STYLE_LOSSES[
         convention.style_loss if job.style_loss == "auto" else job.style_loss
-    ].beside
+    ]
     for field_name, texts in (
         ("content_layers", (job.content_layers,)),
-        ("neighbors_layers", (job.neighbors_layers,) if beside else ()),
+        ("neighbors_layers", (job.neighbors_layers,) if kind.beside else ()),
         ("style_layers", job.style_layers),
     ):
         for text in texts:
             layers = settings.parse_layers(text, f"--{field_name}")
-            architectures.check_layers(job.extractor, layers)
+            if kind.paired and field_name == "style_layers":
+                architectures.check_pairs(job.extractor, layers)
+            else:
+                architectures.check_layers(job.extractor, layers)
     if not job.style_scale:
         raise ValueError(
             "--style_scale is empty; expected at least one number, such as 1."

@@ -209,6 +209,12 @@ CONFLICTS = (
         _compares_another,
     ),
     Conflict(
+        "convention",
+        ("scales",),
+        "--convention={value} compares one scale",
+        _has_source,
+    ),
+    Conflict(
         "style_loss",
         _NEIGHBORS,
         "--style_loss={value} has no nearest-neighbor loss",

@@ -68,6 +68,7 @@ class MemoryModel(NamedTuple):
     carries: bool = False  # whether Adam carries its moments to the level
     style_scale: float = 1.0  # sides of a style image, over the output's
     style_loss: str = "gram"
+    scales: int = 1  # of the style loss
     read: float = 0.0  # bytes of the input pictures
     features: float = 8.0  # content features kept per pixel
     recomputes: bool = False  # whether tiles recompute these instead
@@ -85,8 +86,9 @@ class MemoryModel(NamedTuple):
         network = "small" if self.small else "vgg"
         pixels = height * width
         is_cut = 0 < tile < pixels
-        step = _STEP[network, self.precision]
+        step: float = _STEP[network, self.precision]
         step += style_kinds.STYLE_LOSSES[self.style_loss].step_bytes
+        step *= sum(4.0**-octave for octave in range(self.scales))
         seen = self.style_scale**2 * pixels
         if is_cut:
             working = _TILING * step * tile

@@ -112,10 +112,12 @@ class Plan:
         neighbors: Weight of the nearest-neighbor loss, by layer.
         grain_weight: Weight of the grain loss.
         tv_weight: Weight of total variation.
+        prior_weights: Weight of each prior of pixels, by its name.
         layers: Every layer that the job names, even at a weight of 0.
         extra_layers: Layers that the caller's extra losses read.
         convention: The normalization of losses.
         style_loss: Key of the table of style losses.
+        scales: Number of scales of the style loss.
         normalizes: Whether the gradient of each loss is normalized.
         style_fit: How style images are resized.
         keep: Opacity of the kept content image, [H, W]; None: nothing kept.
@@ -140,10 +142,12 @@ class Plan:
     neighbors: Mapping[str, float] = dataclasses.field(default_factory=dict)
     grain_weight: float = 0.0
     tv_weight: float = 0.0
+    prior_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     layers: Sequence[str] = ()
     extra_layers: Sequence[str] = ()
     convention: conventions.Convention = conventions.CONVENTIONS["relative"]
     style_loss: str = "gram"
+    scales: int = 1
     normalizes: bool = False
     style_fit: str = "keep"
     keep: np.ndarray | None = None
@@ -164,8 +168,10 @@ class Plan:
 
     @property
     def deepest(self) -> architectures.Convolution:
-        """Returns the deepest convolution that the losses need."""
-        return architectures.find_deepest(self.network.name, self.layers)
+        """Returns the deepest convolution, at the smallest scale."""
+        return architectures.find_deepest(
+            self.network.name, self.layers, self.scales
+        )
 
 
 def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
@@ -192,8 +198,10 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
     texts = [job.content_layers, *job.style_layers]
     if kind.beside:
         texts.append(job.neighbors_layers)
-    layers = [each for text in texts for each in settings.parse_layers(text)]
-    deepest = architectures.find_deepest(job.extractor, layers)
+    layers = architectures.list_layers(
+        each for text in texts for each in settings.parse_layers(text)
+    )
+    deepest = architectures.find_deepest(job.extractor, layers, job.scales)
     for name, picture in [
         ("content", content),
         *(("style", s) for s in styles),
@@ -217,12 +225,19 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
             job.content_layers, job.content_weight
         ),
         regions=style_regions.weigh_styles(job, painted, scales),
-        neighbors=neighbors if kind.beside else {},
+        neighbors=architectures.scale_weights(
+            neighbors if kind.beside else {}, job.scales
+        ),
         grain_weight=job.style_weight * job.grain_weight,
         tv_weight=job.tv_weight,
+        prior_weights={
+            "l2_prior": job.l2_weight,
+            "range_prior": job.range_weight,
+        },
         layers=layers,
         convention=conventions.CONVENTIONS[job.convention],
         style_loss=job.style_loss,
+        scales=job.scales,
         normalizes=job.normalize_gradients,
         style_fit=job.style_fit,
         keep=keep,

@@ -428,6 +428,23 @@ class Job:
         high=1e12,
         synonyms="smoothness total_variation total_variation_weight tv tv_loss",
     )
+    l2_weight: float = setting(
+        0.0,
+        "Losses",
+        "Weight of an L2 prior, which draws pixels to gray.",
+        low=0,
+        high=1e12,
+        later=True,
+    )
+    range_weight: float = setting(
+        0.0,
+        "Losses",
+        "Weight of a range prior, the sixth power of the distance to gray, "
+        "which draws pixels from black and white.",
+        low=0,
+        high=1e12,
+        later=True,
+    )
     convention: str = setting(
         "relative",
         "Losses",
@@ -445,6 +462,16 @@ class Job:
             {"auto": None},
         ),
         absent="gram",
+    )
+    scales: int = setting(
+        1,
+        "Losses",
+        "Number of scales of the style loss: 2 compares the picture and half "
+        "of it, 3 also a quarter, by the same network; they share "
+        "style_weight.",
+        low=1,
+        high=3,
+        later=True,
     )
     normalize_gradients: bool = setting(
         False,
@@ -513,7 +540,8 @@ class Job:
         "Layers of the style loss, as name:weight,name:weight; the weights are "
         "shares of style_weight. The first layers hold colors and fine "
         f"strokes, the last larger shapes. Default: {style_kinds.LAYERS}, or "
-        f"for neighbors {style_kinds.NEIGHBORS_LAYERS}.",
+        f"for neighbors {style_kinds.NEIGHBORS_LAYERS}. For across, pairs such "
+        "as block1_conv1+block2_conv1.",
         of_styles=True,
         absent=(style_kinds.LAYERS,),
     )

@@ -149,6 +149,7 @@ def make_memory_model(plan: "planning.Plan") -> memory.MemoryModel:
         carries=level.settings.get("carry_moments", False),
         style_scale=max(scales, default=1.0),
         style_loss=plan.style_loss,
+        scales=plan.scales,
         read=read.size,
         recomputes=plan.tiling.content_target == "recompute",
         filters=_measure_filters(plan, read.network.layers),
@@ -256,6 +257,7 @@ def _measure_reach(plan: "planning.Plan") -> tuple[int, int]:
     grid = architectures.find_grid(
         spec.name, plan.deepest.name, spec.convolution
     )
+    grid *= 2 ** (plan.scales - 1)
     return tiles.cover_image_losses(grid, plan.deepest.reach)
 
 

@@ -188,7 +188,7 @@ class TileStatistics:
     def copy(self) -> "TileStatistics":
         """Copies this, with a copy of the network."""
         original: Any = self._extractor.model
-        model = tf.keras.models.clone_model(original)
+        model = tf.keras.models.clone_model(original, recursive=True)
         model.set_weights(original.get_weights())
         extractor = self._extractor._replace(model=model)
         return TileStatistics(extractor, self._losses, self._tiles)

@@ -8,7 +8,13 @@ import tensorflow as tf
 
 from nst_tf.backend import canvas
 from nst_tf.images import image_io
-from nst_tf.losses import content_loss, protocol, sums, total_variation
+from nst_tf.losses import (
+    content_loss,
+    priors,
+    protocol,
+    sums,
+    total_variation,
+)
 from nst_tf.network import extractors
 from nst_tf.plan import planning, tiles
 from nst_tf.tiling import feature_maps, views
@@ -38,8 +44,8 @@ def perceptual_losses(
         cache: The style targets that this extractor has computed before.
 
     Returns:
-        The losses, with their targets: content, style for each region, and
-        total variation.
+        The losses, with their targets: content, style for each region, total
+        variation and priors.
 
     Source:
         Masks averaged to the size of a layer: Gatys, Ecker, Bethge, Hertzmann,
@@ -58,6 +64,9 @@ def perceptual_losses(
         loss_list += style_targets.make_style_losses(frame, region)
     if total_variation_loss := _total_variation_loss(frame):
         loss_list.append(total_variation_loss)
+    for name, weight in frames.select_positive(plan.prior_weights).items():
+        seen = frames.average(alpha, 1)
+        loss_list.append(priors.PriorLoss(name, weight, seen))
     return loss_list
 
 

@@ -219,8 +219,15 @@ class Judge:
 
 
 def _keep_style(plan: planning.Plan) -> planning.Plan:
-    """Leaves a plan the losses of style alone."""
-    return dataclasses.replace(plan, content_weights={}, tv_weight=0.0)
+    """Leaves a plan the distances of Gram matrices alone."""
+    return dataclasses.replace(
+        plan,
+        content_weights={},
+        style_loss="gram",
+        neighbors={},
+        grain_weight=0.0,
+        tv_weight=0.0,
+    )
 
 
 def gradients(

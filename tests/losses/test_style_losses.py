@@ -192,6 +192,8 @@ def test_the_gradient_equals_finite_differences(name, masked, projected):
 @every_kind
 @pytest.mark.parametrize("wide", [3, 4, 9])
 def test_a_narrow_network_has_the_distance_of_the_wide_one(name, wide):
+    if name == "across":
+        pytest.skip("projects two layers apart, as test_derived has it")
     projection = np.random.default_rng(2).normal(size=(CHANNELS, wide))
     features, style = _features(0), _features(1)
     expected = _distance(_loss(name, style @ projection), features @ projection)

@@ -61,6 +61,7 @@ def _peak(*tile, **options):
         ({"optimizer": "lbfgs", "pairs": 10}, 2450 + 620),
         ({"optimizer": "adam", "pairs": 10}, 2450),
         ({"style_loss": "sliced_wasserstein"}, 3350),
+        ({"scales": 3}, 2450 * (1 + 1 / 4 + 1 / 16)),
         ({"style_scale": 1.5}, 2450),
         ({"style_scale": 2.0}, 2450 * 1.6),  # 0.4 of 4 times as many pixels
         ({"features": 99.0, "recomputes": True}, 2450),  # these are for tiles

@@ -100,7 +100,7 @@ def test_weights_are_shared_among_layers_in_proportion():
     assert one.layers == {FIRST: 0.0, SECOND: 40.0}
     assert two.layers == {FIRST: 40.0}
     assert plan.tv_weight == 2.5
-    assert plan.layers == [FIRST, SECOND, FIRST, SECOND, FIRST]
+    assert plan.layers == [FIRST, SECOND]
     assert plan.deepest.name == SECOND
 
 

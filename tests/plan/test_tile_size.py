@@ -143,6 +143,18 @@ def test_what_does_not_add_up_is_refused_only_where_tiles_are_needed(
         assert ("1.0 GB are available" in message) == (not cut.tiling.side)
 
 
+def test_tiles_reach_as_far_as_the_smallest_scale():
+    draft = _draft(scales=3)
+    assert tile_size.make_memory_model(draft).scales == 3
+    # Four times the halo, the reach, and two strides.
+    assert tile_size.find_smallest_side(draft) == 4 * LEAST
+    layers = [*draft.regions[0].styles[0].layers]
+    assert layers[::2] == [f"block1_conv1{by}" for by in ("", "_by2", "_by4")]
+    words = "block2_conv1 needs at least 16 x 16"
+    with pytest.raises(ValueError, match=words.replace("16", "8")):
+        _draft(scales=3, size=8)
+
+
 def test_moments_that_adam_carries_are_in_the_model():
     assert tile_size.make_memory_model(_draft(carry_moments=True)).carries
 
@@ -179,6 +191,7 @@ def test_the_model_of_memory_is_that_of_the_plan():
         "carries": False,
         "style_scale": 0.5,
         "style_loss": "gram",
+        "scales": 1,
         "read": 12 * (60 * 80 + 50 * 40),
         "features": 64 + 128 / 4,
         "recomputes": False,

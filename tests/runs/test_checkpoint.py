@@ -230,10 +230,12 @@ def test_what_is_no_part_of_a_job_is_none_of_its_identity(toy):
     same = identity()
     off = {"neighbors_weight", "neighbors_layers", "grain_weight"}
     off |= {"deterministic", "normalize_gradients", "carry_moments"}
+    added = {"l2_weight": 1.0, "range_weight": 1.0, "scales": 2}
+    off |= added.keys()
     assert set(settings.IDENTITY) - off < set(same)
     assert not off & set(same)
     mix = {"style_loss": "mix", "neighbors_layers": toys.CONTENT_LAYER}
-    mix |= {"optimizer": "adam", "carry_moments": True}
+    mix |= {"optimizer": "adam", "carry_moments": True, **added}
     on = identity(
         **mix, grain_weight=0.1, deterministic=True, normalize_gradients=True
     )
