@@ -5,11 +5,8 @@ import dataclasses
 import json
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from nst_tf import display, errors, files, terminal, watcher
 from nst_tf.backend import device
@@ -23,7 +20,6 @@ from nst_tf.video import (
     film_judge,
     filming,
     flow,
-    frames,
     painting,
     preparing,
     work_folder,
@@ -144,12 +140,32 @@ def _paint(
     )
     if outcome.error:  # make a film of what there is
         status = report_failure(outcome.error)
+    status = status or signals.status
+    if not (outcome.number or outcome.passed):
+        return status
     signals.begin_saving()
     try:
-        status = status or signals.status
-        return _conclude(film, painter, folder, outcome, status, began)
+        saved = _save(film, painter, folder, outcome, began)
     finally:
         signals.end_saving()
+    if not saved:
+        return console.WRONG_INPUT
+    failed = folder.list_failed()
+    if outcome.is_done:
+        try:
+            judge(film, painter, folder, outcome, began)
+        except Exception as error:
+            log.warning("the film could not be judged: %s", error)
+        if not failed and not film.options.keep_frames:
+            folder.remove()
+    if failed:
+        log.warning(
+            "%s failed and repeat the one before them: %s; the same command "
+            "paints them again",
+            errors.format_count(len(failed), "frame"),
+            errors.list_items([str(index) for index in failed]),
+        )
+    return status or (console.FAILED if failed else console.DONE)
 
 
 def report_failure(error: Exception) -> int:
@@ -160,48 +176,22 @@ def report_failure(error: Exception) -> int:
     return console.report_failure(error)
 
 
-def _conclude(
+def _save(
     film: preparing.Film,
     painter: painting.FilmPainter,
     folder: work_folder.WorkFolder,
     outcome: filming.Outcome,
-    status: int,
     began: float,
-) -> int:
-    """Writes the film and its report, and says so."""
-    if not (outcome.number or outcome.passed):
-        return status
-    critic = Critic(film) if outcome.is_done else None
+) -> bool:
+    """Writes the film, and says so; returns whether it could be written."""
     try:
-        count = filming.write(
-            film, painter, folder, outcome, critic.add if critic else None
-        )
+        count = filming.write(film, painter, folder, outcome)
     except (OSError, ValueError) as error:
-        return console.print_error(
+        console.print_error(
             f"output {film.output} cannot be written: {error}; the frames are "
             f"in {folder.path}. Repeat the command when that is mended."
         )
-    failed = folder.list_failed()
-    if failed:
-        log.warning(
-            "%s failed and repeat the one before them: %s; the same command "
-            "paints them again",
-            errors.format_count(len(failed), "frame"),
-            errors.list_items([str(index) for index in failed]),
-        )
-        status = status or console.FAILED
-    if critic:
-        critic.conclude(
-            {
-                "film": str(film.output),
-                "clip": film.clip.name,
-                "size": film.draft.size[::-1],
-                "failed": failed,
-                "seconds": round(time.monotonic() - began, 1),
-                "flags": settings.format_flags(film.job),
-                "options": dataclasses.asdict(film.options),
-            }
-        )
+        return False
     if not film.job.quiet:
         height, width = film.draft.size
         state = "" if outcome.is_done else ", unfinished"
@@ -211,66 +201,64 @@ def _conclude(
             f"{errors.format_count(count, 'frame')}{state}) in {seconds}"
         )
     terminal.print_path(str(film.output), film.job.quiet)
-    if outcome.is_done and not failed and not film.options.keep_frames:
-        folder.remove()
-    return status
+    return True
 
 
-class Critic:
-    """Judges a film while it is written; an error does not end the writing.
+def judge(
+    film: preparing.Film,
+    painter: painting.FilmPainter,
+    folder: work_folder.WorkFolder,
+    outcome: filming.Outcome,
+    began: float,
+) -> None:
+    """Logs the warping error of a film, and writes its report.
 
-    Args:
-        film: The film. With --report, frames are judged one by one, too.
+    It follows the writing: between the frames of x264, OpenCV would change its
+    last bits.
+
+    Raises:
+        Exception: If the film cannot be judged.
     """
-
-    def __init__(self, film: preparing.Film):
-        job, self._path = film.job, film.options.report
-        judge = None
-        if self._path:
-            judge = judging.Judge(
-                {
-                    "extractor": job.extractor,
-                    "weights": job.weights,
-                    "style_layers": job.style_layers[:1],
-                    "content_layers": job.content_layers,
-                }
-            )
-        styles = [style.pixels for style in film.read.styles]
-        source = flow.make(film.options.flow)
-        self._judge: film_judge.FilmJudge | None = film_judge.FilmJudge(
-            source, judge, styles
+    job, path = film.job, film.options.report
+    critic = None
+    if path:  # frames are judged one by one, too
+        critic = judging.Judge(
+            {
+                "extractor": job.extractor,
+                "weights": job.weights,
+                "style_layers": job.style_layers[:1],
+                "content_layers": job.content_layers,
+            }
         )
-
-    def add(self, frame: frames.Frame, picture: np.ndarray) -> None:
-        """Judges the next frame."""
-        try:
-            if self._judge:
-                self._judge.add(frame, picture)
-        except Exception as error:
-            log.warning("the film could not be judged: %s", error)
-            self._judge = None
-
-    def conclude(self, facts: Mapping[str, Any]) -> None:
-        """Logs the figures of the film, and writes the report."""
-        if not self._judge:
-            return
-        scores = self._judge.summarize()
-        if scores.warping is not None:
-            log.info(
-                "warping error %.2g on average, %.2g at the 95th percentile; "
-                "%.2g and %.2g in the source",
-                *(scores.warping, scores.warping_95),
-                *(scores.source, scores.source_95),
-            )
-        if not self._path:
-            return
-        found = {**facts, **dataclasses.asdict(scores)}
-        path = Path(self._path).expanduser()
-        try:
-            with files.write_atomically(path) as file:
-                file.write(json.dumps(found, indent=1).encode())
-        except OSError as error:
-            log.warning("report %s cannot be written: %s", path, error)
+    judged = film_judge.FilmJudge(
+        flow.make(film.options.flow),
+        critic,
+        [style.pixels for style in film.read.styles],
+    )
+    display.show_stage("judging")
+    for frame, pixels in filming.read_film(film, painter, folder, outcome):
+        judged.add(frame, pixels)
+    scores = judged.summarize()
+    if scores.warping is not None:
+        log.info(
+            "warping error %.2g on average, %.2g at the 95th percentile; "
+            "%.2g and %.2g in the source",
+            *(scores.warping, scores.warping_95),
+            *(scores.source, scores.source_95),
+        )
+    if path:
+        found = {
+            "film": str(film.output),
+            "clip": film.clip.name,
+            "size": film.draft.size[::-1],
+            "failed": folder.list_failed(),
+            "seconds": round(time.monotonic() - began, 1),
+            "flags": settings.format_flags(job),
+            "options": dataclasses.asdict(film.options),
+            **dataclasses.asdict(scores),
+        }
+        with files.write_atomically(Path(path).expanduser()) as file:
+            file.write(json.dumps(found, indent=1).encode())
 
 
 def _describe(film: preparing.Film, plan: planning.Plan) -> list[str]:

@@ -264,18 +264,8 @@ def write(
     painter: frames.FramePainter,
     folder: work_folder.WorkFolder,
     outcome: Outcome,
-    follow: Callable[[frames.Frame, np.ndarray], object] | None = None,
 ) -> int:
     """Writes the film of the frames that are painted.
-
-    Of a pass that is not done it takes the pass before, where that is done.
-
-    Args:
-        film: The film.
-        painter: Painted its frames.
-        folder: Has its frames.
-        outcome: Which of them.
-        follow: Called with each frame of the content and of the film.
 
     Returns:
         The number of its frames.
@@ -284,9 +274,7 @@ def write(
         OSError: If it cannot be written.
     """
     clip, job = film.clip, film.job
-    count, passed = outcome.number, outcome.passed
-    if not outcome.is_done and passed:
-        count, passed = folder.count or clip.count, passed - 1
+    count, _ = find_last(folder, outcome)
     display.show_stage(f"writing {film.output}")
     shown = clip.shown[:count]
     times = [time for each in shown for time in (each.time, each.duration)]
@@ -300,29 +288,42 @@ def write(
         job.keep_location,
         job.bit_depth,
     )
-
-    def make_stills() -> Iterator[writing.Still]:
-        for frame, result in read_results(film, folder, count, passed):
-            pixels = painter.finish(frame, result)
-            if follow:
-                follow(frame, pixels)
-            yield writing.Still(frame.time, frame.duration, pixels)
-
+    stills = (
+        writing.Still(frame.time, frame.duration, pixels)
+        for frame, pixels in read_film(film, painter, folder, outcome)
+    )
     writing.write(
         film.output,
-        make_stills(),
+        stills,
         options,
         lambda path, whole: folder.note_output(writing.digest(whole)),
     )
     return count
 
 
-def read_results(
+def read_film(
     film: preparing.Film,
+    painter: frames.FramePainter,
     folder: work_folder.WorkFolder,
-    count: int,
-    passed: int,
+    outcome: Outcome,
 ) -> Iterator[tuple[frames.Frame, np.ndarray]]:
-    """Yields the frames of the content, and their results of a pass."""
+    """Yields the frames of the content, and those of the film."""
+    count, passed = find_last(folder, outcome)
     for frame in film.clip.read(0, count):
-        yield film.add_masks(frame), folder.load(passed, frame.index)
+        result = folder.load(passed, frame.index)
+        yield frame, painter.finish(film.add_masks(frame), result)
+
+
+def find_last(
+    folder: work_folder.WorkFolder, outcome: Outcome
+) -> tuple[int, int]:
+    """Finds the last pass that a film can be written of.
+
+    Of a pass that is not done that is the pass before it, if there is one.
+
+    Returns:
+        The number of its frames, and the pass, from 0.
+    """
+    if outcome.is_done or not outcome.passed:
+        return outcome.number, outcome.passed
+    return folder.count, outcome.passed - 1
