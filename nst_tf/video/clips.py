@@ -17,6 +17,7 @@ from nst_tf.video import audio, frames
 
 log = logging.getLogger("nst_tf")
 
+CHUNK = 500_000_000  # bytes of frames that are read to go backward
 EARLY = Fraction(1, 4)  # of a frame; times in milliseconds are that exact
 
 
@@ -177,7 +178,7 @@ def select(source: Source, selection: Selection) -> list[Shown]:
 
 
 def read_backward(
-    clip: Clip, count: int, first: int = 0, chunk: int = 16
+    clip: Clip, count: int, first: int = 0, chunk: int = 0
 ) -> Iterator[frames.Frame]:
     """Yields the first `count` frames in reverse, a few in memory.
 
@@ -185,8 +186,10 @@ def read_backward(
         clip: The film.
         count: Number of frames.
         first: Frames to leave out, at the end of the film.
-        chunk: Number of frames in memory.
+        chunk: Number of frames in memory; 0: as many as `CHUNK` holds.
     """
+    pixels = clip.source.height * clip.source.width
+    chunk = chunk or max(2, min(16, CHUNK // (12 * pixels)))
     stop = count - first
     while stop > 0:
         begin = max(0, stop - chunk)

@@ -50,7 +50,7 @@ class FilmFile(clips.Clip):
         # Which pts a position has; None: frames are counted.
         self._stamps = times if self._is_timed else None
         unit = self._time_base
-        self._begin = times[0] * unit  # as the file counts
+        self._begin += times[0] * unit  # as the file counts
         self._is_cut = selection.end is not None
         self._size: tuple[int, int] | None = None
         with self._open() as container:
@@ -167,7 +167,9 @@ class FilmFile(clips.Clip):
         self._is_timed = (
             None not in found and container.format.name not in _UNTIMED_FORMATS
         )
+        self._begin = Fraction(0)
         if not self._is_timed:
+            self._begin = (stream.start_time or 0) * self._time_base
             self._time_base = 1 / rate
             return list(range(number)), number, notes
         times = sorted(time for time in found if time is not None)

@@ -1,6 +1,7 @@
 """Paints the frames of a film, keeps them, and makes the film of them."""
 
 import collections
+import dataclasses
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import numpy as np
 
 from nst_tf import display, screens
 from nst_tf.backend import device
+from nst_tf.images import image_io
 from nst_tf.video import clips, frames, preparing, work_folder, writing
 
 log = logging.getLogger("nst_tf")
@@ -199,7 +201,10 @@ class _Pass:
                 self.done = place + 1
                 progress.end(not is_kept)
                 yield
-            recent.append(frames.Painted(frame, result))
+            # Kept at the film's size, which may be far smaller.
+            pixels = image_io.resize(frame.pixels, *self._film.draft.size)
+            small = dataclasses.replace(frame, pixels=pixels)
+            recent.append(frames.Painted(small, result))
 
     def _read(self, begin: int) -> Iterator[frames.Frame]:
         """Yields the frames of the content in the order of the pass."""

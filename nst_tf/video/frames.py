@@ -37,9 +37,8 @@ class Painted:
     """A painted frame, with the frame of the content that it is painted from.
 
     Attributes:
-        frame: The frame of the content.
-        result: The painted frame, [height, width, 3], float32 in [0, 1]. It is
-            as large as all results of the film, maybe not as the content.
+        frame: The frame of the content; it may be resized to the result.
+        result: The painted frame, [height, width, 3], float32 in [0, 1].
     """
 
     frame: Frame

@@ -1,6 +1,7 @@
 """Writes films: .mp4, .webm, or a folder of PNG; whole, or not at all."""
 
 import contextlib
+import glob
 import hashlib
 import itertools
 import math
@@ -242,6 +243,8 @@ def _write_folder(
     note: Callable[[Path, Path], None],
 ) -> None:
     """Writes a folder of PNG files, and how long each is shown."""
+    for left in path.parent.glob(f".{glob.escape(path.name[:40])}.*.part"):
+        shutil.rmtree(left, ignore_errors=True)  # of a killed run
     aside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}.part")
     aside.mkdir()
     try:

@@ -145,6 +145,7 @@ def test_a_folder_has_each_frame_and_its_duration(tmp_path, depth):
         "file 000002.png",
         "duration 0.060000",
     ]
+    (tmp_path / ".o.0123abcd.part").mkdir()  # of a killed run
     _write(clip, folder, 2)  # replaces the folder as a whole
     assert len([*folder.glob("*.png")]) == 2
     assert [*tmp_path.glob(".*")] == []
