@@ -1,5 +1,6 @@
 """The program where it runs: users without a home, read-only file systems."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -148,3 +149,51 @@ def test_a_folder_that_a_plain_user_may_not_write_to_is_said(place):
     assert "is not writable: Permission denied" in result.stderr
     result, written = _paint(place, prefix)
     assert result.returncode == 1 and not written
+
+
+# The Dockerfile
+
+
+def _read_dockerfile():
+    """The last of each instruction: name -> its arguments."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    lines = text.replace("\\\n", " ").splitlines()
+    instructions = [line.partition(" ") for line in lines if line[:1] > "#"]
+    return {name: rest.strip() for name, _, rest in instructions}
+
+
+def test_a_container_has_no_rights_and_what_the_package_is_built_from():
+    found = _read_dockerfile()
+    user, _, group = found["USER"].partition(":")
+    assert int(user) > 999 and int(group) > 999
+    assert json.loads(found["CMD"]) == ["--help"]
+    name, _, cache = found["ENV"].partition("=")
+    assert (name, cache) == ("XDG_CACHE_HOME", found["VOLUME"])
+    assert f"mkdir --mode=1777 {cache} {found['WORKDIR']}" in found["RUN"]
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    kept = {line[1:] for line in lines if line.startswith("!")}
+    assert all((ROOT / name).exists() for name in kept)
+    assert {"nst_tf", "configs", "setup.cfg", "LICENSE"} <= kept
+
+
+@pytest.mark.slow
+def test_the_command_of_a_container_paints(place):
+    found = _read_dockerfile()
+    (place / "cache").mkdir()
+    (place / "cache").chmod(0o777)
+    assert json.loads(found["ENTRYPOINT"]) == ["nst-tf"]
+    program = [sys.executable, "-m", "nst_tf.run"]
+    prefix = _become("unshare", "--mount", "sh", "-c", READ_ONLY, "sh")
+    environment = ["env", "-i", f"PATH={os.environ['PATH']}"]
+    environment += [f"PYTHONPATH={ROOT}"]
+    environment += [found["ENV"].replace("=", f"={place}", 1)]
+    result = subprocess.run(
+        [*prefix, *_homeless(), *environment, *program, *JOB, *WRITES],
+        cwd=place,
+        capture_output=True,
+        text=True,
+    )
+    if result.returncode == 99:
+        pytest.skip("file systems cannot be made read-only here")
+    written = {path.name for path in place.iterdir()}
+    _check(place, result, written - {"cache"})
