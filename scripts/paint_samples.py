@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from samples import (
+    doodle,
     harbor_at_dusk,
     ink_wash,
     moving_scene,
@@ -49,7 +50,9 @@ PICTURES: dict[str, tuple[Callable[[Rng], Array], int]] = {
 }
 # Masks of pictures, and the seeds of these: in PNG, exact.
 MASKS: dict[str, tuple[Callable[[Rng], Array], int]] = {
-    "harbor_sky": (harbor_at_dusk.sky_mask, 11)
+    "harbor_sky": (harbor_at_dusk.sky_mask, 11),
+    "doodle": (doodle.draw, 17),
+    "swirling_map": (doodle.mark, 17),
 }
 
 
@@ -117,10 +120,12 @@ def encode(image: Array) -> bytes:
 
 
 def encode_mask(image: Array) -> bytes:
-    """Returns an image in [0, 1], all gray, as PNG."""
+    """Returns an image in [0, 1], all gray or in few flat colors, as PNG."""
     buffer = io.BytesIO()
-    gray = Image.fromarray((image[..., 0] * 255 + 0.5).astype("u1"))
-    gray.save(buffer, "PNG", optimize=True)
+    mask = Image.fromarray((image * 255 + 0.5).astype("u1"))
+    if (image == image[..., :1]).all():
+        mask = mask.convert("L")
+    mask.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 

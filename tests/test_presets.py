@@ -98,6 +98,27 @@ def test_a_preset_of_ours_paints(name, source, tmp_path):
 
 
 @pytest.mark.slow
+def test_a_doodle_has_the_colors_of_the_painting_where_it_says(tmp_path):
+    _, picture = _run("doodle", "small", tmp_path / "a.png", steps=25)
+    job = flags.parse(["--flagfile=doodle"])
+    size = picture.shape[:2]
+    doodle, marks, style = (
+        image_io.resize(image_io.load_image(path), *size)
+        for path in (job.content_mask, job.style_mask[0], job.style[0])
+    )
+    assert job.init == "noise" and not job.content_weight
+    areas = np.array([(64, 96, 255), (32, 160, 64), (255, 208, 32)]) / 255
+    painted, marked = (
+        [np.abs(mask - area).max(axis=-1) < 0.02 for area in areas]
+        for mask in (doodle, marks)
+    )
+    ours = np.array([picture[here].mean(axis=0) for here in painted])
+    theirs = np.array([style[here].mean(axis=0) for here in marked])
+    distances = np.abs(ours[:, None] - theirs).sum(axis=-1)
+    np.testing.assert_array_equal(distances.argmin(axis=-1), [0, 1, 2])
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(set(PRESETS) - set(OURS)))
 def test_a_preset_with_a_source_follows_its_loss(name, tmp_path):
     evaluations, _ = _run(name, "small", tmp_path / "a.png", 128, 50)
