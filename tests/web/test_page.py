@@ -220,7 +220,7 @@ def test_upload_paint_and_download(visit, server, pictures):
     with open(download(page, "tif").path(), "rb") as file:
         assert Image.open(file).tag_v2[258] == (16, 16, 16)
     assert Image.open(download(page, "jpg").path()).format == "JPEG"
-    assert page.locator("#curve polyline").get_attribute("points")
+    until(page, "document.querySelector('#curve polyline').points.length > 1")
     page.click("#record summary")
     until(
         page,

@@ -539,7 +539,10 @@ function takeJob(job) {
   if (old && old.state !== job.state) say(`${job.title}: ${WORDS[job.state]}. ${job.message}`);
   showCard(job);
   if (job.id === view.selected) {
-    if (old?.state !== job.state && job.state !== "painting") view.url = "";
+    if (old?.state !== job.state && job.state !== "painting") {
+      view.url = "";
+      readLosses(job.id); // updates skip steps, or all of a quick picture
+    }
     showJob();
     if (old && !old.figures.width && job.figures.width) $("figures").scrollIntoView({ block: "nearest" });
   }
@@ -585,6 +588,10 @@ function select(id) {
   $("larger-size").value = "";
   showCard(job);
   showJob();
+  readLosses(id);
+}
+
+function readLosses(id) {
   ask("GET", `jobs/${id}/losses`).then((losses) => {
     view.losses[id] = new Map([...losses, ...(view.losses[id] || [])]);
     showCurve(id);
