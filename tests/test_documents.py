@@ -169,7 +169,7 @@ def test_flags_within_sentences_are_understood(path):
 def test_flags_in_documents_exist(path):
     # Other programs of the project have flags of their own.
     text = re.sub(
-        r"`([A-Z_]+=[^`]*)?(python scripts/|tensorboard |docker )[^`]*`"
+        r"`([A-Z_]+=[^`]*)?(python scripts/|ray |tensorboard |docker )[^`]*`"
         r"|^    (srun|#SBATCH|docker).*$",
         "",
         path.read_text(),
