@@ -114,6 +114,8 @@ def test_every_operation_has_a_kernel(built, toy, case, tile, precision):
     if tile and not kind.additive:
         pytest.skip("it works on whole pictures only")
     chosen = {"precision": precision, "tile": tile}
+    if "+" in kind.layers:
+        chosen["style_layers"] = ("+".join(toys.LAYERS[:2]),)
     if kind.beside:
         chosen["neighbors_layers"] = toys.LAYERS[1]
     draft = pretend.draft(toy, size=64, levels=1, steps=2, **chosen | case)
