@@ -191,6 +191,25 @@ def test_scripts_in_names_stay_text(client, quick):
     assert answer.status_code == 422
 
 
+def test_scripts_in_exif_do_not_reach_the_page(client):
+    script = b"<script>alert(1)</script>"
+    exif, file = Image.Exif(), io.BytesIO()
+    for tag in (0x010E, 0x013B, 0x8298):  # description, artist, copyright
+        exif[tag] = script.decode()
+    Image.new("RGB", (40, 30)).save(file, "JPEG", exif=exif, comment=script)
+    assert script in file.getvalue()
+    answer = client.post(
+        "/api/pictures", params={"name": "a.jpg"}, content=file.getvalue()
+    )
+    assert answer.status_code == 200
+    path = f"/api/pictures/{answer.json()['id']}"
+    view = client.get(f"{path}/view")
+    assert view.headers["content-type"] == "image/jpeg"
+    for each in (answer, client.get(path), view):
+        assert b"script" not in each.content
+        assert each.headers["x-content-type-options"] == "nosniff"
+
+
 def test_an_upload_is_at_most_so_long(client, quick, monkeypatch):
     monkeypatch.setattr(guard, "LARGEST_BODY", 10_000)
 
