@@ -387,27 +387,27 @@ def test_the_documented_loss_has_an_effect(_pictures):
 
 def test_the_reference_is_what_the_package_says(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "scripts")
-    import api_reference
+    import flags_reference
 
-    for name, write in api_reference.PAGES.items():
+    for name, write in flags_reference.PAGES.items():
         committed = (ROOT / "docs" / name).read_text(encoding="utf-8")
-        assert write() == committed, "run: python scripts/api_reference.py"
+        assert write() == committed, "run: python scripts/flags_reference.py"
 
 
 def test_each_flag_and_preset_has_an_anchor_in_the_reference(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "scripts")
-    import api_reference
+    import flags_reference
 
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
     scripts = config["options.entry_points"]["console_scripts"]
     names = re.findall(r"^([\w-]+) =", scripts, re.M)
-    assert names == ["nst-tf", *api_reference.PROGRAMS]
-    pages = [ROOT / "docs" / name for name in api_reference.PAGES]
+    assert names == ["nst-tf", *flags_reference.PROGRAMS]
+    pages = [ROOT / "docs" / name for name in flags_reference.PAGES]
     anchors = [anchor for page in pages for anchor in _anchors(page)]
     assert len(anchors) == len(set(anchors))
     usages = {"": usage.format_usage()}
-    for program, path in api_reference.PROGRAMS.items():
+    for program, path in flags_reference.PROGRAMS.items():
         module = importlib.import_module(f"nst_tf.{path}")
         text = programs.format_usage(module.PROGRAM)
         usages[program[len("nst-tf-") :] + "-"] = text

@@ -1,6 +1,6 @@
 """Keeps the painted frames of a film on disk until it is done.
 
-frames of /tmp/x.mp4.work/
+film.mp4.work/
     film.json      the identity of the film
     pass1/         000000.npy, 000001.npy: frames, float32
     passes.json    how many passes are done, and their number of frames

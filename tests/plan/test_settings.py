@@ -33,7 +33,7 @@ from nst_tf.plan import arrays, checks, inputs, planning
 from nst_tf.runs import api, records, resume
 
 sys.path.insert(0, sys.argv[1])
-import api_reference
+import flags_reference
 
 IMAGE = np.full((32, 32, 3), 0.5, "float32")
 COMMON = {"weights": "small", "size": 32, "precision": "float32"}
@@ -59,7 +59,7 @@ for name in ("toy_pixels", "toy_file", "toy_run", "toy_program"):
     job = flags.parse([f"--{name}=0.5"])
     assert getattr(job, name) == getattr(nst_tf.Job(**{name: 0.5}), name) == 0.5
     assert f"--{name}=" in usage.format_usage()
-    pages = map(api_reference.write_groups, api_reference.GROUPS)
+    pages = map(flags_reference.write_groups, flags_reference.GROUPS)
     assert any(f"`--{name}` |" in page for page in pages)
     try:
         checks.check(nst_tf.Job(**{name: 2.0}))

@@ -1,6 +1,6 @@
 """Writes the reference of flags and presets: docs/flags.md and its next pages.
 
-    python scripts/api_reference.py
+    python scripts/flags_reference.py
 
 All of it is read from the package: the table of settings, the `--help` of the
 programs, and the presets. A test compares the committed files with it. The
@@ -19,8 +19,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 WRITTEN = """\
-Written by `scripts/api_reference.py` from the table of settings, the programs'
-`--help` and the presets.
+Written by `scripts/flags_reference.py` from the table of settings, the
+programs' `--help` and the presets.
 """
 # Page -> its title, and the groups of settings that it lists.
 GROUPS = {
