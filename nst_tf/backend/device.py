@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nst_tf import display, errors, watcher
+from nst_tf.backend import host_memory
 
 CPU = Path("/proc/cpuinfo")  # on Linux
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
@@ -84,9 +85,11 @@ def prepare() -> None:
     Raises:
         ValueError: If the chosen device is missing, or this process already
             uses another one.
+        MemoryError: If TensorFlow cannot be loaded under `ulimit -v`.
     """
     with _LOCK, contextlib.ExitStack() as stack:
         if not _STARTED.is_set() and "tensorflow" not in sys.modules:
+            host_memory.check_addresses()
             display.show_stage("loading TensorFlow")
             stack.enter_context(_withhold_banner())
             stack.enter_context(watcher.at_once())

@@ -1,13 +1,15 @@
 """Measures the memory available to this process, and counts OOM kills."""
 
+import os
 import sys
 from pathlib import Path
 
 GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 RESERVE = 0.1  # share of free memory left to other programs
-# Threads and allocators reserve more addresses than they use: a constant, and a
-# factor per byte.
-ADDRESSES, PER_BYTE = 0.5e9, 2.0
+# Under `ulimit -v`: the addresses, in bytes, of TensorFlow's libraries with the
+# smallest picture; those for each byte of a picture; and those that a thread
+# reserves for its stack (8 MiB) and its part of malloc's memory (64 MiB).
+LEAST, PER_BYTE, PER_THREAD = 3.0e9, 2.0, 72 * 2**20
 
 
 def find_limit() -> float | None:
@@ -24,8 +26,26 @@ def find_limit() -> float | None:
     found = [resident + (1 - RESERVE) * each for each in free if each]
     addresses = _address_limit()
     if addresses:
-        found.append(resident + max(0, addresses - ADDRESSES) / PER_BYTE)
+        addresses -= PER_THREAD * _count_threads()
+        found.append(resident + max(0, addresses) / PER_BYTE)
     return min(found, default=None)
+
+
+def check_addresses() -> None:
+    """Checks, before TensorFlow is loaded, that it has enough addresses.
+
+    With too few, its libraries crash while they are loaded.
+
+    Raises:
+        MemoryError: Under a limit (`ulimit -v`) that leaves less than `LEAST`.
+    """
+    left = _address_limit()
+    if 0 < left < LEAST:
+        raise MemoryError(
+            f"`ulimit -v` leaves {left / 1e9:.1f} GB of addresses, and "
+            f"TensorFlow needs at least {LEAST / 1e9:.0f} GB; raise the limit, "
+            "with `ulimit -v unlimited`, say."
+        )
 
 
 def find_free(memory: float | None = None) -> float | None:
@@ -113,6 +133,11 @@ def _address_limit() -> float:
     if soft == resource.RLIM_INFINITY:
         return 0.0
     return max(1.0, soft - _status("VmSize"))
+
+
+def _count_threads() -> int:
+    """Estimates how many threads TensorFlow will start: 22 with 2 cores."""
+    return 10 + 6 * (os.cpu_count() or 1)
 
 
 def _groups(root: Path = GROUPS, own: Path = OWN_GROUPS) -> list[float]:

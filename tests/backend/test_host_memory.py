@@ -167,6 +167,8 @@ def machine(monkeypatch):
         monkeypatch.setattr(host_memory, "_available", lambda: free)
         monkeypatch.setattr(host_memory, "_groups", lambda: groups)
         monkeypatch.setattr(host_memory, "_address_limit", lambda: addresses)
+        monkeypatch.setattr(host_memory, "PER_THREAD", 5e7)
+        monkeypatch.setattr(host_memory, "_count_threads", lambda: 10)
         monkeypatch.setattr(host_memory, "_status", lambda name: resident)
 
     return set_all
@@ -190,6 +192,25 @@ def test_the_limit_is_the_smallest_with_what_the_process_has(
     assert host_memory.find_limit() == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("addresses", [0.0, 3.0e9])
+def test_tensorflow_is_loaded_with_enough_addresses(machine, addresses):
+    machine(1e10, [], addresses)
+    host_memory.check_addresses()
+
+
+@pytest.mark.parametrize("addresses", [1.0, 2.99e9])
+def test_tensorflow_is_not_loaded_with_too_few_addresses(machine, addresses):
+    machine(1e10, [], addresses)
+    with pytest.raises(MemoryError, match="ulimit -v unlimited"):
+        host_memory.check_addresses()
+
+
+def test_threads_are_counted_by_cores(monkeypatch):
+    for cores, threads in ((2, 22), (64, 394), (None, 16)):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert host_memory._count_threads() == threads
+
+
 def test_on_macos_nobody_knows(machine, monkeypatch):
     machine(1000.0, [], 0.0)
     monkeypatch.setattr(sys, "platform", "darwin")
@@ -202,7 +223,7 @@ def test_a_limit_of_addresses_is_seen_by_the_process_that_has_it():
     code = (
         "import resource; from nst_tf.backend import host_memory\n"
         "print(host_memory._address_limit(), host_memory.find_limit())\n"
-        "resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (5 << 30, 5 << 30))\n"
         "print(host_memory._address_limit(), host_memory.find_limit())"
     )
     done = subprocess.run(
@@ -214,5 +235,5 @@ def test_a_limit_of_addresses_is_seen_by_the_process_that_has_it():
     )
     before, after = (line.split() for line in done.stdout.splitlines())
     assert before[0] == "0.0"
-    assert 2 << 30 < float(after[0]) < 3 << 30
-    assert 0 < float(after[1]) < 3 << 30
+    assert 4 << 30 < float(after[0]) < 5 << 30
+    assert 0 < float(after[1]) < 5 << 30
