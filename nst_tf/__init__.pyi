@@ -70,8 +70,9 @@ def stylize(
     style_blend: float | Sequence[float] = (),
     style_scale: float | Sequence[float] = (1.0,),
     style_size: int | Sequence[int] = (),
-    color: Literal[
-        "style", "content", "luminance", "match", "histogram"
+    color: Literal["style", "content", "luminance", "match", "histogram"]
+    | Sequence[
+        Literal["style", "content", "luminance", "match", "histogram"]
     ] = "style",
     content_layers: str = "block4_conv2",
     style_layers: str | Sequence[str] = (),
@@ -164,8 +165,9 @@ def stylize_steps(
     style_blend: float | Sequence[float] = (),
     style_scale: float | Sequence[float] = (1.0,),
     style_size: int | Sequence[int] = (),
-    color: Literal[
-        "style", "content", "luminance", "match", "histogram"
+    color: Literal["style", "content", "luminance", "match", "histogram"]
+    | Sequence[
+        Literal["style", "content", "luminance", "match", "histogram"]
     ] = "style",
     content_layers: str = "block4_conv2",
     style_layers: str | Sequence[str] = (),
@@ -282,8 +284,9 @@ class Job(settings.Job):
         style_blend: float | Sequence[float] = (),
         style_scale: float | Sequence[float] = (1.0,),
         style_size: int | Sequence[int] = (),
-        color: Literal[
-            "style", "content", "luminance", "match", "histogram"
+        color: Literal["style", "content", "luminance", "match", "histogram"]
+        | Sequence[
+            Literal["style", "content", "luminance", "match", "histogram"]
         ] = "style",
         content_layers: str = "block4_conv2",
         style_layers: str | Sequence[str] = (),

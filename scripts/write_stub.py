@@ -119,6 +119,12 @@ def _parameter(parameter: inspect.Parameter) -> str:
         default = f" = {default if len(default) < 20 else '...'}"
     head = f"    {parameter.name}: "
     line = f"{head}{_type(parameter.annotation)}{default},\n"
+    one = (get_args(parameter.annotation) or (None,))[0]
+    if get_origin(one) is Literal:  # or several of them, as ruff formats it
+        text = _type(one)
+        return (
+            f"{head}{text}\n    | Sequence[\n        {text}\n    ]{default},\n"
+        )
     if get_origin(parameter.annotation) is not Literal or len(line) < 77:
         return line
     choices = [f'"{each}"' for each in get_args(parameter.annotation)]

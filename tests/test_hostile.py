@@ -333,9 +333,9 @@ def test_masks_of_anybody_are_read_or_refused(case):
         plain, given = arrays.separate_arrays(chosen)
         job = settings.Job(**plain, max_megapixels=0.1)
         read = inputs.take_inputs(job, picture, picture, given)
-        places, _ = style_regions.find_regions(
+        places = style_regions.find_regions(
             job, read.content, read.styles, read.others
-        )
+        ).regions
         keep = style_regions.read_keep_mask(read.content, read.others)
     except (ValueError, TypeError) as error:
         _check_sentence(error)

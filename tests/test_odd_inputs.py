@@ -180,9 +180,9 @@ def _read_regions(mask, count):
     plain, given = arrays.separate_arrays({"content_mask": mask})
     job = settings.Job(**plain)
     read = inputs.take_inputs(job, picture, [picture] * count, given)
-    found, _ = style_regions.find_regions(
+    found = style_regions.find_regions(
         job, read.content, read.styles, read.others
-    )
+    ).regions
     return {region.name: region.mask for region in found}
 
 

@@ -386,6 +386,7 @@ image = nst_tf.stylize(town, style=image, steps=50, style_scale=(1.0, 2.0))
 for step in nst_tf.stylize_steps(town, "a.jpg", checkpoint_dir=town.parent):
     evaluation: losses.Evaluation = step.evaluation
 job = nst_tf.Job(content="town.jpg", style="a.jpg", steps=100)
+job = nst_tf.Job(color=["content", "style"], content_mask="mask.png")
 path = nst_tf.run_job(dataclasses.replace(job, size=256)).path
 weights = network.load_weights("vgg19").layers
 extractor = network.vgg("vgg19", ["block1_conv1"], weights)
@@ -401,6 +402,7 @@ nst_tf.stylize(town, "a.jpg", size="512")
 nst_tf.stylize(town)
 nst_tf.stylize(town, "a.jpg", style_loss="grm")
 nst_tf.Job(color="styles")
+nst_tf.Job(color=["styles"])
 nst_tf.Job(contnet="town.jpg")
 nst_tf.stilyze(town, "a.jpg")
 losses.GramLos
@@ -423,9 +425,10 @@ def test_mypy_takes_what_is_documented_and_rejects_what_is_misspelled(tmp_path):
     first = PROGRAM.count("\n") + 1
     assert not re.findall(r"^\w+_page\.py.*$", result.stdout, re.M)
     errors = re.findall(r"^program.py:(\d+): error: (.*)$", result.stdout, re.M)
-    assert [int(line) for line, _ in errors] == [*range(first, first + 8)]
+    assert [int(line) for line, _ in errors] == [*range(first, first + 9)]
     words = ("keyword argument \"sise\"", '"size"', "missing", "'gram'",
-             "'histogram'", '"contnet"', "stilyze", "GramLos")  # fmt: skip
+             "'histogram'", '"styles"', '"contnet"', "stilyze",
+             "GramLos")  # fmt: skip
     for word, (_, message) in zip(words, errors, strict=True):
         assert word.lower() in message.lower()
 

@@ -11,7 +11,7 @@ import numpy as np
 from nst_tf.batch import tasks
 from nst_tf.images import image_io
 from nst_tf.network import weight_files
-from nst_tf.plan import inputs, planning, settings, tile_size
+from nst_tf.plan import inputs, planning, settings, style_settings, tile_size
 from nst_tf.runs import runner
 
 _GRAY = np.float32(0.5)
@@ -92,6 +92,7 @@ def draft(
     smaller: Size | None,
 ) -> planning.Plan:
     """Plans a task whose pictures are known by their sizes only."""
+    style_settings.list_colors(job, len(counts))  # which the rest leaves out
     content, *styles = (_make_picture(size) for size in sizes)
     others = {"continue_from": _make_picture(smaller)} if smaller else {}
     plain = dataclasses.replace(

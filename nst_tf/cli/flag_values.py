@@ -149,6 +149,8 @@ def read_value(field: dataclasses.Field, texts: Sequence[str]) -> Any:  # type: 
     """Parses the values of a setting; the last one wins, or all count."""
     if field.type == tuple[str, ...]:
         return tuple(texts)
+    if "joined" in field.metadata:
+        return ",".join(texts)
     readers: dict[Any, Any] = {
         int: (int, "a whole number"),
         float: (float, "a number"),

@@ -71,7 +71,9 @@ def from_oklab(lab: np.ndarray) -> np.ndarray:
     return cones @ np.linalg.inv(TO_CONES).T
 
 
-def transfer_chroma(image: np.ndarray, content: np.ndarray) -> RecoloredImage:
+def transfer_chroma(
+    image: np.ndarray, content: np.ndarray, shares: np.ndarray | None = None
+) -> RecoloredImage:
     """Replaces the chroma of a picture by that of another one of its size.
 
     Where the color is outside sRGB, the lightness moves towards that of the
@@ -80,18 +82,23 @@ def transfer_chroma(image: np.ndarray, content: np.ndarray) -> RecoloredImage:
     Args:
         image: Source of the lightness, [H, W, 3] in [0, 1], sRGB.
         content: Source of the chroma, of the same shape.
+        shares: Share of the recolored picture in the result, [H, W] in [0, 1];
+            the rest is `image`. None: 1.
 
     Returns:
         The picture, and the share of pixels whose lightness was changed.
     """
     shape, given = image.shape, 0
     ours, theirs = image.reshape(-1, 3), content.reshape(-1, 3)
+    flat = None if shares is None else shares.reshape(-1, 1)
     result = np.empty(ours.shape, np.float32)
     for start in range(0, len(ours), BLOCK):
         block = slice(start, start + BLOCK)
         lab, other = to_oklab(ours[block]), to_oklab(theirs[block])
         lab[:, 1:] = other[:, 1:]
         outside = ~_in_gamut(lab)
+        if flat is not None:
+            outside &= flat[block, 0] > 0
         low, high = np.zeros((outside.sum(), 1)), np.ones((outside.sum(), 1))
         origin, way = other[outside], lab[outside] - other[outside]
         for _ in range(HALVINGS):
@@ -101,6 +108,9 @@ def transfer_chroma(image: np.ndarray, content: np.ndarray) -> RecoloredImage:
             high = np.where(fits, high, middle)
         lab[outside] = origin + low * way
         result[block] = encode_srgb(from_oklab(lab))
+        if flat is not None:
+            share = flat[block]
+            result[block] = share * result[block] + (1 - share) * ours[block]
         given += int(outside.sum())
     return RecoloredImage(result.reshape(shape), given / len(ours))
 

@@ -287,7 +287,8 @@ def annotate(name: str, *, is_plain: bool = False) -> Any:
     field = settings.FIELDS[name]
     item: Any = field.type
     if "choices" in field.metadata:
-        return Literal[tuple(field.metadata["choices"])]
+        one: Any = Literal[tuple(field.metadata["choices"])]
+        return one | Sequence[one] if "joined" in field.metadata else one
     if field.type in settings.ITEM_TYPES:
         item = get_args(item)[0]
     if is_plain:

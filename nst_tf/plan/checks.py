@@ -57,6 +57,7 @@ def check(job: settings.Job) -> None:
             "--style_mask needs a --content_mask with the same colors, and "
             "there is none."
         )
+    _check_colors(job)
     _check_print(job)
     device.check_name(job.device)
     settings.parse_interval(job.checkpoint_every, "--checkpoint_every")
@@ -87,15 +88,17 @@ def check_field(field: dataclasses.Field, value: Any) -> None:  # type: ignore[t
     rules = field.metadata
     _check_type(field, value)
     _check_address(field.name, value, rules.get("path", ""))
-    if "choices" in rules and value not in rules["choices"]:
-        words = [str(choice) for choice in rules["choices"]]
-        raise ValueError(
-            f"unknown {field.name} {value!r}"
-            + errors.go_on(
-                errors.did_you_mean(str(value), words),
-                f"expected {errors.list_choices(words)}.",
+    parts = settings.split_choices(value) if "joined" in rules else (value,)
+    for part in parts:
+        if "choices" in rules and part not in rules["choices"]:
+            words = [str(choice) for choice in rules["choices"]]
+            raise ValueError(
+                f"unknown {field.name} {part!r}"
+                + errors.go_on(
+                    errors.did_you_mean(str(part), words),
+                    f"expected {errors.list_choices(words)}.",
+                )
             )
-        )
     if "keywords" in rules and not value:
         raise ValueError(
             f"--{field.name} is empty; expected "
@@ -169,6 +172,16 @@ def _check_address(name: str, value: object, kind: str) -> None:
         raise ValueError(
             f"--{name} is the address {urls.show_address(value)}, but only "
             "input pictures may be addresses; pass a local file or folder."
+        )
+
+
+def _check_colors(job: settings.Job) -> None:
+    """Raises ValueError if luminance is mixed with other colors."""
+    colors = {*settings.split_choices(job.color)}
+    if len(colors) > 1 and "luminance" in colors:
+        raise ValueError(
+            f"--color is {job.color}, but luminance makes the whole picture "
+            "gray for the network; use it for all styles, or content instead."
         )
 
 

@@ -122,7 +122,8 @@ class Plan:
         style_fit: How style images are resized.
         keep: Opacity of the kept content image, [H, W]; None: nothing kept.
         init: The kind of initial image.
-        transfers_chroma: Whether the result takes the content's chroma.
+        chroma: Share of the content's chroma in the result, [H, W], or [1, 1]
+            if it is the same everywhere; None: none.
         network: The network that computes the features.
         tiling: The tiles of a large image.
         stop: The rules that end a run early.
@@ -152,7 +153,7 @@ class Plan:
     style_fit: str = "keep"
     keep: np.ndarray | None = None
     init: Init = dataclasses.field(default_factory=Init)
-    transfers_chroma: bool = False
+    chroma: np.ndarray | None = None
     network: NetworkSpec = dataclasses.field(default_factory=NetworkSpec)
     tiling: Tiling = dataclasses.field(default_factory=Tiling)
     stop: StopSettings = dataclasses.field(default_factory=StopSettings)
@@ -209,9 +210,9 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         checks.check_image(picture.pixels, name, deepest)
     levels = schedule.make_levels(job, read, deepest)
     seen = content.pixels
-    if job.color == "luminance":
+    if "luminance" in settings.split_choices(job.color):
         seen = color.to_gray(seen)
-    painted, clipped = style_regions.find_regions(job, content, styles, others)
+    found = style_regions.find_regions(job, content, styles, others)
     keep = (
         style_regions.read_keep_mask(content, others) if job.keep_mask else None
     )
@@ -224,7 +225,7 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         content_weights=settings.share_weight(
             job.content_layers, job.content_weight
         ),
-        regions=style_regions.weigh_styles(job, painted, scales),
+        regions=style_regions.weigh_styles(job, found.regions, scales),
         neighbors=architectures.scale_weights(
             neighbors if kind.beside else {}, job.scales
         ),
@@ -241,8 +242,8 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         normalizes=job.normalize_gradients,
         style_fit=job.style_fit,
         keep=keep,
-        init=_choose_init(job, others, painted),
-        transfers_chroma=job.color in ("content", "luminance"),
+        init=_choose_init(job, others, found.regions),
+        chroma=found.chroma,
         network=NetworkSpec(
             job.extractor,
             *(getattr(job, name) for name in NetworkSpec._fields[1:5]),
@@ -265,10 +266,10 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         notes=[
             *style_regions.describe_resized(content, styles, others),
             *[
-                f"{clipped:.2%} of the style's values were clipped, in the "
-                "content's colors"
+                f"{found.clipped:.2%} of the style's values were clipped, in "
+                "the content's colors"
             ]
-            * bool(clipped),
+            * bool(found.clipped),
         ],
     )
 

@@ -62,11 +62,13 @@ def setting(
             a table that may get more later; path: kind of path ("picture",
             "mask", "start" or "weights"), with keywords that are not paths;
             examples: for completion; writes: names a file or folder to write;
-            of_styles: the i-th value belongs to the i-th style; absent: the
-            value for a record without it, if not the default; later: True if
-            checkpoints without it are valid for its default; short: the letter
-            of its flag; synonyms: its names in other programs; recorded,
-            identity, keyword, swept, rerun, in_sheets: override its role.
+            joined: True if several choices may be given, as a list or as text
+            with commas, which it is stored as; of_styles: the i-th value
+            belongs to the i-th style; absent: the value for a record without
+            it, if not the default; later: True if checkpoints without it are
+            valid for its default; short: the letter of its flag; synonyms: its
+            names in other programs; recorded, identity, keyword, swept, rerun,
+            in_sheets: override its role.
     """
     return dataclasses.field(
         default=default,
@@ -155,8 +157,8 @@ class Job:
         (),
         "Pictures",
         "Painting to imitate: a picture, or a folder of pictures that count "
-        "as one. Repeat for several styles; style_scale and style_layers may "
-        "then be given once for all, or once per style, in order.",
+        "as one. Repeat for several styles; style_scale, style_layers and "
+        "color may then be given once for all, or once per style, in order.",
         path="picture",
         keyword=False,
         synonyms="painting style_image style_images style_img style_path",
@@ -524,8 +526,11 @@ class Job:
         "only lightness is painted; luminance: the same, and the network "
         "receives only lightness; match: the painting's, shifted to "
         "the content's mean and covariance; histogram: mapped to its "
-        "histograms.",
+        "histograms. May be one per style, such as content,style with a "
+        "content_mask.",
         choices=("style", "content", "luminance", "match", "histogram"),
+        joined=True,
+        of_styles=True,
         synonyms="colors colour keep_colors original_colors preserve_color",
     )
     content_layers: str = setting(
@@ -876,7 +881,17 @@ class Job:
         """Accepts equivalent values: 100 or [100] for (100,), 64.0 for 64."""
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
+            if "joined" in field.metadata:
+                value = _join(value)
             object.__setattr__(self, field.name, _convert(field.type, value))
+
+
+def _join(value: Any) -> Any:
+    """Joins several texts by commas; returns other values unchanged."""
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    if several and all(isinstance(each, str) for each in value):
+        return ",".join(value)
+    return value
 
 
 def _convert(kind: Any, value: Any) -> Any:
@@ -1003,6 +1018,11 @@ def repeat_for_styles(
             "styles, or one per style."
         )
     return tuple(values)
+
+
+def split_choices(text: str) -> tuple[str, ...]:
+    """Splits the value of a joined setting, such as "content,style"."""
+    return tuple(choice.strip() for choice in text.split(","))
 
 
 class Interval(NamedTuple):

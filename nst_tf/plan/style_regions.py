@@ -39,13 +39,21 @@ class StyleRegion(NamedTuple):
     styles: Sequence[tuple[int, image_io.Picture]]  # (index, picture)
 
 
+class PaintedRegions(NamedTuple):
+    """The regions of a job that are painted, and their colors."""
+
+    regions: Sequence[StyleRegion]
+    clipped: float  # largest share of a style's values, after recoloring
+    chroma: np.ndarray | None  # as in `planning.Plan`
+
+
 def find_regions(
     job: settings.Job,
     content: image_io.Picture,
     styles: Sequence[image_io.Picture],
     others: Mapping[str, image_io.Picture],
-) -> tuple[list[StyleRegion], float]:
-    """Finds the regions of a job, and recolors their styles.
+) -> PaintedRegions:
+    """Finds the regions of a job that have a style, and recolors their styles.
 
     Args:
         job: The job.
@@ -53,18 +61,19 @@ def find_regions(
         styles: Its style images.
         others: Its masks.
 
-    Returns:
-        The regions that have a style, and the largest share of a style's values
-        that were clipped after recoloring.
-
     Raises:
         ValueError: If a mask has another aspect ratio than its picture, or
-            masks and styles do not match.
+            masks, styles and colors do not match.
     """
     size = content.pixels.shape[:2]
+    colors = style_settings.list_colors(job, len(styles))
+    chroma = None
+    if {*settings.split_choices(job.color)} <= {"content", "luminance"}:
+        chroma = np.ones((1, 1), np.float32)
     if not settings.MASKS & set(others):
-        painted, clipped = _recolor_all(job, content, enumerate(styles))
-        return [StyleRegion("", None, painted)] if styles else [], clipped
+        painted, clipped = _recolor_all(colors, content, enumerate(styles))
+        regions = [StyleRegion("", None, painted)] if styles else []
+        return PaintedRegions(regions, clipped, chroma)
     strength = np.ones(size, np.float32)
     if "strength_map" in others:
         strength = _gray(others["strength_map"], "strength_map", size)
@@ -74,12 +83,14 @@ def find_regions(
         parts = _regions(others["content_mask"], "content_mask", size)
     members = _members(job, styles, others, parts)
     places, clipped = [], 0.0
+    if chroma is None and "content" in colors:
+        chroma = _find_chroma(colors, parts, members)
     for part, its in zip(parts, members, strict=True):
         mask = part.weights * strength
         if not its or mask.mean() < LEAST:
             continue
         here = content._replace(alpha=_product(content.alpha, part.weights))
-        painted, share = _recolor_all(job, here, its)
+        painted, share = _recolor_all(colors, here, its)
         clipped = max(clipped, share)
         whole = mask.min() == 1
         name = part.name if "content_mask" in others else ""
@@ -89,18 +100,38 @@ def find_regions(
             "the masks leave nothing to paint: each region has no style or is "
             "kept by keep_mask. Change a mask."
         )
-    return places, clipped
+    return PaintedRegions(places, clipped, chroma)
+
+
+def _find_chroma(
+    colors: Sequence[str],
+    parts: Sequence[masks.MaskRegion],
+    members: Sequence[Sequence[tuple[int, image_io.Picture]]],
+) -> np.ndarray:
+    """Finds where styles keep the chroma of the content, [H, W] in [0, 1]."""
+    chroma = np.zeros_like(parts[0].weights)
+    for part, its in zip(parts, members, strict=True):
+        here = {colors[index] for index, _ in its}
+        if here == {"content"}:
+            chroma = chroma + part.weights
+        elif "content" in here:
+            raise ValueError(
+                f"--color is {','.join(colors)}, but styles of both content "
+                f"and another color share the region {part.name}; give them "
+                "one color, or regions of their own."
+            )
+    return np.minimum(chroma, 1)
 
 
 def _recolor_all(
-    job: settings.Job,
+    colors: Sequence[str],
     content: image_io.Picture,
     styles: Iterable[tuple[int, image_io.Picture]],
 ) -> tuple[list[tuple[int, image_io.Picture]], float]:
     """Recolors styles; also returns the largest share of clipped values."""
     painted, clipped = [], 0.0
     for index, style in styles:
-        changed, share = style_settings.recolor(job, style, content)
+        changed, share = style_settings.recolor(colors[index], style, content)
         painted.append((index, changed))
         clipped = max(clipped, share)
     return painted, clipped

@@ -47,6 +47,8 @@ def repeat_settings(job: settings.Job, counts: Sequence[int]) -> settings.Job:
         if name not in settings.PER_STYLE_SETTINGS or name == "style_blend":
             continue
         values = getattr(job, name)
+        if isinstance(values, str):
+            values = settings.split_choices(values)
         if len(values) > 1:
             values = settings.repeat_for_styles(values, len(counts), name)
             chosen[name] = tuple(
@@ -69,18 +71,39 @@ def list_shares(job: settings.Job, count: int) -> tuple[float, ...]:
     return settings.repeat_for_styles(blend, count, "style_blend")
 
 
+def list_colors(job: settings.Job, count: int) -> tuple[str, ...]:
+    """Lists the color rule of each of `count` styles.
+
+    Raises:
+        ValueError: If the number of rules and of styles differ, or the content
+            gives its colors to some styles without a mask.
+    """
+    rules = settings.split_choices(job.color)
+    if "content" in rules and len({*rules}) > 1 and not job.content_mask:
+        raise ValueError(
+            f"--color is {job.color}, but without a mask each style paints the "
+            "whole picture; add --content_mask, which gives each style its "
+            "region."
+        )
+    return settings.repeat_for_styles(rules, count, "color")
+
+
 def recolor(
-    job: settings.Job, style: image_io.Picture, content: image_io.Picture
+    rule: str, style: image_io.Picture, content: image_io.Picture
 ) -> tuple[image_io.Picture, float]:
-    """Recolors a style image; also returns the share of clipped values."""
-    if job.color == "luminance":
+    """Recolors a style image; also returns the share of clipped values.
+
+    Args:
+        rule: One of the values of --color.
+        style: The style image.
+        content: The content image; its alpha weights its colors.
+    """
+    if rule == "luminance":
         pixels = color.to_gray(style.pixels, content.pixels)
         return style._replace(pixels=pixels), 0.0
-    if job.color not in ("match", "histogram"):
+    if rule not in ("match", "histogram"):
         return style, 0.0
-    change = (
-        color.match_moments if job.color == "match" else color.match_histograms
-    )
+    change = color.match_moments if rule == "match" else color.match_histograms
     changed = change(style.pixels, content.pixels, style.alpha, content.alpha)
     pixels = np.clip(changed.image, 0.0, 1.0).astype(np.float32)
     return style._replace(pixels=pixels), changed.share

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from nst_tf.backend import device, host_memory
-from nst_tf.images import color, image_io, painting, transparency, writing
+from nst_tf.images import (
+    color,
+    image_io,
+    masks,
+    painting,
+    transparency,
+    writing,
+)
 from nst_tf.metadata import exif, xmp
 from nst_tf.plan import initial, planning, settings
 from nst_tf.runs import outputs, records, runner
@@ -224,9 +231,12 @@ def finish(image: np.ndarray, plan: planning.Plan) -> color.RecoloredImage:
         The picture, and the share of pixels whose lightness was changed.
     """
     share, content = 0.0, plan.inputs.content.pixels
-    if plan.transfers_chroma:
+    size = image.shape[:2]
+    if plan.chroma is not None:
         image, share = color.transfer_chroma(
-            image, image_io.resize(content, *image.shape[:2])
+            image,
+            image_io.resize(content, *size),
+            masks.resize(plan.chroma, *size),
         )
     if plan.keep is not None:
         image = initial.blend_kept(image, content, plan.keep)

@@ -105,6 +105,14 @@ BAD_CSV = {
         "line 4: .* also the output of line 3",
     ),
     "several devices": (f"{HEAD[:-1]},devices\n{LINE},2\n", "devices is for o"),
+    "color": (
+        f'{HEAD[:-1]},color\n{LINE},"match,style"\n',
+        "line 2: --color has 2 values, but there is 1 style",
+    ),
+    "no mask": (
+        f'{HEAD[:-1]},color\ntown.png,paint.png;town.png,b.png,"content,style"\n',
+        "line 2: --color is content,style, but without a mask",
+    ),
     "too small": (f"{HEAD[:-1]},size\n{LINE},1\n", "size is 1, which makes"),
 }
 BAD_JSON = {
@@ -122,6 +130,10 @@ BAD_JSON = {
     "text": (
         _row(content=3),
         "line 1: --content is 3 of type int, e",
+    ),
+    "colors": (
+        _row(color=["match", "style"]),
+        "line 1: --color has 2 values, but there is 1 style",
     ),
     "not finite": (_row(tv_weight=float("nan")), "tv_weight is nan, expected"),
     "after good ones": (

@@ -77,6 +77,16 @@ def test_placeholders(pattern, expected):
     assert again.style == (os.path.abspath("b.jpg"), os.path.abspath("c.jpg"))
 
 
+def test_a_line_has_a_color_for_each_style():
+    given = {"content": "a.jpg", "style": "b.jpg;c.jpg", "content_mask": "m"}
+    for value in ("content,style", ("content", "style")):
+        task = _make({**given, "color": value})
+        job = task.make_job()
+        assert job.color == "content,style" and job.content_mask == "m"
+        again = _make(tasks.write_line(task)).make_job()
+        assert again.color == job.color
+
+
 def test_lines_share_what_they_share():
     maker = tasks.Maker(settings.Job())
     names = "content", "style", "size"

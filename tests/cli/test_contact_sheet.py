@@ -67,6 +67,7 @@ def test_without_a_sweep_strength_and_strokes_vary():
         ("steps:20,40;60", [(20, 40), (60,)]),
         ("style:a.jpg,b.jpg", [("a.jpg",), ("b.jpg",)]),
         ("color:style, match", ["style", "match"]),
+        ("color:content,style;match", ["content,style", "match"]),
         ("--seed:1,2", [1, 2]),
         ("content_layers:block4_conv2:1,block5_conv2:1;block4_conv2", None),
     ],

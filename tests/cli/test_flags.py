@@ -403,6 +403,8 @@ def test_files_may_be_nested_eight_deep(tmp_path):
         (["--steps=", "--steps=3"], "steps", (3,)),
         (["--steps=3,4", "--steps=5"], "steps", (5,)),
         (["--style_blend=1", "--style_blend=2,3"], "style_blend", (1, 2, 3)),
+        (["--color=content,style"], "color", "content,style"),
+        (["--color=content", "--color=style"], "color", "content,style"),
         (["-size=7"], "size", 7),
         (["-s=7"], "size", 7),
         (["-s7"], "size", 7),

@@ -16,7 +16,7 @@ import nst_tf
 from nst_tf import run
 from nst_tf.backend import device, host_memory
 from nst_tf.cli import main
-from nst_tf.images import image_io
+from nst_tf.images import color, image_io
 from nst_tf.losses import objectives
 from nst_tf.optimize import descent
 from nst_tf.plan import memory, tiles
@@ -110,6 +110,114 @@ def test_a_folder_is_one_style(capsys):
     flags = ["--style=styles", "--style=paint.png", "--output=e.png"]
     assert main.main(["--rerun=a.png", *flags]) == 0
     np.testing.assert_array_equal(*_load("a.png", "e.png"))
+
+
+# Colors of regions
+
+REGIONS = ["--content_mask=two.png", "--style=paint.png", "--style=own.png"]
+
+
+def _chroma(image):
+    return color.to_oklab(image)[..., 1:]
+
+
+@pytest.fixture
+def painted():
+    """Paints two regions by a rule of colors, 16 bits deep."""
+    image_io.save_image("own.png", toys.image(50, 60, 2))
+
+    def paint(rule, name, *flags):
+        flags = ["--bit_depth=16", f"--output={name}.png", *flags]
+        _run(*REGIONS, f"--color={rule}", *flags)
+        return image_io.load_image(f"{name}.png")
+
+    return paint
+
+
+def test_each_region_has_the_colors_of_its_rule(painted, capsys):
+    own, kept = painted("style", "own_colors"), painted("content", "kept")
+    mixed = painted("content,style", "a")
+    content = image_io.resize(image_io.load_image("town.png"), 72, 96)
+    np.testing.assert_array_equal(mixed[:, 50:], own[:, 50:])
+    np.testing.assert_array_equal(mixed[:, :46], kept[:, :46])
+    assert np.abs(_chroma(mixed) - _chroma(content))[:, :46].max() < 1e-4
+    assert np.abs(_chroma(own) - _chroma(content))[:, :46].max() > 0.02
+    np.testing.assert_array_equal(
+        painted("style,content", "swapped")[:, 50:], kept[:, 50:]
+    )
+    record = records.read_record("a.png")
+    assert record["flags"]["color"] == "content,style"
+    assert record["decided"]["settings"]["color"] == "content,style"
+    _make_again(capsys)
+    assert "--color=content,style\n" in Path("again.cfg").read_text()
+
+
+def test_a_rule_of_the_style_is_of_that_style_alone(painted):
+    losses = {}
+    for rule in ("match", "style", "match,style"):
+        painted(rule, rule, LEVEL, "--steps=1")  # which evaluates the content
+        found = records.read_record(f"{rule}.png")["losses"]
+        losses[rule] = {n: found[n] for n in found if "@" in n}
+    assert {n.partition("@")[2] for n in losses["match"]} == {
+        "#ff0000",
+        "#0000ff",
+    }
+    for name, value in losses["match,style"].items():
+        rules = ("match", "style")
+        same, other = rules if name.endswith("#ff0000") else rules[::-1]
+        assert value == losses[same][name] != losses[other][name]
+
+
+def test_colors_of_regions_are_the_same_in_tiles(painted):
+    whole = painted("content,style", "whole", LEVEL)
+    tiled = painted("content,style", "tiled", LEVEL, "--tile=40")
+    assert np.abs(tiled - whole).max() < 2 / 255
+    content = image_io.resize(image_io.load_image("town.png"), 72, 96)
+    assert np.abs(_chroma(tiled) - _chroma(content))[:, :46].max() < 1e-4
+
+
+def test_colors_of_regions_are_painted_on_from_a_checkpoint(painted):
+    kept = ["--checkpoint_dir=kept", "--checkpoint_every=2"]
+    painted("content,style", "a", *kept)
+    again = painted("content,style", "b", *kept, "--resume=require")
+    np.testing.assert_array_equal(again, image_io.load_image("a.png"))
+    flags = ["--flagfile=toy.cfg", *REGIONS, *kept, "--resume=require"]
+    assert main.main([*flags, "--color=style,content"]) == 1
+
+
+def test_a_folder_has_the_color_of_its_style(capsys):
+    for name, one in (("red", RED), ("blue", BLUE)):
+        Image.new("RGBA", (60, 50)).save(f"{name}.png")
+        drawn = Image.open(f"{name}.png")
+        drawn.paste((*one, 255), (10, 10, 50, 40))
+        drawn.save(f"{name}.png")
+    masks = ["--content_mask=two.png", *["--style_mask=red.png"] * 3]
+    masks += ["--style_mask=blue.png"]
+    styles = ["--style=styles", "--style=paint.png"]
+    _run(LEVEL, *styles, *masks, "--color=content,style", "--output=a.png")
+    decided = records.read_record("a.png")["decided"]["settings"]
+    assert decided["color"] == "content,content,content,style"
+    for name in range(3):
+        shutil.copy(f"styles/{name}.png", ".")
+    _make_again(capsys)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--color=content,style"], "add --content_mask, which gives each"),
+        (["--content_mask=two.png", "--color=content,luminance"], "luminance"),
+        (
+            ["--content_mask=two.png", "--color=match,style,style"],
+            "--color has 3 values, but there are 2 styles",
+        ),
+    ],
+)
+def test_colors_that_do_not_fit_the_styles_are_refused(capsys, flags, words):
+    styles = ["--style=paint.png", "--style=own.png"]
+    assert main.main(["--flagfile=toy.cfg", *styles, *flags]) == 1
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
 
 
 # The library

@@ -185,6 +185,31 @@ def test_a_share_counts_all_blocks_and_no_block_changes_a_color(monkeypatch):
     assert whole.share == pytest.approx((gave_way > 1e-5).mean(), abs=0.01)
 
 
+def test_shares_say_where_the_chroma_is_transferred():
+    vivid = CONTENT.copy()
+    vivid[:, :20] = [0.9, 0.05, 0.05]
+    image = toys.image(40, 60, 3)
+    image[20:] = 1
+    whole = color.transfer_chroma(image, vivid)
+    for one in (np.ones((40, 60), "f4"), np.ones((40, 60))):
+        every = color.transfer_chroma(image, vivid, one)
+        np.testing.assert_array_equal(every.image, whole.image)
+        assert every.share == whole.share
+    shares = np.zeros((40, 60), "f4")
+    shares[:, :20] = 1
+    shares[:, 40:] = 0.25
+    part = color.transfer_chroma(image, vivid, shares)
+    np.testing.assert_array_equal(part.image[:, :20], whole.image[:, :20])
+    np.testing.assert_array_equal(part.image[:, 20:40], image[:, 20:40])
+    mixed = 0.75 * image[:, 40:] + 0.25 * whole.image[:, 40:]
+    np.testing.assert_allclose(part.image[:, 40:], mixed, atol=1e-6)
+    # Only what is transferred counts as changed.
+    shares[:, 40:] = 0
+    left = color.transfer_chroma(image[:, :20], vivid[:, :20]).share
+    only = color.transfer_chroma(image, vivid, shares).share
+    assert only == pytest.approx(left / 3) and left > 0.4
+
+
 @pytest.mark.parametrize("name", ["content", "luminance"])
 def test_a_result_has_the_chroma_of_the_content(folder, painter, capsys, name):
     flags = [f"--color={name}", "--bit_depth=16", "--output=a.png"]

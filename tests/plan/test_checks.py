@@ -30,6 +30,8 @@ from nst_tf.plan import checks, settings
         {"content_weight": 0.0},
         {"style_weight": 0.0},
         {"size": 65536, "quality": 100},
+        {"color": ["match", "histogram"], "content_mask": "a.png"},
+        {"color": "luminance,luminance"},
     ],
 )
 def test_a_job_may_say_so(chosen):
@@ -51,6 +53,7 @@ def test_a_job_may_say_so(chosen):
             "style is (1,) of type tuple, expected tuple[str, ",
         ),
         ({"style_scale": (1.0, True)}, "style_scale is (1.0, True) of type tu"),
+        ({"color": ("match", 5)}, "color is ('match', 5) of type tuple, expec"),
     ],
 )
 def test_a_value_of_another_type_is_refused(chosen, words):
@@ -102,6 +105,14 @@ def test_a_value_of_another_type_is_refused(chosen, words):
             "style_scale is empty; expected at least one number, such as 1.",
         ),
         ({"style_blend": (0.0, 0.0)}, "style_blend is 0 for all styles; raise"),
+        ({"color": "match,styles"}, "unknown color 'styles'; did you mean 'st"),
+        ({"color": "match,"}, "unknown color ''; expected style, content, lu"),
+        ({"color": []}, "unknown color ''"),
+        (
+            {"color": "style,luminance", "content_mask": "a.png"},
+            "--color is style,luminance, but luminance makes the whole picture "
+            "gray for the network; use it for all styles, or content instead.",
+        ),
         ({"style_mask": ("a.png",)}, "style_mask needs a --content_mask"),
         ({"dpi": 0.5}, "dpi is 0.5; expected at least 1, or 0 for the defaul"),
         ({"print_size": "big"}, "print_size is 'big'"),

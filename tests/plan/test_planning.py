@@ -181,7 +181,10 @@ def test_masks_say_what_is_painted_and_what_is_kept():
 def test_a_color_says_what_is_seen_and_what_is_transferred(name):
     plan = _make(A, color=name)
     image = plan.regions[0].styles[0].image
-    assert plan.transfers_chroma == (name in ("content", "luminance"))
+    if name in ("content", "luminance"):
+        np.testing.assert_array_equal(plan.chroma, [[1]])
+    else:
+        assert plan.chroma is None
     if name == "luminance":
         np.testing.assert_array_equal(plan.content, color.to_gray(CONTENT[0]))
         assert np.ptp(image, axis=-1).max() < 1e-5
@@ -328,7 +331,7 @@ def test_a_plan_that_says_nothing_is_that_of_a_job_that_says_nothing():
     default = planning.Plan(plan.inputs, plan.content, plan.levels)
     for name in (
         *("convention", "style_loss", "style_fit", "keep", "init", "stop"),
-        *("transfers_chroma", "network", "tiling", "checkpoints", "file"),
+        *("chroma", "network", "tiling", "checkpoints", "file"),
     ):
         assert getattr(plan, name) == getattr(default, name), name
 

@@ -156,6 +156,11 @@ def test_roles_say_where_a_setting_counts():
         ("style", "a.jpg", ("a.jpg",)),
         ("style", [Path("a.jpg"), "b.jpg"], ("a.jpg", "b.jpg")),
         ("content", Path("a.jpg"), "a.jpg"),
+        ("color", ["content", "style"], "content,style"),
+        ("color", ("match",), "match"),
+        ("color", "content,style", "content,style"),
+        ("color", b"match", b"match"),
+        ("optimizer", ["adam"], ["adam"]),
     ],
 )
 def test_what_means_the_same_is_taken(name, value, expected):

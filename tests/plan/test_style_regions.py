@@ -32,9 +32,22 @@ def _thirds():
     return image_io.Picture(mask)
 
 
-def _find(*styles, content=CONTENT, style_mask=(), color="style", **others):
+def _find(*styles, **chosen):
     """Regions, and the clipped share; style masks are numbered."""
-    job = settings.Job(color=color, style_mask=("path",) * len(style_mask))
+    return _find_all(*styles, **chosen)[:2]
+
+
+def _find_chroma(*styles, **chosen):
+    """The share of the content's chroma."""
+    return _find_all(*styles, **chosen).chroma
+
+
+def _find_all(*styles, content=CONTENT, style_mask=(), color="style", **others):
+    job = settings.Job(
+        color=color,
+        style_mask=("path",) * len(style_mask),
+        content_mask="path" if "content_mask" in others else "",
+    )
     others |= {f"style_mask/{i}": mask for i, mask in enumerate(style_mask)}
     return style_regions.find_regions(job, content, styles, others)
 
@@ -215,7 +228,7 @@ def _recorded(monkeypatch, shares=()):
     """(style, content) of each style that gets its colors, in this order."""
     seen, left = [], list(shares)
 
-    def recolor(job, style, content):
+    def recolor(rule, style, content):
         seen.append((style, content))
         return style._replace(digest="new"), left.pop(0) if left else 0.0
 
@@ -240,6 +253,60 @@ def test_regions_get_the_colors_of_their_part_of_the_content():
         mean = 255 * style.pixels.mean(axis=(0, 1))
         np.testing.assert_allclose(mean, expected, atol=8)
     assert 0 <= clipped < 1
+
+
+def test_each_style_has_its_own_color():
+    for others in ({}, {"content_mask": halves(RED, BLUE)}):
+        own, matched = (
+            [style for region in _find(A, B, color=color, **others)[0]
+             for _, style in region.styles]
+            for color in ("style", "match")
+        )  # fmt: skip
+        for color, expected in (
+            ("match,style", (matched[0], own[1])),
+            ("style,match", (own[0], matched[1])),
+        ):
+            regions, _ = _find(A, B, color=color, **others)
+            found = [style for region in regions for _, style in region.styles]
+            for style, same in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(style.pixels, same.pixels)
+            assert np.abs(matched[0].pixels - A.pixels).max() > 0.01
+
+
+def test_the_content_keeps_its_chroma_in_the_regions_of_styles_that_say_so():
+    two, half_alpha = halves(RED, BLUE), np.zeros((50, 60), "f4")
+    half_alpha[25:] = 1
+    for color, expected in (
+        ("content,style", (1, 0)),
+        ("match,content", (0, 1)),
+        ("content,histogram", (1, 0)),
+    ):
+        for others in ({}, {"strength_map": plain(0.5)}):
+            chroma = _find_chroma(A, B, color=color, content_mask=two, **others)
+            assert chroma.shape == SIZE and chroma.dtype == np.float32
+            assert (chroma[:, :40] == expected[0]).all()
+            assert (chroma[:, 40:] == expected[1]).all()
+    green = halves(GREEN, GREEN, (50, 60))._replace(alpha=half_alpha)
+    masks = {
+        "content_mask": _thirds(),
+        "style_mask": [halves(RED, BLUE, (50, 60)), green],
+    }
+    chroma = _find_chroma(A, B, color="content,style", **masks)
+    assert (chroma[:30] == 1).all() and (chroma[30:] == 0).all()
+    # Everywhere, also where nothing is painted, or nowhere.
+    for color in ("content", "luminance", "content,content"):
+        for others in ({}, {"content_mask": two}):
+            chroma = _find_chroma(A, B, color=color, **others)
+            np.testing.assert_array_equal(chroma, [[1]])
+    assert _find_chroma(color="content").shape == (1, 1)
+    assert _find_chroma(A, B, color="match,style", content_mask=two) is None
+
+
+def test_soft_edges_share_the_chroma_of_the_content():
+    ramp = np.tile(np.linspace(0, 1, 80, dtype="f4")[:, None], (60, 1, 3))
+    mask = image_io.Picture(ramp)
+    chroma = _find_chroma(A, B, color="content,style", content_mask=mask)
+    np.testing.assert_allclose(chroma, ramp[..., 0], atol=1e-6)
 
 
 def test_the_alpha_of_the_content_counts_for_its_colors(monkeypatch):
@@ -371,6 +438,23 @@ def test_one_note_says_which_masks_are_resized(count):
             "style mask 2 has the color #ff0000, but --content_mask has "
             "#ffffff 50%, #000000 50%; use the same colors",
         ),
+        (
+            2,
+            {
+                "content_mask": halves(RED, BLUE),
+                "style_mask": [halves(RED, BLUE, (50, 60))],
+                "color": "content,style",
+            },
+            r"^--color is content,style, but styles of both content and "
+            r"another color share the region #ff0000; give them one color, or "
+            r"regions of their own\.$",
+        ),
+        (
+            2,
+            {"content_mask": halves(RED, BLUE), "color": "style,style,match"},
+            "color has 3 values, but there are 2 styles",
+        ),
+        (2, {"color": "style,content"}, "^--color is style,content, but witho"),
         (
             3,
             {

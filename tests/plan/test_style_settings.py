@@ -51,6 +51,7 @@ def test_pictures_of_a_folder_share_what_their_style_has():
         style_blend=(1.0, 3.0),
         style_scale=(0.5, 2.0),
         style_layers=("block1_conv1", "block2_conv1"),
+        color="content,style",
         style_mask=("mask.png",),
         content_mask="places.png",
         seed=7,
@@ -59,6 +60,7 @@ def test_pictures_of_a_folder_share_what_their_style_has():
     assert found.style_blend == pytest.approx((1 / 3, 1 / 3, 1 / 3, 3.0))
     assert found.style_scale == (0.5, 0.5, 0.5, 2.0)
     assert found.style_layers == ("block1_conv1",) * 3 + ("block2_conv1",)
+    assert found.color == "content,content,content,style"
     assert found.style_mask == ("mask.png",)  # one serves all
     assert found.style_size == () and found.seed == 7
     alone = style_settings.repeat_settings(settings.Job(), [2])
@@ -72,14 +74,36 @@ def test_shares_are_those_of_the_blend_or_equal():
 
 
 @pytest.mark.parametrize(
-    "name", ["style_blend", "style_scale", "style_layers", "style_size"]
+    "name",
+    ["style_blend", "style_scale", "style_layers", "style_size", "color"],
 )
 def test_a_setting_for_another_number_of_styles_is_refused(name):
-    values = ("block1_conv1",) * 3 if name == "style_layers" else (1,) * 3
-    job = settings.Job(**{name: values})
+    texts = {"style_layers": "block1_conv1", "color": "match"}
+    job = settings.Job(**{name: (texts.get(name, 1),) * 3})
     words = f"{name} has 3 values, but there are 2 styles"
     with pytest.raises(ValueError, match=words):
         style_settings.repeat_settings(job, [2, 1])
+
+
+def test_each_style_has_a_color_or_all_have_one():
+    def find(color, count=2, **chosen):
+        job = settings.Job(color=color, **chosen)
+        return style_settings.list_colors(job, count)
+
+    assert find("content", 3) == ("content",) * 3
+    assert find("content", 0) == ()
+    assert find("match, style") == ("match", "style")
+    assert find("content,content") == ("content", "content")
+    mixed = ("content", "style")
+    assert find("content,style", content_mask="mask.png") == mixed
+    words = (
+        "^--color is content,style, but without a mask each style paints the "
+        "whole picture; add --content_mask, which gives each style its region.$"
+    )
+    with pytest.raises(ValueError, match=words):
+        find("content,style")
+    with pytest.raises(ValueError, match="color has 2 values, but there are 3"):
+        find("match,style", 3)
 
 
 # Sizes
@@ -168,8 +192,7 @@ def test_a_style_that_cropping_hides_is_refused():
 
 def test_styles_get_the_contents_colors():
     def recolor(name, style=A):
-        job = settings.Job(color=name)
-        return style_settings.recolor(job, style, content)
+        return style_settings.recolor(name, style, content)
 
     content = toys.picture(48, 64, 2)
     content = content._replace(
@@ -193,16 +216,9 @@ def test_styles_get_the_contents_colors():
         np.testing.assert_array_equal(changed.pixels, clipped)
         assert changed.pixels.dtype == np.float32
         assert changed.alpha is style.alpha and share == expected.share
-    assert (
-        style_settings.recolor(settings.Job(color="match"), style, content)[
-            0
-        ].pixels.min()
-        >= 0
-    )
+    assert recolor("match", style)[0].pixels.min() >= 0
     wide = content._replace(pixels=np.round(content.pixels))
-    changed, share = style_settings.recolor(
-        settings.Job(color="match"), A, wide
-    )
+    changed, share = style_settings.recolor("match", A, wide)
     assert share > 0 and changed.pixels.max() <= 1
 
 

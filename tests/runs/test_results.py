@@ -22,7 +22,7 @@ def test_the_content_gives_its_chroma_and_its_kept_part(
         inputs=types.SimpleNamespace(
             content=types.SimpleNamespace(pixels=content)
         ),
-        transfers_chroma=transfers_chroma,
+        chroma=np.ones((1, 1), np.float32) if transfers_chroma else None,
         keep=keep if keeps else None,
     )
     found, share = results.finish(painted, plan)

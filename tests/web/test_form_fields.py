@@ -36,9 +36,14 @@ def test_every_setting_of_a_picture_is_a_field_but_paths():
 
 def test_a_job_is_made_of_settings_and_files_of_ours():
     made = settings.Job(
-        **json.loads(json.dumps(values(size=300, style_scale=[2.0])))
+        **json.loads(
+            json.dumps(
+                values(size=300, style_scale=[2.0], color=["match", "style"])
+            )
+        )
     )
     assert (made.size, made.style_scale) == (300, (2.0,))
+    assert made.color == "match,style"
     assert (made.content, made.style) == ("/p/1", ("/p/2",))
 
 
