@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
 
     Returns:
         The exit status: 0 all done; 1 invalid input, whose faults are all
-        printed; 5 some failed; 129, 130 and 143 stopped by a signal.
+        printed; 5 some failed; 129, 130, 143 and 149 stopped by a signal.
     """
     signals = watcher.Signals(terminal.print_note)
     with contextlib.ExitStack() as shown:

@@ -89,7 +89,7 @@ inputs. Ctrl-C saves the picture under way; the same command continues.
 """
 END = """\
 Exit status: 0 all done; 1 invalid input, nothing painted; 5 some failed;
-129, 130, 143 stopped by SIGHUP, Ctrl-C, SIGTERM."""
+129, 130, 143, 149 stopped by SIGHUP, Ctrl-C, SIGTERM, Ctrl-Break."""
 # Settings of the program that a batch has, too.
 _SHARED = ("dry_run", "progress", "quiet", "verbose")
 PROGRAM = programs.Program(

@@ -14,7 +14,7 @@ from nst_tf.runs import progress, standard_output
 log = logging.getLogger("nst_tf")
 
 DONE, WRONG_INPUT, OUT_OF_MEMORY, FAILED = 0, 1, 3, 4
-# After a signal the status is 128 + its number: 129, 130 or 143.
+# After a signal the status is 128 + its number: 129, 130, 143 or 149.
 OUT_OF_MEMORY_ADVICE = (
     "out of memory; reduce --size, or use smaller tiles with --memory, in GB."
 )

@@ -46,9 +46,9 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0 done; 1 invalid input, or the output could not be
         written. With the picture so far saved: 3 out of memory; 4 a step
-        failed; 129, 130 and 143 stopped by SIGHUP, SIGINT and SIGTERM. Before
-        the end of the first step a signal kills the process in the system's
-        default way.
+        failed; 129, 130, 143 and 149 stopped by SIGHUP, SIGINT, SIGTERM and
+        SIGBREAK. Before the end of the first step a signal kills the process in
+        the system's default way.
     """
     began, signals = time.monotonic(), watcher.Signals(terminal.print_note)
     is_right = False  # the request is valid

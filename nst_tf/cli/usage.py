@@ -67,9 +67,10 @@ def format_usage() -> str:
         "",
         "Exit status: 0 done; 1 invalid input, or no place for the output.",
         "After these the picture so far is saved: 3 out of memory; 4 a step",
-        "failed; 129, 130, 143 stopped by SIGHUP, Ctrl-C, SIGTERM. A second",
-        "Ctrl-C, or a signal before the first step is finished, saves nothing.",
-        "SIGTERM waits 5 s for the current step, then saves the one before.",
+        "failed; 129, 130, 143, 149 stopped by SIGHUP, Ctrl-C, SIGTERM,",
+        "Ctrl-Break. A second Ctrl-C, or a signal before the first step is",
+        "finished, saves nothing. SIGTERM waits 5 s for the current step, then",
+        "saves the one before.",
     ]
     return "\n".join(lines)
 

@@ -38,7 +38,7 @@ def main(arguments: Sequence[str]) -> int:
     Returns:
         The exit status: 0 done; 1 invalid input, or the film could not be
         written. With the film of the frames so far: 3 out of memory; 4 a frame
-        failed; 129, 130 and 143 stopped by a signal.
+        failed; 129, 130, 143 and 149 stopped by a signal.
     """
     began, signals = time.monotonic(), watcher.Signals(terminal.print_note)
     is_right = False  # the request is valid

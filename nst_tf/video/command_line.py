@@ -105,8 +105,8 @@ docs/video.md is the guide.
 """
 END = """\
 Exit status: 0 done; 1 invalid input, or the film could not be written; 3
-out of memory; 4 a frame failed; 129, 130, 143 stopped by SIGHUP, Ctrl-C,
-SIGTERM."""
+out of memory; 4 a frame failed; 129, 130, 143, 149 stopped by SIGHUP,
+Ctrl-C, SIGTERM, Ctrl-Break."""
 # Settings of the program that a film has, too.
 _SHARED = ("dry_run", "progress", "quiet", "verbose")
 # A film continues from its own work folder, and paper has no frames.

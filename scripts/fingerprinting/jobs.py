@@ -22,7 +22,8 @@ BASE: Mapping[str, Any] = {
     "grain_weight": 0.0,
     **SHALLOW,
 }
-TILES = {"tile": 40}
+# Winograd convolutions need larger tiles, of 58 pixels, and larger pictures.
+TILES = {"tile": 40, "convolution": "direct"}
 # Little of the network, for what is about files rather than pixels.
 QUICK = {
     "size": 48,
@@ -92,6 +93,7 @@ TOYS: Mapping[str, Toy] = {
     "tiles_adam": Toy({**TILES, "optimizer": "adam"}, ALL, FLOAT),
     "tiles_sgd": Toy({**TILES, "optimizer": "sgd"}),
     "tiles_recomputed": Toy({**TILES, "content_target": "recompute"}, ALL),
+    "tiles_winograd": Toy({"tile": 58, "size": 96, "convolution": "winograd"}),
     "tiles_by_memory": Toy({"memory": 0.8332, "optimizer": "adam"}, (), FLOAT),
     "tiles_masks": Toy(
         {
@@ -160,6 +162,15 @@ TOYS: Mapping[str, Toy] = {
     "color_luminance": Toy({"color": "luminance"}, FLOAT, FLOAT),
     "color_match": Toy({"color": "match"}, LARGE),
     "color_histogram": Toy({"color": "histogram"}, LARGE),
+    "color_regions": Toy(
+        {
+            **TWO_STYLES,
+            "content_mask": "half.png",
+            "color": "content,match",
+        },
+        (),
+        LARGE,
+    ),
     # Where.
     "content_mask": Toy({**TWO_STYLES, "content_mask": "half.png"}, ROUNDED),
     "style_masks": Toy(
