@@ -80,6 +80,9 @@ def _end(process, folder):
 
 # Before a step is finished
 
+MARK = """held = locks.hold(pathlib.Path('a'))
+locks.own(pathlib.Path('a'))
+"""
 ENDS = {
     "C": "wait()",
     "Python": "ready()\nwhile True: pass",
@@ -89,9 +92,7 @@ ENDS = {
     "file": "with files.write_atomically(pathlib.Path('a.png')) as file:\n"
     "    file.write(b'half')\n"
     "    wait()",
-    "mark": "held = locks.hold(pathlib.Path('a'))\n"
-    "locks.own(pathlib.Path('a'))\n"
-    "wait()",
+    "mark": f"{MARK}wait()",
     "done": "signals.take_steps()\n"
     "signals.begin_saving()\n"
     "signals.end_saving()\n"
@@ -196,6 +197,14 @@ def test_the_last_finished_step_is_saved_where_one_takes_long(tmp_path, first):
     status, words, names = _end(process, tmp_path)
     assert (status, names) == (143, {"picture"})
     assert words.count("SIGTERM") == 1
+
+
+@posix
+def test_a_late_save_leaves_no_temporary_files_or_marks(tmp_path):
+    process = _start(tmp_path, MARK + LONG_STEP.format(rescue=SAVE))
+    assert (tmp_path / "a").exists()
+    process.send_signal(TERM)
+    assert _end(process, tmp_path)[::2] == (143, {"picture"})
 
 
 @posix
