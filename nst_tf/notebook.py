@@ -15,7 +15,7 @@ import numpy as np
 from nst_tf import cells, display, errors, terminal, watcher
 from nst_tf.backend import device
 from nst_tf.images import captions, image_io, painting, sizes
-from nst_tf.plan import arrays
+from nst_tf.plan import arrays, signatures
 from nst_tf.runs import api, progress, results, runner
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SIDE = 256  # pixels, long side of pictures in rows
 COLUMNS = 4  # maximum of pictures in a row
 
 
-@arrays.take_settings
+@signatures.take_settings
 def show(
     content: arrays.ImageLike,
     style: arrays.ImageLike | Sequence[arrays.ImageLike],

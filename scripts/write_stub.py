@@ -77,7 +77,7 @@ def make_stub() -> str:
     """Makes the text of the file."""
     sys.path.insert(0, str(ROOT))
     import nst_tf
-    from nst_tf.plan import arrays, settings
+    from nst_tf.plan import settings, signatures
 
     imported = [
         (module, ", ".join(n for n in TYPES if TYPES[n] == module), "")
@@ -104,7 +104,7 @@ def make_stub() -> str:
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=field.default,
-            annotation=arrays.annotate(name, is_plain=True),
+            annotation=signatures.annotate(name, is_plain=True),
         )
         lines.append(textwrap.indent(_parameter(plain), 4 * " "))
     lines.append("    ) -> None: ...\n")

@@ -25,8 +25,8 @@ def _alone(monkeypatch, tmp_path):
 def _no_painters():
     """Forgets what other tests have compiled, with what they had replaced."""
     yield
-    if painters := sys.modules.get("nst_tf.transfer.painters"):
-        painters.clear()
+    if pool := sys.modules.get("nst_tf.transfer.painter_pool"):
+        pool.clear()
 
 
 @pytest.fixture

@@ -1,4 +1,7 @@
-"""Answers --help, --version and the like without importing NumPy."""
+"""Starts the program: answers --help and the like, or runs `main`.
+
+Questions are answered without importing NumPy.
+"""
 
 import os
 import platform

@@ -103,8 +103,6 @@ def _prepare(request: flags.Request, began: float) -> Commission:
         differences = rerun.list_differences(recorded, draft.inputs)
         device_then = recorded.record["device"]
     opened = api.open_reporters(job, draft, began)
-    device.prepare()
-    replicas.make_strategy(job.devices)
     run = runner.start_run(draft, began=began)
     path = api.confirm_path(path, job, run)
     opened.start(run, lambda: run_log.make_header(job, run.plan))

@@ -16,7 +16,7 @@ from nst_tf.plan import planning, pyramid
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from nst_tf.optimize import descent
+    from nst_tf.optimize import descent, state_file
 
 TIMED_STEPS = 5  # of a level, before its steps are planned
 FIRST_SECONDS = 2.0  # until the end of a level's first step, a guess
@@ -26,6 +26,14 @@ SAVING_SECONDS_PER_PIXEL = 4e-7
 FEWEST_SHARE = 0.1  # minimum share of its steps for a level to be started
 PLATEAU_INTERVAL = 10  # steps between two compared images
 BEFORE = "picture at rest"  # name of the earlier one in checkpoints
+
+
+def list_shapes(level: pyramid.Level) -> "state_file.Shapes":
+    """Lists shapes and kinds of the arrays that a checkpoint may have.
+
+    See `Stop.arrays`.
+    """
+    return {BEFORE: ((1, *level.size, 3), "f")}
 
 
 class Stop:

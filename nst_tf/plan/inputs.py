@@ -66,6 +66,8 @@ def read_inputs(
 ) -> Inputs:
     """Reads the pictures that a job names.
 
+    First it selects the job's device, since TensorFlow decodes some files.
+
     Args:
         job: The job.
         load: Function with the signature of `sources.load`; None: that

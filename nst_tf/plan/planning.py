@@ -25,6 +25,8 @@ from nst_tf.plan import (
     tile_size,
 )
 
+FILM_SECONDS = 4.0  # to write a film of 100 frames of 512 x 512, about
+
 
 class Machine(NamedTuple):
     """The properties of the machine that a plan depends on."""
@@ -203,11 +205,9 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         each for text in texts for each in settings.parse_layers(text)
     )
     deepest = architectures.find_deepest(job.extractor, layers, job.scales)
-    for name, picture in [
-        ("content", content),
-        *(("style", s) for s in styles),
-    ]:
-        checks.check_image(picture.pixels, name, deepest)
+    checks.check_image(content.pixels, "content", deepest)
+    for style in styles:
+        checks.check_image(style.pixels, "style", deepest)
     levels = schedule.make_levels(job, read, deepest)
     seen = content.pixels
     if "luminance" in settings.split_choices(job.color):
@@ -218,6 +218,7 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
     )
     scales = style_settings.compute_scales(job, styles, levels[-1])
     style_settings.check_fits(job, styles, scales, levels[0], deepest)
+    reserve = FILM_SECONDS if job.timelapse else 0.0
     return Plan(
         inputs=read,
         content=seen,
@@ -251,7 +252,7 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         tiling=Tiling(
             job.tile, job.content_target, 1e9 * job.memory or None, job.devices
         ),
-        stop=StopSettings(job.max_seconds, tolerance=job.tolerance),
+        stop=StopSettings(job.max_seconds, reserve, job.tolerance),
         checkpoints=Checkpoints(
             job.checkpoint_dir,
             settings.parse_interval(job.checkpoint_every),
@@ -320,8 +321,7 @@ def decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
     levels. A folder of styles becomes one style per picture.
 
     Raises:
-        ValueError: If a setting or a picture is invalid.
-        TypeError: If a setting has the wrong type.
+        ValueError, TypeError: As `draft_plan`.
     """
     checks.check(job)
     job = style_settings.choose_losses(job)

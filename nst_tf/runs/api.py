@@ -1,7 +1,7 @@
 """Runs a job, or arrays, to a picture: the public functions of `nst_tf`.
 
-`draft_images` and `draft_files` draft the plans that every front end starts
-from. TensorFlow is imported only when work starts.
+`draft_images` and `draft_files` draft the plans of front ends. TensorFlow is
+imported only when work starts.
 """
 
 import dataclasses
@@ -15,7 +15,14 @@ import nst_tf
 from nst_tf import errors
 from nst_tf.backend import replicas
 from nst_tf.images import painting
-from nst_tf.plan import arrays, conflicts, inputs, planning, settings
+from nst_tf.plan import (
+    arrays,
+    conflicts,
+    inputs,
+    planning,
+    settings,
+    signatures,
+)
 from nst_tf.runs import (
     outputs,
     reporters,
@@ -38,7 +45,7 @@ class Result(NamedTuple):
     terms: Mapping[str, float]  # losses of the last step, unweighted
 
 
-@arrays.take_settings
+@signatures.take_settings
 def stylize(
     content: arrays.ImageLike,
     style: arrays.ImageLike | Sequence[arrays.ImageLike],
@@ -83,7 +90,6 @@ def stylize(
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural
         Networks. CVPR 2016.
     """
-    arrays.check_arguments(callback, progress, extra_losses)
     began = time.monotonic()
     with runner.show(progress):
         job, draft = draft_images(content, style, settings)
@@ -92,7 +98,7 @@ def stylize(
         return results.make_painting(job, run, step, state=state)
 
 
-@arrays.take_settings
+@signatures.take_settings
 def stylize_steps(
     content: arrays.ImageLike,
     style: arrays.ImageLike | Sequence[arrays.ImageLike],
@@ -121,7 +127,6 @@ def stylize_steps(
         MemoryError: If the smallest tiles do not fit in memory.
         FloatingPointError: While iterating, if the loss stays NaN or infinite.
     """
-    arrays.check_arguments(extra_losses=extra_losses)
     draft = draft_images(content, style, settings)[1]
     return errors.name_keywords_in(runner.start_run(draft).steps(extra_losses))
 
@@ -150,10 +155,9 @@ def run_job(
         FloatingPointError: If the loss stays NaN or infinite.
     """
     errors.check_type("job", job, settings.Job, "an nst_tf.Job")
-    arrays.check_arguments(callback, progress)
-    for name, field in settings.FIELDS.items():
-        default = getattr(job, name) == field.default
-        if name in settings.PROGRAM_SETTINGS and not default:
+    signatures.check_arguments(callback, progress)
+    for name in conflicts.list_given(job):
+        if name in settings.PROGRAM_SETTINGS:
             raise ValueError(f"{name} belongs to the command line; remove it.")
     conflicts.check(job)
     began = time.monotonic()
@@ -207,17 +211,16 @@ def draft_images(
 ) -> tuple[settings.Job, planning.Plan]:
     """Checks the arguments of `stylize`, and drafts the plan.
 
-    Returns:
-        The job, with "array" instead of each array, and the draft.
-
     Args:
         content: As in `stylize`.
         styles: As in `stylize`.
         chosen: Settings, as in `stylize`.
 
+    Returns:
+        The job, with "array" instead of each array, and the draft.
+
     Raises:
-        ValueError: As `stylize`.
-        TypeError: As `stylize`.
+        ValueError, TypeError: As `stylize`.
     """
     plain, given = arrays.separate_arrays(chosen)
     job = settings.Job(**plain)
@@ -246,9 +249,6 @@ def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
     path = choose_path(
         job, read, resume.list_written(job.checkpoint_dir, job.resume)
     )
-    if job.timelapse:
-        stop = draft.stop._replace(reserve=timelapse.SECONDS)
-        draft = dataclasses.replace(draft, stop=stop)
     outputs.check_writable(path, *draft.size, results.make_options(draft))
     return path, _load_network(job, draft)
 

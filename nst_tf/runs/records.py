@@ -39,19 +39,19 @@ class Outcome(NamedTuple):
 
 
 def make_record(
-    asked: settings.Job, plan: planning.Plan, outcome: Outcome
+    job: settings.Job, plan: planning.Plan, outcome: Outcome
 ) -> dict[str, Any]:
     """Makes the record of a run.
 
     Args:
-        asked: The job as requested.
+        job: The job as requested.
         plan: Its plan.
         outcome: Its outcome.
     """
     shown, read = _Names(plan.file.record_paths), plan.inputs
-    flags = list_flags(asked)
-    if "init" in inputs.list_named_pictures(asked):
-        flags["init"] = shown.find(asked.init)
+    flags = list_flags(job)
+    if "init" in inputs.list_named_pictures(job):
+        flags["init"] = shown.find(job.init)
     decided = {
         name: value
         for name, value in plan.settings.items()
@@ -96,7 +96,7 @@ def make_record(
         },
         "network": {
             "name": plan.network.name,
-            "weights": _name_weights(asked, plan, shown),
+            "weights": _name_weights(job, plan, shown),
             "digest": resume.digest_weights(read.network),
             **_digest_weights_file(plan),
         },
@@ -113,12 +113,12 @@ def make_record(
     }
 
 
-def list_flags(asked: settings.Job) -> dict[str, Any]:
+def list_flags(job: settings.Job) -> dict[str, Any]:
     """Lists the settings that a record has as they were asked for."""
     return {
-        name: getattr(asked, name)
+        name: getattr(job, name)
         for name, field in settings.FIELDS.items()
-        if name in settings.RECORDED and getattr(asked, name) != field.default
+        if name in settings.RECORDED and getattr(job, name) != field.default
     }
 
 
@@ -230,16 +230,14 @@ def _means_something(name: str) -> bool:
     return any(settings.is_keyword(field, name) for field in settings.FIELDS)
 
 
-def _name_weights(
-    asked: settings.Job, plan: planning.Plan, shown: _Names
-) -> str:
+def _name_weights(job: settings.Job, plan: planning.Plan, shown: _Names) -> str:
     """Returns the name of the network weights that were used."""
     network = plan.inputs.network
     if network is not None and network.projections is not None:
         return "small"
-    if settings.is_keyword("weights", asked.weights):
-        return asked.weights
-    return shown.find(asked.weights)
+    if settings.is_keyword("weights", job.weights):
+        return job.weights
+    return shown.find(job.weights)
 
 
 def _digest_weights_file(plan: planning.Plan) -> dict[str, str]:

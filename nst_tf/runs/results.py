@@ -48,7 +48,7 @@ class SavedPicture(NamedTuple):
 
 def save(
     path: Path,
-    asked: settings.Job,
+    job: settings.Job,
     run: runner.Run,
     finished: FinishedStep,
     *,
@@ -60,7 +60,7 @@ def save(
 
     Args:
         path: The requested path, as in `outputs.save_result`.
-        asked: The job as requested.
+        job: The job as requested.
         run: Its run.
         finished: Its last step, from `copy_step`.
         state: "done" or "unfinished".
@@ -79,7 +79,7 @@ def save(
             "cannot show the content's color at the painted lightness",
             100 * share,
         )
-    record, options = _describe(asked, plan, finished.outcome, state)
+    record, options = _describe(job, plan, finished.outcome, state)
     path = outputs.save_result(
         path,
         image,
@@ -162,7 +162,7 @@ class Copier:
 
 
 def make_painting(
-    asked: settings.Job,
+    job: settings.Job,
     run: runner.Run,
     step: "descent.Step",
     *,
@@ -174,7 +174,7 @@ def make_painting(
     picture that `save` writes.
 
     Args:
-        asked: As in `save`.
+        job: As in `save`.
         run: As in `save`.
         step: As in `save`.
         state: As in `save`.
@@ -184,18 +184,18 @@ def make_painting(
     """
     finished, plan = copy_step(run, step), run.plan
     image = finish(image_io.resize(finished.image, *plan.size), plan).image
-    record, options = _describe(asked, plan, finished.outcome, state)
+    record, options = _describe(job, plan, finished.outcome, state)
     if options.alpha is not None:
         image = transparency.fill(image, options.alpha)
     # An array that views device memory is read-only.
     return painting.make_painting(
         image if image.flags.writeable else image.copy(),
-        painting.Origin(asked, record, options),
+        painting.Origin(job, record, options),
     )
 
 
 def _describe(
-    asked: settings.Job,
+    job: settings.Job,
     plan: planning.Plan,
     outcome: records.Outcome,
     state: str,
@@ -206,7 +206,7 @@ def _describe(
         alpha = image_io.resize_alpha(options.alpha, *plan.size)
         options = options._replace(alpha=alpha)
     outcome = outcome._replace(state=state)
-    return records.make_record(asked, plan, outcome), options
+    return records.make_record(job, plan, outcome), options
 
 
 def make_output(

@@ -57,8 +57,7 @@ def find_checkpoint(
         if steps > here.steps and not is_last:
             raise state_file.DamageError(f"it has taken {steps} steps")
         shapes = {**list_shapes(here), TAKEN: ((len(plan.levels),), "i")}
-        before = (1, *here.size, 3), "f"
-        return shapes, {stopping.BEFORE: before, **state_file.MARKS}
+        return shapes, {**stopping.list_shapes(here), **state_file.MARKS}
 
     saved = folder.newest(expect)
     if saved is None and plan.checkpoints.resume == "require":

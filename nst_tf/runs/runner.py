@@ -85,13 +85,13 @@ class Run:
         Args:
             extra_losses: As in `method.Painter.paint`.
         """
-        from nst_tf.transfer import painters
+        from nst_tf.transfer import painter_pool
 
         plan = self.plan
         stop = stopping.Stop(plan.stop, plan.levels, self.state, self.began)
         with contextlib.ExitStack() as stack:
             painter = self._painter or stack.enter_context(
-                painters.borrow(self._strategy)
+                painter_pool.borrow(self._strategy)
             )
             steps = painter.paint(
                 plan, self.state, extra_losses, self._agreed(stop)
@@ -202,7 +202,7 @@ def start_run(
         draft: A plan of `planning.draft_plan`, whose inputs include the
             network.
         began: When the run began, by `time.monotonic`; now if None.
-        painter: Paints it; one of `transfer.painters` if None.
+        painter: Paints it; one of `transfer.painter_pool` if None.
 
     Raises:
         MemoryError: If the smallest tiles do not fit in memory.

@@ -22,7 +22,6 @@ log = logging.getLogger("nst_tf")
 FRAMES = 100  # maximum of a film
 RATE = 15  # frames a second
 HELD = 30  # duration of the last frame, in frames
-SECONDS = 4.0  # to write a film of 100 frames of 512 x 512, about
 H264 = "libx264"
 BT709, SRGB = 1, 13  # codes of ITU-T H.273
 _LIMITED = 1

@@ -171,7 +171,9 @@ class Painter:
             )
             return True
 
-        def resample(image: tf.Tensor, level: pyramid.Level) -> base.Optimizer:
+        def start_level(
+            image: tf.Tensor, level: pyramid.Level
+        ) -> base.Optimizer:
             in_tiles = tiles.is_cut(*level.size, plan.tiling.side)
             devices = replicas.count_devices(self._strategy)
             return make_optimizer(
@@ -190,7 +192,7 @@ class Painter:
         image = initial.make_initial_image(plan)
         yield from descent.descend(
             make_objective,
-            resample,
+            start_level,
             plan.levels,
             tf.constant(image[None], network.extractor.model.inputs[0].dtype),
             start,

@@ -11,7 +11,7 @@ from nst_tf.losses import grain, neighbors, style_kinds, style_losses, sums
 from nst_tf.network import extractors
 from nst_tf.plan import planning, style_regions, tiles
 from nst_tf.tiling import feature_maps, views
-from nst_tf.transfer import frames, target_cache
+from nst_tf.transfer import sized_plans, target_cache
 
 
 class _Part(NamedTuple):
@@ -23,7 +23,7 @@ class _Part(NamedTuple):
     def weigh(self, style: style_regions.Style) -> Mapping[str, float]:
         """Returns the weight of each layer for a style."""
         layers = style.layers if self.layers is None else self.layers
-        return frames.select_positive(layers)
+        return sized_plans.select_positive(layers)
 
 
 def _list_parts(plan: planning.Plan) -> list[_Part]:
@@ -38,15 +38,15 @@ def _list_parts(plan: planning.Plan) -> list[_Part]:
 
 
 def make_style_losses(
-    frame: frames.Frame, region: style_regions.Region
+    sized: sized_plans.SizedPlan, region: style_regions.Region
 ) -> list[style_losses.StyleLoss]:
     """Makes the style losses of a region."""
-    plan, extractor = frame.plan, frame.extractor
-    mask, share = _mask_region(frame, region)
+    plan, extractor = sized.plan, sized.extractor
+    mask, share = _mask_region(sized, region)
     parts = _list_parts(plan)
     loss_list = []
     for part, targets in zip(
-        parts, _blend_targets(frame, parts, region.styles), strict=True
+        parts, _blend_targets(sized, parts, region.styles), strict=True
     ):
         is_first = part is parts[0]
         divide = plan.convention.style if is_first else None
@@ -55,9 +55,9 @@ def make_style_losses(
                 layer,
                 targets[layer],
                 share * weight,
-                frames.average(mask, extractor.stride.get(layer, 1)),
+                sized_plans.average(mask, extractor.stride.get(layer, 1)),
                 projection=extractor.projections.get(layer),
-                divisor=divide and divide(frame.measure_sizes(layer)),
+                divisor=divide and divide(sized.measure_sizes(layer)),
                 floor=plan.convention.floor if is_first else None,
             )
             if region.name:
@@ -67,13 +67,13 @@ def make_style_losses(
 
 
 def _mask_region(
-    frame: frames.Frame, region: style_regions.Region
+    sized: sized_plans.SizedPlan, region: style_regions.Region
 ) -> tuple[np.ndarray | None, float]:
     """Returns the weight of each pixel in a region, and the region's share."""
-    alpha = frame.alpha
+    alpha = sized.alpha
     if region.mask is None:
         return alpha, 1.0
-    mask = image_io.resize_alpha(region.mask, frame.height, frame.width)
+    mask = image_io.resize_alpha(region.mask, sized.height, sized.width)
     seen = np.ones_like(mask) if alpha is None else alpha
     return mask * seen, float((mask * seen).sum() / seen.sum())
 
@@ -87,7 +87,7 @@ def compute_style_weights(
         weights = style.layers if part is None else part.weigh(style)
         for layer, weight in weights.items():
             totals[layer] = totals.get(layer, 0.0) + share * weight
-    return frames.select_positive(totals)
+    return sized_plans.select_positive(totals)
 
 
 def _shares(styles: Sequence[style_regions.Style]) -> list[float]:
@@ -97,7 +97,7 @@ def _shares(styles: Sequence[style_regions.Style]) -> list[float]:
 
 
 def _blend_targets(
-    frame: frames.Frame,
+    sized: sized_plans.SizedPlan,
     parts: Sequence[_Part],
     styles: Sequence[style_regions.Style],
 ) -> list[dict[str, tf.Tensor]]:
@@ -128,8 +128,8 @@ def _blend_targets(
             }
             for part, total in zip(parts, totals, strict=True)
         ]
-        style = _fit_style(frame, style)
-        found = _measure_style(frame, style, parts, own)
+        style = _fit_style(sized, style)
+        found = _measure_style(sized, style, parts, own)
         for number, layers in enumerate(own):
             for layer, part_share in layers.items():
                 measured[number][layer].append(found[number][layer])
@@ -144,13 +144,13 @@ def _blend_targets(
 
 
 def _fit_style(
-    frame: frames.Frame, style: style_regions.Style
+    sized: sized_plans.SizedPlan, style: style_regions.Style
 ) -> style_regions.Style:
     """Resizes a style image and its alpha channel for an output size."""
-    fit = FITS[frame.plan.style_fit]
+    fit = FITS[sized.plan.style_fit]
     height, width = (
         max(1, round(style.scale * side))
-        for side in (frame.height, frame.width)
+        for side in (sized.height, sized.width)
     )
     alpha = style.alpha
     if alpha is not None:
@@ -182,14 +182,14 @@ FITS: Mapping[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
 
 
 def _measure_style(
-    frame: frames.Frame,
+    sized: sized_plans.SizedPlan,
     style: style_regions.Style,
     parts: Sequence[_Part],
     layers: Sequence[Collection[str]],
 ) -> target_cache.Targets:
     """Computes the targets of a fitted style image for each part, by layer."""
     rows, columns = style.image.shape[:2]
-    side = frame.plan.tiling.side
+    side = sized.plan.tiling.side
     key = (
         extractors.digest_array(style.image),
         None if style.alpha is None else extractors.digest_array(style.alpha),
@@ -197,34 +197,34 @@ def _measure_style(
         tuple(part.kind for part in parts),
         tuple(map(tuple, layers)),
     )
-    found = frame.cache.find(
-        key, lambda: _compute_targets(frame, style, parts, layers)
+    found = sized.cache.find(
+        key, lambda: _compute_targets(sized, style, parts, layers)
     )
-    if frame.plan.convention.undivided:
+    if sized.plan.convention.undivided:
         for layer in found[0]:
-            stride = frame.extractor.stride[layer]
+            stride = sized.extractor.stride[layer]
             seen = (rows // stride) * (columns // stride) / style.scale**2
-            found[0][layer] *= seen / frame.measure_sizes(layer).positions
+            found[0][layer] *= seen / sized.measure_sizes(layer).positions
     return found
 
 
 def _compute_targets(
-    frame: frames.Frame,
+    sized: sized_plans.SizedPlan,
     style: style_regions.Style,
     parts: Sequence[_Part],
     layers: Sequence[Collection[str]],
 ) -> target_cache.Targets:
     """Runs the network on a fitted style image."""
-    extractor = frame.extractor
+    extractor = sized.extractor
     dtype = tf.as_dtype(extractor.model.inputs[0].dtype).as_numpy_dtype
     image = style.image.astype(dtype, copy=False)
     masks = {
-        layer: frames.average(style.alpha, extractor.stride.get(layer, 1))
+        layer: sized_plans.average(style.alpha, extractor.stride.get(layer, 1))
         for layer in set().union(*layers)
     }
     rows, columns = image.shape[:2]
-    if tiles.is_cut(rows, columns, frame.plan.tiling.side):
-        return _measure_in_tiles(frame, image, parts, layers, masks)
+    if tiles.is_cut(rows, columns, sized.plan.tiling.side):
+        return _measure_in_tiles(sized, image, parts, layers, masks)
     features: dict[str, tf.Tensor] = {"image": tf.constant(image[None])}
     if set(masks) - {"image"}:
         features |= extractor.extract(image)
@@ -242,7 +242,7 @@ def _compute_targets(
 
 
 def _measure_in_tiles(
-    frame: frames.Frame,
+    sized: sized_plans.SizedPlan,
     image: np.ndarray,
     parts: Sequence[_Part],
     layers: Sequence[Collection[str]],
@@ -252,7 +252,7 @@ def _measure_in_tiles(
 
     One pass computes the sums of all layers; samples need another pass.
     """
-    extractor, side = frame.extractor, frame.plan.tiling.side
+    extractor, side = sized.extractor, sized.plan.tiling.side
     rows, columns = image.shape[:2]
     cut = views.cut_for_extractor(extractor, rows, columns, side)
     sampled = [part.kind is neighbors.NeighborsLoss for part in parts]

@@ -18,7 +18,7 @@ from nst_tf.losses import (
 from nst_tf.network import extractors
 from nst_tf.plan import planning, tiles
 from nst_tf.tiling import feature_maps, views
-from nst_tf.transfer import frames, style_targets, target_cache
+from nst_tf.transfer import sized_plans, style_targets, target_cache
 
 
 def perceptual_losses(
@@ -55,32 +55,34 @@ def perceptual_losses(
     alpha = plan.inputs.content.alpha
     if alpha is not None:
         alpha = image_io.resize_alpha(alpha, height, width)
-    frame = frames.Frame(
+    sized = sized_plans.SizedPlan(
         *(plan, extractor, height, width, alpha),
         cache or target_cache.TargetCache(),
     )
-    loss_list: list[protocol.Loss] = [*_content_losses(frame)]
+    loss_list: list[protocol.Loss] = [*_content_losses(sized)]
     for region in plan.regions:
-        loss_list += style_targets.make_style_losses(frame, region)
-    if total_variation_loss := _total_variation_loss(frame):
+        loss_list += style_targets.make_style_losses(sized, region)
+    if total_variation_loss := _total_variation_loss(sized):
         loss_list.append(total_variation_loss)
-    for name, weight in frames.select_positive(plan.prior_weights).items():
-        seen = frames.average(alpha, 1)
+    for name, weight in sized_plans.select_positive(plan.prior_weights).items():
+        seen = sized_plans.average(alpha, 1)
         loss_list.append(priors.PriorLoss(name, weight, seen))
     return loss_list
 
 
-def _content_losses(frame: frames.Frame) -> list[content_loss.ContentLoss]:
+def _content_losses(
+    sized: sized_plans.SizedPlan,
+) -> list[content_loss.ContentLoss]:
     """Makes a content loss for each layer with a weight."""
-    plan, extractor = frame.plan, frame.extractor
-    weights = frames.select_positive(plan.content_weights)
+    plan, extractor = sized.plan, sized.extractor
+    weights = sized_plans.select_positive(plan.content_weights)
     if not weights:
         return []
     masks = {
-        layer: frames.average(frame.alpha, extractor.stride[layer])
+        layer: sized_plans.average(sized.alpha, extractor.stride[layer])
         for layer in weights
     }
-    image = image_io.resize(plan.content, frame.height, frame.width)
+    image = image_io.resize(plan.content, sized.height, sized.width)
     features, squares = _content_targets(extractor, image, plan.tiling, masks)
     divide = plan.convention.content
     return [
@@ -90,7 +92,7 @@ def _content_losses(frame: frames.Frame) -> list[content_loss.ContentLoss]:
             weight,
             masks[layer],
             projection=extractor.projections[layer],
-            divisor=divide and divide(frame.measure_sizes(layer)),
+            divisor=divide and divide(sized.measure_sizes(layer)),
             square=squares.get(layer),
         )
         for layer, weight in weights.items()
@@ -98,11 +100,11 @@ def _content_losses(frame: frames.Frame) -> list[content_loss.ContentLoss]:
 
 
 def _total_variation_loss(
-    frame: frames.Frame,
+    sized: sized_plans.SizedPlan,
 ) -> total_variation.TotalVariationLoss | None:
     """Makes total variation; returns None without weight or pixel pairs."""
-    height, width = frame.height, frame.width
-    convention, weight = frame.plan.convention, frame.plan.tv_weight
+    height, width = sized.height, sized.width
+    convention, weight = sized.plan.convention, sized.plan.tv_weight
     pairs = (height - 1) * width + height * (width - 1)
     if convention.neighbors in total_variation.INNER:
         pairs = (height - 1) * (width - 1)
@@ -113,7 +115,7 @@ def _total_variation_loss(
         weight,
         convention.neighbors,
         1.0 if summed is None else summed / (3 * pairs),
-        frames.average(frame.alpha, 1),
+        sized_plans.average(sized.alpha, 1),
         (height, width),
     )
 

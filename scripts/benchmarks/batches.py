@@ -33,7 +33,7 @@ import json, sys, time
 import nst_tf
 from nst_tf.backend import device
 device.prepare()
-from nst_tf.transfer import painters
+from nst_tf.transfer import painter_pool
 began = time.monotonic()
 nst_tf.run_job(nst_tf.Job(**json.loads(sys.argv[1])))
 print(time.monotonic() - began)
@@ -117,7 +117,7 @@ def paint_twelve() -> dict[str, Any]:
     from nst_tf.backend import device
 
     device.prepare()
-    from nst_tf.transfer import painters  # noqa: F401  imports are not counted
+    from nst_tf.transfer import painter_pool  # noqa: F401  imports are not counted
 
     os.mkdir("alone")
     alone = []

@@ -31,7 +31,7 @@ import json, sys, time
 import numpy as np
 import nst_tf
 from nst_tf.images import image_io
-from nst_tf.transfer import painters
+from nst_tf.transfer import painter_pool
 def draw(seed):
     rng = np.random.default_rng(seed)
     smooth = image_io.resize(rng.random((12, 16, 3)), 192, 256)
@@ -56,7 +56,7 @@ for number in range(int(sys.argv[1])):
     lines = open("/proc/self/status").read().split()
     rss = int(lines[lines.index("VmRSS:") + 1])
     found["rss_mb"].append(round(rss / 1e3))
-with painters.borrow() as painter:
+with painter_pool.borrow() as painter:
     found["traces"] = painter.traces
 print(json.dumps(found))
 """

@@ -18,7 +18,7 @@ import nst_tf
 from nst_tf import files
 from nst_tf.batch import ledger
 from nst_tf.images import image_io
-from nst_tf.transfer import painters
+from nst_tf.transfer import painter_pool
 
 pytestmark = pytest.mark.slow
 ROOT = Path(nst_tf.__file__).parent.parent
@@ -89,10 +89,10 @@ def test_twelve_pictures_compile_each_size_once(pictures):
         for content in range(3)
         for style in range(4)
     ]
-    painters.clear()
+    painter_pool.clear()
     results = list(nst_tf.run_jobs(jobs))
     assert {each.status for each in results} == {ledger.DONE}
-    [(_, painter)] = painters._idle
+    [(_, painter)] = painter_pool._idle
     assert painter.traces == 2  # levels of 32 and 64 pixels
 
 

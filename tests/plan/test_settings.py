@@ -29,7 +29,7 @@ import sys
 import numpy as np
 import nst_tf
 from nst_tf.cli import flags, sweeps, usage
-from nst_tf.plan import arrays, checks, inputs, planning
+from nst_tf.plan import arrays, checks, inputs, planning, signatures
 from nst_tf.runs import api, records, resume
 
 sys.path.insert(0, sys.argv[1])
@@ -46,7 +46,7 @@ def is_allowed(use):
         return False
     return True
 
-taken = arrays.take_settings(lambda content, style, **settings: None)
+taken = signatures.take_settings(lambda content, style, **settings: None)
 NETWORK = api.draft_images(IMAGE, IMAGE, COMMON)[1].inputs.network
 READ = inputs.Inputs(
     arrays.as_picture(IMAGE, "content"),

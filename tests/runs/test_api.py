@@ -18,7 +18,7 @@ from nst_tf.images import image_io
 from nst_tf.losses import total_variation
 from nst_tf.optimize import descent
 from nst_tf.plan import initial, inputs, planning, settings
-from nst_tf.runs import api, outputs, runner, timelapse
+from nst_tf.runs import api, outputs, runner
 
 
 @pytest.fixture
@@ -130,7 +130,7 @@ def test_a_film_has_its_time_kept_for_it(job):
     _, draft = _draft(job, max_seconds=60.0)
     assert draft.stop == (60.0, 0, 0, None)
     _, draft = _draft(job, max_seconds=60.0, timelapse="a.gif")
-    assert draft.stop == (60.0, timelapse.SECONDS, 0, None)
+    assert draft.stop == (60.0, planning.FILM_SECONDS, 0, None)
 
 
 def test_a_full_folder_is_refused(job, monkeypatch):

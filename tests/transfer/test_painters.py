@@ -14,7 +14,7 @@ from nst_tf import losses
 from nst_tf.backend import reuse
 from nst_tf.losses import style_kinds
 from nst_tf.plan import optimizers, planning, pyramid
-from nst_tf.transfer import method, painters, style_targets, target_cache
+from nst_tf.transfer import method, painter_pool, style_targets, target_cache
 
 HALF = np.zeros((48, 64), "f4")
 HALF[:, :32] = 1
@@ -130,7 +130,7 @@ def test_inputs_give_the_bits_of_constants(make, monkeypatch, precision):
 
 def _borrowed(plan):
     """Takes the steps of a plan by a painter that is borrowed."""
-    with painters.borrow() as painter:
+    with painter_pool.borrow() as painter:
         for step in painter.paint(plan):
             yield step.image.numpy().tobytes()
 
@@ -159,29 +159,29 @@ def test_a_painter_that_is_at_work_leaves_another_run_to_another(make):
 
 
 def test_one_run_after_the_other_has_the_same_painter(make):
-    with painters.borrow() as first, painters.borrow() as second:
+    with painter_pool.borrow() as first, painter_pool.borrow() as second:
         _paint(first, make())
-    with painters.borrow() as third:
+    with painter_pool.borrow() as third:
         assert third is first is not second
         _paint(third, make(1))
         assert third.traces == 2
 
 
 def test_what_is_kept_is_bounded(make, monkeypatch):
-    with painters.borrow() as painter:
+    with painter_pool.borrow() as painter:
         for pooling in ("max", "average"):
             network = planning.NetworkSpec("toy", pooling)
             _paint(painter, make(network=network))
         both = painter.size
-    assert painters.measure_size() == both > 0
-    monkeypatch.setattr(painters, "LARGEST", both - 1)
-    with painters.borrow() as again:
+    assert painter_pool.measure_size() == both > 0
+    monkeypatch.setattr(painter_pool, "LARGEST", both - 1)
+    with painter_pool.borrow() as again:
         assert again is painter
-    assert 0 < painters.measure_size() < both  # the older network went
-    monkeypatch.setattr(painters, "LARGEST", 0)
-    with painters.borrow():
+    assert 0 < painter_pool.measure_size() < both  # the older network went
+    monkeypatch.setattr(painter_pool, "LARGEST", 0)
+    with painter_pool.borrow():
         pass
-    assert painters.measure_size() == 0
+    assert painter_pool.measure_size() == 0
 
 
 def test_losses_of_a_caller_are_compiled_anew(make):
@@ -213,6 +213,6 @@ def test_memory_is_flat_from_the_third_picture_on(make):
         gc.collect()
         status = Path("/proc/self/status").read_text().split()
         found.append(int(status[status.index("VmRSS:") + 1]) / 1e3)
-    with painters.borrow() as painter:
+    with painter_pool.borrow() as painter:
         assert painter.traces == 2
     assert found[-1] - found[2] < 20, found

@@ -11,7 +11,7 @@ from nst_tf.images import image_io
 from nst_tf.losses import conventions, objectives, protocol, style_kinds
 from nst_tf.network import extractors, weight_files
 from nst_tf.plan import planning, style_regions
-from nst_tf.transfer import frames, targets
+from nst_tf.transfer import sized_plans, targets
 
 SIZE = (48, 64)
 FIRST, SECOND = toys.STYLE_LAYERS
@@ -234,7 +234,7 @@ def test_transparent_parts_of_a_style_count_for_nothing(network):
 
 def test_a_position_counts_by_the_mean_of_its_pixels():
     alpha = np.arange(35.0).reshape(5, 7)
-    actual = frames.average(alpha, 2).numpy()
+    actual = sized_plans.average(alpha, 2).numpy()
     expected = [
         [alpha[r : r + 2, c : c + 2].mean() for c in (0, 2, 4)] for r in (0, 2)
     ]

@@ -12,7 +12,7 @@ from nst_tf.plan import planning
 from nst_tf.transfer import target_cache
 
 
-class Frame(NamedTuple):
+class SizedPlan(NamedTuple):
     """A plan at one size of the generated image."""
 
     plan: planning.Plan
