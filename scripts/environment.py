@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+PARALLEL = ("-n", "2", "--dist", "loadfile")  # of pytest-xdist
 CHECK = """
 import sys
 if not (3, 10) <= sys.version_info[:2] <= (3, 13):

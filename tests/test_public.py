@@ -268,7 +268,7 @@ def test_wrong_settings_are_named_at_once(name, keywords, error, words):
          {"convolution": "winograd", "precision": "bfloat16"},
          {"convolution", "precision"}),
     ],
-    ids=str,
+    ids=lambda value: " ".join(sorted(map(str, value))),
 )  # fmt: skip
 def test_settings_are_named_as_they_were_typed(
     tmp_path, monkeypatch, capsys, typed, chosen, flags
