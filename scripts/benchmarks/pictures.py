@@ -6,6 +6,8 @@ Each contestant is the program with its default settings and one convolution
 algorithm, in float32, in a fresh process. They take turns; a ratio to the first
 contestant is formed within each round. The first round is the first run with
 the files of Python and TensorFlow on disk; no compilation outlives a process.
+--before=FOLDER adds another checkout, such as that of an older commit, with its
+own convolutions.
 
     python scripts/benchmarks/pictures.py --size=256 --in_one_process=10
 
@@ -32,6 +34,7 @@ from typing import Any
 
 import harness
 
+BEFORE = "before"  # the contestant of --before
 CONTENT, STYLE = (
     str(harness.SAMPLES / name) for name in ("valley.jpg", "swirling_night.jpg")
 )
@@ -55,36 +58,48 @@ def main(arguments: Sequence[str]) -> int:
 
 def _measure_programs(flags: argparse.Namespace) -> dict[str, Any]:
     """Times the program with each convolution, in turn."""
-    seconds: dict[str, list[float]] = {n: [] for n in flags.convolutions}
-    for number, name in itertools.product(
-        range(flags.rounds), flags.convolutions
-    ):
+    names = [BEFORE] * bool(flags.before) + flags.convolutions
+    seconds: dict[str, list[float]] = {name: [] for name in names}
+    processor: dict[str, list[float]] = {name: [] for name in names}
+    for number, name in itertools.product(range(flags.rounds), names):
+        before = sum(os.times()[2:4])  # of the child processes
         taken, _ = harness.time_call(functools.partial(_paint, flags, name))
+        used = sum(os.times()[2:4]) - before
         seconds[name].append(round(taken, 1))
-        print(f"round {number + 1}, {name}: {taken:.1f} s", flush=True)
-    first = seconds[flags.convolutions[0]]
-    ratios = {
-        name: [round(ratio, 3) for ratio in harness.divide(own, first)]
-        for name, own in seconds.items()
-    }
-    for name, own in ratios.items():
-        print(f"{name} / {flags.convolutions[0]}, by round: {own}")
-    return {"seconds": seconds, "ratios": ratios}
+        processor[name].append(round(used, 1))
+        print(
+            f"round {number + 1}, {name}: {taken:.1f} s, "
+            f"{used:.1f} s of the processor",
+            flush=True,
+        )
+    found = {"seconds": seconds, "processor_seconds": processor}
+    for kind, rows in list(found.items()):
+        ratios = {
+            name: [
+                round(ratio, 3) for ratio in harness.divide(own, rows[names[0]])
+            ]
+            for name, own in rows.items()
+        }
+        found[f"ratios of {kind}"] = ratios
+        for name, own in ratios.items():
+            print(f"{kind}, {name} / {names[0]}, by round: {own}")
+    return found
 
 
-def _paint(flags: argparse.Namespace, convolution: str) -> None:
-    """Paints a picture with the program, in a folder of its own."""
+def _paint(flags: argparse.Namespace, name: str) -> None:
+    """Paints a picture with a contestant, in a folder of its own."""
+    code = flags.before if name == BEFORE else harness.ROOT
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [
                 *(sys.executable, "-m", "nst_tf.run", CONTENT, STYLE),
                 *(f"--size={flags.size}", f"--weights={flags.weights}"),
-                *("--precision=float32", f"--convolution={convolution}"),
-                *("--device=cpu", "--quiet", "--output=picture.png"),
-                *flags.flag,
+                *("--precision=float32", "--device=cpu", "--quiet"),
+                *([] if name == BEFORE else [f"--convolution={name}"]),
+                *("--output=picture.png", *flags.flag),
             ],
             cwd=folder,
-            env=harness.make_environment(),
+            env={**harness.make_environment(), "PYTHONPATH": str(code)},
             check=True,
         )
 
@@ -158,6 +173,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
         default=["direct", "winograd"],
         help="contestants (direct,winograd)",
     )
+    add("--before", type=Path, help="another checkout, also a contestant")
     add("--weights", default="auto", help="of the network (auto)")
     add("--flag", action="append", default=[], help="one more for the program")
     add("--in_one_process", type=int, default=0, help="how many pictures (0)")
