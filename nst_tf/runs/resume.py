@@ -171,11 +171,8 @@ def save_checkpoints(
         if besides is None or (step.level, step.index) == end:
             return False
         arrays = {**besides, TAKEN: np.array(taken)}
-        now = revised()
-        if now.network.precision != plan.network.precision:
-            arrays[state_file.OVERFLOWED] = np.array(1)
         try:
-            save_state(folder, now, step, arrays)
+            save_state(folder, plan, revised(), step, arrays)
         except OSError as error:
             log.warning(
                 "checkpoint in %s failed: %s", plan.checkpoints.folder, error
@@ -211,15 +208,18 @@ def save_checkpoints(
 def save_state(
     folder: checkpoint.CheckpointFolder,
     plan: planning.Plan,
+    now: planning.Plan,
     step: "descent.Step",
     besides: Mapping[str, np.ndarray],
 ) -> None:
-    """Saves the state after the last step, with `TAKEN` and other arrays."""
+    """Saves a step's state and more arrays; `now` is the plan at that step."""
     from nst_tf.optimize import descent  # already imported by now
 
-    # Arrays are copied from the device one by one.
-    state = descent.State(step.level, step.index, {**step.variables, **besides})
-    tiles = plan.tiling.side, plan.tiling.content_target
+    arrays = {**step.variables, **besides}  # copied from the device one by one
+    if now.network.precision != plan.network.precision:
+        arrays[state_file.OVERFLOWED] = np.array(1)
+    state = descent.State(step.level, step.index, arrays)
+    tiles = now.tiling.side, now.tiling.content_target
     folder.save(state, {"tiles": tiles, "asked": _list_asked(plan)})
 
 

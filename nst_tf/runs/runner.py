@@ -44,7 +44,8 @@ class Run:
     """An execution of a plan, with its start and its progress.
 
     Attributes:
-        plan: The plan.
+        first_plan: The plan that it began with.
+        plan: The plan with its current tiling and precision.
         state: The checkpoint that it resumes from; None: a new run.
         began: When it began, by `time.monotonic`.
         taken: Steps taken at each level, including earlier runs.
@@ -62,7 +63,7 @@ class Run:
         strategy: "tf.distribute.Strategy | None" = None,
         began: float | None = None,
     ):
-        self.plan = plan
+        self.first_plan = self.plan = plan
         self.state = state
         self.began = time.monotonic() if began is None else began
         self.taken = resume.read_steps_taken(state, len(plan.levels))

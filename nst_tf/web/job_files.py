@@ -71,10 +71,11 @@ def keep_state(run: runner.Run, step: "descent.Step", folder: Path) -> None:
     kept = folder / storage.LAST_STATE
     shutil.rmtree(kept, ignore_errors=True)
     running = run.plan.checkpoints._replace(folder=str(kept))
-    plan = dataclasses.replace(run.plan, checkpoints=running)
+    plan = dataclasses.replace(run.first_plan, checkpoints=running)
     with contextlib.suppress(OSError):
         if is_at_end(run):
             taken = {resume.TAKEN: np.array(run.taken)}
-            resume.save_state(resume.open_folder(plan), plan, step, taken)
+            at = resume.open_folder(plan)
+            resume.save_state(at, plan, run.plan, step, taken)
         else:  # a time limit has ended it
             shutil.copytree(folder / storage.CHECKPOINTS, kept)

@@ -14,7 +14,9 @@ import pytest
 import toys
 from PIL import Image
 
+from nst_tf.backend import device
 from nst_tf.images import image_io
+from nst_tf.optimize import state_file
 from nst_tf.runs import records
 from nst_tf.web import job_files, painting_process, storage, upload_check
 
@@ -141,6 +143,27 @@ def test_more_steps_resume_from_the_state_after_the_last(
     assert painter.starts[-1][:2] == start
     assert said[-1]["levels"] == [3, 3, 5]
     # What is not checked here: runs/test_checkpoint resumes to the same bits.
+
+
+def test_more_steps_resume_after_an_overflow_of_float16(
+    tmp_path, job, painter, monkeypatch
+):
+    monkeypatch.setattr(device, "resolve_precision", lambda _: "float16")
+    job |= {"precision": "auto"}
+
+    def overflow(step):
+        wide = {"precision": "float32", "fallback": ""}
+        painter.network = painter.plans[-1].network._replace(**wide)
+
+    painter.events[8] = overflow
+    folder = tmp_path / "jobs" / "7"
+    for steps in (3, 5, 7):
+        *_, said = paint(tmp_path, {**job, "steps": [3, 3, steps]})
+        assert said[-1]["state"] == "done", said[-1]
+        (folder / "last_state").rename(folder / "checkpoints")
+    for start, steps in zip(painter.starts[1:], (3, 5), strict=True):
+        assert start[:2] == (2, steps)
+        assert state_file.OVERFLOWED in start.arrays  # it stays in float32
 
 
 def test_a_time_limit_leaves_its_newest_checkpoint(tmp_path, job, painter):
