@@ -1,10 +1,9 @@
 """The page in a real browser: a server, its painter, and chromium."""
 
 import http.client
-import importlib
+import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import threading
 import time
 import urllib.request
 
+import browsers
 import numpy as np
 import pytest
 import toys
@@ -20,17 +20,8 @@ from PIL import Image
 from nst_tf.images import image_io
 from nst_tf.runs import records
 
-IS_NEEDED = "NST_TF_NEEDS_BROWSER" in os.environ  # as in CI
-need = importlib.import_module if IS_NEEDED else pytest.importorskip
-need("fastapi")
-playwright = need("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if not CHROMIUM and IS_NEEDED:
-    raise RuntimeError("there is no chromium: apt-get install chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(not CHROMIUM, reason="there is no chromium here"),
-]
+browsers.need("fastapi")
+pytestmark = pytest.mark.slow
 PAINT_MS = 180_000  # that a picture may take where others compute, too
 # Where the guide's pictures go, if they are asked for.
 SHOTS = os.environ.get("NST_TF_SCREENSHOTS")
@@ -42,7 +33,7 @@ storage.CHECKPOINT_SECONDS = 1
 sys.exit(command.main(["--port=0", *sys.argv[1:]]))
 """
 NIGHT = {"color_scheme": "dark"}
-PHONE = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
+PHONE = browsers.PHONE
 
 
 class Server:
@@ -105,18 +96,16 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
-    with playwright.sync_playwright() as started:
-        flags = ["--no-sandbox"] if os.geteuid() == 0 else []
-        browser = started.chromium.launch(executable_path=CHROMIUM, args=flags)
+    with browsers.launch() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
-    """A photograph of 128 x 96, and a painting."""
+    """A photograph of 128 x 96, and two paintings."""
     folder = tmp_path_factory.mktemp("pictures")
-    for number, name in enumerate(("my town.png", "painting.png")):
+    names = "my town.png", "painting.png", "second.png"
+    for number, name in enumerate(names):
         image_io.save_image(folder / name, toys.image(96, 128, number))
     return folder
 
@@ -178,6 +167,23 @@ def paint(page):
     )
     card = page.locator("#jobs li:has([aria-pressed=true])")
     return card.get_attribute("id").removeprefix("job-")
+
+
+def brush(page, x, y, to_x, to_y):
+    """Brushes from one pixel of the photograph to another."""
+    box = page.locator("#mask").bounding_box()
+    scale = box["width"] / 128
+    page.mouse.move(box["x"] + scale * x, box["y"] + scale * y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + scale * to_x, box["y"] + scale * to_y, steps=8)
+    page.mouse.up()
+
+
+def read_mask(server, number, setting):
+    """Reads a mask of a job as the browser sent it, [H, W]."""
+    (mask,) = server.ask(f"jobs/{number}")["pictures"][setting]
+    folder = server.folder / "nst_tf-studio" / "pictures" / mask
+    return np.asarray(Image.open(folder / "original").convert("L"))
 
 
 def until(page, expression, arg=None, timeout=30_000):
@@ -296,19 +302,8 @@ def test_the_brush_keeps_a_region_to_the_pixel(visit, server, pictures):
     choose(page, pictures)
     page.click("#brush")
     until(page, "document.getElementById('mask').width === 128")
-    box = page.locator("#mask").bounding_box()
-
-    def drag(x, y, to_x, to_y):
-        scale = box["width"] / 128
-        page.mouse.move(box["x"] + scale * x, box["y"] + scale * y)
-        page.mouse.down()
-        page.mouse.move(
-            box["x"] + scale * to_x, box["y"] + scale * to_y, steps=8
-        )
-        page.mouse.up()
-
-    drag(20, 20, 100, 20)
-    drag(30, 80, 90, 80)  # and this is taken back
+    brush(page, 20, 20, 100, 20)
+    brush(page, 30, 80, 90, 80)  # and this is taken back
     page.click("#undo")
     page.focus("#mask")  # keys brush as well
     for _ in range(3):
@@ -318,16 +313,54 @@ def test_the_brush_keeps_a_region_to_the_pixel(visit, server, pictures):
     page.click("#close")
     number = paint(page)
     finish(page)
-    job = server.ask(f"jobs/{number}")
-    folder = server.folder / "nst_tf-studio" / "pictures"
-    (mask,) = job["pictures"]["keep_mask"]
-    kept = np.asarray(Image.open(folder / mask / "original").convert("L"))
+    kept = read_mask(server, number, "keep_mask")
     assert set(np.unique(kept)) == {0, 255} and kept.shape == (96, 128)
     assert kept[20, 25:95].all() and not kept[50:].any()
     before = np.asarray(Image.open(pictures / "my town.png"))
     after = np.asarray(Image.open(download(page, "png").path()))
     np.testing.assert_array_equal(before[kept > 0], after[kept > 0])
     assert (before[kept == 0] != after[kept == 0]).mean() > 0.5
+
+
+def test_brushes_weaken_a_region_and_give_one_to_a_second_painting(
+    visit, server, pictures
+):
+    page = visit()
+    choose(page, pictures)
+    zone = page.locator(".drop[data-role=style]")
+    zone.locator("input").set_input_files(pictures / "second.png")
+    zone.locator("li:not(.waiting)").nth(1).wait_for()
+    page.click("#brush")
+    until(page, "document.getElementById('mask').width === 128")
+    page.click("text=Paint less")
+    brush(page, 20, 15, 100, 15)
+    page.press("#amount", "Home")  # no effect is left
+    brush(page, 20, 40, 100, 40)
+    page.check("#erase")
+    brush(page, 100, 5, 100, 90)
+    page.uncheck("#erase")
+    page.click("text=Second painting here")
+    assert page.locator("#less").is_hidden()
+    brush(page, 20, 80, 100, 80)
+    page.click("#close")
+    shown = page.locator("#masks li").all_inner_texts()
+    assert [words.split("\n")[0] for words in shown] == [
+        "strength map",
+        "content mask",
+    ]
+    number = paint(page)
+    finish(page)
+    less = read_mask(server, number, "strength_map")
+    # The browser rounds 0.3 of 255 in two ways where a stroke ends.
+    assert set(np.unique(less)) <= {0, 75, 76, 77, 78, 255}
+    assert (less[15, 20:90] == 77).all() and (less[40, 20:90] == 0).all()
+    assert (less[:, 100] == 255).all() and (less[60:] == 255).all()
+    second = read_mask(server, number, "content_mask")
+    assert set(np.unique(second)) == {0, 255}
+    assert (second[80, 20:100] == 0).all() and (second[:60] == 255).all()
+    given = records.read_record(download(page, "png").path())["inputs"]
+    assert {"strength_map", "content_mask"} < set(given)
+    assert len(given["style"]) == 2
 
 
 def test_killed_painter_and_server_lose_nothing(visit, server, pictures):
@@ -447,6 +480,64 @@ def painted(server):
     return server.wait_for(number, "done", 300)
 
 
+def test_the_slider_compares_and_the_picture_zooms(visit, painted):
+    page = visit(viewport={"width": 1280, "height": 860})
+    page.locator(f"#job-{painted['id']} button").click()
+    until(page, "document.getElementById('after').src.includes('result')")
+    for name in ("after", "before"):
+        until(page, "name => document.getElementById(name).complete", name)
+    paper = page.locator("#paper")
+
+    def look():
+        shot = Image.open(io.BytesIO(paper.screenshot()))
+        return np.asarray(shot.convert("RGB"), float)
+
+    def drag(start, end):
+        box = paper.bounding_box()
+        y = box["y"] + box["height"] / 2
+        page.mouse.move(box["x"] + start * box["width"], y)
+        page.mouse.down()
+        page.mouse.move(box["x"] + end * box["width"], y, steps=5)
+        page.mouse.up()
+
+    painting = look()
+    page.press("#split", "End")
+    photograph = look()
+    assert abs(painting - photograph).mean() > 5
+    drag(0.9, 0.5)
+    assert 49 <= float(page.input_value("#split")) <= 51
+    both, middle = look(), painting.shape[1] // 2
+    left, right = slice(0, middle - 20), slice(middle + 20, None)
+    assert abs(both - photograph)[:, left].max() <= 2
+    assert abs(both - painting)[:, right].max() <= 2
+
+    def measure():
+        return paper.bounding_box()["width"]
+
+    fitted = measure()
+    assert page.inner_text("#zoom") == "fit"
+    page.click("#in")
+    assert measure() == pytest.approx(1.5 * fitted, abs=1)
+    shown = int(page.inner_text("#zoom").removesuffix(" %"))
+    assert shown == pytest.approx(100 * measure() / painted["width"], abs=1)
+    page.focus("#frame")
+    page.keyboard.press("+")
+    assert measure() == pytest.approx(2.25 * fitted, abs=1)
+    frame = "document.getElementById('frame')"
+    assert page.evaluate(f"{frame}.scrollWidth > {frame}.clientWidth")
+    page.keyboard.press("0")
+    assert measure() == fitted and page.inner_text("#zoom") == "fit"
+    page.click("#out")
+    assert measure() == pytest.approx(fitted / 1.5, abs=1)
+    page.click("#fit")
+    paper.hover()
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -100)
+    page.keyboard.up("Control")
+    until(page, "width => document.getElementById('paper').clientWidth > width",
+          fitted)  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("name", "chosen"),
     [("studio", {}), ("studio_dark", NIGHT), ("studio_phone", PHONE)],
@@ -454,7 +545,7 @@ def painted(server):
 def test_no_serious_finding_of_an_accessibility_check(
     browser, server, visit, painted, name, chosen
 ):
-    axe = need("axe_playwright_python.sync_playwright")
+    axe = browsers.need("axe_playwright_python.sync_playwright")
     viewport = {"viewport": {"width": 1280, "height": 860}}
     page = visit(bypass_csp=True, **{**viewport, **chosen})
     page.click("#looks button:has-text('starry')")
