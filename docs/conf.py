@@ -47,6 +47,7 @@ source_suffix = {".md": "markdown"}
 
 myst_enable_extensions = ["attrs_inline"]
 myst_heading_anchors = 4  # named as on GitHub
+smartquotes_action = "qe"  # quotes and ellipses; `--` in a text is a flag
 suppress_warnings = ["myst.header"]  # a preset's page begins at its own level
 
 default_role = "literal"  # docstrings have code in single backquotes
@@ -60,6 +61,7 @@ html_theme = "furo"
 html_title = f"nst_tf {version}"
 html_show_sphinx = html_copy_source = False
 html_extra_path = ["site"]
+html_static_path, html_css_files = ["static"], ["site.css"]
 html_theme_options = {"source_repository": _address} if _address else {}
 
 _DEVELOPMENT = """\
@@ -83,6 +85,7 @@ def setup(app: Any) -> None:
     app.connect("source-read", _read)
     app.connect("autodoc-process-docstring", _document, priority=1)
     app.connect("autodoc-process-signature", _sign)
+    app.connect("html-page-context", _join)
 
 
 def _read(_app: Any, page: str, source: list[str]) -> None:
@@ -143,3 +146,14 @@ def _sign(
         for each in signature.parameters.values()
     ]
     return str(inspect.Signature(parameters)), ""
+
+
+def _join(
+    _app: Any, _page: str, _template: str, context: dict[str, Any], _tree: Any
+) -> None:
+    """Marks flags in code, which no line may break after their hyphens."""
+    context["body"] = re.sub(
+        r'(?<=<span class="pre">)--?\w+',
+        r'<span class="flag">\g<0></span>',
+        context.get("body", ""),
+    )

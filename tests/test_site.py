@@ -1,4 +1,4 @@
-"""The documentation site: no warning, links lead somewhere, pages are short."""
+"""The documentation site: no warning, links, short pages, on a phone too."""
 
 import html.parser
 import os
@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from urllib import parse
 
+import browsers
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -90,3 +91,34 @@ def test_the_start_page_shows_pictures_and_the_first_command(site):
     text = (site / "README.html").read_text()
     assert "nst-tf --flagfile=starry" in text
     assert 'href="docs/flags.html"' in text  # in the sidebar
+
+
+# Lists what is wider than a phone, unless it scrolls inside its own box. At
+# this width the theme has `.content` scroll sideways, not the page.
+TOO_WIDE = """() => {
+  const wide = document.documentElement.clientWidth;
+  const scrolls = (e) => {
+    for (; e && !e.matches(".content"); e = e.parentElement) {
+      if (getComputedStyle(e).overflowX !== "visible") return true;
+    }
+    return false;
+  };
+  const found = [...document.querySelectorAll(".content *")].filter((e) => {
+    const box = e.getBoundingClientRect();
+    return box.width && (box.right > wide + 1 || box.left < -1) && !scrolls(e);
+  }).map((e) => e.outerHTML.slice(0, 120));
+  return [document.documentElement.scrollWidth, wide, found];
+}"""
+
+
+@pytest.mark.slow
+def test_no_page_scrolls_sideways_on_a_phone(site):
+    with browsers.launch() as browser:
+        page = browser.new_context(**browsers.PHONE).new_page()
+        pages = set(site.rglob("*.html")) - {site / "index.html"}  # it leads on
+        for path in sorted(pages):
+            page.goto(path.as_uri())
+            scrolled, wide, found = page.evaluate(TOO_WIDE)
+            name = str(path.relative_to(site))
+            assert (scrolled, wide) == (390, 390), name
+            assert not found, (name, found)
