@@ -93,8 +93,14 @@ TOYS: Mapping[str, Toy] = {
     "tiles_adam": Toy({**TILES, "optimizer": "adam"}, ALL, FLOAT),
     "tiles_sgd": Toy({**TILES, "optimizer": "sgd"}),
     "tiles_recomputed": Toy({**TILES, "content_target": "recompute"}, ALL),
-    "tiles_winograd": Toy({"tile": 58, "size": 96, "convolution": "winograd"}),
-    "tiles_by_memory": Toy({"memory": 0.8332, "optimizer": "adam"}, (), FLOAT),
+    "tiles_winograd": Toy(
+        {"tile": 58, "size": 96, "min_size": 96, "convolution": "winograd"}
+    ),
+    "tiles_by_memory": Toy(
+        {"memory": 0.8332, "convolution": "direct", "optimizer": "adam"},
+        (),
+        FLOAT,
+    ),
     "tiles_masks": Toy(
         {
             **TILES,

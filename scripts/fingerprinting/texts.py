@@ -25,7 +25,6 @@ def public(_: str) -> running.Found:
 def dry_run(_: str) -> running.Found:
     """Prints plans: of a whole picture, in tiles, by memory, on paper."""
     paper = running.quick_settings(print_size="2x3cm", dpi=80.0)
-    del paper["size"]
     found: running.Found = {}
     for name, flags in {
         "whole": running.quick_flags(min_size=16, size=96),
