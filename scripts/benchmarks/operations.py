@@ -3,10 +3,9 @@
     python scripts/benchmarks/operations.py --size=512 --precision=float32
 
 A picture is painted at one size with default settings, and TensorFlow's
-profiler watches three steps after the first five. A time is that of all threads
-which work for an operation, without the operations that it calls; a share is of
-all these times. What a thread of Eigen or oneDNN does for an operation counts
-for that operation only where it is called from; its other threads are not seen.
+profiler watches three steps after the first five. A time is that
+of the threads that run an operation, without the operations that it calls, and
+not of the threads that help them; a share is of the sum of all these times.
 """
 
 import argparse
@@ -44,7 +43,6 @@ def main(arguments: Sequence[str]) -> int:
         "size": flags.size,
         "precision": flags.precision,
         "weights": flags.weights,
-        "seconds a step": round(total / 1e12 / WATCHED, 3),
         "shares": shares,
     }
     harness.append(flags.json, record)
