@@ -118,6 +118,12 @@ def test_every_setting_has_a_group_a_help_and_a_role():
         assert isinstance(field.metadata["role"], settings.Role), name
 
 
+def test_only_some_settings_have_words_that_are_no_paths():
+    assert settings.is_keyword("init", "noise")
+    assert not settings.is_keyword("init", "noise.png")
+    assert not settings.is_keyword("content", "noise")
+
+
 def test_roles_say_where_a_setting_counts():
     checkpoints = {"checkpoint_dir", "checkpoint_every", "resume"}
     assert {"style_weight", "seed", "init", "quality"} <= settings.RECORDED
