@@ -36,25 +36,17 @@ def main(arguments: Sequence[str]) -> int:
         The exit status: 0 all done; 1 invalid input, whose faults are all
         printed; 5 some failed; 129, 130, 143 and 149 stopped by a signal.
     """
-    signals = watcher.Signals(terminal.print_note)
-    with contextlib.ExitStack() as shown:
-        shown.callback(display.close)
-        try:
-            with signals, terminal.print_notes():
-                if programs.answer(command_line.PROGRAM, arguments):
-                    return console.DONE
-                request = command_line.read(arguments)
-                shown.enter_context(console.show(request.program))
-                for note in request.notes:
-                    log.info(note)
-                if request.options.merge:
-                    return _merge(request)
-                return _run(request, signals)
-        except (ValueError, OSError) as error:
-            return console.print_error(str(error))
-        except MemoryError as error:
-            console.print_error(str(error) or console.OUT_OF_MEMORY_ADVICE)
-            return console.OUT_OF_MEMORY
+
+    def work(session: console.Session) -> int:
+        if programs.answer(command_line.PROGRAM, arguments):
+            return console.DONE
+        request = command_line.read(arguments)
+        session.show(request.program, request.notes)
+        if request.options.merge:
+            return _merge(request)
+        return _run(request, session.signals)
+
+    return console.Session().run(work)
 
 
 def _merge(request: command_line.Request) -> int:

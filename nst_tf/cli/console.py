@@ -2,11 +2,11 @@
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nst_tf import display, terminal
+from nst_tf import display, terminal, watcher
 from nst_tf.backend import device, replicas
 from nst_tf.plan import checks, settings
 from nst_tf.runs import progress, standard_output
@@ -24,6 +24,48 @@ def print_error(sentence: str) -> int:
     """Prints an error in one line, and returns its exit status."""
     terminal.print_error(sentence)
     return WRONG_INPUT
+
+
+class Session:
+    """The run of a program.
+
+    Attributes:
+        signals: What stops it.
+        is_valid: Whether its input was found valid; a later error is a bug.
+    """
+
+    def __init__(self) -> None:
+        self.signals = watcher.Signals(terminal.print_note)
+        self.is_valid = False
+        self._shown = contextlib.ExitStack()
+
+    def run(self, work: "Callable[[Session], int]") -> int:
+        """Runs the work; prints its notes and an error.
+
+        Args:
+            work: Does the work of the program, and returns the exit status.
+
+        Returns:
+            The exit status; `WRONG_INPUT` and `OUT_OF_MEMORY` after errors.
+        """
+        with self._shown as shown:  # until after errors
+            shown.callback(display.close)
+            try:
+                with self.signals, terminal.print_notes():
+                    return work(self)
+            except (ValueError, OSError) as error:
+                if self.is_valid:  # a bug: show the traceback
+                    raise
+                return print_error(str(error))
+            except MemoryError as error:
+                print_error(str(error) or OUT_OF_MEMORY_ADVICE)
+                return OUT_OF_MEMORY
+
+    def show(self, job: settings.Job, notes: Sequence[str]) -> None:
+        """Shows progress and notes until the end, as in `show`."""
+        self._shown.enter_context(show(job))
+        for note in notes:
+            log.info(note)
 
 
 @contextlib.contextmanager

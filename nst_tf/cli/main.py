@@ -50,34 +50,24 @@ def main(arguments: Sequence[str]) -> int:
         SIGBREAK. Before the end of the first step a signal kills the process in
         the system's default way.
     """
-    began, signals = time.monotonic(), watcher.Signals(terminal.print_note)
-    is_right = False  # the request is valid
-    with contextlib.ExitStack() as shown:  # until after errors
-        shown.callback(display.close)
-        try:
-            with signals, terminal.print_notes():
-                request = flags.read(arguments)
-                job = request.job
-                shown.enter_context(console.show(job))
-                for note in request.notes:
-                    log.info(note)
-                if not job.content and not job.rerun:
-                    raise ValueError(
-                        "no content image; type nst-tf photo.jpg painting.jpg, "
-                        "or see nst-tf -h."
-                    )
-                if job.sheet or job.sweep:
-                    return sheet_command.paint(job, began, signals)
-                commission = _prepare(request, began)
-                is_right = True
-                return _paint(commission, signals)
-        except (ValueError, OSError) as error:
-            if is_right:  # a bug: show the traceback
-                raise
-            return console.print_error(str(error))
-        except MemoryError as error:
-            console.print_error(str(error) or console.OUT_OF_MEMORY_ADVICE)
-            return console.OUT_OF_MEMORY
+    began = time.monotonic()
+
+    def work(session: console.Session) -> int:
+        request = flags.read(arguments)
+        job = request.job
+        session.show(job, request.notes)
+        if not job.content and not job.rerun:
+            raise ValueError(
+                "no content image; type nst-tf photo.jpg painting.jpg, or see "
+                "nst-tf -h."
+            )
+        if job.sheet or job.sweep:
+            return sheet_command.paint(job, began, session.signals)
+        commission = _prepare(request, began)
+        session.is_valid = True
+        return _paint(commission, session.signals)
+
+    return console.Session().run(work)
 
 
 class Commission(NamedTuple):

@@ -40,41 +40,31 @@ def main(arguments: Sequence[str]) -> int:
         written. With the film of the frames so far: 3 out of memory; 4 a frame
         failed; 129, 130, 143 and 149 stopped by a signal.
     """
-    began, signals = time.monotonic(), watcher.Signals(terminal.print_note)
-    is_right = False  # the request is valid
-    with contextlib.ExitStack() as shown:
-        shown.callback(display.close)
-        try:
-            with signals, terminal.print_notes():
-                if programs.answer(command_line.PROGRAM, arguments):
-                    return console.DONE
-                request = command_line.read(arguments)
-                shown.enter_context(console.show(request.job))
-                for note in request.notes:
-                    log.info(note)
-                display.show_stage(f"reading {request.job.content}")
-                film = preparing.prepare(request)
-                painter = make_painter(film)
-                first = next(film.clip.read(0, 1))
-                plan = painter.make_plan(film.add_masks(first))
-                if request.job.dry_run:
-                    terminal.print_result(*_estimate(film, plan))
-                    return console.DONE
-                if not request.job.quiet:
-                    terminal.print_note(*_describe(film, plan))
-                for note in _list_notes(film):
-                    log.info(note)
-                api.log_notes(film.draft)
-                with contextlib.closing(open_folder(film, plan)) as folder:
-                    is_right = True
-                    return _paint(film, painter, folder, signals, began)
-        except (ValueError, OSError) as error:
-            if is_right:  # a bug: show the traceback
-                raise
-            return console.print_error(str(error))
-        except MemoryError as error:
-            console.print_error(str(error) or console.OUT_OF_MEMORY_ADVICE)
-            return console.OUT_OF_MEMORY
+    began = time.monotonic()
+
+    def work(session: console.Session) -> int:
+        if programs.answer(command_line.PROGRAM, arguments):
+            return console.DONE
+        request = command_line.read(arguments)
+        session.show(request.job, request.notes)
+        display.show_stage(f"reading {request.job.content}")
+        film = preparing.prepare(request)
+        painter = make_painter(film)
+        first = next(film.clip.read(0, 1))
+        plan = painter.make_plan(film.add_masks(first))
+        if request.job.dry_run:
+            terminal.print_result(*_estimate(film, plan))
+            return console.DONE
+        if not request.job.quiet:
+            terminal.print_note(*_describe(film, plan))
+        for note in _list_notes(film):
+            log.info(note)
+        api.log_notes(film.draft)
+        with contextlib.closing(open_folder(film, plan)) as folder:
+            session.is_valid = True
+            return _paint(film, painter, folder, session.signals, began)
+
+    return console.Session().run(work)
 
 
 def make_painter(film: preparing.Film) -> painting.FilmPainter:
