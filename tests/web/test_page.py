@@ -413,6 +413,11 @@ def test_killed_painter_and_server_lose_nothing(visit, server, pictures):
 
 def test_samples_and_looks_fill_the_form(visit):
     page = visit(viewport={"width": 1280, "height": 860})
+    photographs = page.locator(".samples[data-role=content] button")
+    assert [each.get_attribute("title") for each in photographs.all()] == [
+        "harbor at dusk",
+        "valley",
+    ]
     page.click("#looks button:has-text('kept')")
     assert page.locator("#masks li").inner_text().startswith("keep mask")
     assert page.locator(".chosen img").count() == 2

@@ -153,10 +153,11 @@ function makeForm(told) {
     }, make("img", { src: `api/presets/${preset.name}`, alt: preset.text, loading: "lazy" }),
     make("span", {}, preset.name.replaceAll("_", " "))));
   }
-  const paintings = new Set(told.presets.flatMap((preset) => preset.pictures.style));
+  const used = (role) => new Set(told.presets.flatMap((preset) => preset.pictures[role] || []));
+  const paintings = used("style"), photographs = used("content");
   for (const name of told.samples) {
-    if (told.presets.some((preset) => preset.pictures.keep_mask?.includes(name))) continue;
-    const role = paintings.has(name) ? "style" : "content";
+    const role = paintings.has(name) ? "style" : photographs.has(name) ? "content" : "";
+    if (!role) continue;  // a mask, or a doodle
     const words = name.replaceAll("_", " ");
     $("desk").querySelector(`.samples[data-role=${role}]`).append(make("button", {
       type: "button", title: words, onclick: () => choose(role, [sample(name)]),
