@@ -163,6 +163,8 @@ def _convolve(
         results = tf.concat([convolve_group(group) for group in some], axis=0)
     else:  # a loop: its body is traced once
         results = _loop(convolve_group)
+        # Keras's max pooling needs the number of dimensions.
+        results.set_shape([None, None, filters.shape[1 if backward else 2]])
     return results[None, :height, :width]
 
 

@@ -116,6 +116,33 @@ def test_a_network_is_built_untraced(wide, monkeypatch, padding, pooling):
     assert found.shape == layer.compute_output_shape((1, 8, 9, 128))
 
 
+@pytest.mark.parametrize("pooling", architectures.POOLINGS)
+def test_what_winograd_computes_is_pooled(monkeypatch, pooling):
+    kind = architectures.Architecture((1, 1, 1), (128, 128, 128))
+    monkeypatch.setitem(architectures.NETWORKS, "toy", kind)
+    names = ("block1_conv1", "block2_conv1", "block3_conv1")
+    layers = {
+        name: (
+            _random(3, 3, before, 128, seed=seed) * (2 / 9 / before) ** 0.5,
+            np.zeros(128, "f4"),
+        )
+        for seed, (name, before) in enumerate(
+            zip(names, (3, 128, 128), strict=True)
+        )
+    }
+    direct, fast = (
+        extractors.vgg(
+            "toy", names, layers, pooling=pooling, convolution=convolution
+        ).extract(toys.image(35, 42))
+        for convolution in ("direct", "winograd")
+    )
+    for name in names:
+        largest = np.abs(direct[name]).max()
+        np.testing.assert_allclose(
+            fast[name], direct[name], rtol=0, atol=1e-5 * largest
+        )
+
+
 def test_tiles_round_as_the_whole(wide):
     network = wide(convolution="winograd", pooling="average")
     image = tf.constant(toys.image(90, 70, 1)[None])
