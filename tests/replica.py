@@ -2,6 +2,7 @@
 
     python replica.py gradients DEVICES OUT.npz
     python replica.py program DEVICES FLAG...    -> the program, on the toy
+    python replica.py film DEVICES FLAG...       -> nst-tf-video, on the toy
 
 `TF_CONFIG` makes it one of several. How many devices there are is said before
 TensorFlow starts, and once.
@@ -15,31 +16,51 @@ import toys
 
 from nst_tf.backend import replicas
 from nst_tf.cli import main
+from nst_tf.losses import objectives, temporal
 from nst_tf.network import architectures
 from nst_tf.tiling import tiled, views
 
 
 def gradients(devices, path):
-    """Evaluates pictures, alone and together; writes what came of it."""
+    """Evaluates pictures, whole, alone and together; writes what came of it."""
     strategy = replicas.make_strategy(devices)
     found = {"replicas": replicas.count_devices(strategy)}
     for dtype in ("float32", "float64"):
-        for name, team in (("alone", None), ("together", strategy)):
-            for key, value in _evaluated(team, dtype).items():
+        for name, team in (
+            ("whole", None),
+            ("alone", None),
+            ("together", strategy),
+        ):
+            is_cut = name != "whole"
+            for key, value in _evaluated(team, dtype, is_cut).items():
                 found[f"{name}/{dtype}/{key}"] = value
     np.savez(path, **found)
 
 
-def _evaluated(strategy, dtype):
-    """Evaluates two pictures one after the other, in one trace."""
+def _evaluated(strategy, dtype, is_cut):
+    """Evaluates two frames of a film one after the other, in one trace."""
     network = toys.extractor(None, dtype=dtype)
-    content, style, *pictures = (
-        toys.image(48, 64, seed, dtype) for seed in range(4)
+    content, style, known, *pictures = (
+        toys.image(48, 64, seed, dtype) for seed in range(5)
     )
-    loss_list = toys.style_and_content(network, content, style)
-    tiles = views.cut_for_extractor(network, 48, 64, 32)
-    assert tiles.number == 6
-    evaluate = tiled.make_tiled_objective(network, loss_list, tiles, strategy)
+    confidence = np.random.default_rng(5).uniform(size=(1, 48, 64, 1))
+    confidence[:, 8:20, 24:50] = 0  # across tiles of both devices
+    loss_list = [
+        *toys.style_and_content(network, content, style),
+        temporal.TemporalLoss(
+            tf.constant(known[None]),
+            tf.constant(confidence.astype(dtype)),
+            50.0,
+        ),
+    ]
+    if is_cut:
+        tiles = views.cut_for_extractor(network, 48, 64, 32)
+        assert tiles.number == 6
+        evaluate = tiled.make_tiled_objective(
+            network, loss_list, tiles, strategy
+        )
+    else:
+        evaluate = objectives.make_objective(network, loss_list)
     variable = tf.Variable(pictures[0][None])
     traces = []
 
@@ -73,4 +94,8 @@ if __name__ == "__main__":
     )
     if what == "program":
         sys.exit(main.main(rest))
+    if what == "film":
+        from nst_tf.video import command
+
+        sys.exit(command.main(rest))
     gradients(int(count), *rest)

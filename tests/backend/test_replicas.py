@@ -68,15 +68,18 @@ def _cluster(count=2):
 def _assert_same(path, count):
     found = np.load(path)
     assert found["replicas"] == count
-    names = [name for name in found.files if name.startswith("alone/")]
-    assert len(names) == 2 * 2 * 6
+    names = [name for name in found.files if name.startswith("together/")]
+    assert len(names) == 2 * 2 * 7
+    assert sum("temporal" in name for name in names) == 2 * 2
     for name in names:
-        alone = found[name]
-        together = found[name.replace("alone", "together")]
-        scale = np.abs(alone).max()
-        assert scale > 0
-        difference = np.abs(alone - together).max()
-        assert difference <= TOLERANCE[name.split("/")[1]] * scale, name
+        together = found[name]
+        for one in "alone", "whole":
+            other = found[name.replace("together", one)]
+            scale = np.abs(other).max()
+            assert scale > 0
+            difference = np.abs(together - other).max()
+            most = TOLERANCE[name.split("/")[1]] * scale
+            assert difference <= most, (name, one)
 
 
 @pytest.mark.slow
