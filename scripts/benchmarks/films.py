@@ -91,6 +91,7 @@ class _Bench:
             "size": [self._clip.width, self._clip.height],
             "frames": flags.frames,
             "weights": flags.weights,
+            "steps": list(flags.steps),
             "style": Path(flags.style).stem,
             "temporal_weight": flags.temporal_weight,
             "look_back": list(flags.look_back),
