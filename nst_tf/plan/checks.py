@@ -153,11 +153,8 @@ def _check_type(field: dataclasses.Field, value: object) -> None:
         wrong |= not isinstance(part, kinds[field.type])
         wrong |= isinstance(part, bool) and field.type is not bool
     if wrong:
-        name = (
-            getattr(field.type, "__name__", "tuple")
-            if not several
-            else (str(field.type))
-        )
+        kind: Any = field.type
+        name = str(kind) if several else kind.__name__
         raise TypeError(
             f"--{field.name} is {reprlib.repr(value)} of type "
             f"{type(value).__name__}, expected {name}."

@@ -118,6 +118,9 @@ def test_match_says_what_is_outside():
     result = color.match_moments(STYLE, stark)
     outside = (result.image < 0) | (result.image > 1)
     assert 0 < result.share == outside.mean()
+    for bound in (0.0, 1.0):  # black and white are inside
+        plain = np.full((4, 5, 3), bound, "f4")
+        assert color.match_moments(plain, plain).share == 0
 
 
 @pytest.mark.parametrize("weighted", [False, True])
