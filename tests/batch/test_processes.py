@@ -20,7 +20,7 @@ from nst_tf.batch import ledger
 from nst_tf.images import image_io
 from nst_tf.transfer import painter_pool
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("default_signals")]
 ROOT = Path(nst_tf.__file__).parent.parent
 SMALL = ["--size=48", "--min_size=48", "--weights=small"]
 PAIRS = ["--content=photos/*.jpg", "--style=paintings/*.jpg"]
