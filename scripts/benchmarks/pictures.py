@@ -92,14 +92,20 @@ def _paint(flags: argparse.Namespace, name: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
             [
-                *(sys.executable, "-m", "nst_tf.run", CONTENT, STYLE),
+                *(sys.executable, "-m", "nst_tf.run"),
+                *(f"--content={CONTENT}", f"--style={STYLE}"),
                 *(f"--size={flags.size}", f"--weights={flags.weights}"),
-                *("--precision=float32", "--device=cpu", "--quiet"),
+                "--precision=float32",
                 *([] if name == BEFORE else [f"--convolution={name}"]),
                 *("--output=picture.png", *flags.flag),
             ],
             cwd=folder,
-            env={**harness.make_environment(), "PYTHONPATH": str(code)},
+            env={
+                **os.environ,
+                "PYTHONPATH": str(code),
+                "CUDA_VISIBLE_DEVICES": "-1",
+            },
+            capture_output=True,
             check=True,
         )
 
