@@ -3,9 +3,9 @@
     python scripts/benchmarks/operations.py --size=512 --precision=float32
 
 A picture is painted at one size with default settings, and TensorFlow's
-profiler watches three steps after the first five. A time is that
-of the threads that run an operation, without the operations that it calls, and
-not of the threads that help them; a share is of the sum of all these times.
+profiler watches three steps after the first five. A time is that of the threads
+that run an operation, without the operations that it calls, and not of the
+threads that help them; a share is of the sum of all these times.
 """
 
 import argparse

@@ -3,11 +3,11 @@
     python scripts/benchmarks/pictures.py --size=512
 
 Each contestant is the program with its default settings and one convolution
-algorithm, in float32, in a fresh process. They take turns; a ratio to the first
-contestant is formed within each round. The first round is the first run with
-the files of Python and TensorFlow on disk; no compilation outlives a process.
---before=FOLDER adds another checkout, such as that of an older commit, with its
-own convolutions.
+algorithm, in float32 on the CPU, in a fresh process. They take turns; a ratio
+to the first contestant is formed within each round. The first round is the
+first run with the files of Python and TensorFlow on disk; no compilation
+outlives a process. --before=FOLDER adds another checkout, such as that of an
+older commit, with its own convolutions.
 
     python scripts/benchmarks/pictures.py --size=256 --in_one_process=10
 
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _measure_programs(flags: argparse.Namespace) -> dict[str, Any]:
-    """Times the program with each convolution, in turn."""
+    """Times the program of each contestant, in turn."""
     names = [BEFORE] * bool(flags.before) + flags.convolutions
     seconds: dict[str, list[float]] = {name: [] for name in names}
     processor: dict[str, list[float]] = {name: [] for name in names}
