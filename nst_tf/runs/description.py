@@ -1,7 +1,9 @@
-"""Writes the record of a picture as a commented flag file."""
+"""Writes the record of a picture or a film as a commented flag file."""
 
 import contextlib
 import os
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,16 @@ from nst_tf.runs import record_checks, records
 
 
 def describe(path: str | os.PathLike[str]) -> list[str]:
-    """Describes how a picture was made: the lines of a commented flag file.
+    """Describes how a picture or film was made, as a commented flag file.
+
+    Returns:
+        Its lines.
 
     Raises:
-        ValueError: As `records.read_record`.
+        ValueError: As `records.read_record` and `records.read_film_record`.
     """
+    if records.is_film(path):
+        return _describe_film(path)
     record = records.read_record(path)
     decided, network = record["decided"], record["network"]
     pictures = record["inputs"]
@@ -70,8 +77,36 @@ def describe(path: str | os.PathLike[str]) -> list[str]:
     ]
     if network["weights"] != "auto":
         arguments.append(("weights", network["weights"]))
-    text = [f"# {line}" for line in lines]
-    text += [line for each in arguments for line in _flag(*each)]
+    return _format(lines, arguments)
+
+
+def _describe_film(path: str | os.PathLike[str]) -> list[str]:
+    """Describes how a film was made: the lines of a commented flag file."""
+    record = records.read_film_record(path)
+    versions = (f"{n} {value}" for n, value in record["versions"].items())
+    # Whoever pastes them into a shell runs no command of the file.
+    own = shlex.join(f"--{n}={value}" for n, value in record["film"].items())
+    lines = [
+        f"{Path(path).name}, a film made by nst_tf {record['nst_tf']}",
+        f"content: {record['content']}",
+        *(f"style: {each}" for each in record["style"]),
+        f"flags of nst-tf-video, to type: {own or 'none'}",
+        f"versions: {', '.join(versions)}",
+    ]
+    flags = [
+        each for each in record["flags"].items() if each[0] in settings.RECORDED
+    ]
+    if record["weights"] != "auto":
+        flags.append(("weights", record["weights"]))
+    return _format(lines, flags)
+
+
+def _format(
+    comments: Iterable[str], flags: Iterable[tuple[str, Any]]
+) -> list[str]:
+    """Formats the lines of a flag file; all texts are untrusted."""
+    text = [f"# {line}" for line in comments]
+    text += [line for each in flags for line in _flag(*each)]
     # U+2028 is not escaped, but ends a line of a flag file.
     return [" ".join(terminal.escape(line).splitlines()) for line in text]
 

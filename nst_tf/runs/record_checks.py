@@ -7,7 +7,7 @@ bounds. Unknown values stay in the record and are ignored.
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nst_tf.plan import checks, settings
@@ -27,15 +27,27 @@ def parse(text: str) -> dict[str, Any]:
         LookupError, TypeError, ValueError, RecursionError: If the text is not a
             record.
     """
-    if len(text) > LONGEST:
-        raise ValueError("it is too long")
-    record = json.loads(
-        text,
-        parse_int=_read_integer,
-        parse_float=_read_float,
-        parse_constant=_read_float,
-    )
+    record = _load(text)
     _check_structure(record)
+    return dict(record)
+
+
+def parse_film(text: str) -> dict[str, Any]:
+    """Parses the record of a film, and checks its settings.
+
+    Raises:
+        LookupError, TypeError, ValueError, RecursionError: If the text is not
+            such a record, or a setting has an invalid value.
+    """
+    record = _load(text)
+    options, versions = record["film"], record["versions"]
+    for table in (record, record["flags"], options, versions):
+        _check_kinds(dict, table)
+        _check_kinds(str, *table)
+    _check_kinds(list, record["style"])
+    _check_kinds(str, record["nst_tf"], record["content"], *record["style"])
+    _check_kinds(str, record["weights"], *options.values(), *versions.values())
+    _check_flags(record["flags"])
     return dict(record)
 
 
@@ -47,13 +59,7 @@ def check_settings(record: dict[str, Any]) -> None:
             file without a digest in the record.
     """
     for table in (record["flags"], record["decided"]["settings"]):
-        for name, value in table.items():
-            if name not in settings.RECORDED:
-                continue
-            if isinstance(value, list):
-                value = tuple(value)
-            _check_lengths(value)
-            checks.check_field(settings.FIELDS[name], value)
+        _check_flags(table)
         init = table.get("init", settings.FIELDS["init"].default)
         if not settings.is_keyword("init", init) and (
             "init" not in record["inputs"]
@@ -93,6 +99,29 @@ def is_bare_name(name: str) -> bool:
         and not set(bare) & set("/\\\0")
         and bare[1:2] != ":"  # a drive
     )
+
+
+def _load(text: str) -> Any:
+    """Parses JSON, within limits."""
+    if len(text) > LONGEST:
+        raise ValueError("it is too long")
+    return json.loads(
+        text,
+        parse_int=_read_integer,
+        parse_float=_read_float,
+        parse_constant=_read_float,
+    )
+
+
+def _check_flags(table: Mapping[str, Any]) -> None:
+    """Raises TypeError or ValueError if a known setting is invalid."""
+    for name, value in table.items():
+        if name not in settings.RECORDED:
+            continue
+        if isinstance(value, list):
+            value = tuple(value)
+        _check_lengths(value)
+        checks.check_field(settings.FIELDS[name], value)
 
 
 def _read_integer(text: str) -> int:

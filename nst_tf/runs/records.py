@@ -1,10 +1,12 @@
-"""Makes and reads records: how a picture was made, as plain data.
+"""Makes and reads records: how a picture or a film was made, as plain data.
 
 A record holds the requested settings that differ from defaults, all settings
 after defaults and strength are resolved, and the choices of clock and machine:
 sizes and steps of the levels, precision, weights. It is enough to repeat the
 picture, bit for bit on the same machine and versions, even if defaults have
 changed since. It holds file names; paths only on request.
+
+The record of a film, which `video` makes, holds the requested settings alone.
 """
 
 import datetime
@@ -19,12 +21,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nst_tf
-from nst_tf import errors, urls
+from nst_tf import errors, files, urls
 from nst_tf.images import decoders, image_io, sources, writing
 from nst_tf.plan import inputs, planning, settings
 from nst_tf.runs import checkpoint, record_checks, resume
 
 Record = Mapping[str, Any]
+
+FILM_TAG = "synopsis"  # a tag of the container that both formats have
+FILM_FORMATS = {".mp4": "mp4", ".webm": "webm"}  # extension -> FFmpeg's name
 
 
 class Outcome(NamedTuple):
@@ -136,17 +141,7 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
         ValueError: If the file or its record is missing, or the record is
             invalid.
     """
-    if urls.has_scheme(str(path)):
-        raise ValueError(
-            f"{urls.show_address(str(path))} is an address; expected the file "
-            "of a picture. Download it first."
-        )
-    path = Path(os.path.expanduser(path))
-    if not path.is_file():
-        raise ValueError(
-            f"there is no file {path}"
-            + (errors.find_near_file(path) or "; check its name and folder.")
-        )
+    path = _find_file(path)
     text = _read_embedded(path) or _read_beside(path)
     try:
         record = record_checks.parse(text)
@@ -164,6 +159,30 @@ def read_record(path: str | os.PathLike[str]) -> dict[str, Any]:
             "of this program."
         ) from error
     return record
+
+
+def is_film(path: str | os.PathLike[str]) -> bool:
+    """Returns whether a file has the record of a film, by its extension."""
+    return Path(path).suffix.lower() in FILM_FORMATS
+
+
+def read_film_record(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Reads the record of a film from its file.
+
+    It checks every value, since the file is untrusted.
+
+    Raises:
+        ValueError: If the file or its record is missing, the record is
+            invalid, or PyAV is missing.
+    """
+    path = _find_file(path)
+    files.require_extra("av", "video", f"--describe={path}")
+    try:
+        return record_checks.parse_film(_read_film_tag(path))
+    except (ValueError, LookupError, TypeError, RecursionError):
+        raise ValueError(
+            f"{path} has no record; expected an unedited film of nst-tf-video."
+        ) from None
 
 
 def list_versions() -> dict[str, str]:
@@ -247,6 +266,22 @@ def _digest_weights_file(plan: planning.Plan) -> dict[str, str]:
     return {"file": digest} if digest else {}
 
 
+def _find_file(path: str | os.PathLike[str]) -> Path:
+    """Finds the file of a record; raises ValueError if there is none."""
+    if urls.has_scheme(str(path)):
+        raise ValueError(
+            f"{urls.show_address(str(path))} is an address; expected the file "
+            "of a picture or film. Download it first."
+        )
+    path = Path(os.path.expanduser(path))
+    if not path.is_file():
+        raise ValueError(
+            f"there is no file {path}"
+            + (errors.find_near_file(path) or "; check its name and folder.")
+        )
+    return path
+
+
 def _read_beside(path: Path) -> str:
     """Reads the record beside a picture; returns "" without one."""
     beside = writing.sidecar_path(path)
@@ -267,3 +302,17 @@ def _read_embedded(path: Path) -> str:
             return writing.read_record(image)
     except Exception:  # damaged files raise all kinds
         return ""
+
+
+def _read_film_tag(path: Path) -> str:
+    """Reads the record inside a film's file; returns "" without one."""
+    import av
+
+    # A guessed format could be a playlist, which names other files.
+    form = FILM_FORMATS[path.suffix.lower()]
+    try:
+        with av.open(str(path), format=form) as container:
+            tags = {n.lower(): text for n, text in container.metadata.items()}
+    except (av.error.FFmpegError, OSError):
+        return ""
+    return tags.get(FILM_TAG, "")

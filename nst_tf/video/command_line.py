@@ -1,6 +1,7 @@
 """The command line of nst-tf-video: its own flags, and those of settings."""
 
 import dataclasses
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import NamedTuple
@@ -109,6 +110,7 @@ out of memory; 4 a frame failed; 129, 130, 143, 149 stopped by SIGHUP,
 Ctrl-C, SIGTERM, Ctrl-Break."""
 # Settings of the program that a film has, too.
 _SHARED = ("dry_run", "progress", "quiet", "verbose")
+_UNRECORDED = ("work_dir", "keep_frames", "report")
 # A film continues from its own work folder, and paper has no frames.
 _LEFT_OUT = (
     *("checkpoint_dir", "checkpoint_every", "resume", "continue_from"),
@@ -177,6 +179,24 @@ def read(arguments: Sequence[str]) -> Request:
             "after the start."
         )
     return Request(options, job, selection, request.notes)
+
+
+def list_recorded(options: Options) -> dict[str, str]:
+    """Lists the flags that decide a film and differ from their defaults.
+
+    Of a folder it has the name.
+    """
+    found = {}
+    for field in dataclasses.fields(Options):
+        value = getattr(options, field.name)
+        if field.name in _UNRECORDED or value == field.default:
+            continue
+        if isinstance(value, tuple):
+            value = ",".join(map(str, value))
+        if field.name == "flow":
+            value = os.path.basename(os.path.abspath(value))
+        found[field.name] = str(value)
+    return found
 
 
 def _read_time(name: str, text: str) -> Fraction | None:

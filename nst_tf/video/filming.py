@@ -12,6 +12,7 @@ import numpy as np
 from nst_tf import display, screens
 from nst_tf.backend import device
 from nst_tf.images import image_io
+from nst_tf.runs import records
 from nst_tf.video import clips, frames, preparing, work_folder, writing
 
 log = logging.getLogger("nst_tf")
@@ -283,12 +284,18 @@ def write(
     display.show_stage(f"writing {film.output}")
     shown = clip.shown[:count]
     times = [time for each in shown for time in (each.time, each.duration)]
+    metadata = {
+        name: text
+        for name, text in clip.metadata.items()
+        if name.lower() != records.FILM_TAG
+    }
+    metadata[records.FILM_TAG] = preparing.make_record(film)
     options = writing.Options(
         film.options.crf,
         clip.rate,
         writing.find_unit(times),
         clip.find_sound(count),
-        dict(clip.metadata),
+        metadata,
         job.mark,
         job.keep_location,
         job.bit_depth,

@@ -6,16 +6,18 @@ Nothing here needs TensorFlow, so that wrong input is answered at once.
 import contextlib
 import dataclasses
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import nst_tf
 from nst_tf import errors, files, urls
 from nst_tf.images import image_io, sources
 from nst_tf.plan import inputs, planning, settings
-from nst_tf.runs import outputs
+from nst_tf.runs import outputs, records
 from nst_tf.video import (
     clips,
     command_line,
@@ -253,10 +255,40 @@ def identify(film: Film, decided: Mapping[str, Any]) -> dict[str, Any]:
     if os.path.isdir(options.flow):
         flows = sorted(Path(options.flow).glob("*.flo"))
         identity["flow"] = _digest_files(flows)
+    return identity | _list_versions()
+
+
+def make_record(film: Film) -> str:
+    """Makes the record that the file of a film has, as JSON.
+
+    It holds neither the date nor seconds, so that a continued film is the same
+    file, and names of files without folders.
+    """
+    job = film.job
+    flags, weights = records.list_flags(job), job.weights
+    if not settings.is_keyword("init", job.init):  # a file
+        flags.pop("init", None)
+    if not settings.is_keyword("weights", weights):
+        weights = f"./{sources.find_name(weights)}"
+    record = {
+        "nst_tf": nst_tf.__version__,
+        "content": sources.find_name(job.content),
+        "style": [sources.find_name(each) for each in job.style],
+        "weights": weights,
+        "flags": flags,
+        "film": command_line.list_recorded(film.options),
+        "versions": {**records.list_versions(), **_list_versions()},
+    }
+    return json.dumps(record)
+
+
+def _list_versions() -> dict[str, str]:
+    """Returns the versions of the packages that only films need."""
+    found = {}
     for name, module in (("PyAV", "av"), ("OpenCV", "cv2")):
         with contextlib.suppress(ImportError):
-            identity[name] = __import__(module).__version__
-    return identity
+            found[name] = __import__(module).__version__
+    return found
 
 
 def _is_own(film: Film) -> bool:

@@ -15,7 +15,9 @@ import pytest
 from PIL import Image
 
 from nst_tf import files
+from nst_tf.cli import answers
 from nst_tf.plan import planning
+from nst_tf.runs import records
 from nst_tf.video import command, writing
 
 STUB = """\
@@ -255,6 +257,28 @@ def test_kept_frames_are_not_painted_again(folder, capsys, painter):
     assert "style_weight (100.0 there, 7.0 now) differs. Repeat the com" in err
     (folder / "o.mp4").write_text("the user's")
     assert "output o.mp4 exists" in _run(capsys, *given)[2]
+
+
+def test_a_film_says_how_it_was_made(folder, capsys, painter):
+    given = "--style_weight=7.0", "--end=0.2", "--look_back=1,2"
+    assert _run(capsys, "-o", "o.mp4", *given)[0] == 0
+    assert answers.main(["--describe=o.mp4"]) == 0
+    text = capsys.readouterr().out
+    flags = {given[0], "--size=64", "--weights=small"}
+    assert flags <= {*text.splitlines()}
+    typed = text.partition("to type: ")[2].partition("\n")[0].split()
+    assert typed == list(given[1:])
+    (folder / "again.cfg").write_text(text)
+    again = ["--flagfile=again.cfg", "clip.mp4", "painting.png", *typed, "-o"]
+    assert command.main([*again, "again.mp4"]) == 0
+    films_ = [(folder / name).read_bytes() for name in ("o.mp4", "again.mp4")]
+    assert films_[0] == films_[1]
+    # A film of a film has its own record alone.
+    (folder / "clip.mp4").unlink()
+    (folder / "o.mp4").rename(folder / "second.mp4")
+    arguments = ["second.mp4", "painting.png", "--size=32", "-o", "b.mp4"]
+    assert command.main([*arguments, "--weights=small"]) == 0
+    assert records.read_film_record("b.mp4")["content"] == "second.mp4"
 
 
 def test_failed_frames_are_listed_and_painted_again(folder, capsys, painter):
