@@ -133,7 +133,7 @@ def _read(
         if cell and (run.count - 1) % every == 0 and cell.is_due():
             cell.draw(results.read_image(step))
 
-    last = run.read(follow, signals.should_stop)
+    last = run.execute(follow, signals.should_stop)
     if not signals.received:
         report.finish()
     else:

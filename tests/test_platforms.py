@@ -15,8 +15,7 @@ from PIL import Image
 
 from nst_tf import files, locks, terminal
 from nst_tf.backend import device, host_memory
-from nst_tf.batch import checking
-from nst_tf.batch import painting as batch_painting
+from nst_tf.batch import checking, stations
 from nst_tf.runs import checkpoint
 from nst_tf.video import work_folder
 from nst_tf.web import child_processes
@@ -91,9 +90,9 @@ def test_without_locks_no_signal_is_sent_to_a_process(tmp_path, monkeypatch):
 def test_batches_and_films_leave_no_lock_behind(tmp_path):
     picture = tmp_path / "a.png"
     with (
-        batch_painting._lock(picture),
+        stations._lock(picture),
         pytest.raises(ValueError, match="another batch"),
-        batch_painting._lock(picture),
+        stations._lock(picture),
     ):
         pass
     film = work_folder.WorkFolder(tmp_path / "work", {"a": 1}, (4, 4))

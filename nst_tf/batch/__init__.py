@@ -2,8 +2,8 @@
 
 `manifest` reads lines, `tasks` makes a job of each, `checking` checks them
 all before any work, `order` puts pictures side by side that share a network,
-a size and a style. A `Station` of `painting` paints them one by one: in
-this process or in `workers`, or, by `ray_engine`, in each `actor` of a cluster.
+a size and a style. A `Station` paints them one by one: in this process or in
+`workers`, or, by `ray_engine`, in each `actor` of a cluster.
 `ledger` notes what became of each line.
 
     import nst_tf

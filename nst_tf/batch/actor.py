@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import nst_tf
-from nst_tf.batch import ledger, painting
+from nst_tf.batch import ledger, stations
 from nst_tf.images import sources, writing
 from nst_tf.plan import inputs, settings
 
@@ -50,10 +50,10 @@ class PaintingActor:
         mark: A file beside the outputs; a worker that can see it writes there.
     """
 
-    def __init__(self, setup: painting.Setup, threads: int, mark: str):
+    def __init__(self, setup: stations.Setup, threads: int, mark: str):
         for name in ("INTRAOP", "INTEROP"):
             os.environ[f"TF_NUM_{name}_THREADS"] = str(threads)
-        self._station = painting.Station(setup)
+        self._station = stations.Station(setup)
         self._mark = mark
         self._stop = threading.Event()
         self._folder = tempfile.TemporaryDirectory(prefix="nst-tf-")

@@ -14,8 +14,8 @@ from nst_tf.batch import (
     ledger,
     manifest,
     order,
-    painting,
     report,
+    stations,
     tasks,
     workers,
 )
@@ -118,7 +118,7 @@ def paint(
     work = sum(group.work * len(each) for group, each in checked.found.items())
     shown = report.Report(checked.number, work)
     watch = workers.Watch(should_stop, shown.follow)
-    setup = painting.Setup(options.judge, results=book.path if book else None)
+    setup = stations.Setup(options.judge, results=book.path if book else None)
     queue = order.Queue(checked.found)
     with contextlib.ExitStack() as stack:
         if book:
@@ -160,7 +160,7 @@ def describe_faults(
 def _open_engine(
     options: command_line.Options,
     queue: order.Queue,
-    setup: painting.Setup,
+    setup: stations.Setup,
     written: ledger.Written,
     watch: workers.Watch,
 ) -> Generator[workers.Outcome, None, None]:

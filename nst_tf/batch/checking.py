@@ -12,7 +12,13 @@ from typing import Any, NamedTuple
 
 from nst_tf import files, urls
 from nst_tf.batch import done, groups, manifest, tasks
-from nst_tf.images import decoders, image_io, reading, sources, writing
+from nst_tf.images import (
+    decoding_setup,
+    image_io,
+    reading,
+    sources,
+    writing,
+)
 from nst_tf.plan import inputs, settings
 from nst_tf.runs import outputs
 
@@ -254,7 +260,9 @@ def _read_size(source: str, job: settings.Job) -> groups.Size:
     path = Path(os.path.expanduser(source))
     try:
         if path.is_file():
-            with decoders.open_header(path, [*reading.PILLOW_READERS]) as image:
+            with decoding_setup.open_header(
+                path, [*reading.PILLOW_READERS]
+            ) as image:
                 width, height = image.size
                 turned = image.getexif().get(_ORIENTATION) in _ROTATED
             if height * width <= 1e6 * job.max_megapixels:

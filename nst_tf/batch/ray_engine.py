@@ -26,7 +26,7 @@ from nst_tf.batch import (
     groups,
     ledger,
     order,
-    painting,
+    stations,
     tasks,
     workers,
 )
@@ -223,7 +223,7 @@ class _Slot:
             import ray
 
             self._class = driver.find_class(unit.group)
-            setup = painting.Setup(driver.judge, self._class / 1e9)
+            setup = stations.Setup(driver.judge, self._class / 1e9)
             self._actor = (
                 ray.remote(self._kind)
                 .options(

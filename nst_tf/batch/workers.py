@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from nst_tf import locks
 from nst_tf.backend import host_memory
-from nst_tf.batch import ledger, order, painting
+from nst_tf.batch import ledger, order, stations
 from nst_tf.images import writing
 
 log = logging.getLogger("nst_tf")
@@ -45,7 +45,7 @@ Outcome = tuple[order.Unit, ledger.Result]
 
 def make_request(
     unit: order.Unit, written: ledger.Written, network: str = ""
-) -> painting.Request:
+) -> stations.Request:
     """Makes the request for a worker from a unit.
 
     Args:
@@ -56,19 +56,19 @@ def make_request(
     task = unit.task
     paths = task.output, str(writing.sidecar_path(Path(task.output)))
     replaces = {path: written.list_digests(path) for path in paths}
-    return painting.Request(
+    return stations.Request(
         task.number, task.make_job(), unit.tile, replaces, network
     )
 
 
 def paint_here(
     queue: order.Queue,
-    setup: painting.Setup,
+    setup: stations.Setup,
     written: ledger.Written,
     watch: Watch,
 ) -> Generator[Outcome, None, None]:
     """Paints all pictures of a queue, one by one."""
-    station = painting.Station(setup)
+    station = stations.Station(setup)
     while not watch.should_stop() and (unit := queue.take(0)):
         request = make_request(unit, written)
         result = station.paint(
@@ -79,7 +79,7 @@ def paint_here(
 
 def paint(
     queue: order.Queue,
-    setup: painting.Setup,
+    setup: stations.Setup,
     written: ledger.Written,
     watch: Watch,
     count: int,
@@ -217,14 +217,14 @@ class _Worker:
         connection: To it.
     """
 
-    def __init__(self, setup: painting.Setup, environment: dict[str, str]):
+    def __init__(self, setup: stations.Setup, environment: dict[str, str]):
         self.unit: order.Unit | None = None
         self._arguments = setup, environment
         self._stopped = False
         self._process: Any = None
         self.connection: Any = None
 
-    def start(self, unit: order.Unit, request: painting.Request) -> None:
+    def start(self, unit: order.Unit, request: stations.Request) -> None:
         """Gives it a picture; starts its process if there is none."""
         if self._process is None:
             context = multiprocessing.get_context("spawn")
@@ -261,11 +261,11 @@ class _Worker:
             self._process.kill()
 
 
-def _work(own: Any, setup: painting.Setup, environment: dict[str, str]) -> None:
+def _work(own: Any, setup: stations.Setup, environment: dict[str, str]) -> None:
     """Runs in the worker: paints requests until the parent ends."""
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    requests: queues.Queue[painting.Request] = queues.Queue()
+    requests: queues.Queue[stations.Request] = queues.Queue()
     stop = threading.Event()
 
     def listen() -> None:
@@ -278,7 +278,7 @@ def _work(own: Any, setup: painting.Setup, environment: dict[str, str]) -> None:
             os._exit(0)
 
     threading.Thread(target=listen, daemon=True).start()
-    station, told = painting.Station(setup), 0.0
+    station, told = stations.Station(setup), 0.0
 
     def follow(share: float) -> None:
         nonlocal told

@@ -185,7 +185,7 @@ def paint(
             stop = draft.stop._replace(seconds=max(share, 0.01))
             draft = dataclasses.replace(draft, stop=stop)
         run = runner.start_run(draft, painter=painter)
-        step = run.read(functools.partial(follow, number), should_stop)
+        step = run.execute(functools.partial(follow, number), should_stop)
         if should_stop():
             return
         yield results.make_output(step, run.plan).image

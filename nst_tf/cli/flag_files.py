@@ -132,7 +132,7 @@ def _read(path: Path) -> list[flag_values.Flag]:
                 f"{where} has {urls.hide_addresses(line)!r}; expected "
                 "--name=value, or a comment that starts with #."
             )
-        (flag,), _ = flag_values.split([_unquote(line, path.parent)])
+        (flag,), _ = flag_values.parse_arguments([_unquote(line, path.parent)])
         found.append(flag._replace(place=str(path)))
     return found
 
@@ -192,7 +192,8 @@ def _check_comment(line: str, folder: Path, where: str) -> None:
 def _is_right(line: str, folder: Path) -> bool:
     """Returns whether a line of a flag file has a valid value."""
     try:
-        ((name, value, _),), _ = flag_values.split([_unquote(line, folder)])
+        (flag,), _ = flag_values.parse_arguments([_unquote(line, folder)])
+        name, value, _ = flag
         if name == "flagfile":
             find_flag_file(value, folder)
             return True
@@ -201,7 +202,7 @@ def _is_right(line: str, folder: Path) -> bool:
             if not sources.is_file(value):
                 return not _SPACE.search(value)
             return _exists(value, folder)
-        job = flag_values.read_job([flag_values.Flag(name, value)])
+        job = flag_values.read_job([flag])
         checks.check(job)
         output = Path(job.output).suffix.lower()
         film = Path(job.timelapse).suffix.lower()

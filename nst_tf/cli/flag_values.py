@@ -33,7 +33,7 @@ class Flag(NamedTuple):
     place: str = ""  # its flag file; empty: the command line
 
 
-def split(
+def parse_arguments(
     arguments: Iterable[str], known: Mapping[str, Any] = FLAGS
 ) -> tuple[list[Flag], list[str]]:
     """Separates flags from positional arguments, which are pictures.

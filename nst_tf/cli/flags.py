@@ -39,7 +39,7 @@ def read(arguments: Sequence[str]) -> Request:
         ValueError: If a flag, a flag file or a value is invalid, or two
             settings of one place conflict.
     """
-    typed, words = flag_values.split(arguments)
+    typed, words = flag_values.parse_arguments(arguments)
     return read_flags([*typed, *take_pictures(words, typed)])
 
 

@@ -148,7 +148,7 @@ def _paint(commission: Commission, signals: watcher.Signals) -> int:
 
     status = console.DONE
     try:
-        run.read(follow, signals.should_stop)
+        run.execute(follow, signals.should_stop)
         if not signals.status:
             report.finish()
     except Exception as error:  # on any error, save the picture so far

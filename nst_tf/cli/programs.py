@@ -82,7 +82,7 @@ def read(program: Program, arguments: Sequence[str]) -> Request:
     """
     fields = _list_fields(program)
     known = {name: field.type for name, field in fields.items()}
-    flags, words = flag_values.split(
+    flags, words = flag_values.parse_arguments(
         arguments, {**(flag_values.FLAGS if program.settings else {}), **known}
     )
     texts: dict[str, list[str]] = {}

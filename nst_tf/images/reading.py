@@ -15,8 +15,8 @@ from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 from nst_tf import files
 from nst_tf.backend import device, interrupts
 from nst_tf.images import (
-    decoders,
     decoding_cost,
+    decoding_setup,
     file_samples,
     profiles,
     stated_colors,
@@ -67,12 +67,12 @@ def decode(
     try:
         if _is_deep_png(head):  # no import in a thread that may be abandoned
             device.prepare()
-        with decoders.quiet():
+        with decoding_setup.quiet():
             return interrupts.call(
                 lambda: _decode_alone(file, head, max_megapixels, memory)
             )
     except UnidentifiedImageError:
-        raise ValueError(decoders.describe_unknown(head)) from None
+        raise ValueError(decoding_setup.describe_unknown(head)) from None
     except MemoryError:
         raise ValueError("it does not fit in memory; reduce it") from None
     except ValueError as error:  # ours, or a decoder's
@@ -96,7 +96,7 @@ def _decode_alone(
     file: BinaryIO, head: bytes, max_megapixels: float, memory: float | None
 ) -> file_samples.FileSamples:
     """Reads a picture in a thread that may be abandoned."""
-    with decoders.reopen(file) as own:
+    with decoding_setup.reopen(file) as own:
         return _finish(_decode(own, head, max_megapixels, memory))
 
 
@@ -109,12 +109,12 @@ def _decode(
 
         pillow_heif.register_heif_opener()
     exif, dpi, credits = Image.Exif(), None, {}
-    decoders.check_header(file)
+    decoding_setup.check_header(file)
     choice = pages.choose(file, head)
     file.seek(0)
     try:
         image = Image.open(
-            file, formats=[f for f in PILLOW_READERS if decoders.has_reader(f)]
+            file, formats=[*filter(decoding_setup.has_reader, PILLOW_READERS)]
         )
     except UnidentifiedImageError:
         if head[:4] not in directories.BEGINNINGS:
@@ -314,7 +314,7 @@ def _exif(image: Image.Image) -> Image.Exif:
     """Reads the EXIF data; empty if it is damaged."""
     exif = Image.Exif()
     with contextlib.suppress(Exception):
-        decoders.check_exif(image)
+        decoding_setup.check_exif(image)
         exif = image.getexif()
     # Pillow reads directories lazily; read them before the file is closed.
     # Damaged ones raise all kinds of errors.

@@ -208,7 +208,7 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
     checks.check_image(content.pixels, "content", deepest)
     for style in styles:
         checks.check_image(style.pixels, "style", deepest)
-    levels = schedule.make_levels(job, read, deepest)
+    levels = schedule.plan_levels(job, read, deepest)
     seen = content.pixels
     if "luminance" in settings.split_choices(job.color):
         seen = color.to_gray(seen)

@@ -65,7 +65,7 @@ def list_steps(job: settings.Job) -> tuple[int, ...]:
     return job.steps or first.steps
 
 
-def list_levels(
+def list_all_levels(
     job: settings.Job, height: int, width: int
 ) -> list[pyramid.Level]:
     """Lists the levels of a job for an output of height x width pixels."""
@@ -79,7 +79,7 @@ def list_levels(
     )
 
 
-def make_levels(
+def plan_levels(
     job: settings.Job, read: inputs.Inputs, deepest: architectures.Convolution
 ) -> list[pyramid.Level]:
     """Makes the levels of a job; only those above continue_from, if set.
@@ -100,7 +100,7 @@ def make_levels(
             f"pixels, but {deepest.name} needs at least {deepest.stride} x "
             f"{deepest.stride}; raise --size, or --dpi with --print_size."
         )
-    levels = list_levels(job, height, width)
+    levels = list_all_levels(job, height, width)
     if job.continue_from:
         smaller = read.others["continue_from"].pixels.shape[:2]
         levels = pyramid.select_above(levels, (rows, columns), smaller)

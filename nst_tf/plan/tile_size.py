@@ -82,7 +82,7 @@ def take_tiles(
     return taken
 
 
-def halve_tiles(plan: "planning.Plan", died: int) -> "planning.Plan":
+def shrink_after_kill(plan: "planning.Plan", died: int) -> "planning.Plan":
     """Shrinks the tiles of a plan whose earlier run was killed.
 
     Lack of memory is the likely cause, unless the limit was more than twice the
@@ -107,7 +107,7 @@ def halve_tiles(plan: "planning.Plan", died: int) -> "planning.Plan":
     return _retile(plan, side=side)
 
 
-def shrink_tiles(
+def shrink_after_error(
     plan: "planning.Plan", height: int, width: int
 ) -> "planning.Plan | None":
     """Halves the tiles of an image after it ran out of memory.

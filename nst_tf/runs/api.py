@@ -30,7 +30,7 @@ from nst_tf.runs import (
     resume,
     run_log,
     runner,
-    summaries,
+    tensorboard_folder,
     timelapse,
 )
 
@@ -94,7 +94,7 @@ def stylize(
     with runner.show(progress):
         job, draft = draft_images(content, style, settings)
         run = runner.start_run(draft, began=began)
-        step, state = run.follow(callback, progress, extra_losses)
+        step, state = run.execute_until(callback, progress, extra_losses)
         return results.make_painting(job, run, step, state=state)
 
 
@@ -166,7 +166,7 @@ def run_job(
         log_notes(draft)
         run = runner.start_run(draft, began=began)
         path = confirm_path(path, job, run)
-        step, state = run.follow(callback, progress)
+        step, state = run.execute_until(callback, progress)
         if replicas.is_writer():
             finished = results.copy_step(run, step)
             path = results.save(path, job, run, finished, state=state).path
@@ -244,7 +244,7 @@ def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
     """
     read = inputs.read_inputs(job)
     if job.summary_dir:
-        summaries.check()
+        tensorboard_folder.check()
     draft = planning.draft_plan(job, read)
     path = choose_path(
         job, read, resume.list_written(job.checkpoint_dir, job.resume)

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 
 import nst_tf
 from nst_tf import errors, files, urls
-from nst_tf.images import decoders, image_io, sources, writing
+from nst_tf.images import decoding_setup, image_io, sources, writing
 from nst_tf.plan import inputs, planning, settings
 from nst_tf.runs import checkpoint, record_checks, resume
 
@@ -298,7 +298,7 @@ def _read_beside(path: Path) -> str:
 def _read_embedded(path: Path) -> str:
     """Reads the record inside a picture's file; returns "" without one."""
     try:
-        with decoders.open_header(path, writing.DESCRIBED) as image:
+        with decoding_setup.open_header(path, writing.DESCRIBED) as image:
             return writing.read_record(image)
     except Exception:  # damaged files raise all kinds
         return ""

@@ -15,7 +15,7 @@ import numpy as np
 
 from nst_tf.images import image_io, sizes, transparency, writing
 from nst_tf.plan import planning
-from nst_tf.runs import results, run_log, runner, summaries, timelapse
+from nst_tf.runs import results, run_log, runner, tensorboard_folder, timelapse
 
 if TYPE_CHECKING:
     from nst_tf.optimize import descent
@@ -86,7 +86,7 @@ class Reporters:
         if log:
             self._all.append(log)
         if summary_dir:
-            board = summaries.Board(summary_dir, flags, plan.levels)
+            board = tensorboard_folder.Board(summary_dir, flags, plan.levels)
             self._all.append(board)
         if timelapse_name:
             steps = sum(each.steps for each in plan.levels)

@@ -76,7 +76,7 @@ def find_checkpoint(
     return saved
 
 
-def choose_tiles(
+def adjust_tiles(
     plan: planning.Plan, saved: checkpoint.Saved | None
 ) -> planning.Plan:
     """Applies the tiles of the checkpoint, since others change the picture.
@@ -97,7 +97,7 @@ def choose_tiles(
     tile, reason = mark.get("tile"), _find_shortage(mark, saved)
     if not reason or type(tile) is not int or tile < 0:
         return plan
-    smaller = tile_size.halve_tiles(plan, tile)
+    smaller = tile_size.shrink_after_kill(plan, tile)
     if smaller.tiling != plan.tiling:
         log.warning(
             "%s: this run uses tiles of %d", reason, smaller.tiling.side

@@ -113,7 +113,7 @@ class Run:
                 self.last = step
                 yield step
 
-    def read(
+    def execute(
         self,
         follow: "Callable[[descent.Step], None]" = lambda step: None,
         should_stop: Callable[[], bool] = lambda: False,
@@ -142,7 +142,7 @@ class Run:
                 self.plan, tiling=tiling, network=network
             )
 
-    def follow(
+    def execute_until(
         self,
         callback: Callback | None = None,
         is_shown: bool = False,
@@ -170,7 +170,7 @@ class Run:
                 report.update(step.level, step.index, step.evaluation.loss)
             stopped = callback is not None and _is_false(callback(step))
 
-        step = self.read(follow, lambda: stopped, extra_losses)
+        step = self.execute(follow, lambda: stopped, extra_losses)
         if report and not stopped:
             report.finish()
         return step, "unfinished" if stopped else "done"
@@ -219,7 +219,7 @@ def start_run(
     from nst_tf.transfer import method
 
     saved = resume.find_checkpoint(plan, method.Painter.list_shapes)
-    plan = resume.choose_tiles(plan, saved)
+    plan = resume.adjust_tiles(plan, saved)
     state = saved.state if saved else None
     plan = _agree_on_tiles(plan, state, strategy)
     run = Run(plan, painter, state=state, strategy=strategy, began=began)
@@ -292,7 +292,7 @@ def estimate_seconds(plan: planning.Plan) -> float:
         float(step.evaluation.loss)  # waits for the device
         times.append(time.monotonic())
 
-    Run(probe, method.Painter()).read(follow)
+    Run(probe, method.Painter()).execute(follow)
     trace, *steps = (b - a for a, b in itertools.pairwise(times))
     seconds = min(steps) / small.work
     return sum(

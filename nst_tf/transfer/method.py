@@ -160,7 +160,7 @@ class Painter:
 
         def shrink(height: int, width: int) -> bool:
             nonlocal plan
-            smaller = tile_size.shrink_tiles(plan, height, width)
+            smaller = tile_size.shrink_after_error(plan, height, width)
             if smaller is None:
                 return False
             plan, self.tiling = smaller, smaller.tiling

@@ -18,9 +18,9 @@ from nst_tf.runs import api, progress, resume, runner, timelapse
 from nst_tf.video import (
     command_line,
     film_judge,
+    film_painter,
     filming,
     flow,
-    painting,
     preparing,
     work_folder,
     writing,
@@ -67,7 +67,7 @@ def main(arguments: Sequence[str]) -> int:
     return console.Session().run(work)
 
 
-def make_painter(film: preparing.Film) -> painting.FilmPainter:
+def make_painter(film: preparing.Film) -> film_painter.FilmPainter:
     """Makes the painter of a film.
 
     Raises:
@@ -78,10 +78,10 @@ def make_painter(film: preparing.Film) -> painting.FilmPainter:
     source = flow.make(options.flow)
     if isinstance(source, flow.FloFiles):
         source.check(film.clip.count, options.look_back)
-    return painting.FilmPainter(
+    return film_painter.FilmPainter(
         film.job,
         film.read,
-        painting.Agreement(
+        film_painter.Agreement(
             options.look_back,
             options.temporal_weight,
             options.frame_steps,
@@ -111,7 +111,7 @@ def open_folder(
 
 def _paint(
     film: preparing.Film,
-    painter: painting.FilmPainter,
+    painter: film_painter.FilmPainter,
     folder: work_folder.WorkFolder,
     signals: watcher.Signals,
     began: float,
@@ -168,7 +168,7 @@ def report_failure(error: Exception) -> int:
 
 def _save(
     film: preparing.Film,
-    painter: painting.FilmPainter,
+    painter: film_painter.FilmPainter,
     folder: work_folder.WorkFolder,
     outcome: filming.Outcome,
     began: float,
@@ -196,7 +196,7 @@ def _save(
 
 def judge(
     film: preparing.Film,
-    painter: painting.FilmPainter,
+    painter: film_painter.FilmPainter,
     folder: work_folder.WorkFolder,
     outcome: filming.Outcome,
     began: float,
@@ -290,7 +290,7 @@ def _estimate(film: preparing.Film, plan: planning.Plan) -> list[str]:
     """
     clip, options = film.clip, film.options
     height, width = plan.size
-    shorter = painting.shorten(plan, plan.content, options.frame_steps)
+    shorter = film_painter.shorten(plan, plan.content, options.frame_steps)
     first = runner.estimate_seconds(plan)
     other = first * _measure_work(shorter) / _measure_work(plan)
     total = first + other * (options.passes * clip.count - 1)

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from nst_tf.cli import flags, programs
 from nst_tf.plan import conflicts, settings
-from nst_tf.video import clips, painting
+from nst_tf.video import clips, film_painter
 
 FARTHEST = 64  # frames that --look_back may name
-_USUAL = painting.Agreement()
+_USUAL = film_painter.Agreement()
 
 
 @dataclasses.dataclass(frozen=True)

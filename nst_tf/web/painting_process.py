@@ -156,7 +156,7 @@ class Process:
         draft = dataclasses.replace(draft, inputs=read)
         run = runner.start_run(draft, began=began)
         folder = self._root / "jobs" / self._number
-        step = run.read(
+        step = run.execute(
             self._follow(run, folder, stages),
             # The iterator must not end: the last state would be lost.
             lambda: (
@@ -264,7 +264,7 @@ def _list_steps(job: settings.Job, run: runner.Run) -> list[int]:
     if job.tolerance or job.strength == 0 or not run.taken[-1]:
         return []
     decided = planning.decide_settings(job, run.plan.inputs)
-    levels = schedule.list_levels(decided, *run.plan.size)
+    levels = schedule.list_all_levels(decided, *run.plan.size)
     return [*(each.steps for each in levels[:-1]), run.taken[-1]]
 
 
@@ -289,7 +289,7 @@ def warm_up() -> None:
     tiny = np.full([WARM_UP_SIDE, WARM_UP_SIDE, 3], 0.5, np.float32)
     chosen = {"size": WARM_UP_SIDE, "steps": 1, "weights": "small"}
     with contextlib.suppress(ValueError, OSError, MemoryError, ArithmeticError):
-        runner.start_run(api.draft_images(tiny, [tiny], chosen)[1]).read()
+        runner.start_run(api.draft_images(tiny, [tiny], chosen)[1]).execute()
 
 
 def main(name: str) -> None:

@@ -363,7 +363,7 @@ def _preview_level(
     """Which level of the large run is the preview; whether a run makes it."""
     rows, columns = pair.content.shape[:2]
     large, small = (
-        schedule.list_levels(
+        schedule.list_all_levels(
             settings.Job(), *sizes.scale_to_side(rows, columns, size)
         )
         for size in (flags.large, flags.preview)

@@ -66,7 +66,7 @@ class _Bench:
         from nst_tf.images import image_io
         from nst_tf.judge import judging
         from nst_tf.plan import inputs, settings
-        from nst_tf.video import frames, painting
+        from nst_tf.video import film_painter, frames
 
         self._flags = flags
         self._clip = moving_scene.Clip(flags.size * 9 // 16, flags.size)
@@ -76,7 +76,7 @@ class _Bench:
             )
             for n in range(flags.frames)
         ]
-        self._agreement = painting.Agreement(
+        self._agreement = film_painter.Agreement(
             flags.look_back, flags.temporal_weight, flags.frame_steps
         )
         self._job = settings.Job(
@@ -99,11 +99,11 @@ class _Bench:
 
     def paint(self, name: str) -> dict[str, Any]:
         """Paints the film in one way, and scores it."""
-        from nst_tf.video import film_judge, flow, painting
+        from nst_tf.video import film_judge, film_painter, flow
 
         exact = _Exact(self._clip)
         source = flow.make(name) if name in flow.METHODS else exact
-        painter = painting.FilmPainter(
+        painter = film_painter.FilmPainter(
             self._job, self._read, self._agreement, source
         )
         film = _Film(self._frames, painter)
@@ -262,9 +262,9 @@ def _describe(row: Mapping[str, Any]) -> str:
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Reads the command line."""
-    from nst_tf.video import painting
+    from nst_tf.video import film_painter
 
-    usual = painting.Agreement()
+    usual = film_painter.Agreement()
     style = harness.SAMPLES / "swirling_night.jpg"
     parser = harness.make_parser(__doc__, "films")
     add = parser.add_argument

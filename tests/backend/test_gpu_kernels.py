@@ -119,7 +119,7 @@ def test_every_operation_has_a_kernel(built, toy, case, tile, precision):
     if kind.beside:
         chosen["neighbors_layers"] = toys.LAYERS[1]
     draft = pretend.draft(toy, size=64, levels=1, steps=2, **chosen | case)
-    runner.start_run(draft).read()
+    runner.start_run(draft).execute()
     assert built
     allowed = READS_HOST if "content_target" in case else set()
     for graph in built:

@@ -21,8 +21,8 @@ from nst_tf.batch import (
     command,
     ledger,
     order,
-    painting,
     ray_engine,
+    stations,
     tasks,
     workers,
 )
@@ -103,8 +103,8 @@ def test_files_that_a_node_does_not_see_come_and_go(
     node.mkdir()
     monkeypatch.chdir(node)
     (folder / "styles").rename(folder / "gone")
-    worker = actor.PaintingActor(painting.Setup(), 1, "no mark")
-    data = pickle.dumps((painting.Request(1, job), sizes))
+    worker = actor.PaintingActor(stations.Setup(), 1, "no mark")
+    data = pickle.dumps((stations.Request(1, job), sizes))
     missing = worker.paint(nst_tf.__version__, data, {})
     named = {path for path in sizes if not path.startswith("/")}
     assert {*missing.paths} == named and len(named) == 4

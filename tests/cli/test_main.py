@@ -480,7 +480,7 @@ def test_a_gradient_that_becomes_nan_leaves_the_best_picture(
 
 def _style_and_content(draft):
     """Runs; the mean style loss, the content loss, and whether rescued."""
-    step = runner.start_run(draft).read()
+    step = runner.start_run(draft).execute()
     terms = results.read_losses(step)
     means = [
         np.mean([value for name, value in terms.items() if name[:5] == kind])

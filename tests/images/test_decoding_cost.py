@@ -16,7 +16,7 @@ from PIL import Image
 
 import nst_tf
 from nst_tf.backend import host_memory
-from nst_tf.images import decoders, decoding_cost, image_io, reading
+from nst_tf.images import decoding_cost, decoding_setup, image_io, reading
 from nst_tf.metadata import directories
 from nst_tf.runs import records
 
@@ -218,7 +218,7 @@ def test_an_interrupted_load_holds_nothing(
 
 def test_what_is_set_for_decoders_lasts_until_the_last_has_ended():
     before = Image.MAX_IMAGE_PIXELS
-    first, second = decoders.quiet(), decoders.quiet()
+    first, second = decoding_setup.quiet(), decoding_setup.quiet()
     first.__enter__()
     second.__enter__()
     first.__exit__(None, None, None)

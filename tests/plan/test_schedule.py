@@ -55,7 +55,7 @@ def test_steps_go_by_the_optimizer_unless_they_are_named():
 
 def test_levels_are_those_of_the_settings():
     def sides(**chosen):
-        levels = schedule.list_levels(settings.Job(**chosen), 384, 512)
+        levels = schedule.list_all_levels(settings.Job(**chosen), 384, 512)
         return [(level.width, level.steps) for level in levels]
 
     assert sides() == [(128, 50), (256, 50), (512, 40)]

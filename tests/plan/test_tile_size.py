@@ -252,7 +252,7 @@ def test_after_a_run_that_was_killed_tiles_are_half_as_large(
     died, side, expected
 ):
     plan = _draft(side, BASE + 20e6)
-    halved = tile_size.halve_tiles(plan, died)
+    halved = tile_size.shrink_after_kill(plan, died)
     assert halved.tiling == plan.tiling._replace(side=expected)
 
 
@@ -260,35 +260,37 @@ def test_what_had_memory_enough_was_killed_for_another_reason():
     peak = _peak(_draft())
     for limit in (None, 2.01 * peak):
         plan = _draft(0, limit)
-        assert tile_size.halve_tiles(plan, 0) is plan
-    assert tile_size.halve_tiles(_draft(0, 1.99 * peak), 0).tiling.side == 48
+        assert tile_size.shrink_after_kill(plan, 0) is plan
+    assert (
+        tile_size.shrink_after_kill(_draft(0, 1.99 * peak), 0).tiling.side == 48
+    )
     # It goes by the tiles of that run, and not by those of this one.
     limit = 2.002 * _peak(_draft(), 40)
     assert limit < 2 * peak
     plan = _draft(0, limit)
-    assert tile_size.halve_tiles(plan, 40) is plan
+    assert tile_size.shrink_after_kill(plan, 40) is plan
     sliced = _draft(0, peak, style_loss="sliced_wasserstein")
-    assert tile_size.halve_tiles(sliced, 0) is sliced
+    assert tile_size.shrink_after_kill(sliced, 0) is sliced
 
 
 def test_smallest_tiles_that_died_see_the_content_anew():
     for target, expected in (("auto", "recompute"), ("keep", "keep")):
         plan = _draft(LEAST, BASE + 5e6, target)
-        halved = tile_size.halve_tiles(plan, LEAST)
+        halved = tile_size.shrink_after_kill(plan, LEAST)
         assert halved.tiling[:2] == (LEAST, expected)
 
 
 def test_sides_are_halved_as_long_as_tiles_own_something():
     sides, plan = [], _draft()
-    while plan := tile_size.shrink_tiles(plan, 720, 960):
+    while plan := tile_size.shrink_after_error(plan, 720, 960):
         sides.append(plan.tiling.side)
     assert sides == [480, 240, 120, 60, 30, 15]
-    assert tile_size.shrink_tiles(_draft(24), 720, 960).tiling.side == 12
-    assert tile_size.shrink_tiles(_draft(23), 720, 960) is None
+    assert tile_size.shrink_after_error(_draft(24), 720, 960).tiling.side == 12
+    assert tile_size.shrink_after_error(_draft(23), 720, 960) is None
     # A level smaller than the tiles is halved from its own side.
-    assert tile_size.shrink_tiles(_draft(500), 72, 96).tiling.side == 48
+    assert tile_size.shrink_after_error(_draft(500), 72, 96).tiling.side == 48
     sliced = _draft(style_loss="sliced_wasserstein")
-    assert tile_size.shrink_tiles(sliced, 720, 960) is None
+    assert tile_size.shrink_after_error(sliced, 720, 960) is None
 
 
 # Time

@@ -249,7 +249,7 @@ def test_style_images_keep_their_shape(toy, monkeypatch):
             seen.append(image.shape[:2]) or extract(network, image)
         ),
     )
-    runner.start_run(pretend.draft(toy, steps=1, size=64)).read()
+    runner.start_run(pretend.draft(toy, steps=1, size=64)).execute()
     assert len(seen) == 4
     for content, style in zip(seen[::2], seen[1::2], strict=True):
         assert style[0] / style[1] == pytest.approx(50 / 60, rel=0.05)

@@ -61,7 +61,7 @@ def test_a_run_that_ends_anywhere_goes_on_to_the_same_bits(
 ):
     monkeypatch.setattr(pyramid, "LARGE", 40)  # L-BFGS, and Adam above it
     chosen = {"steps": (3, 3, 2), "size": 64, "min_size": 32}
-    whole = _start(toy, "", **chosen).read()
+    whole = _start(toy, "", **chosen).execute()
     seen = []
     for count in (2, 2, 2, 99):  # of 3, 3 and 2: within, over, at a border
         run = _start(toy, tmp_path, **chosen)
@@ -100,7 +100,7 @@ def test_a_level_at_rest_ends_at_the_same_step_when_resumed(
 
 
 def test_more_steps_at_the_last_level_are_the_same_job(toy, tmp_path, painter):
-    _start(toy, tmp_path).read()
+    _start(toy, tmp_path).execute()
     more = list(_start(toy, tmp_path, steps=(6, 5, 9)).steps())
     assert [step.index for step in more] == [4, 5, 6, 7, 8, 9]
 
@@ -142,7 +142,7 @@ def test_checkpoints_are_saved_in_steps_or_seconds_and_never_the_last(
             painter.events[number] = lambda _: clock.__setitem__(
                 0, clock[0] + 1
             )
-        runner.Run(plan, painter).read()
+        runner.Run(plan, painter).execute()
         return [pairs.index(place) + 1 for place in saved]
 
     assert save("4") == [4, 8, 12]
@@ -180,7 +180,7 @@ def test_a_damaged_checkpoint_is_none(toy, tmp_path, painter):
 def test_another_job_is_refused_with_the_difference(
     toy, tmp_path, painter, change, words
 ):
-    _start(toy, tmp_path).read()
+    _start(toy, tmp_path).execute()
     with pytest.raises(ValueError, match=words):
         _start(toy, tmp_path, **change)
     fresh = _start(toy, tmp_path, resume="never", **change)
@@ -188,7 +188,7 @@ def test_another_job_is_refused_with_the_difference(
 
 
 def test_another_version_is_refused(toy, tmp_path, painter, monkeypatch):
-    _start(toy, tmp_path).read()
+    _start(toy, tmp_path).execute()
     monkeypatch.setattr(nst_tf, "__version__", "99")
     with pytest.raises(
         ValueError, match=r"its version is .*, and this job's is"
@@ -199,7 +199,7 @@ def test_another_version_is_refused(toy, tmp_path, painter, monkeypatch):
 def test_require_needs_a_checkpoint(toy, tmp_path, painter):
     with pytest.raises(ValueError, match="there is no checkpoint in"):
         _start(toy, tmp_path / "none", resume="require")
-    _start(toy, tmp_path).read()
+    _start(toy, tmp_path).execute()
     assert _start(toy, tmp_path, resume="require").state.steps == 3
 
 
@@ -207,7 +207,7 @@ def test_without_a_folder_nothing_is_looked_for(toy, monkeypatch):
     monkeypatch.setattr(resume, "open_folder", lambda _: pytest.fail("looked"))
     plan = pretend.draft(toy)
     assert resume.find_checkpoint(plan, None) is None
-    assert resume.choose_tiles(plan, None) is plan
+    assert resume.adjust_tiles(plan, None) is plan
     assert resume.read_steps_taken(None, 2) == [0, 0]
 
 
@@ -684,7 +684,7 @@ def test_a_checkpoint_that_fails_does_not_end_the_run(
 
     run = _start(toy, tmp_path, checkpoint_every="4")
     monkeypatch.setattr(state_file, "write", full)
-    assert run.read().index == 4
+    assert run.execute().index == 4
     words = f"checkpoint in {tmp_path} failed: [Errno 28] No space left"
     assert [words in text for text in caplog.messages] == [True] * 3
 
@@ -712,11 +712,11 @@ def test_a_second_run_of_a_job_is_refused(toy, tmp_path, painter):
         with pytest.raises(BlockingIOError, match="another run of this job"):
             _start(toy, tmp_path, resume=rule)
     with pytest.raises(BlockingIOError, match="another run of this job"):
-        late.read()  # it had been checked before the other began
+        late.execute()  # it had been checked before the other began
     assert list(tmp_path.glob(".*.running"))
-    _start(toy, tmp_path / "other").read()
+    _start(toy, tmp_path / "other").execute()
     steps.close()
-    _start(toy, tmp_path).read()
+    _start(toy, tmp_path).execute()
     assert not list(tmp_path.glob(".*"))
 
 

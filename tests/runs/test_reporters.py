@@ -49,7 +49,7 @@ def _paint(plan, painter, **chosen):
     run = runner.Run(plan, painter, began=0.0)
     found = reporters.Reporters(plan, run.began, **chosen)
     found.start(run, dict)
-    run.read(lambda step: found.step(step, sum(run.taken)))
+    run.execute(lambda step: found.step(step, sum(run.taken)))
     image = results.make_output(run.last, plan).image
     found.finish(image, sum(run.taken), Path("a.png"))
     found.close()
@@ -164,7 +164,8 @@ def test_without_pictures_nothing_is_reduced(toy, painter, monkeypatch):
 def test_all_are_closed_whatever_one_of_them_does(toy, monkeypatch):
     made = [Follower(), Follower()]
     monkeypatch.setattr(reporters.timelapse, "Film", lambda *_: made[0])
-    monkeypatch.setattr(reporters.summaries, "Board", lambda *_: made[1])
+    board = reporters.tensorboard_folder
+    monkeypatch.setattr(board, "Board", lambda *_: made[1])
     made[0].close = lambda: 1 / 0
     plan = pretend.draft(toy)
     both = {"timelapse_name": "f.gif", "summary_dir": "board"}

@@ -42,7 +42,7 @@ def _leave(plan, *, saves=True, tiles=None, **mark):
 
 def _go_on(plan, painter):
     saved = resume.find_checkpoint(plan, painter.list_shapes)
-    return resume.choose_tiles(plan, saved).tiling
+    return resume.adjust_tiles(plan, saved).tiling
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def test_notes_that_no_run_writes_are_none(toy, painter, tmp_path, notes):
     plan = _plan(toy, tmp_path, WHOLE)
     _leave(plan)
     saved = resume.find_checkpoint(plan, painter.list_shapes)
-    assert resume.choose_tiles(plan, saved._replace(notes=notes)) is plan
+    assert resume.adjust_tiles(plan, saved._replace(notes=notes)) is plan
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "lbfgs", "sgd"])

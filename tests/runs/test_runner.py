@@ -79,7 +79,7 @@ def test_a_run_counts_what_it_takes(toy, painter):
 
 def test_reading_follows_each_step_and_returns_the_last(toy, painter):
     run, seen = runner.start_run(pretend.draft(toy)), []
-    last = run.read(seen.append)
+    last = run.execute(seen.append)
     assert _places(seen) == WHOLE
     assert last is seen[-1] is run.last
 
@@ -89,7 +89,7 @@ def test_reading_stops_after_a_step(toy, painter, tmp_path, kept):
     chosen = {"checkpoint_dir": str(tmp_path), "checkpoint_every": "99"}
     run = runner.start_run(pretend.draft(toy, **(chosen if kept else {})))
     seen = []
-    last = run.read(seen.append, lambda: len(seen) == 4)
+    last = run.execute(seen.append, lambda: len(seen) == 4)
     assert _places(seen) == WHOLE[:4]
     assert last is seen[-1]
     assert len(list(tmp_path.glob("*.npz"))) == kept  # saved as it is closed
@@ -108,7 +108,7 @@ def test_further_losses_reach_the_painter(toy, monkeypatch):
 
     run = runner.Run(pretend.draft(toy), Painter())
     assert len(list(run.steps(len))) == 1
-    run.read(extra_losses=max)
+    run.execute(extra_losses=max)
     assert given == [len, max]
 
 
@@ -123,14 +123,14 @@ def test_a_budget_is_counted_from_the_beginning(toy, painter):
     draft = pretend.draft(toy, max_seconds=1000.0)
     long_ago = runner.time.monotonic() - 2000
     run = runner.start_run(draft, began=long_ago)
-    assert run.read() and run.taken == [0, 0, 1]
+    assert run.execute() and run.taken == [0, 0, 1]
 
 
 def test_a_run_goes_on_from_its_checkpoint(toy, painter, tmp_path):
     chosen = {"checkpoint_dir": str(tmp_path), "checkpoint_every": "1"}
     draft = pretend.draft(toy, **chosen)
     first = runner.start_run(draft)
-    first.read(should_stop=lambda: first.count == 5)
+    first.execute(should_stop=lambda: first.count == 5)
     run = runner.start_run(draft)
     assert (run.state.level, run.state.steps) == (1, 2)
     assert (run.taken, run.count) == ([3, 2, 0], 0)
@@ -145,7 +145,7 @@ def test_only_the_writer_saves_checkpoints(
 ):
     monkeypatch.setattr(replicas, "is_writer", lambda: writes)
     chosen = {"checkpoint_dir": str(tmp_path), "checkpoint_every": "2"}
-    runner.start_run(pretend.draft(toy, **chosen)).read()
+    runner.start_run(pretend.draft(toy, **chosen)).execute()
     assert len(list(tmp_path.glob("*.npz"))) == (
         checkpoint.KEPT if writes else 0
     )
@@ -156,9 +156,9 @@ def test_only_the_writer_saves_checkpoints(
 
 def test_a_painter_is_given_or_borrowed(toy, painter, monkeypatch):
     mine, draft = pretend.Painter(), pretend.draft(toy)
-    runner.start_run(draft, painter=mine).read()
+    runner.start_run(draft, painter=mine).execute()
     assert len(mine.plans) == 1 and not painter.plans
-    runner.start_run(draft).read()
+    runner.start_run(draft).execute()
     assert len(mine.plans) == len(painter.plans) == 1
 
 
@@ -255,7 +255,7 @@ def test_processes_go_on_where_all_of_them_would(toy, painter, monkeypatch):
         pretend.draft(toy, steps=20), stop=planning.StopSettings()
     )
     run = runner.Run(plan, painter, strategy="strategy")
-    run.read()
+    run.execute()
     assert asked == [] and run.count == 60  # there is one process
     monkeypatch.setattr(replicas, "count_workers", lambda: 2)
     run = runner.Run(plan, painter, strategy="strategy")
@@ -329,7 +329,7 @@ def test_a_step_is_of_deterministic_operations(toy, deterministic, chosen):
     images = []
     for _ in range(2):
         draft = pretend.draft(toy, size=48, levels=1, steps=2, **chosen)
-        images.append(runner.start_run(draft).read().image.numpy())
+        images.append(runner.start_run(draft).execute().image.numpy())
     np.testing.assert_array_equal(*images)
 
 

@@ -376,14 +376,14 @@ def test_a_step_that_overflows_is_taken_again_in_float32(
         return runner.start_run(draft, painter=method.Painter())
 
     fine = run("float16")
-    fine.read()
+    fine.execute()
     assert fine.plan.network.precision == "float16" and not caplog.messages
     # Losses in the middle of what float32 holds are beyond float16.
     weights = {"style_weight": 1e10, "content_weight": 1e9}
     images = []
     for machine in ("float16", "float32"):
         made = run(machine, **weights)
-        images.append(made.read().image.numpy())
+        images.append(made.execute().image.numpy())
         assert made.plan.network[3:] == ("float32", "direct", "")
     np.testing.assert_array_equal(*images)
     (note,) = caplog.messages
@@ -409,7 +409,7 @@ def test_a_run_that_goes_on_after_an_overflow_stays_in_float32(
         )
         return runner.start_run(draft, painter=method.Painter())
 
-    whole = start("whole").read()
+    whole = start("whole").execute()
     for count in (1, 2):
         caplog.clear()
         run = start("parts")
@@ -420,7 +420,7 @@ def test_a_run_that_goes_on_after_an_overflow_stays_in_float32(
         assert run.plan.network.precision == "float32"
         notes = [each for each in caplog.messages if "overflowed" in each]
         assert len(notes) == (count == 1)
-    rest = start("parts").read()
+    rest = start("parts").execute()
     np.testing.assert_array_equal(rest.image, whole.image)
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 from nst_tf.cli import flags, main
 from nst_tf.images import image_io
 from nst_tf.plan import pyramid
-from nst_tf.runs import reporters, summaries
+from nst_tf.runs import reporters, tensorboard_folder
 
 LEVELS = [pyramid.Level(2, 3, 4), pyramid.Level(4, 6, 4)]
 
@@ -43,8 +43,8 @@ def _paint(*typed):
 def test_a_run_has_what_the_log_has_its_flags_and_its_picture(
     folder, painter, monkeypatch
 ):
-    monkeypatch.setattr(summaries, "PICTURE_SECONDS", 1e9)
-    monkeypatch.setattr(summaries, "SCALAR_SECONDS", 0.0)
+    monkeypatch.setattr(tensorboard_folder, "PICTURE_SECONDS", 1e9)
+    monkeypatch.setattr(tensorboard_folder, "SCALAR_SECONDS", 0.0)
     typed = ["--summary_dir=board", "--log=run.jsonl", "--steps=4,3"]
     assert _paint(*typed) == 0
     events = _events("board")
@@ -95,13 +95,13 @@ def test_a_folder_that_cannot_be_written_to_is_refused(tmp_path):
     (tmp_path / "file").touch()
     words = f"summary_dir {tmp_path / 'file/a'} is not writable: Not a"
     with pytest.raises(ValueError, match=words):
-        summaries.Board(tmp_path / "file/a", [], LEVELS)
-    summaries.Board(tmp_path / "made/a", [], LEVELS)
+        tensorboard_folder.Board(tmp_path / "file/a", [], LEVELS)
+    tensorboard_folder.Board(tmp_path / "made/a", [], LEVELS)
     assert list((tmp_path / "made/a").iterdir()) == []
 
 
 def test_a_dry_run_writes_none(folder, painter, monkeypatch):
-    monkeypatch.setattr(summaries, "check", lambda: None)
+    monkeypatch.setattr(tensorboard_folder, "check", lambda: None)
     assert _paint("--dry_run", "--summary_dir=board") == 0
     assert not Path("board").exists()
 
@@ -124,19 +124,19 @@ def clock(monkeypatch):
     """The time; each test sets it."""
     now = [0.0]
     times = type("Time", (), {"monotonic": staticmethod(lambda: now[0])})
-    monkeypatch.setattr(summaries, "time", times)
+    monkeypatch.setattr(tensorboard_folder, "time", times)
     return now
 
 
 def test_a_level_that_ends_early_is_shown_at_the_next_ones_first_step(
     tmp_path, clock
 ):
-    board = summaries.Board(tmp_path, [], LEVELS)
+    board = tensorboard_folder.Board(tmp_path, [], LEVELS)
     for count, (level, index) in enumerate([(0, 1), (0, 2), (1, 1), (1, 2)]):
         _report(board, count + 1, level, index)
     _report(board, 5, 1, 4)
     assert _steps(_events(tmp_path), "picture") == [1, 3, 5]
-    late = summaries.Board(tmp_path / "b", [], LEVELS)
+    late = tensorboard_folder.Board(tmp_path / "b", [], LEVELS)
     for index in range(1, 5):  # all steps of the first, so that none is late
         _report(late, index, 0, index)
     _report(late, 5, 1, 1)
@@ -144,7 +144,7 @@ def test_a_level_that_ends_early_is_shown_at_the_next_ones_first_step(
 
 
 def test_speed_is_that_since_the_report_before(tmp_path, clock):
-    board = summaries.Board(tmp_path, [], [pyramid.Level(2, 3, 100)])
+    board = tensorboard_folder.Board(tmp_path, [], [pyramid.Level(2, 3, 100)])
     for count, now in ((2, 1.0), (4, 1.1), (6, 3.0), (16, 5.0)):
         clock[0] = now
         _report(board, count)
@@ -156,7 +156,7 @@ def test_speed_is_that_since_the_report_before(tmp_path, clock):
 
 
 def test_pictures_are_read_every_30_seconds_only(tmp_path, clock):
-    board = summaries.Board(tmp_path, [], [pyramid.Level(2, 3, 100)])
+    board = tensorboard_folder.Board(tmp_path, [], [pyramid.Level(2, 3, 100)])
     for count in range(1, 9):
         clock[0] = 10.0 * count
         _report(board, count)
@@ -172,7 +172,7 @@ def test_what_cannot_be_written_is_said_once_and_the_run_goes_on(
         )
 
     monkeypatch.setattr(tf.summary, "create_file_writer", fail)
-    board = summaries.Board(tmp_path, [], LEVELS)
+    board = tensorboard_folder.Board(tmp_path, [], LEVELS)
     _report(board, 1)
     board.finish(np.zeros((2, 3, 3), np.uint8), 1)
     board.close()

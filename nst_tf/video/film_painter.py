@@ -136,7 +136,7 @@ class FilmPainter:
             done += 1
             follow(done / total)
 
-        step = run.read(count, extra_losses=losses)
+        step = run.execute(count, extra_losses=losses)
         if run.plan.tiling != plan.tiling:  # memory ran out
             self._tiling = run.plan.tiling
         return np.array(results.read_image(step))

@@ -130,7 +130,7 @@ class Station:
                 if not is_last and should_stop():
                     state = ledger.UNFINISHED
 
-            step = run.read(report, lambda: state == ledger.UNFINISHED)
+            step = run.execute(report, lambda: state == ledger.UNFINISHED)
             finished = results.copy_step(run, step)
             saved = results.save(path, request.job, run, finished, state=state)
         if state == ledger.DONE:

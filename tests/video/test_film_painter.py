@@ -12,7 +12,7 @@ from nst_tf.images import image_io
 from nst_tf.network import architectures
 from nst_tf.plan import inputs, planning
 from nst_tf.transfer import method
-from nst_tf.video import flow, frames, painting, warping
+from nst_tf.video import film_painter, flow, frames, warping
 
 CLIP = scenes.make_clip()
 CONTENT = scenes.make_frames(CLIP, 5)
@@ -25,7 +25,7 @@ def _make(path, agreement, source=None, **changes):
     style = image_io.Picture(toys.image(50, 60, 1))
     read = inputs.load_network(job, inputs.Inputs(style, (style,), [1]))
     source = source or scenes.ExactFlow(CLIP)
-    return painting.FilmPainter(
+    return film_painter.FilmPainter(
         job, read, agreement, source, planning.Machine()
     )
 
@@ -35,7 +35,7 @@ def painter(tmp_path_factory):
     """A painter of one level, which is compiled once."""
     path = tmp_path_factory.mktemp("toy") / "toy.h5"
     toys.write_weights(path)
-    agreement = painting.Agreement(temporal_weight=1e4)
+    agreement = film_painter.Agreement(temporal_weight=1e4)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(architectures.NETWORKS, "toy", toys.ARCHITECTURE)
         yield _make(path, agreement, levels=1, steps=40)
@@ -74,7 +74,7 @@ def _find_recent(painter, index, results, order=1):
 
 
 def test_each_size_is_traced_once_in_a_film_with_a_cut(toy):
-    painter = _make(toy, painting.Agreement(), min_size=64, steps=2)
+    painter = _make(toy, film_painter.Agreement(), min_size=64, steps=2)
     turned = CONTENT[2].pixels[::-1, ::-1]
     cut = dataclasses.replace(CONTENT[2], pixels=turned)
     results = _paint(painter, [*CONTENT[:2], cut, CONTENT[3]])
@@ -120,7 +120,7 @@ def test_another_pass_goes_backward_from_both_results(painter, results):
     assert 0 < change < 0.05
     known = _know(results[1], np.full(SIZE, 0.5, "f4"))
     plan = painter.make_plan(CONTENT[0])
-    start = painting.compose_start(plan, known, results[0])
+    start = film_painter.compose_start(plan, known, results[0])
     expected = 0.75 * results[0] + 0.25 * results[1]
     np.testing.assert_allclose(start, expected, atol=1e-6)
 
@@ -129,10 +129,10 @@ def test_what_is_unknown_starts_from_the_content_in_colors_nearby(painter):
     plan = painter.make_plan(CONTENT[0])
     nothing = np.zeros(SIZE, "f4")
     seen = 0.6 + 0.5 * (plan.content - plan.content.mean(axis=(0, 1)))
-    assert painting.compose_start(plan, _know(seen, nothing)) is None
+    assert film_painter.compose_start(plan, _know(seen, nothing)) is None
     visible = nothing.copy()
     visible[::2] = 1
-    start = painting.compose_start(
+    start = film_painter.compose_start(
         plan, _know(seen * visible[..., None], visible)
     )
     np.testing.assert_array_equal(start[::2], seen[::2])
@@ -141,11 +141,11 @@ def test_what_is_unknown_starts_from_the_content_in_colors_nearby(painter):
 
 
 def _know(pixels, confidence):
-    return painting.Known(pixels, confidence, pixels, confidence)
+    return film_painter.Known(pixels, confidence, pixels, confidence)
 
 
 def test_without_flow_what_moves_is_not_known(toy):
-    painter = _make(toy, painting.Agreement(), flow.make("none"))
+    painter = _make(toy, film_painter.Agreement(), flow.make("none"))
     moved = CONTENT[0].pixels.copy()
     moved[:20, :30] = 1 - moved[:20, :30]
     second = scenes.make_frame(moved, 1)
@@ -162,7 +162,7 @@ def test_masks_of_a_frame_replace_those_of_the_job(toy):
     mask[:, :40] = 1
     masks = {"keep_mask": image_io.Picture(mask)}
     frame = dataclasses.replace(CONTENT[0], masks=masks)
-    painter = _make(toy, painting.Agreement(), keep_mask="array")
+    painter = _make(toy, film_painter.Agreement(), keep_mask="array")
     finished = painter.finish(frame, np.full((*SIZE, 3), 0.5, "f4"))
     kept = frame.pixels[:, :40]
     np.testing.assert_allclose(finished[:, :40], kept, atol=1e-6)
@@ -183,7 +183,7 @@ def test_a_frame_that_is_abandoned_leaves_the_painter_ready(painter, results):
 def test_smaller_tiles_serve_all_frames_after_one_ran_out_of_memory(
     toy, painter_stub
 ):
-    painter = _make(toy, painting.Agreement())
+    painter = _make(toy, film_painter.Agreement())
     plan = painter.make_plan(CONTENT[0])
     painter_stub.tiling = plan.tiling._replace(side=64)
     painter.paint(CONTENT[0], {})
