@@ -10,6 +10,8 @@ import pytest
 # Before TensorFlow is imported, by any test.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 sys.path.insert(0, str(Path(__file__).parent))
+# Child processes find the package in any folder.
+os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])
 
 
 @pytest.fixture(autouse=True)

@@ -1,11 +1,9 @@
 """The training of the small network, from end to end, in little."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import children
 import numpy as np
 import pytest
 import toys
@@ -30,15 +28,10 @@ def _write_teacher(path):
 
 
 def _distill(folder, *arguments):
-    result = subprocess.run(
-        [
-            sys.executable, ROOT / "scripts" / "distill.py",
-            f"--teacher={folder / 'teacher.h5'}", f"--pictures={folder}",
-            f"--work={folder / 'work'}", "--crop=64", "--batch=4", *arguments,
-        ],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    result = children.run_python(
+        ROOT / "scripts" / "distill.py",
+        f"--teacher={folder / 'teacher.h5'}", f"--pictures={folder}",
+        f"--work={folder / 'work'}", "--crop=64", "--batch=4", *arguments,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     return result.stdout

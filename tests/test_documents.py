@@ -441,6 +441,7 @@ def test_demo_in_a_fresh_clone_ends_with_a_picture(tmp_path):
             **os.environ,
             "NST_TF_VENV": str(environment),
             "PYTHON": sys.executable,
+            "PYTHONPATH": "",  # it imports the clone
         },
         capture_output=True,
         text=True,

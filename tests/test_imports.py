@@ -1,9 +1,9 @@
 """Arrows between the rooms, and that importing has no effect."""
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
+
+import children
 
 import nst_tf
 
@@ -133,11 +133,5 @@ def test_importing_has_no_effect_and_loads_no_tensorflow(tmp_path):
         "assert nst_tf.run.main(['--sise=3']) == 1;"
         "assert 'tensorflow' not in sys.modules"
     )
-    subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={"HOME": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)},
-        check=True,
-        capture_output=True,
-    )
+    children.run_python("-c", code, cwd=tmp_path, check=True)
     assert not list(tmp_path.iterdir())

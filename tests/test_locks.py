@@ -4,11 +4,9 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
-import nst_tf
 from nst_tf import files, locks
 
 fcntl = pytest.importorskip("fcntl", reason="Windows has no flock")
@@ -135,7 +133,6 @@ except ZeroDivisionError:
     result = subprocess.run(
         ["bash", "-c", 'exec "$@" <&- 2>&-', "", sys.executable, "-c", code],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(nst_tf.__file__).parents[1])},
         capture_output=True,
         text=True,
     )

@@ -232,7 +232,6 @@ def test_notebooks_that_are_named_are_there(path):
 @BY_NAME
 def test_notebooks_run_to_the_end(path, monkeypatch):
     pytest.importorskip("nbclient")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     Path(os.environ["HOME"]).mkdir()
     # With it a kernel leaves alone what libraries of C write to stderr.
     monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)

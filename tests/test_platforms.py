@@ -9,6 +9,7 @@ import sys
 import types
 from pathlib import Path
 
+import children
 import numpy as np
 import pytest
 from PIL import Image
@@ -168,14 +169,8 @@ def test_ctrl_break_stops_a_run_as_ctrl_c_does(stage):
 
 def _run(*arguments, **more):
     paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
-    return subprocess.run(
-        [sys.executable, *arguments],
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        **more,
-    )
+    environment = {**os.environ, "PYTHONPATH": paths}
+    return children.run_python(*arguments, env=environment, timeout=200, **more)
 
 
 # Names of files

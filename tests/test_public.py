@@ -7,13 +7,12 @@ import logging
 import operator
 import pydoc
 import re
-import subprocess
-import sys
 import typing
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import children
 import numpy as np
 import pytest
 
@@ -157,9 +156,7 @@ for room in (nst_tf, nst_tf.losses, nst_tf.network, nst_tf.optimize):
         except Prepared:
             print(room.__name__, name)
 """
-    shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    ).stdout.splitlines()
+    shown = children.run_python("-c", code, check=True).stdout.splitlines()
     rooms = [f"nst_tf.{each}" for each in ("losses", "optimize")]
     assert [line for line in shown if not line.startswith((*rooms,))] == [
         "nst_tf Painter", "nst_tf.network Extractor", "nst_tf.network vgg"
@@ -169,11 +166,7 @@ for room in (nst_tf, nst_tf.losses, nst_tf.network, nst_tf.optimize):
 
 @pytest.mark.slow
 def test_help_prints_nothing_of_tensorflow():
-    shown = subprocess.run(
-        [sys.executable, "-c", "import nst_tf; help(nst_tf)"],
-        capture_output=True,
-        text=True,
-    )
+    shown = children.run_python("-c", "import nst_tf; help(nst_tf)")
     assert (shown.returncode, shown.stderr) == (0, "")
 
 
@@ -415,12 +408,10 @@ def test_mypy_takes_what_is_documented_and_rejects_what_is_misspelled(tmp_path):
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         (tmp_path / f"{path.stem}_page.py").write_text(_code(path))
     files = [each.name for each in tmp_path.iterdir()]
-    result = subprocess.run(
-        [sys.executable, "-m", "mypy", "--strict", *files],
+    result = children.run_python(
+        *("-m", "mypy", "--strict", *files),
         cwd=tmp_path,
         env={"MYPYPATH": str(ROOT), "PATH": ""},
-        capture_output=True,
-        text=True,
     )
     first = PROGRAM.count("\n") + 1
     assert not re.findall(r"^\w+_page\.py.*$", result.stdout, re.M)

@@ -2,12 +2,11 @@
 
 import html.parser
 import os
-import subprocess
-import sys
 from pathlib import Path
 from urllib import parse
 
 import browsers
+import children
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,16 +47,8 @@ def site(tmp_path_factory):
     pytest.importorskip("furo", reason="needs the extra docs")
     pytest.importorskip("myst_parser")
     folder = tmp_path_factory.mktemp("site")
-    made = subprocess.run(
-        [
-            *(sys.executable, "-m", "sphinx", "-qWE", "--keep-going"),
-            *("-c", "docs", ".", folder),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
+    options = "-qWE", "--keep-going", "-c", "docs"
+    made = children.run_python("-m", "sphinx", *options, ".", folder, cwd=ROOT)
     assert made.returncode == 0, made.stderr
     return folder
 

@@ -1,13 +1,11 @@
 """What the machine, control groups and limits leave to a process."""
 
 import os
-import subprocess
 import sys
-from pathlib import Path
 
+import children
 import pytest
 
-import nst_tf
 from nst_tf.backend import host_memory
 
 
@@ -219,20 +217,13 @@ def test_on_macos_nobody_knows(machine, monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
 def test_a_limit_of_addresses_is_seen_by_the_process_that_has_it():
-    root = Path(nst_tf.__file__).parent.parent
     code = (
         "import resource; from nst_tf.backend import host_memory\n"
         "print(host_memory._address_limit(), host_memory.find_limit())\n"
         "resource.setrlimit(resource.RLIMIT_AS, (5 << 30, 5 << 30))\n"
         "print(host_memory._address_limit(), host_memory.find_limit())"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "PYTHONPATH": str(root)},
-    )
+    done = children.run_python("-c", code, check=True)
     before, after = (line.split() for line in done.stdout.splitlines())
     assert before[0] == "0.0"
     assert 4 << 30 < float(after[0]) < 5 << 30

@@ -25,7 +25,7 @@ TOLERANCE = {"float32": 1e-5, "float64": 1e-10}
 
 
 def _start(*arguments, cluster=(), index=0, cwd=None):
-    environment = {**os.environ, "PYTHONPATH": str(CHILD.parent.parent)}
+    environment = dict(os.environ)
     environment.pop("TF_CONFIG", None)
     if cluster:
         environment["TF_CONFIG"] = json.dumps(

@@ -21,7 +21,6 @@ from nst_tf.images import image_io
 from nst_tf.transfer import painter_pool
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("default_signals")]
-ROOT = Path(nst_tf.__file__).parent.parent
 SMALL = ["--size=48", "--min_size=48", "--weights=small"]
 PAIRS = ["--content=photos/*.jpg", "--style=paintings/*.jpg"]
 OUTPUT = "--output=out/{content}-{style}.png"
@@ -52,7 +51,6 @@ def start(*flags, steps=4):
     command.append(f"--steps={steps}")
     return subprocess.Popen(
         [*command, *flags],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

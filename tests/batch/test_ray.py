@@ -134,7 +134,6 @@ def make_cluster(monkeypatch):
     monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     monkeypatch.setenv("RAY_worker_niceness", "0")
-    monkeypatch.setenv("PYTHONPATH", str(Path(nst_tf.__file__).parent.parent))
     import ray
     from ray import cluster_utils
 

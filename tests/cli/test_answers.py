@@ -4,9 +4,8 @@ import dataclasses
 import shlex
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
+import children
 import pytest
 
 import nst_tf
@@ -15,8 +14,6 @@ from nst_tf.batch import command_line
 from nst_tf.cli import completion, judge_command, programs, usage
 from nst_tf.plan import settings
 from nst_tf.web import command as web_command
-
-ROOT = Path(nst_tf.__file__).parent.parent
 
 
 @pytest.mark.parametrize(
@@ -43,7 +40,7 @@ def test_no_answer_needs_numpy():
         "    assert run.main([flag]) == 0\n"
         "assert not {'numpy', 'PIL', 'tensorflow'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    children.run_python("-c", code, check=True)
 
 
 def test_versions_are_those_for_a_report_of_faults(capsys, monkeypatch):
@@ -146,11 +143,5 @@ def test_a_script_knows_every_flag(program, shell, tmp_path, capsys):
 
 @pytest.mark.parametrize("module", ["nst_tf", "nst_tf.run"])
 def test_the_program_is_a_module(module):
-    result = subprocess.run(
-        [sys.executable, "-m", module, "-V"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    result = children.run_python("-m", module, "-V", check=True)
     assert result.stdout == f"nst-tf {nst_tf.__version__}\n"

@@ -2,10 +2,9 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
+import children
 import pytest
 from PIL import Image
 
@@ -151,16 +150,8 @@ def test_only_a_run_that_goes_on_replaces(folder, painter, capsys, change):
 @pytest.mark.timeout(2400)
 def test_runs_that_are_stopped_at_random_moments_end_alike(tmp_path):
     script = ROOT / "scripts" / "benchmarks" / "kills.py"
-    result = subprocess.run(
-        [
-            sys.executable,
-            script,
-            "--kills=4",
-            f"--json={tmp_path / 'a.jsonl'}",
-        ],
-        capture_output=True,
-        text=True,
-    )
+    written = f"--json={tmp_path / 'a.jsonl'}"
+    result = children.run_python(script, "--kills=4", written)
     assert "4 of 4 ended alike" in result.stdout, result.stdout
 
 

@@ -1,10 +1,8 @@
 """The judge's program: arguments, tables, JSON, wrong input."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
+import children
 import pytest
 import toys
 from PIL import Image
@@ -13,8 +11,6 @@ import nst_tf
 from nst_tf.cli import judge_command, programs
 from nst_tf.images import image_io
 from nst_tf.judge import judging
-
-PACKAGE = Path(nst_tf.__file__).parent
 
 
 @pytest.fixture
@@ -167,22 +163,10 @@ def test_help_and_wrong_input_load_no_tensorflow(tmp_path):
         "assert command.main(['--content=a', '--style=b', 'c']) == 1;"
         "assert 'tensorflow' not in sys.modules"
     )
-    subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={"HOME": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)},
-        check=True,
-        capture_output=True,
-    )
+    children.run_python("-c", code, cwd=tmp_path, check=True)
 
 
 def test_the_module_is_the_program(tmp_path):
-    result = subprocess.run(
-        [sys.executable, "-m", "nst_tf.judge", "--help"],
-        cwd=tmp_path,
-        env={"HOME": str(tmp_path), "PYTHONPATH": str(PACKAGE.parent)},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    typed = "-m", "nst_tf.judge", "--help"
+    result = children.run_python(*typed, cwd=tmp_path, check=True)
     assert result.stdout == programs.format_usage(judge_command.PROGRAM) + "\n"

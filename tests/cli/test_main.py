@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import children
 import numpy as np
 import pretend
 import pytest
@@ -524,17 +525,9 @@ def test_a_keras_configured_for_another_backend_does_not_matter():
         "from nst_tf.backend import device; device.prepare();"
         "import tensorflow as t"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", f"{code}; print(t.keras.backend.backend())"],
-        env={
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "KERAS_BACKEND": "jax",
-            "TF_USE_LEGACY_KERAS": "1",
-        },
-        capture_output=True,
-        text=True,
-    )
+    code += "; print(t.keras.backend.backend())"
+    chosen = {"KERAS_BACKEND": "jax", "TF_USE_LEGACY_KERAS": "1"}
+    result = children.run_python("-c", code, env={**os.environ, **chosen})
     assert result.stdout == "tensorflow\n"
 
 
@@ -545,7 +538,6 @@ def test_output_that_nobody_reads_is_no_failure(closed):
         ["bash", "-o", "pipefail", "-c", f"{command} {closed}"],
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert result.returncode == 0
     assert "Error" not in result.stderr
@@ -578,14 +570,7 @@ def test_what_was_asked_for_must_be_printed(
 
 
 def _command(*arguments, **options):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, "-m", "nst_tf.run", *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        **options,
-    )
+    return children.run_python("-m", "nst_tf.run", *arguments, **options)
 
 
 @pytest.mark.parametrize("flag", ["--help", "--helpfull"])
@@ -669,7 +654,6 @@ def test_a_killed_run_short_of_memory_goes_on_in_the_same_tiles(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-m", "nst_tf.run", *command, "--progress=json"],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -700,7 +684,6 @@ def test_a_killed_program_leaves_its_picture(tmp_path, number, status):
     process = subprocess.Popen(
         [sys.executable, "-m", *command],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -8,12 +8,10 @@ import logging
 import os
 import re
 import struct
-import subprocess
-import sys
 import time
 import warnings
-from pathlib import Path
 
+import children
 import corpus
 import hostile
 import hypothesis
@@ -23,7 +21,6 @@ import raw_files
 from hypothesis import strategies
 from PIL import Image
 
-import nst_tf
 from nst_tf.images import image_io, transparency, writing
 from nst_tf.metadata import exif
 from nst_tf.plan import arrays
@@ -107,14 +104,8 @@ def test_libraries_say_nothing_beside_the_programs_sentence(tmp_path):
     data = corpus.sample("tiff8_deflate")
     data = raw_files.at(data, 100, put=b"\xff" * 20)
     (tmp_path / "a.tif").write_bytes(data)
-    command = [sys.executable, "-m", "nst_tf.run", "--content=a.tif"]
-    result = subprocess.run(
-        [*command, "--style=a.tif"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(Path(nst_tf.__file__).parents[1])},
-        capture_output=True,
-        text=True,
-    )
+    flags = "--content=a.tif", "--style=a.tif"
+    result = children.run_python("-m", "nst_tf.run", *flags, cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr.startswith("nst-tf: a.tif cannot be read: it is dam")
     assert result.stderr.count("\n") == 1

@@ -1,10 +1,9 @@
 """The table of settings: a setting is added in one place, and is everywhere."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
+import children
 import numpy as np
 import pytest
 
@@ -95,12 +94,8 @@ def test_a_setting_is_added_in_one_place(tmp_path):
         for role in settings.Role
     )
     table.write_text(text.replace(place, f"{toys}{place}"))
-    result = subprocess.run(
-        [sys.executable, "-c", USES, str(tmp_path / "scripts")],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+    typed = "-c", USES, tmp_path / "scripts"
+    result = children.run_python(*typed, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     # Recorded, part of the identity, a keyword of stylize, swept.
     assert result.stdout.splitlines() == [

@@ -727,7 +727,6 @@ def _program(*flags):
         [sys.executable, str(child), "program", "1", *flags],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
 
 

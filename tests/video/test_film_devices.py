@@ -1,10 +1,8 @@
 """A film on several devices: the frames of one device."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
+import children
 import numpy as np
 import pytest
 import scenes
@@ -42,13 +40,7 @@ def _paint(devices, output, *given):
         *("--flow=flow", "--look_back=1", "--bit_depth=16"),
         *("--optimizer=adam", f"--devices={devices}", *given),
     ]
-    run = subprocess.run(
-        [sys.executable, str(CHILD), "film", str(devices), *flags],
-        env={**os.environ, "PYTHONPATH": str(CHILD.parents[1])},
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    run = children.run_python(CHILD, "film", devices, *flags, timeout=240)
     assert run.returncode == 0, run.stderr
     return run.stderr
 
