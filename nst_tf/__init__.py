@@ -93,9 +93,7 @@ __version__ = "0.1.0"
 
 
 def import_lazily(
-    package: str,
-    names: Mapping[str, str],
-    of_tensorflow: Mapping[str, str],
+    package: str, names: Mapping[str, str], of_tensorflow: Mapping[str, str]
 ) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
     """Makes a package import its public names when they are first used.
 

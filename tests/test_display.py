@@ -410,8 +410,7 @@ def test_there_is_something_to_see_before_numpy_is_imported(show, tmp_path):
     path = f"{tmp_path}{os.pathsep}{ENVIRONMENT['PYTHONPATH']}"
     seen = terminals.Terminal()
     process = seen.start(
-        [*PROGRAM, "--content=a.png"],
-        env={**ENVIRONMENT, "PYTHONPATH": path},
+        [*PROGRAM, "--content=a.png"], env={**ENVIRONMENT, "PYTHONPATH": path}
     )
     assert process.wait(60) == 7
     seen.wait_for(lambda lines: lines == ["starting"])

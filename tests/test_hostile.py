@@ -31,12 +31,7 @@ from nst_tf.images import writing
 from nst_tf.network import bundled
 from nst_tf.optimize import state_file
 from nst_tf.plan import arrays, checks, inputs, settings, style_regions
-from nst_tf.runs import (
-    description,
-    record_checks,
-    records,
-    rerun,
-)
+from nst_tf.runs import description, record_checks, records, rerun
 
 SECONDS = 1.0  # of computing, for an example
 MEGABYTES = 900  # by which the process may grow, over all examples

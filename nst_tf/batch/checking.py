@@ -12,13 +12,7 @@ from typing import Any, NamedTuple
 
 from nst_tf import files, urls
 from nst_tf.batch import done, groups, manifest, tasks
-from nst_tf.images import (
-    decoding_setup,
-    image_io,
-    reading,
-    sources,
-    writing,
-)
+from nst_tf.images import decoding_setup, image_io, reading, sources, writing
 from nst_tf.plan import inputs, settings
 from nst_tf.runs import outputs
 

@@ -115,8 +115,7 @@ def _make_picture(size: Size) -> image_io.Picture:
 
 
 def estimate_seconds(
-    todo: Mapping[Group, Sequence[tasks.Task]],
-    networks: Networks,
+    todo: Mapping[Group, Sequence[tasks.Task]], networks: Networks
 ) -> float:
     """Estimates the time of all pictures in one process.
 

@@ -139,11 +139,7 @@ class Station:
         if self._setup.judge and state == ledger.DONE:
             figures = self._judge(request.job, run.plan, saved)
         return ledger.Result(
-            request.line,
-            state,
-            saved.path,
-            judge=figures,
-            digest=written.last,
+            request.line, state, saved.path, judge=figures, digest=written.last
         )
 
     def _start(self, request: Request) -> runner.Run:

@@ -172,9 +172,7 @@ def _write_zsh(program: str, flags: list[_Flag]) -> str:
             for name in names
         ]
     return _ZSH.format(
-        program=program,
-        function=function,
-        specifications="\n".join(lines),
+        program=program, function=function, specifications="\n".join(lines)
     )
 
 

@@ -181,11 +181,7 @@ def _describe(commission: Commission, seconds: float = 0.0) -> list[str]:
     if job.print_size:
         unit = sizes.parse_print_size(job.print_size).unit
     return progress.describe_plan(
-        plan,
-        output=output,
-        device=here,
-        print_unit=unit,
-        seconds=seconds,
+        plan, output=output, device=here, print_unit=unit, seconds=seconds
     )
 
 

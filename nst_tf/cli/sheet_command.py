@@ -55,10 +55,7 @@ def paint(job: settings.Job, began: float, signals: watcher.Signals) -> int:
         report.update(step.level, step.index, loss, number)
 
     pictures = contact_sheet.paint(
-        sheet,
-        job.max_seconds,
-        signals.should_stop,
-        follow,
+        sheet, job.max_seconds, signals.should_stop, follow
     )
 
     def save(images: Mapping[int, np.ndarray]) -> int:

@@ -61,8 +61,7 @@ class Inputs(NamedTuple):
 
 
 def read_inputs(
-    job: settings.Job,
-    load: Callable[..., image_io.Picture] | None = None,
+    job: settings.Job, load: Callable[..., image_io.Picture] | None = None
 ) -> Inputs:
     """Reads the pictures that a job names.
 

@@ -44,11 +44,7 @@ class Role(enum.Enum):
 
 
 def setting(
-    default: Any,
-    group: str,
-    text: str,
-    role: Role = Role.PIXELS,
-    **rules: Any,
+    default: Any, group: str, text: str, role: Role = Role.PIXELS, **rules: Any
 ) -> Any:
     """Declares a field of `Job`.
 
@@ -689,11 +685,7 @@ class Job:
         synonyms="lr step_size",
     )
     beta_1: float = setting(
-        0.9,
-        "Optimization",
-        "Adam: decay of the first moment.",
-        low=0,
-        below=1,
+        0.9, "Optimization", "Adam: decay of the first moment.", low=0, below=1
     )
     beta_2: float = setting(
         0.99,
@@ -936,8 +928,7 @@ def _select(rule: str, by_role: Callable[[Role, str], bool]) -> frozenset[str]:
 
 
 RECORDED = _select(
-    "recorded",
-    lambda role, path: role in (Role.PIXELS, Role.FILE) and not path,
+    "recorded", lambda role, path: role in (Role.PIXELS, Role.FILE) and not path
 )
 IDENTITY = _select(
     "identity", lambda role, path: role is Role.PIXELS and not path

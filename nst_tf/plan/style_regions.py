@@ -138,9 +138,7 @@ def _recolor_all(
 
 
 def weigh_styles(
-    job: settings.Job,
-    painted: Sequence[StyleRegion],
-    scales: Sequence[float],
+    job: settings.Job, painted: Sequence[StyleRegion], scales: Sequence[float]
 ) -> list[Region]:
     """Adds shares, layers and scales to the styles of each region.
 

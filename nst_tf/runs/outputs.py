@@ -192,10 +192,7 @@ def preview_path(path: Path) -> Path:
 
 
 def check_writable(
-    path: Path,
-    height: int,
-    width: int,
-    options: writing.Options | None = None,
+    path: Path, height: int, width: int, options: writing.Options | None = None
 ) -> None:
     """Raises ValueError if a picture of that size cannot be written."""
     options = options or writing.Options()

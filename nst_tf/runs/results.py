@@ -195,10 +195,7 @@ def make_painting(
 
 
 def _describe(
-    job: settings.Job,
-    plan: planning.Plan,
-    outcome: records.Outcome,
-    state: str,
+    job: settings.Job, plan: planning.Plan, outcome: records.Outcome, state: str
 ) -> tuple[dict[str, Any], writing.Options]:
     """Makes the record and the file options of a picture."""
     options = make_options(plan)

@@ -99,11 +99,7 @@ class Run:
             )
             if plan.checkpoints.folder and replicas.is_writer():
                 steps = resume.save_checkpoints(
-                    steps,
-                    plan,
-                    self.state,
-                    stop.arrays,
-                    lambda: self.plan,
+                    steps, plan, self.state, stop.arrays, lambda: self.plan
                 )
             stack.enter_context(contextlib.closing(steps))
             while step := _take(steps):

@@ -196,12 +196,7 @@ def _write_mp4(file: BinaryIO, frames: Sequence[np.ndarray]) -> None:
 
     with av.open(file, "w", format="mp4") as container:
         stream = add_stream(
-            container,
-            H264,
-            RATE,
-            frames[0].shape[:2],
-            {"crf": "18"},
-            SRGB,
+            container, H264, RATE, frames[0].shape[:2], {"crf": "18"}, SRGB
         )
         for frame in [*frames, *[frames[-1]] * (HELD - 1)]:
             picture = make_frame(stream, frame)

@@ -231,9 +231,7 @@ def _compute_targets(
     return [
         {
             layer: part.kind.measure(
-                features[layer],
-                masks[layer],
-                extractor.projections.get(layer),
+                features[layer], masks[layer], extractor.projections.get(layer)
             )
             for layer in names
         }

@@ -8,13 +8,7 @@ import tensorflow as tf
 
 from nst_tf.backend import canvas
 from nst_tf.images import image_io
-from nst_tf.losses import (
-    content_loss,
-    priors,
-    protocol,
-    sums,
-    total_variation,
-)
+from nst_tf.losses import content_loss, priors, protocol, sums, total_variation
 from nst_tf.network import extractors
 from nst_tf.plan import planning, tiles
 from nst_tf.tiling import feature_maps, views

@@ -122,11 +122,7 @@ def _paint(
     if kept := folder.count_frames():
         log.info("%s are painted; resuming", errors.format_count(kept, "frame"))
     outcome = filming.paint(
-        film,
-        painter,
-        folder,
-        lambda: signals.received > 0,
-        signals.take_steps,
+        film, painter, folder, lambda: signals.received > 0, signals.take_steps
     )
     if outcome.error:  # make a film of what there is
         status = report_failure(outcome.error)

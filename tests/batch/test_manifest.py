@@ -68,10 +68,7 @@ BAD_CSV = {
         f"{HEAD[:-1]},size\n{LINE},large\n",
         "line 2: --size is 'large', expected a whole number",
     ),
-    "not whole": (
-        f"{HEAD[:-1]},size\n{LINE},64.5\n",
-        "--size is '64.5', e",
-    ),
+    "not whole": (f"{HEAD[:-1]},size\n{LINE},64.5\n", "--size is '64.5', e"),
     "out of range": (f"{HEAD[:-1]},size\n{LINE},0\n", "size is 0, expected at"),
     "no choice": (f"{HEAD[:-1]},color\n{LINE},kontent\n", "mean 'content'"),
     "no switch": (
@@ -123,14 +120,8 @@ BAD_JSON = {
     "nested": (_row(size={"a": 1}), "line 1: size is {'a': 1}, expected a t"),
     "deep": ("[" * 100_000, "line 1: "),
     "key twice": ('{"size": 1, "size": 2}\n', "the key 'size' is there twice"),
-    "type": (
-        _row(size=True),
-        "line 1: --size is True of type bool, e",
-    ),
-    "text": (
-        _row(content=3),
-        "line 1: --content is 3 of type int, e",
-    ),
+    "type": (_row(size=True), "line 1: --size is True of type bool, e"),
+    "text": (_row(content=3), "line 1: --content is 3 of type int, e"),
     "colors": (
         _row(color=["match", "style"]),
         "line 1: --color has 2 values, but there is 1 style",
@@ -228,11 +219,7 @@ def test_csv_and_json_say_the_same(tmp_path):
         {"content": "c.jpg", "style": "z.jpg", "steps": ""},
     ]
     assert _read(lines) == [
-        {
-            "content": "a,b.jpg",
-            "style": ("x.jpg", "y.jpg"),
-            "steps": (100, 80),
-        },
+        {"content": "a,b.jpg", "style": ("x.jpg", "y.jpg"), "steps": (100, 80)},
         {"content": "c.jpg", "style": "z.jpg"},
     ]
     assert [line.number for line in manifest.read(table)] == [2, 4]

@@ -67,9 +67,7 @@ def _make_unit(jobs):
     return order.Queue(checked.found).take(0)
 
 
-def test_a_lost_picture_comes_again_in_smaller_tiles_after_a_shortage(
-    pictures,
-):
+def test_a_lost_picture_comes_again_in_smaller_tiles_after_a_shortage(pictures):
     unit = _make_unit(_make_jobs(1, size=512))
     lost = workers.retry(unit, False, "")
     assert (lost.tile, lost.tries) == (0, 1)

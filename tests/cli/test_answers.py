@@ -116,10 +116,7 @@ def test_bash_completes_flags_values_and_files(tmp_path, words, offered):
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 @pytest.mark.parametrize(
     "program",
-    [
-        *(None, judge_command.PROGRAM, command_line.PROGRAM),
-        web_command.PROGRAM,
-    ],
+    [*(None, judge_command.PROGRAM, command_line.PROGRAM), web_command.PROGRAM],
 )
 def test_a_script_knows_every_flag(program, shell, tmp_path, capsys):
     known = list(settings.FIELDS.values())

@@ -149,10 +149,7 @@ def test_a_job_is_written_as_flags_that_make_it():
     [
         (["--stlye=a.jpg"], "unknown flag --stlye; did you mean '--style'"),
         (["--lr=1"], "unknown flag --lr; did you mean '--learning_rate'?"),
-        (
-            ["--color", "--size=9"],
-            "--color has no value, since --s",
-        ),
+        (["--color", "--size=9"], "--color has no value, since --s"),
         (
             ["--num-steps=1"],
             "unknown flag --num-steps; did you mean '--steps'?",
@@ -167,10 +164,7 @@ def test_a_job_is_written_as_flags_that_make_it():
         (["-out"], "unknown flag -out; did you mean '--output'?"),
         (["--no-size"], "unknown flag --no-size"),
         (["-o"], "flag -o has no value; write -o=VALUE."),
-        (
-            ["--no-dry-run=1"],
-            "flag --no-dry-run takes no value; ",
-        ),
+        (["--no-dry-run=1"], "flag --no-dry-run takes no value; "),
         (["size=512"], "size=512 is not a picture; did you mean --size=512?"),
         (
             ["--", "dry-run"],

@@ -29,13 +29,7 @@ from nst_tf.images import image_io
 from nst_tf.losses import objectives
 from nst_tf.optimize import state_file
 from nst_tf.plan import tile_size
-from nst_tf.runs import (
-    api,
-    description,
-    records,
-    results,
-    runner,
-)
+from nst_tf.runs import api, description, records, results, runner
 
 ROOT = Path(nst_tf.__file__).parent.parent
 

@@ -163,10 +163,7 @@ def test_signals_at_twenty_moments(pictures):
     assert {-signal.SIGINT, -signal.SIGTERM, 130, 143} <= found, ends
 
 
-@pytest.mark.parametrize(
-    "more",
-    [[], TILES, ["--bit_depth=16"]],
-)
+@pytest.mark.parametrize("more", [[], TILES, ["--bit_depth=16"]])
 def test_a_step_of_20_seconds_leaves_the_last_finished_one(pictures, more):
     (pictures / "slow.py").write_text(SLOW_STEP)
     run = "from nst_tf import terminal; terminal.run_program('slow')"

@@ -79,12 +79,7 @@ def test_a_mixture_lies_between_two_not_beyond_them():
 
 @pytest.mark.parametrize(
     ("shade", "words"),
-    [
-        (24, None),
-        (25, "less than 64 of 255"),
-        (63, "less than 64"),
-        (64, None),
-    ],
+    [(24, None), (25, "less than 64 of 255"), (63, "less than 64"), (64, None)],
 )
 def test_shades_are_one_color_and_others_are_far_apart(shade, words):
     parts = (RED, 500), (BLUE, 200), ((250, shade, 0), 100)

@@ -87,10 +87,7 @@ _SIDES = "expected sides above 0 and at most 65536 inches"
         ({"print_size": "x40cm"}, _FORM),
         ({"print_size": "cm"}, _FORM),
         ({"print_size": "A9"}, _FORM),
-        (
-            {"print_size": "B4"},
-            "or a paper: A0 to A6, letter, legal or tab",
-        ),
+        ({"print_size": "B4"}, "or a paper: A0 to A6, letter, legal or tab"),
         ({"print_size": " "}, _FORM),
         ({"print_size": "0x40cm"}, f"'0x40cm'; {_SIDES}"),
         ({"print_size": "0.0cm"}, _SIDES),

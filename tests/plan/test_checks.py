@@ -48,10 +48,7 @@ def test_a_job_may_say_so(chosen):
         ({"overwrite": 1}, "overwrite is 1 of type int, expected bool."),
         ({"content": None}, "content is None of type NoneType, expected str."),
         ({"steps": (1, 2.5)}, "steps is (1, 2.5) of type tuple, expected "),
-        (
-            {"style": [1]},
-            "style is (1,) of type tuple, expected tuple[str, ",
-        ),
+        ({"style": [1]}, "style is (1,) of type tuple, expected tuple[str, "),
         ({"style_scale": (1.0, True)}, "style_scale is (1.0, True) of type tu"),
         ({"color": ("match", 5)}, "color is ('match', 5) of type tuple, expec"),
     ],
@@ -68,14 +65,8 @@ def test_a_value_of_another_type_is_refused(chosen, words):
         ({"optimizer": "lbgfs"}, "unknown optimizer 'lbgfs'; did you mean 'lb"),
         ({"bit_depth": 9}, "unknown bit_depth 9; expected 8 or 16."),
         ({"init": ""}, "init is empty; expected content, noise, style, gray"),
-        (
-            {"weights": ""},
-            "weights is empty; expected auto, imagenet, small",
-        ),
-        (
-            {"style": ("a.png", "")},
-            "style is empty; expected the path",
-        ),
+        ({"weights": ""}, "weights is empty; expected auto, imagenet, small"),
+        ({"style": ("a.png", "")}, "style is empty; expected the path"),
         ({"size": 0}, "size is 0, expected at least 1 and at most 65536."),
         ({"size": 65537}, "size is 65537, expected at least 1 and at most 655"),
         ({"growth": 1.0}, "growth is 1.0, expected "),

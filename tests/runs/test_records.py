@@ -21,14 +21,7 @@ from nst_tf.images import image_io, writing
 from nst_tf.metadata import xmp
 from nst_tf.network import bundled
 from nst_tf.plan import schedule, settings
-from nst_tf.runs import (
-    api,
-    description,
-    record_checks,
-    records,
-    rerun,
-    resume,
-)
+from nst_tf.runs import api, description, record_checks, records, rerun, resume
 
 pytestmark = pytest.mark.usefixtures("folder")
 VERSIONS = records.list_versions()
@@ -238,10 +231,7 @@ def test_sources_are_named():
 
 @pytest.mark.parametrize(
     ("typed", "expected"),
-    [
-        ([], "toy.h5"),
-        (["--extractor=vgg19", "--weights=small"], "small"),
-    ],
+    [([], "toy.h5"), (["--extractor=vgg19", "--weights=small"], "small")],
 )
 def test_the_weights_are_named(typed, expected):
     layers = ["--content_layers=block2_conv1", "--style_layers=block1_conv1"]
@@ -319,10 +309,7 @@ def test_a_damaged_record_is_none(change):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (
-            lambda r: r["flags"].update(wrong=3),
-            "with the setting wrong, which",
-        ),
+        (lambda r: r["flags"].update(wrong=3), "with the setting wrong, which"),
         (lambda r: r["decided"]["settings"].update(size="many"), "damaged rec"),
         (lambda r: r["decided"]["settings"].update(optimizer="cube"), "'cube'"),
         (lambda r: r["decided"].update(sizes=[[4, 4]] * 3), "at the sizes"),
@@ -383,11 +370,7 @@ def test_a_package_that_is_not_there_has_no_version(monkeypatch):
 
 
 def test_a_description_is_a_flag_file(capsys):
-    typed = [
-        "--steps=4,2",
-        "--tv_weight=3",
-        "--keep_location",
-    ]
+    typed = ["--steps=4,2", "--tv_weight=3", "--keep_location"]
     typed += ["--style=paint.png", "--style=town.png", "--style_blend=0.7,0.3"]
     record, job, _ = _make_record(*typed, "--style_layers=block1_conv1:2")
     notes, lines = _describe(record)
@@ -561,9 +544,7 @@ def test_a_strength_is_described_as_long_as_it_means_the_same(monkeypatch):
     assert _identity(again) == _identity(described) == _identity(draft)
 
 
-def test_a_size_on_paper_is_described_as_long_as_it_means_the_same(
-    monkeypatch,
-):
+def test_a_size_on_paper_is_described_as_long_as_it_means_the_same(monkeypatch):
     record, _, draft = _make_record("--print_size=2x3in", "--dpi=32")
     decided = record["decided"]["settings"]
     assert (decided["print_size"], decided["size"]) == ("", 85)

@@ -176,11 +176,7 @@ def test_all_are_closed_whatever_one_of_them_does(toy, monkeypatch):
 
 @pytest.mark.parametrize(
     ("chosen", "writes", "opened"),
-    [
-        ({}, True, True),
-        ({"dry_run": True}, True, False),
-        ({}, False, False),
-    ],
+    [({}, True, True), ({"dry_run": True}, True, False), ({}, False, False)],
 )
 def test_the_jobs_reporters_are_opened_where_it_writes(
     toy, monkeypatch, chosen, writes, opened

@@ -5,13 +5,7 @@ import pytest
 import tensorflow as tf
 import toys
 
-from nst_tf.losses import (
-    conventions,
-    grain,
-    neighbors,
-    objectives,
-    style_kinds,
-)
+from nst_tf.losses import conventions, grain, neighbors, objectives, style_kinds
 from nst_tf.plan import planning, style_regions
 from nst_tf.transfer import style_targets, target_cache, targets
 
