@@ -21,7 +21,13 @@ from nst_tf import files
 from nst_tf.cli import flags
 from nst_tf.images import image_io
 from nst_tf.network import architectures, weight_files
-from nst_tf.plan import initial, inputs, planning, settings
+from nst_tf.plan import (
+    initial,
+    inputs,
+    planning,
+    settings,
+    style_regions,
+)
 from nst_tf.transfer import method, style_targets
 
 SIZE = (64, 96)  # (height, width)
@@ -140,7 +146,8 @@ def _pictures(job, noise_share):
     content, style, noise = (
         rng.uniform(0.1, 0.9, size=(*size, 3)).astype("f4") for size in sizes
     )
-    style = style_targets.FITS[job.style_fit](style, *SIZE)
+    whole = style_regions.Style(style)
+    style = style_targets.fit_style(whole, job.style_fit, SIZE).image
     start = (1 - noise_share) * content + noise_share * noise
     return content, style, start.astype("f4")
 

@@ -64,13 +64,11 @@ class Subject(NamedTuple):
 
     def fit(self, height: int, width: int) -> list[tuple[int, int]]:
         """Returns the (height, width) of each style, fitted to a picture."""
-        level, fitted = pyramid.Level(height, width, 1), []
+        fitted, size = [], (height, width)
         for style, scale in zip(self.styles, self.scales, strict=True):
-            rows, columns = style.pixels.shape[:2]
+            shape = style.pixels.shape
             fitted.append(
-                style_settings.fit_size(
-                    settings.Job(), rows, columns, level, scale
-                )
+                style_settings.fit_size("keep", shape[0], shape[1], size, scale)
             )
         return fitted
 

@@ -129,7 +129,7 @@ def compute_scales(
     )
     for style, length in zip(styles, lengths, strict=True):
         rows, columns = style.pixels.shape[:2]
-        side = max(fit_size(job, rows, columns, level, 1.0))
+        side = max(fit_size(job.style_fit, rows, columns, level.size))
         scale = length / side
         rules = settings.FIELDS["style_scale"].metadata
         if not rules["low"] <= scale <= rules["high"]:
@@ -152,7 +152,9 @@ def check_fits(
     """Raises ValueError if a style is too small or transparent at a level."""
     for style, scale in zip(styles, scales, strict=True):
         rows, columns = style.pixels.shape[:2]
-        height, width = fit_size(job, rows, columns, level, scale)
+        height, width = fit_size(
+            job.style_fit, rows, columns, level.size, scale
+        )
         if job.style_fit == "crop" and is_hidden(style, height, width):
             raise ValueError(
                 "style image is fully transparent in the cropped area; use "
@@ -168,25 +170,25 @@ def check_fits(
 
 
 def fit_size(
-    job: settings.Job,
+    style_fit: str,
     rows: int,
     columns: int,
-    level: pyramid.Level,
-    scale: float,
+    size: tuple[int, int],
+    scale: float = 1.0,
 ) -> tuple[int, int]:
-    """Computes the (height, width) of a style image at a level.
+    """Computes the (height, width) of a style image at a size of the output.
 
     Args:
-        job: The job; only its style_fit is used.
+        style_fit: As in `Job`; "crop" and "stretch" have the same size.
         rows: Height of the style image, in pixels.
         columns: Width of the style image, in pixels.
-        level: Level of the output.
+        size: (height, width) of the output at a level.
         scale: Factor of the style image's sides.
     """
-    height, width = (max(1, round(scale * side)) for side in level[:2])
-    if job.style_fit == "keep":
+    height, width = (max(1, round(scale * side)) for side in size)
+    if style_fit == "keep":
         return sizes.scale_to_area(rows, columns, height * width)
-    if job.style_fit == "side":
+    if style_fit == "side":
         return sizes.scale_to_side(rows, columns, max(height, width))
     return height, width
 

@@ -1,15 +1,15 @@
 """Makes the style losses, with targets, for one image size."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from nst_tf.images import image_io, sizes
+from nst_tf.images import image_io
 from nst_tf.losses import grain, neighbors, style_kinds, style_losses, sums
 from nst_tf.network import extractors
-from nst_tf.plan import planning, style_regions, tiles
+from nst_tf.plan import planning, style_regions, style_settings, tiles
 from nst_tf.tiling import feature_maps, views
 from nst_tf.transfer import sized_plans, target_cache
 
@@ -119,6 +119,7 @@ def _blend_targets(
     shares: list[dict[str, list[float]]] = [
         {layer: [] for layer in each} for each in totals
     ]
+    size = sized.height, sized.width
     for style, share in zip(styles, _shares(styles), strict=True):
         own = [
             {
@@ -128,7 +129,7 @@ def _blend_targets(
             }
             for part, total in zip(parts, totals, strict=True)
         ]
-        style = _fit_style(sized, style)
+        style = fit_style(style, sized.plan.style_fit, size)
         found = _measure_style(sized, style, parts, own)
         for number, layers in enumerate(own):
             for layer, part_share in layers.items():
@@ -143,42 +144,19 @@ def _blend_targets(
     ]
 
 
-def _fit_style(
-    sized: sized_plans.SizedPlan, style: style_regions.Style
+def fit_style(
+    style: style_regions.Style, style_fit: str, output: tuple[int, int]
 ) -> style_regions.Style:
-    """Resizes a style image and its alpha channel for an output size."""
-    fit = FITS[sized.plan.style_fit]
-    height, width = (
-        max(1, round(style.scale * side))
-        for side in (sized.height, sized.width)
+    """Resizes a style image and its alpha for an output's (height, width)."""
+    rows, columns = style.image.shape[:2]
+    size = style_settings.fit_size(
+        style_fit, rows, columns, output, style.scale
     )
+    resize = image_io.cover if style_fit == "crop" else image_io.resize
     alpha = style.alpha
     if alpha is not None:
-        alpha = fit(alpha[..., None], height, width)[..., 0]
-    return style._replace(image=fit(style.image, height, width), alpha=alpha)
-
-
-def _same_area(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes an image to height * width pixels; keeps its aspect ratio."""
-    rows, columns = image.shape[:2]
-    size = sizes.scale_to_area(rows, columns, height * width)
-    return image_io.resize(image, *size)
-
-
-def _same_side(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes an image to the long side of a size; keeps its aspect ratio."""
-    rows, columns = image.shape[:2]
-    size = sizes.scale_to_side(rows, columns, max(height, width))
-    return image_io.resize(image, *size)
-
-
-# style_fit -> function (style image, height, width of the generated image).
-FITS: Mapping[str, Callable[[np.ndarray, int, int], np.ndarray]] = {
-    "keep": _same_area,
-    "side": _same_side,
-    "stretch": image_io.resize,
-    "crop": image_io.cover,
-}
+        alpha = resize(alpha[..., None], *size)[..., 0]
+    return style._replace(image=resize(style.image, *size), alpha=alpha)
 
 
 def _measure_style(

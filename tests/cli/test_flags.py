@@ -437,14 +437,12 @@ def test_the_short_help_fits_a_screen_and_is_right():
 
 def test_choices_are_those_of_the_tables():
     from nst_tf.optimize import safeguards
-    from nst_tf.transfer import style_targets
 
     choices = {
         field.name: field.metadata.get("choices")
         for field in dataclasses.fields(settings.Job)
     }
     assert choices["bounds"] == tuple(safeguards.BOUNDS)
-    assert choices["style_fit"] == tuple(style_targets.FITS)
     assert choices["precision"] == device.PRECISIONS
 
 

@@ -110,19 +110,18 @@ def test_each_style_has_a_color_or_all_have_one():
 
 
 @pytest.mark.parametrize(
-    ("fit", "expected"),
-    [
-        ("keep", (45, 68)),  # as many pixels as 48 x 64
-        ("side", (43, 64)),
-        ("stretch", (48, 64)),
-        ("crop", (48, 64)),
-    ],
+    "fit", settings.FIELDS["style_fit"].metadata["choices"]
 )
-def test_a_style_image_is_fitted_to_a_level(fit, expected):
+def test_a_style_image_is_fitted_to_a_level(fit):
     def fit_size(scale):
-        job = settings.Job(style_fit=fit)
-        return style_settings.fit_size(job, 40, 60, LEVEL, scale)
+        return style_settings.fit_size(fit, 40, 60, LEVEL.size, scale)
 
+    expected = {
+        "keep": (45, 68),  # as many pixels as 48 x 64
+        "side": (43, 64),
+        "stretch": (48, 64),
+        "crop": (48, 64),
+    }[fit]
     assert fit_size(1.0) == expected
     assert fit_size(0.5) == pytest.approx(np.divide(expected, 2), abs=0.6)
     assert min(fit_size(1e-3)) == 1
