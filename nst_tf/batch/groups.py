@@ -128,9 +128,8 @@ def estimate_seconds(
     """
     group = max(todo, key=lambda each: each.work * len(todo[each]))
     job = todo[group][0].make_job()
-    read = inputs.read_inputs(job)
-    read = read._replace(network=networks.find(job))
-    draft = planning.draft_plan(job, read)
+    draft = planning.draft_plan(job, inputs.read_inputs(job))
+    draft = draft.add_weights(networks.find(job))
     plan = planning.fit_plan(draft, runner.measure_machine())
     seconds = runner.estimate_seconds(plan)
     work = sum(each.work * len(todo[each]) for each in todo)

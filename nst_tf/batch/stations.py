@@ -157,9 +157,7 @@ class Station:
                 "this worker has other network weights than the one that "
                 "started the batch; give all of them the same files."
             )
-        draft = dataclasses.replace(
-            draft, inputs=draft.inputs._replace(network=network)
-        )
+        draft = draft.add_weights(network)
         if request.tile:
             draft = limit_tiles(draft, request.tile)
         for note in (*read.notes, *draft.notes):

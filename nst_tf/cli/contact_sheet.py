@@ -13,6 +13,7 @@ import numpy as np
 from nst_tf.backend import host_memory
 from nst_tf.cli import sweeps
 from nst_tf.images import captions, image_io, sources, writing
+from nst_tf.network import weight_files
 from nst_tf.plan import (
     checks,
     inputs,
@@ -69,7 +70,7 @@ def prepare(job: settings.Job) -> Sheet:
     load = functools.cache(
         functools.partial(sources.load, may_download=not job.dry_run)
     )
-    networks: dict[Hashable, inputs.Inputs] = {}
+    networks: dict[Hashable, weight_files.NetworkWeights] = {}
 
     def draft(point: sweeps.SweepPoint) -> SheetPicture:
         read = inputs.read_inputs(point.job, load)
@@ -79,9 +80,8 @@ def prepare(job: settings.Job) -> Sheet:
         plan = planning.draft_plan(reduced, read)
         key = reduced.extractor, reduced.weights
         if key not in networks:
-            networks[key] = inputs.load_network(reduced, read)
-        read = plan.inputs._replace(network=networks[key].network)
-        plan = dataclasses.replace(plan, inputs=read)
+            networks[key] = inputs.load_network(reduced)
+        plan = plan.add_weights(networks[key])
         return SheetPicture(point.label, reduced, plan)
 
     rows = [[draft(point) for point in row] for row in grid]

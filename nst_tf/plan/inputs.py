@@ -149,8 +149,8 @@ def take_inputs(
     )
 
 
-def load_network(job: settings.Job, inputs: Inputs) -> Inputs:
-    """Adds the network weights; downloads them if needed, except in a dry run.
+def load_network(job: settings.Job) -> weight_files.NetworkWeights:
+    """Reads the network weights; downloads them if needed, not in a dry run.
 
     Raises:
         ValueError: If the weights are missing, or belong to another network.
@@ -158,7 +158,7 @@ def load_network(job: settings.Job, inputs: Inputs) -> Inputs:
     load = (
         weight_files.load_without_download if job.dry_run else weight_files.load
     )
-    return inputs._replace(network=load(job.extractor, job.weights))
+    return load(job.extractor, job.weights)
 
 
 def list_input_files(job: settings.Job, inputs: Inputs) -> list[str]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from nst_tf.images import color, image_io
 from nst_tf.losses import conventions, style_kinds
-from nst_tf.network import architectures
+from nst_tf.network import architectures, weight_files
 from nst_tf.plan import (
     checks,
     inputs,
@@ -176,6 +176,13 @@ class Plan:
             self.network.name, self.layers, self.scales
         )
 
+    def add_weights(self, weights: weight_files.NetworkWeights) -> "Plan":
+        """Adds the network weights, which are read after all other checks."""
+        read, kept = self.inputs._replace(network=weights), self.checkpoints
+        if weights.is_missing:  # a run with random ones cannot be resumed
+            kept = Checkpoints()
+        return dataclasses.replace(self, inputs=read, checkpoints=kept)
+
 
 def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
     """Decides everything that does not depend on the machine.
@@ -188,7 +195,8 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         ValueError: If a setting or a picture is invalid.
         TypeError: If a setting has the wrong type.
     """
-    job = decide_settings(job, read)
+    checks.check(job)  # the caller may bring inputs of its own
+    job = _decide_settings(job, read)
     others = {n: read.others[n] for n in inputs.list_named_pictures(job)}
     read = read._replace(others=others)
     content, styles = read.content, read.styles
@@ -297,9 +305,8 @@ def fit_plan(draft: Plan, machine: Machine) -> Plan:
     choose = architectures.choose_convolution
     how = choose(network.convolution, network.precision, machine.is_gpu)
     network = network._replace(convolution=how)
-    if tiling.memory is None:
-        tiling = tiling._replace(memory=machine.memory)
-    tiling = tiling._replace(devices=machine.devices)
+    limit = machine.memory if tiling.memory is None else tiling.memory
+    tiling = tiling._replace(memory=limit, devices=machine.devices)
     return tile_size.fit_tiles(
         dataclasses.replace(draft, network=network, tiling=tiling)
     )
@@ -314,22 +321,16 @@ def make_plan(job: settings.Job, read: inputs.Inputs, machine: Machine) -> Plan:
     return fit_plan(draft_plan(job, read), machine)
 
 
-def decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
+def _decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
     """Replaces settings that stand for others: print size, strength, folders.
 
     A print size becomes a size in pixels. A strength becomes weights and
     levels. A folder of styles becomes one style per picture.
-
-    Raises:
-        ValueError, TypeError: As `draft_plan`.
     """
-    checks.check(job)
     job = style_settings.choose_losses(job)
     job = schedule.resolve_print_size(job, read.content)
     job = schedule.apply_strength(job)
-    job = style_settings.repeat_settings(job, read.counts)
-    checks.check(job)
-    return job
+    return style_settings.repeat_settings(job, read.counts)
 
 
 def _choose_init(

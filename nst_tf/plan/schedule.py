@@ -25,7 +25,6 @@ from nst_tf.images import image_io, sizes
 from nst_tf.losses import conventions, style_kinds
 from nst_tf.network import architectures
 from nst_tf.plan import (
-    checks,
     inputs,
     optimizers,
     pyramid,
@@ -159,12 +158,7 @@ def apply_strength(job: settings.Job) -> settings.Job:
 
     Strength 0 returns the photograph itself, after one evaluation. A job
     without a strength is returned unchanged.
-
-    Raises:
-        ValueError: As `checks.check`.
-        TypeError: As `checks.check`.
     """
-    checks.check(job)
     strength = job.strength
     if strength < 0:
         return dataclasses.replace(job, strength=-1.0)

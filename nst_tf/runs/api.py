@@ -200,7 +200,7 @@ def make_plan(
     read = read or inputs.read_inputs(job)
     draft = planning.draft_plan(job, read)
     if read.network is None:
-        draft = _load_network(job, draft)
+        draft = draft.add_weights(inputs.load_network(job))
     return planning.fit_plan(draft, machine or runner.measure_machine())
 
 
@@ -226,7 +226,8 @@ def draft_images(
     job = settings.Job(**plain)
     conflicts.settle(job, dict.fromkeys(plain, 0))
     read = inputs.take_inputs(job, content, styles, given)
-    draft = _load_network(job, planning.draft_plan(job, read))
+    draft = planning.draft_plan(job, read)
+    draft = draft.add_weights(inputs.load_network(job))
     log_notes(draft)
     names = read.sources["content"], tuple(read.list_style_sources())
     return dataclasses.replace(job, content=names[0], style=names[1]), draft
@@ -250,7 +251,7 @@ def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
         job, read, resume.list_written(job.checkpoint_dir, job.resume)
     )
     outputs.check_writable(path, *draft.size, results.make_options(draft))
-    return path, _load_network(job, draft)
+    return path, draft.add_weights(inputs.load_network(job))
 
 
 def choose_path(
@@ -340,11 +341,3 @@ def log_notes(plan: planning.Plan) -> None:
     """Logs the notes of inputs and plan."""
     for note in (*plan.inputs.notes, *plan.notes):
         log.info(note)
-
-
-def _load_network(job: settings.Job, draft: planning.Plan) -> planning.Plan:
-    """Adds the network weights to a draft that passed all other checks."""
-    read = inputs.load_network(job, draft.inputs)
-    if read.network and read.network.is_missing:  # these cannot be resumed
-        draft = dataclasses.replace(draft, checkpoints=planning.Checkpoints())
-    return dataclasses.replace(draft, inputs=read)

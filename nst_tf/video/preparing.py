@@ -107,9 +107,10 @@ def prepare(request: command_line.Request) -> Film:
         work = Path(options.work_dir).expanduser()
     film = Film(options, job, clip, masks, read, draft, output, work)
     check_places(film)
-    read = inputs.load_network(job, read)
+    weights = inputs.load_network(job)
+    read = read._replace(network=weights)
     return dataclasses.replace(
-        film, read=read, draft=dataclasses.replace(draft, inputs=read)
+        film, read=read, draft=draft.add_weights(weights)
     )
 
 

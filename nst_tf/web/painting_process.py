@@ -249,9 +249,8 @@ class Process:
     ) -> planning.Plan:
         """Reuses the weights of an earlier job with the same network."""
         key = job.extractor, job.weights
-        kept = self._networks.setdefault(key, draft.inputs.network)
-        read = draft.inputs._replace(network=kept)
-        return dataclasses.replace(draft, inputs=read)
+        kept: Any = self._networks.setdefault(key, draft.inputs.network)
+        return draft.add_weights(kept)
 
 
 def _list_steps(job: settings.Job, run: runner.Run) -> list[int]:
@@ -263,7 +262,7 @@ def _list_steps(job: settings.Job, run: runner.Run) -> list[int]:
     """
     if job.tolerance or job.strength == 0 or not run.taken[-1]:
         return []
-    decided = planning.decide_settings(job, run.plan.inputs)
+    decided = settings.Job(**run.plan.settings)
     levels = schedule.list_all_levels(decided, *run.plan.size)
     return [*(each.steps for each in levels[:-1]), run.taken[-1]]
 

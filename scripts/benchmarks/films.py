@@ -84,8 +84,10 @@ class _Bench:
         )
         self._style = image_io.load_picture(flags.style)
         content = image_io.Picture(self._frames[0].pixels)
-        read = inputs.Inputs(content, (self._style,), [1])
-        self._read = inputs.load_network(self._job, read)
+        weights = inputs.load_network(self._job)
+        self._read = inputs.Inputs(
+            content, (self._style,), [1], network=weights
+        )
         self._judge = judging.Judge({})
         self.facts = {
             "size": [self._clip.width, self._clip.height],

@@ -150,9 +150,8 @@ def test_wrong_arrays_and_settings_are_refused():
 
 
 def test_the_network_is_that_of_the_job(toy):
-    read = inputs.Inputs(toys.picture(4, 4))
     job = settings.Job(extractor="toy", weights=str(toy))
-    network = inputs.load_network(job, read).network
+    network = inputs.load_network(job)
     assert set(network.layers) == set(toys.LAYERS)
     assert isinstance(network, weight_files.NetworkWeights)
 

@@ -5,10 +5,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import toys
 
 from nst_tf.images import image_io
 from nst_tf.losses import style_kinds
-from nst_tf.plan import checks, optimizers, pyramid, schedule, settings
+from nst_tf.plan import (
+    checks,
+    inputs,
+    optimizers,
+    planning,
+    pyramid,
+    schedule,
+    settings,
+)
 from nst_tf.runs import api
 
 SAMPLES = Path(__file__).resolve().parents[2] / "configs" / "images"
@@ -235,5 +244,6 @@ def test_every_strength_makes_a_job_that_is_fine(value, size):
     "wrong", [{"size": -5}, {"min_size": 0}, {"style_loss": "grams"}]
 )
 def test_wrong_settings_beside_a_strength_are_refused(wrong):
+    job = settings.Job(strength=0.7, **wrong)
     with pytest.raises(ValueError, match=next(iter(wrong))):
-        _apply(0.7, **wrong)
+        planning.draft_plan(job, inputs.Inputs(toys.picture(4, 4)))

@@ -23,7 +23,8 @@ def _make(path, agreement, source=None, **changes):
     """A painter on the toy network."""
     job = pretend.job(path, **changes)
     style = image_io.Picture(toys.image(50, 60, 1))
-    read = inputs.load_network(job, inputs.Inputs(style, (style,), [1]))
+    weights = inputs.load_network(job)
+    read = inputs.Inputs(style, (style,), [1], network=weights)
     source = source or scenes.ExactFlow(CLIP)
     return film_painter.FilmPainter(
         job, read, agreement, source, planning.Machine()
