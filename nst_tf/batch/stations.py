@@ -20,7 +20,7 @@ from nst_tf.backend import device
 from nst_tf.batch import done, groups, ledger
 from nst_tf.images import image_io, sources
 from nst_tf.network import architectures
-from nst_tf.plan import inputs, planning, settings, style_settings, tile_size
+from nst_tf.plan import inputs, planning, settings, tile_size
 from nst_tf.runs import results, resume, runner
 
 if TYPE_CHECKING:
@@ -192,28 +192,11 @@ class Station:
         """Judges a picture against its content and styles."""
         from nst_tf.judge import judging
 
-        read = plan.inputs
-        decided = settings.Job(**plan.settings)
         key = job.extractor, job.weights, job.style_layers[:1]
         if key not in self._judges:
-            self._judges[key] = judging.Judge(
-                {
-                    "extractor": job.extractor,
-                    "weights": job.weights,
-                    "style_layers": job.style_layers[:1],
-                    "content_layers": job.content_layers,
-                }
-            )
+            self._judges[key] = judging.Judge(judging.choose_settings(job))
         found = self._judges[key].judge(
-            image_io.Picture(saved.image),
-            judging.Subject(
-                read.content,
-                read.styles,
-                style_settings.list_shares(decided, len(read.styles)),
-                style_settings.compute_scales(
-                    decided, read.styles, plan.levels[-1]
-                ),
-            ),
+            image_io.Picture(saved.image), judging.make_subject(plan)
         )
         return {name: round(getattr(found, name), 4) for name in JUDGED}
 

@@ -21,7 +21,6 @@ from nst_tf.plan import (
     planning,
     schedule,
     settings,
-    style_settings,
 )
 from nst_tf.runs import outputs, results, runner
 
@@ -206,15 +205,8 @@ def write_scores(
     """
     from nst_tf.judge import judging
 
-    read = cell.plan.inputs
-    job = settings.Job(**cell.plan.settings)
-    last = cell.plan.levels[-1]
-    scales = style_settings.compute_scales(job, read.styles, last)
-    blend = style_settings.list_shares(job, len(read.styles))
-    found = judge.judge(
-        image_io.Picture(image),
-        judging.Subject(read.content, read.styles, blend, scales),
-    )
+    subject = judging.make_subject(cell.plan)
+    found = judge.judge(image_io.Picture(image), subject)
     return (
         f"style {found.style:.2f}, content {found.content:.2f}, "
         f"ssim {found.ssim:.2f}"
@@ -261,14 +253,7 @@ def _make_judge(
             "--sheet_scores needs a style image; pass one with "
             "--style=PICTURE, or remove --sheet_scores."
         )
-    return judging.Judge(
-        {
-            "extractor": job.extractor,
-            "weights": job.weights,
-            "style_layers": job.style_layers[:1],
-            "content_layers": job.content_layers,
-        }
-    )
+    return judging.Judge(judging.choose_settings(job))
 
 
 def _caption(

@@ -288,6 +288,15 @@ def resize_alpha(alpha: np.ndarray, height: int, width: int) -> np.ndarray:
     return resize(alpha[..., None], height, width)[..., 0]
 
 
+def resize_picture(picture: Picture, height: int, width: int) -> Picture:
+    """Resamples a picture, with its alpha channel."""
+    alpha = picture.alpha
+    if alpha is not None:
+        alpha = resize_alpha(alpha, height, width)
+    pixels = resize(picture.pixels, height, width)
+    return picture._replace(pixels=pixels, alpha=alpha)
+
+
 def cover(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """Resamples and crops an image to a size, without distortion."""
     scale = max(height / image.shape[0], width / image.shape[1])

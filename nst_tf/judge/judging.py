@@ -15,7 +15,14 @@ from nst_tf import errors
 from nst_tf.backend import device, host_memory, interrupts
 from nst_tf.images import image_io, sizes, sources
 from nst_tf.judge import distances, figures
-from nst_tf.plan import arrays, checks, pyramid, settings, style_settings
+from nst_tf.plan import (
+    arrays,
+    checks,
+    planning,
+    pyramid,
+    settings,
+    style_settings,
+)
 
 if TYPE_CHECKING:
     from nst_tf.losses import protocol
@@ -25,13 +32,8 @@ log = logging.getLogger("nst_tf")
 # The settings of a job that a judge accepts. Pooling, padding and precision are
 # fixed, so that scores are comparable.
 SETTINGS = (
-    "extractor",
-    "weights",
-    "style_layers",
-    "content_layers",
-    "style_blend",
-    "style_scale",
-    "max_megapixels",
+    *("extractor", "weights", "style_layers", "content_layers"),
+    *("style_blend", "style_scale", "max_megapixels"),
 )
 SLACK = 2  # tolerance, in pixels, of a picture's aspect ratio
 # Bytes of Python, TensorFlow and the network, and per pixel of a picture;
@@ -79,8 +81,7 @@ class _Targets(NamedTuple):
     key: Sequence[Any]  # from `_identify`
     subject: Subject  # keeps its arrays, and so their ids, alive
     losses: list[list["protocol.Loss"]]  # Gram matrices, moments, content
-    pixels: np.ndarray  # the content image, [h, w, 3]
-    alpha: np.ndarray | None  # its alpha channel, [h, w]
+    content: image_io.Picture  # at that size
     energies: np.ndarray  # of the Laplacians of the styles, [3]
 
 
@@ -132,6 +133,24 @@ def judge_image(
         for note in each.notes:
             log.info(note)
     return judge.judge(picture, subject)
+
+
+def choose_settings(job: settings.Job) -> dict[str, Any]:
+    """Chooses the settings of a judge for the pictures of a job."""
+    return {
+        "extractor": job.extractor,
+        "weights": job.weights,
+        "style_layers": job.style_layers[:1],
+        "content_layers": job.content_layers,
+    }
+
+
+def make_subject(plan: planning.Plan) -> Subject:
+    """Makes the subject that the picture of a plan is scored against."""
+    read, job = plan.inputs, settings.Job(**plan.settings)
+    shares = style_settings.list_shares(job, len(read.styles))
+    scales = style_settings.compute_scales(job, read.styles, plan.levels[-1])
+    return Subject(read.content, read.styles, shares, scales)
 
 
 class Judge:
@@ -273,10 +292,9 @@ class Judge:
                 f"with size, such as --size=512."
             ) from error
         grams, moments, content = measured
-        luma, other = (
-            figures.to_ycbcr(each)[..., 0] for each in (pixels, known.pixels)
-        )
-        energies = figures.measure_laplacian(pixels, known.alpha)
+        pair, alpha = (pixels, known.content.pixels), known.content.alpha
+        luma, other = (figures.to_ycbcr(each)[..., 0] for each in pair)
+        energies = figures.measure_laplacian(pixels, alpha)
         return Judgement(
             height,
             width,
@@ -284,9 +302,9 @@ class Judge:
             grams,
             distances.average(moments, network.style_layers),
             distances.average(content, network.content_layers),
-            figures.compute_ssim(luma, other, known.alpha),
+            figures.compute_ssim(luma, other, alpha),
             figures.compare_chroma(energies, known.energies),
-            figures.compare_border(luma, known.alpha),
+            figures.compare_border(luma, alpha),
         )
 
     def _find_size(self, height: int, width: int) -> tuple[int, int]:
@@ -303,15 +321,12 @@ class Judge:
         if self._targets and self._targets.key == key:
             return self._targets
         self._targets = None  # free memory for the new ones
-        content, alpha = subject.content.pixels, subject.content.alpha
-        if alpha is not None:
-            alpha = image_io.resize_alpha(alpha, height, width)
+        content = image_io.resize_picture(subject.content, height, width)
         self._targets = _Targets(
             key,
             subject,
             self._network.make_losses(subject, height, width),
-            image_io.resize(content, height, width),
-            alpha,
+            content,
             _measure_styles(subject, height, width),
         )
         return self._targets
@@ -322,11 +337,8 @@ def _measure_styles(subject: Subject, height: int, width: int) -> np.ndarray:
     energies = []
     fitted = subject.fit(height, width)
     for style, size in zip(subject.styles, fitted, strict=True):
-        alpha = style.alpha
-        if alpha is not None:
-            alpha = image_io.resize_alpha(alpha, *size)
-        pixels = image_io.resize(style.pixels, *size)
-        energies.append(figures.measure_laplacian(pixels, alpha))
+        seen = image_io.resize_picture(style, *size)
+        energies.append(figures.measure_laplacian(seen.pixels, seen.alpha))
     return np.average(energies, axis=0, weights=subject.shares)
 
 

@@ -199,13 +199,10 @@ class Reporters:
 
 def _reduce_plan(plan: planning.Plan, height: int, width: int) -> planning.Plan:
     """Reduces the inputs of the post-processing to the reported size."""
-    content = plan.inputs.content
-    alpha, keep = (
-        None if each is None else image_io.resize_alpha(each, height, width)
-        for each in (content.alpha, plan.keep)
-    )
-    pixels = image_io.resize(content.pixels, height, width)
-    content = content._replace(pixels=pixels, alpha=alpha)
+    content = image_io.resize_picture(plan.inputs.content, height, width)
+    keep = plan.keep
+    if keep is not None:
+        keep = image_io.resize_alpha(keep, height, width)
     return dataclasses.replace(
         plan, inputs=plan.inputs._replace(content=content), keep=keep
     )

@@ -208,14 +208,7 @@ def judge(
     job, path = film.job, film.options.report
     critic = None
     if path:  # frames are judged one by one, too
-        critic = judging.Judge(
-            {
-                "extractor": job.extractor,
-                "weights": job.weights,
-                "style_layers": job.style_layers[:1],
-                "content_layers": job.content_layers,
-            }
-        )
+        critic = judging.Judge(judging.choose_settings(job))
     judged = film_judge.FilmJudge(
         flow.make(film.options.flow),
         critic,
