@@ -192,9 +192,10 @@ class Station:
         """Judges a picture against its content and styles."""
         from nst_tf.judge import judging
 
-        key = job.extractor, job.weights, job.style_layers[:1]
+        chosen = judging.choose_settings(job)
+        key = tuple(chosen.values())
         if key not in self._judges:
-            self._judges[key] = judging.Judge(judging.choose_settings(job))
+            self._judges[key] = judging.Judge(chosen)
         found = self._judges[key].judge(
             image_io.Picture(saved.image), judging.make_subject(plan)
         )

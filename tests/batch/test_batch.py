@@ -5,11 +5,13 @@ import json
 import os
 import shutil
 import signal
+import types
 
 import pytest
 
-from nst_tf.batch import command, ledger
+from nst_tf.batch import command, ledger, stations
 from nst_tf.images import image_io
+from nst_tf.judge import judging
 
 FLAGS = ("--flagfile=toy.cfg", "--progress=none")
 TABLE = """\
@@ -186,6 +188,29 @@ def test_a_dry_run_says_what_there_is_to_do(run, folder, capsys, monkeypatch):
         *("paint.png", "->", "out/a.png"),
     ]
     assert [line.split()[0] for line in lines[4:]] == ["time", "memory", "disk"]
+
+
+def test_each_picture_is_judged_at_its_own_layers(run, folder, monkeypatch):
+    layers = "block2_conv2", "block1_conv1", "block2_conv2"
+    rows = (
+        f"town.png,paint.png,{number}.png,3,{name}"
+        for number, name in enumerate(layers)
+    )
+    head = f"{TABLE.splitlines()[0]},content_layers"
+    (folder / "jobs.csv").write_text("\n".join([head, *rows]))
+    scores = types.SimpleNamespace(**dict.fromkeys(stations.JUDGED, 0.5))
+    chosen = []
+
+    class Judge:
+        def __init__(self, given):
+            chosen.append(given["content_layers"])
+
+        def judge(self, picture, subject):
+            return scores
+
+    monkeypatch.setattr(judging, "Judge", Judge)
+    assert run("--judge") == 0
+    assert sorted(chosen) == ["block1_conv1", "block2_conv2"]
 
 
 def test_another_batch_is_not_disturbed(run, folder, painter, capsys):
