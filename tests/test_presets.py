@@ -70,7 +70,7 @@ def _run(name, source, path, size=192, steps=40):
         steps=(steps,),
     )
     start = time.monotonic()
-    _, draft = api.draft_files(job)
+    draft = api.draft_files(job)
     steps = list(runner.start_run(draft).steps())
     assert time.monotonic() - start < 300
     picture = results.read_image(steps[-1])

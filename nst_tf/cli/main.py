@@ -86,7 +86,7 @@ def _prepare(request: flags.Request, began: float) -> Commission:
     if job.rerun:
         recorded = rerun.load(job, request.names)
         job = recorded.job
-    path, draft = api.draft_files(job)
+    draft = api.draft_files(job)
     device_then, differences = "", []
     if recorded:
         draft = rerun.repeat(recorded, draft)
@@ -94,7 +94,7 @@ def _prepare(request: flags.Request, began: float) -> Commission:
         device_then = recorded.record["device"]
     opened = api.open_reporters(job, draft, began)
     run = runner.start_run(draft, began=began)
-    path = api.confirm_path(path, job, run)
+    path = api.choose_path(job, run)
     opened.start(run, lambda: run_log.make_header(job, run.plan))
     if replicas.is_writer():
         for line in differences:

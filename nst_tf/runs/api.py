@@ -162,10 +162,10 @@ def run_job(
     conflicts.check(job)
     began = time.monotonic()
     with runner.show(progress):
-        path, draft = draft_files(job)
+        draft = draft_files(job)
         log_notes(draft)
         run = runner.start_run(draft, began=began)
-        path = confirm_path(path, job, run)
+        path = choose_path(job, run)
         step, state = run.execute_until(callback, progress)
         if replicas.is_writer():
             finished = results.copy_step(run, step)
@@ -233,12 +233,11 @@ def draft_images(
     return dataclasses.replace(job, content=names[0], style=names[1]), draft
 
 
-def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
+def draft_files(job: settings.Job) -> planning.Plan:
     """Reads the files of a job, checks them, and drafts the plan.
 
-    Returns:
-        The output path and the draft. An existing file may belong to another
-        job; call `confirm_path` after the run is started.
+    It checks that an output can be written; `choose_path` chooses its path,
+    after the run is started.
 
     Raises:
         ValueError: If a setting or a picture is invalid.
@@ -247,26 +246,31 @@ def draft_files(job: settings.Job) -> tuple[Path, planning.Plan]:
     if job.summary_dir:
         tensorboard_folder.check()
     draft = planning.draft_plan(job, read)
-    path = choose_path(
-        job, read, resume.list_written(job.checkpoint_dir, job.resume)
-    )
+    path = _find_path(job, read)
     outputs.check_writable(path, *draft.size, results.make_options(draft))
-    return path, draft.add_weights(inputs.load_network(job))
+    return draft.add_weights(inputs.load_network(job))
 
 
-def choose_path(
-    job: settings.Job, read: inputs.Inputs, written: outputs.WrittenFiles
-) -> Path:
-    """Chooses the output path, and checks it and the files beside it.
+def choose_path(job: settings.Job, run: runner.Run) -> Path:
+    """Chooses the output path of a run, and checks the files beside it.
 
-    Args:
-        job: The job.
-        read: Its pictures.
-        written: The files that it may overwrite.
+    Files that this job wrote before, by its checkpoints, may be overwritten.
 
     Raises:
         ValueError: If an output would overwrite another file.
     """
+    is_known = run.plan.checkpoints.folder and replicas.is_writer()
+    return _find_path(job, run.plan.inputs, run.written if is_known else None)
+
+
+def _find_path(
+    job: settings.Job,
+    read: inputs.Inputs,
+    written: outputs.WrittenFiles | None = None,
+) -> Path:
+    """Finds an output path; without `written`, as any job of its folder may."""
+    if written is None:
+        written = resume.list_written(job.checkpoint_dir, job.resume)
     names = inputs.list_input_files(job, read)
     previews = job.preview_every > 0
     path = outputs.choose_path(
@@ -282,26 +286,6 @@ def choose_path(
         others = [*names, job.log] if job.log else names
         timelapse.check(job.timelapse, path, others, previews)
     return path
-
-
-def confirm_path(path: Path, job: settings.Job, run: runner.Run) -> Path:
-    """Chooses the output path again, after the run is started.
-
-    Files that this job wrote before, by its checkpoints, may be overwritten.
-    The path is unchanged without checkpoints, and in processes that write no
-    picture.
-
-    Args:
-        path: The path from `draft_files`.
-        job: The job.
-        run: Its run.
-
-    Raises:
-        ValueError: If an existing file belongs to another job.
-    """
-    if not run.plan.checkpoints.folder or not replicas.is_writer():
-        return path
-    return choose_path(job, run.plan.inputs, run.written)
 
 
 def open_reporters(

@@ -143,7 +143,7 @@ class Process:
     ) -> None:
         """Paints a job, and writes the result into its folder."""
         began = time.monotonic()
-        draft = self._keep_network(job, api.draft_files(job)[1])
+        draft = self._keep_network(job, api.draft_files(job))
         height, width = draft.size
         if height * width > 1e6 * upload_check.MEGAPIXELS:
             raise ValueError(

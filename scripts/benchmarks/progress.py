@@ -98,7 +98,7 @@ def measure_overhead(repeats: int) -> dict[str, Any]:
     from nst_tf.runs import api, progress, results, runner
 
     typed = ["--flagfile=starry", "--size=256", "--levels=1", "--steps=99999"]
-    _, draft = api.draft_files(flags.parse([*typed, "--weights=small"]))
+    draft = api.draft_files(flags.parse([*typed, "--weights=small"]))
     run = runner.start_run(draft)
     steps = run.steps()
     next(steps)

@@ -64,7 +64,7 @@ FIRST_STEP = """
 import sys
 from nst_tf.cli import flags
 from nst_tf.runs import api, runner
-_, draft = api.draft_files(flags.parse(sys.argv[1:]))
+draft = api.draft_files(flags.parse(sys.argv[1:]))
 step = next(runner.start_run(draft).steps())
 float(step.evaluation.loss)
 """

@@ -151,7 +151,7 @@ def test_pictures_are_what_their_flags_make(flag_file):
     assert len(images) == 4
     for cell, image in zip(prepared.cells[:2], images, strict=False):
         typed = [flag_file, "--levels=1", "--size=48", *cell.label]
-        _, draft = api.draft_files(flags.parse(typed))
+        draft = api.draft_files(flags.parse(typed))
         step = runner.start_run(draft).execute()
         np.testing.assert_array_equal(image, results.read_image(step))
     assert np.abs(images[0] - images[1]).max() > 0.02

@@ -114,7 +114,9 @@ def test_a_dry_run_prints_the_plan_and_its_time_only(
     flag_file, monkeypatch, capsys
 ):
     monkeypatch.setattr(runner, "estimate_seconds", lambda plan: 70.0)
-    monkeypatch.setattr(runner.Run, "read", lambda *_: pytest.fail("painted"))
+    monkeypatch.setattr(
+        runner.Run, "execute", lambda *_: pytest.fail("painted")
+    )
     assert main.main([flag_file, "--dry_run", "--log=run.jsonl"]) == 0
     out = capsys.readouterr().out
     assert out.splitlines()[-1].startswith("time      about 70 s, estimated")
@@ -507,7 +509,7 @@ def test_it_is_rescued_with_the_real_network(optimizer):
     job = flags.parse(["--flagfile=starry", "--size=128", "--min_size=64"])
     job = dataclasses.replace(job, steps=(60,), optimizer=optimizer)
     _check_rescue(
-        lambda **more: api.draft_files(dataclasses.replace(job, **more))[1]
+        lambda **more: api.draft_files(dataclasses.replace(job, **more))
     )
 
 

@@ -37,6 +37,11 @@ def _draft(job, **changes):
     return api.draft_files(_change(job, **changes))
 
 
+def _choose(job, **changes):
+    run = runner.Run(_draft(job, **changes))
+    return api.choose_path(_change(job, **changes), run)
+
+
 # Input
 
 
@@ -114,22 +119,22 @@ def test_a_style_too_thin_for_the_first_level_is_refused(job):
 
 
 def test_where_the_picture_goes_is_decided_from_what_is_there(job):
-    assert _draft(job)[0] == Path("out.png")
-    assert _draft(job, output="")[0] == Path("town-paint.png")
+    assert _choose(job) == Path("out.png")
+    assert _choose(job, output="") == Path("town-paint.png")
     Path("out.png").write_text("mine")
     Path("town-paint.preview.png").touch()
     with pytest.raises(ValueError, match="exists; .* with --overwrite"):
-        _draft(job)
-    assert _draft(job, overwrite=True)[0] == Path("out.png")
-    assert _draft(job, output="")[0] == Path("town-paint.png")
-    path, _ = _draft(job, output="", preview_every=1)
+        _choose(job)
+    assert _choose(job, overwrite=True) == Path("out.png")
+    assert _choose(job, output="") == Path("town-paint.png")
+    path = _choose(job, output="", preview_every=1)
     assert path == Path("town-paint-2.png")
 
 
 def test_a_film_has_its_time_kept_for_it(job):
-    _, draft = _draft(job, max_seconds=60.0)
+    draft = _draft(job, max_seconds=60.0)
     assert draft.stop == (60.0, 0, 0, None)
-    _, draft = _draft(job, max_seconds=60.0, timelapse="a.gif")
+    draft = _draft(job, max_seconds=60.0, timelapse="a.gif")
     assert draft.stop == (60.0, planning.FILM_SECONDS, 0, None)
 
 
@@ -190,7 +195,7 @@ def test_noise_is_that_of_the_seed_and_mixed_into_the_start(toy):
 
 
 def test_a_picture_may_be_the_start(job):
-    _, draft = _draft(job, init="paint.png")
+    draft = _draft(job, init="paint.png")
     expected = image_io.cover(draft.inputs.styles[0].pixels, 32, 48)
     image = initial.make_initial_image(draft)
     np.testing.assert_allclose(image, expected, atol=1e-6)

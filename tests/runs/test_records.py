@@ -43,7 +43,7 @@ def _pixels(name):
 def _make_record(*typed, **outcome):
     """Records a run that is not made: record, job, draft."""
     job = flags.parse(["--flagfile=toy.cfg", *typed])
-    _, draft = api.draft_files(job)
+    draft = api.draft_files(job)
     found = records.Outcome(
         **{
             "steps": [level.steps for level in draft.levels],
@@ -83,10 +83,10 @@ def _drafts_of(record):
     """The drafts that make a picture again, by --rerun and --describe."""
     _save(record, "again.png")
     recorded = rerun.load(settings.Job(rerun="again.png"), {"rerun"})
-    draft = rerun.repeat(recorded, api.draft_files(recorded.job)[1])
+    draft = rerun.repeat(recorded, api.draft_files(recorded.job))
     Path("again.cfg").write_text("\n".join(_describe(record)[1]))
     job = flags.parse(["--flagfile=again.cfg", "--output=other.png"])
-    return draft, api.draft_files(job)[1]
+    return draft, api.draft_files(job)
 
 
 def _identity(draft):
@@ -146,7 +146,7 @@ def test_a_record_holds_every_setting_as_it_was_decided():
 
 def test_what_the_machine_decided_is_recorded():
     job = flags.parse(["--flagfile=toy.cfg", "--precision=auto"])
-    _, draft = api.draft_files(job)
+    draft = api.draft_files(job)
     plan = dataclasses.replace(
         draft,
         network=draft.network._replace(
@@ -869,7 +869,7 @@ def test_a_hidden_color_changes_nothing_in_the_result(toy, name):
         samples = np.rint(255 * np.dstack([changed, alpha])).astype("u1")
         Image.fromarray(samples).save(name)
         job = pretend.job(toy, content="town.png", style="paint.png", levels=1)
-        _, draft = api.draft_files(dataclasses.replace(job, size=48))
+        draft = api.draft_files(dataclasses.replace(job, size=48))
         [style] = draft.regions[0].styles
         found.append((draft.content, style.image))  # all that a network sees
     for one, other in zip(*found, strict=True):

@@ -35,7 +35,7 @@ def offline(monkeypatch):
 def _make_record(*typed):
     """Records a run that is not made, as plain JSON."""
     job = flags.parse(["--flagfile=toy.cfg", *typed])
-    _, draft = api.draft_files(job)
+    draft = api.draft_files(job)
     steps = [level.steps for level in draft.levels]
     outcome = records.Outcome(steps, "done", {"a": 1.5}, 0, 1.2, "a card")
     return json.loads(json.dumps(records.make_record(job, draft, outcome)))
