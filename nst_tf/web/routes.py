@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -81,37 +81,26 @@ def make_application(studio: work_queue.Studio) -> fastapi.FastAPI:
 def _add_problems(application: fastapi.FastAPI, root: str) -> None:
     """Answers errors with one sentence of JSON, without our paths."""
 
-    def answer(status: int, error: Exception | str) -> responses.JSONResponse:
-        text = " ".join(str(error).split()).replace(root, "...")
-        return responses.JSONResponse({"error": text}, status)
+    def add(kind: type[Exception], describe: Callable[..., Any]) -> None:
+        @application.exception_handler(kind)
+        async def _(request: requests.Request, error: Exception) -> Any:
+            status, said = describe(error)
+            text = " ".join(str(said).split()).replace(root, "...")
+            return responses.JSONResponse({"error": text}, status)
 
-    @application.exception_handler(ValueError)
-    async def _(request: requests.Request, error: ValueError) -> Any:
-        return answer(400, error)
-
-    @application.exception_handler(work_queue.MissingError)
-    async def _(request: requests.Request, error: Exception) -> Any:
-        return answer(404, error)
-
-    @application.exception_handler(work_queue.BusyError)
-    async def _(request: requests.Request, error: Exception) -> Any:
-        return answer(429, error)
-
-    @application.exception_handler(guard.RefusedError)
-    async def _(request: requests.Request, error: guard.RefusedError) -> Any:
-        return answer(error.status, error)
-
-    @application.exception_handler(HTTPException)
-    async def _(request: requests.Request, error: HTTPException) -> Any:
-        return answer(error.status_code, f"{error.detail}.")
-
-    @application.exception_handler(exceptions.RequestValidationError)
-    async def _(
-        request: requests.Request, error: exceptions.RequestValidationError
-    ) -> Any:
+    def describe_invalid(
+        error: exceptions.RequestValidationError,
+    ) -> tuple[int, str]:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"][1:]))[:60]
-        return answer(422, f"{place or 'the request'}: {first['msg']}.")
+        return 422, f"{place or 'the request'}: {first['msg']}."
+
+    add(ValueError, lambda error: (400, error))
+    add(work_queue.MissingError, lambda error: (404, error))
+    add(work_queue.BusyError, lambda error: (429, error))
+    add(guard.RefusedError, lambda error: (error.status, error))
+    add(HTTPException, lambda error: (error.status_code, f"{error.detail}."))
+    add(exceptions.RequestValidationError, describe_invalid)
 
 
 def _add_page(application: fastapi.FastAPI) -> None:
