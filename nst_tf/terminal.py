@@ -17,9 +17,8 @@ from typing import IO, Protocol
 
 from nst_tf import watcher
 
-_FAILURES = range(
-    2, 128
-)  # exit statuses; 1 is invalid input, 129 and up are signals
+# Exit statuses; 1 is invalid input, 129 and up are signals.
+_FAILURES = range(2, 128)
 # C0, DEL, C1, bidirectional marks, lone surrogates.
 _CONTROLS = re.compile(
     "[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"

@@ -168,9 +168,8 @@ class Signals:
             words += "; Ctrl-C again quits without saving"
         else:
             words = f"{signal.Signals(number).name}: {words}"
-        _briefly(
-            lambda: self._say(words)
-        )  # print first, the program may end soon
+        # Print first: the program may end soon.
+        _briefly(lambda: self._say(words))
         self.received = number
         if is_urgent:
             threading.Thread(target=self._save_late, daemon=True).start()
@@ -258,9 +257,8 @@ class _Watcher(threading.Thread):
             # `signal.signal` is for the main thread only.
             self._set_handler(number, None)  # the default
             os.kill(os.getpid(), number)
-            time.sleep(
-                0.01
-            )  # retry: the main thread may have set another handler
+            # Retry: the main thread may have set another handler.
+            time.sleep(0.01)
         os._exit(128 + number)
 
 

@@ -226,9 +226,7 @@ class Checker:
         needs: dict[int, float] = {}
         free: dict[int, tuple[int, str]] = {}
         for name, need in self._need.items():
-            there = Path(name)
-            while not there.exists():
-                there = there.parent
+            there = files.find_existing(Path(name))
             device = os.stat(there).st_dev
             needs[device] = needs.get(device, 0.0) + need
             free[device] = shutil.disk_usage(there).free, name

@@ -31,9 +31,8 @@ COSTS = {
     "AVIF": Cost(38, 57, 57),
     "HEIF": Cost(35, 56, 56),
 }
-_DEAREST = Cost(
-    *map(max, zip(*COSTS.values(), strict=True))
-)  # of other formats
+# Of other formats.
+_DEAREST = Cost(*map(max, zip(*COSTS.values(), strict=True)))
 LEAST = 1 << 26  # bytes that every picture may use
 SCANNED = 20.0  # scans of the largest allowed picture; most have 10
 MOST_MARKERS = 100_000  # of a JPEG file

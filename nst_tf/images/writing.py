@@ -176,9 +176,7 @@ def read_record(image: Image.Image) -> str:
 def make_srgb_profile() -> bytes:
     """Returns an sRGB profile, always the same bytes."""
     data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    when = struct.pack(
-        ">6H", 2000, 1, 1, 0, 0, 0
-    )  # fixed, not the current time
+    when = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)  # not the current time
     return data[:24] + when + data[36:]
 
 

@@ -43,10 +43,9 @@ class Loss(Protocol):
     weight: float
     reach: int  # positions that it reads around its own
     additive: bool  # whether the statistics of parts add up
-    maps: Mapping[
-        str, Any
-    ]  # aligned with the feature map, and cropped with it;
-    # or, with tiles, a `Recomputed`
+    # Aligned with the feature map, and cropped with it; or, with tiles, a
+    # `Recomputed`.
+    maps: Mapping[str, Any]
 
     @property
     def statistics(self) -> Callable[..., sums.Statistics]:

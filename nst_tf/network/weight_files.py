@@ -266,9 +266,8 @@ def read(path: Path, network: str) -> Layers:
     return layers
 
 
-Arrays = Mapping[
-    str, dict[int, h5py.Dataset]
-]  # layer -> number of dimensions -> array
+# Layer -> number of dimensions -> array.
+Arrays = Mapping[str, dict[int, h5py.Dataset]]
 
 
 def _find(file: h5py.File, network: str) -> Arrays:

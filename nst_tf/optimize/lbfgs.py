@@ -66,9 +66,8 @@ class Lbfgs(tf.Module):
         self._loss = variable([])
         self._first_loss = variable([])
         self._direction = variable(image.shape)
-        self._length = variable(
-            []
-        )  # of the step along the direction; 0: no base yet
+        # Of the step along the direction; 0: no base yet.
+        self._length = variable([])
         self._changes = variable([history, size])  # of the image, s
         self._bends = variable([history, size])  # of the gradient, y
         self._sy = variable([history, history], tf.float64)  # s_i' y_j, i <= j

@@ -53,9 +53,8 @@ def adam_update(
     """
     mean = beta_1 * mean + (1 - beta_1) * gradient
     square = beta_2 * square + (1 - beta_2) * tf.square(gradient)
-    shortfall = tf.sqrt(
-        1 - beta_2**step
-    )  # bias of the root, from its zero start
+    # The bias of the root, from its zero start.
+    shortfall = tf.sqrt(1 - beta_2**step)
     if corrected:
         epsilon *= shortfall
     correction = shortfall / (1 - beta_1**step)

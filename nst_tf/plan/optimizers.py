@@ -22,9 +22,7 @@ class OptimizerKind(NamedTuple):
     # the level before.
     state_bytes: int
     pair_bytes: int = 0  # bytes per pixel of each update in `history`
-    conventions: frozenset[str] = (
-        frozenset()
-    )  # the fields of `Convention` that it takes
+    conventions: frozenset[str] = frozenset()  # fields of `Convention` it takes
 
     def load(self) -> Callable[..., Any]:
         """Imports its class, an `optimize.base.Optimizer`."""

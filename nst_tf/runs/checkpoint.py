@@ -65,9 +65,7 @@ class CheckpointFolder:
 
     def check_writable(self) -> None:
         """Raises ValueError if the folder cannot be written to."""
-        place = self._path
-        while not os.path.lexists(place) and place != place.parent:
-            place = place.parent
+        place = files.find_existing(self._path)
         try:
             files.check_folder_writable(place)
         except OSError as error:

@@ -30,9 +30,8 @@ RESULTS = Path(__file__).resolve().parent / "results"
 SAMPLES = ROOT / "configs" / "images"
 PAUSE_SECONDS = 0.05  # idle threads of another library spin a little longer
 
-sys.path.insert(
-    0, str(ROOT)
-)  # this checkout is measured, whatever else is there
+# This checkout is measured, whatever else is there.
+sys.path.insert(0, str(ROOT))
 
 
 class Pair(NamedTuple):

@@ -171,9 +171,8 @@ def test_shards_share_a_manifest_and_are_merged(run, folder, painter):
 
 
 def test_a_dry_run_says_what_there_is_to_do(run, folder, capsys, monkeypatch):
-    monkeypatch.setattr(
-        command.device, "prepare", lambda: None
-    )  # nothing is painted
+    # Nothing is painted.
+    monkeypatch.setattr(command.device, "prepare", lambda: None)
     monkeypatch.setattr(
         command.groups.runner, "estimate_seconds", lambda plan: 1000.0
     )

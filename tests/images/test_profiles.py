@@ -34,9 +34,8 @@ SRGB_PARA = raw_files.para(3, 2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
 SRGB_TABLE = raw_files.curv(
     *(round(65535 * float(srgb_curve(i / 1023))) for i in range(1024))
 )
-ROMM_PARA = raw_files.para(
-    3, 1.8, 1, 0, 1 / 16, 1 / 32
-)  # its curve ends in a line
+# Its curve ends in a line.
+ROMM_PARA = raw_files.para(3, 1.8, 1, 0, 1 / 16, 1 / 32)
 # Name of a profile: its primaries, its version, its curve as a tag, and as a
 # function.
 CASES = {

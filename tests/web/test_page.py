@@ -124,9 +124,8 @@ def visit(browser, server):
             "console",
             lambda m: (
                 m.type == "error"
-                and not m.text.startswith(
-                    "Failed to load resource"
-                )  # a refusal
+                # A refusal is no error of the page.
+                and not m.text.startswith("Failed to load resource")
                 and errors.append(m.text)
             ),
         )
