@@ -64,10 +64,9 @@ def show(
     job, draft = api.draft_images(content, style, settings)
     cell = _Cell() if cells.is_notebook() else None
     device.prepare()
-    end = began + draft.stop.seconds if draft.stop.seconds else math.inf
     with display.use(cells.Line(cell) if cell else "auto"):
         run = runner.start_run(draft, began=began)
-        report = progress.Progress([run.plan], began, end)
+        report = progress.Progress([run.plan], began, draft.stop.seconds)
         # During tracing, TensorFlow converts exceptions to other errors.
         signals = watcher.Signals(numbers=[signal.SIGINT])
         signals.take_steps()  # also wait for the first step

@@ -6,7 +6,6 @@
 import contextlib
 import functools
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -113,8 +112,6 @@ def _paint(commission: Commission, signals: watcher.Signals) -> int:
             terminal.print_result(*lines, paths=[str(commission.path)])
             _announce(commission)
         return console.DONE
-    stop = run.plan.stop
-    end = run.began + stop.seconds if stop.seconds else math.inf
     if not writes:
         log.info(
             "one of %d processes; the first one writes the picture",
@@ -124,7 +121,8 @@ def _paint(commission: Commission, signals: watcher.Signals) -> int:
         terminal.print_note(*_describe(commission))
     if writes:
         _announce(commission)
-    report = progress.Progress([run.plan], run.began, end)
+    limit = run.plan.stop.seconds
+    report = progress.Progress([run.plan], run.began, limit)
     copier = results.Copier()
 
     def follow(step: "descent.Step") -> None:

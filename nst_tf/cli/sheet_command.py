@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import math
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -46,9 +45,8 @@ def paint(job: settings.Job, began: float, signals: watcher.Signals) -> int:
     images: dict[int, np.ndarray] = {}
     scores: dict[int, str] = {}
     status = console.DONE
-    end = began + job.max_seconds if job.max_seconds else math.inf
     plans = [cell.plan for cell in sheet.cells]
-    report = progress.Progress(plans, began, end)
+    report = progress.Progress(plans, began, job.max_seconds)
 
     def follow(number: int, step: "descent.Step") -> None:
         loss = step.evaluation.loss

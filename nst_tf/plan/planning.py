@@ -336,7 +336,7 @@ def _decide_settings(job: settings.Job, read: inputs.Inputs) -> settings.Job:
 def _choose_init(
     job: settings.Job,
     others: Mapping[str, image_io.Picture],
-    painted: Sequence[style_regions.StyleRegion],
+    regions: Sequence[style_regions.StyleRegion],
 ) -> Init:
     """Chooses the kind of initial image."""
     if job.continue_from:
@@ -346,5 +346,5 @@ def _choose_init(
         word, picture = "picture", others["init"].pixels
         checks.check_shape(picture, "init")
     elif word == "style":
-        picture = painted[0].styles[0][1].pixels
+        picture = regions[0].styles[0][1].pixels
     return Init(word, job.seed, job.init_noise, picture)

@@ -71,8 +71,8 @@ def find_regions(
     if {*settings.split_choices(job.color)} <= {"content", "luminance"}:
         chroma = np.ones((1, 1), np.float32)
     if not settings.MASKS & set(others):
-        painted, clipped = _recolor_all(colors, content, enumerate(styles))
-        regions = [StyleRegion("", None, painted)] if styles else []
+        recolored, clipped = _recolor_all(colors, content, enumerate(styles))
+        regions = [StyleRegion("", None, recolored)] if styles else []
         return PaintedRegions(regions, clipped, chroma)
     strength = np.ones(size, np.float32)
     if "strength_map" in others:
@@ -82,7 +82,7 @@ def find_regions(
     if "content_mask" in others:
         parts = _regions(others["content_mask"], "content_mask", size)
     members = _members(job, styles, others, parts)
-    places, clipped = [], 0.0
+    regions, clipped = [], 0.0
     if chroma is None and "content" in colors:
         chroma = _find_chroma(colors, parts, members)
     for part, its in zip(parts, members, strict=True):
@@ -90,17 +90,17 @@ def find_regions(
         if not its or mask.mean() < LEAST:
             continue
         here = content._replace(alpha=_product(content.alpha, part.weights))
-        painted, share = _recolor_all(colors, here, its)
+        recolored, share = _recolor_all(colors, here, its)
         clipped = max(clipped, share)
         whole = mask.min() == 1
         name = part.name if "content_mask" in others else ""
-        places.append(StyleRegion(name, None if whole else mask, painted))
-    if styles and not places:
+        regions.append(StyleRegion(name, None if whole else mask, recolored))
+    if styles and not regions:
         raise ValueError(
             "the masks leave nothing to paint: each region has no style or is "
             "kept by keep_mask. Change a mask."
         )
-    return PaintedRegions(places, clipped, chroma)
+    return PaintedRegions(regions, clipped, chroma)
 
 
 def _find_chroma(
@@ -129,16 +129,16 @@ def _recolor_all(
     styles: Iterable[tuple[int, image_io.Picture]],
 ) -> tuple[list[tuple[int, image_io.Picture]], float]:
     """Recolors styles; also returns the largest share of clipped values."""
-    painted, clipped = [], 0.0
+    recolored, clipped = [], 0.0
     for index, style in styles:
         changed, share = style_settings.recolor(colors[index], style, content)
-        painted.append((index, changed))
+        recolored.append((index, changed))
         clipped = max(clipped, share)
-    return painted, clipped
+    return recolored, clipped
 
 
 def weigh_styles(
-    job: settings.Job, painted: Sequence[StyleRegion], scales: Sequence[float]
+    job: settings.Job, regions: Sequence[StyleRegion], scales: Sequence[float]
 ) -> list[Region]:
     """Adds shares, layers and scales to the styles of each region.
 
@@ -171,7 +171,7 @@ def weigh_styles(
             part.mask,
             part.name,
         )
-        for part in painted
+        for part in regions
     ]
 
 

@@ -191,14 +191,14 @@ class Progress:
     Args:
         plans: The plans of the runs.
         began: When the program began, by `time.monotonic`.
-        end: When the runs will be over at the latest.
+        max_seconds: Their time limit; 0: none.
     """
 
     def __init__(
         self,
         plans: Sequence[planning.Plan],
         began: float,
-        end: float = math.inf,
+        max_seconds: float = 0.0,
     ):
         self._levels = [
             (plan, level) for plan in plans for level in plan.levels
@@ -210,7 +210,7 @@ class Progress:
             (level.work * tile_size.estimate_cost(plan, level), level.steps)
             for plan, level in self._levels
         ]
-        now = time.monotonic()
+        now, end = time.monotonic(), began + (max_seconds or math.inf)
         self._forecast = Forecast(works, began, now, end)
         self._place = (-1, -1)  # (run, level) of the last step
         self._taken = 0  # steps at the level

@@ -79,7 +79,7 @@ def save(
             "cannot show the content's color at the painted lightness",
             100 * share,
         )
-    record, options = _describe(job, plan, finished.outcome, state)
+    record, options = _make_record(job, plan, finished.outcome, state)
     path = outputs.save_result(
         path,
         image,
@@ -184,7 +184,7 @@ def make_painting(
     """
     finished, plan = copy_step(run, step), run.plan
     image = finish(image_io.resize(finished.image, *plan.size), plan).image
-    record, options = _describe(job, plan, finished.outcome, state)
+    record, options = _make_record(job, plan, finished.outcome, state)
     if options.alpha is not None:
         image = transparency.fill(image, options.alpha)
     # An array that views device memory is read-only.
@@ -194,7 +194,7 @@ def make_painting(
     )
 
 
-def _describe(
+def _make_record(
     job: settings.Job, plan: planning.Plan, outcome: records.Outcome, state: str
 ) -> tuple[dict[str, Any], writing.Options]:
     """Makes the record and the file options of a picture."""

@@ -8,7 +8,6 @@ import dataclasses
 import hashlib
 import itertools
 import logging
-import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -156,9 +155,8 @@ class Run:
         """
         stopped, report = False, None
         if is_shown:
-            limit = self.plan.stop.seconds or math.inf
-            end = self.began + limit
-            report = progress.Progress([self.plan], self.began, end)
+            limit = self.plan.stop.seconds
+            report = progress.Progress([self.plan], self.began, limit)
 
         def follow(step: "descent.Step") -> None:
             nonlocal stopped

@@ -193,8 +193,7 @@ class Process:
     ) -> "Callable[[descent.Step], None]":
         """Makes the callback that reports steps and writes previews."""
         plan = run.plan
-        end = run.began + (plan.stop.seconds or math.inf)
-        report = progress.Progress([plan], run.began, end)
+        report = progress.Progress([plan], run.began, plan.stop.seconds)
         small = job_files.shrink(plan)
         steps = sum(level.steps for level in plan.levels)
         due, number = 0.0, 0
