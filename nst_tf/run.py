@@ -10,14 +10,14 @@ def cli() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of imports
     from nst_tf import terminal
 
-    terminal.run_program("nst_tf.cli.answers")
+    terminal.run_program("nst_tf.cli.entry")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Runs the program; see `cli.answers.main`."""
-    from nst_tf.cli import answers
+    """Runs the program; see `cli.entry.main`."""
+    from nst_tf.cli import entry
 
-    return answers.main(arguments)
+    return entry.main(arguments)
 
 
 if __name__ == "__main__":

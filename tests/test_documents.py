@@ -22,8 +22,8 @@ import toys
 from nst_tf import files
 from nst_tf.batch import command_line
 from nst_tf.cli import (
-    answers,
     completion,
+    entry,
     flag_values,
     flags,
     judge_command,
@@ -235,7 +235,7 @@ def test_documented_commands_paint(_pictures, capsysbinary, path, request):
     if path.parent != ROOT:  # those of guides without a network, all the same
         request.getfixturevalue("painter")
     for arguments in _to_run(path):
-        assert answers.main([*arguments, *_small(arguments)]) == 0, arguments
+        assert entry.main([*arguments, *_small(arguments)]) == 0, arguments
         words = "PNG" if "-" in arguments else "."  # of a path
         if "--dry_run" in arguments:
             words = "time"

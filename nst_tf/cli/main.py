@@ -93,7 +93,7 @@ def _prepare(request: flags.Request, began: float) -> Commission:
         device_then = recorded.record["device"]
     opened = api.open_reporters(job, draft, began)
     run = runner.start_run(draft, began=began)
-    path = api.choose_path(job, run)
+    path = api.choose_output(job, run)
     opened.start(run, lambda: run_log.make_header(job, run.plan))
     if replicas.is_writer():
         for line in differences:

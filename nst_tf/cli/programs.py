@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import nst_tf
 from nst_tf import terminal
-from nst_tf.cli import answers, flag_values, usage
+from nst_tf.cli import entry, flag_values, usage
 from nst_tf.plan import checks, settings
 
 
@@ -53,13 +53,11 @@ def answer(program: Program, arguments: Sequence[str]) -> bool:
     Raises:
         ValueError: If --completion lacks a known value, or is not alone.
     """
-    if {*answers.HELP, "-h"} & set(arguments):
+    if {*entry.HELP, "-h"} & set(arguments):
         lines = format_usage(program).split("\n")
-    elif answers.VERSION & set(arguments):
+    elif entry.VERSION & set(arguments):
         lines = [f"{program.name} {nst_tf.__version__}"]
-    elif shell := answers.find_value(
-        "completion", arguments, "a shell", "bash"
-    ):
+    elif shell := entry.find_value("completion", arguments, "a shell", "bash"):
         from nst_tf.cli import completion
 
         fields = dict(_list_fields(program))

@@ -165,7 +165,7 @@ def run_job(
         draft = draft_files(job)
         log_notes(draft)
         run = runner.start_run(draft, began=began)
-        path = choose_path(job, run)
+        path = choose_output(job, run)
         step, state = run.execute_until(callback, progress)
         if replicas.is_writer():
             finished = results.copy_step(run, step)
@@ -236,7 +236,7 @@ def draft_images(
 def draft_files(job: settings.Job) -> planning.Plan:
     """Reads the files of a job, checks them, and drafts the plan.
 
-    It checks that an output can be written; `choose_path` chooses its path,
+    It checks that an output can be written; `choose_output` chooses its path,
     after the run is started.
 
     Raises:
@@ -246,12 +246,12 @@ def draft_files(job: settings.Job) -> planning.Plan:
     if job.summary_dir:
         tensorboard_folder.check()
     draft = planning.draft_plan(job, read)
-    path = _find_path(job, read)
+    path = _find_output(job, read)
     outputs.check_writable(path, *draft.size, results.make_options(draft))
     return draft.add_weights(inputs.load_network(job))
 
 
-def choose_path(job: settings.Job, run: runner.Run) -> Path:
+def choose_output(job: settings.Job, run: runner.Run) -> Path:
     """Chooses the output path of a run, and checks the files beside it.
 
     Files that this job wrote before, by its checkpoints, may be overwritten.
@@ -260,10 +260,10 @@ def choose_path(job: settings.Job, run: runner.Run) -> Path:
         ValueError: If an output would overwrite another file.
     """
     is_known = run.plan.checkpoints.folder and replicas.is_writer()
-    return _find_path(job, run.plan.inputs, run.written if is_known else None)
+    return _find_output(job, run.plan.inputs, run.written if is_known else None)
 
 
-def _find_path(
+def _find_output(
     job: settings.Job,
     read: inputs.Inputs,
     written: outputs.WrittenFiles | None = None,

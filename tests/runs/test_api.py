@@ -39,7 +39,7 @@ def _draft(job, **changes):
 
 def _choose(job, **changes):
     run = runner.Run(_draft(job, **changes))
-    return api.choose_path(_change(job, **changes), run)
+    return api.choose_output(_change(job, **changes), run)
 
 
 # Input

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from nst_tf.cli import answers
+from nst_tf.cli import entry
 from nst_tf.plan import settings
 from nst_tf.runs import description, records
 from nst_tf.video import command_line, preparing
@@ -69,7 +69,7 @@ def test_it_has_neither_folders_nor_secrets_nor_the_time():
 
 def test_it_is_described_as_a_flag_file(tmp_path, capsys):
     path = _write(tmp_path / "o.mp4", _make())
-    assert answers.main([f"--describe={path}"]) == 0
+    assert entry.main([f"--describe={path}"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [each for each in lines if each[0] != "#"] == [
         "--strength=0.5",
@@ -133,7 +133,7 @@ def test_what_is_typed_of_a_film_runs_no_command(tmp_path):
 )
 def test_what_is_no_record_is_refused_in_a_sentence(tmp_path, capsys, text):
     path = _write(tmp_path / "o.mp4", text)
-    assert answers.main([f"--describe={path}"]) == 1
+    assert entry.main([f"--describe={path}"]) == 1
     assert "o.mp4 has no record; expected an unedited film of nst-tf-video" in (
         capsys.readouterr().err
     )

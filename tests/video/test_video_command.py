@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from nst_tf import files
-from nst_tf.cli import answers
+from nst_tf.cli import entry
 from nst_tf.plan import planning
 from nst_tf.runs import records
 from nst_tf.video import command, writing
@@ -262,7 +262,7 @@ def test_kept_frames_are_not_painted_again(folder, capsys, painter):
 def test_a_film_says_how_it_was_made(folder, capsys, painter):
     given = "--style_weight=7.0", "--end=0.2", "--look_back=1,2"
     assert _run(capsys, "-o", "o.mp4", *given)[0] == 0
-    assert answers.main(["--describe=o.mp4"]) == 0
+    assert entry.main(["--describe=o.mp4"]) == 0
     text = capsys.readouterr().out
     flags = {given[0], "--size=64", "--weights=small"}
     assert flags <= {*text.splitlines()}
