@@ -147,6 +147,14 @@ def compiled(evaluate):
     return tf.function(read, autograph=False)
 
 
+def differentiate(function, point):
+    """The value of a function of a tensor, and its gradient there."""
+    with tf.GradientTape() as tape:
+        tape.watch(point)
+        value = function(point)
+    return value, tape.gradient(value, point)
+
+
 def bowl(target):
     """Half the mean squared distance to a target, with its gradient."""
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-import toys
 
 from nst_tf.backend import replicas
 from nst_tf.images import image_io
@@ -108,9 +107,7 @@ def test_two_processes_give_the_gradient_of_one(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("several", ["devices", "processes"])
-def test_they_paint_the_picture_of_one(several, tmp_path, toy, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    toys.write_flag_file(toy)
+def test_they_paint_the_picture_of_one(several, folder):
     flags = ["--flagfile=toy.cfg", "--checkpoint_dir=saved"]
     _ended(_start("program", 1, flags[0], "--output=one.png"))
     if several == "devices":
@@ -137,7 +134,7 @@ def test_they_paint_the_picture_of_one(several, tmp_path, toy, monkeypatch):
     # Nine steps of Adam amplify rounding; a level of gray is its most.
     one, both = map(image_io.load_image, ("one.png", "both.png"))
     assert np.abs(one - both).max() < 1.5 / 255
-    assert len(list(tmp_path.glob("both*.png"))) == 1
+    assert len(list(folder.glob("both*.png"))) == 1
 
 
 def test_more_devices_than_there_are_are_refused():

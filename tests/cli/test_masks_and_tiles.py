@@ -34,10 +34,8 @@ def _halves(left, right, size=(60, 80)):
 
 
 @pytest.fixture(autouse=True)
-def _folder(tmp_path, toy, monkeypatch):
+def _folder(folder):
     """A working directory with a flag file, styles, and masks."""
-    monkeypatch.chdir(tmp_path)
-    toys.write_flag_file(toy)
     Path("styles").mkdir()
     for seed in range(3):
         image_io.save_image(f"styles/{seed}.png", toys.image(50, 60, seed))

@@ -74,12 +74,14 @@ def _homeless():
 def _paint(place, prefix, *flags):
     """Runs the program in a folder; what it has written and said."""
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    program = sys.executable, "-m", "nst_tf.run", *JOB, *flags
+    return _run([*prefix, *program], place, env=environment)
+
+
+def _run(command, place, **options):
+    """Runs a command in a folder: its result, and the names of files there."""
     result = subprocess.run(
-        [*prefix, sys.executable, "-m", "nst_tf.run", *JOB, *flags],
-        cwd=place,
-        env=environment,
-        capture_output=True,
-        text=True,
+        command, cwd=place, capture_output=True, text=True, **options
     )
     if result.returncode == 99:
         pytest.skip("file systems cannot be made read-only here")
@@ -180,13 +182,6 @@ def test_the_command_of_a_container_paints(place):
     environment = ["env", "-i", f"PATH={os.environ['PATH']}"]
     environment += [f"PYTHONPATH={ROOT}"]
     environment += [found["ENV"].replace("=", f"={place}", 1)]
-    result = subprocess.run(
-        [*prefix, *_homeless(), *environment, *program, *JOB, *WRITES],
-        cwd=place,
-        capture_output=True,
-        text=True,
-    )
-    if result.returncode == 99:
-        pytest.skip("file systems cannot be made read-only here")
-    written = {path.name for path in place.iterdir()}
+    command = [*prefix, *_homeless(), *environment, *program, *JOB, *WRITES]
+    result, written = _run(command, place)
     _check(place, result, written - {"cache"})

@@ -21,13 +21,11 @@ from nst_tf.runs import records, results
 
 
 @pytest.fixture
-def folder(tmp_path, toy, monkeypatch):
-    """A working directory with a flag file for the toy network."""
-    monkeypatch.chdir(tmp_path)
-    toys.write_flag_file(toy)
+def folder(folder):
+    """A working directory with a flag file, which sets no size."""
     text = Path("toy.cfg").read_text()
     Path("toy.cfg").write_text(text.replace("--size=96\n", ""))
-    return tmp_path
+    return folder
 
 
 def _run(*flags):

@@ -307,10 +307,8 @@ def test_a_path_is_a_file(source, expected):
 
 
 def test_the_program_takes_addresses_and_standard_input(
-    host, monkeypatch, tmp_path, toy
+    host, monkeypatch, folder
 ):
-    monkeypatch.chdir(tmp_path)
-    toys.write_flag_file(toy)
     _pipe(monkeypatch, _png())
     arguments = ["--flagfile=toy.cfg", f"--content={host}/ok.png", "--style=-"]
     assert main.main([*arguments, "--size=48"]) == 0

@@ -116,19 +116,20 @@ def test_a_mask_of_another_size_is_refused_by_sizes():
         sums.gram_matrix(tf.constant(_features()), toys.mask(2, 3))
 
 
+def _differentiate(features, mask=None):
+    """The Gram matrix of features, and the gradient of a sum of it."""
+    with tf.GradientTape() as tape:
+        tape.watch(features)
+        matrix = sums.gram_matrix(features, mask)
+        total = tf.reduce_sum(tf.sin(3 * matrix))
+    return matrix, tape.gradient(total, features)
+
+
 def test_where_bfloat16_is_emulated_gram_matrices_are_of_float32(monkeypatch):
     monkeypatch.setattr(device, "emulates_bfloat16", lambda: True)
     features = tf.cast(toys.image(40, 50)[None], tf.bfloat16)
-
-    def seen(features):
-        with tf.GradientTape() as tape:
-            tape.watch(features)
-            matrix = sums.gram_matrix(features)
-            total = tf.reduce_sum(tf.sin(3 * matrix))
-        return matrix, tape.gradient(total, features)
-
-    matrix, slope = seen(features)
-    exact, exact_slope = seen(tf.cast(features, tf.float32))
+    matrix, slope = _differentiate(features)
+    exact, exact_slope = _differentiate(tf.cast(features, tf.float32))
     np.testing.assert_array_equal(matrix, exact)
     np.testing.assert_array_equal(slope, tf.cast(exact_slope, tf.bfloat16))
 
@@ -143,17 +144,10 @@ def test_gram_matrices_of_bfloat16_are_hardly_rounded(size, tolerance, masked):
     values = toys.image(*size, 3, "f4")[None]
     features = tf.cast(np.concatenate([values, 1 - values], -1), tf.bfloat16)
     mask = toys.mask(*size) if masked else None
-
-    def seen(features):
-        with tf.GradientTape() as tape:
-            tape.watch(features)
-            matrix = sums.gram_matrix(features, mask)
-            total = tf.reduce_sum(tf.sin(3 * matrix))
-        return matrix, tape.gradient(total, features)
-
-    matrix, slope = tf.function(seen, autograph=False)(features)
+    compiled = tf.function(_differentiate, autograph=False)
+    matrix, slope = compiled(features, mask)
     assert matrix.dtype == tf.float32 and slope.dtype == tf.bfloat16
-    expected = seen(tf.cast(features, tf.float64))
+    expected = _differentiate(tf.cast(features, tf.float64), mask)
     for found, exact, limit in zip(
         (matrix, slope), expected, (tolerance, 1e-2), strict=True
     ):

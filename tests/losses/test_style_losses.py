@@ -176,10 +176,9 @@ def test_the_gradient_equals_finite_differences(name, masked, projected):
     loss = _loss(name, _features(1), projection=projection)
     mask = toys.mask(HEIGHT, WIDTH) if masked else None
     features = tf.constant(_features(0) + 0.1 * rng.normal(size=(1, 7, 6, 4)))
-    with tf.GradientTape() as tape:
-        tape.watch(features)
-        distance = _distance(loss, features, mask)
-    gradient = tape.gradient(distance, features).numpy()
+    _, gradient = toys.differentiate(
+        lambda values: _distance(loss, values, mask), features
+    )
     ahead = rng.normal(size=features.shape)
     up, down = (
         float(_distance(loss, features + sign * 1e-6 * ahead, mask))
@@ -225,23 +224,23 @@ def test_targets_blend_by_shares(name):
 def test_the_trace_of_a_root_and_its_gradient(floor):
     factor = np.random.default_rng(0).normal(size=(6, 6))
     matrix = tf.constant(factor @ factor.T)
-    with tf.GradientTape() as tape:
-        tape.watch(matrix)
-        trace = wasserstein.trace_of_root(matrix, floor)
+    trace, gradient = toys.differentiate(
+        lambda each: wasserstein.trace_of_root(each, floor), matrix
+    )
     values, vectors = np.linalg.eigh(matrix)
     roots = np.sqrt(np.maximum(values, floor))
     np.testing.assert_allclose(trace, roots.sum(), rtol=1e-12)
     np.testing.assert_allclose(
-        tape.gradient(trace, matrix), 0.5 * (vectors / roots) @ vectors.T, 1e-9
+        gradient, 0.5 * (vectors / roots) @ vectors.T, 1e-9
     )
 
 
 def test_equal_eigenvalues_give_a_finite_gradient():
-    matrix = tf.eye(5, dtype=tf.float64)
-    with tf.GradientTape() as tape:
-        tape.watch(matrix)
-        trace = wasserstein.trace_of_root(matrix, 1e-12)
-    np.testing.assert_allclose(tape.gradient(trace, matrix), 0.5 * np.eye(5))
+    _, gradient = toys.differentiate(
+        lambda matrix: wasserstein.trace_of_root(matrix, 1e-12),
+        tf.eye(5, dtype=tf.float64),
+    )
+    np.testing.assert_allclose(gradient, 0.5 * np.eye(5))
 
 
 @pytest.mark.parametrize("most", [CHANNELS - 1, CHANNELS])
@@ -264,11 +263,10 @@ def test_a_style_of_one_value_has_a_finite_distance(name, value, dtype):
     flat = np.full((1, HEIGHT, WIDTH, CHANNELS), value, dtype)
     loss = _loss(name, flat)
     features = tf.constant(_features(0).astype(dtype))
-    with tf.GradientTape() as tape:
-        tape.watch(features)
-        distance = _distance(loss, features)
-    assert np.isfinite(distance)
-    assert np.isfinite(tape.gradient(distance, features)).all()
+    distance, gradient = toys.differentiate(
+        lambda values: _distance(loss, values), features
+    )
+    assert np.isfinite(distance) and np.isfinite(gradient).all()
 
 
 @pytest.mark.parametrize(
@@ -293,10 +291,9 @@ def test_what_is_no_number_has_no_distance(name):
     features = _features(0)
     features[0, 1, 2] = np.nan
     loss, spoiled = _loss(name, _features(1)), tf.constant(features)
-    with tf.GradientTape() as tape:
-        tape.watch(spoiled)
-        distance = _distance(loss, spoiled)
-    gradient = tape.gradient(distance, spoiled)
+    distance, gradient = toys.differentiate(
+        lambda values: _distance(loss, values), spoiled
+    )
     assert not np.isfinite(float(distance)) or np.isnan(gradient).any()
 
 

@@ -17,11 +17,10 @@ from nst_tf.transfer import targets
 def test_a_position_sees_its_reach_and_no_more(monkeypatch, layer):
     network = toys.extractor(monkeypatch, dtype="float64", pooling="average")
     picture = tf.constant(toys.image(24, 24, 0, "float64")[None])
-    with tf.GradientTape() as tape:
-        tape.watch(picture)
-        position = network.model(picture)[layer][0, 5, 5]
-    gradient = tape.gradient(position, picture)[0]
-    rows = np.flatnonzero(np.abs(gradient).sum(axis=(1, 2)))
+    _, gradient = toys.differentiate(
+        lambda image: network.model(image)[layer][0, 5, 5], picture
+    )
+    rows = np.flatnonzero(np.abs(gradient[0]).sum(axis=(1, 2)))
     stride, reach = network.stride[layer], network.reach[layer]
     assert rows.min() == 5 * stride - reach
     assert rows.max() == 5 * stride + stride - 1 + reach

@@ -6,7 +6,6 @@ import children
 import numpy as np
 import pytest
 import scenes
-import toys
 
 from nst_tf.images import image_io
 from nst_tf.video import flow
@@ -17,10 +16,8 @@ ROUNDING = 1.5 / 255
 
 
 @pytest.fixture
-def folder(tmp_path, toy, monkeypatch):
+def folder(folder):
     """A folder with frames, their exact flow, and the flags of the toy."""
-    monkeypatch.chdir(tmp_path)
-    toys.write_flag_file(toy)
     clip = scenes.make_clip()
     for name in ("frames", "flow"):
         Path(name).mkdir()
@@ -30,7 +27,7 @@ def folder(tmp_path, toy, monkeypatch):
     for index in range(COUNT):
         for other in {index - 1, index + 1} & set(range(COUNT)):
             flow.write_flo(name_file(index, other), clip.flow(index, other)[0])
-    return tmp_path
+    return folder
 
 
 def _paint(devices, output, *given):
