@@ -4,6 +4,7 @@ Texts stay texts, so that a comparison can say what has changed in them.
 """
 
 import hashlib
+import html
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -17,7 +18,7 @@ import nst_tf
 
 _ROOT = Path(__file__).resolve().parents[2]
 library: Any = nst_tf  # whose names are imported when they are used
-_RECORD = "nst_tf"  # keyword of a PNG file
+_RECORD = re.compile("<nst_tf:record>(.*)</nst_tf:record>", re.DOTALL)  # XMP
 _CLOCK = ("made", "time", "seconds", "peak_memory_bytes", "process")  # in JSON
 _PICTURES = (".png", ".jpg", ".webp", ".tif", ".bmp", ".gif")
 _STEP = re.compile(r"^\d+%  .*, step (\d+)/(\d+), ", re.MULTILINE)
@@ -109,25 +110,19 @@ def _notes(image: Image.Image) -> tuple[str, str]:
     """Lists what a picture's file says besides pixels, and finds its record."""
     record = ""
     lines = [f"{image.format} {image.mode} {image.size}"]
-    for name, value in sorted(image.info.items(), key=str):
-        if name == _RECORD:
-            record = value
-        elif name != "exif":
-            lines.append(f"{name}: {_short(value)}")
+    values = {name: v for name, v in image.info.items() if name != "exif"}
     exif = image.getexif()
-    tags: dict[str, Any] = {str(tag): value for tag, value in exif.items()}
+    # Places in the file depend on the length of the record.
+    values |= {f"EXIF {t}": v for t, v in exif.items() if t not in _PLACES}
     for directory in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
         for tag, value in exif.get_ifd(directory).items():
-            tags[f"{directory.name} {tag}"] = value
-    for name, value in sorted(tags.items()):
-        text = value if isinstance(value, str) else ""
-        if isinstance(value, bytes):
-            text = value.decode("latin-1").removeprefix("ASCII\0\0\0")
-        if text.startswith('{"nst_tf"'):
-            record = text
-        # Places in the file depend on the length of the record.
-        elif not name.isdigit() or int(name) not in _PLACES:
-            lines.append(f"EXIF {name}: {_short(value)}")
+            values[f"EXIF {directory.name} {tag}"] = value
+    for name, value in sorted(values.items(), key=str):
+        text = value.decode("latin-1") if isinstance(value, bytes) else value
+        if isinstance(text, str) and (found := _RECORD.search(text)):
+            record = html.unescape(found[1])
+            value = text.replace(found[1], "").encode()
+        lines.append(f"{name}: {_short(value)}")
     return "\n".join(lines), record
 
 
