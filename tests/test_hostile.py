@@ -245,18 +245,8 @@ PATTERNS = {  # of 0..255, [H, W] or [H, W, 3]
     "colors": np.eye(3)[_COLUMNS // 6] * 250,
     "shades": np.dstack([17 * _COLUMNS, 20 * _ROWS, 0 * _ROWS]),
 }
-_TYPES = ["u1"] * 4 + [
-    "?",
-    "f4",
-    "f8",
-    "f2",
-    "u2",
-    "i8",
-    "c8",
-    "O",
-    "U3",
-    "M8[s]",
-]
+_TYPES = ["u1"] * 4 + ["?", "f4", "f8", "f2", "u2", "i8", "c8"]
+_TYPES += ["O", "U3", "M8[s]"]
 _ODD = [np.nan, np.inf, -np.inf, -1, 1e-320, 256, 2.0, 1e30]
 _MODES = ["1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "I;16", "F"]
 _MODES += ["CMYK", "I"]

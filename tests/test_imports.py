@@ -47,17 +47,9 @@ ARROWS = {
         *("terminal", "transfer"),
     },
     "cli": {
-        *(
-            "backend",
-            "display",
-            "errors",
-            "files",
-            "images",
-            "judge",
-            "network",
-        ),
-        *("optimize", "plan", "runs", "terminal", "transfer", "urls"),
-        "watcher",
+        *("backend", "display", "errors", "files", "images", "judge"),
+        *("network", "optimize", "plan", "runs", "terminal", "transfer"),
+        *("urls", "watcher"),
     },
     "batch": {
         *("backend", "cli", "display", "errors", "files", "images", "judge"),

@@ -16,15 +16,8 @@ from nst_tf.runs import api, results, runner
 
 PRESETS = sorted(path.stem for path in files.presets_folder().glob("*.cfg"))
 OURS = (
-    "blend",
-    "broad",
-    "glass",
-    "ink",
-    "kept",
-    "own_colors",
-    "places",
-    "points",
-    "starry",
+    *("blend", "broad", "glass", "ink", "kept", "own_colors", "places"),
+    *("points", "starry"),
 )
 every_preset = pytest.mark.parametrize("name", PRESETS)
 

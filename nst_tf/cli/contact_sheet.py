@@ -12,7 +12,7 @@ import numpy as np
 
 from nst_tf.backend import host_memory
 from nst_tf.cli import sweeps
-from nst_tf.images import captions, image_io, sources, writing
+from nst_tf.images import captions, image_io, sources, transparency, writing
 from nst_tf.network import weight_files
 from nst_tf.plan import (
     checks,
@@ -271,5 +271,5 @@ def _caption(
     alpha = cell.plan.inputs.content.alpha
     if image is not None and alpha is not None:
         alpha = image_io.resize_alpha(alpha, *cell.plan.size)
-        image = 1 + alpha[..., None] * (image - 1)
+        image = transparency.put_on_white(image, alpha)
     return captions.CaptionedImage(lines, *cell.plan.size, image)

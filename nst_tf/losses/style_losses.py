@@ -16,9 +16,8 @@ from nst_tf.backend import reuse
 from nst_tf.losses import protocol, sums
 from nst_tf.network import projections
 
-DEVIATION_FLOOR = (
-    1e-4  # share of the mean variance added to variances in `moments`
-)
+# Share of the mean variance added to variances in `moments`.
+DEVIATION_FLOOR = 1e-4
 ROUNDING = 1e-4  # share of the mean square: rounding errors of half precision
 TINY = 1e-12  # minimum variance
 

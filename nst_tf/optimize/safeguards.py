@@ -7,9 +7,8 @@ from nst_tf.backend import canvas
 # (low, high) for clipping an image after each step.
 BOUNDS = {"box": (0.0, 1.0), "none": (float("-inf"), float("inf"))}
 EXPLOSION = 10.0  # factor on the lowest loss so far; first steps reach 4
-NEGLIGIBLE = (
-    1e-3  # share of the first loss, below which no loss counts as exploding
-)
+# Share of the first loss, below which no loss counts as exploding.
+NEGLIGIBLE = 1e-3
 
 
 def is_sound(

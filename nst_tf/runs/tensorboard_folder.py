@@ -49,9 +49,7 @@ class Board:
         self._failed = False
         self._writer: Any = None  # made after TensorFlow is imported
         self._level, self._ended = 0, True  # current level; whether it is over
-        self._before: tuple[int, float] | None = (
-            None  # (count, time) of the last one
-        )
+        self._before: tuple[int, float] | None = None  # last count and time
         self._pictured = -PICTURE_SECONDS
         try:
             self._folder.mkdir(parents=True, exist_ok=True)

@@ -23,15 +23,9 @@ def _files(tmp_path, **texts):
 def test_flags_become_a_job():
     job = flags.parse(
         [
-            "--content=a.jpg",
-            "--style",
-            "b, c.jpg",
-            "--style=d.jpg",
-            "--steps=30,20",
-            "--size=300",
-            "--tv_weight=1e-2",
-            "--overwrite",
-            "--nodry_run",
+            *("--content=a.jpg", "--style", "b, c.jpg", "--style=d.jpg"),
+            *("--steps=30,20", "--size=300", "--tv_weight=1e-2"),
+            *("--overwrite", "--nodry_run"),
         ]
     )
     assert job == settings.Job(

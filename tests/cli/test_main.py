@@ -636,16 +636,9 @@ def test_under_a_limit_of_memory_a_picture_or_one_sentence(tmp_path, gigabytes):
 @pytest.mark.slow
 def test_a_killed_run_short_of_memory_goes_on_in_the_same_tiles(tmp_path):
     command = [
-        "--flagfile=starry",
-        "--weights=small",
-        "--steps=8",
-        "--optimizer=adam",
-        "--size=384",
-        "--tile=288",
-        "--memory=1.1",
-        "--checkpoint_dir=kept",
-        "--checkpoint_every=1",
-        "--output=a.png",
+        *("--flagfile=starry", "--weights=small", "--steps=8"),
+        *("--optimizer=adam", "--size=384", "--tile=288", "--memory=1.1"),
+        *("--checkpoint_dir=kept", "--checkpoint_every=1", "--output=a.png"),
     ]
     process = subprocess.Popen(
         [sys.executable, "-m", "nst_tf.run", *command, "--progress=json"],

@@ -109,15 +109,7 @@ class Run:
         self.process.communicate(timeout=300)
         assert not NOISE.search(self.log.read_text())
         names = {each.name for each in self.folder.iterdir()}
-        given = {
-            "a.jpg",
-            "b.jpg",
-            "log",
-            "steps",
-            "slow.py",
-            "__pycache__",
-            "home",
-        }
+        given = {"a.jpg", "b.jpg", "log", "steps", "slow.py", "home"}
         return self.process.returncode, names - given - {"__pycache__"}
 
 
