@@ -56,7 +56,7 @@ help(nst_tf.Job) explains each:
     Losses:
         strength=-1.0, content_weight=25.0, style_weight=100.0,
         neighbors_weight=0.5, grain_weight=-1.0, tv_weight=50.0, l2_weight=0.0,
-        range_weight=0.0, convention="relative", style_loss="auto", scales=1,
+        range_weight=0.0, convention="relative", style_loss="auto", scales=0,
         normalize_gradients=False, style_fit="keep", style_blend=(),
         style_scale=(1.0,), style_size=(), color="style",
         content_layers="block4_conv2", style_layers=(),

@@ -180,5 +180,5 @@ def write_flag_file(weights_path):
         f"--extractor=toy\n--weights={weights_path}\n--precision=float32\n"
         f"--content_layers={CONTENT_LAYER}\n"
         f"--style_layers={','.join(STYLE_LAYERS)}\n--min_size=48\n--growth=1.4142\n"
-        "--style_loss=gram\n--content_weight=5\n--grain_weight=0\n"
+        "--style_loss=gram\n--content_weight=5\n--grain_weight=0\n--scales=1\n"
     )

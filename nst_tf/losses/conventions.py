@@ -33,6 +33,7 @@ class Convention(NamedTuple):
         style_loss: The style loss of the source; for the relative convention,
             the default style loss.
         grain: Default weight of the grain loss, relative to the style weight.
+        scales: Default number of scales of the style loss.
         floor: Constant added to variances; None: a share of the target's.
         undivided: Whether the source's Gram matrices are sums over positions,
             so that larger style images have more weight.
@@ -49,6 +50,7 @@ class Convention(NamedTuple):
     style: Divisor | None = None
     style_loss: str = "gram"
     grain: float = 0.0
+    scales: int = 1
     floor: float | None = None
     undivided: bool = False
     neighbors: str = "square"
@@ -113,7 +115,7 @@ def _keras(sizes: Sizes) -> float:
 
 
 CONVENTIONS: Mapping[str, Convention] = {
-    "relative": Convention(style_loss="mix", grain=0.05),
+    "relative": Convention(style_loss="mix", grain=0.05, scales=2),
     # Gatys, Ecker, Bethge. arXiv 1508.06576, and CVPR 2016, equations 1 to 5.
     "gatys2016": Convention(
         _half_of_the_sum, _paper, undivided=True, scaled=False

@@ -98,14 +98,14 @@ def list_layers(names: Iterable[str]) -> list[str]:
 def scale_weights(
     weights: Mapping[str, float], scales: int
 ) -> dict[str, float]:
-    """Shares the weights of layers among the same layers at several scales.
+    """Repeats the weights of layers for the same layers at several scales.
 
     Args:
         weights: Layer -> weight.
         scales: Number of scales; each halves the sides of the one before.
     """
     return {
-        Map((layer,), 2**octave).name: weight / scales
+        Map((layer,), 2**octave).name: weight
         for octave in range(scales)
         for layer, weight in weights.items()
     }
@@ -138,18 +138,10 @@ def check_layers(network: str, layers: Iterable[str]) -> None:
             )
 
 
-def find_deepest(
-    network: str, layers: Iterable[str], scales: int = 1
-) -> Convolution:
-    """Returns the last convolution that the given layers need.
-
-    Its stride and reach are in pixels of the image at full size, if the image
-    is halved up to `scales` - 1 times.
-    """
+def find_deepest(network: str, layers: Iterable[str]) -> Convolution:
+    """Returns the last convolution that the given layers need."""
     wanted = set(layers)
-    last = [c for c in list_convolutions(network) if c.name in wanted][-1]
-    factor = 2 ** (scales - 1)
-    return last._replace(stride=factor * last.stride, reach=factor * last.reach)
+    return [c for c in list_convolutions(network) if c.name in wanted][-1]
 
 
 def count_work(network: str, last: str) -> float:

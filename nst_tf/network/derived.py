@@ -4,7 +4,7 @@ Each has a stride and a reach, as every layer, so that tiles, masks and losses
 need not know how it was made.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,17 @@ def derive(
     model: tf.keras.Model = tf.keras.Model(image, outputs, name=base.name)
     model.trainable = False
     return model
+
+
+def compile_model(
+    model: tf.keras.Model,
+) -> Callable[[tf.Tensor], Mapping[str, tf.Tensor]]:
+    """Compiles a model of images of any size."""
+    sizes = tf.TensorSpec([1, None, None, 3], model.inputs[0].dtype)
+    compiled: Callable[[tf.Tensor], Mapping[str, tf.Tensor]] = tf.function(
+        model, autograph=False, input_signature=[sizes]
+    )
+    return compiled
 
 
 class _Join(tf.keras.layers.Layer):

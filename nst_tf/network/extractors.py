@@ -32,15 +32,15 @@ class Extractor(NamedTuple):
     grid: int  # pixels: tiles that start at its multiples round as the whole
     # From the features of a small network to those of the full one, [c, C].
     projections: Mapping[str, np.ndarray | None]
-    # Digest of a picture -> its maps; None: no cache.
-    cache: MutableMapping[str, Mapping[str, tf.Tensor]] | None = None
+    # Digest of a picture, and layers -> its maps; None: no cache.
+    cache: MutableMapping[Sequence[str], Mapping[str, tf.Tensor]] | None = None
 
     def extract(self, image: np.ndarray) -> Mapping[str, tf.Tensor]:
         """Runs the network on one picture, [H, W, 3] in [0, 1]."""
         pixels = tf.constant(image[None], self.model.inputs[0].dtype)
         if self.cache is None:
             return self.compiled(pixels)
-        key = digest_array(image)
+        key = digest_array(image), *self.stride
         if key not in self.cache:
             self.cache[key] = self.compiled(pixels)
         return self.cache[key]
@@ -155,10 +155,9 @@ def vgg(
     deepest = {each: geometry[each.layers[-1]] for each in maps}
     grid = architectures.find_grid(network, chain[-1].name, convolution)
     own = {name: (projections or {}).get(name) for name in geometry}
-    sizes = tf.TensorSpec([1, None, None, 3], _wide(dtype))
     return Extractor(
         model,
-        tf.function(model, autograph=False, input_signature=[sizes]),
+        derived.compile_model(model),
         stride={m.name: m.scale * layer.stride for m, layer in deepest.items()},
         reach={m.name: m.scale * layer.reach for m, layer in deepest.items()},
         grid=grid * max(each.scale for each in maps),

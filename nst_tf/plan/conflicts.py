@@ -212,7 +212,7 @@ CONFLICTS = (
         "convention",
         ("scales",),
         "--convention={value} compares one scale",
-        _has_source,
+        lambda job: job.scales > 1 and _has_source(job),
     ),
     Conflict(
         "style_loss",

@@ -119,7 +119,7 @@ class Plan:
         extra_layers: Layers that the caller's extra losses read.
         convention: The normalization of losses.
         style_loss: Key of the table of style losses.
-        scales: Number of scales of the style loss.
+        scales: Number of scales of the style loss, at the last level.
         normalizes: Whether the gradient of each loss is normalized.
         style_fit: How style images are resized.
         keep: Opacity of the kept content image, [H, W]; None: nothing kept.
@@ -171,10 +171,8 @@ class Plan:
 
     @property
     def deepest(self) -> architectures.Convolution:
-        """Returns the deepest convolution, at the smallest scale."""
-        return architectures.find_deepest(
-            self.network.name, self.layers, self.scales
-        )
+        """Returns the deepest convolution."""
+        return architectures.find_deepest(self.network.name, self.layers)
 
     def add_weights(self, weights: weight_files.NetworkWeights) -> "Plan":
         """Adds the network weights, which are read after all other checks."""
@@ -212,7 +210,7 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
     layers = architectures.list_layers(
         each for text in texts for each in settings.parse_layers(text)
     )
-    deepest = architectures.find_deepest(job.extractor, layers, job.scales)
+    deepest = architectures.find_deepest(job.extractor, layers)
     checks.check_image(content.pixels, "content", deepest)
     for style in styles:
         checks.check_image(style.pixels, "style", deepest)
@@ -235,9 +233,7 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
             job.content_layers, job.content_weight
         ),
         regions=style_regions.weigh_styles(job, found.regions, scales),
-        neighbors=architectures.scale_weights(
-            neighbors if kind.beside else {}, job.scales
-        ),
+        neighbors=neighbors if kind.beside else {},
         grain_weight=job.style_weight * job.grain_weight,
         tv_weight=job.tv_weight,
         prior_weights={
@@ -247,7 +243,9 @@ def draft_plan(job: settings.Job, read: inputs.Inputs) -> Plan:
         layers=layers,
         convention=conventions.CONVENTIONS[job.convention],
         style_loss=job.style_loss,
-        scales=job.scales,
+        scales=style_settings.count_scales(
+            job, styles, scales, levels, deepest
+        ),
         normalizes=job.normalize_gradients,
         style_fit=job.style_fit,
         keep=keep,

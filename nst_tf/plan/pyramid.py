@@ -109,6 +109,29 @@ def make_levels(
     ]
 
 
+def count_scales(height: int, width: int, most: int) -> int:
+    """Counts the scales of the style loss at a size.
+
+    Each has half the sides of the one before. A level above `LARGE` compares
+    the picture also at half its size, one above twice `LARGE` also at a
+    quarter: at about the sizes of the levels before, whose style it would lose
+    otherwise (scripts/benchmarks/scales.py).
+
+    Args:
+        height: Of the level, in pixels.
+        width: Of the level, in pixels.
+        most: The largest number.
+    """
+    found = 1
+    while (
+        found < most
+        and max(height, width) > LARGE * 2 ** (found - 1)
+        and min(height, width) >= SHORTEST_SIDE * 2**found
+    ):
+        found += 1
+    return found
+
+
 def round_size(height: int, width: int, side: float) -> tuple[int, int]:
     """Scales a size to about a long side, in multiples of `MULTIPLE`."""
     long_side = MULTIPLE * max(1, round(side / MULTIPLE))

@@ -462,14 +462,15 @@ class Job:
         absent="gram",
     )
     scales: int = setting(
-        1,
+        0,
         "Losses",
-        "Number of scales of the style loss: 2 compares the picture and half "
-        "of it, 3 also a quarter, by the same network; they share "
-        "style_weight.",
-        low=1,
+        "Scales of the style loss: with 2, sizes above 512 compare the picture "
+        "and half of it, so that a large picture stays like its preview; with "
+        "3, sizes above 1024 also a quarter. 0: 2, or 1 with a source's "
+        "convention.",
+        low=0,
         high=3,
-        later=True,
+        absent=1,
     )
     normalize_gradients: bool = setting(
         False,

@@ -7,7 +7,6 @@ import numpy as np
 
 from nst_tf import errors
 from nst_tf.images import image_io, masks
-from nst_tf.network import architectures
 from nst_tf.plan import settings, style_settings
 
 LEAST = 1e-4  # smallest region, as a share of the picture
@@ -148,9 +147,7 @@ def weigh_styles(
     count = len(scales)
     blend = style_settings.list_shares(job, count)
     layers = [
-        architectures.scale_weights(
-            settings.share_weight(text, job.style_weight), job.scales
-        )
+        settings.share_weight(text, job.style_weight)
         for text in settings.repeat_for_styles(
             job.style_layers, count, "style_layers"
         )

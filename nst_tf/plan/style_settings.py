@@ -15,7 +15,7 @@ from nst_tf.plan import pyramid, settings
 
 
 def choose_losses(job: settings.Job) -> settings.Job:
-    """Replaces defaults by a style loss, its layers and a grain weight."""
+    """Replaces defaults by a style loss, its layers and scales, and grain."""
     convention = conventions.CONVENTIONS[job.convention]
     chosen: dict[str, Any] = {}
     style_loss = job.style_loss
@@ -25,6 +25,8 @@ def choose_losses(job: settings.Job) -> settings.Job:
         chosen["style_layers"] = (style_kinds.STYLE_LOSSES[style_loss].layers,)
     if job.grain_weight < 0:
         chosen["grain_weight"] = convention.grain
+    if not job.scales:
+        chosen["scales"] = convention.scales
     return dataclasses.replace(job, **chosen)
 
 
@@ -167,6 +169,39 @@ def check_fits(
                 f"{deepest.stride} x {deepest.stride}; raise --min_size or "
                 "--style_scale, or crop it."
             )
+
+
+def count_scales(
+    job: settings.Job,
+    styles: Sequence[image_io.Picture],
+    factors: Sequence[float],
+    levels: Sequence[pyramid.Level],
+    deepest: architectures.Convolution,
+) -> int:
+    """Counts the scales of the style loss at the last level.
+
+    Args:
+        job: Its `scales` is the largest number.
+        styles: The style images, which must be large enough at every scale.
+        factors: The scale factor of each one's sides.
+        levels: The levels of the job.
+        deepest: The deepest layer of its losses.
+    """
+
+    def allow(level: pyramid.Level, number: int) -> bool:
+        number = pyramid.count_scales(*level.size, number)
+        least = deepest.stride * 2 ** (number - 1)
+        for style, factor in zip(styles, factors, strict=True):
+            rows, columns = style.pixels.shape[:2]
+            size = fit_size(job.style_fit, rows, columns, level.size, factor)
+            if min(size) < least:
+                return False
+        return True
+
+    most = pyramid.count_scales(*levels[-1].size, job.scales)
+    while most > 1 and not all(allow(level, most) for level in levels):
+        most -= 1
+    return most
 
 
 def fit_size(

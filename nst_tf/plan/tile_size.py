@@ -211,7 +211,7 @@ def is_recomputed(plan: "planning.Plan", height: int, width: int) -> bool:
 
 def find_smallest_side(plan: "planning.Plan") -> int:
     """Returns the smallest possible tile side of a plan, in pixels."""
-    return tiles.find_smallest_side(*_measure_reach(plan))
+    return tiles.find_smallest_side(*_measure_reach(plan, plan.scales))
 
 
 def is_additive(plan: "planning.Plan") -> bool:
@@ -246,19 +246,21 @@ def _cut(plan: "planning.Plan", level: pyramid.Level) -> tiles.Tiles | None:
     return tiles.choose_tiles(
         *level.size,
         plan.tiling.side,
-        *_measure_reach(plan),
+        *_measure_reach(plan, pyramid.count_scales(*level.size, plan.scales)),
         plan.tiling.devices if is_additive(plan) else 1,
     )
 
 
-def _measure_reach(plan: "planning.Plan") -> tuple[int, int]:
-    """Returns the grid of tile starts and the reach of the deepest layer."""
-    spec = plan.network
+def _measure_reach(plan: "planning.Plan", scales: int) -> tuple[int, int]:
+    """Returns the grid of tile starts and the reach of the deepest layer.
+
+    Both are in pixels of the image, whose sides are halved scales - 1 times.
+    """
+    spec, factor = plan.network, 2 ** (scales - 1)
     grid = architectures.find_grid(
         spec.name, plan.deepest.name, spec.convolution
     )
-    grid *= 2 ** (plan.scales - 1)
-    return tiles.cover_image_losses(grid, plan.deepest.reach)
+    return tiles.cover_image_losses(factor * grid, factor * plan.deepest.reach)
 
 
 def _check_additive(plan: "planning.Plan", words: str = "") -> None:

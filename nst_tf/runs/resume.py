@@ -290,6 +290,7 @@ def make_identity(plan: planning.Plan) -> dict[str, Any]:
     """
     read, network = plan.inputs, plan.network
     without = set() if plan.grain_weight else {"grain_weight"}
+    without |= {"scales"} if plan.scales == 1 else set()
     without |= settings.list_later_defaults(plan.settings)
     if not plan.neighbors:
         without |= {"neighbors_weight", "neighbors_layers"}

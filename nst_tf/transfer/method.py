@@ -3,14 +3,14 @@
 import dataclasses
 import logging
 import threading
-from collections.abc import Callable, Generator, Hashable
+from collections.abc import Callable, Generator, Hashable, Sequence
 
 import tensorflow as tf
 
 from nst_tf.backend import canvas, device, replicas, reuse
 from nst_tf.images import image_io
 from nst_tf.losses import objectives, protocol
-from nst_tf.network import extractors, weight_files
+from nst_tf.network import extractors, selected, weight_files
 from nst_tf.optimize import base, descent, state_file, stopping
 from nst_tf.plan import initial, optimizers, planning, pyramid, tile_size, tiles
 from nst_tf.tiling import tiled, views
@@ -27,6 +27,10 @@ class _Network:
     extractor: extractors.Extractor
     compiler: reuse.Compiler  # of train steps
     targets: target_cache.TargetCache
+    # Some of its layers -> an extractor of them.
+    selected: dict[Hashable, extractors.Extractor] = dataclasses.field(
+        default_factory=dict
+    )
 
     @property
     def size(self) -> int:
@@ -35,6 +39,13 @@ class _Network:
         kept = self.weights.layers, own.model.variables, own.cache or {}
         used = target_cache.count_bytes(kept)
         return self.compiler.size + self.targets.size + used
+
+    def select(self, layers: Sequence[str]) -> extractors.Extractor:
+        """Returns the extractor of some of its layers."""
+        key = (*layers,)
+        if key not in self.selected:
+            self.selected[key] = selected.select(self.extractor, layers)
+        return self.selected[key]
 
 
 class Painter:
@@ -234,7 +245,8 @@ class Painter:
 
     def _get_network(self, plan: planning.Plan) -> _Network:
         """Returns the network of a plan; builds it if it is not cached."""
-        layers, weights = targets.list_layers(plan), plan.inputs.network
+        layers = targets.list_layers(plan, plan.scales)
+        weights = plan.inputs.network
         if weights is None:
             raise ValueError("the plan's inputs have no network; load it.")
         key = (tuple(layers), plan.network, id(weights.layers))
@@ -266,9 +278,10 @@ class Painter:
         extra_losses: added_losses.ExtraLosses | None,
     ) -> objectives.Objective:
         """Makes the objective of one size, in tiles if needed."""
-        extractor, cache = network.extractor, network.targets
+        scales = pyramid.count_scales(height, width, plan.scales)
+        extractor = network.select(targets.list_layers(plan, scales))
         loss_list = targets.perceptual_losses(
-            plan, extractor, height, width, cache
+            plan, extractor, height, width, network.targets
         )
         if extra_losses is not None:
             added = added_losses.read(extra_losses, height, width)

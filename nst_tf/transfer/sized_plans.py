@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from nst_tf.losses import conventions
 from nst_tf.network import extractors
-from nst_tf.plan import planning
+from nst_tf.plan import planning, pyramid
 from nst_tf.transfer import target_cache
 
 
@@ -21,6 +21,11 @@ class SizedPlan(NamedTuple):
     width: int
     alpha: np.ndarray | None  # of the content image at this size, [H, W]
     cache: target_cache.TargetCache  # of the extractor
+
+    @property
+    def scales(self) -> int:
+        """Returns the number of scales of the style loss at this size."""
+        return pyramid.count_scales(self.height, self.width, self.plan.scales)
 
     def measure_sizes(self, layer: str) -> conventions.Sizes:
         """Counts the channels, positions and pixels for a layer's divisor."""

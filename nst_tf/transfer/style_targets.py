@@ -8,30 +8,33 @@ import tensorflow as tf
 
 from nst_tf.images import image_io
 from nst_tf.losses import grain, neighbors, style_kinds, style_losses, sums
-from nst_tf.network import extractors
+from nst_tf.network import architectures, extractors
 from nst_tf.plan import planning, style_regions, style_settings, tiles
 from nst_tf.tiling import feature_maps, views
 from nst_tf.transfer import sized_plans, target_cache
 
 
 class _Part(NamedTuple):
-    """A kind of style loss, with its layers."""
+    """A kind of style loss, with its layers, at one or several scales."""
 
     kind: type[style_losses.StyleLoss]
     layers: Mapping[str, float] | None = None  # None: the styles' own
+    scales: int = 1
 
     def weigh(self, style: style_regions.Style) -> Mapping[str, float]:
-        """Returns the weight of each layer for a style."""
+        """Returns the weight of each layer, at each scale, for a style."""
         layers = style.layers if self.layers is None else self.layers
-        return sized_plans.select_positive(layers)
+        return architectures.scale_weights(
+            sized_plans.select_positive(layers), self.scales
+        )
 
 
-def _list_parts(plan: planning.Plan) -> list[_Part]:
+def _list_parts(plan: planning.Plan, scales: int) -> list[_Part]:
     """Lists the kinds of style losses: the chosen one, neighbors and grain."""
     kinds = style_kinds.STYLE_LOSSES
-    parts = [_Part(kinds[plan.style_loss].load())]
+    parts = [_Part(kinds[plan.style_loss].load(), scales=scales)]
     if beside := kinds[plan.style_loss].beside:
-        parts.append(_Part(kinds[beside].load(), plan.neighbors))
+        parts.append(_Part(kinds[beside].load(), plan.neighbors, scales))
     if plan.grain_weight:
         parts.append(_Part(grain.GrainLoss, {"image": plan.grain_weight}))
     return parts
@@ -43,7 +46,7 @@ def make_style_losses(
     """Makes the style losses of a region."""
     plan, extractor = sized.plan, sized.extractor
     mask, share = _mask_region(sized, region)
-    parts = _list_parts(plan)
+    parts = _list_parts(plan, sized.scales)
     loss_list = []
     for part, targets in zip(
         parts, _blend_targets(sized, parts, region.styles), strict=True

@@ -9,7 +9,7 @@ import tensorflow as tf
 from nst_tf.backend import canvas
 from nst_tf.images import image_io
 from nst_tf.losses import content_loss, priors, protocol, sums, total_variation
-from nst_tf.network import extractors
+from nst_tf.network import architectures, extractors
 from nst_tf.plan import planning, tiles
 from nst_tf.tiling import feature_maps, views
 from nst_tf.transfer import sized_plans, style_targets, target_cache
@@ -114,15 +114,16 @@ def _total_variation_loss(
     )
 
 
-def list_layers(plan: planning.Plan) -> list[str]:
-    """Lists the layers that the losses of a plan need."""
-    layers = dict.fromkeys(plan.content_weights)
+def list_layers(plan: planning.Plan, scales: int = 1) -> list[str]:
+    """Lists the layers that the losses of a plan need, at some scales."""
+    layers: dict[str, float] = {}
     for region in plan.regions:
-        layers |= dict.fromkeys(
-            style_targets.compute_style_weights(region.styles)
-        )
-    layers |= dict.fromkeys(plan.neighbors if plan.regions else ())
-    return list(layers | dict.fromkeys(plan.extra_layers))
+        layers |= style_targets.compute_style_weights(region.styles)
+    layers |= plan.neighbors if plan.regions else {}
+    scaled = architectures.scale_weights(layers, scales)
+    return [
+        *dict.fromkeys([*plan.content_weights, *scaled, *plan.extra_layers])
+    ]
 
 
 def _content_targets(

@@ -61,7 +61,7 @@ def make_extractor(plan: planning.Plan) -> "extractors.Extractor":
     assert weights is not None
     return extractors.vgg(
         network.name,
-        targets.list_layers(plan),
+        targets.list_layers(plan, plan.scales),
         weights.layers,
         projections=weights.projections,
         pooling=network.pooling,

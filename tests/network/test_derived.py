@@ -8,7 +8,7 @@ import tensorflow as tf
 import toys
 
 from nst_tf.losses import objectives, style_losses
-from nst_tf.network import architectures
+from nst_tf.network import architectures, selected
 from nst_tf.tiling import tiled, views
 
 ONE, TWO, LAST = toys.LAYERS
@@ -34,9 +34,9 @@ def test_names_of_maps_say_what_they_are_made_of():
         assert each.name == name
     assert architectures.list_layers([PAIR, f"{LAST}_by2"]) == [ONE, TWO, LAST]
     assert architectures.scale_weights({PAIR: 6.0}, 3) == {
-        PAIR: 2.0,
-        f"{PAIR}_by2": 2.0,
-        f"{PAIR}_by4": 2.0,
+        PAIR: 6.0,
+        f"{PAIR}_by2": 6.0,
+        f"{PAIR}_by4": 6.0,
     }
 
 
@@ -64,6 +64,28 @@ def test_maps_are_those_of_layers_and_of_smaller_images(monkeypatch, pooling):
     }
     assert made.grid == 8
     assert made.reach[f"{PAIR}_by4"] == 4 * plain.reach[TWO]
+
+
+def test_selected_maps_are_those_of_the_whole(monkeypatch):
+    names = [ONE, LAST, PAIR, f"{PAIR}_by2", f"{LAST}_by4"]
+    whole = toys.extractor(monkeypatch, names, dtype="float64")
+    assert selected.select(whole, names[::-1]) is whole
+    image = toys.image(23, 31, 1, "float64")
+    expected = whole._replace(cache={}).extract(image)
+    cached = whole._replace(cache={})
+    for some, grid in (([ONE, PAIR], 2), (names[:1] + names[3:4], 4)):
+        part = selected.select(cached, some)
+        found = part.extract(image)
+        assert list(found) == list(part.stride) == list(part.reach) == some
+        assert list(part.projections) == some
+        assert part.grid == grid and whole.grid == 8
+        for name in some:
+            np.testing.assert_array_equal(found[name], expected[name])
+            assert part.stride[name] == whole.stride[name]
+            assert part.reach[name] == whole.reach[name]
+    assert set(cached.extract(image)) == set(names)
+    # Too small for a quarter, but not for itself.
+    selected.select(whole, names[:3]).extract(toys.image(3, 5, 1, "float64"))
 
 
 def test_the_gradient_across_layers_is_its_sources(monkeypatch):

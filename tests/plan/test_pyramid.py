@@ -34,6 +34,29 @@ def test_a_large_output_contains_the_levels_of_its_preview():
     assert large[-1][:2] == (1536, 2048)
 
 
+@pytest.mark.parametrize(
+    ("size", "most", "expected"),
+    [
+        ((512, 512), 3, 1),
+        ((384, 513), 3, 2),
+        ((1024, 768), 3, 2),
+        ((1025, 768), 3, 3),
+        ((4096, 4096), 3, 3),
+        ((4096, 4096), 2, 2),
+        ((4096, 4096), 1, 1),
+        # The smallest scale has 32 pixels too.
+        ((63, 4096), 3, 1),
+        ((64, 4096), 3, 2),
+        ((4096, 127), 3, 2),
+        ((4096, 128), 3, 3),
+    ],
+)
+def test_scales_above_512_keep_the_sizes_of_the_levels_before(
+    size, most, expected
+):
+    assert pyramid.count_scales(*size, most) == expected
+
+
 def test_the_last_number_of_steps_is_repeated():
     levels = pyramid.make_levels(384, 512, [30, 20])
     assert [level.steps for level in levels] == [30, 20, 20]

@@ -18,17 +18,24 @@ def test_the_style_loss_is_the_mix_or_that_of_the_source():
     choose = style_settings.choose_losses
     chosen = choose(settings.Job())
     assert chosen == settings.Job(
-        style_loss="mix", style_layers=(style_kinds.LAYERS,), grain_weight=0.05
+        style_loss="mix",
+        style_layers=(style_kinds.LAYERS,),
+        grain_weight=0.05,
+        scales=2,
     )
     for name, convention in conventions.CONVENTIONS.items():
         chosen = choose(settings.Job(convention=name))
         assert chosen.style_loss == convention.style_loss
         assert chosen.grain_weight == (0.05 if name == "relative" else 0)
+        assert chosen.scales == (2 if name == "relative" else 1)
 
 
 def test_what_is_said_of_losses_stays():
     job = settings.Job(
-        style_loss="moments", style_layers=("block1_conv1",), grain_weight=0.0
+        style_loss="moments",
+        style_layers=("block1_conv1",),
+        grain_weight=0.0,
+        scales=3,
     )
     assert style_settings.choose_losses(job) == job
     sources = settings.Job(convention="keras", grain_weight=0.2)
@@ -170,6 +177,27 @@ def test_a_style_image_that_becomes_too_small_is_refused():
             _check_fits(square, **options)
     with pytest.raises(ValueError, match="style image is 40 x 40"):
         _check_fits(toys.picture(48, 64), square, scales=[1.0, 0.1])
+
+
+def test_a_style_has_room_for_the_deepest_layer_at_each_scale():
+    deepest = architectures.find_deepest("vgg19", ["block5_conv1"])  # 16
+    levels = [pyramid.Level(side, side, 1) for side in (512, 1024, 2048)]
+
+    def count(*factors, most=3, levels=levels):
+        job = settings.Job(scales=most)
+        styles = [toys.picture(40, 40)] * len(factors)
+        return style_settings.count_scales(
+            job, styles, factors, levels, deepest
+        )
+
+    assert count() == count(1.0) == 3
+    assert count(most=2) == 2
+    assert count(levels=levels[:2]) == 2
+    assert count(levels=levels[:1]) == 1
+    # A quarter of 64 pixels, and of 62.
+    assert count(1.0, 1 / 32) == 3
+    assert count(1 / 33, 1.0, levels=levels[2:]) == 2
+    assert count(1 / 100, levels=levels[2:]) == 1
 
 
 def test_a_style_that_cropping_hides_is_refused():

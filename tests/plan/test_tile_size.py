@@ -9,7 +9,7 @@ import pytest
 import toys
 
 from nst_tf.network import architectures
-from nst_tf.plan import inputs, planning, settings, tile_size, tiles
+from nst_tf.plan import inputs, planning, pyramid, settings, tile_size, tiles
 
 LEAST = 12  # a halo of 4, the reach, and two strides
 BASE = 1.02e9  # bytes, whatever the picture
@@ -143,16 +143,20 @@ def test_what_does_not_add_up_is_refused_only_where_tiles_are_needed(
         assert ("1.0 GB are available" in message) == (not cut.tiling.side)
 
 
-def test_tiles_reach_as_far_as_the_smallest_scale():
-    draft = _draft(scales=3)
+def test_tiles_reach_as_far_as_the_smallest_scale(monkeypatch):
+    monkeypatch.setattr(pyramid, "LARGE", 100)
+    monkeypatch.setattr(pyramid, "SHORTEST_SIDE", 16)
+    draft = _draft(scales=3, size=400, min_size=50, side=80, devices=2)
     assert tile_size.make_memory_model(draft).scales == 3
     # Four times the halo, the reach, and two strides.
     assert tile_size.find_smallest_side(draft) == 4 * LEAST
-    layers = [*draft.regions[0].styles[0].layers]
-    assert layers[::2] == [f"block1_conv1{by}" for by in ("", "_by2", "_by4")]
-    words = "block2_conv1 needs at least 16 x 16"
-    with pytest.raises(ValueError, match=words.replace("16", "8")):
-        _draft(scales=3, size=8)
+    # Each level is cut for the reach of its own scales.
+    for level, factor in zip(draft.levels[-3:], (1, 2, 4), strict=True):
+        reach = tiles.cover_image_losses(factor * 2, factor * 4)
+        cut = tiles.choose_tiles(*level.size, 80, *reach, 2)
+        assert tile_size.describe_tiles(draft, level) == (
+            f"{cut.number} tiles of {cut.columns.size} x {cut.rows.size}"
+        )
 
 
 def test_moments_that_adam_carries_are_in_the_model():
@@ -169,7 +173,7 @@ def test_not_even_the_smallest_tiles_fit():
         _fit(limit=1e9)
     read = READ._replace(content=toys.picture(900, 1200, 0))
     words = (
-        "1200 x 900 pixels needs about 3.7 GB, but only 1.0 .* it needs 1.1 GB"
+        "1200 x 900 pixels needs about 4.3 GB, but only 1.0 .* it needs 1.1 GB"
     )
     with pytest.raises(MemoryError, match=words):
         _fit(limit=1e9, read=read, size=1200)

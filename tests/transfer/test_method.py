@@ -21,6 +21,7 @@ from nst_tf.transfer import method, targets
 
 CONTENT = toys.image(48, 64, 0)
 A, B = toys.image(40, 56, 1), toys.image(50, 40, 2)
+SECOND = toys.STYLE_LAYERS[1]
 CLASSES = {
     "adam": (first_order, "Adam"),
     "lbfgs": (lbfgs, "Lbfgs"),
@@ -72,6 +73,48 @@ def test_a_preview_is_a_stage_of_a_larger_run(plan):
     _, above = _paint(plan(levels=_levels(96), init=init))
     # Adam makes much of small differences of the enlarged picture.
     assert np.abs(above - large).mean() < 2 / 255
+
+
+def test_large_levels_compare_smaller_scales_too(plan, monkeypatch):
+    monkeypatch.setattr(pyramid, "LARGE", 32)
+    monkeypatch.setattr(pyramid, "SHORTEST_SIDE", 8)
+
+    def paint(scales, levels, **changes):
+        made = plan(
+            scales=scales, levels=levels, style_loss="mix",
+            neighbors={SECOND: 2.0}, grain_weight=1.0, **changes,
+        )  # fmt: skip
+        steps = []
+        for step in method.Painter().paint(made):
+            steps.append(
+                (step.size, step.evaluation.terms, step.image.numpy()[0])
+            )
+        return steps
+
+    small = paint(3, _levels(32))
+    large = paint(3, _levels(32, 64, 128, steps=2))
+    np.testing.assert_array_equal(
+        [image for size, _, image in large if size == (24, 32)],
+        [image for *_, image in small[:2]],
+    )
+    names = {size: list(terms) for size, terms, _ in large}
+    for size, marks in (
+        ((24, 32), [""]),
+        ((48, 64), ["", "_by2"]),
+        ((96, 128), ["", "_by2", "_by4"]),
+    ):
+        assert names[size] == [
+            f"content/{toys.CONTENT_LAYER}",
+            *(f"style/{x}{by}" for by in marks for x in toys.STYLE_LAYERS),
+            *(f"neighbors/{SECOND}{by}" for by in marks),
+            "grain/image",
+            "total_variation",
+        ]
+    one = paint(1, _levels(32, 64, 128, steps=2))
+    assert not any("_by" in name for _, terms, _ in one for name in terms)
+    tiling = planning.Tiling(64)
+    in_tiles = paint(3, _levels(32, 64, 128, steps=2), tiling=tiling)
+    np.testing.assert_allclose(in_tiles[-1][2], large[-1][2], atol=2e-3)
 
 
 def test_each_level_has_its_optimizer_and_its_settings(plan, monkeypatch):
