@@ -183,7 +183,8 @@ class FilmPainter:
             confidence = visible * ~warping.is_boundary(away)
             if cuts.is_cut(content.pixels, warped, confidence):
                 continue
-            results.append(warping.warp(recent[distance].result, away))
+            result = recent[distance].result
+            results.append(warping.warp_sharply(result, away))
             confidences.append(confidence)
             visibles.append(visible)
         known = _compose(results, confidences, plan.size)

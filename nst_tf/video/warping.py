@@ -51,6 +51,46 @@ def warp(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
     return _mix(read_row(upper_left), read_row(lower_left), down)
 
 
+def warp_sharply(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Reads an image where the flow leads, between pixels cubically.
+
+    A painted frame is warped again and again. Between pixels the mean of two
+    would lose detail each time; a cubic through four loses far less, and
+    amplifies nothing.
+
+    Args:
+        image: The other frame, [H, W, C], in [0, 1].
+        flow: From the frame to the other, [H, W, 2].
+
+    Returns:
+        The frame's pixels, [H, W, C], in [0, 1]. Beyond its border the image is
+        repeated.
+
+    Source:
+        Keys. Cubic Convolution Interpolation for Digital Image Processing. IEEE
+        Transactions on Acoustics, Speech, and Signal Processing 29, 1981, with
+        a = -1/2.
+    """
+    height, width = image.shape[:2]
+    columns, rows = _find_positions(flow)
+    np.clip(columns, 0, width - 1, out=columns)
+    np.clip(rows, 0, height - 1, out=rows)
+    left, top = columns.astype(np.int32), rows.astype(np.int32)
+    pixels = image.astype(np.float32, copy=False).reshape(height * width, -1)
+    across, down = (
+        _weigh_cubically((at - first).astype(np.float32))
+        for at, first in ((columns, left), (rows, top))
+    )
+    warped = np.zeros((*flow.shape[:2], pixels.shape[1]), np.float32)
+    for row, of_row in enumerate(down, -1):
+        first = width * np.clip(top + row, 0, height - 1)
+        for column, of_column in enumerate(across, -1):
+            index = first + np.clip(left + column, 0, width - 1)
+            share = (of_row * of_column)[..., None]
+            warped += share * np.take(pixels, index, axis=0)
+    return np.clip(warped, 0, 1, out=warped)
+
+
 def compute_confidence(flow: np.ndarray, back: np.ndarray) -> np.ndarray:
     """Computes where a frame's pixels are known in another frame, [H, W].
 
@@ -127,6 +167,18 @@ def _find_positions(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     columns = np.arange(width, dtype=np.float32) + flow[..., 0]
     rows = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
     return columns, rows
+
+
+def _weigh_cubically(share: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Weighs four pixels for a place between the second and the third."""
+    square = share * share
+    cube = square * share
+    return (
+        square - (cube + share) / 2,
+        1 + (3 * cube - 5 * square) / 2,
+        2 * square + (share - 3 * cube) / 2,
+        (cube - square) / 2,
+    )
 
 
 def _mix(one: np.ndarray, other: np.ndarray, share: np.ndarray) -> np.ndarray:
