@@ -8,6 +8,7 @@ Source:
     Recognition. ICLR 2015, table 1, columns D (VGG16) and E (VGG19).
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -98,14 +99,17 @@ def list_layers(names: Iterable[str]) -> list[str]:
 def scale_weights(
     weights: Mapping[str, float], scales: int
 ) -> dict[str, float]:
-    """Repeats the weights of layers for the same layers at several scales.
+    """Gives the layers at several scales weights, from those at one scale.
+
+    Divided by the square root of the number of scales, they leave the content
+    and style distances of a picture as they are (scripts/benchmarks/scales.py).
 
     Args:
         weights: Layer -> weight.
         scales: Number of scales; each halves the sides of the one before.
     """
     return {
-        Map((layer,), 2**octave).name: weight
+        Map((layer,), 2**octave).name: weight / math.sqrt(scales)
         for octave in range(scales)
         for layer, weight in weights.items()
     }

@@ -3,9 +3,9 @@
     python scripts/benchmarks/memory.py --cases=whole,tiles --repeats=3
 
 Each case is the program on pictures of configs/images, with two steps at each
-level, and Gram matrices if they do not say otherwise; square ones are cut from
-them. The peak is the largest resident set that the system saw; the plan is that
-of `nst_tf.plan.memory`, which is fitted to these lines.
+level, Gram matrices and one scale if they do not say otherwise; square ones are
+cut from them. The peak is the largest resident set that the system saw; the
+plan is that of `nst_tf.plan.memory`, which is fitted to these lines.
 """
 
 import argparse
@@ -77,6 +77,18 @@ CASES: dict[str, list[str]] = {
         "--weights=small",
     ],
     "tiles 2048 mix": ["--size=2048", "--tile=1024", "--style_loss=mix"],
+    "whole 1024 two scales": ["--size=1024", "--scales=2"],
+    "whole 1024 two scales mix": [
+        "--size=1024",
+        "--style_loss=mix",
+        "--scales=2",
+    ],
+    "whole 2048 three scales small": [
+        "--size=2048",
+        "--scales=3",
+        "--weights=small",
+    ],
+    "tiles 2048 two scales": ["--size=2048", "--tile=1024", "--scales=2"],
     "tiles 2048 recompute": [
         "--size=2048",
         "--tile=1024",
@@ -144,6 +156,7 @@ def _run(name: str) -> dict:
                 f"--style={harness.SAMPLES / 'swirling_night.jpg'}",
                 "--steps=2",
                 "--style_loss=gram",
+                "--scales=1",
                 f"--output={output}",
                 "--verbose",  # prints the plan
                 *CASES[name],

@@ -33,11 +33,13 @@ def test_names_of_maps_say_what_they_are_made_of():
         assert each == (layers, scale)
         assert each.name == name
     assert architectures.list_layers([PAIR, f"{LAST}_by2"]) == [ONE, TWO, LAST]
-    assert architectures.scale_weights({PAIR: 6.0}, 3) == {
-        PAIR: 6.0,
-        f"{PAIR}_by2": 6.0,
-        f"{PAIR}_by4": 6.0,
+    scaled = architectures.scale_weights({PAIR: 6.0, LAST: 1.0}, 3)
+    assert scaled == {
+        f"{name}{by}": pytest.approx(weight / 3**0.5)
+        for name, weight in ((PAIR, 6.0), (LAST, 1.0))
+        for by in ("", "_by2", "_by4")
     }
+    assert architectures.scale_weights({ONE: 2.0}, 1) == {ONE: 2.0}
 
 
 @pytest.mark.parametrize("pooling", ["average", "max"])
