@@ -189,16 +189,18 @@ def describe_tiles(plan: "planning.Plan", level: pyramid.Level) -> str:
 
 
 def estimate_cost(plan: "planning.Plan", level: pyramid.Level) -> float:
-    """Estimates the time of a step with tiles, relative to one without."""
+    """Estimates the time of a step, relative to one scale without tiles."""
+    scales = pyramid.count_scales(*level.size, plan.scales)
+    share = sum(4.0**-octave for octave in range(scales))
     cut = _cut(plan, level)
     if cut is None:
-        return 1.0
+        return share
     rounds = math.ceil(cut.number / plan.tiling.devices)
     seen = rounds * cut.rows.size * cut.columns.size
     passes = tiles.PASSES
     if is_recomputed(plan, *level.size):
         passes += _estimate_recomputed_share(plan)
-    return passes * seen / level.pixels
+    return share * passes * seen / level.pixels
 
 
 def is_recomputed(plan: "planning.Plan", height: int, width: int) -> bool:

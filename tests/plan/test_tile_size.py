@@ -322,6 +322,24 @@ def test_two_passes_over_what_the_tiles_overlap_cost_time():
     assert cost(0, target="recompute") == 1
 
 
+def test_each_smaller_scale_costs_a_quarter_of_the_one_before(monkeypatch):
+    monkeypatch.setattr(pyramid, "LARGE", 48)
+    monkeypatch.setattr(pyramid, "SHORTEST_SIDE", 16)
+    costs = []
+    for scales in (1, 2, 3):
+        plan = _draft(size=200, min_size=48, scales=scales)
+        costs.append(
+            [tile_size.estimate_cost(plan, level) for level in plan.levels]
+        )
+    assert costs == [[1, 1, 1], [1, 1.25, 1.25], [1, 1.25, 1.3125]]
+    halves = _draft(150, size=200, min_size=48, scales=2)
+    cut = tiles.choose_tiles(150, 200, 150, *tiles.cover_image_losses(4, 8))
+    seen = cut.number * cut.rows.size * cut.columns.size / (150 * 200)
+    assert tile_size.estimate_cost(halves, halves.levels[-1]) == pytest.approx(
+        1.25 * tiles.PASSES * seen
+    )
+
+
 # What is kept of the content
 
 
