@@ -77,6 +77,7 @@ CASES: dict[str, list[str]] = {
         "--weights=small",
     ],
     "tiles 2048 mix": ["--size=2048", "--tile=1024", "--style_loss=mix"],
+    "whole 1024 across": ["--size=1024", "--style_loss=across"],
     "whole 1024 two scales": ["--size=1024", "--scales=2"],
     "whole 1024 two scales mix": [
         "--size=1024",
