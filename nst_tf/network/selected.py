@@ -28,7 +28,7 @@ def select(
         name=whole.name,
     )
     model.trainable = False
-    least, most = (
+    largest, of_all = (
         max(architectures.parse_map(layer).scale for layer in names)
         for names in (layers, extractor.stride)
     )
@@ -37,6 +37,6 @@ def select(
         compiled=derived.compile_model(model),
         stride={layer: extractor.stride[layer] for layer in layers},
         reach={layer: extractor.reach[layer] for layer in layers},
-        grid=extractor.grid * least // most,
+        grid=extractor.grid * largest // of_all,
         projections={layer: extractor.projections[layer] for layer in layers},
     )

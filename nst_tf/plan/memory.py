@@ -8,7 +8,7 @@ these measurements.
 from typing import NamedTuple
 
 from nst_tf.losses import style_kinds
-from nst_tf.plan import optimizers
+from nst_tf.plan import optimizers, pyramid
 
 # Bytes of Python, TensorFlow, the network and its compiled steps.
 _BASE = {"vgg": 1.02e9, "small": 0.83e9}
@@ -88,7 +88,7 @@ class MemoryModel(NamedTuple):
         is_cut = 0 < tile < pixels
         step: float = _STEP[network, self.precision]
         step += style_kinds.STYLE_LOSSES[self.style_loss].step_bytes
-        step *= sum(4.0**-octave for octave in range(self.scales))
+        step *= pyramid.sum_scales(self.scales)
         seen = self.style_scale**2 * pixels
         if is_cut:
             working = _TILING * step * tile

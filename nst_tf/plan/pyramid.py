@@ -132,6 +132,11 @@ def count_scales(height: int, width: int, most: int) -> int:
     return found
 
 
+def sum_scales(number: int) -> float:
+    """Sums the pixels of several scales, relative to those of the first."""
+    return sum(4.0**-octave for octave in range(number))
+
+
 def round_size(height: int, width: int, side: float) -> tuple[int, int]:
     """Scales a size to about a long side, in multiples of `MULTIPLE`."""
     long_side = MULTIPLE * max(1, round(side / MULTIPLE))

@@ -191,7 +191,7 @@ def describe_tiles(plan: "planning.Plan", level: pyramid.Level) -> str:
 def estimate_cost(plan: "planning.Plan", level: pyramid.Level) -> float:
     """Estimates the time of a step, relative to one scale without tiles."""
     scales = pyramid.count_scales(*level.size, plan.scales)
-    share = sum(4.0**-octave for octave in range(scales))
+    share = pyramid.sum_scales(scales)
     cut = _cut(plan, level)
     if cut is None:
         return share

@@ -32,10 +32,7 @@ def warp(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
         The frame's pixels, [H, W, C]. Beyond its border the image is repeated.
     """
     height, width = image.shape[:2]
-    columns, rows = _find_positions(flow)
-    np.clip(columns, 0, width - 1, out=columns)
-    np.clip(rows, 0, height - 1, out=rows)
-    left, top = columns.astype(np.int32), rows.astype(np.int32)
+    columns, rows, left, top = _find_places(flow, height, width)
     pixels = image.astype(np.float32, copy=False).reshape(height * width, -1)
     upper_left = top * width + left
     to_right = (left < width - 1).astype(np.int32)
@@ -72,10 +69,7 @@ def warp_sharply(image: np.ndarray, flow: np.ndarray) -> np.ndarray:
         a = -1/2.
     """
     height, width = image.shape[:2]
-    columns, rows = _find_positions(flow)
-    np.clip(columns, 0, width - 1, out=columns)
-    np.clip(rows, 0, height - 1, out=rows)
-    left, top = columns.astype(np.int32), rows.astype(np.int32)
+    columns, rows, left, top = _find_places(flow, height, width)
     pixels = image.astype(np.float32, copy=False).reshape(height * width, -1)
     across, down = (
         _weigh_cubically((at - first).astype(np.float32))
@@ -167,6 +161,16 @@ def _find_positions(flow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     columns = np.arange(width, dtype=np.float32) + flow[..., 0]
     rows = np.arange(height, dtype=np.float32)[:, None] + flow[..., 1]
     return columns, rows
+
+
+def _find_places(
+    flow: np.ndarray, height: int, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Returns columns and rows inside an image, and the pixels before them."""
+    columns, rows = _find_positions(flow)
+    np.clip(columns, 0, width - 1, out=columns)
+    np.clip(rows, 0, height - 1, out=rows)
+    return columns, rows, columns.astype(np.int32), rows.astype(np.int32)
 
 
 def _weigh_cubically(share: np.ndarray) -> tuple[np.ndarray, ...]:
