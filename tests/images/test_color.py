@@ -30,6 +30,12 @@ def test_oklab_is_that_of_its_source(rgb, lab):
     np.testing.assert_allclose(color.to_oklab(np.array(rgb)), lab, atol=2e-5)
 
 
+def test_oklab_is_computed_in_double_precision():
+    np.testing.assert_array_equal(
+        color.to_oklab(CONTENT), color.to_oklab(CONTENT.astype("f8"))
+    )
+
+
 def test_oklab_goes_there_and_back():
     back = color.encode_srgb(color.from_oklab(color.to_oklab(CONTENT)))
     np.testing.assert_allclose(back, CONTENT, atol=1e-6)

@@ -156,6 +156,17 @@ def test_styles_blend_by_their_shares_of_the_sample(monkeypatch):
         assert len({tuple(row) for row in part} & rows) == len(part)
 
 
+def test_the_smallest_share_is_one_feature(monkeypatch):
+    targets = [
+        neighbors.NeighborsLoss.measure(tf.constant(_features(seed)))
+        for seed in (1, 2)
+    ]
+    monkeypatch.setattr(neighbors, "SAMPLE", 40)
+    both = neighbors.NeighborsLoss.blend(targets, [0.001, 0.999])
+    np.testing.assert_array_equal(both[1], targets[0][1])
+    assert len(both) == 1 + 1 + 40
+
+
 def test_half_precision_chooses_and_single_measures():
     features, style = (_features(seed).astype("f4") for seed in (1, 2))
     loss = _loss(style)

@@ -77,3 +77,26 @@ def test_a_loss_at_its_target_or_without_weight_pulls_nothing(monkeypatch):
     for some in (content, losses[1:2]):
         evaluate = objectives.make_objective(network, some, normalized=True)
         np.testing.assert_allclose(evaluate(image).gradient, 0, atol=1e-9)
+
+
+@pytest.mark.parametrize("bad", ["", "loss", "gradient"])
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_an_overflow_of_loss_or_gradient_is_an_error(bad, value):
+    gradient = np.ones((1, 2, 2, 3), "f4")
+    if bad == "gradient":
+        gradient[0, 1, 0, 2] = value
+    given = objectives.Evaluation(
+        tf.constant(value if bad == "loss" else 2.5),
+        tf.constant(gradient),
+        {"style": tf.constant(7.0)},
+    )
+    checked = tf.function(objectives.refuse_overflow(lambda _: given))
+    if not bad:
+        found = checked(tf.zeros([]))
+        assert float(found.loss) == 2.5 and float(found.terms["style"]) == 7
+        np.testing.assert_array_equal(found.gradient, gradient)
+        return
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        checked(tf.zeros([]))
+    assert objectives.is_overflow(raised.value)
+    assert not objectives.is_overflow(ValueError(objectives.OVERFLOW))

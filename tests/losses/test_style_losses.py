@@ -220,6 +220,15 @@ def test_targets_blend_by_shares(name):
     assert apart > 1e-3
 
 
+def test_quantiles_of_several_styles_blend_at_the_same_levels():
+    # Of 4 and of 8 values: the level of the i-th is (i + 1/2) / 4 or / 8.
+    few = tf.constant((np.arange(4) + 0.5)[:, None] / 4)
+    many = tf.constant(np.zeros((8, 1)))
+    blend = wasserstein.SlicedWassersteinLoss.blend([few, many], [0.25, 0.75])
+    levels = np.clip((np.arange(8) + 0.5) / 8, few[0], few[-1])
+    np.testing.assert_allclose(blend[:, 0], 0.25 * levels, rtol=1e-12)
+
+
 @pytest.mark.parametrize("floor", [0.0, 1e-12, 4.0])
 def test_the_trace_of_a_root_and_its_gradient(floor):
     factor = np.random.default_rng(0).normal(size=(6, 6))

@@ -240,9 +240,18 @@ def test_lbfgs_halves_a_step_at_most():
 
 
 def test_lbfgs_accepts_a_loss_within_the_margin():
-    for second, accepted in ((1.00005, True), (1.00015, False)):
+    # A share of the loss, of either sign; the gradient asks for next to no
+    # decrease.
+    for first, margin, accepted in (
+        (1.0, 5e-5, True),
+        (1.0, 1.5e-4, False),
+        (4.0, 3e-4, True),
+        (-4.0, 3e-4, True),
+        (4.0, 5e-4, False),
+    ):
         optimizer = lbfgs.Lbfgs(tf.Variable(np.full((1, 1, 2, 3), 0.5)))
-        evaluate = _scripted([1.0, second], np.full((1, 1, 2, 3), 1e-3))
+        losses = [first, first + margin]
+        evaluate = _scripted(losses, np.full((1, 1, 2, 3), 1e-3))
         optimizer.step(evaluate)
         moved = optimizer.image.numpy()
         optimizer.step(evaluate)

@@ -116,6 +116,19 @@ def test_a_level_leaves_time_for_the_start_of_the_next():
         assert budget(0, _step(index)) is goes_on  # until 98.496, less 2 + 1
 
 
+def test_the_steps_that_are_left_share_the_time_that_is_left():
+    clock = [0.0]
+    levels = [pyramid.Level(100, 100, 12)] * 2
+    # After 6 steps of 1 second the next level's start takes 1 of the 10.1 that
+    # are left, and 18 steps get half of their time: 3 of 6 are left here.
+    seconds = 6 + 10.1 + 1.504
+    budget = stopping.TimeBudget(levels, seconds, 0.0, lambda: clock[0])
+    assert budget(0, None)
+    for index in range(1, 10):
+        clock[0] = float(index)
+        assert budget(0, _step(index)) is (index < 9)
+
+
 def test_steps_before_a_resumption_are_not_timed():
     clock = [0.0]
     level = pyramid.Level(10, 100, 100)
@@ -133,7 +146,8 @@ def test_a_timer_times_steps_by_their_work():
     clock = [5.0]
     levels = [pyramid.Level(10, 100, 20), pyramid.Level(20, 200, 30)]
     timer = stopping.StepTimer(levels, lambda: clock[0])
-    assert timer.estimate_work(0, 20) == 0
+    assert timer.estimate_work(0, 20) == timer.first_seconds == 0
+    assert timer.count_taken(3) == 3
     timer.start_level()
     clock[0] = 8.0
     timer.end_first_step(4)

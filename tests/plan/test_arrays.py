@@ -50,6 +50,17 @@ def test_pictures_and_paths_are_taken_too(tmp_path):
         arrays.as_picture(path, "style", 1e-6)
 
 
+def test_a_file_is_read_within_the_memory_of_the_job(monkeypatch):
+    limits = []
+    monkeypatch.setattr(
+        arrays.sources,
+        "load",
+        lambda *given, **named: limits.append((given, named)),
+    )
+    arrays.as_picture(Path("a.png"), "style", 3.0, 5e9)
+    assert limits == [(("a.png", 3.0), {"memory": 5e9})]
+
+
 @pytest.mark.parametrize("make", [np.array, tf.constant, tf.Variable])
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 @pytest.mark.parametrize(
@@ -80,6 +91,9 @@ def test_lists_are_arrays():
     [
         (np.zeros(4), ValueError, r"style image has shape \(4,\); expected"),
         (np.zeros((4, 4, 5)), ValueError, r"or 2 or 4 channels with alpha\."),
+        (np.zeros((3, 6, 8)), ValueError, r"3\); pass numpy\.moveaxis\(image"),
+        (np.zeros((1, 6, 8)), ValueError, r"3\); pass numpy\.moveaxis\(image"),
+        (np.zeros((2, 6, 8)), ValueError, r"shape \(2, 6, 8\); expected"),
         (np.zeros((2, 4, 4, 3)), ValueError, "a batch of 2 pictures; pass a"),
         (np.zeros((4, 4, 3), int), TypeError, "type int64, expected uint8 or"),
         (np.zeros((4, 4, 3), bool), TypeError, "style image has type bool"),

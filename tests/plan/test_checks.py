@@ -27,6 +27,8 @@ from nst_tf.plan import checks, settings
         {"continue_from": "a.png"},
         {"init": "noise", "init_noise": 0.5},
         {"content": "-"},
+        {"content": "https://example.org/a.png", "style": ("https://b.c/d",)},
+        {"keep_mask": "https://example.org/a.png"},
         {"content_weight": 0.0},
         {"style_weight": 0.0},
         {"size": 65536, "quality": 100},
@@ -64,6 +66,11 @@ def test_a_value_of_another_type_is_refused(chosen, words):
     [
         ({"optimizer": "lbgfs"}, "unknown optimizer 'lbgfs'; did you mean 'lb"),
         ({"bit_depth": 9}, "unknown bit_depth 9; expected 8 or 16."),
+        (
+            {"weights": "https://example.org/a.h5"},
+            "weights is the address https://example.org/a.h5, but only input",
+        ),
+        ({"output": "ftp://example.org/a.png"}, "output is the address ftp://"),
         ({"init": ""}, "init is empty; expected content, noise, style, gray"),
         ({"weights": ""}, "weights is empty; expected auto, imagenet, small"),
         ({"style": ("a.png", "")}, "style is empty; expected the path"),

@@ -156,6 +156,26 @@ def test_the_network_is_that_of_the_job(toy):
     assert isinstance(network, weight_files.NetworkWeights)
 
 
+@pytest.mark.parametrize("dry", [False, True])
+def test_a_dry_run_downloads_nothing(monkeypatch, dry):
+    asked = {}
+
+    def load(source, *_, may_download, **__):
+        asked[source] = may_download
+        return toys.picture(4, 4)
+
+    monkeypatch.setattr(inputs.sources, "load", load)
+    job = settings.Job(content="a.png", style=("b.png",), dry_run=dry)
+    inputs.read_inputs(job)
+    assert asked == {"a.png": not dry, "b.png": not dry}
+    for name in ("load", "load_without_download"):
+        monkeypatch.setattr(
+            inputs.weight_files, name, lambda *_, name=name: name
+        )
+    expected = "load_without_download" if dry else "load"
+    assert inputs.load_network(job) == expected
+
+
 def test_files_that_are_read_are_never_replaced():
     address, stdin = "https://example.org/a.png", "-"
     read = inputs.Inputs(

@@ -79,6 +79,7 @@ def test_without_masks_there_is_one_region_of_all_styles():
 )
 def test_what_is_kept_and_where_strength_is_low_counts_less(others, expected):
     [region], _ = _find(A, B, **others)
+    assert region.mask.dtype == np.float32
     assert region.name == "" and [i for i, _ in region.styles] == [0, 1]
     assert region.mask.shape == SIZE
     assert _columns(region.mask) == pytest.approx(expected)
@@ -210,6 +211,22 @@ def test_a_style_goes_only_where_its_mask_has_the_color():
     ]  # fmt: skip
 
 
+def test_a_color_that_a_style_hardly_has_is_passed_over():
+    # The gray mask's white is one pixel in 15,000; black follows it.
+    dot = np.zeros((100, 150, 3), "f4")
+    dot[0, 0] = 1
+    style = toys.picture(100, 150, 1)
+    regions, _ = _find(
+        style,
+        B,
+        content_mask=halves(WHITE, BLACK),
+        style_mask=[image_io.Picture(dot), halves(WHITE, BLACK, (50, 60))],
+    )
+    assert [[i for i, _ in region.styles] for region in regions] == [
+        [1], [0, 1]
+    ]  # fmt: skip
+
+
 def test_alpha_of_a_style_counts_beside_its_mask():
     alpha = np.full((50, 60), 0.5, "f4")
     regions, _ = _find(
@@ -298,8 +315,18 @@ def test_the_content_keeps_its_chroma_in_the_regions_of_styles_that_say_so():
         for others in ({}, {"content_mask": two}):
             chroma = _find_chroma(A, B, color=color, **others)
             np.testing.assert_array_equal(chroma, [[1]])
+            assert chroma.dtype == np.float32
     assert _find_chroma(color="content").shape == (1, 1)
     assert _find_chroma(A, B, color="match,style", content_mask=two) is None
+
+
+def test_black_without_a_style_has_no_say_in_the_chroma():
+    mask = halves(RED, BLACK).pixels
+    mask[:30, :40] = [0, 0, 1]
+    chroma = _find_chroma(
+        A, B, color="style,content", content_mask=image_io.Picture(mask)
+    )
+    assert (chroma[:30, :40] == 1).all() and chroma.mean() == 0.25
 
 
 def test_soft_edges_share_the_chroma_of_the_content():

@@ -136,13 +136,15 @@ def test_a_style_image_is_fitted_to_a_level(fit):
 
 def test_scales_are_those_of_the_job_or_by_the_size_asked_for():
     def compute(styles=2, level=LEVEL, **chosen):
-        job = settings.Job(style_fit="side", **chosen)
+        job = settings.Job(**{"style_fit": "side", **chosen})
         return style_settings.compute_scales(job, [A] * styles, level)
 
     assert compute() == [1, 1]
     assert compute(style_scale=(0.5, 2.0)) == [0.5, 2.0]
     assert compute(style_size=(100,)) == [100 / 64, 100 / 64]
     assert compute(style_size=(100, 32)) == [100 / 64, 0.5]
+    by_pixels = compute(style_size=(100,), style_fit="keep")
+    assert by_pixels == [100 / 68, 100 / 68]  # 68 x 45, as above
     assert compute(0) == compute(0, style_size=(9,)) == []
     rules = settings.FIELDS["style_scale"].metadata
     long_side = pyramid.Level(750, 1000, 1)

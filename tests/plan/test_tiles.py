@@ -165,3 +165,25 @@ def test_rows_and_columns_are_cut_apart():
 )
 def test_what_has_more_pixels_than_a_tile_is_cut(height, width, tile, cut):
     assert tiles.is_cut(height, width, tile) == cut
+
+
+@pytest.mark.parametrize(
+    ("devices", "counts"),
+    # Of whole sides; as many tiles as devices, the halos the smallest.
+    [(2, (1, 2)), (3, (1, 3)), (4, (2, 2)), (6, (2, 3))],
+)
+def test_several_devices_get_a_tile_each(devices, counts):
+    found = tiles.choose_tiles(2000, 2400, 0, 16, 80, devices)
+    assert (len(found.rows.starts), len(found.columns.starts)) == counts
+    assert tiles.choose_tiles(64, 64, 0, 16, 80, devices) is None
+
+
+def test_a_tile_for_a_device_may_be_as_large_as_tiles_may():
+    # Two tiles suffice for memory; four devices want four, no larger.
+    sizes = [
+        tiles.choose_tiles(1000, 1000, largest, 2, 5, devices)
+        for largest, devices in ((800, 1), (800, 4), (510, 4))
+    ]
+    assert [each.number for each in sizes] == [2, 4, 4]
+    rows, columns = sizes[-1].rows, sizes[-1].columns
+    assert rows.size * columns.size <= 510**2

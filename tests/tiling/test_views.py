@@ -2,7 +2,9 @@
 
 import types
 
+import numpy as np
 import pytest
+import tensorflow as tf
 import toys
 
 from nst_tf.tiling import views
@@ -45,3 +47,22 @@ def test_one_device_sees_a_picture_of_any_size_as_a_whole(network):
     for start, owned in zip(starts, ends, strict=True):
         assert start % 2 == owned % 2 == 0
         assert owned - start >= 5
+
+
+def test_a_copy_has_a_network_of_its_own_and_finds_the_same(network):
+    cut = views.cut_for_extractor(network, 24, 32, 24)
+    place = views.TilePosition((0, 1), 0, cut.columns.starts[1])
+    size = (cut.rows.size, cut.columns.size)
+    losses = toys.style_and_content(
+        network, toys.image(24, 32, 1), toys.image(24, 32, 2)
+    )
+    given = views.TileStatistics(network, losses, cut)
+    copied = given.copy()
+    pixels = tf.constant(toys.image(*size, 3)[None])
+    for one, other in zip(
+        given(pixels, place), copied(pixels, place), strict=True
+    ):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+    for layer in copied._extractor.model.layers:
+        assert layer not in network.model.layers
