@@ -152,7 +152,7 @@ class Checker:
         if key not in self._groups:
             try:
                 if not settings.is_keyword("weights", job.weights):
-                    self.networks.find(job)
+                    self.networks.find(job, may_download=False)
                 draft = groups.draft(job, sizes, counts, smaller)
                 self._groups[key] = groups.Group(task.kind, draft)
             except (ValueError, TypeError, MemoryError) as error:

@@ -165,7 +165,9 @@ def _describe(
     device.prepare()
     seconds = groups.estimate_seconds(todo, checker.networks)
     memory = max(
-        group.estimate_memory(checker.networks.find(group.kind.job))
+        group.estimate_memory(
+            checker.networks.find(group.kind.job, may_download=False)
+        )
         for group in todo
     )
     words = terminal.format_duration(seconds)

@@ -67,7 +67,7 @@ class Networks:
         self._known: dict[tuple[str, str], weight_files.NetworkWeights] = {}
 
     def find(
-        self, job: settings.Job, may_download: bool = False
+        self, job: settings.Job, *, may_download: bool
     ) -> weight_files.NetworkWeights:
         """Finds the weights of a job; random ones if they must be downloaded.
 
@@ -129,7 +129,7 @@ def estimate_seconds(
     group = max(todo, key=lambda each: each.work * len(todo[each]))
     job = todo[group][0].make_job()
     draft = planning.draft_plan(job, inputs.read_inputs(job))
-    draft = draft.add_weights(networks.find(job))
+    draft = draft.add_weights(networks.find(job, may_download=False))
     plan = planning.fit_plan(draft, runner.measure_machine())
     seconds = runner.estimate_seconds(plan)
     work = sum(each.work * len(todo[each]) for each in todo)

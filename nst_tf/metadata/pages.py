@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, NamedTuple
 
 from nst_tf.metadata import directories
 
-MOST_DIRECTORIES = 1000  # checked in a TIFF file
 MOST_ENTRIES = 500  # of a directory
 MOST_CHILDREN = 64  # of a page
 # (offset, magic bytes, format) of raw files that are not TIFF.
@@ -132,14 +131,18 @@ def _list_directories(
     (place,) = pointer.unpack_from(head, pointer.size)
     pages: list[Directory] = []
     seen: set[int] = set()
-    while place and place not in seen and len(pages) < MOST_DIRECTORIES:
+    while (
+        place
+        and place not in seen
+        and len(pages) < directories.MOST_DIRECTORIES
+    ):
         seen.add(place)
         pages.append(_read_directory(file, place, pointer))
         place = pages[-1].following
     children = [place for page in pages for place in page.children]
     return pages, [
         _read_directory(file, place, pointer)
-        for place in children[:MOST_DIRECTORIES]
+        for place in children[: directories.MOST_DIRECTORIES]
     ]
 
 

@@ -1,6 +1,7 @@
 """A batch in one process: what is painted, skipped, replaced, and noted."""
 
 import dataclasses
+import inspect
 import json
 import os
 import shutil
@@ -9,7 +10,7 @@ import types
 
 import pytest
 
-from nst_tf.batch import command, ledger, stations
+from nst_tf.batch import api, command, command_line, ledger, stations
 from nst_tf.images import image_io
 from nst_tf.judge import judging
 
@@ -298,3 +299,14 @@ def test_help_has_every_flag(capsys):
         for each in dataclasses.fields(command_line.Options)
     )
     assert max(map(len, shown.splitlines())) < 80
+
+
+def test_a_call_from_python_has_the_defaults_of_the_program():
+    given = inspect.signature(api.run_jobs).parameters
+    options = {f.name: f for f in dataclasses.fields(command_line.Options)}
+    shared = given.keys() & options.keys() - {"results_dir"}
+    assert shared >= {"engine", "workers", "judge", "address", "gpus_per_job"}
+    for name in shared:
+        assert given[name].default == options[name].default
+    assert given["progress"].default is False
+    assert given["results_dir"].default is None

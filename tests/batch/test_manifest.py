@@ -207,7 +207,7 @@ def test_csv_and_json_say_the_same(tmp_path):
     table = tmp_path / "a.csv"
     table.write_bytes(
         b'\xef\xbb\xbfcontent, style,"steps"\r\n'
-        b'"a,b.jpg",x.jpg;y.jpg,"100,80"\r\n\r\nc.jpg,z.jpg,\r\n'
+        b'"a,b.jpg",x.jpg;y.jpg, "100,80"\r\n\r\nc.jpg,z.jpg,\r\n'
     )
     lines = tmp_path / "a.jsonl"
     lines.write_text(

@@ -347,3 +347,10 @@ def test_files_that_no_worker_sees_go_through_the_object_store(
         assert Path(f"{result.output}.json").exists()
     again = [*nst_tf.run_jobs(jobs, engine="ray")]
     assert {result.status for result in again} == {ledger.SKIPPED}
+
+
+def test_a_busy_slot_takes_no_other_picture():
+    slot = ray_engine._Slot(driver=None, kind=None)
+    slot.unit = "a picture"
+    slot.fill()  # asks no queue
+    assert slot.unit == "a picture"

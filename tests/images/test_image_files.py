@@ -677,3 +677,14 @@ def _need(name):
 
 def _tifffile():
     return pytest.importorskip("tifffile", reason="reads 16-bit TIFF files")
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_tiff_files_have_strips_of_64_kib_at_most(tmp_path, bits):
+    path = tmp_path / "a.tif"
+    image_io.save_image(path, np.zeros((200, 300, 3)), bit_depth=bits)
+    with Image.open(path) as image:
+        rows, lengths = (image.tag_v2[tag] for tag in (278, 279))
+    row = 300 * 3 * bits // 8
+    assert rows == 65536 // row
+    assert len(lengths) == -(-200 // rows) and max(lengths) <= rows * row

@@ -57,3 +57,16 @@ def test_a_chain_of_pages_has_an_end():
     assert pages.choose(io.BytesIO(whole), whole[:32]) == (0, 2)
     for end in range(8, len(whole), 7):
         pages.choose(io.BytesIO(whole[:end]), whole[:32])
+
+
+@pytest.mark.parametrize("count", [999, 1000, 1001, 1500])
+def test_at_most_a_thousand_pages_are_looked_at(count):
+    # An entry that says one pixel of width; 4 bytes point to the next page.
+    entry = struct.pack("<HHII", 256, 3, 1, 1)
+    size = 2 + len(entry) + 4
+    data = b"II*\0" + struct.pack("<I", 8)
+    for number in range(1, count + 1):
+        following = 8 + number * size if number < count else 0
+        data += struct.pack("<H", 1) + entry + struct.pack("<I", following)
+    found = pages.choose(io.BytesIO(data), data[:32])
+    assert found == (0, min(count, 1000))

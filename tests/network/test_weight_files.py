@@ -350,6 +350,17 @@ def test_a_damaged_file_in_a_cache_is_passed_over_and_kept(
     assert (folder / _name()).read_text() == "half a download"
 
 
+def test_what_is_wrong_with_each_place_is_said(toy, monkeypatch):
+    damaged = Path.home() / ".keras" / "models" / _name()
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("half a download")
+    monkeypatch.setattr(weight_files, "HOST", "http://127.0.0.1:9/none")
+    with pytest.raises(ValueError, match="no weights for toy were") as raised:
+        weight_files.load("toy")
+    assert f"{damaged}" in str(raised.value)
+    assert f"http://127.0.0.1:9/none/toy/{_name()}: " in str(raised.value)
+
+
 def _publish(toy, host, monkeypatch, digest=None):
     content = toy.read_bytes()
     (host / _name()).write_bytes(content)
