@@ -73,6 +73,23 @@ def test_less_memory_means_smaller_tiles():
     assert sides == sorted(set(sides), reverse=True)
 
 
+def test_the_tiles_of_an_earlier_run_are_taken_where_they_fit():
+    draft = _draft(limit=2e9)
+    for side, target in ((0, "auto"), (50, "keep"), (LEAST, "recompute")):
+        taken = tile_size.take_tiles(draft, side, target)
+        assert taken.tiling == draft.tiling._replace(
+            side=side, content_target=target
+        )
+        assert dataclasses.replace(taken, tiling=draft.tiling) == draft
+    assert tile_size.take_tiles(draft, LEAST - 1, "auto") is None
+    for limit, fits in ((None, True), (1, False)):
+        found = tile_size.take_tiles(_draft(limit=limit), 50, "keep")
+        assert (found is not None) is fits
+    alone = _draft(style_loss="sliced_wasserstein")
+    assert tile_size.take_tiles(alone, 50, "keep") is None
+    assert tile_size.take_tiles(alone, 0, "auto") is not None
+
+
 @pytest.mark.parametrize("side", [72, 80])
 def test_named_tiles_are_taken_as_far_as_memory_goes(side):
     for limit in (None, 2e9, 1e12):

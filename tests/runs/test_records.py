@@ -578,6 +578,10 @@ def test_a_folder_of_styles_is_described_by_its_pictures():
         weights = [style.weight for style in again.regions[0].styles]
         assert weights == [style.weight for style in draft.regions[0].styles]
         assert len(weights) == 3
+    record, _, _ = _make_record(*typed, "--strength=0.3")
+    _, lines = _describe(record)  # what was asked for is said as it was
+    assert "--strength=0.3" in lines
+    assert not any("style_weight" in line for line in lines)
 
 
 # Made again
