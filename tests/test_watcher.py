@@ -1,10 +1,12 @@
 """What signals do to a program, whatever it does, and to a library."""
 
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -253,6 +255,48 @@ def test_a_thread_of_a_library_sets_no_handler():
     thread.start()
     thread.join()
     assert found == [0]
+
+
+@posix
+def test_signals_of_a_program_are_answered_by_its_run_or_end_it(
+    monkeypatch, capfd
+):
+    answers, ended, answered = [], [], threading.Event()
+
+    def note(answers, number):
+        answers.append(number)
+        answered.set()
+
+    before = signal.set_wakeup_fd(-1)
+    program = watcher._Watcher(lambda: None)
+    end = signal.set_wakeup_fd(before)
+    monkeypatch.setattr(program, "end", lambda number: note(ended, number))
+    program.start()
+    run = types.SimpleNamespace(receive=lambda number: note(answers, number))
+    other = bytes([signal.SIGCHLD])  # which is nobody's
+    for signals, number in ((None, TERM), (run, INT), (None, HANGUP)):
+        program.signals = signals
+        os.write(end, other + bytes([number]))
+        assert answered.wait(10)
+        answered.clear()
+    assert (answers, ended) == ([INT], [TERM, HANGUP])
+    assert program.is_alive()
+    assert capfd.readouterr().err == ""
+
+
+@posix
+def test_more_signals_than_a_pipe_holds_are_not_complained_of(capfd):
+    before = signal.set_wakeup_fd(-1)
+    watcher._Watcher(lambda: None)  # nobody reads its pipe
+    handler = signal.signal(signal.SIGCHLD, lambda *_: None)
+    for _ in range(66_000):
+        signal.raise_signal(signal.SIGCHLD)
+    end = signal.set_wakeup_fd(before)
+    signal.signal(signal.SIGCHLD, handler)
+    with pytest.raises(BlockingIOError):
+        os.write(end, b"x")  # it is full
+    os.close(end)
+    assert capfd.readouterr().err == ""
 
 
 def test_only_files_that_are_being_written_are_our_own(tmp_path, monkeypatch):

@@ -171,6 +171,32 @@ def test_a_film_that_fails_leaves_what_was_there(tmp_path, name):
     assert {e.name for e in tmp_path.iterdir()} == {"a.mp4", name}
 
 
+@pytest.mark.parametrize(
+    ("error", "number", "words"),
+    [
+        (av.error.OSError(28, "No space left", "o.mp4"), 28, "No space left"),
+        (
+            av.error.InvalidDataError(1, "odd data"),
+            None,
+            "o.mp4 cannot be encoded: .*odd data",
+        ),
+    ],
+)
+def test_errors_of_the_encoder_are_those_of_a_file(
+    tmp_path, monkeypatch, error, number, words
+):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(writing, "_encode", fail)
+    options = writing.Options(rate=Fraction(5), unit=UNIT)
+    path = tmp_path / "o.mp4"
+    with pytest.raises(OSError, match=words) as raised:
+        writing.write(path, iter(()), options, lambda *_: None)
+    assert raised.value.errno == number
+    assert not list(tmp_path.iterdir())
+
+
 def test_outputs_that_cannot_be_written_are_refused(tmp_path, monkeypatch):
     for name, crf, words in (
         ("o.avi", 18, "extension '.avi'; expected .mp4 or .webm, or a folder"),
