@@ -16,7 +16,6 @@ from nst_tf.backend import host_memory
 CPU = Path("/proc/cpuinfo")  # on Linux
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 _LOCK = threading.Lock()  # for the first import of TensorFlow
-_STARTED = threading.Event()
 NO_GPU = " (TensorFlow sees no GPU)"
 _NAME = re.compile(r"auto|cpu|gpu(?::(\d+))?")
 # oneDNN's names of instruction sets without bfloat16.
@@ -88,12 +87,11 @@ def prepare() -> None:
         MemoryError: If TensorFlow cannot be loaded under `ulimit -v`.
     """
     with _LOCK, contextlib.ExitStack() as stack:
-        if not _STARTED.is_set() and "tensorflow" not in sys.modules:
+        if "tensorflow" not in sys.modules:
             host_memory.check_addresses()
             display.show_stage("loading TensorFlow")
             stack.enter_context(_withhold_banner())
             stack.enter_context(watcher.at_once())
-        _STARTED.set()  # once, since other threads write to the stream too
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # errors only
         os.environ["KERAS_BACKEND"] = "tensorflow"
         os.environ.pop("TF_USE_LEGACY_KERAS", None)

@@ -8,6 +8,7 @@ import types
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 
 import nst_tf
 from nst_tf.backend import device
@@ -272,6 +273,21 @@ except ImportError:
     os.write(2, b"after")
 """
     assert _prepare(tmp_path, code).stderr == b"no library\nafter"
+
+
+def test_peak_memory_is_that_of_the_gpu_if_there_is_one(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        tf.config.experimental,
+        "get_memory_info",
+        lambda name: asked.append(name) or {"current": 5, "peak": 7},
+    )
+    monkeypatch.setattr(device, "_gpus", lambda: ["one"])
+    assert device.read_peak_memory() == 7 and asked == ["GPU:0"]
+    monkeypatch.setattr(device, "_gpus", list)
+    memory = device.read_peak_memory()
+    assert memory is None or memory > 10**7
+    assert asked == ["GPU:0"]
 
 
 def test_a_retrace_is_no_mistake_and_other_warnings_are_shown(caplog):
