@@ -75,7 +75,7 @@ class Map(NamedTuple):
     """A map that the losses may read, by the layers that it is made of."""
 
     layers: tuple[str, ...]  # one; or a shallower and a deeper one, joined
-    scale: int = 1  # of an image whose sides are divided by it: 1, 2 or 4
+    scale: int  # of an image whose sides are divided by it: 1, 2 or 4
 
     @property
     def name(self) -> str:

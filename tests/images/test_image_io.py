@@ -138,6 +138,18 @@ def test_options_by_keyword_are_all_kept(tmp_path):
     assert sizes[0] < sizes[1] == (tmp_path / "b.jpg").stat().st_size
 
 
+def test_a_quality_is_from_1_to_100(tmp_path):
+    picture = toys.image(8, 6)
+    for quality in (0, 0.5, 101, -1):
+        with pytest.raises(ValueError, match=f"quality is {quality}, expected"):
+            nst_tf.save_image(tmp_path / "a.jpg", picture, quality=quality)
+    assert not list(tmp_path.iterdir())
+    for quality in (1, 100):
+        nst_tf.save_image(tmp_path / f"{quality}.jpg", picture, quality=quality)
+    sizes = [(tmp_path / f"{n}.jpg").stat().st_size for n in (1, 100)]
+    assert sizes[0] < sizes[1]
+
+
 def test_options_as_one_argument_work_with_one_warning(tmp_path):
     options = writing.Options(bit_depth=16, record="{}")
     picture = toys.image(8, 6)

@@ -2,6 +2,7 @@
 
 import copy
 import io
+import json
 import pickle
 
 import numpy as np
@@ -135,3 +136,27 @@ def test_a_jpeg_for_a_page_is_small(picture):
 def test_what_is_no_picture_is_no_painting(array):
     with pytest.raises(ValueError, match=r"expected \(height, width, 3\)"):
         painting.make_painting(array)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "flags"),
+    [
+        ({"bit_depth": 8, "quality": 95}, {}),
+        ({"bit_depth": 16, "quality": 95}, {"bit_depth": 16}),
+        ({"quality": 90, "dpi": 300.0}, {"quality": 90, "dpi": 300.0}),
+    ],
+)
+def test_a_record_has_the_settings_of_its_file(chosen, flags):
+    record = {
+        "flags": {"steps": [3]},
+        "decided": {"settings": {"size": 9, "quality": 50}, "sizes": [[9, 9]]},
+        "status": "done",
+    }
+    assert json.loads(painting._add_settings(record, chosen)) == {
+        "flags": {"steps": [3], **flags},
+        "decided": {
+            "settings": {"size": 9, "quality": 50, **chosen},
+            "sizes": [[9, 9]],
+        },
+        "status": "done",
+    }

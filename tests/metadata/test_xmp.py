@@ -166,6 +166,8 @@ def test_a_jpeg_keeps_the_record_where_credits_are_long(tmp_path):
         **MARKED,
     }
     assert xmp.select({"dc:title": ("x" * (xmp.LONGEST_TEXT + 1),)}) == {}
+    longest = {"dc:title": ("x" * xmp.LONGEST_TEXT,)}
+    assert xmp.select(longest) == longest
     many = ("x" * xmp.LONGEST_TEXT,) * 4
     assert xmp.select({"dc:creator": many, "dc:title": ("y",)}) == {
         "dc:title": ("y",)
