@@ -104,6 +104,22 @@ def test_weights_are_shared_among_layers_in_proportion():
     assert plan.deepest.name == SECOND
 
 
+def test_the_layers_of_neighbors_are_seen_beside_the_others():
+    chosen = {
+        "content_layers": FIRST,
+        "style_layers": (FIRST,),
+        "neighbors_layers": SECOND,
+        "neighbors_weight": 0.5,
+        "style_weight": 40.0,
+    }
+    plan = _make(A, **chosen, style_loss="mix")
+    assert plan.neighbors == {SECOND: 20.0}
+    assert plan.layers == [FIRST, SECOND] and plan.deepest.name == SECOND
+    plan = _make(A, **chosen)
+    assert plan.neighbors == {}
+    assert plan.layers == [FIRST] and plan.deepest.name == FIRST
+
+
 def test_a_layer_without_a_weight_is_seen_all_the_same():
     plan = _make(A, content_layers="block2_conv2:0,block1_conv1", min_size=48)
     assert plan.deepest.name == "block2_conv2"

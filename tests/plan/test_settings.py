@@ -124,7 +124,17 @@ def test_roles_say_where_a_setting_counts():
     assert {"style_weight", "seed", "init", "quality"} <= settings.RECORDED
     assert not settings.RECORDED & {"content", "output", "memory", "log"}
     assert {"size", "seed", "pooling"} <= settings.IDENTITY
-    assert not settings.IDENTITY & {"steps", "init", "quality", "memory"}
+    assert not settings.IDENTITY & {"init", "quality", "memory"}
+    # What follows from these is in the identity, or they change no pixel.
+    decided = {"steps", "max_seconds", "levels", "min_size", "growth"}
+    decided |= {"precision", "convolution", "tile", "content_target"}
+    pixels = {
+        name
+        for name, field in settings.FIELDS.items()
+        if field.metadata["role"] is settings.Role.PIXELS
+        and not field.metadata.get("path")
+    }
+    assert pixels - settings.IDENTITY == decided
     assert {"memory", "size", "checkpoint_dir"} <= settings.KEYWORDS
     assert not settings.KEYWORDS & {"content", "quality", "dry_run"}
     assert {"content", "weights", "quality", "log"} <= settings.RERUN_SETTINGS

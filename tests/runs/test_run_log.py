@@ -154,8 +154,11 @@ def test_the_log_of_a_run_that_died_is_cut_back(place):
 def test_an_end_is_final_unless_the_run_goes_on():
     _run([1, 2, 3], status="stopped")
     before = Path("run.jsonl").read_bytes()
-    with pytest.raises(ValueError, match=r"run.jsonl exists; choose another"):
+    words = r"run.jsonl exists; choose another"
+    with pytest.raises(ValueError, match=words) as refused:
         _run([])
+    with Path("run.jsonl").open("a") as file:  # nobody holds it any more
+        assert locks.try_lock(file) is not False, refused
     with pytest.raises(ValueError, match=r"run.jsonl exists; choose another"):
         _run([], resumes=True)  # but there is no checkpoint
     assert Path("run.jsonl").read_bytes() == before

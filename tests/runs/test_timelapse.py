@@ -1,5 +1,6 @@
 """Films of runs: which frames, their file, and what if there can be none."""
 
+import io
 import os
 import signal
 import sys
@@ -134,6 +135,21 @@ def test_the_last_frame_is_held(name):
     assert len(frames) == (89 if name == "f.mp4" else 60)
     for frame, picture in zip(frames, pictures, strict=False):
         assert _difference(frame, picture / 255) < 8
+
+
+def test_the_palette_of_a_gif_is_that_of_the_frame_that_is_held():
+    # A frame of grays beside 20 of noise: last, it counts 31 times.
+    noise = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3))
+    gray = np.linspace(0, 255, 64)[:, None, None] * np.ones((64, 3))
+    gray = np.uint8(gray)
+    errors = []
+    for place in (0, 20):
+        file = io.BytesIO()
+        timelapse._write_gif(
+            file, np.insert(noise, place, gray, 0).astype("u1")
+        )
+        errors.append(_difference(_frames(file)[0][place], gray / 255))
+    assert errors[1] < 0.8 * errors[0]
 
 
 def test_an_mp4_of_odd_sides_is_padded_and_has_its_colors():
