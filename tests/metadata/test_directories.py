@@ -132,3 +132,9 @@ def test_what_is_cut_off_is_left_to_the_libraries(order, big):
     data = _file(page, order=order, big=big)
     for end in range(4, len(data)):
         assert _check(data[:end]) == ""
+
+
+def test_a_directory_that_begins_at_a_plus_is_one_of_32_bits():
+    bad = _page([LONG])
+    data = b"II*\0" + struct.pack("<I", ord("+")) + bytes(ord("+") - 8) + bad
+    assert "its tags claim" in _check(data)

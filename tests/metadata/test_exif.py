@@ -5,7 +5,7 @@ import struct
 
 import pytest
 from PIL import ExifTags, Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2, IFDRational
+from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from nst_tf.metadata import exif
 
