@@ -75,7 +75,7 @@ def plan_actors(queue: order.Queue, options: command_line.Options) -> Cluster:
     import ray
 
     nodes = [n["Resources"] for n in ray.nodes() if n["Alive"]]
-    cores = [int(node.get("CPU", 0)) for node in nodes if node.get("CPU")]
+    cores = [int(node["CPU"]) for node in nodes if node.get("CPU")]
     total, most = sum(cores), max(cores, default=1)
     gpus = options.gpus_per_job
     if gpus < 0:

@@ -12,7 +12,6 @@ Ray's memory monitor, the picture goes to another one.
 import logging
 import math
 import pickle
-import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -147,8 +146,7 @@ class _Slot:
         self.answer: Any = None
         self._driver, self._kind = driver, kind
         self._actor: Any = None
-        self._class = 0.0
-        self._began = 0.0
+        self._class: float  # of its memory, set with the actor
 
     def fill(self) -> None:
         """Takes the next picture; replaces an actor with too little memory."""
@@ -240,7 +238,7 @@ class _Slot:
         )
         job = tasks.make_absolute(request.job)
         request = request._replace(job=job)
-        self.unit, self._began = unit, time.monotonic()
+        self.unit = unit
         self.answer = self._actor.paint.remote(
             nst_tf.__version__,
             pickle.dumps((request, cluster.list_files(job))),
