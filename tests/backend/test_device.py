@@ -290,6 +290,18 @@ def test_peak_memory_is_that_of_the_gpu_if_there_is_one(monkeypatch):
     assert asked == ["GPU:0"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="has no resource")
+def test_memory_is_told_in_bytes_on_macos_and_in_kib_elsewhere(monkeypatch):
+    import resource
+
+    monkeypatch.setattr(device, "_gpus", list)
+    usage = types.SimpleNamespace(ru_maxrss=5000)
+    monkeypatch.setattr(resource, "getrusage", lambda who: usage)
+    for platform, expected in (("darwin", 5000), ("linux", 5000 * 1024)):
+        monkeypatch.setattr(sys, "platform", platform)
+        assert device.read_peak_memory() == expected
+
+
 def test_a_retrace_is_no_mistake_and_other_warnings_are_shown(caplog):
     logger = logging.getLogger("tensorflow")
     words = "5 out of the last 5 calls to f triggered tf.function retracing."

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from nst_tf import terminal
 from nst_tf.cli import console
+from nst_tf.plan import settings
 
 LOG = logging.getLogger("nst_tf")
 
@@ -39,6 +40,16 @@ def test_the_logger_is_as_before_after_a_failure():
         assert (LOG.level, LOG.propagate) == (logging.ERROR, True)
     finally:
         LOG.setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_quiet_program_prints_warnings_only(capsys, quiet):
+    job = settings.Job(quiet=quiet, progress="none")
+    with terminal.print_notes(), console.show(job):
+        LOG.info("a note")
+        LOG.warning("trouble")
+    note = "" if quiet else "note      a note\n"
+    assert capsys.readouterr().err == f"{note}warning   trouble\n"
 
 
 def test_a_closed_standard_error_is_no_failure(monkeypatch):
