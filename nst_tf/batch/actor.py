@@ -122,7 +122,7 @@ class PaintingActor:
 
         for path, reference in references.items():
             place = Path(self._find(path))
-            place.parent.mkdir(parents=True, exist_ok=True)
+            place.parent.mkdir(exist_ok=True)
             place.write_bytes(ray.get(reference))
 
     def _find(self, path: str) -> str:

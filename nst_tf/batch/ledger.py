@@ -222,6 +222,7 @@ def merge(folder: Path, paths: Sequence[Path]) -> dict[str, int]:
     failed = [
         line
         for path in paths
+        if "results" in path.name
         for line in _read_objects(path.with_name(_name_failed(path.name)))
     ]
     if failed:
