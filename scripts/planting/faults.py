@@ -29,7 +29,10 @@ _PAIRS = (
 )
 BUILT_IN = ("min", "max", "any", "all")
 NAMES = {**dict(_PAIRS), **{new: old for old, new in _PAIRS}}
-COMMUTATIVE = ("min", "max", "minimum", "maximum", "add", "multiply", "hypot")
+COMMUTATIVE = (
+    *("min", "max", "minimum", "maximum", "add", "multiply", "hypot"),
+    "suppress",  # of errors
+)
 IN_CONTEXT = (ast.Constant, ast.Slice, ast.UnaryOp)
 LEFT_OUT = ("annotation", "returns", "decorator_list", "bases", "keywords")
 # Keyword arguments that change no result where the code is right, or text only.
