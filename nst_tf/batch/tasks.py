@@ -106,7 +106,7 @@ class Maker:
         own = {
             name: self._read(name, given.pop(name))
             for name in PICTURES
-            if name in given and not _is_keyword(name, given[name])
+            if name in given and not settings.is_keyword(name, given[name])
         }
         pattern = given.pop("output", "")
         output = self._read("output", pattern) if pattern else ""
@@ -170,7 +170,7 @@ class Maker:
 
     def _join(self, name: str, value: str) -> str:
         """Joins a path with the manifest's folder."""
-        if _is_keyword(name, value) or urls.has_scheme(value):
+        if settings.is_keyword(name, value) or urls.has_scheme(value):
             return value
         value = os.path.expanduser(value)
         return str(self._folder / value) if self._folder else value
@@ -201,7 +201,8 @@ def make_absolute(job: settings.Job) -> settings.Job:
     def resolve(name: str, value: Any) -> Any:
         if isinstance(value, tuple):
             return tuple(resolve(name, each) for each in value)
-        if not value or urls.has_scheme(value) or _is_keyword(name, value):
+        is_keyword = settings.is_keyword(name, value)
+        if not value or urls.has_scheme(value) or is_keyword:
             return value
         return os.path.abspath(os.path.expanduser(value))
 
@@ -233,11 +234,6 @@ def _read_value(name: str, value: Any) -> Any:
     taken = getattr(settings.Job(**{name: value}), name)
     checks.check_field(field, taken)
     return taken
-
-
-def _is_keyword(name: str, value: Any) -> bool:
-    """Returns whether a value is a keyword, not a path."""
-    return isinstance(value, str) and settings.is_keyword(name, value)
 
 
 def _check_alone(job: settings.Job) -> None:

@@ -1,6 +1,8 @@
 """Lines -> tasks: values, paths, names of outputs; and their order."""
 
+import dataclasses
 import os
+import re
 
 import pytest
 import toys
@@ -97,6 +99,141 @@ def test_lines_share_what_they_share():
     made = list(maker.make_all(lines))
     assert len({task.kind for task in made}) == 2
     assert len({id(task.get("style")) for task in made}) == 1
+
+
+def test_a_line_that_is_not_read_is_passed_on():
+    names = "content", "style", "seed"
+    fault = manifest.Fault(1, "odd")
+    lines = [
+        fault,
+        manifest.Line(2, names, ("a.jpg", "b.jpg", 1)),
+        manifest.Line(3, names, ("a.jpg", "b.jpg", True)),  # which equals 1
+        manifest.Line(4, names, ("a.jpg", "b.jpg", "x")),
+    ]
+    pattern = settings.Job(output="{index}.png")
+    first, second, *rest = tasks.Maker(pattern).make_all(lines)
+    assert first is fault
+    assert (second.number, second.output) == (2, "2.png")
+    assert second.kind.job.output == ""
+    assert [each.number for each in rest] == [3, 4]
+    assert rest[0].sentence.startswith("--seed is True of type bool")
+    assert rest[1].sentence.startswith("--seed is 'x', expected")
+
+
+def test_values_are_read_as_flags_are():
+    read = tasks._read_value
+    assert read("style_layers", "a; b ;c") == ("a", "b", "c")
+    assert read("steps", "9,8") == read("steps", (9, 8)) == (9, 8)
+    assert read("style_layers", ("a", "b")) == ("a", "b")
+    assert read("size", "64") == read("size", 64) == 64
+    for value in (True, "64.5", None):
+        with pytest.raises((TypeError, ValueError), match="size is"):
+            read("size", value)
+
+
+def test_resolved_paths_are_kept_up_to_a_number():
+    maker = tasks.Maker(settings.Job())
+    maker._resolved = dict.fromkeys(range(99_999))
+    for name, count in (("a", 100_000), ("b", 100_001), ("b", 100_001)):
+        assert maker._read("style", name) == (name,)
+        assert len(maker._resolved) == count
+    maker._read("style", "c")
+    assert len(maker._resolved) == 1
+    maker._resolved = {("style", "c", str): "kept"}
+    assert maker._read("style", "c") == "kept"
+    assert maker._read("seed", "3") == 3 and len(maker._resolved) == 1
+
+
+def test_standard_input_is_no_picture_of_a_line():
+    for name in ("content", "style"):
+        made = _make({"content": "a.jpg", "style": "b.jpg", name: "-"})
+        assert made.sentence.startswith(f"{name} is '-', but standard input")
+    made = _make({"content": "a.jpg", "style": "b.jpg;-"})
+    assert made.sentence.startswith("style is '-'")
+    task = _make({"content": "a.jpg", "style": "b.jpg", "weights": "-"})
+    assert task.kind.job.weights == "-"
+
+
+def test_paths_of_a_user_are_found(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    for folder in (None, tmp_path):
+        given = {"content": "~/a.jpg", "style": "~/b.jpg"}
+        job = _make(given, folder=folder).make_job()
+        assert (job.content, job.style) == (
+            "/home/me/a.jpg",
+            ("/home/me/b.jpg",),
+        )
+    given = {"content": "a.jpg", "style": "b.jpg", "init": "gray"}
+    kind = _make({**given, "weights": "auto"}, folder=tmp_path).kind
+    assert kind.names == ("content", "style")
+    assert (kind.job.init, kind.job.weights) == ("gray", "auto")
+    assert (kind.job.content, kind.job.style) == ("", ())
+    kind = _make({**given, "init": "c.jpg"}, folder=tmp_path).kind
+    assert kind.names == ("content", "style", "init")
+
+
+def test_a_job_is_a_line():
+    jobs = [
+        settings.Job("a.jpg", "b.jpg", "x.png", size=64),
+        settings.Job("a.jpg", "b.jpg", log="x.log"),
+        settings.Job("c.jpg", ("b.jpg", "d;e.jpg"), steps=(9, 8)),
+    ]
+    one, two, three = tasks.take_jobs(jobs)
+    assert one.make_job() == jobs[0] and one.number == 1
+    assert two.number == 2 and two.sentence.startswith("log is for a single")
+    assert three.number == 3 and three.output == "c-b-d;e.png"
+    job = dataclasses.replace(jobs[2], output=three.output)
+    assert three.make_job() == job
+
+
+def test_files_of_a_job_are_named_absolutely(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/me")
+    job = settings.Job(
+        "a.jpg",
+        ("b.jpg", "~/c.jpg", "https://host/d.jpg"),
+        "out/{1}.png",
+        init="noise",
+        weights="w.h5",
+        checkpoint_dir="kept",
+    )
+    expected = dataclasses.replace(
+        job,
+        content=f"{tmp_path}/a.jpg",
+        style=(f"{tmp_path}/b.jpg", "/home/me/c.jpg", "https://host/d.jpg"),
+        output=f"{tmp_path}/out/{{1}}.png",
+        weights=f"{tmp_path}/w.h5",
+        checkpoint_dir=f"{tmp_path}/kept",
+    )
+    assert tasks.make_absolute(job) == expected
+    kind = tasks.Kind(job, ())
+    line = tasks.write_line(tasks.Task(1, kind, (), "{1}.png"))
+    assert line["output"] == f"{tmp_path}/{{{{1}}}}.png"
+    assert line["init"] == "noise" and "size" not in line
+    assert "output" not in tasks.write_line(tasks.Task(1, kind, (), ""))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("{size:04}.png", "with {size:04}; did you mean .size"),
+        ("{sise}.png", "with {sise}; did you mean 'size'"),
+        ("a}.png", "has an unmatched brace"),
+        ("{index:100}.png", "has an unmatched brace"),
+    ],
+)
+def test_a_placeholder_must_be_a_setting(pattern, words):
+    given = {"content": "a.jpg", "style": "b.jpg", "output": pattern}
+    assert re.search(words, _make(given).sentence)
+
+
+def test_only_names_of_files_are_shortened():
+    given = {"content": "x/a.b.jpg", "style": "b.jpg", "weights": "w.h5"}
+    given["style_layers"] = ("block1_conv1:2.5", "block2_conv1")
+    pattern = "{content}-{weights}-{style_layers}-{index:3}.png"
+    task = _make({**given, "output": pattern})
+    expected = "a.b-w-block1_conv1_2.5-block2_conv1-  1.png"
+    assert task.output == expected
 
 
 @pytest.fixture
