@@ -91,6 +91,16 @@ def test_a_file_moved_aside_comes_back_if_the_new_one_cannot_come(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_folder_is_no_file_to_replace(tmp_path):
+    folder = tmp_path / "a.png"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(OSError), files.write_atomically(folder) as file:
+        file.write(b"new")
+    assert (folder / "mine.txt").read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
 def test_a_disk_that_is_full_when_it_syncs_is_no_success(tmp_path, monkeypatch):
     def full(_):
         raise OSError(errno.ENOSPC, "No space left on device")

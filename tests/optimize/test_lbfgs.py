@@ -227,6 +227,17 @@ def test_lbfgs_shortens_a_step_to_the_minimum_of_a_parabola(second, factor):
     assert int(optimizer.rescues) == int(np.isnan(second))
 
 
+def test_lbfgs_counts_failures_in_a_row_and_rescues_in_all():
+    optimizer = lbfgs.Lbfgs(tf.Variable(np.full((1, 1, 2, 3), 0.5)))
+    losses = [1.0, np.nan, np.nan, 0.9, np.nan]
+    evaluate = _scripted(losses, np.full((1, 1, 2, 3), 1e-3))
+    counts = []
+    for _ in losses:
+        optimizer.step(evaluate)
+        counts.append((int(optimizer.failures), int(optimizer.rescues)))
+    assert counts == [(0, 0), (1, 1), (2, 2), (0, 2), (1, 3)]
+
+
 def test_lbfgs_halves_a_step_at_most():
     # The step went uphill, and brought less than the slope says: the parabola
     # has no minimum, and its summit is as far away as the step is long.
