@@ -239,3 +239,5 @@ def test_patterns_give_every_content_with_every_style(folder):
         manifest.combine("x*.jpg", ["paint.png"])
     with pytest.raises(ValueError, match="no style images; name them with"):
         manifest.combine("a.jpg", [])
+    (line,) = manifest.combine("https://host/a*.png", ["paint.png"])
+    assert line.values[0] == "https://host/a*.png"  # an address is no pattern

@@ -59,14 +59,16 @@ def test_a_result_names_the_error(request_one):
 
 
 def test_a_picture_is_stopped_after_a_step_but_not_after_its_last(
-    request_one, painter
+    request_one, painter, monkeypatch
 ):
     station = stations.Station(stations.Setup())
+    cleared = []  # of checkpoints, once a picture is done
+    monkeypatch.setattr(stations, "_remove_checkpoints", cleared.append)
     taken = []
     painter.events[2] = lambda step: taken.append(step)
     result = station.paint(request_one(), lambda: bool(taken))
     assert result.status == ledger.UNFINISHED
-    assert len(taken) == 1
+    assert len(taken) == 1 and not cleared
     painter.events.clear()
     # What comes during the last step does not stop it.
     total = 3 * len(painter.plans[0].levels)
@@ -75,6 +77,7 @@ def test_a_picture_is_stopped_after_a_step_but_not_after_its_last(
     request = request_one(output="b.png")
     result = station.paint(request, lambda: len(seen) == total)
     assert result.status == ledger.DONE and len(seen) == total
+    assert cleared == [painter.plans[-1]]
 
 
 def test_a_network_must_have_the_digest_that_was_asked_for(request_one):
