@@ -230,7 +230,10 @@ def _read_value(name: str, value: Any) -> Any:
             texts = [part.strip() for part in value.split(SEPARATOR)]
         return flag_values.read_value(field, texts)
     if isinstance(value, tuple) and all(isinstance(v, str) for v in value):
-        return flag_values.read_value(field, value)
+        if field.type == tuple[str, ...] or "joined" in field.metadata:
+            return flag_values.read_value(field, value)
+        if field.type in settings.ITEM_TYPES:  # numbers, as texts
+            return flag_values.read_value(field, [",".join(value)])
     taken = getattr(settings.Job(**{name: value}), name)
     checks.check_field(field, taken)
     return taken

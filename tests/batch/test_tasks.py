@@ -125,8 +125,11 @@ def test_values_are_read_as_flags_are():
     assert read("style_layers", "a; b ;c") == ("a", "b", "c")
     assert read("steps", "9,8") == read("steps", (9, 8)) == (9, 8)
     assert read("style_layers", ("a", "b")) == ("a", "b")
+    assert read("steps", ("9", "8")) == read("steps", ("9,8",)) == (9, 8)
+    assert read("style_blend", ("0.5", "2")) == (0.5, 2.0)
+    assert read("color", ("match", "style")) == "match,style"
     assert read("size", "64") == read("size", 64) == 64
-    for value in (True, "64.5", None):
+    for value in (True, "64.5", None, ("64", "96"), ()):
         with pytest.raises((TypeError, ValueError), match="size is"):
             read("size", value)
 
