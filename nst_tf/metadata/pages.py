@@ -160,9 +160,10 @@ def _read_directory(
 
     (count,) = counter.unpack(read(place, counter.size))
     size = min(count, MOST_ENTRIES) * entry.size
-    data = read(place + counter.size, size + width)
+    start = place + counter.size
+    (following,) = pointer.unpack(read(start + count * entry.size, width))
     tags, children = {}, []
-    for tag, kind, many, value in entry.iter_unpack(data[:size]):
+    for tag, kind, many, value in entry.iter_unpack(read(start, size)):
         number = struct.Struct(order + _INTEGERS.get(kind, "0s"))
         many = min(many, MOST_CHILDREN if tag == _CHILDREN else many)
         if not number.size or not many:
@@ -174,4 +175,4 @@ def _read_directory(
         if tag == _CHILDREN:
             found = number.iter_unpack(value[: many * number.size])
             children += [each for (each,) in found]
-    return Directory(tags, pointer.unpack(data[size:])[0], children)
+    return Directory(tags, following, children)

@@ -186,7 +186,8 @@ def test_directories_are_bounded(monkeypatch):
             with pytest.raises(ValueError, match="DNG"):
                 _choose(data)
         else:
-            assert _choose(data).page == 0
+            assert _choose(data) == (0, 1)
+            assert _choose(_tiff({**tags, **dng}, {256: (3, 6)})) == (0, 2)
     # Of all pages, too.
     monkeypatch.setattr(pages.directories, "MOST_DIRECTORIES", 2)
     assert _choose(_tiff(*[_page(t256=1)] * 3)) == (0, 2)
