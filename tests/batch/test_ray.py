@@ -283,14 +283,14 @@ def test_a_picture_of_a_lost_node_resumes_from_its_checkpoint(
 ):
     chosen = {"checkpoint_dir": "shared", "checkpoint_every": "2"}
     (job,) = _make_jobs(1, **chosen)
-    job = dataclasses.replace(job, steps=(100,))
+    job = dataclasses.replace(job, steps=(200,))
     nodes, (node,) = make_cluster({"num_cpus": 0}, {"num_cpus": 1})
 
     def lose_the_node():
         nonlocal node
         if node and any(pictures.glob("shared/*/*.npz")):
+            nodes.remove_node(node)  # at once, before the picture is done
             nodes.add_node(num_cpus=1, object_store_memory=80 * 2**20)
-            nodes.remove_node(node)
             node = None
         return False
 
