@@ -52,6 +52,12 @@ def test_a_quiet_program_prints_warnings_only(capsys, quiet):
     assert capsys.readouterr().err == f"{note}warning   trouble\n"
 
 
+def test_the_log_names_how_a_program_ended():
+    names = {0: "done", 1: "failed", 3: "out_of_memory", 4: "failed"}
+    names |= {128: "failed", 129: "stopped", 130: "stopped", 143: "stopped"}
+    assert {n: console.name_status(n) for n in names} == names
+
+
 def test_a_closed_standard_error_is_no_failure(monkeypatch):
     monkeypatch.setattr(terminal.sys, "stderr", None)
     with terminal.print_notes():
