@@ -63,7 +63,6 @@ def decode(
             "MB; raise --max_megapixels to allow it"
         )
     head = file.read(32)
-    file.seek(0)
     try:
         if _is_deep_png(head):  # no import in a thread that may be abandoned
             device.prepare()
